@@ -1,0 +1,47 @@
+# Every target does its own set-up: uv (by pip, where it is missing), the locked environment, then the work.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+export UV_PYTHON_PREFERENCE ?= system
+export UV_LINK_MODE ?= copy
+
+UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .tools/bin/uv)
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: help demo test check format lock benchmarks clean
+help:            ## show the targets
+	@grep -hE '^[a-z]+: .*##|^[a-z]+:  *##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t14
+
+$(READY): requirements.lock pyproject.toml .python-version
+	@$(UV) --version >/dev/null 2>&1 || { python3 -m venv .tools && .tools/bin/pip install --quiet uv; }
+	@test -x $(BIN)/python || $(UV) venv --quiet .venv
+	$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $(READY)
+
+demo: $(READY)   ## play the three acts on embedded defaults (no key, no cluster, no GPU)
+	$(BIN)/placet demo
+
+test: $(READY)   ## every test, against real NATS and PostgreSQL
+	$(BIN)/pytest -n 2 --dist loadgroup
+
+check: $(READY)  ## ruff, mypy --strict, import-linter
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY) ## write the house format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock:            ## resolve again: versions and hashes, no addresses
+	@$(UV) --version >/dev/null 2>&1 || { python3 -m venv .tools && .tools/bin/pip install --quiet uv; }
+	$(UV) pip compile --quiet --universal --group dev pyproject.toml --generate-hashes \
+		--no-emit-index-url --no-header --no-annotate --output-file requirements.lock
+
+benchmarks: $(READY) ## the main path, measured
+	$(BIN)/python -m benchmarks.path -o json
+
+clean:           ## remove the environment and caches
+	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

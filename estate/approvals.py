@@ -1,0 +1,68 @@
+"""Approvals: a human's signed word over one proposal digest and the digest of the diff that was shown."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from estate.conditions import Value
+from estate.effects import Step
+from estate.identities import Subject
+from estate.ids import Digest, IncidentId, InstallationId, TenantId
+from estate.records import Model, Record, Time
+
+
+class Word(StrEnum):
+    """What a human says. A human denies; only a verdict forbids."""
+
+    APPROVE = "approve"
+    DENY = "deny"
+
+
+class Approval(Record):
+    """The payload of a DSSE envelope signed by the approver's own key."""
+
+    kind: Literal["placet.approval"] = "placet.approval"
+    v: Literal[1] = 1
+    installation: InstallationId
+    incident: IncidentId
+    proposal: Digest
+    diff: Digest
+    word: Word
+    approver: Subject
+    reason: str = ""
+    at: Time
+
+
+class DiffLine(Model):
+    """One step as an approver sees it: the change in words, and each field from what to what."""
+
+    step: int
+    change: str
+    before: tuple[tuple[str, Value], ...]
+    after: tuple[tuple[str, Value], ...]
+    undo: str
+
+
+class Diff(Record):
+    """What an approver is shown. For an approver of one tenant it holds that tenant's part only."""
+
+    kind: Literal["placet.diff"] = "placet.diff"
+    v: Literal[1] = 1
+    proposal: Digest
+    tenant: TenantId | None = None
+    lines: tuple[DiffLine, ...]
+    elsewhere: int = 0
+    """Steps that concern other tenants only, and are not shown."""
+
+
+def diff_line(step: Step) -> DiffLine:
+    """One step in an approver's words."""
+    undo = step.inverse.reason if step.inverse.kind == "NoInverse" else step.inverse.describe()
+    return DiffLine(
+        step=step.number,
+        change=step.change.describe(),
+        before=tuple((f"{c.about}.{c.field.value}", c.equals) for c in step.preconditions),
+        after=tuple((f"{c.about}.{c.field.value}", c.equals) for c in step.postconditions),
+        undo=undo,
+    )

@@ -1,0 +1,81 @@
+"""What every kind of change can say of itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from estate.conditions import Condition
+from estate.ids import NodeId, TenantId, WorkloadId
+from estate.records import Model
+from estate.results import Refusal, RefusalCode, Result
+from estate.snapshots import Snapshot
+from estate.things import Thing, ThingKind
+
+if TYPE_CHECKING:
+    from estate.changes import Change
+
+
+class NoInverse(Model):
+    """Why a change cannot be undone by a change."""
+
+    kind: Literal["NoInverse"] = "NoInverse"
+    reason: str
+
+
+class Footprint(Model):
+    """The blast radius: everything that a change touches or disturbs."""
+
+    nodes: tuple[NodeId, ...] = ()
+    workloads: tuple[WorkloadId, ...] = ()
+    tenants: tuple[TenantId, ...] = ()
+    disrupted_replicas: int = 0
+    """Running replicas that stop or move."""
+
+
+class ChangeKind(Protocol):
+    """A kind of change: pure statements about a snapshot. `effect` is the only one that says what it does."""
+
+    def target(self) -> Thing:
+        """The one thing this change writes."""
+
+    def describe(self) -> str:
+        """The change in one line for a person, imperative."""
+
+    def effect(self, snapshot: Snapshot) -> Result[Snapshot]:
+        """The estate after this change, or why it has no effect here."""
+
+    def preconditions(self, snapshot: Snapshot) -> tuple[Condition, ...]:
+        """The uid and the values of the fields that a decision on this change reads."""
+
+    def postconditions(self, after: Snapshot) -> tuple[Condition, ...]:
+        """What verification checks, given the snapshot that `effect` produced."""
+
+    def inverse(self, snapshot: Snapshot) -> Change | NoInverse:
+        """What undoes it, given the snapshot before it."""
+
+    def footprint(self, snapshot: Snapshot) -> Footprint:
+        """What it touches, given the snapshot before it."""
+
+
+def unknown(thing: Thing) -> Refusal:
+    """The refusal of a change whose target is not in the snapshot."""
+    return Refusal(
+        code=RefusalCode.UNKNOWN_TARGET,
+        about=str(thing),
+        message=f"`{thing}` is not in the estate; see `placet get {thing.kind.value}s`",
+    )
+
+
+def node_thing(node: NodeId) -> Thing:
+    """The reference to a node."""
+    return Thing(kind=ThingKind.NODE, id=node)
+
+
+def workload_thing(workload: WorkloadId) -> Thing:
+    """The reference to a workload."""
+    return Thing(kind=ThingKind.WORKLOAD, id=workload)
+
+
+def tenants_on(snapshot: Snapshot, node: NodeId) -> tuple[TenantId, ...]:
+    """The tenants with work on a node, sorted."""
+    return tuple(sorted({w.tenant for w in snapshot.workloads_on(node)}))

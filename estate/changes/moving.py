@@ -1,0 +1,125 @@
+"""MoveWorkload: running or pending replicas to named nodes, within a cluster or to another one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, Self
+
+from pydantic import model_validator
+
+from estate.changes.kinds import Footprint, NoInverse, unknown, workload_thing
+from estate.changes.seating import seat
+from estate.conditions import Condition, Field, observed
+from estate.ids import ClusterId, NodeId, WorkloadId
+from estate.records import Model
+from estate.results import Ok, Refusal, RefusalCode, Result
+from estate.snapshots import Snapshot
+from estate.things import Thing
+from estate.workloads import Binding, Workload
+
+if TYPE_CHECKING:
+    from estate.changes import Change
+
+
+class ReplicaMove(Model):
+    """One replica from where it runs (None: it is pending) to where it shall run (None: it stops)."""
+
+    replica: int
+    source: NodeId | None
+    target: NodeId | None
+    accelerators: tuple[int, ...] = ()
+
+
+class MoveWorkload(Model):
+    """Bind replicas of a workload to named nodes and devices."""
+
+    kind: Literal["MoveWorkload"] = "MoveWorkload"
+    workload: WorkloadId
+    moves: tuple[ReplicaMove, ...]
+    to_cluster: ClusterId | None = None
+    """Another cluster; then every replica of the workload moves with it."""
+
+    @model_validator(mode="after")
+    def _moves_each_replica_once(self) -> Self:
+        replicas = [m.replica for m in self.moves]
+        if not replicas or len(replicas) != len(set(replicas)):
+            raise ValueError("moves: name each replica once, and at least one")
+        return self
+
+    def target(self) -> Thing:
+        return workload_thing(self.workload)
+
+    def describe(self) -> str:
+        places = ", ".join(f"{m.source or 'pending'} → {m.target or 'stopped'}" for m in self.moves)
+        return f"move {self.workload}: {places}"
+
+    def effect(self, snapshot: Snapshot) -> Result[Snapshot]:
+        workload = snapshot.workload(self.workload)
+        if workload is None:
+            return unknown(self.target())
+        if fault := self._source_fault(workload):
+            return Refusal(code=RefusalCode.PRECONDITION_FAILED, about=str(self.target()), message=fault)
+        return self._rebound(snapshot, workload)
+
+    def _rebound(self, snapshot: Snapshot, workload: Workload) -> Result[Snapshot]:
+        moved = {m.replica for m in self.moves}
+        kept = tuple(b for b in workload.bindings if b.replica not in moved)
+        fresh = tuple(
+            Binding(replica=m.replica, node=m.target, accelerators=m.accelerators) for m in self.moves if m.target
+        )
+        vacated = snapshot.with_workload(workload.model_copy(update={"bindings": kept}))
+        settled = workload.model_copy(update={"cluster": self.to_cluster or workload.cluster, "bindings": kept})
+        for binding in fresh:
+            if refusal := seat(vacated, settled, (binding,)):
+                return refusal
+            settled = settled.model_copy(update={"bindings": (*settled.bindings, binding)})
+            vacated = vacated.with_workload(settled)
+        ordered = tuple(sorted(settled.bindings, key=lambda b: b.replica))
+        return Ok(snapshot.with_workload(settled.model_copy(update={"bindings": ordered})))
+
+    def _source_fault(self, workload: Workload) -> str | None:
+        running = {b.replica: b.node for b in workload.bindings}
+        for move in self.moves:
+            if move.replica >= workload.replicas:
+                return f"`{workload.id}` has no replica {move.replica}"
+            if running.get(move.replica) != move.source:
+                found = running.get(move.replica) or "pending"
+                return f"replica {move.replica} of `{workload.id}` is {found}, not on `{move.source or 'pending'}`"
+        if self.to_cluster and {m.replica for m in self.moves} != set(range(workload.replicas)):
+            return f"a move of `{workload.id}` to another cluster names all {workload.replicas} replicas"
+        return None
+
+    def preconditions(self, snapshot: Snapshot) -> tuple[Condition, ...]:
+        fields = (Field.CLUSTER, Field.REPLICAS, Field.BINDINGS)
+        found = (observed(snapshot, self.target(), f) for f in fields)
+        return tuple(c for c in found if c is not None)
+
+    def postconditions(self, after: Snapshot) -> tuple[Condition, ...]:
+        return self.preconditions(after)
+
+    def inverse(self, snapshot: Snapshot) -> Change | NoInverse:
+        workload = snapshot.workload(self.workload)
+        if workload is None:
+            return NoInverse(reason="the workload is unknown")
+        before = {b.replica: b for b in workload.bindings}
+        back = tuple(_back(m, before.get(m.replica)) for m in self.moves)
+        crossed = self.to_cluster is not None and self.to_cluster != workload.cluster
+        return MoveWorkload(workload=self.workload, moves=back, to_cluster=workload.cluster if crossed else None)
+
+    def footprint(self, snapshot: Snapshot) -> Footprint:
+        workload = snapshot.workload(self.workload)
+        nodes = {n for m in self.moves for n in (m.source, m.target) if n}
+        return Footprint(
+            nodes=tuple(sorted(nodes)),
+            workloads=(self.workload,),
+            tenants=(workload.tenant,) if workload else (),
+            disrupted_replicas=sum(1 for m in self.moves if m.source),
+        )
+
+
+def _back(move: ReplicaMove, before: Binding | None) -> ReplicaMove:
+    return ReplicaMove(
+        replica=move.replica,
+        source=move.target,
+        target=before.node if before else None,
+        accelerators=before.accelerators if before else (),
+    )

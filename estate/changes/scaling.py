@@ -1,0 +1,86 @@
+"""ScaleWorkload: more replicas on named devices, or fewer (the highest numbers stop first)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field as Range
+
+from estate.changes.kinds import Footprint, NoInverse, unknown, workload_thing
+from estate.changes.seating import seat
+from estate.conditions import Condition, Field, observed
+from estate.ids import WorkloadId
+from estate.records import Model
+from estate.results import Ok, Refusal, RefusalCode, Result
+from estate.snapshots import Snapshot
+from estate.things import Thing
+from estate.workloads import Binding, Workload
+
+if TYPE_CHECKING:
+    from estate.changes import Change
+
+
+class ScaleWorkload(Model):
+    """Set the number of replicas. `bindings` places the added ones; an added one without a binding is pending."""
+
+    kind: Literal["ScaleWorkload"] = "ScaleWorkload"
+    workload: WorkloadId
+    replicas: int = Range(ge=0, le=10_000)
+    bindings: tuple[Binding, ...] = ()
+
+    def target(self) -> Thing:
+        return workload_thing(self.workload)
+
+    def describe(self) -> str:
+        return f"scale {self.workload} to {self.replicas} replicas"
+
+    def effect(self, snapshot: Snapshot) -> Result[Snapshot]:
+        workload = snapshot.workload(self.workload)
+        if workload is None:
+            return unknown(self.target())
+        if any(not workload.replicas <= b.replica < self.replicas for b in self.bindings):
+            return Refusal(
+                code=RefusalCode.PRECONDITION_FAILED,
+                about=str(self.target()),
+                message=f"bindings may only place the added replicas {workload.replicas} to {self.replicas - 1}",
+            )
+        return self._scaled(snapshot, workload)
+
+    def _scaled(self, snapshot: Snapshot, workload: Workload) -> Result[Snapshot]:
+        kept = tuple(b for b in workload.bindings if b.replica < self.replicas)
+        scaled = workload.model_copy(update={"replicas": self.replicas, "bindings": kept})
+        after = snapshot.with_workload(scaled)
+        for binding in self.bindings:
+            if refusal := seat(after, scaled, (binding,)):
+                return refusal
+            scaled = scaled.model_copy(update={"bindings": (*scaled.bindings, binding)})
+            after = after.with_workload(scaled)
+        return Ok(after)
+
+    def preconditions(self, snapshot: Snapshot) -> tuple[Condition, ...]:
+        fields = (Field.REPLICAS, Field.BINDINGS)
+        found = (observed(snapshot, self.target(), f) for f in fields)
+        return tuple(c for c in found if c is not None)
+
+    def postconditions(self, after: Snapshot) -> tuple[Condition, ...]:
+        return self.preconditions(after)
+
+    def inverse(self, snapshot: Snapshot) -> Change | NoInverse:
+        workload = snapshot.workload(self.workload)
+        if workload is None:
+            return NoInverse(reason="the workload is unknown")
+        stopped = tuple(b for b in workload.bindings if b.replica >= self.replicas)
+        return ScaleWorkload(workload=self.workload, replicas=workload.replicas, bindings=stopped)
+
+    def footprint(self, snapshot: Snapshot) -> Footprint:
+        workload = snapshot.workload(self.workload)
+        if workload is None:
+            return Footprint(workloads=(self.workload,))
+        stopped = [b for b in workload.bindings if b.replica >= self.replicas]
+        nodes = {b.node for b in (*stopped, *self.bindings)}
+        return Footprint(
+            nodes=tuple(sorted(nodes)),
+            workloads=(self.workload,),
+            tenants=(workload.tenant,),
+            disrupted_replicas=len(stopped),
+        )

@@ -1,0 +1,188 @@
+"""`FrozenEstate`: the Snapshot on persistent maps (HAMT); a change of one thing costs O(log n)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+from immutables import Map
+
+from estate.hardware import Node
+from estate.ids import ClusterId, NodeId, RackId, SiteId, WorkloadId
+from estate.law import Facts
+from estate.snapshots import SnapshotVersion
+from estate.things import AcceleratorRef
+from estate.units import Watts
+from estate.workloads import Workload
+
+type _Names = Map[tuple[ClusterId, str], NodeId]
+type _WorkloadNames = Map[tuple[ClusterId, str, str], WorkloadId]
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenEstate:
+    """See `estate.snapshots.Snapshot` for what each method answers."""
+
+    version: SnapshotVersion
+    facts: Facts
+    _nodes: Map[NodeId, Node] = field(default_factory=Map)
+    _workloads: Map[WorkloadId, Workload] = field(default_factory=Map)
+    _on: Map[NodeId, frozenset[WorkloadId]] = field(default_factory=Map)
+    _rack_watts: Map[RackId, int] = field(default_factory=Map)
+    _names: _Names = field(default_factory=Map)
+    _workload_names: _WorkloadNames = field(default_factory=Map)
+    _uuids: Map[str, AcceleratorRef] = field(default_factory=Map)
+
+    @classmethod
+    def of(
+        cls, version: SnapshotVersion, facts: Facts, nodes: Iterable[Node] = (), workloads: Iterable[Workload] = ()
+    ) -> Self:
+        """A snapshot of these things."""
+        estate = cls(version, facts)
+        for node in nodes:
+            estate = estate.with_node(node)
+        for workload in workloads:
+            estate = estate.with_workload(workload)
+        return estate
+
+    def node(self, node: NodeId) -> Node | None:
+        return self._nodes.get(node)
+
+    def workload(self, workload: WorkloadId) -> Workload | None:
+        return self._workloads.get(workload)
+
+    def nodes(self) -> Iterable[Node]:
+        return (self._nodes[n] for n in sorted(self._nodes))
+
+    def workloads(self) -> Iterable[Workload]:
+        return (self._workloads[w] for w in sorted(self._workloads))
+
+    def workloads_on(self, node: NodeId) -> tuple[Workload, ...]:
+        return tuple(self._workloads[w] for w in sorted(self._on.get(node, frozenset())))
+
+    def nodes_in(self, rack: RackId) -> tuple[Node, ...]:
+        known = self.facts.rack.get(rack)
+        members = sorted(known.nodes) if known else ()
+        return tuple(self._nodes[n] for n in members if n in self._nodes)
+
+    def rack_of(self, node: NodeId) -> RackId | None:
+        return self.facts.rack_of.get(node)
+
+    def site_of(self, node: NodeId) -> SiteId | None:
+        rack = self.rack_of(node)
+        return self.facts.rack[rack].site if rack else None
+
+    def taken(self, node: NodeId) -> frozenset[int]:
+        held = (i for w in self._on.get(node, ()) for b in self._workloads[w].on(node) for i in b.accelerators)
+        return frozenset(held)
+
+    def node_watts(self, node: NodeId) -> Watts:
+        found = self._nodes.get(node)
+        if found is None:
+            return Watts(0)
+        drawn = found.idle_watts + sum(
+            w.watts_per_accelerator * len(b.accelerators) for w in self.workloads_on(node) for b in w.on(node)
+        )
+        return Watts(drawn if found.power_cap_watts is None else min(drawn, found.power_cap_watts))
+
+    def rack_watts(self, rack: RackId) -> Watts:
+        return Watts(self._rack_watts.get(rack, 0))
+
+    def named(self, cluster: ClusterId, name: str) -> NodeId | None:
+        return self._names.get((cluster, name))
+
+    def accelerator(self, uuid: str) -> AcceleratorRef | None:
+        return self._uuids.get(uuid)
+
+    def workload_named(self, cluster: ClusterId, namespace: str, name: str) -> WorkloadId | None:
+        return self._workload_names.get((cluster, namespace, name))
+
+    def with_node(self, node: Node) -> Self:
+        base = self._forget_names(node.id)
+        uuids = base._uuids.update({a.uuid: AcceleratorRef(node=node.id, index=a.index) for a in node.accelerators})
+        changed = replace(
+            base,
+            _nodes=base._nodes.set(node.id, node),
+            _names=base._names.set((node.cluster, node.name), node.id),
+            _uuids=uuids,
+        )
+        return changed._reweighed(self, {node.id})
+
+    def with_workload(self, workload: Workload) -> Self:
+        before = self._workloads.get(workload.id)
+        old, new = _nodes_of(before), _nodes_of(workload)
+        on = self._on
+        for node in old - new:
+            on = on.set(node, on[node] - {workload.id})
+        for node in new - old:
+            on = on.set(node, on.get(node, frozenset()) | {workload.id})
+        names = self._workload_names
+        if before is not None:
+            names = _dropped(names, before)
+        names = names.set(_name_of(workload), workload.id)
+        changed = replace(self, _workloads=self._workloads.set(workload.id, workload), _on=on, _workload_names=names)
+        return changed._reweighed(self, old | new)
+
+    def without_node(self, node: NodeId) -> Self:
+        if node not in self._nodes:
+            return self
+        base = self._forget_names(node)
+        return replace(base, _nodes=base._nodes.delete(node))._reweighed(self, {node})
+
+    def without_workload(self, workload: WorkloadId) -> Self:
+        before = self._workloads.get(workload)
+        if before is None:
+            return self
+        on = self._on
+        for node in _nodes_of(before):
+            on = on.set(node, on[node] - {workload})
+        changed = replace(
+            self,
+            _workloads=self._workloads.delete(workload),
+            _on=on,
+            _workload_names=_dropped(self._workload_names, before),
+        )
+        return changed._reweighed(self, _nodes_of(before))
+
+    def with_facts(self, facts: Facts) -> Self:
+        return type(self).of(self.version, facts, self.nodes(), self.workloads())
+
+    def at(self, version: SnapshotVersion) -> Self:
+        return replace(self, version=version)
+
+    def _forget_names(self, node: NodeId) -> Self:
+        before = self._nodes.get(node)
+        if before is None:
+            return self
+        uuids = self._uuids
+        for accelerator in before.accelerators:
+            if accelerator.uuid in uuids:
+                uuids = uuids.delete(accelerator.uuid)
+        names = self._names
+        if names.get((before.cluster, before.name)) == node:
+            names = names.delete((before.cluster, before.name))
+        return replace(self, _uuids=uuids, _names=names)
+
+    def _reweighed(self, before: FrozenEstate, nodes: Iterable[NodeId]) -> Self:
+        """The rack sums after what these nodes draw went from `before` to now."""
+        sums = self._rack_watts
+        for node in nodes:
+            rack = self.rack_of(node)
+            difference = self.node_watts(node) - before.node_watts(node)
+            if rack is not None and difference:
+                sums = sums.set(rack, sums.get(rack, 0) + difference)
+        return self if sums is self._rack_watts else replace(self, _rack_watts=sums)
+
+
+def _nodes_of(workload: Workload | None) -> set[NodeId]:
+    return {b.node for b in workload.bindings} if workload else set()
+
+
+def _name_of(workload: Workload) -> tuple[ClusterId, str, str]:
+    return (workload.cluster, workload.namespace, workload.name)
+
+
+def _dropped(names: _WorkloadNames, workload: Workload) -> _WorkloadNames:
+    key = _name_of(workload)
+    return names.delete(key) if names.get(key) == workload.id else names

@@ -1,0 +1,107 @@
+"""Frozen models: what is written for Placet, and what Placet persists or publishes.
+
+A `Record` carries `kind` and `v`. A reader upcasts every older version through `upcasts` and refuses a newer one
+with `NewerRecord`, so that it can be left unacknowledged. Records are stored as canonical JSON, never as class
+paths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationError
+
+from estate import canonical
+from estate.canonical import Json
+from estate.errors import BadInput, NewerRecord
+from estate.ids import Digest
+
+type Upcast = Callable[[dict[str, Json]], dict[str, Json]]
+
+
+def _parse_time(value: object) -> object:
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
+
+
+def write_time(time: datetime) -> str:
+    """RFC 3339 in UTC with microseconds, always the same width."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+Time = Annotated[datetime, BeforeValidator(_parse_time), PlainSerializer(write_time, return_type=str)]
+"""An aware UTC time; its canonical form is RFC 3339 with microseconds."""
+
+
+class Model(BaseModel):
+    """A frozen model that refuses unknown fields: everything written *for* Placet."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=False)
+
+    def json_form(self) -> dict[str, Json]:
+        """Plain JSON types only."""
+        form: dict[str, Json] = self.model_dump(mode="json")
+        return form
+
+    def canonical(self) -> bytes:
+        """The RFC 8785 bytes of this model."""
+        return canonical.dumps(self.json_form())
+
+    @property
+    def digest(self) -> Digest:
+        """The SHA-256 of the canonical form: what this thing is called in signatures and logs."""
+        return canonical.digest(self.canonical())
+
+
+class Record(Model):
+    """A model with a kind and a version, as it is persisted and published."""
+
+    upcasts: ClassVar[Mapping[int, Upcast]] = {}
+    """For each older version, how its form becomes the next one."""
+
+    @classmethod
+    def identity(cls) -> tuple[str, int]:
+        """The kind and version that this class writes, read off its own literal fields."""
+        return str(cls.model_fields["kind"].default), int(cls.model_fields["v"].default)
+
+    @classmethod
+    def read(cls, data: bytes | Mapping[str, Any]) -> Self:
+        """Parse a stored form of this or an older version.
+
+        Raises:
+            NewerRecord: a newer Placet wrote it.
+            BadInput: it is another kind, or does not fit.
+        """
+        form = data if isinstance(data, Mapping) else canonical.loads(data)
+        kind, version = cls.identity()
+        if not isinstance(form, Mapping) or form.get("kind") != kind:
+            raise BadInput(f"expected a `{kind}` record")
+        return cls._fit(cls._upcast(dict(form), kind, version))
+
+    @classmethod
+    def _upcast(cls, form: dict[str, Any], kind: str, version: int) -> dict[str, Any]:
+        found = form.get("v")
+        if not isinstance(found, int) or found < 1:
+            raise BadInput(f"`{kind}` record without a version")
+        if found > version:
+            raise NewerRecord(
+                f"`{kind}` version {found} was written by a newer placet (this one knows {version}); upgrade"
+            )
+        for step in range(found, version):
+            form = cls.upcasts[step](form)
+        return form
+
+    @classmethod
+    def _fit(cls, form: dict[str, Any]) -> Self:
+        try:
+            return cls.model_validate(form)
+        except ValidationError as error:
+            raise BadInput(explain(error)) from error
+
+
+def explain(error: ValidationError) -> str:
+    """A Pydantic error as one line: each field with its fault, at most five of them."""
+    faults = [f"{'.'.join(str(p) for p in e['loc']) or 'document'}: {e['msg'].lower()}" for e in error.errors()]
+    more = f"; and {len(faults) - 5} more" if len(faults) > 5 else ""
+    return "; ".join(faults[:5]) + more

@@ -1,0 +1,84 @@
+"""Every NATS subject of Placet, in one module: `placet.v1.<installation>.<plane>.<channel or site>.<kind>`.
+
+Final from the first commit. Permissions of each process are derived from these in `tools.bus.accounts`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from estate.ids import ChannelId, ExecutorId, IncidentId, InstallationId, SiteId
+from estate.observations import EventType
+from estate.outcomes import Ending
+from estate.proposals import Lane
+from estate.verdicts import Decision
+
+ROOT = "placet.v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Subjects:
+    """The subjects of one installation."""
+
+    installation: InstallationId
+
+    @property
+    def root(self) -> str:
+        """`placet.v1.<installation>`."""
+        return f"{ROOT}.{self.installation}"
+
+    def intake(self, channel: ChannelId | str, format: str) -> str:
+        """Raw bodies: one subject per authenticated channel and payload format."""
+        return f"{self.root}.intake.{channel}.{format}"
+
+    def event(self, site: SiteId | str, type: EventType | str) -> str:
+        """Parsed events, per site."""
+        return f"{self.root}.event.{site}.{_token(type)}"
+
+    def case(self, site: SiteId | str, wake: str) -> str:
+        """Wake-ups of cases: `opened`, `joined`."""
+        return f"{self.root}.case.{site}.{wake}"
+
+    def proposal(self, lane: Lane | str, site: SiteId | str) -> str:
+        """Proposals to the gate, a plane for each lane."""
+        return f"{self.root}.proposal-{_token(lane)}.{site}.submitted"
+
+    def verdict(self, site: SiteId | str, decision: Decision | str) -> str:
+        """Verdicts; only the gate's user may publish them."""
+        return f"{self.root}.verdict.{site}.{_token(decision)}"
+
+    def approval(self, site: SiteId | str) -> str:
+        """Signed approvals to the gate; only the console's user may publish them."""
+        return f"{self.root}.approval.{site}.given"
+
+    def warrant(self, lane: Lane | str, audience: ExecutorId | str) -> str:
+        """Signed warrants to one executor, a plane for each lane; only the gate's user may publish them."""
+        return f"{self.root}.warrant-{_token(lane)}.{audience}.issued"
+
+    def outcome(self, site: SiteId | str, ending: Ending | str) -> str:
+        """Outcomes; only an executor's user may publish them."""
+        return f"{self.root}.outcome.{site}.{_token(ending)}"
+
+    def delta(self) -> str:
+        """The delta stream of the one inventory writer."""
+        return f"{self.root}.inventory.all.delta"
+
+    def control(self, kind: str) -> str:
+        """Signed freezes, modes and enrolments (`freeze`, `mode`, `enrolment`); only the console publishes them."""
+        return f"{self.root}.control.all.{kind}"
+
+    def command(self, verb: str) -> str:
+        """The front door: signed commands and queries, request/reply."""
+        return f"{self.root}.door.all.{verb}"
+
+    def progress(self, incident: IncidentId | str) -> str:
+        """What a case is doing, for people who watch; at most once, never a source of truth."""
+        return f"{self.root}.progress.all.{incident}"
+
+    def dead_letter(self, stream: str, consumer: str) -> str:
+        """Messages that could not be handled, with the reason in their headers."""
+        return f"{self.root}.dead.{stream.lower()}.{consumer}"
+
+
+def _token(value: object) -> str:
+    return str(getattr(value, "value", value)).replace(".", "-")

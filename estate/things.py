@@ -1,0 +1,43 @@
+"""References to things, and the names other systems have for them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from estate.ids import ClusterId, NodeId
+from estate.records import Model
+
+
+class ThingKind(StrEnum):
+    """What a reference points at."""
+
+    NODE = "node"
+    WORKLOAD = "workload"
+    RACK = "rack"
+    SITE = "site"
+    TENANT = "tenant"
+    CLUSTER = "cluster"
+
+
+class Thing(Model):
+    """A typed reference, written `node/eu-a1`."""
+
+    kind: ThingKind
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.kind.value}/{self.id}"
+
+
+class AcceleratorRef(Model):
+    """One device by its node and DCGM index."""
+
+    node: NodeId
+    index: int
+
+
+class NodeName(Model):
+    """What a sender calls a node: its name within one cluster."""
+
+    cluster: ClusterId
+    name: str

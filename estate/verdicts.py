@@ -1,0 +1,92 @@
+"""Verdicts: what the gate answers, with every failed dimension."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from estate.identities import Role
+from estate.ids import Digest, IncidentId, InstallationId, PolicyId, SiteId, TenantId
+from estate.modes import Mode
+from estate.proposals import Lane
+from estate.records import Model, Record, Time
+from estate.snapshots import SnapshotVersion
+
+
+class Decision(StrEnum):
+    """The three answers."""
+
+    PERMIT = "permit"
+    FORBID = "forbid"
+    NEEDS_APPROVAL = "needs-approval"
+
+
+class Dimension(StrEnum):
+    """The closed set of what can fail."""
+
+    GEOGRAPHIC = "geographic"
+    LEGAL = "legal"
+    OPERATIONAL = "operational"
+    KEY = "key"
+    TENANT = "tenant"
+    POWER = "power"
+    COOLING = "cooling"
+    BLAST_RADIUS = "blast-radius"
+    FREEZE = "freeze"
+    WINDOW = "window"
+    CONTRACT = "contract"
+    COST = "cost"
+    APPROVAL = "approval"
+    MODEL_REACH = "model-reach"
+    FACTS = "facts"
+
+
+class Failure(Model):
+    """One failed dimension: the policy, what it is about, needed against found, and what would make it permissible."""
+
+    dimension: Dimension
+    policy: PolicyId
+    about: str
+    needed: str
+    found: str
+    remedy: str
+    reason: str
+    """The policy's own reason for people, one line."""
+    tenant: TenantId | None = None
+
+
+class Requirement(Model):
+    """An approval that the rules ask for: so many distinct humans with a role (for a tenant, where it names one)."""
+
+    policy: PolicyId
+    role: Role
+    count: int
+    tenant: TenantId | None = None
+    reason: str
+
+
+class Verdict(Record):
+    """The gate's decision on one proposal at one snapshot under one bundle and one law base."""
+
+    kind: Literal["placet.verdict"] = "placet.verdict"
+    v: Literal[1] = 1
+    installation: InstallationId
+    incident: IncidentId
+    proposal: Digest
+    site: SiteId
+    lane: Lane
+    decision: Decision
+    policies: tuple[PolicyId, ...]
+    """The deciding policies: the permits of a permit, the forbids of anything else."""
+    failures: tuple[Failure, ...] = ()
+    requirements: tuple[Requirement, ...] = ()
+    approvals: tuple[Digest, ...] = ()
+    """The approvals that counted."""
+    mode: Mode
+    snapshot: SnapshotVersion
+    bundle: Digest
+    facts: Digest
+    read_set: Digest
+    decided_at: Time
+    diff: Digest | None = None
+    """The digest of the diff that an approver must have been shown."""

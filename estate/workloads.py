@@ -1,0 +1,87 @@
+"""Workloads: what runs, for whom, under which promise, and on which devices."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from estate.ids import ClusterId, DatasetId, NodeId, TenantId, Uid, WorkloadId
+from estate.law import Residency
+from estate.records import Model, Time
+from estate.units import Mebibytes, MicroUsdPerHour, Milliseconds, Watts
+
+
+class WorkloadKind(StrEnum):
+    """What a workload does, which decides what it optimises."""
+
+    TRAINING = "training"
+    FINE_TUNING = "fine-tuning"
+    INFERENCE = "inference"
+    AGENT = "agent"
+    BATCH = "batch"
+
+
+class BandwidthClass(StrEnum):
+    """How close the members of one replica must be to each other."""
+
+    ANY = "any"
+    SAME_NODE = "same-node"
+    SAME_NVLINK_DOMAIN = "same-nvlink-domain"
+
+
+class WorkloadContract(Model):
+    """What a workload was promised. `None` promises nothing on that point."""
+
+    accelerators_per_replica: int = Field(ge=0, le=64)
+    models: tuple[str, ...] = ()
+    """Acceptable accelerator models; empty accepts any."""
+    memory_mebibytes: Mebibytes = Mebibytes(0)
+    """Least memory of each accelerator."""
+    bandwidth: BandwidthClass = BandwidthClass.SAME_NODE
+    min_available: int = Field(default=0, ge=0)
+    """Replicas that must be running at any time: the disruption budget."""
+    latency: Milliseconds | None = None
+    cost_ceiling: MicroUsdPerHour | None = None
+    deadline: Time | None = None
+    residency: Residency | None = None
+    """Narrower limits than the tenant's own; never wider (the intersection holds)."""
+
+
+class Binding(Model):
+    """One running replica: the node and the accelerator indexes it holds there."""
+
+    replica: int = Field(ge=0)
+    node: NodeId
+    accelerators: tuple[int, ...] = ()
+
+
+class Workload(Model):
+    """A set of equal replicas of one tenant in one cluster. A replica without a binding is pending."""
+
+    id: WorkloadId
+    uid: Uid
+    tenant: TenantId
+    cluster: ClusterId
+    namespace: str
+    name: str
+    kind: WorkloadKind
+    contract: WorkloadContract
+    replicas: int = Field(ge=0, le=10_000)
+    watts_per_accelerator: Watts = Watts(0)
+    datasets: tuple[DatasetId, ...] = ()
+    bindings: tuple[Binding, ...] = ()
+
+    @model_validator(mode="after")
+    def _binds_each_replica_once(self) -> Self:
+        seen = [b.replica for b in self.bindings]
+        if len(seen) != len(set(seen)):
+            raise ValueError("a replica is bound twice")
+        if any(b.replica >= self.replicas for b in self.bindings):
+            raise ValueError("a binding names a replica beyond `replicas`")
+        return self
+
+    def on(self, node: NodeId) -> tuple[Binding, ...]:
+        """The replicas that run on `node`."""
+        return tuple(b for b in self.bindings if b.node == node)

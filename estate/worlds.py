@@ -1,0 +1,30 @@
+"""The files people write about an estate: `Facts` (signed; in `estate.law`), and `World`, what a twin starts with."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import model_validator
+
+from estate.hardware import Node
+from estate.records import Record
+from estate.workloads import Workload
+
+
+class World(Record):
+    """Nodes and workloads as they are observed at the start of a twin."""
+
+    kind: Literal["placet.world"] = "placet.world"
+    v: Literal[1] = 1
+    nodes: tuple[Node, ...]
+    workloads: tuple[Workload, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_each_thing_once(self) -> World:
+        for field, ids in (
+            ("nodes", [str(n.id) for n in self.nodes]),
+            ("workloads", [str(w.id) for w in self.workloads]),
+        ):
+            if doubled := sorted({i for i in ids if ids.count(i) > 1}):
+                raise ValueError(f"{field}: `{doubled[0]}` is there twice; keep one")
+        return self

@@ -1,0 +1,145 @@
+"""Sovereignty on three axes, as pure functions over the law base: who and where a cluster exposes a workload to.
+
+Gate (as typed context for Cedar), placement (as masks) and explanations use this. The kernel does not: it is the
+second opinion and has code of its own (`policies.kernel`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from estate.ids import ClusterId, Country, EntityId
+from estate.law import Facts, Residency
+from estate.verdicts import Dimension
+from estate.workloads import Workload
+
+AXES = (Dimension.GEOGRAPHIC, Dimension.LEGAL, Dimension.OPERATIONAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One axis of exposure against its limit. Empty on either side means unknown, and unknown denies."""
+
+    dimension: Dimension
+    allowed: frozenset[Country]
+    found: frozenset[Country]
+    unknown: tuple[str, ...] = ()
+    """Facts that are missing, by their path in the facts file."""
+
+    @property
+    def outside(self) -> frozenset[Country]:
+        """The countries found that the limit does not allow."""
+        return self.found - self.allowed
+
+    @property
+    def holds(self) -> bool:
+        """Whether everything is known and inside."""
+        return bool(self.allowed and self.found) and not self.outside and not self.unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What a cluster exposes everything on it to: countries per axis, and the facts that are missing."""
+
+    geographic: frozenset[Country]
+    legal: frozenset[Country]
+    operational: frozenset[Country]
+    unknown: tuple[tuple[Dimension, str], ...]
+
+
+def reach(facts: Facts, cluster: ClusterId) -> Reach:
+    """The exposure of a cluster; computed once per facts and cluster."""
+    return _reach(facts.facts_digest, _Held(facts), cluster)
+
+
+def limits(facts: Facts, workload: Workload) -> Residency:
+    """The countries allowed to a workload: what tenant, every dataset and its own contract allow together."""
+    tenant = facts.tenant.get(workload.tenant)
+    parts = [tenant.residency if tenant else Residency()]
+    for name in workload.datasets:
+        dataset = facts.dataset.get(name)
+        parts.append(dataset.residency if dataset else Residency())
+    if workload.contract.residency is not None:
+        parts.append(workload.contract.residency)
+    return Residency(
+        geographic=_meet(p.geographic for p in parts),
+        legal=_meet(p.legal for p in parts),
+        operational=_meet(p.operational for p in parts),
+    )
+
+
+def exposure(facts: Facts, workload: Workload, cluster: ClusterId) -> tuple[Axis, ...]:
+    """The three axes of putting `workload` on `cluster`, in the order of `AXES`."""
+    allowed, found = limits(facts, workload), reach(facts, cluster)
+    return tuple(
+        Axis(
+            dimension=axis,
+            allowed=frozenset(getattr(allowed, axis.value)),
+            found=getattr(found, axis.value),
+            unknown=tuple(path for dimension, path in found.unknown if dimension is axis),
+        )
+        for axis in AXES
+    )
+
+
+class _Held:
+    """Facts as an argument that the cache ignores: the digest beside it is the key."""
+
+    __slots__ = ("facts",)
+
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+
+    def __hash__(self) -> int:
+        return 0
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Held)
+
+
+@lru_cache(maxsize=4096)
+def _reach(_digest: str, held: _Held, cluster_id: ClusterId) -> Reach:
+    facts = held.facts
+    cluster = facts.cluster.get(cluster_id)
+    if cluster is None:
+        gone = tuple((axis, f"clusters.{cluster_id}") for axis in AXES)
+        return Reach(frozenset(), frozenset(), frozenset(), gone)
+    site = facts.site[cluster.site]
+    unknown: list[tuple[Dimension, str]] = []
+    for field in ("replicas_in", "backups_in", "telemetry_in"):
+        if not getattr(site, field):
+            unknown.append((Dimension.GEOGRAPHIC, f"sites.{site.id}.{field}"))
+    for field in ("admins_in", "support_in"):
+        if not getattr(cluster, field):
+            unknown.append((Dimension.OPERATIONAL, f"clusters.{cluster.id}.{field}"))
+    owners = (site.owner, cluster.operator, cluster.key_holder, cluster.update_authority, *cluster.subprocessors)
+    actors = (cluster.update_authority, cluster.stop_authority)
+    return Reach(
+        geographic=frozenset((site.country, *site.replicas_in, *site.backups_in, *site.telemetry_in)),
+        legal=_compelling(facts, owners),
+        operational=frozenset((*cluster.admins_in, *cluster.support_in, *(facts.entity[a].seat for a in actors))),
+        unknown=tuple(unknown),
+    )
+
+
+def _compelling(facts: Facts, entities: Iterable[EntityId]) -> frozenset[Country]:
+    """Every country that can compel one of these entities or anyone who controls it."""
+    seen: set[EntityId] = set()
+    waiting = list(entities)
+    countries: set[Country] = set()
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        entity = facts.entity[name]
+        countries.update((entity.seat, *entity.compelled_by))
+        waiting.extend(entity.parents)
+    return frozenset(countries)
+
+
+def _meet(sets: Iterable[tuple[Country, ...]]) -> tuple[Country, ...]:
+    first, *rest = (frozenset(s) for s in sets)
+    return tuple(sorted(first.intersection(*rest)))

@@ -1,0 +1,41 @@
+"""The Target port: the world that an executor writes. Adapters: `twin`; Kubernetes follows.
+
+A target obeys: it has no opinion about the law. It refuses (a value) what cannot take effect, raises `RetryLater`
+for passing faults, and never writes more than the one step it was given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from estate.changes import Change
+from estate.conditions import Condition, Miss
+from estate.effects import Step
+from estate.results import Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class StepKey:
+    """What makes a write happen once: (proposal digest, step number, do or undo)."""
+
+    proposal: str
+    number: int
+    undo: bool
+
+    def __str__(self) -> str:
+        return f"{self.proposal}:{self.number}:{'undo' if self.undo else 'do'}"
+
+
+class Target(Protocol):
+    """Hands on one world."""
+
+    async def check(self, conditions: Sequence[Condition]) -> tuple[Miss, ...]:
+        """Those conditions that a live read (not a cache) does not confirm."""
+
+    async def rehearse(self, steps: Sequence[Step]) -> Refusal | None:
+        """A server-side dry run of the whole proposal: why it would fail, or None. Writes nothing."""
+
+    async def apply(self, key: StepKey, change: Change, preconditions: Sequence[Condition]) -> Refusal | None:
+        """Write one change, once per key, only while the preconditions hold (compare-and-swap). None: it is done."""

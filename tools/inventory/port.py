@@ -1,0 +1,41 @@
+"""Ports of the inventory: where observations come from, and how a process reads the newest estate."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from estate.hardware import Node
+from estate.ids import NodeId, WorkloadId
+from estate.snapshots import Snapshot, SnapshotVersion
+from estate.workloads import Workload
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A batch of what a source saw change. `whole` means: this is everything, forget what is not in it."""
+
+    source: str
+    nodes: tuple[Node, ...] = ()
+    workloads: tuple[Workload, ...] = ()
+    removed_nodes: tuple[NodeId, ...] = ()
+    removed_workloads: tuple[WorkloadId, ...] = ()
+    whole: bool = False
+
+
+class Source(Protocol):
+    """Where observations come from: a twin, a cluster, files."""
+
+    def watch(self) -> AsyncIterator[Observed]:
+        """First everything (`whole`), then each change as it is seen, until closed."""
+
+
+class Reader(Protocol):
+    """How a process reads the newest snapshot it has followed; never blocks, never scans."""
+
+    def newest(self) -> Snapshot:
+        """The newest snapshot. Raises RetryLater before the first one has arrived."""
+
+    async def reached(self, version: SnapshotVersion) -> Snapshot:
+        """Wait until the newest snapshot is at least `version`."""
