@@ -1,11 +1,12 @@
-"""The files people write about an estate: `Facts` (signed; in `estate.law`), and `World`, what a twin starts with."""
+"""The files people write: `Facts` (signed; in `estate.law`), `World`, what a twin starts with, and `ChangeFile`."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
+from estate.changes import Change
 from estate.hardware import Node
 from estate.records import Record
 from estate.workloads import Workload
@@ -28,3 +29,12 @@ class World(Record):
             if doubled := sorted({i for i in ids if ids.count(i) > 1}):
                 raise ValueError(f"{field}: `{doubled[0]}` is there twice; keep one")
         return self
+
+
+class ChangeFile(Record):
+    """Changes that a person wrote, in order, for `placet propose -f`."""
+
+    kind: Literal["placet.change-file"] = "placet.change-file"
+    v: Literal[1] = 1
+    summary: str = Field(min_length=1, max_length=2000)
+    changes: tuple[Change, ...] = Field(min_length=1, max_length=256)

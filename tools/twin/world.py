@@ -1,0 +1,202 @@
+"""The asynchronous face of a twin world: what executors write, sources watch, and demos make happen.
+
+`estate.effects.effect` alone says what a change does here. A world has no opinion about the law: it obeys, or
+refuses what cannot take effect. Every read is live: it sees what any other process has committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import Self
+
+from estate.changes import Change
+from estate.conditions import Condition, Miss, misses
+from estate.effects import effect
+from estate.errors import BadInput
+from estate.frozen import FrozenEstate
+from estate.hardware import Health, Node
+from estate.ids import InstallationId, NodeId, WorkloadId
+from estate.law import Facts
+from estate.results import Refusal, RefusalCode
+from estate.snapshots import Snapshot, SnapshotVersion
+from estate.things import ThingKind
+from estate.workloads import Workload
+from tools.twin.faults import Fault
+from tools.twin.storage import Changes, Storage
+
+_TWIN = InstallationId("twin")
+_POLL_SECONDS = 0.05
+
+
+class World:
+    """One open twin world. Its snapshots count revisions: version `twin/0.<revision>`."""
+
+    def __init__(self, storage: Storage, facts: Facts) -> None:
+        self._storage = storage
+        self._revision = 0
+        self._estate = FrozenEstate(SnapshotVersion(installation=_TWIN, epoch=0, sequence=0), facts)
+
+    @classmethod
+    async def open(cls, path: Path, facts: Facts) -> Self:
+        """Open the world in that file, made if it is not there.
+
+        Raises:
+            BadInput: the file is something else.
+            NewerRecord: a newer placet wrote it.
+        """
+        return cls(await asyncio.to_thread(Storage, path), facts)
+
+    async def close(self) -> None:
+        """Close the file."""
+        await asyncio.to_thread(self._storage.close)
+
+    async def snapshot(self) -> FrozenEstate:
+        """The world as it is now, other processes' writes included."""
+        return await asyncio.to_thread(self._refreshed)
+
+    async def check(self, conditions: Sequence[Condition]) -> tuple[Miss, ...]:
+        """Those conditions that the world as it is now does not meet."""
+        return misses(await self.snapshot(), conditions)
+
+    async def dry_run(self, changes: Sequence[Change]) -> Refusal | None:
+        """Why these changes in order would be refused now, or None. Writes nothing, meets no injected fault."""
+        running: Snapshot = await self.snapshot()
+        for change in changes:
+            result = effect(change, running)
+            if isinstance(result, Refusal):
+                return result
+            running = result.value
+        return None
+
+    async def apply(self, key: str, change: Change, preconditions: Sequence[Condition]) -> Refusal | None:
+        """Write one change once: checked, played and recorded under `key` in one transaction.
+
+        None: it is done, now or before. Raises RetryLater for an injected passing fault.
+        """
+        return await asyncio.to_thread(self._apply, key, change, preconditions)
+
+    async def changes(self, after: int = 0) -> Changes:
+        """What changed after that revision, each thing at its newest."""
+        return await asyncio.to_thread(self._storage.changes, after)
+
+    async def watch(self, after: int = 0, every: float = _POLL_SECONDS) -> AsyncIterator[Changes]:
+        """First everything after that revision (even if empty), then each later batch, until closed."""
+        found = await self.changes(after)
+        yield found
+        while True:
+            found = await self.changes(found.revision)
+            if not found.empty:
+                yield found
+            await asyncio.sleep(every)
+
+    async def inject(self, about: str, change: str, message: str, *, times: int = 1, passing: bool = False) -> None:
+        """Let the next `times` writes of that kind of change to that target (`workload/a-serve`) fail."""
+        fault = Fault(about=about, change=change, message=message, passing=passing)
+        await self._write(lambda: self._storage.add_fault(fault, times))
+
+    async def seed(self, nodes: Sequence[Node], workloads: Sequence[Workload]) -> None:
+        """Put these things at one revision."""
+        await self._write(lambda: self._storage.put(*nodes, *workloads))
+
+    async def set_node(self, node: Node) -> None:
+        """A node appears, or changes into this."""
+        await self._write(lambda: self._storage.put(node))
+
+    async def remove_node(self, node: NodeId) -> None:
+        """A node leaves the cluster."""
+        await self._write(lambda: self._storage.remove(ThingKind.NODE.value, node))
+
+    async def start_workload(self, workload: Workload) -> None:
+        """Somebody starts (or replaces) a workload without asking Placet."""
+        await self._write(lambda: self._storage.put(workload))
+
+    async def stop_workload(self, workload: WorkloadId) -> None:
+        """Somebody removes a workload without asking Placet."""
+        await self._write(lambda: self._storage.remove(ThingKind.WORKLOAD.value, workload))
+
+    async def fail_accelerator(self, node: NodeId, index: int, health: Health = Health.FAILED) -> None:
+        """One device of a node fails (or gets another health).
+
+        Raises:
+            BadInput: no such device.
+        """
+        await asyncio.to_thread(self._set_device_health, node, index, health)
+
+    async def _write(self, write: Callable[[], object]) -> None:
+        await asyncio.to_thread(self._written, write)
+
+    def _written(self, write: Callable[[], object]) -> None:
+        with self._storage.writing():
+            write()
+
+    def _refreshed(self) -> FrozenEstate:
+        with self._storage.alone():
+            found = self._storage.changes(self._revision)
+            if not found.empty:
+                self._estate = _changed(self._estate, found)
+                self._revision = found.revision
+            return self._estate
+
+    def _apply(self, key: str, change: Change, preconditions: Sequence[Condition]) -> Refusal | None:
+        with self._storage.writing():
+            if self._storage.was_applied(key):
+                return None
+            if fault := self._storage.take_fault(*Fault.key_of(change)):
+                used = fault
+            else:
+                return self._play(key, change, preconditions)
+        return used.refusal()
+
+    def _play(self, key: str, change: Change, preconditions: Sequence[Condition]) -> Refusal | None:
+        before = self._refreshed()
+        if missed := misses(before, preconditions):
+            return _unmet(missed[0])
+        result = effect(change, before)
+        if isinstance(result, Refusal):
+            return result
+        self._storage.put(_written(change, result.value))
+        self._storage.mark_applied(key)
+        return None
+
+    def _set_device_health(self, node: NodeId, index: int, health: Health) -> None:
+        with self._storage.writing():
+            found = self._refreshed().node(node)
+            if found is None or index not in {a.index for a in found.accelerators}:
+                raise BadInput(f"`{node}` has no accelerator {index}; see `placet get nodes`")
+            devices = tuple(
+                a.model_copy(update={"health": health}) if a.index == index else a for a in found.accelerators
+            )
+            self._storage.put(found.model_copy(update={"accelerators": devices}))
+
+
+def _changed(estate: FrozenEstate, found: Changes) -> FrozenEstate:
+    for node in found.nodes:
+        estate = estate.with_node(node)
+    for workload in found.workloads:
+        estate = estate.with_workload(workload)
+    for gone in found.removed_nodes:
+        estate = estate.without_node(gone)
+    for stopped in found.removed_workloads:
+        estate = estate.without_workload(stopped)
+    return estate.at(estate.version.model_copy(update={"sequence": found.revision}))
+
+
+def _written(change: Change, after: Snapshot) -> Node | Workload:
+    """The one thing that the change wrote, as it is afterwards."""
+    target = change.target()
+    thing = after.node(NodeId(target.id)) if target.kind is ThingKind.NODE else after.workload(WorkloadId(target.id))
+    assert thing is not None, "an effect that succeeded has a target"
+    return thing
+
+
+def _unmet(miss: Miss) -> Refusal:
+    condition = miss.condition
+    replaced = miss.fault.startswith("was replaced")
+    return Refusal(
+        code=RefusalCode.UID_CHANGED if replaced else RefusalCode.PRECONDITION_FAILED,
+        about=str(condition.about),
+        message=f"`{condition.about}` {condition.field.value} {miss.fault}: `{miss.found}` where the decision read"
+        f" `{condition.equals}`; decide again on a newer snapshot",
+    )
