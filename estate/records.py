@@ -22,7 +22,10 @@ type Upcast = Callable[[dict[str, Json]], dict[str, Json]]
 
 
 def _parse_time(value: object) -> object:
-    return datetime.fromisoformat(value) if isinstance(value, str) else value
+    time = datetime.fromisoformat(value) if isinstance(value, str) else value
+    if isinstance(time, datetime) and time.tzinfo is None:
+        raise ValueError("a time needs its offset; write it as `2026-11-21T08:00:00Z`")
+    return time
 
 
 def write_time(time: datetime) -> str:
