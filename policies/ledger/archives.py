@@ -1,0 +1,44 @@
+"""What a ledger's custodian may do beyond the port: prove, checkpoint, and erase what a law says must go.
+
+The console's `ledger` verbs call this. Nothing here can change or remove a leaf.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+from policies.ledger import merkle
+from policies.ledger.merkle import Frontier, Part, Subtree
+from policies.ledger.port import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A Merkle proof of a log at `size`, with the root it proves against. Check it with `policies.ledger.merkle`."""
+
+    size: int
+    root: bytes
+    hashes: tuple[bytes, ...]
+
+    @classmethod
+    def of(cls, frontier: Frontier, parts: Sequence[Part], subtrees: Mapping[Subtree, bytes]) -> Self:
+        """The proof made of `parts`, whose subtrees were read."""
+        return cls(frontier.size, frontier.root, tuple(merkle.fold([subtrees[s] for s in part]) for part in parts))
+
+
+class Archive(Ledger, Protocol):
+    """A ledger whose logs can be proven, checkpointed and relieved of bodies."""
+
+    async def inclusion(self, origin: str, index: int) -> Proof:
+        """That leaf `index` is in the log as it now is, by O(log n) reads. Raises BadInput: there is no such leaf."""
+
+    async def consistency(self, origin: str, size: int) -> Proof:
+        """That the log of `size` is a prefix of what it now is, by O(log n) reads. Raises BadInput: it is shorter."""
+
+    async def checkpoint(self) -> tuple[str, ...]:
+        """Sign and keep the head of every log; the notes. Raises BadInput: opened without the ledger key."""
+
+    async def erase(self, key: str) -> int:
+        """Forget body, salt and author's name of the entry under `key` and of its projections; how many."""

@@ -1,0 +1,121 @@
+"""The export of a ledger: canonical JSON Lines that anyone can check offline (`policies.ledger.verifying`).
+
+A header names installation, logs and sizes. Each log follows, tenants' first by name and the install log last: every
+leaf with its recorded hash and, where it is still stored, its content; then the log's signed checkpoints, the last of
+which is for the whole log. The fingerprint of the ledger key is for people; no reader trusts it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Literal, Protocol, Self
+
+from estate.canonical import Json
+from estate.errors import BadInput
+from estate.ids import InstallationId
+from estate.records import Model, Record
+from policies.ledger.leaves import SALT_BYTES, Content, Leaf, Origin
+from policies.ledger.merkle import Frontier, Head
+from policies.ledger.notes import Checkpoint, Notary
+from policies.ledger.sequencing import Row
+
+
+class LogSize(Model):
+    """A log and the number of its leaves in this export."""
+
+    origin: Origin
+    size: int
+
+
+class Header(Record):
+    """The first line."""
+
+    kind: Literal["placet.ledger.export"] = "placet.ledger.export"
+    v: Literal[1] = 1
+    installation: InstallationId
+    logs: tuple[LogSize, ...]
+    fingerprint: str
+
+
+class ContentLine(Model):
+    """A leaf's content, with the salt that ties it to the leaf."""
+
+    salt: str
+    body: dict[str, Json]
+    by: str
+
+    def content(self) -> Content:
+        """The content as it is hashed. Raises BadInput: the salt is not 32 bytes in hexadecimal."""
+        salt = bytes.fromhex(self.salt) if len(self.salt) == 2 * SALT_BYTES else b""
+        if salt.hex() != self.salt:
+            raise BadInput("salt is not 32 bytes in lower-case hexadecimal")
+        return Content.of(self.body, self.by, salt)
+
+
+class LeafLine(Model):
+    """One leaf, its hash as recorded when it was written, and its content unless that was erased."""
+
+    kind: Literal["leaf"] = "leaf"
+    leaf: Leaf
+    hash: str
+    content: ContentLine | None
+
+    @classmethod
+    def of(cls, row: Row) -> Self:
+        """The line of a stored leaf."""
+        kept = row.content
+        content = ContentLine(salt=kept.salt.hex(), body=dict(kept.read_body), by=kept.by) if kept else None
+        return cls(leaf=Leaf.read(row.data), hash=row.leaf_hash.hex(), content=content)
+
+
+class CheckpointLine(Model):
+    """A signed note over the log whose leaves stand above it."""
+
+    kind: Literal["checkpoint"] = "checkpoint"
+    note: str
+
+
+class Moment(Protocol):
+    """One consistent moment of a ledger, as an adapter reads it."""
+
+    async def frontiers(self) -> Mapping[str, Frontier]:
+        """Every log with its frontier."""
+
+    def rows(self, origin: str) -> AsyncIterator[Row]:
+        """The leaves of a log in order, streamed."""
+
+    async def notes(self, origin: str, below: int) -> tuple[str, ...]:
+        """The checkpoints kept of a log at sizes below that, in order."""
+
+
+def order(origins: Mapping[str, Frontier]) -> list[str]:
+    """Tenants' logs by name, then the install log."""
+    return sorted(origins, key=lambda origin: (origin.endswith("/install"), origin))
+
+
+def sign_all(frontiers: Mapping[str, Frontier], notary: Notary) -> dict[str, tuple[int, str]]:
+    """For each log its size and the signed note of its head."""
+    return {
+        origin: (frontier.size, notary.sign(Checkpoint(origin, Head(frontier.size, frontier.root))))
+        for origin, frontier in frontiers.items()
+    }
+
+
+async def lines(
+    moment: Moment, signed: Mapping[str, tuple[int, str]], installation: InstallationId, notary: Notary
+) -> AsyncIterator[bytes]:
+    """The export, line by line with line ends; `signed` are the notes of the logs' heads at this very moment."""
+    frontiers = await moment.frontiers()
+    logs = tuple(LogSize(origin=o, size=frontiers[o].size) for o in order(frontiers))
+    header = Header(installation=installation, logs=logs, fingerprint=notary.key.fingerprint)
+    yield header.canonical() + b"\n"
+    for log in logs:
+        async for row in moment.rows(log.origin):
+            yield LeafLine.of(row).canonical() + b"\n"
+        for note in (*await moment.notes(log.origin, log.size), signed[log.origin][1]):
+            yield CheckpointLine(note=note).canonical() + b"\n"
+
+
+def missing_key() -> BadInput:
+    """The refusal to export or checkpoint without a signer."""
+    return BadInput("this ledger was opened without the ledger key; open it with the key that `placet init` made")
