@@ -1,0 +1,196 @@
+"""`placet.yaml`: what an installation is made of. Flags go before `PLACET_*`, before the file, before the defaults.
+
+Read by the CLI and `console.bootstrap`. Every fault names file, field and remedy. Nothing here opens what it names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, model_validator
+
+from estate.errors import BadInput
+from estate.ids import ChannelId, ClusterId, ExecutorId, InstallationId, TenantId
+from estate.modes import Mode
+from estate.records import Model, explain
+
+
+class Format(StrEnum):
+    """The payload formats that the HTTP door takes."""
+
+    CLOUDEVENTS = "cloudevents"
+    ALERTMANAGER = "alertmanager"
+    NVSENTINEL = "nvsentinel"
+    KERNEL = "kernel"
+
+
+class Channel(Model):
+    """An authenticated way in. Its credential fixes cluster and tenant; a payload never does."""
+
+    id: ChannelId
+    cluster: ClusterId | None = None
+    tenant: TenantId | None = None
+    formats: tuple[Format, ...] = tuple(Format)
+    token_sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    """Hexadecimal SHA-256 of the bearer token; the token itself is never written down here."""
+
+
+class ExecutorSpec(Model):
+    """An executor and the clusters it writes; no two executors write one cluster."""
+
+    id: ExecutorId
+    clusters: tuple[ClusterId, ...] = ()
+    """Empty: every cluster that no other executor names."""
+
+
+class Http(Model):
+    """Where the HTTP door listens. Port 0 takes any free one; `run/http.port` says which."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8090, ge=0, le=65535)
+
+
+class Mind(Model):
+    """What plans inside a graph."""
+
+    kind: Literal["runbook"] = "runbook"
+
+
+class Config(Model):
+    """An installation's settings; every one has a default that needs nothing else installed."""
+
+    apiVersion: Literal["placet.dev/v1"] = "placet.dev/v1"
+    kind: Literal["Config"] = "Config"
+    installation: InstallationId | None = None
+    """None: the one in the state directory."""
+    facts: Path | None = None
+    """Signed facts (a DSSE envelope). None: the state directory's."""
+    world: Path | None = None
+    """What a new twin starts with. None: the state directory's."""
+    nats_url: str | None = None
+    """None: an embedded server."""
+    ledger: str = "sqlite"
+    """`sqlite` (in the state directory) or `postgresql://…`."""
+    checkpoints: str = "embedded"
+    """`embedded` (in JetStream) or `postgresql://…`."""
+    mode: Mode = Mode.AUTOMATIC
+    """Where no signed setting says otherwise. The default suits a twin; observe is the one for a real cluster."""
+    channels: tuple[Channel, ...] = ()
+    executors: tuple[ExecutorSpec, ...] = (ExecutorSpec(id=ExecutorId("twin")),)
+    http: Http = Http()
+    mind: Mind = Mind()
+
+    @model_validator(mode="after")
+    def _names_each_thing_once(self) -> Config:
+        _once("channels", [c.id for c in self.channels])
+        _once("executors", [e.id for e in self.executors])
+        _once("executors.clusters", [c for e in self.executors for c in e.clusters])
+        for field in ("ledger", "checkpoints"):
+            _known_store(field, getattr(self, field))
+        return self
+
+    def executor_of(self, cluster: ClusterId) -> ExecutorId | None:
+        """Who writes `cluster`: the executor that names it, else the first that names none."""
+        named = next((e.id for e in self.executors if cluster in e.clusters), None)
+        return named or next((e.id for e in self.executors if not e.clusters), None)
+
+
+def load(
+    file: Path | None, environment: Mapping[str, str], flags: Mapping[str, str | int | None] | None = None
+) -> Config:
+    """The settings in force. `file` may be absent; a `None` flag counts as not given.
+
+    Raises:
+        BadInput: a value does not fit; the message names where it was written, the field and the fault.
+    """
+    settings: dict[str, Any] = _from_file(file) if file is not None else {}
+    written: dict[str, str] = {}
+    for field, value, source in (*_from_environment(environment), *_from_flags(flags or {})):
+        _put(settings, field, value)
+        written[field] = source
+    try:
+        return Config.model_validate(settings)
+    except ValidationError as error:
+        raise BadInput(_fault(error, file, written)) from error
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of `placet.yaml`."""
+    return TypeAdapter(Config).json_schema()
+
+
+def write(config: Config) -> str:
+    """The settings as YAML, defaults left out."""
+    form = {
+        "apiVersion": config.apiVersion,
+        "kind": config.kind,
+        **config.model_dump(mode="json", exclude_defaults=True),
+    }
+    return yaml.safe_dump(form, sort_keys=False)
+
+
+VARIABLES: Mapping[str, str] = {
+    "PLACET_INSTALLATION": "installation",
+    "PLACET_FACTS": "facts",
+    "PLACET_WORLD": "world",
+    "PLACET_NATS_URL": "nats_url",
+    "PLACET_LEDGER": "ledger",
+    "PLACET_CHECKPOINTS": "checkpoints",
+    "PLACET_MODE": "mode",
+    "PLACET_HTTP_HOST": "http.host",
+    "PLACET_HTTP_PORT": "http.port",
+}
+"""Each environment variable and the field it sets."""
+
+
+def _from_file(file: Path) -> dict[str, Any]:
+    try:
+        form = yaml.safe_load(file.read_text())
+    except FileNotFoundError as error:
+        raise BadInput(f"{file}: no such file; correct the path or run `placet init`") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise BadInput(f"{file}: cannot be read: {' '.join(str(error).split())}; correct the file") from error
+    if form is None:
+        return {}
+    if not isinstance(form, dict) or not all(isinstance(k, str) for k in form):
+        raise BadInput(f"{file}: expected fields with names at the top; see `placet schema config`")
+    return form
+
+
+def _from_environment(environment: Mapping[str, str]) -> list[tuple[str, str | int, str]]:
+    return [(field, environment[name], name) for name, field in VARIABLES.items() if environment.get(name)]
+
+
+def _from_flags(flags: Mapping[str, str | int | None]) -> list[tuple[str, str | int, str]]:
+    names = ((field, value, f"--{field.replace('.', '-').replace('_', '-')}") for field, value in flags.items())
+    return [(field, value, name) for field, value, name in names if value is not None]
+
+
+def _put(settings: dict[str, Any], field: str, value: str | int) -> None:
+    head, _, tail = field.partition(".")
+    if not tail:
+        settings[head] = value
+        return
+    inner = settings.get(head)
+    settings[head] = {**(inner if isinstance(inner, dict) else {}), tail: value}
+
+
+def _fault(error: ValidationError, file: Path | None, written: Mapping[str, str]) -> str:
+    first = ".".join(str(p) for p in error.errors()[0]["loc"])
+    place = written.get(first) or (str(file) if file is not None else "configuration")
+    return f"{place}: {explain(error)}; see `placet schema config`"
+
+
+def _once(field: str, ids: list[Any]) -> None:
+    if doubled := sorted({i for i in ids if ids.count(i) > 1}):
+        raise ValueError(f"{field}: `{doubled[0]}` is there twice; keep one")
+
+
+def _known_store(field: str, value: str) -> None:
+    plain = {"ledger": "sqlite", "checkpoints": "embedded"}[field]
+    if value != plain and not value.startswith(("postgresql://", "postgres://")):
+        raise ValueError(f"{field}: `{value}` is neither `{plain}` nor a `postgresql://` address; write one of them")

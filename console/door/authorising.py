@@ -1,0 +1,55 @@
+"""Who may give which command: a pure table from roles to verbs, and each person's own tenants.
+
+It decides only what may be asked; whether a change may happen is the gate's business. An approval's weight is judged
+by the gate too: here it is only checked that the person may speak at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from console.door.commands import Command, Set
+from estate.errors import Denied
+from estate.identities import Enrolment, Role
+
+_EVERYBODY = frozenset(Role)
+_RUNNERS = frozenset({Role.ADMINISTRATOR, Role.OPERATOR})
+
+MAY: Mapping[str, frozenset[Role]] = {
+    "ask": frozenset({Role.ADMINISTRATOR, Role.OPERATOR, Role.TENANT_OWNER, Role.REQUESTER}),
+    "propose": frozenset({Role.ADMINISTRATOR, Role.OPERATOR, Role.TENANT_OWNER, Role.REQUESTER}),
+    "approve": frozenset({Role.ADMINISTRATOR, Role.OPERATOR, Role.TENANT_OWNER}),
+    "set:freeze": frozenset({Role.ADMINISTRATOR, Role.OPERATOR}),
+    "set:mode": frozenset({Role.ADMINISTRATOR}),
+    "set:enrolment": frozenset({Role.ADMINISTRATOR}),
+    "get": _EVERYBODY,
+    "describe": _EVERYBODY,
+    "pending": _EVERYBODY,
+    "dead-letters": _RUNNERS,
+    "replay": _RUNNERS,
+    "ledger-export": frozenset({Role.ADMINISTRATOR, Role.POLICY_AUTHOR}),
+    "ledger-show": frozenset({Role.ADMINISTRATOR, Role.OPERATOR, Role.POLICY_AUTHOR}),
+    "settings": _EVERYBODY,
+    "diagnose": _RUNNERS,
+    "whoami": _EVERYBODY,
+    "part": _EVERYBODY,
+}
+
+
+def sees_everything(caller: Enrolment) -> bool:
+    """Whether the caller sees every tenant's things, or those of their own tenants only."""
+    return not _RUNNERS.isdisjoint(caller.roles) or Role.POLICY_AUTHOR in caller.roles
+
+
+def check(caller: Enrolment, command: Command) -> None:
+    """Refuse what this person's roles do not allow.
+
+    Raises:
+        Denied: with the roles that would.
+    """
+    name = f"set:{command.control.value}" if isinstance(command, Set) else command.verb
+    allowed = MAY[name]
+    if allowed.isdisjoint(caller.roles):
+        roles = ", ".join(sorted(r.value for r in allowed))
+        held = ", ".join(r.value for r in caller.roles) or "no role"
+        raise Denied(f"`{name}` needs one of: {roles}; `{caller.subject.name}` holds {held}")

@@ -1,0 +1,214 @@
+"""What may be asked at the front door: a closed union of typed commands and queries, and the one shape of an answer.
+
+CLI, web, chat and MCP send these and nothing else. A command says *what*; who asks, and when, stands in the signed
+call around it (`console.door.calls`).
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum, StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field, JsonValue, StringConstraints
+
+from estate.changes import Change
+from estate.ids import Digest, IncidentId
+from estate.records import Model, Record
+
+LARGEST_REPLY_BYTES = 256 * 1024
+
+
+class ExitCode(IntEnum):
+    """DESIGN §10: what a reply means, and what the CLI exits with."""
+
+    OK = 0
+    ERROR = 1
+    USAGE = 2
+    FORBIDDEN = 3
+    UNAUTHENTICATED = 4
+    NOT_FOUND = 5
+    APPROVAL_PENDING = 6
+    ROLLED_BACK = 7
+    TIMEOUT = 8
+
+
+class Kind(StrEnum):
+    """What `get` and `describe` know."""
+
+    INCIDENT = "incident"
+    PROPOSAL = "proposal"
+    WARRANT = "warrant"
+    NODE = "node"
+    WORKLOAD = "workload"
+    RACK = "rack"
+    TENANT = "tenant"
+
+
+class Control(StrEnum):
+    """The signed settings that gate and executor follow."""
+
+    FREEZE = "freeze"
+    MODE = "mode"
+    ENROLMENT = "enrolment"
+
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
+EnvelopeText = Annotated[str, StringConstraints(min_length=1, max_length=64 * 1024)]
+
+
+class Ask(Model):
+    """Ask for something in words; a case opens."""
+
+    verb: Literal["ask"] = "ask"
+    text: Text
+
+
+class Propose(Model):
+    """Propose changes of one's own; a case opens."""
+
+    verb: Literal["propose"] = "propose"
+    summary: Text
+    changes: tuple[Change, ...] = Field(min_length=1, max_length=256)
+
+
+class Approve(Model):
+    """Carry an approval or a denial, signed by the caller for exactly one proposal and the diff they were shown."""
+
+    verb: Literal["approve"] = "approve"
+    envelope: EnvelopeText
+
+
+class Set(Model):
+    """Carry a freeze, a mode or an enrolment, signed by the caller."""
+
+    verb: Literal["set"] = "set"
+    control: Control
+    envelope: EnvelopeText
+
+
+class Get(Model):
+    """Things of one kind, or the one of that name."""
+
+    verb: Literal["get"] = "get"
+    what: Kind
+    name: str | None = None
+
+
+class Describe(Model):
+    """One thing with its story."""
+
+    verb: Literal["describe"] = "describe"
+    what: Kind
+    name: str
+
+
+class Pending(Model):
+    """What an incident waits for: the proposal, the diff as this caller may see it, and who must approve."""
+
+    verb: Literal["pending"] = "pending"
+    incident: IncidentId
+
+
+class DeadLetters(Model):
+    """Messages that could not be handled, with the reasons."""
+
+    verb: Literal["dead-letters"] = "dead-letters"
+    sequence: int | None = None
+
+
+class Replay(Model):
+    """Send a dead letter back to the stream it came from."""
+
+    verb: Literal["replay"] = "replay"
+    sequence: int
+
+
+class LedgerExport(Model):
+    """The whole ledger, as `placet ledger verify` reads it; the answer is spooled."""
+
+    verb: Literal["ledger-export"] = "ledger-export"
+
+
+class LedgerShow(Model):
+    """Entries of the ledger in order, narrowed by what is given."""
+
+    verb: Literal["ledger-show"] = "ledger-show"
+    incident: IncidentId | None = None
+    proposal: Digest | None = None
+    after: int = -1
+    limit: int = Field(default=200, ge=1, le=10_000)
+
+
+class Settings(Model):
+    """What stands now: modes, freezes, enrolments."""
+
+    verb: Literal["settings"] = "settings"
+
+
+class Diagnose(Model):
+    """The health of the running system, as its console sees it."""
+
+    verb: Literal["diagnose"] = "diagnose"
+
+
+class WhoAmI(Model):
+    """The caller's own enrolment."""
+
+    verb: Literal["whoami"] = "whoami"
+
+
+class Part(Model):
+    """The next bytes of a spooled answer."""
+
+    verb: Literal["part"] = "part"
+    handle: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+    offset: int = Field(ge=0)
+
+
+type Command = Annotated[
+    Ask
+    | Propose
+    | Approve
+    | Set
+    | Get
+    | Describe
+    | Pending
+    | DeadLetters
+    | Replay
+    | LedgerExport
+    | LedgerShow
+    | Settings
+    | Diagnose
+    | WhoAmI
+    | Part,
+    Field(discriminator="verb"),
+]
+
+CHANGES_STATE = frozenset({"ask", "propose", "approve", "set", "replay"})
+"""Verbs whose calls are entries of the ledger before they have any effect."""
+
+
+class Spooled(Model):
+    """Where the rest of an answer lies: fetch it from that console in parts."""
+
+    console: str
+    handle: str
+    size: int
+    digest: Digest
+
+
+class Reply(Record):
+    """The one shape of an answer."""
+
+    kind: Literal["placet.reply"] = "placet.reply"
+    v: Literal[1] = 1
+    code: ExitCode = ExitCode.OK
+    result: JsonValue = None
+    message: str = ""
+    """What went wrong and what to do next; empty when all is well."""
+    spooled: Spooled | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether it was done."""
+        return self.code is ExitCode.OK

@@ -1,0 +1,139 @@
+"""The estate as rows that a person reads: pure, from one snapshot, and only what the reader may see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from estate.canonical import Json
+from estate.hardware import Node
+from estate.ids import NodeId, TenantId
+from estate.incidents import Incident
+from estate.law import Rack, Tenant
+from estate.snapshots import Snapshot
+from estate.workloads import Workload
+
+type Row = dict[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What a caller may see: everything, or the things of their tenants."""
+
+    everything: bool
+    tenants: frozenset[TenantId] = frozenset()
+
+    def of_tenant(self, tenant: TenantId) -> bool:
+        """Whether this tenant's things are in sight."""
+        return self.everything or tenant in self.tenants
+
+    def of_any(self, tenants: Iterable[TenantId]) -> bool:
+        """Whether something that concerns these tenants is in sight."""
+        return self.everything or not self.tenants.isdisjoint(tenants)
+
+
+def nodes(snapshot: Snapshot, sight: Sight) -> list[Row]:
+    """A row for each node that holds something in sight."""
+    return [node_row(snapshot, n, sight) for n in snapshot.nodes() if _sees_node(snapshot, n.id, sight)]
+
+
+def node_row(snapshot: Snapshot, node: Node, sight: Sight) -> Row:
+    """One node: where it stands, how it is, what it holds."""
+    failed = sum(1 for a in node.accelerators if a.health != "healthy")
+    return {
+        "name": node.id,
+        "site": snapshot.site_of(node.id) or "",
+        "rack": snapshot.rack_of(node.id) or "",
+        "cluster": node.cluster,
+        "health": node.health.value,
+        "cordoned": node.cordoned,
+        "accelerators": len(node.accelerators),
+        "taken": len(snapshot.taken(node.id)),
+        "unhealthy": failed,
+        "watts": int(snapshot.node_watts(node.id)),
+        "workloads": _texts(w.id for w in snapshot.workloads_on(node.id) if sight.of_tenant(w.tenant)),
+    }
+
+
+def workloads(snapshot: Snapshot, sight: Sight) -> list[Row]:
+    """A row for each workload in sight."""
+    return [workload_row(w) for w in snapshot.workloads() if sight.of_tenant(w.tenant)]
+
+
+def workload_row(workload: Workload) -> Row:
+    """One workload: whose it is, what it was promised, and where it runs."""
+    return {
+        "name": workload.id,
+        "tenant": workload.tenant,
+        "kind": workload.kind.value,
+        "cluster": workload.cluster,
+        "replicas": workload.replicas,
+        "running": len(workload.bindings),
+        "min_available": workload.contract.min_available,
+        "accelerators": workload.contract.accelerators_per_replica,
+        "nodes": _texts(sorted({b.node for b in workload.bindings})),
+    }
+
+
+def racks(snapshot: Snapshot, sight: Sight) -> list[Row]:
+    """A row for each rack that holds something in sight."""
+    facts = snapshot.facts
+    return [_rack_row(snapshot, r) for r in facts.racks if any(_sees_node(snapshot, n, sight) for n in r.nodes)]
+
+
+def tenants(snapshot: Snapshot, sight: Sight) -> list[Row]:
+    """A row for each tenant in sight."""
+    held: dict[TenantId, int] = {}
+    for workload in snapshot.workloads():
+        count = sum(len(b.accelerators) for b in workload.bindings)
+        held[workload.tenant] = held.get(workload.tenant, 0) + count
+    return [_tenant_row(t, held.get(t.id, 0)) for t in snapshot.facts.tenants if sight.of_tenant(t.id)]
+
+
+def incident_row(incident: Incident) -> Row:
+    """One incident in a line."""
+    return {
+        "name": incident.id,
+        "origin": incident.origin.value,
+        "state": incident.state.value,
+        "site": incident.site,
+        "domain": incident.domain,
+        "events": incident.events_seen,
+        "attempt": incident.attempt,
+        "tenants": _texts(incident.tenants),
+        "opened": incident.opened_at.isoformat(timespec="seconds"),
+        "summary": incident.summary,
+    }
+
+
+def _rack_row(snapshot: Snapshot, rack: Rack) -> Row:
+    return {
+        "name": rack.id,
+        "site": rack.site,
+        "watts": int(snapshot.rack_watts(rack.id)),
+        "budget_watts": int(rack.power_budget_watts),
+        "nodes": len(rack.nodes),
+        "feed": rack.power_feed,
+        "leaf_switch": rack.leaf_switch,
+    }
+
+
+def _tenant_row(tenant: Tenant, accelerators: int) -> Row:
+    return {
+        "name": tenant.id,
+        "title": tenant.name,
+        "isolation": tenant.isolation.value,
+        "disruption": tenant.disruption.value,
+        "geographic": _texts(tenant.residency.geographic),
+        "legal": _texts(tenant.residency.legal),
+        "operational": _texts(tenant.residency.operational),
+        "accelerators": accelerators,
+    }
+
+
+def _sees_node(snapshot: Snapshot, node: NodeId, sight: Sight) -> bool:
+    return sight.everything or sight.of_any(w.tenant for w in snapshot.workloads_on(node))
+
+
+def _texts(values: Iterable[str]) -> list[Json]:
+    return [str(v) for v in values]

@@ -1,0 +1,169 @@
+"""The HTTP door: what senders post becomes durable raw messages on their channel's own subject.
+
+202 is answered only after the stream has stored the body. Nothing is parsed beyond what the transport needs; the
+intake consumer judges the content, and dead-letters what it cannot read. The channel in the path is proven by its
+token, so a sender never chooses cluster or tenant.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from console.config import Channel, Format
+from console.http.bodies import BodyTooLarge, read_body
+from console.http.channels import Channels, takes
+from console.http.cloudevents import Batch, Binary, Structured, Unreadable, unpack
+from estate import canonical
+from estate.errors import PlacetError, RetryLater
+from estate.subjects import Subjects
+from tools.bus.port import Bus, StreamFull, TooLarge
+
+RETRY_SECONDS = "2"
+
+
+class Refused(Exception):
+    """An answer other than 202: status, what is wrong, and what to do."""
+
+    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.headers = dict(headers or {})
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What the handlers need: the bus to publish on, the subjects, who may post, and what readiness means."""
+
+    bus: Bus
+    subjects: Subjects
+    channels: Channels
+    ready: Callable[[], Awaitable[bool]]
+
+    async def store(self, channel: Channel, format: Format, body: bytes, headers: Mapping[str, str]) -> bool:
+        """Publish one raw message; False when the same message was stored before."""
+        carried: list[canonical.Json] = [f"{name}: {value}" for name, value in sorted(headers.items())]
+        identity = canonical.digest_of([channel.id, format.value, canonical.digest(body), carried])
+        subject = self.subjects.intake(channel.id, format.value)
+        return await self.bus.publish(subject, body, message_id=identity, headers=headers)
+
+
+def application(door: Door) -> Starlette:
+    """The ASGI application."""
+
+    def post(format: Format) -> Callable[[Request], Awaitable[Response]]:
+        async def endpoint(request: Request) -> Response:
+            return await _receive(door, format, request)
+
+        return endpoint
+
+    routes = [Route(f"/v1/channels/{{channel}}/{f.value}", post(f), methods=["POST"]) for f in Format]
+    return Starlette(
+        routes=[
+            *routes,
+            Route("/healthz", _healthy, methods=["GET"]),
+            Route("/readyz", _readiness(door), methods=["GET"]),
+        ],
+        exception_handlers={Refused: _refusal},
+    )
+
+
+async def _receive(door: Door, format: Format, request: Request) -> Response:
+    channel = _admitted(door, format, request)
+    try:
+        body = await read_body(request)
+    except BodyTooLarge as error:
+        raise Refused(413, "the body is over 256 KiB; send it by reference") from error
+    messages = _messages(format, request, body)
+    stored = 0
+    for data, headers in messages:
+        stored += await _stored(door, channel, format, data, headers)
+    return JSONResponse({"accepted": len(messages), "duplicates": len(messages) - stored}, status_code=202)
+
+
+def _admitted(door: Door, format: Format, request: Request) -> Channel:
+    authorization = request.headers.get("authorization")
+    if authorization is None:
+        raise Refused(401, "no token; send `Authorization: Bearer …`", {"WWW-Authenticate": "Bearer"})
+    name = request.path_params["channel"]
+    channel = door.channels.authenticate(name, authorization)
+    if channel is None:
+        raise Refused(401, f"the token does not open channel `{name}`; see `channels` in placet.yaml")
+    if not takes(channel, format):
+        raise Refused(403, f"channel `{name}` does not take `{format.value}`; add it to the channel's formats")
+    return channel
+
+
+def _messages(format: Format, request: Request, body: bytes) -> list[tuple[bytes, dict[str, str]]]:
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if format is Format.CLOUDEVENTS:
+        return _cloudevents(media, request.headers, body)
+    if format is Format.KERNEL:
+        if media not in {"application/json", "text/plain", ""}:
+            raise Refused(415, f"`{media}` is not a kernel log; send application/json or text/plain")
+        return [(body, {"content-type": media or "text/plain"})]
+    if media and media != "application/json" and not media.endswith("+json"):
+        raise Refused(415, f"`{media}` is not JSON; send application/json")
+    _must_be_object(body)
+    return [(body, {})]
+
+
+def _cloudevents(media: str, headers: Mapping[str, str], body: bytes) -> list[tuple[bytes, dict[str, str]]]:
+    try:
+        match unpack(media, headers, body):
+            case Structured():
+                return [(body, {"content-type": media})]
+            case Binary(attributes):
+                return [(body, attributes)]
+            case Batch(events):
+                return [(event, {"content-type": "application/cloudevents+json"}) for event in events]
+    except Unreadable as error:
+        raise Refused(error.status, str(error)) from error
+
+
+def _must_be_object(body: bytes) -> None:
+    try:
+        form: Any = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Refused(422, "the body is not JSON; correct the sender") from error
+    if not isinstance(form, dict):
+        raise Refused(422, "the body is not a JSON object; correct the sender")
+
+
+async def _stored(door: Door, channel: Channel, format: Format, data: bytes, headers: Mapping[str, str]) -> bool:
+    try:
+        return await door.store(channel, format, data, headers)
+    except StreamFull as error:
+        raise Refused(429, "the intake is full; send it again later", {"Retry-After": RETRY_SECONDS}) from error
+    except TooLarge as error:
+        raise Refused(413, "the message is over 256 KiB; send it by reference") from error
+    except RetryLater as error:
+        raise Refused(503, "not stored; send it again later", {"Retry-After": RETRY_SECONDS}) from error
+
+
+async def _healthy(_: Request) -> Response:
+    return JSONResponse({"status": "ok"})
+
+
+def _readiness(door: Door) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(_: Request) -> Response:
+        try:
+            ready = await door.ready()
+        except PlacetError:
+            ready = False
+        return JSONResponse({"status": "ready" if ready else "not ready"}, status_code=200 if ready else 503)
+
+    return endpoint
+
+
+async def _refusal(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)
+    return JSONResponse({"error": error.message}, status_code=error.status, headers=error.headers)
