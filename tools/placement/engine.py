@@ -1,0 +1,78 @@
+"""The placement engine: vectorised masks with reasons, best fit. The case graph and the tool catalogue ask it.
+
+Pure: the same snapshot and ask give the same answer, and nothing is logged. The only state is a cache of columns.
+It proposes homes; whether they may be used is the gate's decision.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from estate.snapshots import Snapshot
+from tools.placement import columns, relaxing
+from tools.placement.columns import Columns
+from tools.placement.masks import Room, Wish
+from tools.placement.port import Ask, NoPlacement, Placement, Reason, Term
+from tools.placement.reasons import explain
+from tools.placement.searching import Attempt, search
+
+_SNAPSHOTS_KEPT = 4
+
+
+class MaskEngine:
+    """Satisfies `tools.placement.port.Engine`; safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # protects `_recent`
+        self._recent: list[tuple[Snapshot, Columns]] = []
+
+    def place(self, snapshot: Snapshot, ask: Ask) -> Placement | NoPlacement:
+        """Homes for the replicas, all or none; see the port."""
+        workload = snapshot.workload(ask.workload)
+        if workload is None:
+            return _unknown(ask)
+        wish = Wish(snapshot, self.columns_of(snapshot), ask, workload)
+        attempt = search(wish)
+        if attempt.complete:
+            return _placement(wish, attempt)
+        return NoPlacement(
+            refused=explain(wish, attempt.last, attempt.room or Room(wish)), nearest=relaxing.nearest(wish, attempt)
+        )
+
+    def columns_of(self, snapshot: Snapshot) -> Columns:
+        """The columns of a snapshot, by identity: rehearsed estates share a version and differ in content."""
+        with self._lock:
+            for held, found in self._recent:
+                if held is snapshot:
+                    return found
+            before = self._recent[-1] if self._recent else None
+            reusable = before[1] if before and before[0].facts is snapshot.facts else None
+            built = columns.build(snapshot, reusable)
+            self._recent = [*self._recent[1 - _SNAPSHOTS_KEPT :], (snapshot, built)]
+            return built
+
+
+def _placement(wish: Wish, attempt: Attempt) -> Placement:
+    names = wish.columns.nodes
+    return Placement(
+        bindings=tuple(attempt.bindings),
+        score=(
+            Term(name="free_accelerators_left", value=sum(attempt.left)),
+            Term(name="rack_fill_permille", value=max(attempt.fill, default=0)),
+        ),
+        runner_up=None if attempt.runner_up is None else names[attempt.runner_up].id,
+        refused=explain(wish, attempt.first, Room(wish)),
+    )
+
+
+def _unknown(ask: Ask) -> NoPlacement:
+    remedy = "name a workload of the estate; see `placet get workloads`"
+    reason = Reason(
+        dimension=None,
+        constraint="known workload",
+        nodes=0,
+        needed=f"workload `{ask.workload}`",
+        found="not in the estate",
+        remedy=remedy,
+    )
+    return NoPlacement(refused=(reason,), nearest=remedy)

@@ -1,0 +1,274 @@
+"""Constraints as boolean masks over nodes: `True` refuses. The bits that are set are the explanation.
+
+`Wish` is an ask made ready for one snapshot. `Room` is what a search changes as it seats replica after replica.
+A search may leave one constraint out (`without`), which is how the nearest relaxation is computed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from estate.ids import TenantId
+from estate.law import Facts, Isolation, Tenant
+from estate.snapshots import Snapshot
+from estate.verdicts import Dimension
+from estate.workloads import BandwidthClass, Workload
+from policies import sovereignty
+from tools.placement.columns import Columns, Flags, Ints
+from tools.placement.port import Ask
+
+
+class Constraint(StrEnum):
+    """Everything that can refuse a node, the cheapest to relax first."""
+
+    AVOID = "not to be avoided"
+    SITE = "at an asked site"
+    CORDON = "not cordoned"
+    FREE = "free accelerators on one node"
+    POWER = "rack power budget"
+    HEALTH = "healthy node"
+    NVLINK = "one NVLink domain"
+    MODEL = "accelerator model"
+    MEMORY = "accelerator memory"
+    CLUSTER = "same cluster"
+    ISOLATION = "tenant isolation"
+    NAMESPACE = "the tenant's namespace"
+    PLACED = "placed by a signed fact"
+    GEOGRAPHIC = "geographic sovereignty"
+    LEGAL = "legal sovereignty"
+    OPERATIONAL = "operational sovereignty"
+
+
+AXES = {
+    Dimension.GEOGRAPHIC: Constraint.GEOGRAPHIC,
+    Dimension.LEGAL: Constraint.LEGAL,
+    Dimension.OPERATIONAL: Constraint.OPERATIONAL,
+}
+
+type Masks = dict[Constraint, Flags]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """One ask on one snapshot: the workload, what each replica needs, and the clusters that come into question."""
+
+    snapshot: Snapshot
+    columns: Columns
+    ask: Ask
+    workload: Workload
+
+    @property
+    def facts(self) -> Facts:
+        """The law base in force."""
+        return self.snapshot.facts
+
+    @property
+    def needed(self) -> int:
+        """Accelerators of each replica."""
+        return self.workload.contract.accelerators_per_replica
+
+    @property
+    def watts(self) -> int:
+        """What one replica adds to a node's load."""
+        return self.needed * self.workload.watts_per_accelerator
+
+    @property
+    def whole(self) -> bool:
+        """Whether every replica is asked for, so that the workload may change its cluster."""
+        return set(range(self.workload.replicas)) <= set(self.ask.replicas)
+
+    def clusters(self) -> tuple[int, ...]:
+        """Positions of the clusters to try, the workload's own first."""
+        names = self.columns.names.clusters
+        if not self.whole:
+            return tuple(i for i, c in enumerate(names) if c == self.workload.cluster)
+        return tuple(sorted(range(len(names)), key=lambda i: (names[i] != self.workload.cluster, i)))
+
+
+class Room:
+    """What is left while replicas are seated: devices, the nodes' load, the racks' draw. A scratch copy."""
+
+    def __init__(self, wish: Wish, *, ignore_taken: bool = False) -> None:
+        self._columns = wish.columns
+        self.free = wish.columns.free.copy()
+        self.load = wish.columns.load.copy()
+        self.rack_drawn = wish.columns.rack_drawn.copy()
+        self._vacate(wish)
+        self.devices = wish.columns.healthy.copy() if ignore_taken else self.free
+
+    def added(self, watts: int) -> Ints:
+        """What a replica of `watts` would add to the draw of each node, below its cap."""
+        c = self._columns
+        more: Ints = np.minimum(c.idle + self.load + watts, c.cap) - np.minimum(c.idle + self.load, c.cap)
+        return more
+
+    def rack_after(self, watts: int) -> Ints:
+        """For each node, what its rack would draw with one more replica there."""
+        return self.rack_drawn[self._columns.rack] + self.added(watts) if self.rack_drawn.size else self.added(watts)
+
+    def seat(self, row: int, slots: Ints, watts: int) -> None:
+        """Take these devices of a node."""
+        self.devices[row, slots] = False
+        self.free[row, slots] = False
+        self._change_load(row, watts)
+
+    def _vacate(self, wish: Wish) -> None:
+        """Give back what the asked replicas hold now."""
+        rows = {n.id: i for i, n in enumerate(wish.columns.nodes)}
+        moved = set(wish.ask.replicas)
+        for binding in wish.workload.bindings:
+            row = rows.get(binding.node)
+            if binding.replica not in moved or row is None:
+                continue
+            held = np.isin(wish.columns.index[row], binding.accelerators) & wish.columns.healthy[row]
+            self.free[row] |= held
+            self._change_load(row, -wish.workload.watts_per_accelerator * len(binding.accelerators))
+
+    def _change_load(self, row: int, watts: int) -> None:
+        c = self._columns
+        before = min(c.idle[row] + self.load[row], c.cap[row])
+        self.load[row] += watts
+        if c.rack[row] >= 0:
+            self.rack_drawn[c.rack[row]] += min(c.idle[row] + self.load[row], c.cap[row]) - before
+
+
+def standing(wish: Wish) -> Masks:
+    """The masks that no seated replica changes."""
+    c, ask = wish.columns, wish.ask
+    found: Masks = {
+        Constraint.AVOID: np.array([n.id in ask.avoid for n in c.nodes], dtype=np.bool_),
+        Constraint.CORDON: c.cordoned,
+        Constraint.HEALTH: ~c.fit,
+        Constraint.CLUSTER: ~np.isin(c.cluster, wish.clusters()),
+        Constraint.SITE: _elsewhere(wish),
+        Constraint.PLACED: _unplaced(wish),
+        Constraint.NAMESPACE: _strange_namespace(wish),
+        Constraint.ISOLATION: _crowded(wish),
+    }
+    return found | _unlawful(wish)
+
+
+def moving(wish: Wish, room: Room, without: Constraint | None) -> Masks:
+    """The masks that change as replicas are seated: devices and power."""
+    c, needed = wish.columns, wish.needed
+    of_model, of_memory = suitable(wish, without)
+    model = (c.exists & of_model).sum(axis=1) < needed
+    memory = (c.exists & of_memory).sum(axis=1) < needed
+    usable = room.devices & of_model & of_memory
+    free = usable.sum(axis=1) < needed
+    joined = wish.workload.contract.bandwidth is BandwidthClass.SAME_NVLINK_DOMAIN and needed > 1
+    scattered = largest_domain(c, usable) < needed if joined else np.zeros(len(c.nodes), dtype=np.bool_)
+    over = np.zeros(len(c.nodes), dtype=np.bool_)
+    if c.rack_budget.size:
+        over = (c.rack >= 0) & (room.rack_after(wish.watts) > c.rack_budget[c.rack])
+    return {
+        Constraint.MODEL: model,
+        Constraint.MEMORY: memory,
+        Constraint.FREE: free & ~model & ~memory,
+        Constraint.NVLINK: scattered & ~free,
+        Constraint.POWER: over,
+    }
+
+
+def suitable(wish: Wish, without: Constraint | None) -> tuple[Flags, Flags]:
+    """The devices of an accepted model, and those with enough memory."""
+    c, contract = wish.columns, wish.workload.contract
+    everything = np.ones(c.exists.shape, dtype=np.bool_)
+    accepted = [i for i, m in enumerate(c.models) if m in contract.models]
+    free_choice = not contract.models or without is Constraint.MODEL
+    of_model = everything if free_choice else np.isin(c.model, accepted)
+    of_memory = everything if without is Constraint.MEMORY else c.memory >= contract.memory_mebibytes
+    return of_model, of_memory
+
+
+def largest_domain(columns: Columns, usable: Flags) -> Ints:
+    """For each node, how many usable devices its best NVLink domain has."""
+    most = np.zeros(len(columns.nodes), dtype=np.int64)
+    for domain in range(int(columns.domain.max(initial=-1)) + 1):
+        most = np.maximum(most, (usable & (columns.domain == domain)).sum(axis=1))
+    return most
+
+
+def _elsewhere(wish: Wish) -> Flags:
+    c = wish.columns
+    if not wish.ask.sites:
+        return np.zeros(len(c.nodes), dtype=np.bool_)
+    return ~np.isin(c.site, [i for i, s in enumerate(c.names.sites) if s in wish.ask.sites])
+
+
+def _unplaced(wish: Wish) -> Flags:
+    """No rack by signed fact, or a rack at another site than the cluster's."""
+    c, facts = wish.columns, wish.facts
+    sites = {s: i for i, s in enumerate(c.names.sites)}
+    homes = [facts.cluster[n].site if n in facts.cluster else None for n in c.names.clusters]
+    at = np.array([sites[h] if h else -2 for h in homes], dtype=np.int64)
+    return (c.rack < 0) | (at[c.cluster] != c.site) if at.size else c.rack < 0
+
+
+def _strange_namespace(wish: Wish) -> Flags:
+    owner = wish.facts.tenant_of
+    mine = [owner.get((n, wish.workload.namespace)) == wish.workload.tenant for n in wish.columns.names.clusters]
+    return ~np.array(mine, dtype=np.bool_)[wish.columns.cluster]
+
+
+def _unlawful(wish: Wish) -> Masks:
+    refused: Masks = {}
+    per_cluster = [sovereignty.exposure(wish.facts, wish.workload, n) for n in wish.columns.names.clusters]
+    for position, axis in enumerate(sovereignty.AXES):
+        holds = np.array([axes[position].holds for axes in per_cluster], dtype=np.bool_)
+        refused[AXES[axis]] = ~holds[wish.columns.cluster]
+    return refused
+
+
+def _crowded(wish: Wish) -> Flags:
+    """Where the workload would stand closer to another tenant than either of them may."""
+    c, facts = wish.columns, wish.facts
+    mine = facts.tenant.get(wish.workload.tenant)
+    if mine is None:
+        return np.ones(len(c.nodes), dtype=np.bool_)
+    refused = np.zeros(len(c.nodes), dtype=np.bool_)
+    for position, name in enumerate((*c.names.tenants, None)):
+        if name != mine.id and c.present[position].any():
+            refused |= _too_close(c, c.present[position], distance(mine, facts.tenant.get(name) if name else None))
+    return refused
+
+
+_DISTANCES = (
+    Isolation.SHARED_NODE,
+    Isolation.DEDICATED_NODE,
+    Isolation.DEDICATED_RACK,
+    Isolation.DEDICATED_CLUSTER,
+)
+
+
+def distance(mine: Tenant, other: Tenant | None) -> Isolation:
+    """How far two tenants must stand apart: the stricter of both. `apart_from` means at least another node.
+
+    A tenant that no fact knows is kept off the node.
+    """
+    if other is None:
+        return max(mine.isolation, Isolation.DEDICATED_NODE, key=_DISTANCES.index)
+    apart = other.id in mine.apart_from or mine.id in other.apart_from
+    least = Isolation.DEDICATED_NODE if apart else Isolation.SHARED_NODE
+    return max(mine.isolation, other.isolation, least, key=_DISTANCES.index)
+
+
+def _too_close(columns: Columns, present: Flags, kept: Isolation) -> Flags:
+    match kept:
+        case Isolation.SHARED_NODE:
+            return np.zeros_like(present)
+        case Isolation.DEDICATED_NODE:
+            return present
+        case Isolation.DEDICATED_RACK:
+            return present | np.isin(columns.rack, np.unique(columns.rack[present & (columns.rack >= 0)]))
+        case Isolation.DEDICATED_CLUSTER:
+            return np.isin(columns.cluster, np.unique(columns.cluster[present]))
+
+
+def others_on(wish: Wish, row: int) -> tuple[TenantId, ...]:
+    """The other tenants with work on a node, for words."""
+    held = {w.tenant for w in wish.columns.loads[row]}
+    return tuple(sorted(held - {wish.workload.tenant}))

@@ -1,0 +1,197 @@
+"""Masks in words: for each constraint how many nodes it refused, needed against found, and what would change it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from estate.verdicts import Dimension
+from policies import sovereignty
+from tools.placement.columns import Flags
+from tools.placement.masks import AXES, Constraint, Masks, Room, Wish, largest_domain, suitable
+from tools.placement.port import Reason
+
+DIMENSIONS = {
+    Constraint.MODEL: Dimension.CONTRACT,
+    Constraint.MEMORY: Dimension.CONTRACT,
+    Constraint.POWER: Dimension.POWER,
+    Constraint.ISOLATION: Dimension.TENANT,
+    Constraint.NAMESPACE: Dimension.TENANT,
+    Constraint.PLACED: Dimension.FACTS,
+    **{constraint: dimension for dimension, constraint in AXES.items()},
+}
+
+type Words = tuple[str, str, str]
+"""Needed, found, remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The nodes that one constraint refused, in one state of a search."""
+
+    wish: Wish
+    refused: Flags
+    room: Room
+
+
+def explain(wish: Wish, masks: Masks, room: Room) -> tuple[Reason, ...]:
+    """A reason for each constraint that refused a node; most nodes first, then the cheapest to relax.
+
+    `room` is what was left when these masks were made.
+    """
+    order = list(Constraint)
+    refusing = [(c, masks[c]) for c in order if c in masks and masks[c].any()]
+    refusing.sort(key=lambda pair: (-int(pair[1].sum()), order.index(pair[0])))
+    return tuple(_reason(Refused(wish, refused, room), constraint) for constraint, refused in refusing)
+
+
+def _reason(by: Refused, constraint: Constraint) -> Reason:
+    needed, found, remedy = _WORDS[constraint](by)
+    return Reason(
+        dimension=DIMENSIONS.get(constraint),
+        constraint=constraint.value,
+        nodes=int(by.refused.sum()),
+        needed=needed,
+        found=found,
+        remedy=remedy,
+    )
+
+
+def some_nodes(wish: Wish, refused: Flags) -> str:
+    """Up to three node names."""
+    rows = np.flatnonzero(refused)
+    names = ", ".join(wish.columns.nodes[r].id for r in rows[:3])
+    return f"{names} and {len(rows) - 3} more" if len(rows) > 3 else names
+
+
+def _avoid(by: Refused) -> Words:
+    wish, refused = by.wish, by.refused
+    return "a node that is not to be avoided", some_nodes(wish, refused), "leave it out of the nodes to avoid"
+
+
+def _site(by: Refused) -> Words:
+    wish, refused = by.wish, by.refused
+    names = wish.columns.names.sites
+    sites = {names[s] if s >= 0 else "no site" for s in wish.columns.site[refused]}
+    return f"a node at {', '.join(wish.ask.sites)}", ", ".join(sorted(sites)), "allow another site"
+
+
+def _cordon(by: Refused) -> Words:
+    wish, refused = by.wish, by.refused
+    return "an open node", f"cordoned: {some_nodes(wish, refused)}", "uncordon one once its symptom is gone"
+
+
+def _health(by: Refused) -> Words:
+    wish, refused = by.wish, by.refused
+    found = sorted({wish.columns.nodes[r].health.value for r in np.flatnonzero(refused)})
+    return "a healthy node", ", ".join(found), f"repair one of {some_nodes(wish, refused)}"
+
+
+def _cluster(by: Refused) -> Words:
+    wish, refused = by.wish, by.refused
+    names = wish.columns.names.clusters
+    found = sorted({names[c] for c in wish.columns.cluster[refused]})
+    remedy = f"move all {wish.workload.replicas} replicas together to change the cluster"
+    return f"cluster {wish.workload.cluster}", ", ".join(found), remedy
+
+
+def _model(by: Refused) -> Words:
+    wish, refused = by.wish, by.refused
+    found = sorted({a.model for r in np.flatnonzero(refused) for a in wish.columns.nodes[r].accelerators})
+    accepted = " or ".join(wish.workload.contract.models)
+    return f"{wish.needed} × {accepted}", ", ".join(found) or "no accelerators", "accept another model in the contract"
+
+
+def _memory(by: Refused) -> Words:
+    wish, refused = by.wish, by.refused
+    most = int(wish.columns.memory[refused].max(initial=0))
+    needed = wish.workload.contract.memory_mebibytes
+    return f"{needed} MiB on each accelerator", f"at most {max(most, 0)} MiB", "ask for less memory in the contract"
+
+
+def _free(by: Refused) -> Words:
+    wish, refused = by.wish, by.refused
+    most = int(_usable(by)[refused].sum(axis=1).max(initial=0))
+    needed = f"{wish.needed} free accelerators on one node"
+    return needed, f"at most {most}", f"free {max(wish.needed - most, 1)} more on one node"
+
+
+def _nvlink(by: Refused) -> Words:
+    wish, refused = by.wish, by.refused
+    most = int(largest_domain(wish.columns, _usable(by))[refused].max(initial=0))
+    needed = f"{wish.needed} free accelerators in one NVLink domain"
+    return needed, f"at most {most}", "accept the same node without one NVLink domain"
+
+
+def _power(by: Refused) -> Words:
+    wish, refused = by.wish, by.refused
+    left = wish.columns.rack_budget[wish.columns.rack] - by.room.rack_drawn[wish.columns.rack]
+    racks = sorted({wish.columns.names.racks[r] for r in wish.columns.rack[refused]})
+    found = f"at most {int(left[refused].max())} W left in {', '.join(racks)}"
+    return f"{wish.watts} W within the rack's budget", found, "free power in the rack, or raise its budget by a fact"
+
+
+def _isolation(by: Refused) -> Words:
+    wish, refused = by.wish, by.refused
+    others = sorted({w.tenant for r in np.flatnonzero(refused) for w in wish.columns.loads[r]} - {wish.workload.tenant})
+    found = f"work of {', '.join(others)}" if others else "another tenant in the same rack or cluster"
+    return f"a place that `{wish.workload.tenant}` may share", found, "use a node without that tenant's work"
+
+
+def _namespace(by: Refused) -> Words:
+    wish, refused = by.wish, by.refused
+    names = wish.columns.names.clusters
+    clusters = ", ".join(sorted({names[c] for c in wish.columns.cluster[refused]}))
+    space = wish.workload.namespace
+    remedy = f"give `{space}` of that cluster to `{wish.workload.tenant}` in the signed facts"
+    return f"namespace `{space}` of `{wish.workload.tenant}`", f"not theirs in {clusters}", remedy
+
+
+def _placed(by: Refused) -> Words:
+    wish, refused = by.wish, by.refused
+    remedy = "place it in a rack at its cluster's site by a signed fact"
+    return "a rack and site by signed fact", f"none, or another site: {some_nodes(wish, refused)}", remedy
+
+
+def _axis(dimension: Dimension) -> Callable[[Refused], Words]:
+    position = sovereignty.AXES.index(dimension)
+
+    def words(by: Refused) -> Words:
+        wish, refused = by.wish, by.refused
+        names = wish.columns.names.clusters
+        allowed: frozenset[str] = frozenset()
+        found = []
+        for cluster in sorted({names[c] for c in wish.columns.cluster[refused]}):
+            axis = sovereignty.exposure(wish.facts, wish.workload, cluster)[position]
+            allowed = frozenset(axis.allowed)
+            unknown = f"unknown: {', '.join(axis.unknown)}" if axis.unknown else ""
+            found.append(f"{cluster}: {', '.join(sorted(axis.outside)) or unknown or 'nothing known'}")
+        inside = ", ".join(sorted(allowed)) or "nowhere (no limit is known)"
+        return f"only {inside} on the {dimension.value} axis", "; ".join(found), "use a cluster that is inside"
+
+    return words
+
+
+def _usable(by: Refused) -> Flags:
+    of_model, of_memory = suitable(by.wish, None)
+    return by.room.devices & of_model & of_memory
+
+
+_WORDS: dict[Constraint, Callable[[Refused], Words]] = {
+    Constraint.AVOID: _avoid,
+    Constraint.SITE: _site,
+    Constraint.CORDON: _cordon,
+    Constraint.FREE: _free,
+    Constraint.POWER: _power,
+    Constraint.HEALTH: _health,
+    Constraint.NVLINK: _nvlink,
+    Constraint.MODEL: _model,
+    Constraint.MEMORY: _memory,
+    Constraint.CLUSTER: _cluster,
+    Constraint.ISOLATION: _isolation,
+    Constraint.NAMESPACE: _namespace,
+    Constraint.PLACED: _placed,
+    **{constraint: _axis(dimension) for dimension, constraint in AXES.items()},
+}

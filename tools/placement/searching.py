@@ -1,0 +1,126 @@
+"""Seat replicas one after another: best fit first, all in one cluster, all or none.
+
+Score, lower is better, in this order: free accelerators left on the node, the rack's draw afterwards in thousandths
+of its budget, the node's id. Replicas seated earlier count against later ones, devices and power alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from estate.workloads import BandwidthClass, Binding
+from tools.placement.columns import Flags, Ints
+from tools.placement.masks import Constraint, Masks, Room, Wish, moving, standing, suitable
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One search in one cluster: what was seated, and the masks that stopped the next replica (or met the first)."""
+
+    cluster: int
+    wanted: int
+    bindings: list[Binding] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
+    left: list[int] = field(default_factory=list)
+    """Free accelerators left on each chosen node, when it was chosen."""
+    fill: list[int] = field(default_factory=list)
+    """Thousandths of the rack's budget that are drawn afterwards, when it was chosen."""
+    runner_up: int | None = None
+    room: Room | None = None
+    """What is left after the replicas that were seated."""
+    first: Masks = field(default_factory=dict)
+    last: Masks = field(default_factory=dict)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every replica has a home."""
+        return len(self.bindings) == self.wanted
+
+
+def search(wish: Wish, without: Constraint | None = None, prefer: Ints | None = None) -> Attempt:
+    """The first complete attempt over the clusters, or the one that seated the most.
+
+    `prefer` is looked at before the score: a search without a constraint takes the node that misses it least.
+    """
+    fixed = {k: v for k, v in standing(wish).items() if k is not without}
+    attempts = []
+    for cluster in wish.clusters():
+        attempt = _in_cluster(wish, cluster, fixed, without, prefer)
+        if attempt.complete:
+            return attempt
+        attempts.append(attempt)
+    return max(attempts, key=lambda a: len(a.bindings), default=_nowhere(wish, fixed, without))
+
+
+def _nowhere(wish: Wish, fixed: Masks, without: Constraint | None) -> Attempt:
+    masks = fixed | moving(wish, Room(wish), without)
+    return Attempt(cluster=-1, wanted=len(wish.ask.replicas), room=Room(wish), first=masks, last=masks)
+
+
+def _in_cluster(wish: Wish, cluster: int, fixed: Masks, without: Constraint | None, prefer: Ints | None) -> Attempt:
+    room = Room(wish, ignore_taken=without is Constraint.FREE)
+    attempt = Attempt(cluster=cluster, wanted=len(wish.ask.replicas), room=room)
+    here = wish.columns.cluster == cluster
+    for replica in sorted(wish.ask.replicas):
+        masks = {k: v for k, v in moving(wish, room, without).items() if k is not without}
+        attempt.last = fixed | masks
+        attempt.first = attempt.first or attempt.last
+        row = _choose(wish, room, here & ~any_of(attempt.last, len(here)), prefer, attempt)
+        if row is None:
+            return attempt
+        _seat(wish, room, attempt, replica, row, without)
+    return attempt
+
+
+def any_of(masks: Masks, rows: int) -> Flags:
+    """The nodes that at least one mask refuses."""
+    found: Flags = np.logical_or.reduce([np.zeros(rows, dtype=np.bool_), *masks.values()])
+    return found
+
+
+def _choose(wish: Wish, room: Room, open_rows: Flags, prefer: Ints | None, attempt: Attempt) -> int | None:
+    rows = np.flatnonzero(open_rows)
+    if not rows.size:
+        return None
+    left = room.devices.sum(axis=1)[rows] - wish.needed
+    fill = _fill(wish, room)[rows]
+    ahead = np.zeros(len(rows), dtype=np.int64) if prefer is None else prefer[rows]
+    order = np.lexsort((rows, fill, left, ahead))
+    best = order[0]
+    if attempt.runner_up is None and not attempt.rows and rows.size > 1:
+        attempt.runner_up = int(rows[order[1]])
+    attempt.left.append(int(left[best]))
+    attempt.fill.append(int(fill[best]))
+    return int(rows[best])
+
+
+def _fill(wish: Wish, room: Room) -> Ints:
+    c = wish.columns
+    if not c.rack_budget.size:
+        return np.zeros(len(c.nodes), dtype=np.int64)
+    return room.rack_after(wish.watts) * 1000 // np.maximum(c.rack_budget[c.rack], 1)
+
+
+def _seat(wish: Wish, room: Room, attempt: Attempt, replica: int, row: int, without: Constraint | None) -> None:
+    slots = _devices(wish, room, row, without)
+    indexes = tuple(sorted(int(i) for i in wish.columns.index[row, slots]))
+    attempt.bindings.append(Binding(replica=replica, node=wish.columns.nodes[row].id, accelerators=indexes))
+    attempt.rows.append(row)
+    room.seat(row, slots, wish.watts)
+
+
+def _devices(wish: Wish, room: Room, row: int, without: Constraint | None) -> Ints:
+    """The slots to take: from the tightest NVLink domain that holds them all, else wherever they may be."""
+    c, needed = wish.columns, wish.needed
+    of_model, of_memory = suitable(wish, without)
+    usable = np.flatnonzero(room.devices[row] & of_model[row] & of_memory[row])
+    domains = c.domain[row, usable]
+    known, counts = np.unique(domains[domains >= 0], return_counts=True)
+    fitting = [(int(n), int(d)) for d, n in zip(known, counts, strict=True) if n >= needed]
+    if fitting:
+        usable = usable[domains == min(fitting)[1]]
+    elif wish.workload.contract.bandwidth is BandwidthClass.SAME_NVLINK_DOMAIN and without is not Constraint.NVLINK:
+        assert needed <= 1, "the NVLink mask keeps a node without a large enough domain out"
+    return usable[np.argsort(c.index[row, usable], kind="stable")][:needed].astype(np.int64)
