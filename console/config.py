@@ -29,10 +29,11 @@ class Format(StrEnum):
 
 
 class Channel(Model):
-    """An authenticated way in. Its credential fixes cluster and tenant; a payload never does."""
+    """An authenticated way in. Its credential fixes clusters and tenant; a payload never does."""
 
     id: ChannelId
-    cluster: ClusterId | None = None
+    clusters: tuple[ClusterId, ...] = Field(min_length=1)
+    """The clusters whose names its payloads may use."""
     tenant: TenantId | None = None
     formats: tuple[Format, ...] = tuple(Format)
     token_sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]

@@ -17,12 +17,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from agents.intake.receiving import RECEIVED_AT
 from console.config import Channel, Format
 from console.http.bodies import BodyTooLarge, read_body
 from console.http.channels import Channels, takes
 from console.http.cloudevents import Batch, Binary, Structured, Unreadable, unpack
 from estate import canonical
+from estate.clocks import Clock
 from estate.errors import PlacetError, RetryLater
+from estate.records import write_time
 from estate.subjects import Subjects
 from tools.bus.port import Bus, StreamFull, TooLarge
 
@@ -47,13 +50,15 @@ class Door:
     subjects: Subjects
     channels: Channels
     ready: Callable[[], Awaitable[bool]]
+    clock: Clock
 
     async def store(self, channel: Channel, format: Format, body: bytes, headers: Mapping[str, str]) -> bool:
         """Publish one raw message; False when the same message was stored before."""
         carried: list[canonical.Json] = [f"{name}: {value}" for name, value in sorted(headers.items())]
         identity = canonical.digest_of([channel.id, format.value, canonical.digest(body), carried])
         subject = self.subjects.intake(channel.id, format.value)
-        return await self.bus.publish(subject, body, message_id=identity, headers=headers)
+        stamped = {**headers, RECEIVED_AT: write_time(self.clock())}
+        return await self.bus.publish(subject, body, message_id=identity, headers=stamped)
 
 
 def application(door: Door) -> Starlette:
@@ -82,11 +87,8 @@ async def _receive(door: Door, format: Format, request: Request) -> Response:
         body = await read_body(request)
     except BodyTooLarge as error:
         raise Refused(413, "the body is over 256 KiB; send it by reference") from error
-    messages = _messages(format, request, body)
-    stored = 0
-    for data, headers in messages:
-        stored += await _stored(door, channel, format, data, headers)
-    return JSONResponse({"accepted": len(messages), "duplicates": len(messages) - stored}, status_code=202)
+    stored = await _stored(door, channel, format, body, _carried(format, request, body))
+    return JSONResponse({"stored": True, "duplicate": not stored}, status_code=202)
 
 
 def _admitted(door: Door, format: Format, request: Request) -> Channel:
@@ -102,29 +104,28 @@ def _admitted(door: Door, format: Format, request: Request) -> Channel:
     return channel
 
 
-def _messages(format: Format, request: Request, body: bytes) -> list[tuple[bytes, dict[str, str]]]:
+def _carried(format: Format, request: Request, body: bytes) -> dict[str, str]:
+    """The headers that go with the body; refuses a media type or shape that the format cannot have."""
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if format is Format.CLOUDEVENTS:
         return _cloudevents(media, request.headers, body)
     if format is Format.KERNEL:
         if media not in {"application/json", "text/plain", ""}:
             raise Refused(415, f"`{media}` is not a kernel log; send application/json or text/plain")
-        return [(body, {"content-type": media or "text/plain"})]
+        return {"content-type": media or "text/plain"}
     if media and media != "application/json" and not media.endswith("+json"):
         raise Refused(415, f"`{media}` is not JSON; send application/json")
     _must_be_object(body)
-    return [(body, {})]
+    return {"content-type": "application/json"}
 
 
-def _cloudevents(media: str, headers: Mapping[str, str], body: bytes) -> list[tuple[bytes, dict[str, str]]]:
+def _cloudevents(media: str, headers: Mapping[str, str], body: bytes) -> dict[str, str]:
     try:
         match unpack(media, headers, body):
-            case Structured():
-                return [(body, {"content-type": media})]
+            case Structured() | Batch():
+                return {"content-type": media}
             case Binary(attributes):
-                return [(body, attributes)]
-            case Batch(events):
-                return [(event, {"content-type": "application/cloudevents+json"}) for event in events]
+                return attributes
     except Unreadable as error:
         raise Refused(error.status, str(error)) from error
 

@@ -59,7 +59,7 @@ def test_an_inner_field_is_set_without_losing_its_neighbours(tmp_path: Path) -> 
         ("kind: Facts\n", "kind"),
         ("ledger: mysql://x\n", "ledger: `mysql://x`"),
         ("executors: [{id: a, clusters: [eu-1]}, {id: b, clusters: [eu-1]}]\n", "`eu-1` is there twice"),
-        ("channels: [{id: a, token_sha256: secret}]\n", "token_sha256"),
+        ("channels: [{id: a, clusters: [eu-1], token_sha256: secret}]\n", "token_sha256"),
     ],
 )
 def test_a_fault_names_file_and_field(tmp_path: Path, text: str, named: str) -> None:
@@ -78,7 +78,11 @@ def test_a_fault_in_the_environment_names_the_variable() -> None:
 def test_what_is_written_is_read_back_the_same(tmp_path: Path) -> None:
     made = config.Config(
         mode=Mode.OBSERVE,
-        channels=(config.Channel(id=ChannelId("a"), token_sha256="0" * 64, formats=(config.Format.KERNEL,)),),
+        channels=(
+            config.Channel(
+                id=ChannelId("a"), clusters=(ClusterId("eu-1"),), token_sha256="0" * 64, formats=(config.Format.KERNEL,)
+            ),
+        ),
     )
     assert config.load(written(tmp_path, config.write(made)), {}) == made
     assert yaml.safe_load(config.write(made))["apiVersion"] == "placet.dev/v1"

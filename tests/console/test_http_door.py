@@ -1,0 +1,159 @@
+"""The HTTP door stores what authenticated senders post, raw and once, and refuses the rest with a status that says why."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import httpx
+import pytest
+from builders import INSTALLATION, START, TestClock
+
+from agents.intake.receiving import RECEIVED_AT
+from console.config import Channel, Format
+from console.http.app import Door, application
+from console.http.channels import Channels, token_digest
+from estate.ids import ChannelId, ClusterId
+from estate.records import write_time
+from estate.subjects import Subjects
+from tools.bus import streams
+from tools.bus.memory import MemoryBroker, MemoryBus
+from tools.bus.port import MAX_EVENT_BYTES
+
+SUBJECTS = Subjects(INSTALLATION)
+EVENT = {"specversion": "1.0", "type": "placet.node.failed.v1", "source": "s", "id": "1", "data": {}}
+BEARER = {"Authorization": "Bearer sesame"}
+
+
+def channel(name: str = "eu-monitoring", token: str = "sesame", *formats: Format) -> Channel:
+    return Channel(
+        id=ChannelId(name),
+        clusters=(ClusterId("eu-1"),),
+        formats=formats or tuple(Format),
+        token_sha256=token_digest(token),
+    )
+
+
+@pytest.fixture
+async def bus() -> AsyncIterator[MemoryBus]:
+    made = MemoryBroker().connect(SUBJECTS)
+    await made.declare(*streams.streams(SUBJECTS))
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def http(bus: MemoryBus) -> AsyncIterator[httpx.AsyncClient]:
+    async def ready() -> bool:
+        return True
+
+    known = Channels([channel(), channel("eu-kernel", "open", Format.KERNEL)])
+    app = application(Door(bus, SUBJECTS, known, ready, TestClock()))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://door") as client:
+        yield client
+
+
+async def stored(bus: MemoryBus) -> list[tuple[str, bytes, dict[str, str]]]:
+    return [(d.subject, d.data, dict(d.headers)) for d in await bus.replay("INTAKE")]
+
+
+async def post(http: httpx.AsyncClient, path: str, body: object, **headers: str) -> httpx.Response:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    named = {k.replace("_", "-"): v for k, v in headers.items()}
+    return await http.post(f"/v1/channels/{path}", content=content, headers={**BEARER, **named})
+
+
+async def test_a_structured_event_is_stored_raw_on_its_channel(http: httpx.AsyncClient, bus: MemoryBus) -> None:
+    body = b'{ "specversion":"1.0", "x": 1.50 }'
+    answer = await post(http, "eu-monitoring/cloudevents", body, content_type="application/cloudevents+json")
+    assert answer.status_code == 202
+    ((subject, data, headers),) = await stored(bus)
+    assert subject == SUBJECTS.intake("eu-monitoring", "cloudevents")
+    assert data == body
+    assert headers[RECEIVED_AT] == write_time(START)
+
+
+async def test_a_binary_event_keeps_its_attributes_in_the_headers(http: httpx.AsyncClient, bus: MemoryBus) -> None:
+    attributes = {"ce_id": "1", "ce_source": "s%20t", "ce_type": "t", "ce_specversion": "1.0"}
+    answer = await post(http, "eu-monitoring/cloudevents", b"{}", content_type="application/json", **attributes)
+    assert answer.status_code == 202
+    ((_, _, headers),) = await stored(bus)
+    assert headers["ce-source"] == "s t"
+
+
+async def test_the_same_body_is_stored_once_and_another_senders_copy_of_it_too(
+    http: httpx.AsyncClient, bus: MemoryBus
+) -> None:
+    """A retry is harmless; two senders never swallow each other."""
+    lines = b'{"lines": []}'
+    first = await post(http, "eu-monitoring/kernel", lines, content_type="application/json")
+    again = await post(http, "eu-monitoring/kernel", lines, content_type="application/json")
+    other = await post(http, "eu-kernel/kernel", lines, content_type="application/json", Authorization="Bearer open")
+    assert [a.json()["duplicate"] for a in (first, again, other)] == [False, True, False]
+    assert len(await stored(bus)) == 2
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "body", "status"),
+    [
+        ("eu-monitoring/kernel", {"Authorization": "Bearer wrong"}, b"{}", 401),
+        ("nobody/kernel", {}, b"{}", 401),
+        ("eu-monitoring/kernel", {"Authorization": "Basic sesame"}, b"{}", 401),
+        ("eu-kernel/alertmanager", {"Authorization": "Bearer open"}, b"{}", 403),
+        ("eu-monitoring/unheard-of", {}, b"{}", 404),
+        ("eu-monitoring/kernel", {}, b"x" * (MAX_EVENT_BYTES + 1), 413),
+        (
+            "eu-monitoring/cloudevents",
+            {"content_type": "application/cloudevents-batch+json"},
+            b"[" + b"0," * 300 + b"0]",
+            413,
+        ),
+        ("eu-monitoring/cloudevents", {"content_type": "text/html"}, b"{}", 415),
+        ("eu-monitoring/alertmanager", {"content_type": "text/html"}, b"{}", 415),
+        ("eu-monitoring/alertmanager", {"content_type": "application/json"}, b"{", 422),
+        ("eu-monitoring/cloudevents", {"content_type": "application/cloudevents+json"}, b"[]", 422),
+        ("eu-monitoring/cloudevents", {"ce_specversion": "1.0"}, b"{}", 422),
+    ],
+)
+async def test_what_is_wrong_is_refused_with_its_own_status_and_nothing_is_stored(
+    http: httpx.AsyncClient, bus: MemoryBus, path: str, headers: dict[str, str], body: bytes, status: int
+) -> None:
+    answer = await post(http, path, body, **headers)
+    assert answer.status_code == status
+    assert await stored(bus) == []
+
+
+async def test_a_token_that_was_not_sent_is_asked_for(http: httpx.AsyncClient) -> None:
+    answer = await http.post("/v1/channels/eu-monitoring/kernel", content=b"{}")
+    assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+
+
+async def test_an_endless_body_is_cut_off_at_the_limit(http: httpx.AsyncClient, bus: MemoryBus) -> None:
+    """A sender that lies about the length, or gives none, costs no more memory than the limit."""
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while sent < 64 * MAX_EVENT_BYTES:
+            sent += 64 * 1024
+            yield b"x" * 64 * 1024
+
+    answer = await http.post("/v1/channels/eu-monitoring/kernel", content=endless(), headers=BEARER)
+    assert answer.status_code == 413
+    assert await stored(bus) == []
+
+
+async def test_a_full_stream_pushes_back_and_loses_nothing(http: httpx.AsyncClient, bus: MemoryBus) -> None:
+    """429 with Retry-After; what was answered with 202 is still there."""
+    intake = next(s for s in streams.streams(SUBJECTS) if s.name == "INTAKE")
+    await bus.declare(replace(intake, max_messages=2))
+    answers = [await post(http, "eu-monitoring/kernel", f"line {n}".encode()) for n in range(3)]
+    assert [a.status_code for a in answers] == [202, 202, 429]
+    assert int(answers[2].headers["Retry-After"]) > 0
+    assert [data for _, data, _ in await stored(bus)] == [b"line 0", b"line 1"]
+
+
+async def test_health_needs_no_token(http: httpx.AsyncClient) -> None:
+    assert (await http.get("/healthz")).status_code == 200
+    assert (await http.get("/readyz")).status_code == 200
