@@ -71,10 +71,12 @@ def _read_private(path: Path) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError as error:
         raise BadInput(f"cannot read key file `{path}`: {error.strerror}; make one with `placet init`") from error
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):
             raise BadInput(f"key file `{path}` is not a regular file")
         if mode & 0o077:
             raise BadInput(f"key file `{path}` may be read by others (mode {mode & 0o777:04o}); run `chmod 600 {path}`")
-        return file.read(LARGEST_KEY_FILE)
+        return os.read(descriptor, LARGEST_KEY_FILE)
+    finally:
+        os.close(descriptor)
