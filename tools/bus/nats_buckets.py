@@ -1,0 +1,95 @@
+"""Key-value buckets on a JetStream stream: the newest message of a subject is the value of a key.
+
+Called by `nats.NatsBus.bucket`. Writes name the revision they replace, so of two writers one gets Conflict. A delete
+leaves a marker, because a key's revisions must keep growing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+from estate.errors import BadInput
+from tools.bus.genuineness import forged
+from tools.bus.nats_reading import Kept, Source, follow, get, read
+from tools.bus.port import Conflict, Stored, TooLarge
+from tools.bus.wire import NoMessage, Wire
+
+_EXPECTED = "Nats-Expected-Last-Subject-Sequence"
+_OPERATION = "KV-Operation"
+_ROLLUP = {_OPERATION: "PURGE", "Nats-Rollup": "sub"}
+
+
+class NatsBucket:
+    """See `port.Bucket`."""
+
+    def __init__(self, wire: Wire, name: str, max_bytes: int) -> None:
+        self._wire = wire
+        self._name = name
+        self._max_bytes = max_bytes
+        self._prefix = f"$KV.{name}."
+
+    async def get(self, key: str) -> Stored | None:
+        kept = await self._newest(key)
+        return None if kept is None or _deleted(kept) else self._stored(kept)
+
+    async def create(self, key: str, value: bytes) -> int:
+        try:
+            return await self._write(key, value, {_EXPECTED: "0"})
+        except Conflict:
+            kept = await self._newest(key)
+            if kept is None or not _deleted(kept):
+                raise
+            return await self._write(key, value, {_EXPECTED: str(kept.sequence)})
+
+    async def update(self, key: str, value: bytes, revision: int) -> int:
+        return await self._write(key, value, {_EXPECTED: str(revision)})
+
+    async def put(self, key: str, value: bytes) -> int:
+        return await self._write(key, value, {})
+
+    async def delete(self, key: str) -> None:
+        if await self.get(key) is not None:
+            await self._write(key, b"", _ROLLUP)
+
+    async def watch(self, pattern: str = ">") -> AsyncIterator[Stored]:
+        async with aclosing(follow(self._wire, self._source(pattern))) as found:
+            async for kept in found:
+                if not _deleted(kept):
+                    yield self._stored(kept)
+
+    async def keys(self, pattern: str = ">") -> tuple[str, ...]:
+        newest: dict[str, Kept] = {}
+        async for kept in read(self._wire, self._source(pattern)):
+            newest[kept.subject] = kept
+        return tuple(sorted(s.removeprefix(self._prefix) for s, kept in newest.items() if not _deleted(kept)))
+
+    async def _newest(self, key: str) -> Kept | None:
+        try:
+            kept = await get(self._wire, f"KV_{self._name}", {"last_by_subj": self._subject(key)})
+        except NoMessage:
+            return None
+        if fault := forged(kept.subject, kept.headers, (f"{self._prefix}>",), needs_id=False):
+            raise BadInput(f"key `{key}` of bucket `{self._name}` was forged: {fault}; write it anew")
+        return kept
+
+    async def _write(self, key: str, value: bytes, headers: dict[str, str]) -> int:
+        if len(value) > self._max_bytes:
+            raise TooLarge(f"{len(value)} bytes for key `{key}`, the limit is {self._max_bytes}; split it")
+        answer = await self._wire.publish(self._subject(key), value, headers)
+        return int(answer["seq"])
+
+    def _subject(self, key: str) -> str:
+        if not key or set(key) & set(" *>\t\r\n") or key.startswith(".") or key.endswith(".") or ".." in key:
+            raise BadInput(f"`{key}` is not a key; use letters, digits, `-`, `_`, `=`, `/` and single dots")
+        return f"{self._prefix}{key}"
+
+    def _source(self, pattern: str) -> Source:
+        return Source(f"KV_{self._name}", (f"{self._prefix}>",), (f"{self._prefix}{pattern}",), needs_id=False)
+
+    def _stored(self, kept: Kept) -> Stored:
+        return Stored(kept.subject.removeprefix(self._prefix), kept.data, kept.sequence)
+
+
+def _deleted(kept: Kept) -> bool:
+    return _OPERATION in kept.headers

@@ -1,0 +1,127 @@
+"""Reading a stream in order without a consumer: message by message, woken by the subject itself.
+
+Called by `nats.NatsBus` (replay, follow) and `nats_buckets` (watch, keys). No server-side state is made, so nothing is
+left behind by a crash, and a process needs no right to create consumers or to read directly, with which it could have
+the server publish in its stead (see `genuineness`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import b64decode
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import nats.errors
+import structlog
+from nats.aio.msg import Msg
+
+from estate.errors import RetryLater
+from tools.bus.genuineness import forged, matches
+from tools.bus.wire import NoMessage, Wire
+
+log = structlog.get_logger(__name__)
+
+_POLL_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What to read: a stream by its name on the server, the subjects it stores, and those that are wanted."""
+
+    stream: str
+    stored: tuple[str, ...]
+    wanted: tuple[str, ...]
+    needs_id: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One stored message."""
+
+    sequence: int
+    subject: str
+    data: bytes
+    headers: dict[str, str]
+
+
+async def read(wire: Wire, source: Source, start: int = 1) -> AsyncGenerator[Kept]:
+    """Every wanted, genuine message now in the stream from sequence `start`, oldest first."""
+    pattern = source.wanted[0] if len(source.wanted) == 1 else ">"
+    position = start
+    while True:
+        try:
+            kept = await get(wire, source.stream, {"seq": position, "next_by_subj": pattern})
+        except NoMessage:
+            return
+        position = kept.sequence + 1
+        if _wanted(source, kept):
+            yield kept
+
+
+async def get(wire: Wire, stream: str, which: dict[str, Any]) -> Kept:
+    """One stored message with the headers it was stored with. Raises NoMessage."""
+    found = (await wire.api(f"STREAM.MSG.GET.{stream}", which))["message"]
+    headers = header_lines(b64decode(found.get("hdrs", "")))
+    return Kept(int(found["seq"]), str(found["subject"]), b64decode(found.get("data", "")), headers)
+
+
+async def follow(wire: Wire, source: Source) -> AsyncGenerator[Kept]:
+    """As `read`, and then each new message as it comes, over reconnects, until closed."""
+    position = 1
+    async with _woken(wire, source.wanted) as woken:
+        pause = 0.0
+        while True:
+            woken.clear()
+            try:
+                async for kept in read(wire, source, position):
+                    position, pause = kept.sequence + 1, 0.0
+                    yield kept
+            except RetryLater as error:
+                log.warning("following interrupted", stream=source.stream, error=str(error))
+            pause = await _rest(woken, pause)
+
+
+async def _rest(woken: asyncio.Event, pause: float) -> float:
+    """Wait for a wake or the poll. A wake may precede the storing by a moment: look again soon, then ever later."""
+    if 0 < pause < _POLL_SECONDS:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(woken.wait(), pause)
+            return 0.002
+        return pause * 4
+    with suppress(TimeoutError):
+        await asyncio.wait_for(woken.wait(), _POLL_SECONDS)
+        return 0.002
+    return 0.0
+
+
+def _wanted(source: Source, kept: Kept) -> bool:
+    fault = forged(kept.subject, kept.headers, source.stored, needs_id=source.needs_id)
+    if fault is not None:
+        log.error("forged message passed over", stream=source.stream, sequence=kept.sequence, fault=fault)
+        return False
+    return any(matches(pattern, kept.subject) for pattern in source.wanted)
+
+
+def header_lines(raw: bytes) -> dict[str, str]:
+    """NATS headers as they were stored."""
+    lines = raw.decode(errors="replace").split("\r\n")[1:]
+    return {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines) if name.strip()}
+
+
+@asynccontextmanager
+async def _woken(wire: Wire, subjects: tuple[str, ...]) -> AsyncIterator[asyncio.Event]:
+    woken = asyncio.Event()
+
+    async def wake(_: Msg) -> None:
+        woken.set()
+
+    subscriptions = [await wire.client.subscribe(subject, cb=wake) for subject in subjects]
+    try:
+        yield woken
+    finally:
+        for subscription in subscriptions:
+            with suppress(nats.errors.Error):
+                await subscription.unsubscribe()

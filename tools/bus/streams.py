@@ -1,0 +1,73 @@
+"""Every stream of an installation, with explicit limits.
+
+Declared once by `console.bootstrap` with the administrator's user. Work streams refuse when full; only the delta
+stream forgets its oldest messages, because newer deltas supersede them.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from estate.proposals import Lane
+from estate.subjects import Subjects
+from tools.bus.port import StreamSpec
+
+INTAKE = "INTAKE"
+EVENTS = "EVENTS"
+CASES = "CASES"
+PROPOSALS_CONTAINMENT = "PROPOSALS_CONTAINMENT"
+PROPOSALS_CASE = "PROPOSALS_CASE"
+APPROVALS = "APPROVALS"
+VERDICTS = "VERDICTS"
+OUTCOMES = "OUTCOMES"
+WARRANTS_CONTAINMENT = "WARRANTS_CONTAINMENT"
+WARRANTS_CASE = "WARRANTS_CASE"
+DELTAS = "DELTAS"
+CONTROLS = "CONTROLS"
+DEAD = "DEAD"
+CHECKPOINTS = "CHECKPOINTS"
+
+BUCKETS = ("incidents", "leases", "left")
+"""Buckets that several processes share; the administrator makes them before the others connect."""
+
+_MEBIBYTE = 1024**2
+_LONG_WINDOW = timedelta(hours=2)
+_MONTH = timedelta(days=30)
+
+
+def proposals(lane: Lane) -> str:
+    """The stream of proposals on that lane."""
+    return PROPOSALS_CONTAINMENT if lane is Lane.CONTAINMENT else PROPOSALS_CASE
+
+
+def warrants(lane: Lane) -> str:
+    """The stream of warrants on that lane."""
+    return WARRANTS_CONTAINMENT if lane is Lane.CONTAINMENT else WARRANTS_CASE
+
+
+def streams(subjects: Subjects) -> tuple[StreamSpec, ...]:
+    """What an installation declares."""
+    fence, case = Lane.CONTAINMENT, Lane.CASE
+    return (
+        _work(INTAKE, subjects.intake("*", "*"), max_bytes=1024 * _MEBIBYTE),
+        _kept(EVENTS, subjects.event("*", "*"), max_age=timedelta(days=7)),
+        _work(CASES, subjects.case("*", "*")),
+        _work(PROPOSALS_CONTAINMENT, subjects.proposal(fence, "*")),
+        _work(PROPOSALS_CASE, subjects.proposal(case, "*")),
+        _work(APPROVALS, subjects.approval("*")),
+        _kept(VERDICTS, subjects.verdict("*", "*"), max_age=_MONTH),
+        _kept(OUTCOMES, subjects.outcome("*", "*"), max_age=_MONTH),
+        _work(WARRANTS_CONTAINMENT, subjects.warrant(fence, "*")),
+        _work(WARRANTS_CASE, subjects.warrant(case, "*")),
+        StreamSpec(DELTAS, (subjects.delta(),), False, 100_000, 1024 * _MEBIBYTE, discard_old=True),
+        StreamSpec(CONTROLS, (subjects.control("*"),), False, 100_000, 128 * _MEBIBYTE),
+        StreamSpec(DEAD, (subjects.dead_letter("*", "*"),), False, 100_000, 512 * _MEBIBYTE),
+    )
+
+
+def _work(name: str, subject: str, *, max_bytes: int = 512 * _MEBIBYTE) -> StreamSpec:
+    return StreamSpec(name, (subject,), True, 200_000, max_bytes, duplicate_window=_LONG_WINDOW)
+
+
+def _kept(name: str, subject: str, *, max_age: timedelta) -> StreamSpec:
+    return StreamSpec(name, (subject,), False, 1_000_000, 1024 * _MEBIBYTE, max_age, _LONG_WINDOW)
