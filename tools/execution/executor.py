@@ -1,0 +1,102 @@
+"""The executor: obeys nothing but a signed, single-use warrant, and does what it says exactly once.
+
+The executor process calls `execute` with each envelope it is delivered and `resume_all` when it starts. A warrant
+is consumed by one ledger entry before anything else is looked at; every later refusal is the outcome of that execution,
+so that racing executors can never write two outcomes. Undone work is undone whatever the clock says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from weakref import WeakValueDictionary
+
+import structlog
+
+from estate.errors import PlacetError
+from estate.ids import ExecutionId
+from estate.outcomes import Outcome
+from estate.warrants import Warrant
+from policies.ledger.port import EntryKind, Fenced, Ledger
+from tools.execution.authority import Law
+from tools.execution.hands import Hands, Tell, silent
+from tools.execution.journal import Claim, execution_id
+from tools.execution.recording import Held, Holder, Recorder
+from tools.execution.running import Run
+
+_log = structlog.get_logger(__name__)
+
+
+class Executor:
+    """One process's executor for one audience."""
+
+    def __init__(
+        self,
+        holder: Holder,
+        law: Law,
+        hands: Hands,
+        ledger: Ledger,
+        fence: Callable[[], int],
+        tell: Callable[[Warrant], Tell] | None = None,
+    ) -> None:
+        """`fence` gives the token of the lease this process holds; `tell` gives the watchers' channel of a warrant."""
+        self._holder = holder
+        self._law = law
+        self._hands = hands
+        self._ledger = ledger
+        self._fence = fence
+        self._tell = tell or (lambda warrant: silent)
+        self._locks: WeakValueDictionary[ExecutionId, asyncio.Lock] = WeakValueDictionary()
+
+    async def execute(self, envelope: bytes) -> Outcome:
+        """Carry out the warrant, or resume it; its outcome is in the ledger before this returns it.
+
+        Raises:
+            Denied, BadInput: the envelope is no warrant for this executor; nothing was written.
+            Held: another holder executes it; its outcome will be there when asked again.
+            Fenced: a newer holder took over while we were at it; nothing more was written.
+            RetryLater: ledger, target or inventory is out of reach; the same call resumes.
+        """
+        warrant = self._law.open_warrant(envelope)
+        # The lock keeps a redelivered message off an execution that this very process is still busy with.
+        async with self._locks.setdefault(execution_id(warrant.nonce), asyncio.Lock()):
+            return await self._execute(warrant, envelope)
+
+    async def resume_all(self) -> tuple[Outcome, ...]:
+        """Finish every execution of this audience that the ledger has without an outcome.
+
+        One that cannot be finished now is logged and left for its next delivery.
+        """
+        envelopes = [envelope async for envelope in self._unfinished()]
+        finished = [await self._resumed(envelope) for envelope in envelopes]
+        return tuple(o for o in finished if o is not None)
+
+    async def _execute(self, warrant: Warrant, envelope: bytes) -> Outcome:
+        clock, patience = self._hands.clock, self._hands.patience
+        recorder = Recorder(self._ledger, warrant, self._holder, self._fence(), clock=clock, patience=patience)
+        if (known := await recorder.outcome()) is not None:
+            return known
+        await recorder.claim(envelope)
+        if recorder.state.outcome is not None:
+            return recorder.state.outcome
+        outcome = await Run(warrant, recorder, self._law, self._hands, self._tell(warrant)).finish()
+        _log.info(
+            "execution ended", execution=outcome.execution, proposal=outcome.proposal, ending=outcome.ending.value
+        )
+        return outcome
+
+    async def _resumed(self, envelope: bytes) -> Outcome | None:
+        try:
+            return await self.execute(envelope)
+        except (Held, Fenced):
+            return None
+        except PlacetError as error:
+            _log.warning("execution not resumed", reason=str(error))
+            return None
+
+    async def _unfinished(self) -> AsyncIterator[bytes]:
+        async for entry in self._ledger.entries(kind=EntryKind.CONSUMED):
+            claim = Claim.read(entry.body)
+            ours = claim.audience == self._holder.audience
+            if ours and await self._ledger.find(f"outcome:{claim.execution}") is None:
+                yield claim.envelope.encode()

@@ -1,0 +1,246 @@
+"""The execution journal is the ledger: what the entries of one execution say, what is done, and what is next.
+
+Pure. `after` folds one entry into the state, `next_move` says what comes next, `ending` how it ended. The executor
+obeys; whoever resumes an execution folds the same entries and comes to the same next move.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Literal
+
+from estate.conditions import Condition, Field
+from estate.effects import Step
+from estate.errors import BadInput
+from estate.ids import Digest, ExecutionId, ExecutorId
+from estate.outcomes import Ending, Outcome, StepResult
+from estate.records import Record
+from estate.things import Thing
+from policies.ledger.port import Entry, EntryKind
+
+
+class Wrote(StrEnum):
+    """Whether a failed step reached the world."""
+
+    NO = "no"
+    YES = "yes"
+    """It was applied, and verification did not find its effect."""
+    UNKNOWN = "unknown"
+    """The connection was lost on the way; a live read tells."""
+
+
+class Trouble(StrEnum):
+    """Why an undo did not happen."""
+
+    FORBIDDEN = "forbidden"
+    IMPOSSIBLE = "impossible"
+    FAULT = "fault"
+
+
+class Claim(Record):
+    """The body of `consumed` and `resumed` entries: who executes this warrant, under which fencing token."""
+
+    kind: Literal["placet.journal.claim"] = "placet.journal.claim"
+    v: Literal[1] = 1
+    execution: ExecutionId
+    audience: ExecutorId
+    holder: str
+    token: int
+    warrant: Digest
+    envelope: str
+    """The signed warrant itself, so that an execution can be resumed from the ledger alone."""
+
+
+class StepNote(Record):
+    """The body of every step and undo entry."""
+
+    kind: Literal["placet.journal.step"] = "placet.journal.step"
+    v: Literal[1] = 1
+    execution: ExecutionId
+    step: int
+    change: str
+    wrote: Wrote | None = None
+    """On `step-failed` only."""
+    trouble: Trouble | None = None
+    """On `undo-failed` only."""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StepState:
+    """How far one step has come, forwards and back."""
+
+    started: bool = False
+    applied: bool = False
+    failed: StepNote | None = None
+    undo_started: bool = False
+    undone: bool = False
+    undo_failed: StepNote | None = None
+
+    @property
+    def stands(self) -> bool:
+        """Whether its effect is, or may be, in the world."""
+        return not self.undone and (self.applied or (self.failed is not None and self.failed.wrote is not Wrote.NO))
+
+
+@dataclass(frozen=True, slots=True)
+class JournalState:
+    """The whole execution."""
+
+    claimed: Claim | None = None
+    steps: Mapping[int, StepState] = field(default_factory=dict)
+    outcome: Outcome | None = None
+
+    def step(self, number: int) -> StepState:
+        """The state of one step; untouched when nothing was noted of it."""
+        return self.steps.get(number, StepState())
+
+    @property
+    def begun(self) -> bool:
+        """Whether any step was ever started."""
+        return any(s.started for s in self.steps.values())
+
+    @property
+    def failure(self) -> StepNote | None:
+        """The note of the step that turned the execution back."""
+        return next((s.failed for _, s in sorted(self.steps.items()) if s.failed), None)
+
+    @property
+    def stuck(self) -> StepNote | None:
+        """The note of the undo that did not happen."""
+        return next((s.undo_failed for _, s in sorted(self.steps.items()) if s.undo_failed), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Do:
+    """Apply step `number`; `again` when an earlier holder had started it."""
+
+    number: int
+    again: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """Undo step `number`; `again` as in `Do`."""
+
+    number: int
+    again: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """Every step is applied: look whether the world shows it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conclude:
+    """Nothing is left to do."""
+
+
+type Move = Do | Undo | Verify | Conclude
+
+
+def execution_id(nonce: str) -> ExecutionId:
+    """One execution for one nonce, whoever computes it."""
+    return ExecutionId(f"exec-{nonce}")
+
+
+def fold(entries: Iterable[Entry], execution: ExecutionId) -> JournalState:
+    """The state of `execution` after its entries, in ledger order. Entries of anything else are passed over."""
+    state = JournalState()
+    for entry in entries:
+        if entry.body.get("execution") == execution:
+            state = after(state, entry)
+    return state
+
+
+def after(state: JournalState, entry: Entry) -> JournalState:
+    """The state once `entry` is in the ledger. Folding an entry twice changes nothing."""
+    match entry.kind:
+        case EntryKind.CONSUMED | EntryKind.RESUMED:
+            return replace(state, claimed=Claim.read(entry.body))
+        case EntryKind.OUTCOME:
+            return replace(state, outcome=Outcome.read(entry.body))
+        case (
+            EntryKind.STEP_STARTED
+            | EntryKind.STEP_APPLIED
+            | EntryKind.STEP_FAILED
+            | EntryKind.UNDO_STARTED
+            | EntryKind.UNDO_APPLIED
+            | EntryKind.UNDO_FAILED
+        ):
+            note = StepNote.read(entry.body)
+            return replace(state, steps={**state.steps, note.step: _noted(state.step(note.step), entry.kind, note)})
+        case _:
+            return state
+
+
+def _noted(step: StepState, kind: EntryKind, note: StepNote) -> StepState:
+    match kind:
+        case EntryKind.STEP_STARTED:
+            return replace(step, started=True)
+        case EntryKind.STEP_APPLIED:
+            return replace(step, applied=True)
+        case EntryKind.STEP_FAILED:
+            return replace(step, failed=step.failed or note)
+        case EntryKind.UNDO_STARTED:
+            return replace(step, undo_started=True)
+        case EntryKind.UNDO_APPLIED:
+            return replace(step, undone=True)
+        case EntryKind.UNDO_FAILED:
+            return replace(step, undo_failed=step.undo_failed or note)
+        case _:
+            raise BadInput(f"`{kind.value}` is no entry of a step")
+
+
+def next_move(state: JournalState, count: int) -> Move:
+    """What to do next in an execution of `count` steps. Forwards until a step fails, then back in reverse order."""
+    if state.failure is None:
+        return _forwards(state, count)
+    if state.stuck is not None:
+        return Conclude()
+    for number in range(count, 0, -1):
+        if state.step(number).stands:
+            return Undo(number, again=state.step(number).undo_started)
+    return Conclude()
+
+
+def _forwards(state: JournalState, count: int) -> Move:
+    for number in range(1, count + 1):
+        if not state.step(number).applied:
+            return Do(number, again=state.step(number).started)
+    return Verify()
+
+
+def ending(state: JournalState) -> Ending:
+    """How an execution without a next move ended, by its journal alone."""
+    if state.failure is None:
+        return Ending.VERIFIED
+    if state.stuck is not None:
+        return Ending.FAILED if state.stuck.trouble is Trouble.FAULT else Ending.HANDED_OVER
+    return Ending.ROLLED_BACK if any(s.undone for s in state.steps.values()) else Ending.REFUSED
+
+
+def results(state: JournalState, count: int) -> tuple[StepResult, ...]:
+    """What became of each step, for the outcome."""
+    return tuple(_result(number, state.step(number)) for number in range(1, count + 1))
+
+
+def _result(number: int, step: StepState) -> StepResult:
+    note = step.undo_failed or step.failed
+    return StepResult(number=number, applied=step.applied, undone=step.undone, message=note.reason if note else "")
+
+
+def expected(steps: Iterable[Step]) -> tuple[Condition, ...]:
+    """What must be true after all of `steps`: of conditions on one field of one thing, the last step's counts."""
+    last: dict[tuple[Thing, Field], Condition] = {}
+    for step in steps:
+        last |= {(c.about, c.field): c for c in step.postconditions}
+    return tuple(last.values())
+
+
+def original(steps: Iterable[Step]) -> tuple[Condition, ...]:
+    """What was true before all of `steps`: of conditions on one field of one thing, the first step's counts."""
+    return tuple({(c.about, c.field): c for s in reversed(tuple(steps)) for c in s.preconditions}.values())

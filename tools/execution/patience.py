@@ -1,0 +1,49 @@
+"""How long the executor waits and how often it tries again. Only `RetryLater` is ever tried again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+
+from estate.errors import RetryLater
+
+type Sleep = Callable[[float], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Bounds, in seconds and attempts."""
+
+    attempts: int = 5
+    first_wait: float = 0.05
+    longest_wait: float = 2.0
+    looks: int = 40
+    """Live reads before a postcondition counts as missed."""
+    between_looks: float = 0.25
+    sleep: Sleep = asyncio.sleep
+
+    async def insist[T](self, call: Callable[[], Awaitable[T]]) -> T:
+        """The result of `call`, tried again after passing faults.
+
+        Raises:
+            RetryLater: the last attempt met a passing fault too.
+        """
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(RetryLater),
+            stop=stop_after_attempt(self.attempts),
+            wait=wait_exponential_jitter(self.first_wait, self.longest_wait, jitter=self.first_wait),
+            sleep=self.sleep,
+            reraise=True,
+        )
+        return await retrying(call)
+
+    async def until[T](self, look: Callable[[], Awaitable[T]], settled: Callable[[T], bool]) -> T:
+        """What the last look saw: the first settled sight, or the sight when patience ended."""
+        for _ in range(self.looks - 1):
+            if settled(seen := await self.insist(look)):
+                return seen
+            await self.sleep(self.between_looks)
+        return await self.insist(look)

@@ -1,0 +1,213 @@
+"""One execution under way: the loop that obeys the journal's next move until nothing is left to do.
+
+It has no choices left. Before a step starts it checks times and freezes, live preconditions, and writes the journal;
+an undo is bound by neither times nor freezes, but tier 0 may forbid it, and then it stops and hands over.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import assert_never
+
+from estate import canonical
+from estate.changes import NoInverse
+from estate.conditions import Miss, misses
+from estate.effects import Step
+from estate.errors import NeverRetry, RetryLater
+from estate.outcomes import Ending, Outcome
+from estate.progress import Stage
+from estate.results import Refusal
+from estate.snapshots import Snapshot
+from estate.verdicts import Decision, Verdict
+from estate.warrants import Warrant
+from tools.execution import journal
+from tools.execution.authority import Law
+from tools.execution.hands import Hands, Tell
+from tools.execution.journal import Conclude, Do, Trouble, Undo, Verify, Wrote
+from tools.execution.port import StepKey
+from tools.execution.recording import Recorder
+
+SKEW = timedelta(seconds=30)
+
+
+class Run:
+    """One claimed execution. `recorder` holds its journal, read already."""
+
+    def __init__(self, warrant: Warrant, recorder: Recorder, law: Law, hands: Hands, tell: Tell) -> None:
+        self._warrant = warrant
+        self._recorder = recorder
+        self._law = law
+        self._hands = hands
+        self._tell = tell
+
+    async def finish(self) -> Outcome:
+        """Carry it out from wherever it stands.
+
+        Raises:
+            Fenced: a newer holder took over; nothing more was written.
+            RetryLater: ledger, target or inventory is out of reach; the same call resumes.
+        """
+        snapshot = self._hands.reader.newest()
+        steps = self._warrant.steps
+        self._recorder.tenants = {s.number: s.change.footprint(snapshot).tenants for s in steps}
+        if not self._recorder.state.begun and (reason := await self._objection(snapshot)):
+            return await self._conclude(Ending.REFUSED, reason)
+        while True:
+            match journal.next_move(self._recorder.state, len(steps)):
+                case Do(number, again):
+                    await self._do(steps[number - 1], again)
+                case Undo(number, again):
+                    await self._undo(steps[number - 1], again)
+                case Verify():
+                    if await self._verified():
+                        return await self._conclude(Ending.VERIFIED, "")
+                case Conclude():
+                    return await self._concluded()
+                case unreachable:
+                    assert_never(unreachable)
+
+    async def _objection(self, snapshot: Snapshot) -> str | None:
+        """Why nothing of this may begin: times, a freeze, the second decision or the dry run of the whole."""
+        if barred := self._barred(snapshot):
+            return barred
+        verdict = self._law.decide_again(self._warrant, snapshot)
+        if verdict.decision is not Decision.PERMIT:
+            return _objected(verdict)
+        refusal = await self._hands.patience.insist(lambda: self._hands.target.rehearse(self._warrant.steps))
+        return f"the dry run was refused: {refusal.message}" if refusal else None
+
+    def _barred(self, snapshot: Snapshot) -> str | None:
+        now = self._hands.clock()
+        if now < self._warrant.not_before - SKEW:
+            return f"the warrant is not valid before {self._warrant.not_before.isoformat()}; check the clocks"
+        if now >= self._warrant.expires_at:
+            return f"the warrant expired at {self._warrant.expires_at.isoformat()}; propose again"
+        return self._law.frozen(self._warrant, snapshot)
+
+    async def _do(self, step: Step, again: bool) -> None:
+        if not again and not await self._begun(step):
+            return
+        key = StepKey(self._warrant.proposal, step.number, undo=False)
+        try:
+            refusal = await self._hands.patience.insist(
+                lambda: self._hands.target.apply(key, step.change, step.preconditions)
+            )
+        except (RetryLater, NeverRetry) as error:
+            await self._fail(step, Wrote.UNKNOWN, str(error))
+            return
+        if refusal is not None:
+            await self._fail(step, Wrote.NO, refusal.message)
+            return
+        await self._recorder.applied(step)
+        await self._tell(Stage.STEP, f"step {step.number}: {step.change.describe()}")
+
+    async def _begun(self, step: Step) -> bool:
+        """Whether the step may start; it is in the journal as started, or as failed."""
+        if barred := self._barred(self._hands.reader.newest()):
+            await self._fail(step, Wrote.NO, barred)
+            return False
+        await self._recorder.started(step)
+        missed = await self._hands.patience.insist(lambda: self._hands.target.check(step.preconditions))
+        if missed:
+            await self._fail(step, Wrote.NO, _missed(missed[0]))
+        return not missed
+
+    async def _fail(self, step: Step, wrote: Wrote, reason: str) -> None:
+        await self._recorder.failed(step, wrote, reason)
+        await self._tell(Stage.STEP, f"step {step.number} failed: {reason}")
+
+    async def _undo(self, step: Step, again: bool) -> None:
+        if not again and await self._needs_no_undo(step):
+            await self._recorder.applied(step, undo=True, reason="there is nothing to undo")
+            return
+        if isinstance(step.inverse, NoInverse):
+            await self._recorder.stuck(step, Trouble.IMPOSSIBLE, step.inverse.reason)
+            return
+        if not again and (forbidden := self._law.undo_lawful(step.inverse, await self._caught_up(step))):
+            await self._recorder.stuck(step, Trouble.FORBIDDEN, forbidden)
+            return
+        await self._recorder.started(step, undo=True)
+        await self._reverse(step)
+
+    async def _needs_no_undo(self, step: Step) -> bool:
+        """The step changed nothing, or a write of unknown fate never reached the world."""
+        failed = self._recorder.state.step(step.number).failed
+        if step.preconditions == step.postconditions:
+            return True
+        return failed is not None and failed.wrote is Wrote.UNKNOWN and await self._as_before(step)
+
+    async def _reverse(self, step: Step) -> None:
+        inverse = step.inverse
+        assert not isinstance(inverse, NoInverse)
+        key = StepKey(self._warrant.proposal, step.number, undo=True)
+        try:
+            refusal: Refusal | None = await self._hands.patience.insist(
+                lambda: self._hands.target.apply(key, inverse, step.postconditions)
+            )
+        except (RetryLater, NeverRetry) as error:
+            await self._recorder.stuck(step, Trouble.FAULT, str(error))
+            return
+        if refusal is not None and not await self._as_before(step):
+            await self._recorder.stuck(step, Trouble.IMPOSSIBLE, refusal.message)
+            return
+        await self._recorder.applied(step, undo=True)
+        await self._tell(Stage.UNDO, f"step {step.number} undone: {inverse.describe()}")
+
+    async def _as_before(self, *steps: Step) -> bool:
+        conditions = journal.original(steps)
+        return bool(conditions) and not await self._hands.patience.insist(lambda: self._hands.target.check(conditions))
+
+    async def _caught_up(self, step: Step) -> Snapshot:
+        """The newest snapshot, once the inventory has seen the step that is to be undone (or patience ended)."""
+
+        async def newest() -> Snapshot:
+            return self._hands.reader.newest()
+
+        return await self._hands.patience.until(newest, lambda seen: not misses(seen, step.postconditions))
+
+    async def _verified(self) -> bool:
+        """Whether the world shows the whole; the step whose effect is missing turns the execution back."""
+        conditions = journal.expected(self._warrant.steps)
+        missed = await self._hands.patience.until(lambda: self._hands.target.check(conditions), lambda found: not found)
+        if not missed:
+            await self._tell(Stage.VERIFY, f"{len(conditions)} postconditions hold")
+            return True
+        culprit = next(s for s in reversed(self._warrant.steps) if missed[0].condition in s.postconditions)
+        await self._fail(culprit, Wrote.YES, f"not verified: {_missed(missed[0])}")
+        return False
+
+    async def _concluded(self) -> Outcome:
+        state = self._recorder.state
+        note = state.stuck or state.failure
+        ending, reason = journal.ending(state), note.reason if note else ""
+        undone = tuple(s for s in self._warrant.steps if state.step(s.number).undone)
+        if ending is Ending.ROLLED_BACK and not await self._as_before(*undone):
+            return await self._conclude(Ending.HANDED_OVER, f"{reason}; undone, and the estate is not as it was")
+        return await self._conclude(ending, reason)
+
+    async def _conclude(self, ending: Ending, reason: str) -> Outcome:
+        warrant = self._warrant
+        outcome = Outcome(
+            installation=warrant.installation,
+            incident=warrant.incident,
+            proposal=warrant.proposal,
+            warrant=warrant.digest,
+            execution=self._recorder.execution,
+            site=warrant.site,
+            lane=warrant.lane,
+            ending=ending,
+            steps=journal.results(self._recorder.state, len(warrant.steps)),
+            reason=canonical.clean_text(reason),
+            at=self._hands.clock(),
+        )
+        return await self._recorder.concluded(outcome)
+
+
+def _missed(miss: Miss) -> str:
+    condition = miss.condition
+    return f"`{condition.about}` {condition.field.value} {miss.fault}: `{miss.found}`, expected `{condition.equals}`"
+
+
+def _objected(verdict: Verdict) -> str:
+    reasons = "; ".join(f"{f.policy}: {f.reason}" for f in verdict.failures) or verdict.decision.value
+    return f"decided again on {verdict.snapshot}: {reasons}"

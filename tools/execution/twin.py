@@ -1,0 +1,31 @@
+"""The Target on a twin world. The world does the work; this only speaks the port."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from estate.changes import Change
+from estate.conditions import Condition, Miss
+from estate.effects import Step
+from estate.results import Refusal
+from tools.execution.port import StepKey
+from tools.twin.world import World
+
+
+class TwinTarget:
+    """Hands on one twin world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def check(self, conditions: Sequence[Condition]) -> tuple[Miss, ...]:
+        """See the port."""
+        return await self._world.check(conditions)
+
+    async def rehearse(self, steps: Sequence[Step]) -> Refusal | None:
+        """See the port."""
+        return await self._world.dry_run([step.change for step in steps])
+
+    async def apply(self, key: StepKey, change: Change, preconditions: Sequence[Condition]) -> Refusal | None:
+        """See the port."""
+        return await self._world.apply(str(key), change, preconditions)
