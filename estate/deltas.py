@@ -1,8 +1,14 @@
-"""Deltas: how the one inventory writer tells every other process what changed, and under which version."""
+"""Deltas: how the one inventory writer tells every other process what changed, and under which version.
+
+A delta that is too large for one message travels in parts of the same version; a follower applies it when it has all.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Literal
+
+from pydantic import Field
 
 from estate.frozen import FrozenEstate
 from estate.hardware import Node
@@ -12,6 +18,9 @@ from estate.records import Record, Time
 from estate.snapshots import SnapshotVersion
 from estate.workloads import Workload
 
+PART_BYTES = 160 * 1024
+"""About how large a part may become; the bus refuses messages above 256 KiB."""
+
 
 class Delta(Record):
     """Things put and removed, leading to `version`. The first of an epoch is a whole estate (`whole`)."""
@@ -20,6 +29,8 @@ class Delta(Record):
     v: Literal[1] = 1
     version: SnapshotVersion
     at: Time
+    part: int = Field(default=1, ge=1)
+    parts: int = Field(default=1, ge=1)
     whole: bool = False
     facts_envelope: str | None = None
     """The signed facts (a DSSE envelope as JSON text) when they changed; followers verify it themselves."""
@@ -28,9 +39,14 @@ class Delta(Record):
     removed_nodes: tuple[NodeId, ...] = ()
     removed_workloads: tuple[WorkloadId, ...] = ()
 
+    @property
+    def message_id(self) -> str:
+        """What makes the bus store this part once: version, sort and part."""
+        return f"{self.version}{'/whole' if self.whole else ''}#{self.part}"
+
 
 def apply(estate: FrozenEstate, delta: Delta, facts: Facts) -> FrozenEstate:
-    """The estate after `delta`, under `facts` (the verified ones)."""
+    """The estate after `delta` (joined), under `facts` (the verified ones)."""
     if delta.whole:
         return FrozenEstate.of(delta.version, facts, delta.nodes, delta.workloads)
     if facts is not estate.facts:
@@ -44,3 +60,50 @@ def apply(estate: FrozenEstate, delta: Delta, facts: Facts) -> FrozenEstate:
     for moved in delta.workloads:
         estate = estate.with_workload(moved)
     return estate.at(delta.version)
+
+
+def split(delta: Delta, limit: int = PART_BYTES) -> tuple[Delta, ...]:
+    """The parts of a delta, none much larger than `limit` bytes (one thing is never cut; an envelope is)."""
+    bare = delta.model_copy(update=dict.fromkeys(_LISTS, ()) | {"facts_envelope": None})
+    contents = list(_portions(delta, limit)) or [{}]
+    return tuple(
+        bare.model_copy(update=content | {"part": number, "parts": len(contents)})
+        for number, content in enumerate(contents, start=1)
+    )
+
+
+def join(parts: Sequence[Delta]) -> Delta:
+    """The delta that was split into `parts`, given in order and complete."""
+    envelopes = [p.facts_envelope for p in parts if p.facts_envelope is not None]
+    joined: dict[str, Any] = {name: tuple(t for p in parts for t in getattr(p, name)) for name in _LISTS}
+    joined["facts_envelope"] = "".join(envelopes) if envelopes else None
+    return parts[0].model_copy(update=joined | {"part": 1, "parts": 1})
+
+
+_LISTS = ("nodes", "workloads", "removed_nodes", "removed_workloads")
+
+
+def _portions(delta: Delta, limit: int) -> Iterator[dict[str, Any]]:
+    """The content in order, cut where a portion would pass the limit."""
+    content: dict[str, Any] = {}
+    size = 0
+    for name, value, weight in _pieces(delta, limit):
+        if content and size + weight > limit:
+            yield content
+            content, size = {}, 0
+        content[name] = value if name == "facts_envelope" else (*content.get(name, ()), value)
+        size += weight
+    if content:
+        yield content
+
+
+def _pieces(delta: Delta, limit: int) -> Iterable[tuple[str, Any, int]]:
+    """Every smallest piece with its weight in bytes; a slice of the envelope always fills a portion of its own."""
+    envelope = delta.facts_envelope or ""
+    for start in range(0, len(envelope), max(limit // 4, 1)):
+        yield "facts_envelope", envelope[start : start + max(limit // 4, 1)], limit
+    for thing in (*delta.nodes, *delta.workloads):
+        yield "nodes" if isinstance(thing, Node) else "workloads", thing, len(thing.canonical()) + 1
+    for name in ("removed_nodes", "removed_workloads"):
+        for gone in getattr(delta, name):
+            yield name, gone, len(gone) + 3

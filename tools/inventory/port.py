@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from estate.hardware import Node
 from estate.ids import NodeId, WorkloadId
+from estate.law import Facts
 from estate.snapshots import Snapshot, SnapshotVersion
 from estate.workloads import Workload
+
+
+type VerifyFacts = Callable[[bytes], Facts]
+"""Opens a signed facts envelope: raises Denied or BadInput when it is not what it claims to be."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Play a proposal on a frozen estate before anybody decides on it: predicted against required."""

@@ -1,0 +1,155 @@
+"""Follow the delta stream: how every process but the writer knows the newest estate. Satisfies `port.Reader`.
+
+Refused: deltas of a writer whose epoch is over, and anything under facts that do not verify. A gap in the sequence,
+an unreadable delta or a newer record is an alarm; the estate then stays as it was, marked `stale`, until the next
+whole estate of the stream heals it. Nothing is ever guessed across a gap.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+import structlog
+
+from estate.deltas import Delta, apply, join
+from estate.errors import Denied, NeverRetry, RetryLater
+from estate.frozen import FrozenEstate
+from estate.law import Facts
+from estate.snapshots import SnapshotVersion
+from estate.subjects import Subjects
+from tools.bus.port import Bus
+from tools.bus.streams import DELTAS
+from tools.inventory.port import VerifyFacts
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Parts:
+    """The parts of one delta that have arrived."""
+
+    arrived: list[Delta] = field(default_factory=list)
+
+    def add(self, part: Delta) -> Delta | None:
+        """The joined delta once its last part is here; None while some are missing, or after a part was missed."""
+        if part.part == 1:
+            self.arrived = []
+        elif not self._continues(part):
+            self.arrived = []
+            return None
+        self.arrived.append(part)
+        if part.part < part.parts:
+            return None
+        joined = join(self.arrived)
+        self.arrived = []
+        return joined
+
+    def _continues(self, part: Delta) -> bool:
+        last = self.arrived[-1] if self.arrived else None
+        return last is not None and (last.version, last.whole, last.part + 1) == (part.version, part.whole, part.part)
+
+
+class Follower:
+    """One process's copy of the estate. `run` in a task of its own; the rest answers at once."""
+
+    def __init__(self, bus: Bus, subjects: Subjects, verify: VerifyFacts) -> None:
+        self._bus = bus
+        self._subject = subjects.delta()
+        self._verify = verify
+        self._estate: FrozenEstate | None = None
+        self._parts = _Parts()
+        self._envelope: str | None = None
+        self._stale: str | None = None
+        self._moved = asyncio.Condition()  # announces each new estate to those that wait for a version
+
+    @property
+    def stale(self) -> str | None:
+        """Why the newest estate may be old, or None while every delta was followed."""
+        return self._stale
+
+    def newest(self) -> FrozenEstate:
+        """The newest snapshot. Raises RetryLater before the first one has arrived."""
+        if self._estate is None:
+            raise RetryLater("no estate has arrived yet; is an inventory writer running?")
+        return self._estate
+
+    async def reached(self, version: SnapshotVersion) -> FrozenEstate:
+        """Wait until the newest snapshot is at least `version`, by epoch and sequence."""
+        async with self._moved:
+            await self._moved.wait_for(lambda: self._estate is not None and _at(self._estate.version) >= _at(version))
+        return self.newest()
+
+    async def ready(self) -> FrozenEstate:
+        """Wait for the first snapshot."""
+        async with self._moved:
+            await self._moved.wait_for(lambda: self._estate is not None)
+        return self.newest()
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        async for delivery in self._bus.follow(DELTAS, subjects=(self._subject,)):
+            before = self._estate
+            try:
+                self._take(Delta.read(delivery.data))
+            except (NeverRetry, Denied) as error:
+                self._alarm(f"delta {delivery.sequence} refused: {error}")
+            if self._estate is not before:
+                async with self._moved:
+                    self._moved.notify_all()
+
+    def _take(self, part: Delta) -> None:
+        if self._is_old(part):
+            return
+        delta = self._parts.add(part)
+        if delta is None:
+            return
+        if delta.whole:
+            self._adopt(delta)
+        elif self._estate is None:
+            return  # the stream begins before the first whole estate that it still has
+        elif self._follows(delta):
+            self._adopt(delta)
+        else:
+            self._alarm(f"gap: {delta.version} arrived after {self._estate.version}; waiting for a whole estate")
+
+    def _is_old(self, part: Delta) -> bool:
+        if self._estate is None:
+            return False
+        mine, theirs = self._estate.version, part.version
+        if theirs.epoch < mine.epoch:
+            log.warning("delta of an ended epoch refused", found=str(theirs), newest=str(mine))
+            return True
+        healing = part.whole and self._stale is not None
+        return theirs.epoch == mine.epoch and theirs.sequence <= mine.sequence and not healing
+
+    def _follows(self, delta: Delta) -> bool:
+        assert self._estate is not None
+        mine, theirs = self._estate.version, delta.version
+        return theirs.epoch == mine.epoch and theirs.sequence == mine.sequence + 1
+
+    def _adopt(self, delta: Delta) -> None:
+        facts = self._facts(delta)
+        base = self._estate or FrozenEstate(delta.version, facts)
+        self._estate = apply(base, delta, facts)
+        if self._stale is not None:
+            log.info("inventory healed", version=str(delta.version))
+            self._stale = None
+
+    def _facts(self, delta: Delta) -> Facts:
+        """The facts in force with this delta; verified anew whenever the envelope is another one."""
+        if delta.facts_envelope is None or delta.facts_envelope == self._envelope:
+            return self.newest().facts
+        facts = self._verify(delta.facts_envelope.encode())
+        self._envelope = delta.facts_envelope
+        return facts
+
+    def _alarm(self, reason: str) -> None:
+        self._parts = _Parts()
+        if self._stale is None:
+            self._stale = reason
+        log.error("inventory stale", reason=reason)
+
+
+def _at(version: SnapshotVersion) -> tuple[int, int]:
+    return version.epoch, version.sequence

@@ -1,0 +1,105 @@
+"""`rehearse`: what ordered changes would lead to, as evidence for people and minds. Never input to the gate.
+
+Pure and silent: a what-if must not read like an act, so nothing is logged here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from estate.changes import Change
+from estate.effects import effect, lay_out
+from estate.hardware import Health, Node
+from estate.ids import NodeId, WorkloadId
+from estate.proposals import RackForecast, Rehearsal
+from estate.results import Ok, Refusal
+from estate.snapshots import Snapshot
+from estate.workloads import Workload
+from policies import sovereignty
+
+
+def rehearse(snapshot: Snapshot, changes: Sequence[Change]) -> Rehearsal:
+    """What `changes` in order would do to `snapshot`: feasible or why not, contracts, racks, stranded devices."""
+    laid = lay_out(changes, snapshot)
+    if isinstance(laid, Refusal):
+        return Rehearsal(feasible=False, refusal=f"{laid.code.value}: {laid.message}")
+    states = tuple(_states(snapshot, changes))
+    touched = laid.value.footprint.workloads
+    broken = tuple(w for w in touched if _breaks(states, w))
+    return Rehearsal(
+        feasible=True,
+        contracts_kept=tuple(w for w in touched if w not in broken),
+        contracts_broken=broken,
+        racks=_forecasts(snapshot, laid.value.after, laid.value.footprint.nodes),
+        stranded_accelerators=stranded(laid.value.after),
+        tenants=laid.value.footprint.tenants,
+    )
+
+
+def stranded(snapshot: Snapshot) -> int:
+    """Accelerators that hold no work and can receive none: of the estate as a whole.
+
+    Counted are the healthy, untaken devices of nodes that are cordoned or not healthy, and of open nodes that have
+    fewer of them left than the smallest replica now running (or pending) asks for.
+    """
+    smallest = min(_asks(snapshot.workloads()), default=0)
+    return sum(_stranded_on(snapshot, node, smallest) for node in snapshot.nodes())
+
+
+def _asks(workloads: Iterable[Workload]) -> Iterator[int]:
+    return (
+        w.contract.accelerators_per_replica for w in workloads if w.contract.accelerators_per_replica and w.replicas
+    )
+
+
+def _stranded_on(snapshot: Snapshot, node: Node, smallest: int) -> int:
+    taken = snapshot.taken(node.id)
+    free = sum(1 for a in node.accelerators if a.health is Health.HEALTHY and a.index not in taken)
+    closed = node.cordoned or node.health is not Health.HEALTHY
+    return free if closed or free < smallest else 0
+
+
+def _states(snapshot: Snapshot, changes: Sequence[Change]) -> Iterator[tuple[Snapshot, Change]]:
+    """The estate after each change, with the change; the changes were laid out before, so none is refused."""
+    running = snapshot
+    for change in changes:
+        result = effect(change, running)
+        assert isinstance(result, Ok), "a laid-out change has an effect"
+        running = result.value
+        yield running, change
+
+
+def _breaks(states: Sequence[tuple[Snapshot, Change]], workload: WorkloadId) -> bool:
+    """Whether some step disturbs the workload beyond its contract, or the end leaves it where it may not be."""
+    disturbed = any(
+        _disturbs(after, change, workload) for after, change in states if str(change.target().id) == workload
+    )
+    end = states[-1][0].workload(workload)
+    return disturbed or (end is not None and not _lawful(states[-1][0], end))
+
+
+def _disturbs(after: Snapshot, change: Change, workload: WorkloadId) -> bool:
+    """Whether the step leaves fewer replicas running than the contract keeps available while it is under way.
+
+    A move stops its running replicas before they run again: those are not counted as available during the step.
+    """
+    found = after.workload(workload)
+    if found is None:
+        return False
+    moving = {m.replica for m in change.moves if m.source} if change.kind == "MoveWorkload" else set()
+    running = sum(1 for b in found.bindings if b.replica not in moving)
+    return running < found.contract.min_available
+
+
+def _lawful(snapshot: Snapshot, workload: Workload) -> bool:
+    return all(axis.holds for axis in sovereignty.exposure(snapshot.facts, workload, workload.cluster))
+
+
+def _forecasts(before: Snapshot, after: Snapshot, nodes: Iterable[NodeId]) -> tuple[RackForecast, ...]:
+    """The racks that the changes touch, and any other whose draw they alter, by id."""
+    touched = {r for n in nodes if (r := after.rack_of(n)) is not None}
+    return tuple(
+        RackForecast(rack=r, drawn_watts=after.rack_watts(r), budget_watts=after.facts.rack[r].power_budget_watts)
+        for r in sorted(after.facts.rack)
+        if r in touched or after.rack_watts(r) != before.rack_watts(r)
+    )
