@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """One NATS user. Empty `publish` and `subscribe` mean nothing, not everything; `unrestricted` is for the bootstrap."""
+    """One NATS user. Empty `publish` and `subscribe` mean nothing, not everything; the bootstrap is `unrestricted`."""
 
     name: str
     password: str = field(repr=False)

@@ -101,7 +101,7 @@ class NatsConsumer:
                     await _pause_on_fault(status, message, self._spec)
                     return
                 continue
-            wanted -= message.subject == inbox
+            wanted -= 1
             await self._hands.acquire()
             handlers.create_task(self._treat(message), name=f"{self._spec.name}-delivery")
 

@@ -238,7 +238,7 @@ def _fault(fault: Mapping[str, Any], about: str) -> PlacetError:
         return Conflict(f"`{about}` was changed by somebody else: {description}")
     if description in _FULL:
         return StreamFull(f"the stream of `{about}` is full ({description}); try again when some are consumed")
-    if fault.get("err_code") == _NO_MESSAGE:
+    if fault.get("err_code") == _NO_MESSAGE or description == "no message found":
         return NoMessage(f"`{about}`: {description}")
     if fault.get("code") == _NOT_FOUND:
         return NotFound(f"`{about}`: {description}")

@@ -1,0 +1,85 @@
+"""Fixtures that every test may use: a real nats-server for each xdist worker, and an installation for each test.
+
+Streams and buckets carry the installation in their names on the server, so tests share one server and never collide.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from estate.ids import InstallationId
+from estate.subjects import Subjects
+from tools.bus.memory import MemoryBroker
+from tools.bus.nats import NatsBus
+from tools.bus.server import EmbeddedServer
+from tools.bus.wire import Wire
+
+pytest_plugins = ["tests.postgres"]
+
+_numbers = itertools.count(1)
+
+type Connect = Callable[[], Awaitable[NatsBus]]
+
+
+@pytest.fixture(scope="session")
+async def nats_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedServer]:
+    """A real nats-server with JetStream on a free port, without users, for the whole session of this worker."""
+    directory: Path = tmp_path_factory.mktemp("nats")
+    async with EmbeddedServer(directory, sync_always=False, max_file_store="16TB") as server:
+        yield server
+
+
+@pytest.fixture
+def installation() -> InstallationId:
+    """An installation id that no other test of this run has."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+    return InstallationId(f"t-{worker}-{next(_numbers)}")
+
+
+@pytest.fixture
+def subjects(installation: InstallationId) -> Subjects:
+    """The subjects of this test's installation."""
+    return Subjects(installation)
+
+
+@pytest.fixture
+async def connect_nats(nats_server: EmbeddedServer, subjects: Subjects) -> AsyncIterator[Connect]:
+    """Makes connections to the real server; closes them, and deletes this installation's streams, afterwards."""
+    opened: list[NatsBus] = []
+
+    async def connect() -> NatsBus:
+        opened.append(await NatsBus.connect(nats_server.credentials(), subjects, name="test"))
+        return opened[-1]
+
+    yield connect
+    for bus in opened:
+        await bus.close()
+    await _forget(nats_server, subjects)
+
+
+async def _forget(server: EmbeddedServer, subjects: Subjects) -> None:
+    wire = await Wire.connect(server.credentials(), name="test-cleaner")
+    try:
+        names = (await wire.api("STREAM.NAMES", {}))["streams"] or []
+        for name in names:
+            if name.removeprefix("KV_").startswith(f"{subjects.installation}_"):
+                await wire.api(f"STREAM.DELETE.{name}")
+    finally:
+        await wire.close()
+
+
+@pytest.fixture
+async def nats_bus(connect_nats: Connect) -> NatsBus:
+    """One connection to the real server. Mark the test with `@pytest.mark.nats`."""
+    return await connect_nats()
+
+
+@pytest.fixture
+def memory_broker() -> MemoryBroker:
+    """An empty in-memory broker."""
+    return MemoryBroker()
