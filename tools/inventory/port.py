@@ -12,7 +12,6 @@ from estate.law import Facts
 from estate.snapshots import Snapshot, SnapshotVersion
 from estate.workloads import Workload
 
-
 type VerifyFacts = Callable[[bytes], Facts]
 """Opens a signed facts envelope: raises Denied or BadInput when it is not what it claims to be."""
 

@@ -1,0 +1,77 @@
+"""Tools for planning: finding homes for replicas, and rehearsing changes. Both only compute; neither reserves."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from estate.changes import Change
+from estate.ids import NodeId, SiteId, WorkloadId
+from estate.proposals import Rehearsal
+from estate.records import Model
+from tools.catalogue.tools import Answer, Desk, Tool
+from tools.placement.port import Ask, NoPlacement, Placement
+from tools.rehearsal.rehearsing import rehearse as play
+
+
+class HomesQuestion(Model):
+    """Replicas of one workload, optionally only at some sites and never on some nodes."""
+
+    workload: WorkloadId
+    replicas: tuple[int, ...] = Field(min_length=1, max_length=1000)
+    sites: tuple[SiteId, ...] = ()
+    avoid: tuple[NodeId, ...] = ()
+
+
+class HomesAnswer(Answer):
+    """Either a placement or why there is none; both say which constraints refused how many nodes."""
+
+    placement: Placement | None = None
+    no_placement: NoPlacement | None = None
+
+
+class RehearseQuestion(Model):
+    """Changes in order."""
+
+    changes: tuple[Change, ...] = Field(min_length=1, max_length=256)
+
+
+class RehearseAnswer(Answer):
+    """What the changes would lead to."""
+
+    rehearsal: Rehearsal
+
+
+def find_homes(desk: Desk, question: HomesQuestion) -> HomesAnswer:
+    """Homes for all the replicas, or none with reasons."""
+    ask = Ask(
+        workload=desk.workload(question.workload).id,
+        replicas=tuple(sorted(set(question.replicas))),
+        sites=question.sites,
+        avoid=frozenset(question.avoid),
+    )
+    found = desk.engine.place(desk.snapshot, ask)
+    if isinstance(found, Placement):
+        return HomesAnswer(snapshot=desk.snapshot.version, placement=found)
+    return HomesAnswer(snapshot=desk.snapshot.version, no_placement=found)
+
+
+def rehearse(desk: Desk, question: RehearseQuestion) -> RehearseAnswer:
+    """The changes played on the snapshot; nothing is written."""
+    return RehearseAnswer(snapshot=desk.snapshot.version, rehearsal=play(desk.snapshot, question.changes))
+
+
+FIND_HOMES = Tool(
+    "find_homes",
+    "Where replicas of a workload can run under law, isolation, topology and power; if nowhere, why and what would"
+    " help. Ask for all replicas to move to another cluster or site.",
+    HomesQuestion,
+    HomesAnswer,
+    find_homes,
+)
+REHEARSE = Tool(
+    "rehearse",
+    "Play changes on a copy of the estate: feasible or not, contracts kept and broken, rack power, stranded devices.",
+    RehearseQuestion,
+    RehearseAnswer,
+    rehearse,
+)

@@ -1,0 +1,103 @@
+"""The catalogue: every tool that a mind may call, and the one door they are called through.
+
+Callers are the runbook (typed, through `ask`), models (JSON, through `call` or `as_langchain`) and the MCP door.
+All tools are pure reads; a faulty call raises `BadInput` whose message is written for the model to correct itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from langchain_core.tools import BaseTool, StructuredTool
+from pydantic import ValidationError
+
+from estate import canonical
+from estate.canonical import Json
+from estate.errors import BadInput
+from estate.records import Model, explain
+from estate.snapshots import Snapshot
+from tools.catalogue.nodes import DESCRIBE_NODE, RACK_POWER, WORKLOADS_ON_NODE
+from tools.catalogue.plans import FIND_HOMES, REHEARSE
+from tools.catalogue.tools import Answer, Desk, Tool
+from tools.catalogue.workloads import LAWFUL_CLUSTERS, SEARCH_WORKLOADS, TENANT_OF_WORKLOAD
+from tools.catalogue.xids import XID_MEANING
+from tools.placement.port import Engine
+
+TOOLS: tuple[Tool[Any, Any], ...] = (
+    DESCRIBE_NODE,
+    WORKLOADS_ON_NODE,
+    TENANT_OF_WORKLOAD,
+    SEARCH_WORKLOADS,
+    FIND_HOMES,
+    LAWFUL_CLUSTERS,
+    REHEARSE,
+    RACK_POWER,
+    XID_MEANING,
+)
+
+
+class Catalogue:
+    """The tools over whatever snapshot is the newest when one is called (`lambda: briefing.snapshot` pins one)."""
+
+    def __init__(self, newest: Callable[[], Snapshot], engine: Engine) -> None:
+        self._newest = newest
+        self._engine = engine
+        self._tools = {t.name: t for t in TOOLS}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The tools' names, in the order of the catalogue."""
+        return tuple(self._tools)
+
+    def ask[Question: Model, Reply: Answer](self, tool: Tool[Question, Reply], question: Question) -> Reply:
+        """Call a tool with typed values. Raises BadInput for things that are not in the estate."""
+        return tool.run(Desk(self._newest(), self._engine), question)
+
+    def call(self, name: str, arguments: str | bytes | Mapping[str, Any]) -> dict[str, Json]:
+        """Call a tool by name with JSON; the answer is plain JSON.
+
+        Raises:
+            BadInput: unknown tool, arguments that do not fit, or a thing that is not in the estate.
+        """
+        tool = self._tools.get(name)
+        if tool is None:
+            raise BadInput(f"no tool `{name}`; there are {', '.join(self._tools)}")
+        reply = self.ask(tool, _question(tool, arguments))
+        form: dict[str, Json] = tool.reply.model_validate(reply).json_form()
+        return form
+
+    def schema(self, name: str) -> dict[str, Any]:
+        """The JSON Schema of a tool's arguments. Raises BadInput."""
+        if name not in self._tools:
+            raise BadInput(f"no tool `{name}`; there are {', '.join(self._tools)}")
+        schema: dict[str, Any] = self._tools[name].question.model_json_schema()
+        return schema
+
+    def as_langchain(self) -> list[BaseTool]:
+        """The tools as LangChain knows them; a BadInput becomes the text that the model reads."""
+        return [self._langchain(t) for t in self._tools.values()]
+
+    def _langchain(self, tool: Tool[Any, Any]) -> BaseTool:
+        def run(**arguments: Any) -> str:
+            try:
+                return canonical.dumps(self.call(tool.name, arguments)).decode()
+            except BadInput as error:
+                return f"error: {error}"
+
+        return StructuredTool.from_function(
+            run,
+            name=tool.name,
+            description=tool.description,
+            args_schema=tool.question.model_json_schema(),
+            infer_schema=False,
+        )
+
+
+def _question(tool: Tool[Any, Any], arguments: str | bytes | Mapping[str, Any]) -> Model:
+    form = canonical.loads(arguments) if isinstance(arguments, str | bytes) else arguments
+    try:
+        found: Model = tool.question.model_validate(form)
+    except ValidationError as error:
+        raise BadInput(f"arguments of `{tool.name}` do not fit: {explain(error)}") from error
+    return found
