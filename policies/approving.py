@@ -1,0 +1,145 @@
+"""Which words of people count, and what they must have been shown.
+
+Gate and executor count with `count`; the front door shows people `diff_for`. An approval counts when the person is
+enrolled and valid, signed over this very proposal and one of its diffs, and no tier-0 rule bars them. Quorums count
+subjects, never keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from estate.approvals import Diff, Word, diff_line
+from estate.effects import Step
+from estate.identities import Role, Subject, SubjectKind
+from estate.ids import Digest, TenantId, WorkloadId
+from estate.proposals import Proposal
+from estate.snapshots import Snapshot
+from estate.things import ThingKind
+from policies.questions import Given, Matter
+
+PAYLOAD_TYPE: Final = "application/vnd.placet.approval.v1+json"
+"""The DSSE payload type of a signed `Approval`."""
+
+type Actor = tuple[str, str]
+"""A subject as quorums count it: issuer and name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The words that count: distinct people by role, and those who said no."""
+
+    approvers: tuple[Given, ...] = ()
+    operators: frozenset[Actor] = frozenset()
+    owners: Mapping[TenantId, frozenset[Actor]] = field(default_factory=dict)
+    deniers: tuple[Given, ...] = ()
+
+    @property
+    def digests(self) -> tuple[Digest, ...]:
+        """The digests of the words that counted, sorted."""
+        return tuple(sorted({g.digest for g in (*self.approvers, *self.deniers)}))
+
+
+def diff_for(proposal: Proposal, tenant: TenantId | None, snapshot: Snapshot) -> Diff:
+    """What an approver is shown: all of it, or (for a tenant) that tenant's workloads and the steps on nodes."""
+    return diff_of(proposal.digest, proposal.steps, tenant, snapshot)
+
+
+def diff_of(proposal: Digest, steps: Sequence[Step], tenant: TenantId | None, snapshot: Snapshot) -> Diff:
+    """`diff_for` off the parts, for a caller that knows the digest already."""
+    shown = [s for s in steps if tenant is None or _concerns(s, tenant, snapshot)]
+    lines = tuple(diff_line(s) for s in shown)
+    return Diff(proposal=proposal, tenant=tenant, lines=lines, elsewhere=len(steps) - len(shown))
+
+
+def _concerns(step: Step, tenant: TenantId, snapshot: Snapshot) -> bool:
+    target = step.change.target()
+    if target.kind is not ThingKind.WORKLOAD:
+        return True
+    workload = snapshot.workload(WorkloadId(target.id))
+    return workload is not None and workload.tenant == tenant
+
+
+def actor(subject: Subject) -> Actor:
+    """A subject as a quorum counts it."""
+    return subject.issuer, subject.name
+
+
+def barred(matter: Matter) -> tuple[Subject, ...]:
+    """Those from whom no approval of this counts: who proposed it, and whom that represents."""
+    represented = (matter.on_behalf_of,) if matter.on_behalf_of else ()
+    return (matter.proposer, *represented)
+
+
+def fault_of(given: Given, matter: Matter, now: datetime) -> str | None:
+    """Why a word cannot count whatever it says, or None: about the enrolment and the proposal, not about the diff."""
+    approval, enrolment = given.approval, given.enrolment
+    if approval.proposal != matter.proposal:
+        return f"it is about proposal `{approval.proposal}`"
+    if approval.installation != matter.installation or enrolment.installation != matter.installation:
+        return f"it was given for installation `{approval.installation}`"
+    if actor(approval.approver) != actor(enrolment.subject) or approval.approver.kind != enrolment.subject.kind:
+        return f"it names `{approval.approver}` and the key is enrolled for `{enrolment.subject}`"
+    if enrolment.revoked:
+        return f"the enrolment of `{enrolment.subject}` was revoked"
+    if not enrolment.enrolled_at <= now < enrolment.valid_until:
+        return f"the enrolment of `{enrolment.subject}` is not valid now"
+    return None
+
+
+def count(
+    matter: Matter, snapshot: Snapshot, given: Iterable[Given], now: datetime, admits: Callable[[Given], bool]
+) -> Counted:
+    """Sort the words into those that count. `admits` is the law's own answer for each approver."""
+    valid = sorted((g for g in given if fault_of(g, matter, now) is None), key=lambda g: g.digest)
+    deniers = tuple(g for g in valid if g.approval.word is Word.DENY and _may_deny(g, matter, snapshot))
+    approvals = [g for g in valid if g.approval.word is Word.APPROVE]
+    if not approvals:
+        return Counted(deniers=deniers)
+    tenants = tenants_of(matter, snapshot)
+    whole = diff_of(matter.proposal, matter.steps, None, snapshot).digest
+    shown = {t: diff_of(matter.proposal, matter.steps, t, snapshot).digest for t in tenants}
+    seen = [g for g in approvals if g.approval.diff in (whole, *_parts(g, shown)) and admits(g)]
+    owners = {t: frozenset(actor(g.approval.approver) for g in seen if _owns(g, t, whole, shown[t])) for t in tenants}
+    operators = frozenset(
+        actor(g.approval.approver) for g in seen if Role.OPERATOR in g.enrolment.roles and g.approval.diff == whole
+    )
+    return Counted(tuple(seen), operators, owners, deniers)
+
+
+def diffs(given: Given, matter: Matter, snapshot: Snapshot) -> tuple[Digest, ...]:
+    """The diffs that this person may have been shown: all of it, or the part of a tenant they speak for."""
+    concerned = tenants_of(matter, snapshot)
+    shown: tuple[TenantId | None, ...] = (None, *(t for t in given.enrolment.tenants if t in concerned))
+    return tuple(diff_of(matter.proposal, matter.steps, t, snapshot).digest for t in shown)
+
+
+def tenants_of(matter: Matter, snapshot: Snapshot) -> tuple[TenantId, ...]:
+    """The tenants whose workloads the steps write, sorted."""
+    targets = (s.change.target() for s in matter.steps)
+    found = (snapshot.workload(WorkloadId(t.id)) for t in targets if t.kind is ThingKind.WORKLOAD)
+    return tuple(sorted({w.tenant for w in found if w is not None}))
+
+
+def _parts(given: Given, shown: Mapping[TenantId, Digest]) -> tuple[Digest, ...]:
+    return tuple(shown[t] for t in given.enrolment.tenants if t in shown)
+
+
+def _owns(given: Given, tenant: TenantId, whole: Digest, part: Digest) -> bool:
+    speaks = Role.TENANT_OWNER in given.enrolment.roles and tenant in given.enrolment.tenants
+    return speaks and given.approval.diff in (whole, part)
+
+
+def _may_deny(given: Given, matter: Matter, snapshot: Snapshot) -> bool:
+    enrolment = given.enrolment
+    if enrolment.subject.kind is not SubjectKind.HUMAN:
+        return False
+    if {Role.OPERATOR, Role.ADMINISTRATOR} & set(enrolment.roles):
+        return True
+    if matter.on_behalf_of is not None and actor(matter.on_behalf_of) == actor(enrolment.subject):
+        return True
+    owns = Role.TENANT_OWNER in enrolment.roles
+    return owns and bool(set(enrolment.tenants) & set(tenants_of(matter, snapshot)))

@@ -1,0 +1,196 @@
+"""The law as it is loaded: the Cedar rules of three tiers, validated strictly and parsed once.
+
+Gate and executor load it; it refuses to load rather than to decide on half a law. Tier 0 is locked: every shipped
+file must be there word for word, and hold nothing but forbids. The digest names all of it in verdicts and warrants.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import cedarpy
+
+from estate import canonical
+from estate.canonical import Json
+from estate.errors import BadInput
+from estate.identities import Role
+from estate.ids import Digest, PolicyId
+from estate.verdicts import Dimension
+
+SHIPPED: Final = Path(__file__).parent / "rules"
+TIERS: Final = ("tier0", "tier1", "tier2")
+LOCKED: Final = (
+    "approval-self",
+    "facts-complete",
+    "sovereignty-geographic",
+    "sovereignty-legal",
+    "sovereignty-operational",
+    "tenant-eviction",
+    "tenant-isolation",
+)
+"""The files of tier 0 without which nothing loads."""
+_NO_ENTITIES: Final = cedarpy.Entities.from_json_str("[]")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One policy as people read it: its annotations."""
+
+    id: PolicyId
+    tier: int
+    forbids: bool
+    reason: str
+    dimension: Dimension = Dimension.APPROVAL
+    needed: str = ""
+    remedy: str = ""
+    obligation: str = ""
+    requires: Role | None = None
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Cedar's answer to one request: the policies that decided it, and what failed in evaluating it."""
+
+    allowed: bool
+    rules: tuple[Rule, ...]
+    errors: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A loaded law. Immutable; ask it as often as you like."""
+
+    digest: Digest
+    rules: Mapping[str, Rule]
+    _policies: cedarpy.PolicySet
+    _schema: cedarpy.Schema
+
+    @classmethod
+    def load(cls, root: Path | None = None) -> Bundle:
+        """Read, check and parse the rules under `root` (the shipped ones by default).
+
+        Raises:
+            BadInput: a file is missing, does not parse, does not fit the schema, or tier 0 is not as shipped.
+        """
+        texts = _read(root or SHIPPED)
+        _check_locked(texts)
+        schema = _schema(texts)
+        joined = "\n".join(text for path, text in texts if path.endswith(".cedar"))
+        rules = _rules(texts)
+        _validate(joined, schema)
+        digest = canonical.digest_of([[path, text] for path, text in texts])
+        return cls(digest, rules, _parsed(joined), schema)
+
+    def ask(self, requests: Sequence[dict[str, Any]]) -> tuple[Answer, ...]:
+        """Cedar's answer to each request. An answer that allows and reports an error is not to be trusted."""
+        found = cedarpy.is_authorized_batch(list(requests), self._policies, _NO_ENTITIES, self._schema)
+        return tuple(self._answer(result) for result in found)
+
+    def _answer(self, result: Any) -> Answer:
+        names = result.diagnostics.id_annotations_by_reason
+        rules = tuple(sorted((self.rules[n] for n in names.values()), key=lambda r: (r.tier, r.id)))
+        return Answer(bool(result.allowed), rules, tuple(str(e) for e in result.diagnostics.errors))
+
+
+def _read(root: Path) -> list[tuple[str, str]]:
+    paths = [p for p in root.rglob("*") if p.suffix in {".cedar", ".cedarschema"}]
+    texts = sorted((p.relative_to(root).as_posix(), p.read_text(encoding="utf-8")) for p in paths)
+    if stray := [path for path, _ in texts if path.endswith(".cedar") and path.split("/")[0] not in TIERS]:
+        raise BadInput(f"rule file `{stray[0]}` is in no tier; move it under one of {', '.join(TIERS)}")
+    return texts
+
+
+def _check_locked(texts: Iterable[tuple[str, str]]) -> None:
+    found = dict(texts)
+    for name in LOCKED:
+        path = f"tier0/{name}.cedar"
+        if path not in found:
+            raise BadInput(f"tier-0 file `{path}` is missing; restore it from the release")
+        if found[path] != (SHIPPED / path).read_text(encoding="utf-8"):
+            raise BadInput(f"tier-0 file `{path}` differs from the shipped one; tier 0 is locked, restore it")
+
+
+def _schema(texts: Iterable[tuple[str, str]]) -> cedarpy.Schema:
+    text = dict(texts).get("schema.cedarschema", "")
+    if not text.strip():
+        raise BadInput("`schema.cedarschema` is missing or empty; restore it from the release")
+    try:
+        return cedarpy.Schema.from_str(text)
+    except ValueError as error:
+        raise BadInput(f"`schema.cedarschema` is not a Cedar schema: {error}") from error
+
+
+def _parsed(text: str) -> cedarpy.PolicySet:
+    try:
+        return cedarpy.PolicySet.from_str(text)
+    except ValueError as error:
+        raise BadInput(f"the rules do not parse: {error}") from error
+
+
+def _validate(text: str, schema: cedarpy.Schema) -> None:
+    result = cedarpy.validate_policies(text, schema)
+    if not result.validation_passed:
+        faults = "; ".join(str(e) for e in result.errors) or "no reason given"
+        raise BadInput(f"the rules do not fit `schema.cedarschema`: {faults}")
+
+
+def _rules(texts: Iterable[tuple[str, str]]) -> dict[str, Rule]:
+    rules: dict[str, Rule] = {}
+    for path, text in texts:
+        if not path.endswith(".cedar"):
+            continue
+        for rule in _rules_in(path, text):
+            if rule.id in rules:
+                raise BadInput(f"`{path}`: policy id `{rule.id}` is used twice; choose another")
+            rules[rule.id] = rule
+    return rules
+
+
+def _rules_in(path: str, text: str) -> list[Rule]:
+    try:
+        form: dict[str, Any] = json.loads(cedarpy.policies_to_json_str(text))
+    except ValueError as error:
+        raise BadInput(f"`{path}` does not parse: {error}") from error
+    if form.get("templates") or form.get("templateLinks"):
+        raise BadInput(f"`{path}` holds a template; write whole policies")
+    found = [_rule(path, policy) for policy in form.get("staticPolicies", {}).values()]
+    if not found:
+        raise BadInput(f"`{path}` holds no policy; write one or remove the file")
+    return found
+
+
+def _rule(path: str, policy: Mapping[str, Json]) -> Rule:
+    notes = policy.get("annotations") or {}
+    assert isinstance(notes, dict)
+    tier, forbids = TIERS.index(path.split("/", maxsplit=1)[0]), policy.get("effect") == "forbid"
+    for name in ("id", "reason", *(("dimension", "remedy") if forbids else ())):
+        if not notes.get(name):
+            raise BadInput(f"`{path}`: a policy has no `@{name}`; say it there")
+    if tier < 2 and not forbids:
+        raise BadInput(f"`{path}`: `{notes['id']}` permits; tier {tier} holds forbids only")
+    if forbids and bool(notes.get("requires")) is not (tier == 2):
+        raise BadInput(f"`{path}`: `{notes['id']}`: `@requires` belongs on the forbids of tier 2, and on each of them")
+    return _noted(path, tier, forbids, {str(k): str(v) for k, v in notes.items()})
+
+
+def _noted(path: str, tier: int, forbids: bool, notes: Mapping[str, str]) -> Rule:
+    try:
+        return Rule(
+            id=PolicyId(notes["id"]),
+            tier=tier,
+            forbids=forbids,
+            reason=notes["reason"],
+            dimension=Dimension(notes.get("dimension", Dimension.APPROVAL.value)),
+            needed=notes.get("needed", ""),
+            remedy=notes.get("remedy", ""),
+            obligation=notes.get("obligation", ""),
+            requires=Role(notes["requires"]) if "requires" in notes else None,
+            count=int(notes.get("count", "1")) if "requires" in notes else 0,
+        )
+    except ValueError as error:
+        raise BadInput(f"`{path}`: `{notes['id']}`: {error}; see `estate.verdicts` and `estate.identities`") from error

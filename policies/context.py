@@ -1,0 +1,313 @@
+"""The read set: what the law may read of a snapshot, as one small typed context for each request to Cedar.
+
+Pure functions of the play, in canonical form, so that the digest in verdict and warrant names exactly what was read.
+Called by `policies.deciding`. The kernel has none of this: it reads the snapshot itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from estate import canonical
+from estate.canonical import Json
+from estate.changes import Change, CordonNode, MoveWorkload, ScaleWorkload, SetPowerCap, UncordonNode
+from estate.changes.kinds import tenants_on
+from estate.hardware import Health
+from estate.identities import SubjectKind
+from estate.ids import Digest, NodeId, RackId, TenantId, WorkloadId
+from estate.snapshots import Snapshot
+from estate.workloads import Binding, Workload
+from policies import approving, sovereignty
+from policies.approving import Counted
+from policies.neighbours import Beside, beside
+from policies.playing import Play
+from policies.questions import Given, Matter, Question
+
+type Context = dict[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request to the law: an action on a thing, with what may be read of it."""
+
+    action: str
+    kind: str
+    id: str
+    context: Context
+    tenant: TenantId | None = None
+    step: int | None = None
+
+    @property
+    def about(self) -> str:
+        """The thing as people write it, e.g. `rack/eu-b`."""
+        return f"{self.kind.lower()}/{self.id}"
+
+    def request(self, principal: str) -> dict[str, Any]:
+        """The form that Cedar takes."""
+        return {
+            "principal": {"type": "Actor", "id": principal},
+            "action": {"type": "Action", "id": self.action},
+            "resource": {"type": self.kind, "id": self.id},
+            "context": self.context,
+        }
+
+    def form(self) -> Json:
+        """The form that is digested."""
+        return [self.action, self.kind, self.id, self.step, self.context]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSet:
+    """Every request of one decision, in order."""
+
+    principal: str
+    asks: tuple[Ask, ...]
+
+    @property
+    def digest(self) -> Digest:
+        """The digest of the canonical form."""
+        return canonical.digest_of([self.principal, [a.form() for a in self.asks]])
+
+
+def read(question: Question, play: Play, counted: Counted) -> ReadSet:
+    """Everything that the law reads to decide `question`."""
+    asks = (*_steps(question, play, counted), *_racks(question, play), *_sites(question, play))
+    return ReadSet(str(question.matter.proposer), (*asks, _whole(question, play, counted)))
+
+
+def approving_ask(matter: Matter, given: Given, author: str) -> Ask:
+    """The request whether this person's approval may count at all."""
+    return Ask("Approve", "Proposal", matter.proposal, {"people": _people(matter, (given,), author)})
+
+
+def _who(matter: Matter) -> Context:
+    return {"kind": matter.proposer.kind.value, "actsFor": _names(matter.for_tenants)}
+
+
+def _steps(question: Question, play: Play, counted: Counted) -> Iterator[Ask]:
+    for index, step in enumerate(play.steps):
+        before, after = play.before(index), play.states[index]
+        match step.change:
+            case MoveWorkload() | ScaleWorkload() as change:
+                yield _workload(question, change, before, after, counted, step.number)
+            case CordonNode() | UncordonNode() | SetPowerCap() as change:
+                yield _node(question, change, before, step.number)
+
+
+def _workload(
+    question: Question,
+    change: MoveWorkload | ScaleWorkload,
+    before: Snapshot,
+    after: Snapshot,
+    counted: Counted,
+    number: int,
+) -> Ask:
+    was, now = before.workload(change.workload), after.workload(change.workload)
+    assert was is not None, change.workload  # the step was laid out
+    assert now is not None, change.workload
+    fresh = fresh_bindings(was, now)
+    places = bool(fresh) or now.replicas > was.replicas or now.cluster != was.cluster
+    tenant = after.facts.tenant.get(now.tenant)
+    disturbed, lowest = _availability(was, now, before, after)
+    owners = len(counted.owners.get(now.tenant, ())) + (1 if question.vouched else 0)
+    axes = {a.dimension: a for a in sovereignty.exposure(after.facts, now, now.cluster)}
+    context: Context = {
+        "who": _who(question.matter),
+        "tenant": now.tenant,
+        "places": places,
+        "missing": _names(_missing_of(after, now, fresh)),
+        **{d.value: _axis(axes[d]) for d in sovereignty.AXES},
+        "beside": _beside(beside(after, now, (b.node for b in fresh))),
+        "disrupted": change.footprint(before).disrupted_replicas,
+        "disturbed": disturbed,
+        "lowest": lowest,
+        "minAvailable": now.contract.min_available,
+        "consent": tenant.disruption.value if tenant else "unknown",
+        "ownerApprovals": owners,
+    }
+    return Ask(change.kind, "Workload", now.id, context, now.tenant, number)
+
+
+def fresh_bindings(was: Workload, now: Workload) -> tuple[Binding, ...]:
+    """The bindings that a step makes: new ones, and all of them after a move to another cluster."""
+    if was.cluster != now.cluster:
+        return now.bindings
+    held = set(was.bindings)
+    return tuple(b for b in now.bindings if b not in held)
+
+
+def _missing_of(after: Snapshot, workload: Workload, fresh: Iterable[Binding]) -> set[str]:
+    """The facts without which nobody can say where this stands and whose it is."""
+    facts = after.facts
+    missing = set()
+    if workload.tenant not in facts.tenant:
+        missing.add(f"tenants.{workload.tenant}")
+    if workload.cluster not in facts.cluster:
+        missing.add(f"clusters.{workload.cluster}")
+    if facts.tenant_of.get((workload.cluster, workload.namespace)) != workload.tenant:
+        missing.add(f"tenants.{workload.tenant}.namespaces: {workload.cluster}/{workload.namespace}")
+    missing |= {f"datasets.{d}" for d in workload.datasets if d not in facts.dataset}
+    return missing.union(*(_missing_at(after, b.node) for b in fresh))
+
+
+def _missing_at(snapshot: Snapshot, node: NodeId) -> set[str]:
+    rack, found = snapshot.rack_of(node), snapshot.node(node)
+    if rack is None or found is None:
+        return {f"racks: no rack holds {node}"}
+    cluster = snapshot.facts.cluster.get(found.cluster)
+    if cluster is None:
+        return {f"clusters.{found.cluster}"}
+    if cluster.site != snapshot.site_of(node):
+        return {f"clusters.{cluster.id}.site contradicts racks.{rack}.site"}
+    return set()
+
+
+def _availability(was: Workload, now: Workload, before: Snapshot, after: Snapshot) -> tuple[int, int]:
+    """Healthy replicas that are disturbed, and the fewest that run at any time of this step.
+
+    A move to another cluster creates there before it deletes here, so only its end counts.
+    """
+    kept = set(now.bindings)
+    running = [b for b in was.bindings if _runs(before, b)]
+    disturbed = sum(1 for b in running if b not in kept)
+    ends = sum(1 for b in now.bindings if _runs(after, b))
+    if was.cluster != now.cluster:
+        return disturbed, ends
+    return disturbed, min(len(running) - disturbed, ends)
+
+
+def _runs(snapshot: Snapshot, binding: Binding) -> bool:
+    node = snapshot.node(binding.node)
+    if node is None or node.health is Health.FAILED:
+        return False
+    failed = {a.index for a in node.accelerators if a.health is Health.FAILED}
+    return not failed.intersection(binding.accelerators)
+
+
+def _node(question: Question, change: CordonNode | UncordonNode | SetPowerCap, before: Snapshot, number: int) -> Ask:
+    node = before.node(change.node)
+    assert node is not None  # the step was laid out
+    devices = (a.health for a in node.accelerators)
+    context: Context = {
+        "who": _who(question.matter),
+        "missing": _names(_missing_at(before, node.id)),
+        "tenants": _names(tenants_on(before, node.id)),
+        "fit": all(h is Health.HEALTHY for h in (node.health, *devices)),
+    }
+    return Ask(change.kind, "Node", node.id, context, step=number)
+
+
+def _racks(question: Question, play: Play) -> Iterator[Ask]:
+    for rack in play.racks:
+        known = play.base.facts.rack[rack]
+        beyond = sum(w for n, w in play.unplayed.items() if play.base.rack_of(n) == rack)
+        before, after = play.base.rack_watts(rack), play.after.rack_watts(rack) + beyond
+        cordoned = _cordoned(play.base, rack), _cordoned(play.after, rack)
+        if before == after and cordoned[0] == cordoned[1]:
+            continue
+        context: Context = {
+            "who": _who(question.matter),
+            "wattsBefore": before,
+            "wattsAfter": after,
+            "wattsBudget": known.power_budget_watts,
+            "nodes": len(known.nodes),
+            "cordonedBefore": cordoned[0],
+            "cordonedAfter": cordoned[1],
+        }
+        yield Ask("AffectRack", "Rack", rack, context)
+
+
+def _sites(question: Question, play: Play) -> Iterator[Ask]:
+    """The cordon level of each site where a node is fenced. Reads the racks of that site, never the fleet."""
+    fenced = (n for n in play.footprint.nodes if _fences(play, n))
+    for site in sorted({s for n in fenced if (s := play.base.site_of(n)) is not None}):
+        racks = [r for r in play.base.facts.racks if r.site == site]
+        context: Context = {
+            "who": _who(question.matter),
+            "nodes": sum(len(r.nodes) for r in racks),
+            "cordonedBefore": sum(_cordoned(play.base, r.id) for r in racks),
+            "cordonedAfter": sum(_cordoned(play.after, r.id) for r in racks),
+        }
+        yield Ask("AffectSite", "Site", site, context)
+
+
+def _fences(play: Play, node: NodeId) -> bool:
+    was, now = play.base.node(node), play.after.node(node)
+    return now is not None and now.cordoned and not (was is not None and was.cordoned)
+
+
+def _cordoned(snapshot: Snapshot, rack: RackId) -> int:
+    return sum(1 for n in snapshot.nodes_in(rack) if n.cordoned)
+
+
+def _whole(question: Question, play: Play, counted: Counted) -> Ask:
+    matter, facts = question.matter, play.base.facts
+    context: Context = {
+        "who": _who(matter),
+        "people": _people(matter, counted.approvers, facts.author),
+        "deniers": _names(str(g.approval.approver) for g in counted.deniers),
+        "operatorApprovals": len(counted.operators) + (1 if question.vouched else 0),
+        "factsInForce": facts.valid_until > question.now,
+        "layoutMatches": play.matches,
+        "executorKnown": question.standing.executor_known,
+        "nodes": len({*play.footprint.nodes, *play.unplayed}),
+        "workloads": len(_written(play)),
+        "disruptedReplicas": play.footprint.disrupted_replicas,
+        "freezes": _names(f"{f.scope.site or '*'}/{f.scope.tenant or '*'}" for f in question.standing.freezes),
+        "mode": question.standing.mode.value,
+    }
+    return Ask("Execute", "Proposal", matter.proposal, context)
+
+
+def _written(play: Play) -> set[WorkloadId]:
+    beyond = (s.change for s in play.asked[len(play.steps) :])
+    return {*play.footprint.workloads, *(w for c in beyond if (w := workload_of(c)) is not None)}
+
+
+def workload_of(change: Change) -> WorkloadId | None:
+    """The workload that a change writes, if it writes one."""
+    match change:
+        case MoveWorkload() | ScaleWorkload():
+            return change.workload
+        case CordonNode() | UncordonNode() | SetPowerCap():
+            return None
+
+
+def _people(matter: Matter, approvers: Iterable[Given], author: str) -> Context:
+    given = tuple(approvers)
+    barred = {"/".join(approving.actor(s)) for s in approving.barred(matter)}
+    names = {"/".join(approving.actor(g.approval.approver)) for g in given}
+    written = {n for g, n in ((g, "/".join(approving.actor(g.approval.approver))) for g in given) if _wrote(g, author)}
+    return {
+        "approvers": _names(names),
+        "kinds": _names({g.approval.approver.kind.value for g in given}),
+        "roles": _names({r.value for g in given for r in g.enrolment.roles}),
+        "barred": _names(barred | written),
+    }
+
+
+def _wrote(given: Given, author: str) -> bool:
+    return given.approval.approver.kind is SubjectKind.HUMAN and given.approval.approver.name == author
+
+
+def _axis(axis: sovereignty.Axis) -> Context:
+    return {"allowed": _names(axis.allowed), "found": _names(axis.found), "unknown": _names(axis.unknown)}
+
+
+def _beside(found: Beside) -> Context:
+    return {
+        "isolation": found.isolation,
+        "onNode": _names(found.on_node),
+        "inRack": _names(found.in_rack),
+        "inCluster": _names(found.in_cluster),
+        "aloneOnNode": _names(found.alone_on_node),
+        "aloneInRack": _names(found.alone_in_rack),
+        "aloneInCluster": _names(found.alone_in_cluster),
+        "apart": _names(found.apart),
+    }
+
+
+def _names(items: Iterable[str]) -> list[Json]:
+    return [*sorted(set(items))]

@@ -1,0 +1,225 @@
+"""The gate: proposals and people's words in, verdicts and sealed warrants out. Nothing happens before its entry stands.
+
+Transport-free: the gate process feeds it from NATS and publishes its answers. It may be given anything twice, and
+killed between any two appends: each proposal has one decision for each set of words, and one warrant ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final, Protocol
+
+from estate.approvals import Approval, Word
+from estate.clocks import Clock, Entropy
+from estate.errors import BadInput, Denied
+from estate.identities import Enrolment
+from estate.ids import ClusterId, Digest, ExecutorId, InstallationId, KeyId
+from estate.modes import Mode
+from estate.outcomes import Ending, Outcome
+from estate.proposals import Proposal
+from estate.snapshots import Snapshot
+from estate.verdicts import Decision, Verdict
+from estate.warrants import PAYLOAD_TYPE, Warrant
+from policies import approving, dsse, recording, warrants
+from policies.bundle import Bundle
+from policies.deciding import decide
+from policies.flights import Flights
+from policies.keyrings import KeyRing
+from policies.ledger.port import Entry, EntryKind, Ledger
+from policies.questions import Given, Matter, Question
+from policies.signing.port import Signer
+from policies.signing.sealing import seal
+from policies.standing import Concern, Controls, concern, standing
+
+MAX_SKEW: Final = timedelta(seconds=30)
+
+
+class Enrolments(Protocol):
+    """The enrolments in force (`policies.enrolments.Enrolments`)."""
+
+    def ring(self) -> KeyRing:
+        """The public keys of everybody who is enrolled."""
+
+    def of_key(self, key: KeyId) -> Enrolment | None:
+        """For whom that key speaks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The verdict, and the sealed warrant when there is one."""
+
+    verdict: Verdict
+    warrant_envelope: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One proposal on the snapshot that it is decided on."""
+
+    proposal: Proposal
+    matter: Matter
+    snapshot: Snapshot
+    concern: Concern
+
+
+@dataclass(kw_only=True)
+class Gate:
+    """The only holder of the warrant key. Call `restore` before anything else."""
+
+    installation: InstallationId
+    ledger: Ledger
+    signer: Signer
+    bundle: Bundle
+    newest: Callable[[], Snapshot]
+    controls: Controls
+    enrolments: Enrolments
+    clock: Clock
+    entropy: Entropy
+    audience: Callable[[frozenset[ClusterId]], ExecutorId | None]
+    _flights: Flights = field(default_factory=Flights)
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Protects the flights: a decision and the warrant it leads to are one turn, or two would see one headroom."""
+
+    async def restore(self) -> None:
+        """Rebuild what is in flight: every warrant issued whose outcome the ledger does not have."""
+        async for entry in self.ledger.entries(kind=EntryKind.ISSUED):
+            self._flights.depart(Warrant.read(_part(entry, "warrant")))
+        async for entry in self.ledger.entries(kind=EntryKind.OUTCOME):
+            if entry.proposal is not None:
+                self._flights.forget(entry.proposal)
+
+    async def submit(self, proposal: Proposal) -> Answer:
+        """Decide a proposal, once for each set of words given, and issue its warrant when it is permitted.
+
+        Raises:
+            Denied: it is for another installation.
+            RetryLater: the ledger is busy, or no snapshot has arrived yet.
+        """
+        if proposal.installation != self.installation:
+            raise Denied(f"the proposal is for installation `{proposal.installation}`, this is `{self.installation}`")
+        async with self._turn:
+            case = self._case(proposal)
+            tenants = case.concern.tenants
+            await self.ledger.append(recording.proposed(proposal, case.matter, case.snapshot, tenants, self.clock()))
+            return await self._answer(case)
+
+    async def approve(self, envelope: bytes) -> Answer:
+        """Take a person's signed word on a proposal, and decide again on the newest snapshot with all words given.
+
+        A word that tier 0 bars is recorded and does not count: the verdict names `approval-self` and stays as it was.
+
+        Raises:
+            Denied: the signature, the enrolment, the proposal or the diff does not hold; nothing is recorded.
+        """
+        opened = dsse.open_envelope(envelope, approving.PAYLOAD_TYPE, self.enrolments.ring())
+        given, key = self._given(_approval(opened.payload), opened.key_ids[0]), opened.key_ids[0]
+        async with self._turn:
+            case = await self._recall(given.approval.proposal)
+            self._check(given, case)
+            tenants = case.concern.tenants
+            await self.ledger.append(recording.worded(given.approval, key, envelope, tenants, self.clock()))
+            return await self._answer(case)
+
+    async def concluded(self, outcome: Outcome) -> None:
+        """An execution ended: its steps stop counting as in flight."""
+        async with self._turn:
+            self._flights.arrive(outcome.proposal, outcome.ending, self.clock())
+
+    async def _answer(self, case: _Case) -> Answer:
+        if (entry := await self.ledger.find(recording.issued_key(case.matter.proposal))) is not None:
+            return _stored(entry)
+        verdict = await self._decided(case)
+        if verdict.decision is not Decision.PERMIT or verdict.mode is Mode.OBSERVE:
+            return Answer(verdict)
+        return await self._issued(case, verdict)
+
+    async def _decided(self, case: _Case) -> Verdict:
+        """The verdict in the ledger for these words, or a new one made durable."""
+        given = await self._words(case.matter.proposal)
+        key = recording.decided_key(case.matter.proposal, (g.digest for g in given))
+        if (entry := await self.ledger.find(key)) is not None:
+            return Verdict.read(_part(entry, "verdict"))
+        await self._settle(case.snapshot)
+        verdict = decide(self._question(case, given)).verdict
+        made = await self.ledger.append(recording.decided(verdict, key, case.concern.tenants))
+        return Verdict.read(_part(made.entry, "verdict"))
+
+    async def _issued(self, case: _Case, verdict: Verdict) -> Answer:
+        """Seal and record the one warrant. A permit's steps are the proposal's own: the gate laid out the same."""
+        audience = self.audience(case.concern.clusters)
+        if audience is None:
+            raise Denied("no executor serves these clusters any more; configure one and propose again")
+        warrant = warrants.build(verdict, case.proposal.steps, audience, self.clock(), self.entropy)
+        envelope = seal(warrant.canonical(), PAYLOAD_TYPE, self.signer)
+        made = await self.ledger.append(recording.issued(warrant, envelope, verdict, case.concern.tenants))
+        self._flights.depart(Warrant.read(_part(made.entry, "warrant")))
+        return _stored(made.entry)
+
+    def _question(self, case: _Case, given: tuple[Given, ...]) -> Question:
+        known = self.audience(case.concern.clusters) is not None
+        in_flight = self._flights.steps(but=case.matter.proposal)
+        found = standing(case.concern, self.controls, in_flight, known)
+        return Question(case.matter, case.snapshot, self.bundle, found, self.clock(), given)
+
+    async def _settle(self, snapshot: Snapshot) -> None:
+        now = self.clock()
+        self._flights.settle(snapshot, now)
+        for warrant in self._flights.expired(now):
+            if await self.ledger.find(f"consumed:{warrant.nonce}") is None:
+                self._flights.arrive(warrant.proposal, Ending.REFUSED, now)
+
+    def _case(self, proposal: Proposal) -> _Case:
+        matter, snapshot = Matter.of(proposal), self.newest()
+        return _Case(proposal, matter, snapshot, concern(matter, snapshot))
+
+    async def _recall(self, proposal: Digest) -> _Case:
+        entry = await self.ledger.find(recording.proposed_key(proposal))
+        if entry is None:
+            raise Denied(f"proposal `{proposal}` was never submitted here; see `placet get proposals`")
+        return self._case(Proposal.read(_part(entry, "proposal")))
+
+    async def _words(self, proposal: Digest) -> tuple[Given, ...]:
+        """Every word recorded on the proposal whose key is still enrolled."""
+        found: list[Given] = []
+        for kind in (EntryKind.APPROVED, EntryKind.DENIED):
+            async for entry in self.ledger.entries(kind=kind, proposal=proposal):
+                enrolment = self.enrolments.of_key(KeyId(str(entry.body["key"])))
+                if enrolment is not None:
+                    found.append(Given(Approval.read(_part(entry, "approval")), enrolment))
+        return tuple(found)
+
+    def _given(self, approval: Approval, key: KeyId) -> Given:
+        enrolment = self.enrolments.of_key(key)
+        if enrolment is None:
+            raise Denied(f"key `{key}` is not enrolled; have an administrator enrol it")
+        return Given(approval, enrolment)
+
+    def _check(self, given: Given, case: _Case) -> None:
+        """Refuse a word that could never count, with the reason, before it is recorded."""
+        now, approval = self.clock(), given.approval
+        if fault := approving.fault_of(given, case.matter, now):
+            raise Denied(f"the word of `{approval.approver}` cannot count: {fault}")
+        if approval.at > now + MAX_SKEW:
+            raise Denied(f"the word of `{approval.approver}` is dated in the future; check the clock that signed it")
+        if approval.word is Word.APPROVE and approval.diff not in approving.diffs(given, case.matter, case.snapshot):
+            raise Denied(f"`{approval.diff}` is no diff of this proposal for them; look at it again, then approve")
+
+
+def _approval(payload: bytes) -> Approval:
+    try:
+        return Approval.read(payload)
+    except BadInput as error:
+        raise Denied(f"the payload is no approval: {error}") from error
+
+
+def _part(entry: Entry, name: str) -> dict[str, object]:
+    part = entry.body[name]
+    assert isinstance(part, dict), name
+    return dict(part)
+
+
+def _stored(entry: Entry) -> Answer:
+    return Answer(Verdict.read(_part(entry, "verdict")), str(entry.body["envelope"]).encode())

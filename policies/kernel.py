@@ -1,0 +1,217 @@
+"""The second opinion: the tier-0 invariants once more, in plain Python, off the snapshot itself.
+
+It shares no code with the law's read set: not `context`, not `sovereignty`, not `neighbours`, not `playing`. Gate and
+executor ask it beside Cedar, and a permit needs both. Property tests hold the two against each other. It knows tiers
+1 and 2 not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from estate import conditions, effects
+from estate.changes import Change, MoveWorkload, ScaleWorkload
+from estate.identities import Role, Subject, SubjectKind
+from estate.ids import ClusterId, Country, EntityId, NodeId, TenantId
+from estate.law import Facts, Isolation, Residency
+from estate.results import Refusal
+from estate.snapshots import Snapshot
+from estate.verdicts import Dimension
+from estate.workloads import Workload
+from policies.questions import Matter
+
+_LEVEL = {
+    Isolation.SHARED_NODE: 0,
+    Isolation.DEDICATED_NODE: 1,
+    Isolation.DEDICATED_RACK: 2,
+    Isolation.DEDICATED_CLUSTER: 3,
+}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Objection:
+    """An invariant that the kernel finds broken, about one thing."""
+
+    dimension: Dimension
+    about: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Approver:
+    """A person whose approval is about to count."""
+
+    subject: Subject
+    roles: tuple[Role, ...] = ()
+
+
+def objections(
+    matter: Matter, base: Snapshot, approvers: Iterable[Approver], now: datetime, first: int = 1
+) -> tuple[Objection, ...]:
+    """Every tier-0 invariant that `matter` would break on `base` (the estate with what is in flight), sorted."""
+    whole = f"proposal/{matter.proposal}"
+    found = set(_people(matter, base.facts, approvers, whole))
+    if base.facts.valid_until <= now:
+        found.add(Objection(Dimension.FACTS, whole, f"the facts expired at {base.facts.valid_until}"))
+    running = base
+    for number, step in enumerate(matter.steps, start=first):
+        result = effects.effect(step.change, running)
+        if isinstance(result, Refusal):
+            found.add(Objection(Dimension.FACTS, whole, f"step {number}: {result.message}"))
+            break
+        if step.number != number or conditions.misses(running, step.preconditions):
+            found.add(Objection(Dimension.FACTS, whole, f"step {number} was planned on another estate"))
+        found.update(_change(matter, step.change, running, result.value))
+        running = result.value
+    return tuple(sorted(found))
+
+
+def _people(matter: Matter, facts: Facts, approvers: Iterable[Approver], about: str) -> Iterator[Objection]:
+    own = [s for s in (matter.proposer, matter.on_behalf_of) if s is not None]
+    for approver in approvers:
+        person = approver.subject
+        part = any(person.name == s.name and person.issuer == s.issuer for s in own)
+        author = Role.POLICY_AUTHOR in approver.roles or person.name == facts.author
+        if part or author or person.kind is not SubjectKind.HUMAN:
+            yield Objection(Dimension.APPROVAL, about, f"`{person}` may not approve this")
+
+
+def _change(matter: Matter, change: Change, before: Snapshot, after: Snapshot) -> Iterator[Objection]:
+    if isinstance(change, MoveWorkload | ScaleWorkload):
+        was, now = before.workload(change.workload), after.workload(change.workload)
+        if was is not None and now is not None:
+            yield from _workload(matter, was, now, after)
+        return
+    about = f"node/{change.node}"
+    for workload in before.workloads_on(change.node):
+        if matter.for_tenants and workload.tenant not in matter.for_tenants:
+            yield Objection(Dimension.TENANT, about, "another tenant uses this node")
+    if not _stands(before, change.node):
+        yield Objection(Dimension.FACTS, about, "its place is not a signed fact")
+
+
+def _workload(matter: Matter, was: Workload, now: Workload, after: Snapshot) -> Iterator[Objection]:
+    about = f"workload/{now.id}"
+    if matter.for_tenants and now.tenant not in matter.for_tenants:
+        yield Objection(Dimension.TENANT, about, "it belongs to another tenant than they act for")
+    fresh = [b.node for b in now.bindings if now.cluster != was.cluster or b not in was.bindings]
+    if not _owned(after.facts, now) or not all(_stands(after, n) for n in fresh):
+        yield Objection(Dimension.FACTS, about, "its owner or its new place is not a signed fact")
+    if fresh or now.replicas > was.replicas or now.cluster != was.cluster:
+        yield from _sovereign(after.facts, now, about)
+        if _crowded(after, now, fresh):
+            yield Objection(Dimension.TENANT, about, "it would stand too close to another tenant")
+
+
+def _owned(facts: Facts, workload: Workload) -> bool:
+    claims = [t.id for t in facts.tenants for n in t.namespaces if (n.cluster, n.name) == _seat(workload)]
+    owner = claims[-1] if claims else None
+    datasets = {d.id for d in facts.datasets}
+    known = any(c.id == workload.cluster for c in facts.clusters)
+    return known and owner == workload.tenant and all(d in datasets for d in workload.datasets)
+
+
+def _seat(workload: Workload) -> tuple[ClusterId, str]:
+    return workload.cluster, workload.namespace
+
+
+def _stands(snapshot: Snapshot, node: NodeId) -> bool:
+    """Whether facts place the node, and its cluster says the same site."""
+    found = snapshot.node(node)
+    racks = [r for r in snapshot.facts.racks if node in r.nodes]
+    clusters = [c for c in snapshot.facts.clusters if found is not None and c.id == found.cluster]
+    return bool(racks and clusters) and clusters[0].site == racks[0].site
+
+
+def _sovereign(facts: Facts, workload: Workload, about: str) -> Iterator[Objection]:
+    places = _exposed_places(facts, workload.cluster)
+    powers = _exposed_powers(facts, workload.cluster)
+    hands = _exposed_hands(facts, workload.cluster)
+    axes = (
+        (Dimension.GEOGRAPHIC, places, lambda r: r.geographic),
+        (Dimension.LEGAL, powers, lambda r: r.legal),
+        (Dimension.OPERATIONAL, hands, lambda r: r.operational),
+    )
+    for dimension, exposed, limit in axes:
+        if not exposed or not exposed <= _allowed(facts, workload, limit):
+            yield Objection(dimension, about, f"`{workload.cluster}` is outside its limits or unknown")
+
+
+def _allowed(facts: Facts, workload: Workload, limit: Callable[[Residency], tuple[Country, ...]]) -> set[Country]:
+    """What everybody who has a say allows; nothing when one of them is unknown."""
+    tenants = [t.residency for t in facts.tenants if t.id == workload.tenant]
+    datasets = [d.residency for d in facts.datasets if d.id in workload.datasets]
+    if len(tenants) != 1 or len(datasets) != len(set(workload.datasets)):
+        return set()
+    own = [workload.contract.residency] if workload.contract.residency is not None else []
+    allowed = set(limit(tenants[0]))
+    for residency in (*datasets, *own):
+        allowed &= set(limit(residency))
+    return allowed
+
+
+def _exposed_places(facts: Facts, name: ClusterId) -> set[Country]:
+    """Where bytes come to rest; empty when anything of it is unknown."""
+    for cluster in facts.clusters:
+        if cluster.id == name:
+            site = next(s for s in facts.sites if s.id == cluster.site)
+            kept = (site.replicas_in, site.backups_in, site.telemetry_in)
+            return {site.country, *(c for part in kept for c in part)} if all(kept) else set()
+    return set()
+
+
+def _exposed_powers(facts: Facts, name: ClusterId) -> set[Country]:
+    """Who can compel: the closure over control, computed by growing the set of entities until it stands still."""
+    for cluster in facts.clusters:
+        if cluster.id == name:
+            site = next(s for s in facts.sites if s.id == cluster.site)
+            held: set[EntityId] = {site.owner, cluster.operator, cluster.key_holder, cluster.update_authority}
+            held |= set(cluster.subprocessors)
+            while (grown := held | {p for e in facts.entities if e.id in held for p in e.parents}) != held:
+                held = grown
+            return {c for e in facts.entities if e.id in held for c in (e.seat, *e.compelled_by)}
+    return set()
+
+
+def _exposed_hands(facts: Facts, name: ClusterId) -> set[Country]:
+    """Who can act; empty when anything of it is unknown."""
+    for cluster in facts.clusters:
+        if cluster.id == name:
+            acting = (cluster.update_authority, cluster.stop_authority)
+            seats = {e.seat for e in facts.entities if e.id in acting}
+            known = cluster.admins_in and cluster.support_in
+            return {*cluster.admins_in, *cluster.support_in, *seats} if known else set()
+    return set()
+
+
+def _crowded(after: Snapshot, workload: Workload, fresh: Iterable[NodeId]) -> bool:
+    own = _promise(after.facts, workload.tenant)
+    for node in fresh:
+        for other in _others(after, (node,), workload.tenant):
+            theirs = _promise(after.facts, other)
+            if max(own, theirs) >= 1 or _apart(after.facts, workload.tenant, other):
+                return True
+        rack = next((r for r in after.facts.racks if node in r.nodes), None)
+        near = _others(after, rack.nodes if rack else (), workload.tenant)
+        if near and max(own, *(_promise(after.facts, t) for t in near)) >= 2:
+            return True
+    sharing = {t.id for t in after.facts.tenants for n in t.namespaces if n.cluster == workload.cluster}
+    return any(max(own, _promise(after.facts, t)) >= 3 for t in sharing - {workload.tenant}) or own > 3
+
+
+def _others(snapshot: Snapshot, nodes: Iterable[NodeId], own: TenantId) -> set[TenantId]:
+    return {w.tenant for n in nodes if snapshot.node(n) is not None for w in snapshot.workloads_on(n)} - {own}
+
+
+def _promise(facts: Facts, tenant: TenantId) -> int:
+    """How far apart the tenant must stand; an unknown tenant further than anything."""
+    levels = [_LEVEL[t.isolation] for t in facts.tenants if t.id == tenant]
+    return levels[0] if levels else 4
+
+
+def _apart(facts: Facts, one: TenantId, other: TenantId) -> bool:
+    return any(
+        (t.id == one and other in t.apart_from) or (t.id == other and one in t.apart_from) for t in facts.tenants
+    )

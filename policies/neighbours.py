@@ -1,0 +1,73 @@
+"""Who stands beside the fresh replicas of a workload: the read set of tenant isolation. Pure; called by `context`.
+
+Apart-from means never on one node. A neighbour whom no fact knows counts as one who asked to be alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from estate.ids import ClusterId, NodeId, TenantId
+from estate.law import Facts, Isolation
+from estate.snapshots import Snapshot
+from estate.workloads import Workload
+
+_NODE = frozenset({Isolation.DEDICATED_NODE, Isolation.DEDICATED_RACK, Isolation.DEDICATED_CLUSTER})
+_RACK = frozenset({Isolation.DEDICATED_RACK, Isolation.DEDICATED_CLUSTER})
+_CLUSTER = frozenset({Isolation.DEDICATED_CLUSTER})
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """The other tenants near fresh replicas, and those of them who were promised to be alone there."""
+
+    isolation: str
+    on_node: frozenset[TenantId]
+    in_rack: frozenset[TenantId]
+    in_cluster: frozenset[TenantId]
+    alone_on_node: frozenset[TenantId]
+    alone_in_rack: frozenset[TenantId]
+    alone_in_cluster: frozenset[TenantId]
+    apart: frozenset[TenantId]
+
+
+def beside(after: Snapshot, workload: Workload, nodes: Iterable[NodeId]) -> Beside:
+    """The neighbours of `workload` on `nodes` (those of its fresh replicas) in the estate `after` the step."""
+    facts, own = after.facts, workload.tenant
+    fresh = tuple(sorted(set(nodes)))
+    on_node = frozenset(_tenants(after, fresh) - {own})
+    racks = {r for n in fresh if (r := after.rack_of(n)) is not None}
+    in_rack = frozenset(_tenants(after, (n.id for r in racks for n in after.nodes_in(r))) - {own})
+    in_cluster = frozenset(_of_cluster(facts, workload.cluster) - {own})
+    tenant = facts.tenant.get(own)
+    return Beside(
+        isolation=tenant.isolation.value if tenant else "unknown",
+        on_node=on_node,
+        in_rack=in_rack,
+        in_cluster=in_cluster,
+        alone_on_node=_wanting(facts, on_node, _NODE),
+        alone_in_rack=_wanting(facts, in_rack, _RACK),
+        alone_in_cluster=_wanting(facts, in_cluster, _CLUSTER),
+        apart=_apart(facts, own, on_node),
+    )
+
+
+def _tenants(snapshot: Snapshot, nodes: Iterable[NodeId]) -> set[TenantId]:
+    return {w.tenant for n in nodes for w in snapshot.workloads_on(n)}
+
+
+def _of_cluster(facts: Facts, cluster: ClusterId) -> set[TenantId]:
+    return {tenant for (name, _), tenant in facts.tenant_of.items() if name == cluster}
+
+
+def _wanting(facts: Facts, tenants: Iterable[TenantId], levels: frozenset[Isolation]) -> frozenset[TenantId]:
+    known = {t: facts.tenant.get(t) for t in tenants}
+    return frozenset(t for t, tenant in known.items() if tenant is None or tenant.isolation in levels)
+
+
+def _apart(facts: Facts, own: TenantId, neighbours: frozenset[TenantId]) -> frozenset[TenantId]:
+    tenant = facts.tenant.get(own)
+    asked = set(tenant.apart_from) if tenant else set()
+    asking = {t for t in neighbours if (n := facts.tenant.get(t)) is not None and own in n.apart_from}
+    return frozenset(neighbours & (asked | asking))

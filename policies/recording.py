@@ -1,0 +1,122 @@
+"""What the gate writes in the ledger: one draft for each thing that happens, and each tenant's own part of it.
+
+Pure. A projection holds that tenant's lines and failures only; who else is concerned is not in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from estate import canonical
+from estate.approvals import Approval, Word
+from estate.canonical import Json
+from estate.identities import Subject, SubjectKind
+from estate.ids import Digest, InstallationId, KeyId, TenantId
+from estate.proposals import Proposal
+from estate.snapshots import Snapshot
+from estate.verdicts import Verdict
+from estate.warrants import Warrant
+from policies import approving
+from policies.ledger.port import Draft, EntryKind
+from policies.questions import Matter
+
+type Body = Mapping[str, Json]
+
+
+def gate(installation: InstallationId) -> Subject:
+    """The gate as the ledger names it."""
+    return Subject(kind=SubjectKind.GATE, issuer=installation, name="gate")
+
+
+def proposed_key(proposal: Digest) -> str:
+    """The key of the entry that holds the proposal."""
+    return f"proposed:{proposal}"
+
+
+def issued_key(proposal: Digest) -> str:
+    """The key of the entry that holds the one warrant of the proposal."""
+    return f"issued:{proposal}"
+
+
+def decided_key(proposal: Digest, given: Iterable[Digest]) -> str:
+    """One decision for each set of words that people gave: a redelivery finds it, a new word makes another."""
+    words: list[Json] = [*sorted(given)]
+    return f"decided:{proposal}:{canonical.digest_of(words)}"
+
+
+def proposed(
+    proposal: Proposal, matter: Matter, snapshot: Snapshot, tenants: Iterable[TenantId], at: datetime
+) -> Draft:
+    """The proposal, before it is decided."""
+    return Draft(
+        kind=EntryKind.PROPOSED,
+        at=at,
+        by=proposal.proposer,
+        body={"proposal": proposal.json_form()},
+        key=proposed_key(matter.proposal),
+        incident=proposal.incident,
+        proposal=matter.proposal,
+        projections={t: _own_lines(matter, t, snapshot) for t in tenants},
+    )
+
+
+def decided(verdict: Verdict, key: str, tenants: Iterable[TenantId]) -> Draft:
+    """The verdict, before a warrant may be issued."""
+    return Draft(
+        kind=EntryKind.DECIDED,
+        at=verdict.decided_at,
+        by=gate(verdict.installation),
+        body={"verdict": verdict.json_form()},
+        key=key,
+        incident=verdict.incident,
+        proposal=verdict.proposal,
+        projections={t: _own_findings(verdict, t) for t in tenants},
+    )
+
+
+def issued(warrant: Warrant, envelope: bytes, verdict: Verdict, tenants: Iterable[TenantId]) -> Draft:
+    """The sealed warrant, before anybody may have it."""
+    part: Body = {"proposal": warrant.proposal, "warrant": warrant.digest, "expires_at": warrant.expires_at.isoformat()}
+    return Draft(
+        kind=EntryKind.ISSUED,
+        at=warrant.issued_at,
+        by=gate(warrant.installation),
+        body={"envelope": envelope.decode(), "warrant": warrant.json_form(), "verdict": verdict.json_form()},
+        key=issued_key(warrant.proposal),
+        incident=warrant.incident,
+        proposal=warrant.proposal,
+        projections=dict.fromkeys(tenants, part),
+    )
+
+
+def worded(approval: Approval, key: KeyId, envelope: bytes, tenants: Iterable[TenantId], at: datetime) -> Draft:
+    """A person's word, before it may count."""
+    said = EntryKind.APPROVED if approval.word is Word.APPROVE else EntryKind.DENIED
+    part: Body = {"proposal": approval.proposal, "word": approval.word.value, "diff": approval.diff}
+    return Draft(
+        kind=said,
+        at=at,
+        by=approval.approver,
+        body={"approval": approval.json_form(), "key": key, "envelope": envelope.decode()},
+        key=f"approval:{approval.digest}",
+        incident=approval.incident,
+        proposal=approval.proposal,
+        projections=dict.fromkeys(tenants, part),
+    )
+
+
+def _own_lines(matter: Matter, tenant: TenantId, snapshot: Snapshot) -> Body:
+    diff = approving.diff_of(matter.proposal, matter.steps, tenant, snapshot)
+    return {"proposal": matter.proposal, "diff": diff.json_form()}
+
+
+def _own_findings(verdict: Verdict, tenant: TenantId) -> Body:
+    failures: list[Json] = [f.json_form() for f in verdict.failures if f.tenant == tenant]
+    requirements: list[Json] = [r.json_form() for r in verdict.requirements if r.tenant == tenant]
+    return {
+        "proposal": verdict.proposal,
+        "decision": verdict.decision.value,
+        "failures": failures,
+        "requirements": requirements,
+    }

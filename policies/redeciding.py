@@ -1,0 +1,93 @@
+"""The executor's second decision: the same law on its own newest snapshot, and tier 0 for each undo. Pure.
+
+The gate's signature vouches for what no snapshot can change: who approved. Everything that the estate, the facts or
+people may have changed since is decided anew. Given the proposal as well, the people behind it are judged again too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from estate.changes import Change
+from estate.effects import Step, lay_out
+from estate.errors import BadInput
+from estate.modes import Mode
+from estate.proposals import Proposal
+from estate.results import Refusal
+from estate.snapshots import Snapshot
+from estate.verdicts import Decision, Failure, Verdict
+from estate.warrants import Warrant
+from policies.bundle import Bundle
+from policies.deciding import KERNEL, decide
+from policies.questions import Matter, Question, Standing
+from policies.standing import Controls, concern, standing
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """What the executor knows beyond the warrant."""
+
+    proposal: Proposal | None = None
+    in_flight: tuple[Step, ...] = ()
+    """Steps of other executions that are under way."""
+    done: int = 0
+    """How many steps of this execution are applied and observed: they are not decided again."""
+
+
+def decide_again(
+    warrant: Warrant, snapshot: Snapshot, bundle: Bundle, controls: Controls, now: datetime, again: Again | None = None
+) -> Verdict:
+    """The law's answer to what is left of `warrant`, on `snapshot`. Obey only a permit in a mode that acts.
+
+    Raises:
+        BadInput: the proposal given is not the warrant's.
+    """
+    known = again or Again()
+    matter = _matter(warrant, known)
+    found = standing(concern(matter, snapshot), controls, known.in_flight, executor_known=True)
+    question = Question(
+        matter=matter,
+        snapshot=snapshot,
+        bundle=bundle,
+        standing=found,
+        now=now,
+        vouched=bool(warrant.approvals),
+        first=known.done + 1,
+    )
+    return decide(question).verdict
+
+
+def acts(verdict: Verdict) -> bool:
+    """Whether a verdict lets an executor write: a permit, and no mode that only observes."""
+    return verdict.decision is Decision.PERMIT and verdict.mode is not Mode.OBSERVE
+
+
+def undo_failures(
+    warrant: Warrant, inverse: Change, snapshot: Snapshot, bundle: Bundle, now: datetime
+) -> tuple[Failure, ...]:
+    """The tier-0 rules that `inverse` would break on `snapshot`: empty lets it go ahead, otherwise stop and hand over.
+
+    Tier 1, freezes and modes do not hold an undo back: it returns to what was lawful and running.
+    """
+    laid = lay_out((inverse,), snapshot)
+    if isinstance(laid, Refusal):
+        return ()
+    matter = Matter.of_warrant(warrant.model_copy(update={"steps": laid.value.steps}))
+    question = Question(matter, snapshot, bundle, Standing(Mode.AUTOMATIC), now, vouched=True)
+    failures = decide(question).verdict.failures
+    return tuple(f for f in failures if f.policy == KERNEL or _is_locked(bundle, f))
+
+
+def _is_locked(bundle: Bundle, failure: Failure) -> bool:
+    rule = bundle.rules.get(failure.policy)
+    return rule is None or rule.tier == 0
+
+
+def _matter(warrant: Warrant, again: Again) -> Matter:
+    steps = warrant.steps[again.done :]
+    if again.proposal is None:
+        return Matter.of_warrant(warrant.model_copy(update={"steps": steps}))
+    if again.proposal.digest != warrant.proposal:
+        raise BadInput(f"`{again.proposal.digest}` is not the proposal of this warrant; give `{warrant.proposal}`")
+    return Matter.of(again.proposal.model_copy(update={"steps": steps}), warrant.proposal)

@@ -1,0 +1,75 @@
+"""What is in force where a matter takes place: the sites, tenants and clusters concerned, their mode and freezes.
+
+Pure. Gate and executor ask it before they decide; a proposer's own word for its site is only added, never trusted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from estate.changes.kinds import tenants_on
+from estate.conditions import Condition
+from estate.effects import Step
+from estate.ids import ClusterId, NodeId, SiteId, TenantId, WorkloadId
+from estate.modes import Freeze, Mode
+from estate.snapshots import Snapshot
+from estate.things import Thing, ThingKind
+from policies.forecasts import wanted
+from policies.questions import Matter, Standing
+
+
+class Controls(Protocol):
+    """The signed freezes and modes in force (`policies.controls.Controls`)."""
+
+    def freezes(self, site: SiteId | None, tenants: Iterable[TenantId]) -> tuple[Freeze, ...]:
+        """The freezes that stand over the site or any of the tenants."""
+
+    def mode(self, site: SiteId | None, tenants: Iterable[TenantId]) -> Mode:
+        """The most cautious mode set for the site and the tenants."""
+
+
+@dataclass(frozen=True, slots=True)
+class Concern:
+    """Where a matter takes place, and whom it touches."""
+
+    sites: tuple[SiteId, ...]
+    tenants: tuple[TenantId, ...]
+    clusters: frozenset[ClusterId]
+
+
+def concern(matter: Matter, snapshot: Snapshot) -> Concern:
+    """The sites, tenants and clusters that the steps touch, read off the snapshot and not off the proposal."""
+    nodes = {n for s in matter.steps for n in _nodes(s, snapshot)}
+    workloads = [w for s in matter.steps if (w := snapshot.workload(_workload(s.change.target()))) is not None]
+    known = [n for name in nodes if (n := snapshot.node(name)) is not None]
+    clusters = {n.cluster for n in known} | {w.cluster for w in workloads}
+    at = {site for n in nodes if (site := snapshot.site_of(n)) is not None}
+    of = {c.site for name in clusters if (c := snapshot.facts.cluster.get(name)) is not None}
+    beside = {t for n in nodes for t in tenants_on(snapshot, n)} if _on_nodes(matter) else set[TenantId]()
+    tenants = {w.tenant for w in workloads} | beside | set(matter.for_tenants)
+    return Concern(tuple(sorted({matter.site} | at | of)), tuple(sorted(tenants)), frozenset(clusters))
+
+
+def standing(found: Concern, controls: Controls, in_flight: tuple[Step, ...], executor_known: bool) -> Standing:
+    """The freezes and the most cautious mode over all that is concerned."""
+    freezes = {f: None for site in found.sites for f in controls.freezes(site, found.tenants)}
+    modes = [controls.mode(site, found.tenants) for site in found.sites]
+    return Standing(max(modes, key=lambda m: m.caution), tuple(freezes), in_flight, executor_known)
+
+
+def _workload(target: Thing) -> WorkloadId:
+    return WorkloadId(target.id if target.kind is ThingKind.WORKLOAD else "")
+
+
+def _on_nodes(matter: Matter) -> bool:
+    return any(s.change.target().kind is ThingKind.NODE for s in matter.steps)
+
+
+def _nodes(step: Step, snapshot: Snapshot) -> set[NodeId]:
+    return {*wanted(snapshot, (step,)), *_targets(step.preconditions)}
+
+
+def _targets(conditions: Iterable[Condition]) -> set[NodeId]:
+    return {NodeId(c.about.id) for c in conditions if c.about.kind is ThingKind.NODE}

@@ -1,0 +1,100 @@
+"""Warrants made and opened. The gate builds one from a permit; the executor opens it and obeys nothing else.
+
+Opening refuses with `Denied` and says which claim did not hold. Expiry bounds the start of a step; a resumed
+execution that only undoes reads its warrant with `read_warrant`, which asks no clock.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from estate.clocks import Entropy
+from estate.effects import Step
+from estate.errors import BadInput, Denied
+from estate.ids import ExecutorId, InstallationId
+from estate.verdicts import Decision, Verdict
+from estate.warrants import PAYLOAD_TYPE, Warrant
+from policies import dsse
+from policies.keyrings import KeyRing
+
+LIFETIME: Final = timedelta(minutes=10)
+MAX_SKEW: Final = timedelta(seconds=30)
+
+
+def build(verdict: Verdict, steps: tuple[Step, ...], audience: ExecutorId, now: datetime, entropy: Entropy) -> Warrant:
+    """The warrant of a permit, with the gate's own steps and a fresh nonce.
+
+    Raises:
+        Denied: the verdict is not a permit; nothing else becomes a warrant.
+    """
+    if verdict.decision is not Decision.PERMIT:
+        raise Denied(f"a verdict of `{verdict.decision.value}` becomes no warrant; only a permit does")
+    return Warrant(
+        installation=verdict.installation,
+        incident=verdict.incident,
+        proposal=verdict.proposal,
+        verdict=verdict.digest,
+        bundle=verdict.bundle,
+        facts=verdict.facts,
+        read_set=verdict.read_set,
+        snapshot=verdict.snapshot,
+        site=verdict.site,
+        lane=verdict.lane,
+        steps=steps,
+        approvals=verdict.approvals,
+        audience=audience,
+        issued_at=now,
+        not_before=now,
+        expires_at=now + LIFETIME,
+        nonce=entropy(16).hex(),
+    )
+
+
+def read_warrant(envelope: bytes, ring: KeyRing, audience: ExecutorId, installation: InstallationId) -> Warrant:
+    """The warrant in `envelope`, signed by a gate's key and meant for this executor; whatever the time.
+
+    Raises:
+        Denied: signature, form, installation or audience do not hold.
+        NewerRecord: a newer gate wrote it.
+    """
+    payload = dsse.open_envelope(envelope, PAYLOAD_TYPE, ring).payload
+    try:
+        warrant = Warrant.read(payload)
+    except BadInput as error:
+        raise Denied(f"the payload is no warrant: {error}") from error
+    if warrant.canonical() != payload:
+        raise Denied("the warrant is not in canonical form; its digest would be ambiguous")
+    if warrant.installation != installation:
+        raise Denied(f"the warrant is for installation `{warrant.installation}`, this one is `{installation}`")
+    if warrant.audience != audience:
+        raise Denied(f"the warrant is for executor `{warrant.audience}`, this one is `{audience}`")
+    return warrant
+
+
+def open_warrant(
+    envelope: bytes,
+    ring: KeyRing,
+    audience: ExecutorId,
+    installation: InstallationId,
+    now: datetime,
+    max_skew: timedelta = MAX_SKEW,
+) -> Warrant:
+    """`read_warrant`, and in force at `now` by the executor's own clock.
+
+    Raises:
+        Denied: as `read_warrant`; or it is not yet valid, or expired.
+    """
+    warrant = read_warrant(envelope, ring, audience, installation)
+    check_in_force(warrant, now, max_skew)
+    return warrant
+
+
+def check_in_force(warrant: Warrant, now: datetime, max_skew: timedelta = MAX_SKEW) -> None:
+    """Refuse a start outside the warrant's time. The skew forgives a slow clock, and never lengthens the warrant."""
+    earliest = max(warrant.not_before, warrant.issued_at) - max_skew
+    if now < earliest:
+        ahead = (warrant.issued_at - now).total_seconds()
+        raise Denied(f"the warrant starts {ahead:.0f} s from now; check the clocks of gate and executor")
+    if now >= warrant.expires_at:
+        raise Denied(f"the warrant expired at {warrant.expires_at.isoformat()}; propose again")

@@ -1,0 +1,195 @@
+"""Failures in words: needed against found, and a remedy that was computed, not guessed. Pure; called by `deciding`.
+
+What a rule says of itself stands in its annotations; this adds what only the read set knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import cast
+
+from estate.conditions import Condition
+from estate.effects import Step
+from estate.ids import WorkloadId
+from estate.verdicts import Dimension, Failure
+from policies import sovereignty
+from policies.bundle import Rule
+from policies.context import Ask, Context
+from policies.playing import Play
+
+
+def failure(rule: Rule, ask: Ask, play: Play) -> Failure:
+    """One failed dimension, as the person who planned it needs to read it."""
+    needed, found, remedy = _told(rule, ask, play)
+    return Failure(
+        dimension=rule.dimension,
+        policy=rule.id,
+        about=ask.about,
+        needed=needed or rule.needed or rule.reason,
+        found=found,
+        remedy=remedy or rule.remedy,
+        reason=rule.reason,
+        tenant=ask.tenant,
+    )
+
+
+def _told(rule: Rule, ask: Ask, play: Play) -> tuple[str, str, str]:
+    match rule.dimension, ask.action:
+        case ((Dimension.GEOGRAPHIC | Dimension.LEGAL | Dimension.OPERATIONAL), "MoveWorkload" | "ScaleWorkload"):
+            return _sovereignty(rule.dimension, ask, play)
+        case Dimension.POWER, "AffectRack":
+            return _power(ask.context)
+        case Dimension.TENANT, "MoveWorkload" | "ScaleWorkload" if rule.id == "tenant-isolation":
+            return _isolation(ask.context)
+        case Dimension.TENANT, _:
+            return _eviction(ask.context)
+        case Dimension.FACTS, "Execute":
+            return _plan(rule, ask, play)
+        case Dimension.FACTS, _:
+            return "signed facts for every name", _missing(ask.context), ""
+        case _:
+            return "", _level(rule, ask.context), ""
+
+
+def _sovereignty(dimension: Dimension, ask: Ask, play: Play) -> tuple[str, str, str]:
+    axis = cast(Context, ask.context[dimension.value])
+    allowed, found, unknown = (_list(axis[k]) for k in ("allowed", "found", "unknown"))
+    outside = sorted(set(found) - set(allowed))
+    told = f"reaches {', '.join(outside)}" if outside else f"reaches {', '.join(found) or 'nobody knows where'}"
+    if unknown:
+        told += f"; unknown: {', '.join(unknown)}"
+    return f"only {', '.join(allowed) or 'nothing (no limit is stated)'}", told, _lawful(ask, play)
+
+
+def _lawful(ask: Ask, play: Play) -> str:
+    """The clusters that would hold on all three axes, with their sites."""
+    workload = play.base.workload(WorkloadId(ask.id))
+    if workload is None:
+        return ""
+    facts = play.base.facts
+    lawful = [
+        f"{c.id} ({c.site})"
+        for c in sorted(facts.clusters, key=lambda c: c.id)
+        if all(a.holds for a in sovereignty.exposure(facts, workload, c.id))
+    ]
+    return f"lawful for it: {', '.join(lawful)}" if lawful else "no cluster in the facts is lawful for it"
+
+
+def _power(context: Context) -> tuple[str, str, str]:
+    before, after, budget = (_count(context[k]) for k in ("wattsBefore", "wattsAfter", "wattsBudget"))
+    free = budget - before
+    needed = f"{after - before} W more within a budget of {budget} W"
+    found = f"{before} W drawn already (what is in flight included), {max(free, 0)} W free; {after} W after the change"
+    return needed, found, f"plan for at most {max(free, 0)} W here, choose another rack, or cap or move work first"
+
+
+def _isolation(context: Context) -> tuple[str, str, str]:
+    beside = cast(Context, context["beside"])
+    near = {k: _list(beside[k]) for k in ("onNode", "inRack", "inCluster", "apart")}
+    places = {
+        "onNode": "on the node",
+        "inRack": "in the rack",
+        "inCluster": "in the cluster",
+        "apart": "to be kept off",
+    }
+    told = "; ".join(f"{places[k]}: {', '.join(v)}" for k, v in near.items() if v)
+    return f"isolation `{beside['isolation']}`, and what its neighbours were promised", told or "unknown", ""
+
+
+def _eviction(context: Context) -> tuple[str, str, str]:
+    acting = _list(cast(Context, context["who"])["actsFor"])
+    owners = [str(context["tenant"])] if "tenant" in context else _list(context["tenants"])
+    return f"only what belongs to {', '.join(acting)}", f"belongs to {', '.join(owners)}", ""
+
+
+def _plan(rule: Rule, ask: Ask, play: Play) -> tuple[str, str, str]:
+    if rule.id != "plan-current":
+        return (
+            f"facts that are in force (version {play.base.facts.version})",
+            (f"expired at {play.base.facts.valid_until.isoformat()}"),
+            "",
+        )
+    return "steps exactly as the newest snapshot gives them", "; ".join(differences(play)) or "another plan", ""
+
+
+def differences(play: Play) -> list[str]:
+    """What changed since the plan was made, step by step."""
+    told = [d for asked, laid in zip(play.asked, play.steps, strict=False) for d in _step(asked, laid)]
+    if play.refusal is not None:
+        number = play.asked[len(play.steps)].number
+        told.append(f"step {number} has no effect now: {play.refusal.message} ({play.refusal.code.value})")
+    return told
+
+
+def _step(asked: Step, laid: Step) -> list[str]:
+    told = [_read(a, b) for a, b in zip(asked.preconditions, laid.preconditions, strict=False) if a != b]
+    if asked != laid and not told:
+        parts = [f for f in ("number", "preconditions", "postconditions", "inverse") if _part(asked, f, laid)]
+        told.append(f"its {' and '.join(parts)} differ")
+    return [f"step {asked.number}: {t}" for t in told]
+
+
+def _part(asked: Step, field: str, laid: Step) -> bool:
+    return bool(getattr(asked, field) != getattr(laid, field))
+
+
+def _read(asked: Condition, laid: Condition) -> str:
+    if asked.uid != laid.uid:
+        return f"{laid.about} was replaced (another uid)"
+    return f"{laid.about} {laid.field.value} is {_value(laid.equals)}, planned on {_value(asked.equals)}"
+
+
+def _value(value: object) -> str:
+    return f"[{', '.join(str(v) for v in value)}]" if isinstance(value, tuple) else f"`{value}`"
+
+
+def _missing(context: Context) -> str:
+    return f"missing: {', '.join(_list(context['missing']))}"
+
+
+def _level(rule: Rule, context: Context) -> str:
+    match rule.dimension:
+        case Dimension.CONTRACT if "minAvailable" in context:
+            return f"{context['lowest']} running at the lowest, {context['minAvailable']} promised"
+        case Dimension.CONTRACT:
+            return "the node or one of its accelerators is not healthy"
+        case Dimension.BLAST_RADIUS if "cordonedAfter" in context:
+            return f"{context['cordonedAfter']} of {context['nodes']} nodes cordoned after the change"
+        case Dimension.BLAST_RADIUS:
+            return _radius(context)
+        case Dimension.FREEZE:
+            return f"frozen (site/tenant): {', '.join(_list(context['freezes']))}"
+        case Dimension.APPROVAL:
+            return _approvals(rule, context)
+        case _:
+            return "no"
+
+
+def _radius(context: Context) -> str:
+    return f"{context['nodes']} nodes, {context['workloads']} workloads, {context['disruptedReplicas']} replicas"
+
+
+def _approvals(rule: Rule, context: Context) -> str:
+    if rule.requires is not None:
+        return f"{context.get('ownerApprovals', context.get('operatorApprovals'))} of {rule.count} given"
+    people = cast(Context, context["people"])
+    told = _list(context.get("deniers", [])) or _list(people["approvers"])
+    return ", ".join(told)
+
+
+def _list(value: object) -> list[str]:
+    return [str(v) for v in value] if isinstance(value, list) else []
+
+
+def _count(value: object) -> int:
+    assert isinstance(value, int)
+    return value
+
+
+def once(failures: Iterable[Failure]) -> tuple[Failure, ...]:
+    """Each (policy, thing) once, in the order of the closed set of dimensions."""
+    order = {d: n for n, d in enumerate(Dimension)}
+    unique: dict[tuple[str, str], Failure] = {}
+    for found in failures:
+        unique.setdefault((found.policy, found.about), found)
+    return tuple(sorted(unique.values(), key=lambda f: (order[f.dimension], f.about, f.policy)))
