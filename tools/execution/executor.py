@@ -57,7 +57,7 @@ class Executor:
             Fenced: a newer holder took over while we were at it; nothing more was written.
             RetryLater: ledger, target or inventory is out of reach; the same call resumes.
         """
-        warrant = self._law.open_warrant(envelope)
+        warrant = self._law.read_warrant(envelope)
         # The lock keeps a redelivered message off an execution that this very process is still busy with.
         async with self._locks.setdefault(execution_id(warrant.nonce), asyncio.Lock()):
             return await self._execute(warrant, envelope)

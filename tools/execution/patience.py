@@ -23,6 +23,8 @@ class Patience:
     looks: int = 40
     """Live reads before a postcondition counts as missed."""
     between_looks: float = 0.25
+    catch_up: float = 5.0
+    """Seconds for the inventory to reach the snapshot that a warrant names."""
     sleep: Sleep = asyncio.sleep
 
     async def insist[T](self, call: Callable[[], Awaitable[T]]) -> T:

@@ -6,28 +6,27 @@ an undo is bound by neither times nor freezes, but tier 0 may forbid it, and the
 
 from __future__ import annotations
 
-from datetime import timedelta
+import asyncio
 from typing import assert_never
 
 from estate import canonical
-from estate.changes import NoInverse
+from estate.changes import Change, NoInverse
 from estate.conditions import Miss, misses
 from estate.effects import Step
-from estate.errors import NeverRetry, RetryLater
+from estate.errors import Denied, NeverRetry, RetryLater
 from estate.outcomes import Ending, Outcome
 from estate.progress import Stage
 from estate.results import Refusal
 from estate.snapshots import Snapshot
-from estate.verdicts import Decision, Verdict
+from estate.verdicts import Verdict
 from estate.warrants import Warrant
+from policies import redeciding, warrants
 from tools.execution import journal
 from tools.execution.authority import Law
 from tools.execution.hands import Hands, Tell
 from tools.execution.journal import Conclude, Do, Trouble, Undo, Verify, Wrote
 from tools.execution.port import StepKey
 from tools.execution.recording import Recorder
-
-SKEW = timedelta(seconds=30)
 
 
 class Run:
@@ -47,7 +46,7 @@ class Run:
             Fenced: a newer holder took over; nothing more was written.
             RetryLater: ledger, target or inventory is out of reach; the same call resumes.
         """
-        snapshot = self._hands.reader.newest()
+        snapshot = await self._current()
         steps = self._warrant.steps
         self._recorder.tenants = {s.number: s.change.footprint(snapshot).tenants for s in steps}
         if not self._recorder.state.begun and (reason := await self._objection(snapshot)):
@@ -66,22 +65,29 @@ class Run:
                 case unreachable:
                     assert_never(unreachable)
 
+    async def _current(self) -> Snapshot:
+        """The newest snapshot, no older than the one that the gate decided on."""
+        try:
+            async with asyncio.timeout(self._hands.patience.catch_up):
+                return await self._hands.reader.reached(self._warrant.snapshot)
+        except TimeoutError as error:
+            raise RetryLater(f"the inventory has not reached {self._warrant.snapshot}; is its writer up?") from error
+
     async def _objection(self, snapshot: Snapshot) -> str | None:
         """Why nothing of this may begin: times, a freeze, the second decision or the dry run of the whole."""
         if barred := self._barred(snapshot):
             return barred
         verdict = self._law.decide_again(self._warrant, snapshot)
-        if verdict.decision is not Decision.PERMIT:
+        if not redeciding.acts(verdict):
             return _objected(verdict)
         refusal = await self._hands.patience.insist(lambda: self._hands.target.rehearse(self._warrant.steps))
         return f"the dry run was refused: {refusal.message}" if refusal else None
 
     def _barred(self, snapshot: Snapshot) -> str | None:
-        now = self._hands.clock()
-        if now < self._warrant.not_before - SKEW:
-            return f"the warrant is not valid before {self._warrant.not_before.isoformat()}; check the clocks"
-        if now >= self._warrant.expires_at:
-            return f"the warrant expired at {self._warrant.expires_at.isoformat()}; propose again"
+        try:
+            warrants.check_in_force(self._warrant, self._hands.clock())
+        except Denied as error:
+            return str(error)
         return self._law.frozen(self._warrant, snapshot)
 
     async def _do(self, step: Step, again: bool) -> None:
@@ -123,7 +129,7 @@ class Run:
         if isinstance(step.inverse, NoInverse):
             await self._recorder.stuck(step, Trouble.IMPOSSIBLE, step.inverse.reason)
             return
-        if not again and (forbidden := self._law.undo_lawful(step.inverse, await self._caught_up(step))):
+        if not again and (forbidden := await self._forbidden(step, step.inverse)):
             await self._recorder.stuck(step, Trouble.FORBIDDEN, forbidden)
             return
         await self._recorder.started(step, undo=True)
@@ -156,6 +162,9 @@ class Run:
     async def _as_before(self, *steps: Step) -> bool:
         conditions = journal.original(steps)
         return bool(conditions) and not await self._hands.patience.insist(lambda: self._hands.target.check(conditions))
+
+    async def _forbidden(self, step: Step, inverse: Change) -> str | None:
+        return self._law.undo_objection(self._warrant, inverse, await self._caught_up(step))
 
     async def _caught_up(self, step: Step) -> Snapshot:
         """The newest snapshot, once the inventory has seen the step that is to be undone (or patience ended)."""
@@ -209,5 +218,6 @@ def _missed(miss: Miss) -> str:
 
 
 def _objected(verdict: Verdict) -> str:
-    reasons = "; ".join(f"{f.policy}: {f.reason}" for f in verdict.failures) or verdict.decision.value
-    return f"decided again on {verdict.snapshot}: {reasons}"
+    answer = f"{verdict.decision.value} in mode {verdict.mode.value}"
+    reasons = "; ".join(f"{f.policy}: {f.reason}" for f in verdict.failures)
+    return f"decided again on {verdict.snapshot}: {reasons or answer}"
