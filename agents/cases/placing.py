@@ -1,0 +1,224 @@
+"""A plan's aims made into changes: the engine chooses devices, each on the estate that the change before leaves.
+
+Pure. What the engine cannot place lawfully on its own account is left where it is, with the reasons; where a person
+named the place, free devices there are claimed all the same, and the gate says what the law makes of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from agents.cases.claiming import Where, claim
+from agents.minds.plans import Aim, Cap, Evacuate, FenceOff, Plan, Relocate, Rescale, Setback, Unfence, Verbatim
+from estate.changes import Change, CordonNode, MoveWorkload, ReplicaMove, ScaleWorkload, SetPowerCap, UncordonNode
+from estate.effects import effect
+from estate.ids import ClusterId, NodeId, SiteId
+from estate.proposals import Evidence
+from estate.results import Refusal
+from estate.snapshots import Snapshot
+from estate.workloads import Binding, Workload
+from tools.placement.port import Ask, Engine, NoPlacement
+
+_SOURCE = "placement"
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """The changes of a plan in order, why these homes, and what found none."""
+
+    changes: tuple[Change, ...]
+    evidence: tuple[Evidence, ...] = ()
+    unplaced: tuple[str, ...] = ()
+
+
+def place(plan: Plan, snapshot: Snapshot, engine: Engine, setbacks: Iterable[Setback] = ()) -> Placed:
+    """The changes that a plan comes to on `snapshot`, away from what earlier attempts were refused."""
+    placing = _Placing(snapshot, engine, _avoided(snapshot, setbacks, plan))
+    for aim in plan.aims:
+        placing.pursue(aim)
+    return Placed(tuple(placing.changes), tuple(placing.evidence), tuple(placing.unplaced))
+
+
+def _avoided(snapshot: Snapshot, setbacks: Iterable[Setback], plan: Plan) -> frozenset[NodeId]:
+    racks = snapshot.facts.rack
+    refused = list(setbacks)
+    nodes = {n for s in refused for n in s.nodes}
+    nodes |= {n for s in refused for r in s.racks if r in racks for n in racks[r].nodes}
+    return frozenset(nodes | {a.node for a in plan.aims if isinstance(a, Evacuate | FenceOff)})
+
+
+@dataclass(slots=True)
+class _Placing:
+    """The running estate of one placing, and what came out so far."""
+
+    snapshot: Snapshot
+    engine: Engine
+    avoid: frozenset[NodeId]
+    changes: list[Change] = field(default_factory=list)
+    evidence: list[Evidence] = field(default_factory=list)
+    unplaced: list[str] = field(default_factory=list)
+
+    def pursue(self, aim: Aim) -> None:
+        """Add the changes of one aim."""
+        match aim:
+            case Evacuate():
+                self._evacuate(aim.node)
+            case Relocate():
+                self._relocate(aim)
+            case Rescale():
+                self._rescale(aim)
+            case FenceOff():
+                self._add(CordonNode(node=aim.node, reason=aim.reason))
+            case Unfence():
+                self._add(UncordonNode(node=aim.node))
+            case Cap():
+                self._add(SetPowerCap(node=aim.node, watts=aim.watts))
+            case Verbatim():
+                for change in aim.changes:
+                    self._add(change)
+            case _:
+                assert_never(aim)
+
+    def _evacuate(self, node: NodeId) -> None:
+        running = self.snapshot.workloads_on(node)
+        for workload in sorted(running, key=lambda w: (-w.contract.accelerators_per_replica, w.id)):
+            replicas = tuple(b.replica for b in workload.on(node))
+            found = self._ask(workload, replicas, self._home_sites(workload), self.avoid)
+            if found is not None and all(self._cluster_of(b) == workload.cluster for b in found):
+                self._move(workload, found)
+            elif found is not None:
+                self.unplaced.append(f"{workload.id}: its only homes are in another cluster")
+
+    def _relocate(self, aim: Relocate) -> None:
+        workload = self.snapshot.workload(aim.workload)
+        where = _where(aim, self.snapshot)
+        if workload is None or where is None:
+            self.unplaced.append(f"{aim.workload}: it or its goal is not in the estate")
+            return
+        replicas = _outside(workload, where, self.snapshot)
+        if not replicas:
+            self.unplaced.append(f"{workload.id}: every replica is there already")
+            return
+        avoid = self.avoid | _everything_but(where, self.snapshot)
+        found = self._ask(workload, replicas, (where.site,) if where.site else (), avoid, quietly=True)
+        self._settle(workload, replicas, found or self._claim(workload, replicas, where))
+
+    def _settle(self, workload: Workload, replicas: tuple[int, ...], seats: tuple[Binding, ...] | None) -> None:
+        if seats is None:
+            self.unplaced.append(f"{workload.id}: no free devices there for replicas {list(replicas)}")
+        else:
+            self._move(workload, seats)
+
+    def _claim(self, workload: Workload, replicas: tuple[int, ...], where: Where) -> tuple[Binding, ...] | None:
+        # What only power or cooling refused may change by the next attempt; a refused node is not claimed again.
+        open_to = Where(tuple(n for n in where.nodes if n not in self.avoid), where.site, where.cluster)
+        seats = claim(self.snapshot, workload, replicas, open_to)
+        if seats is not None:
+            self._cite(f"{workload.id}: claimed free devices there without regard to law; the gate decides")
+        return seats
+
+    def _rescale(self, aim: Rescale) -> None:
+        workload = self.snapshot.workload(aim.workload)
+        if workload is None:
+            self.unplaced.append(f"{aim.workload}: it is not in the estate")
+            return
+        added = tuple(range(workload.replicas, aim.replicas))
+        grown = workload.model_copy(update={"replicas": max(aim.replicas, workload.replicas)})
+        seats: tuple[Binding, ...] | None = ()
+        if added:
+            seats = self._ask(
+                grown, added, self._home_sites(workload), self.avoid, on=self.snapshot.with_workload(grown)
+            )
+        bindings = tuple(b for b in seats or () if self._cluster_of(b) == workload.cluster)
+        self._add(ScaleWorkload(workload=workload.id, replicas=aim.replicas, bindings=bindings))
+
+    def _move(self, workload: Workload, seats: tuple[Binding, ...]) -> None:
+        running = {b.replica: b.node for b in workload.bindings}
+        moves = tuple(
+            ReplicaMove(replica=b.replica, source=running.get(b.replica), target=b.node, accelerators=b.accelerators)
+            for b in sorted(seats, key=lambda b: b.replica)
+        )
+        cluster = self._cluster_of(seats[0])
+        crossing = cluster if cluster != workload.cluster else None
+        self._add(MoveWorkload(workload=workload.id, moves=moves, to_cluster=crossing))
+
+    def _ask(
+        self,
+        workload: Workload,
+        replicas: tuple[int, ...],
+        sites: tuple[SiteId, ...],
+        avoid: frozenset[NodeId],
+        *,
+        quietly: bool = False,
+        on: Snapshot | None = None,
+    ) -> tuple[Binding, ...] | None:
+        ask = Ask(workload=workload.id, replicas=replicas, sites=sites, avoid=avoid)
+        answer = self.engine.place(on or self.snapshot, ask)
+        if isinstance(answer, NoPlacement):
+            told = "; ".join(f"{r.nodes} nodes refused for {r.constraint} ({r.found})" for r in answer.refused[:4])
+            self._cite(f"{workload.id}: no lawful home there: {told or answer.nearest}")
+            if not quietly:
+                self.unplaced.append(f"{workload.id}: {told}; it would fit if: {answer.nearest}")
+            return None
+        homes = ", ".join(f"replica {b.replica} to {b.node}" for b in answer.bindings)
+        self._cite(f"{workload.id}: {homes} ({', '.join(f'{t.name} {t.value}' for t in answer.score)})")
+        return answer.bindings
+
+    def _add(self, change: Change) -> None:
+        """Keep the change and go on from the estate that it leaves; the layout tells what is wrong with a misfit."""
+        self.changes.append(change)
+        after = effect(change, self.snapshot)
+        if not isinstance(after, Refusal):
+            self.snapshot = after.value
+
+    def _cite(self, claim: str) -> None:
+        self.evidence.append(Evidence(source=_SOURCE, claim=claim))
+
+    def _home_sites(self, workload: Workload) -> tuple[SiteId, ...]:
+        cluster = self.snapshot.facts.cluster.get(workload.cluster)
+        return (cluster.site,) if cluster else ()
+
+    def _cluster_of(self, binding: Binding) -> ClusterId:
+        node = self.snapshot.node(binding.node)
+        return node.cluster if node else ClusterId("")
+
+
+def _where(aim: Relocate, snapshot: Snapshot) -> Where | None:
+    facts = snapshot.facts
+    if aim.rack is not None and aim.rack in facts.rack:
+        rack = facts.rack[aim.rack]
+        return Where(rack.nodes, rack.site)
+    if aim.cluster is not None and aim.cluster in facts.cluster:
+        site = facts.cluster[aim.cluster].site
+        return Where(_nodes_at(site, snapshot), site, aim.cluster)
+    if aim.site is not None and aim.site in facts.site:
+        return Where(_nodes_at(aim.site, snapshot), aim.site)
+    return None
+
+
+def _nodes_at(site: SiteId, snapshot: Snapshot) -> tuple[NodeId, ...]:
+    return tuple(sorted(n for r in snapshot.facts.racks if r.site == site for n in r.nodes))
+
+
+def _everything_but(where: Where, snapshot: Snapshot) -> frozenset[NodeId]:
+    """The nodes of the same site that are not meant: an ask names sites, so a rack is said by avoiding the others."""
+    if where.site is None:
+        return frozenset()
+    meant = set(where.nodes)
+    others = {n for n in _nodes_at(where.site, snapshot) if n not in meant}
+    if where.cluster is not None:
+        others |= {n for n in meant if (node := snapshot.node(n)) is not None and node.cluster != where.cluster}
+    return frozenset(others)
+
+
+def _outside(workload: Workload, where: Where, snapshot: Snapshot) -> tuple[int, ...]:
+    """The replicas that are not there yet; all of them when the cluster changes."""
+    meant = set(where.nodes)
+    clusters = {n.cluster for name in where.nodes if (n := snapshot.node(name)) is not None}
+    goal = {where.cluster} if where.cluster else clusters
+    if workload.cluster not in goal:
+        return tuple(range(workload.replicas))
+    there = {b.replica for b in workload.bindings if b.node in meant}
+    return tuple(r for r in range(workload.replicas) if r not in there)

@@ -1,0 +1,73 @@
+"""The runbook: the deterministic mind, and the default. The same briefing always gets the same answer."""
+
+from __future__ import annotations
+
+from agents import folding
+from agents.minds import phrases
+from agents.minds.plans import Aim, Diagnosis, Evacuate, FenceOff, NoPlan, Plan
+from agents.minds.port import Briefing
+from estate.events import Event
+from estate.ids import NodeId
+from estate.observations import EventType
+from estate.proposals import Evidence
+
+_LOST = frozenset({EventType.ACCELERATOR_FAILED, EventType.NODE_FAILED})
+
+
+class Runbook:
+    """What an operator's runbook says about a lost device: fence its node, move all that runs there."""
+
+    name = "runbook"
+
+    async def diagnose(self, briefing: Briefing) -> Diagnosis:
+        """The gravest fault among the incident's events decides the cause."""
+        lost = [e for e in briefing.incident.events if _is_loss(e)]
+        if not lost:
+            return _unexplained(briefing)
+        nodes = tuple(sorted({e.place.node for e in lost if e.place.node}))
+        return Diagnosis(cause=_cause(lost), nodes=nodes, evidence=tuple(_cited(e) for e in lost[:8]))
+
+    async def plan(self, briefing: Briefing, diagnosis: Diagnosis) -> Plan | NoPlan:
+        """Evacuate every node that the diagnosis names."""
+        if not diagnosis.nodes:
+            return NoPlan(reason=f"the runbook has no remedy for: {diagnosis.cause}")
+        aims = [a for n in diagnosis.nodes for a in _aims(n, briefing)]
+        if not aims:
+            names = ", ".join(diagnosis.nodes)
+            return NoPlan(reason=f"{names} fenced, and nothing runs there", settled=True)
+        summary = f"move everything off {', '.join(diagnosis.nodes)}: {diagnosis.cause}"
+        notes = tuple(reason for s in briefing.setbacks for reason in s.reasons)[:32]
+        return Plan(summary=summary, aims=tuple(aims), reason=diagnosis.cause, notes=notes)
+
+    async def interpret(self, briefing: Briefing, text: str) -> Plan | NoPlan:
+        """By the grammar of `agents.minds.phrases`."""
+        return phrases.interpret(text, briefing.snapshot)
+
+
+def _is_loss(event: Event) -> bool:
+    return event.type in _LOST and folding.material(event)
+
+
+def _aims(node: NodeId, briefing: Briefing) -> tuple[Aim, ...]:
+    """A fence where containment has not asked for one, then the evacuation."""
+    found = briefing.snapshot.node(node)
+    asked = any(f.node == node for f in briefing.incident.fences)
+    fence = () if found is None or found.cordoned or asked else (FenceOff(node=node, reason="a device is lost"),)
+    moves = (Evacuate(node=node),) if briefing.snapshot.workloads_on(node) else ()
+    return (*fence, *moves)
+
+
+def _cause(lost: list[Event]) -> str:
+    devices = sorted({(e.place.node, e.place.accelerator) for e in lost if e.place.node}, key=str)
+    where = ", ".join(f"{node}" if index is None else f"{node} accelerator {index}" for node, index in devices)
+    codes = ", ".join(sorted({e.code for e in lost if e.code}))
+    return f"{where or 'a device'} lost{f' ({codes})' if codes else ''}"
+
+
+def _unexplained(briefing: Briefing) -> Diagnosis:
+    said = [folding.title(e) for e in briefing.incident.events[:3]]
+    return Diagnosis(cause="; ".join(said) or "no event is recorded")
+
+
+def _cited(event: Event) -> Evidence:
+    return Evidence(source=event.source, claim=event.message or event.code or event.type.value)

@@ -1,0 +1,135 @@
+"""The agent process: every consumer of the agents' floor in one task group, hosted by `console.processes`.
+
+It holds read-only means: a bus user that may publish events, wakes, proposals and progress, a reader of the inventory,
+a saver. It has no key, no ledger and no way to write an estate.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+
+from agents.cases.drafting import Behind
+from agents.cases.nodes import Deps
+from agents.cases.worker import CaseWorker
+from agents.containment import Containment
+from agents.correlator import Correlator
+from agents.incidents import Incidents
+from agents.intake.channels import ChannelConfig
+from agents.intake.receiving import Intake
+from agents.minds.port import Mind
+from agents.observing import Observer, telling
+from estate.clocks import Clock
+from estate.identities import Subject
+from estate.ids import ChannelId
+from estate.subjects import Subjects
+from tools.bus import streams
+from tools.bus.port import Bus, ConsumerSpec, Handler
+from tools.inventory.port import Reader
+from tools.payloads.formats import FORMATS
+from tools.placement.port import Engine
+from tools.rehearsal.rehearsing import rehearse
+
+INTAKE, CORRELATION, CASES, VERDICTS, OUTCOMES, BURIED = (
+    "intake",
+    "correlation",
+    "cases",
+    "case-verdicts",
+    "case-outcomes",
+    "case-dead-letters",
+)
+"""Names of the durable consumers, shared by all agent processes of an installation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Concurrency:
+    """Handlers at work at once in this process. Cases have their own bound, so that a backlog never delays a fence."""
+
+    intake: int = 16
+    correlation: int = 32
+    cases: int = 8
+    news: int = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What an agent process is given."""
+
+    bus: Bus
+    reader: Reader
+    engine: Engine
+    mind: Mind
+    channels: Mapping[ChannelId, ChannelConfig]
+    clock: Clock
+    subjects: Subjects
+    proposer: Subject
+    observer: Observer | None = None
+    """Default: signals on the bus."""
+    attempts: int = 3
+    concurrency: Concurrency = Concurrency()
+
+
+class AgentProcess:
+    """Intake, correlation with containment, and cases."""
+
+    def __init__(self, setting: Setting, incidents: Incidents, saver: BaseCheckpointSaver[Any]) -> None:
+        self._bus = setting.bus
+        self._subjects = setting.subjects
+        self._concurrency = setting.concurrency
+        observer = setting.observer or telling(setting.bus, setting.subjects)
+        self._intake = Intake(setting.bus, setting.reader, FORMATS, setting.channels, setting.clock, setting.subjects)
+        containment = Containment(setting.bus, incidents, setting.subjects, setting.proposer)
+        self._correlator = Correlator(setting.bus, incidents, setting.reader, containment, setting.subjects, observer)
+        self.worker = CaseWorker(_deps(setting, incidents, observer), saver)
+
+    @classmethod
+    async def open(cls, setting: Setting, saver: BaseCheckpointSaver[Any]) -> Self:
+        """The process on its bus's bucket of incidents."""
+        return cls(setting, await Incidents.open(setting.bus), saver)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Consume until `stop` is set or a consumer fails; the failure is raised from the task group."""
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(self._bus.consume(spec, handler), name=f"agent-{spec.name}")
+                for spec, handler in self.consumers()
+            ]
+            await stop.wait()
+            for task in tasks:
+                task.cancel()
+
+    def consumers(self) -> tuple[tuple[ConsumerSpec, Handler], ...]:
+        """Each durable consumer with its handler."""
+        bound, worker = self._concurrency, self.worker
+        return (
+            (ConsumerSpec(streams.INTAKE, INTAKE, concurrency=bound.intake), self._intake.on_body),
+            (ConsumerSpec(streams.EVENTS, CORRELATION, concurrency=bound.correlation), self._correlator.on_event),
+            (ConsumerSpec(streams.CASES, CASES, concurrency=bound.cases), worker.on_wake),
+            (ConsumerSpec(streams.VERDICTS, VERDICTS, concurrency=bound.news), worker.on_verdict),
+            (ConsumerSpec(streams.OUTCOMES, OUTCOMES, concurrency=bound.news), worker.on_outcome),
+            (ConsumerSpec(streams.DEAD, BURIED, self._buried(), concurrency=2), worker.on_dead_letter),
+        )
+
+    def _buried(self) -> tuple[str, ...]:
+        ours = ((streams.CASES, CASES), (streams.VERDICTS, VERDICTS), (streams.OUTCOMES, OUTCOMES))
+        return tuple(self._subjects.dead_letter(stream, consumer) for stream, consumer in ours)
+
+
+def _deps(setting: Setting, incidents: Incidents, observer: Observer) -> Deps:
+    return Deps(
+        bus=setting.bus,
+        incidents=incidents,
+        reader=setting.reader,
+        engine=setting.engine,
+        rehearse=rehearse,
+        mind=setting.mind,
+        clock=setting.clock,
+        subjects=setting.subjects,
+        behind=Behind(setting.subjects.installation, setting.proposer),
+        observer=observer,
+        attempts=setting.attempts,
+    )
