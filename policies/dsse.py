@@ -73,6 +73,16 @@ def open_envelope(data: bytes, payload_type: str, ring: KeyRing) -> Opened:
     return Opened(payload, tuple(dict.fromkeys(valid)))
 
 
+def stated_type(data: bytes) -> str:
+    """What `data` says it holds, unverified: only good for choosing how to open it. Raises Denied: no envelope."""
+    return _parse(data).payloadType
+
+
+def stated_payload(data: bytes) -> bytes:
+    """The payload of `data`, UNVERIFIED: only good for finding the key that must then open it. Raises Denied."""
+    return _decode(_parse(data).payload, "payload")
+
+
 def _parse(data: bytes) -> Envelope:
     try:
         return Envelope.model_validate(canonical.loads(data))
