@@ -111,7 +111,7 @@ async def test_a_full_stream_pushes_back_and_loses_nothing(bus: Bus, subjects: S
 
 
 async def test_a_stream_full_of_bytes_pushes_back_too(bus: Bus, subjects: Subjects):
-    await bus.declare(StreamSpec("WORK", (subjects.case("*", "*"),), work_queue=True, max_bytes=4096))
+    await bus.declare(StreamSpec("WORK", (subjects.case("*", "*"),), work_queue=True, max_bytes=3500))
     subject = subjects.case("eu", "opened")
     for number in range(3):
         await bus.publish(subject, b"x" * 1000, message_id=f"m{number}")

@@ -25,9 +25,8 @@ WARRANTS_CASE = "WARRANTS_CASE"
 DELTAS = "DELTAS"
 CONTROLS = "CONTROLS"
 DEAD = "DEAD"
-CHECKPOINTS = "CHECKPOINTS"
 
-BUCKETS = ("incidents", "leases", "left")
+BUCKETS = ("incidents", "leases", "left", "checkpoints")
 """Buckets that several processes share; the administrator makes them before the others connect."""
 
 _MEBIBYTE = 1024**2
