@@ -1,7 +1,7 @@
 """The values of a graph as plain JSON: no class paths, no pickles, nothing that runs when it is read.
 
-Called by `documents`. Six things that JSON has no word for carry a tag (`$placet`): bytes, tuples, an error, and
-LangGraph's own Interrupt, Send and Overwrite. Everything else is refused with the place where it stands, because a
+Called by `documents`. What JSON has no word for carries a tag (`$placet`): bytes, tuples, sets of text (LangGraph's
+joins are such), an error, and LangGraph's own Interrupt, Send and Overwrite. Everything else is refused with the place where it stands, because a
 checkpoint must be readable by the program that follows this one.
 """
 
@@ -75,6 +75,8 @@ def _tagged(value: Any, at: str) -> Json:
             return {TAG: "bytes", "value": b64encode(value).decode()}
         case tuple() if type(value) is tuple:
             return {TAG: "tuple", "value": [written(item, f"{at}[{index}]") for index, item in enumerate(value)]}
+        case set() if all(type(item) is str for item in value):
+            return {TAG: "set", "value": sorted(value)}
         case Interrupt():
             return {TAG: "interrupt", "value": written(value.value, f"{at}.value"), "id": value.id}
         case Send() if getattr(value, "timeout", None) is None:
@@ -103,6 +105,7 @@ _READERS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "object": lambda form: {key: read(item) for key, item in form["value"].items()},
     "bytes": lambda form: b64decode(form["value"]),
     "tuple": lambda form: tuple(read(item) for item in form["value"]),
+    "set": lambda form: set(form["value"]),
     "interrupt": lambda form: Interrupt(value=read(form["value"]), id=form["id"]),
     "send": lambda form: Send(form["node"], read(form["value"])),
     "overwrite": lambda form: Overwrite(read(form["value"])),
