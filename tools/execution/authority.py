@@ -12,10 +12,10 @@ from estate.ids import ExecutorId, InstallationId
 from estate.snapshots import Snapshot
 from estate.verdicts import Verdict
 from estate.warrants import Warrant
-from policies import redeciding, standing, warrants
+from policies import redeciding, warrants
 from policies.bundle import Bundle
 from policies.keyrings import KeyRing
-from policies.questions import Matter
+from policies.standing import Controls
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Trust:
     audience: ExecutorId
     installation: InstallationId
     bundle: Bundle
-    controls: standing.Controls
+    controls: Controls
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Law:
     """Why a freeze holds the warrant now, or None."""
     decide_again: Callable[[Warrant, Snapshot], Verdict]
     """The decision on the newest snapshot."""
-    undo_objection: Callable[[Warrant, Change, Snapshot], str | None]
+    undo_objection: Callable[[Change, Snapshot], str | None]
     """Why tier 0 forbids this undo on this snapshot, or None."""
 
     @classmethod
@@ -50,20 +50,9 @@ class Law:
             read_warrant=lambda envelope: warrants.read_warrant(
                 envelope, trust.gate_keys, trust.audience, trust.installation
             ),
-            frozen=lambda warrant, snapshot: _frozen(trust.controls, warrant, snapshot),
+            frozen=lambda warrant, snapshot: redeciding.held(warrant, snapshot, trust.controls),
             decide_again=lambda warrant, snapshot: redeciding.decide_again(
                 warrant, snapshot, trust.bundle, trust.controls, clock()
             ),
-            undo_objection=lambda warrant, inverse, snapshot: _objection(trust, warrant, inverse, snapshot, clock),
+            undo_objection=lambda inverse, snapshot: redeciding.undo_fault(inverse, snapshot, trust.bundle, clock()),
         )
-
-
-def _frozen(controls: standing.Controls, warrant: Warrant, snapshot: Snapshot) -> str | None:
-    concerned = standing.concern(Matter.of_warrant(warrant), snapshot)
-    found = standing.standing(concerned, controls, (), executor_known=True).freezes
-    return f"frozen by {found[0].by}: {found[0].reason or 'no reason given'}" if found else None
-
-
-def _objection(trust: Trust, warrant: Warrant, inverse: Change, snapshot: Snapshot, clock: Clock) -> str | None:
-    failures = redeciding.undo_failures(warrant, inverse, snapshot, trust.bundle, clock())
-    return "; ".join(f"{f.policy}: {f.reason}" for f in failures) or None

@@ -36,11 +36,15 @@ class Patience:
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(RetryLater),
             stop=stop_after_attempt(self.attempts),
-            wait=wait_exponential_jitter(self.first_wait, self.longest_wait, jitter=self.first_wait),
+            wait=wait_exponential_jitter(multiplier=self.first_wait, max=self.longest_wait, jitter=self.first_wait),
             sleep=self.sleep,
             reraise=True,
         )
-        return await retrying(call)
+
+        async def attempt() -> T:
+            return await call()
+
+        return await retrying(attempt)
 
     async def until[T](self, look: Callable[[], Awaitable[T]], settled: Callable[[T], bool]) -> T:
         """What the last look saw: the first settled sight, or the sight when patience ended."""

@@ -129,10 +129,11 @@ class Run:
         if isinstance(step.inverse, NoInverse):
             await self._recorder.stuck(step, Trouble.IMPOSSIBLE, step.inverse.reason)
             return
-        if not again and (forbidden := await self._forbidden(step, step.inverse)):
-            await self._recorder.stuck(step, Trouble.FORBIDDEN, forbidden)
-            return
-        await self._recorder.started(step, undo=True)
+        if not again:
+            if forbidden := await self._forbidden(step, step.inverse):
+                await self._recorder.stuck(step, Trouble.FORBIDDEN, forbidden)
+                return
+            await self._recorder.started(step, undo=True)
         await self._reverse(step)
 
     async def _needs_no_undo(self, step: Step) -> bool:
@@ -164,7 +165,7 @@ class Run:
         return bool(conditions) and not await self._hands.patience.insist(lambda: self._hands.target.check(conditions))
 
     async def _forbidden(self, step: Step, inverse: Change) -> str | None:
-        return self._law.undo_objection(self._warrant, inverse, await self._caught_up(step))
+        return self._law.undo_objection(inverse, await self._caught_up(step))
 
     async def _caught_up(self, step: Step) -> Snapshot:
         """The newest snapshot, once the inventory has seen the step that is to be undone (or patience ended)."""
