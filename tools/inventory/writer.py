@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import structlog
-from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential_jitter
+from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
 from estate.clocks import Clock
 from estate.deltas import Delta, split
@@ -241,7 +241,9 @@ class Writer:
         """Every part, in order, each tried until the bus has it: the message id makes a repetition harmless."""
         for part in split(delta):
             async for attempt in AsyncRetrying(
-                retry=retry_if_exception_type(RetryLater), wait=wait_exponential_jitter(0.05, 2), reraise=True
+                retry=retry_if_exception_type(RetryLater),
+                wait=wait_random_exponential(multiplier=0.1, max=2),
+                reraise=True,
             ):
                 with attempt:
                     await self._bus.publish(self._subject, part.canonical(), message_id=part.message_id)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from estate import canonical
-from estate.errors import BadInput, NewerRecord
+from estate.errors import BadInput, NewerRecord, RetryLater
 from estate.hardware import Node
 from estate.ids import NodeId, WorkloadId
 from estate.workloads import Workload
@@ -57,9 +57,14 @@ class Storage:
     def __init__(self, path: Path) -> None:
         self._lock = threading.RLock()  # protects the connection: one transaction at a time
         self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")
-        self._prepare(path)
+        try:
+            self._prepare(path)
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            raise BadInput(f"`{path}` is not a twin world ({error}); name another file or remove it") from error
+        except NewerRecord:
+            self._db.close()
+            raise
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""
@@ -70,7 +75,10 @@ class Storage:
     def writing(self) -> Iterator[None]:
         """One transaction that excludes every other writer; rolled back when the block raises."""
         with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                raise RetryLater(f"the twin world is busy ({error})") from error
             try:
                 yield
             except BaseException:
@@ -151,14 +159,13 @@ class Storage:
         return int(row[0]) if row else 0
 
     def _prepare(self, path: Path) -> None:
-        try:
-            self._db.executescript(_SCHEMA)
-        except sqlite3.DatabaseError as error:
-            raise BadInput(f"`{path}` is not a twin world ({error}); name another file or remove it") from error
-        with self.writing():
-            self._db.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?)", (FORMAT,))
-        if (found := self._meta("format")) > FORMAT:
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        begun = self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone()
+        if begun and (found := self._meta("format")) > FORMAT:
             raise NewerRecord(f"`{path}` has format {found}, this placet knows {FORMAT}; upgrade placet")
+        self._db.executescript(_SCHEMA)
+        self._db.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?)", (FORMAT,))
 
 
 def _kind(thing: Node | Workload) -> str:

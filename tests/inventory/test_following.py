@@ -1,0 +1,333 @@
+"""Writer and followers must agree on every version, whoever comes late, dies, or is replaced."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import pytest
+
+from estate.deltas import Delta, split
+from estate.errors import Denied, RetryLater
+from estate.frozen import FrozenEstate
+from estate.hardware import Node
+from estate.ids import InstallationId, NodeId, WorkloadId
+from estate.law import Facts
+from estate.snapshots import SnapshotVersion
+from estate.subjects import Subjects
+from tests import builders
+from tools.bus.port import Bus, Conflict
+from tools.inventory.follower import Follower
+from tools.inventory.port import Observed
+from tools.inventory.writer import Pace, Writer
+
+ENVELOPE = builders.facts().canonical()
+QUICK = Pace(lease=timedelta(milliseconds=600), whole_within=timedelta(seconds=30))
+type Connect = Callable[[], Awaitable[Bus]]
+
+
+def verify(envelope: bytes) -> Facts:
+    """Stands for the signed-facts check: reads the bare facts, and refuses what says it is forged."""
+    found = Facts.read(envelope)
+    if found.author == "mallory":
+        raise Denied("the facts are signed by nobody we trust")
+    return found
+
+
+@dataclass(slots=True)
+class ListSource:
+    """A source that a test feeds."""
+
+    first: Observed
+    later: asyncio.Queue[Observed | Exception] = field(default_factory=asyncio.Queue)
+
+    async def watch(self) -> AsyncIterator[Observed]:
+        yield self.first
+        while True:
+            item = await self.later.get()
+            if isinstance(item, Exception):
+                raise item
+            yield item
+
+
+def small(source: str = "s") -> ListSource:
+    return ListSource(
+        Observed(source=source, nodes=builders.default_nodes(), workloads=builders.default_workloads(), whole=True)
+    )
+
+
+def writer(
+    bus: Bus, installation: InstallationId, *sources: ListSource, holder: str = "w1", pace: Pace = QUICK
+) -> Writer:
+    return Writer(bus, installation, holder, sources, builders.TestClock(), pace)
+
+
+@asynccontextmanager
+async def running(*tasks: Awaitable[None]) -> AsyncIterator[None]:
+    """Runs these until the block ends."""
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        started = [group.create_task(_run(t)) for t in tasks]
+        yield
+        for task in started:
+            task.cancel()
+
+
+async def _run(work: Awaitable[None]) -> None:
+    await work
+
+
+async def until(estate_of: Callable[[], FrozenEstate], holds: Callable[[FrozenEstate], bool]) -> FrozenEstate:
+    """Wait until the newest estate is so."""
+    async with asyncio.timeout(20):
+        while True:
+            with suppress(RetryLater):
+                if holds(estate_of()):
+                    return estate_of()
+            await asyncio.sleep(0.01)
+
+
+async def until_stale(follower: Follower) -> None:
+    """Wait until the follower knows that its estate may be old."""
+    async with asyncio.timeout(5):
+        while True:
+            if follower.stale is not None:
+                return
+            await asyncio.sleep(0.01)
+
+
+def version(installation: InstallationId, sequence: int, epoch: int = 1) -> SnapshotVersion:
+    return SnapshotVersion(installation=installation, epoch=epoch, sequence=sequence)
+
+
+async def send(bus: Bus, subjects: Subjects, delta: Delta) -> None:
+    for part in split(delta):
+        await bus.publish(subjects.delta(), part.canonical(), message_id=part.message_id)
+
+
+def whole(installation: InstallationId, sequence: int, epoch: int = 1, **over: object) -> Delta:
+    fields = {
+        "version": version(installation, sequence, epoch),
+        "at": builders.START,
+        "whole": True,
+        "facts_envelope": ENVELOPE.decode(),
+        "nodes": builders.default_nodes(),
+        "workloads": builders.default_workloads(),
+    }
+    return Delta.model_validate(fields | over)
+
+
+def change(installation: InstallationId, sequence: int, *nodes: Node, epoch: int = 1) -> Delta:
+    return Delta(version=version(installation, sequence, epoch), at=builders.START, nodes=nodes)
+
+
+async def test_a_follower_sees_what_the_writer_folded(
+    bus: Bus, installation: InstallationId, subjects: Subjects
+) -> None:
+    source, follower = small(), Follower(bus, subjects, verify)
+    async with running(writer(bus, installation, source).run(ENVELOPE, verify), follower.run()):
+        first = await follower.ready()
+        assert first.version.sequence == 1
+        assert tuple(first.workloads()) == builders.default_workloads()
+        await source.later.put(Observed(source="s", nodes=(builders.node("eu-a1", cordoned=True),)))
+        await source.later.put(Observed(source="s", removed_workloads=(WorkloadId("b-train"),)))
+        third = await follower.reached(first.version.model_copy(update={"sequence": 3}))
+        node = third.node(NodeId("eu-a1"))
+        assert node is not None
+        assert node.cordoned
+        assert third.workload(WorkloadId("b-train")) is None
+        assert third.rack_watts(builders.rack("eu-a").id) == 4 * builders.IDLE + 4 * builders.PER_ACCELERATOR
+
+
+async def test_what_did_not_change_gets_no_version(bus: Bus, installation: InstallationId, subjects: Subjects) -> None:
+    source, follower = small(), Follower(bus, subjects, verify)
+    async with running(writer(bus, installation, source).run(ENVELOPE, verify), follower.run()):
+        first = await follower.ready()
+        await source.later.put(Observed(source="s", nodes=builders.default_nodes()))
+        await source.later.put(Observed(source="s", nodes=(builders.node("eu-a1", cordoned=True),)))
+        await until(follower.newest, lambda e: e is not first)
+        assert follower.newest().version.sequence == 2
+
+
+async def test_a_late_follower_and_an_early_one_have_the_same_estate(
+    connect: Connect, installation: InstallationId, subjects: Subjects
+) -> None:
+    bus, source = await connect(), small()
+    pace = Pace(whole_every=3)
+    early = Follower(bus, subjects, verify)
+    async with running(writer(bus, installation, source, pace=pace).run(ENVELOPE, verify), early.run()):
+        for number in range(8):
+            node = builders.node("eu-a1", boot_id=f"boot-{number}")
+            await source.later.put(Observed(source="s", nodes=(node,)))
+        there = await until(early.newest, lambda e: e.version.sequence == 9)
+        late = Follower(await connect(), subjects, verify)
+        async with running(late.run()):
+            found = await late.reached(there.version)
+            assert tuple(found.nodes()) == tuple(there.nodes())
+            assert found.version == there.version
+            assert late.stale is None
+
+
+async def test_nothing_is_published_before_every_source_showed_all(
+    bus: Bus, installation: InstallationId, subjects: Subjects
+) -> None:
+    """A snapshot that lacks a cluster would look like free racks."""
+    half, follower = small(), Follower(bus, subjects, verify)
+    slow = ListSource(Observed(source="slow"))
+    async with running(writer(bus, installation, half, slow).run(ENVELOPE, verify), follower.run()):
+        await asyncio.sleep(0.2)
+        with pytest.raises(RetryLater, match="inventory writer"):
+            follower.newest()
+        await slow.later.put(Observed(source="slow", nodes=(builders.node("eu-x1"),), whole=True))
+        assert (await follower.ready()).node(NodeId("eu-x1")) is not None
+
+
+async def test_a_source_that_comes_back_forgets_what_it_no_longer_sees(
+    bus: Bus, installation: InstallationId, subjects: Subjects
+) -> None:
+    source, other = small(), ListSource(Observed(source="o", nodes=(builders.node("eu-x1"),), whole=True))
+    follower = Follower(bus, subjects, verify)
+    pace = Pace(rewatch=timedelta(0))
+    async with running(writer(bus, installation, source, other, pace=pace).run(ENVELOPE, verify), follower.run()):
+        await follower.ready()
+        source.first = Observed(source="s", nodes=builders.default_nodes()[1:], whole=True)
+        await source.later.put(RetryLater("connection lost"))
+        found = await until(follower.newest, lambda e: e.node(NodeId("eu-a1")) is None)
+        assert found.node(NodeId("eu-x1")) is not None
+        assert not list(found.workloads())
+
+
+async def test_two_sources_that_claim_one_thing_are_never_merged(
+    bus: Bus, installation: InstallationId, subjects: Subjects
+) -> None:
+    source, follower = small(), Follower(bus, subjects, verify)
+    claim = ListSource(
+        Observed(source="z", nodes=(builders.node("eu-a1", uid="other"), builders.node("eu-x1")), whole=True)
+    )
+    async with running(writer(bus, installation, source).run(ENVELOPE, verify), follower.run()):
+        await follower.ready()
+    async with running(writer(bus, installation, source, claim).run(ENVELOPE, verify), follower.run()):
+        found = await until(follower.newest, lambda e: e.node(NodeId("eu-x1")) is not None)
+        node = found.node(NodeId("eu-a1"))
+        assert node is not None
+        assert node.uid == "uid-eu-a1"
+
+
+async def test_newer_facts_reach_followers_and_forged_ones_do_not(
+    bus: Bus, installation: InstallationId, subjects: Subjects
+) -> None:
+    follower, source = Follower(bus, subjects, verify), small()
+    made = writer(bus, installation, source)
+    async with running(made.run(ENVELOPE, verify), follower.run()):
+        await follower.ready()
+        await made.renew_facts(builders.facts(version=7, author="mallory").canonical())
+        await made.renew_facts(builders.facts(version=2).canonical())
+        await until(follower.newest, lambda e: e.facts.version == 2)
+        assert follower.newest().version.sequence == 2
+
+
+async def test_a_follower_refuses_facts_that_do_not_verify(
+    bus: Bus, installation: InstallationId, subjects: Subjects
+) -> None:
+    """A writer that was taken over cannot change the law of the gate's own copy."""
+    follower = Follower(bus, subjects, verify)
+    async with running(follower.run()):
+        await send(bus, subjects, whole(installation, 1))
+        first = await follower.ready()
+        forged = builders.facts(author="mallory").canonical().decode()
+        await send(bus, subjects, Delta(version=version(installation, 2), at=builders.START, facts_envelope=forged))
+        await until_stale(follower)
+        assert follower.newest() is first
+
+
+async def test_a_gap_is_an_alarm_and_the_next_whole_heals_it(
+    bus: Bus, installation: InstallationId, subjects: Subjects
+) -> None:
+    follower = Follower(bus, subjects, verify)
+    async with running(follower.run()):
+        await send(bus, subjects, whole(installation, 1))
+        await send(bus, subjects, change(installation, 3, builders.node("eu-a1", cordoned=True)))
+        await until_stale(follower)
+        assert "gap" in follower.stale
+        assert follower.newest().version.sequence == 1
+        await send(bus, subjects, whole(installation, 4))
+        await follower.reached(version(installation, 4))
+        assert follower.stale is None
+
+
+async def test_an_ended_epoch_is_refused_even_with_a_higher_number(
+    bus: Bus, installation: InstallationId, subjects: Subjects
+) -> None:
+    follower = Follower(bus, subjects, verify)
+    async with running(follower.run()):
+        await send(bus, subjects, whole(installation, 1, epoch=5))
+        await follower.ready()
+        await send(bus, subjects, whole(installation, 99, epoch=4, nodes=()))
+        await send(bus, subjects, change(installation, 2, builders.node("eu-x1"), epoch=5))
+        found = await follower.reached(version(installation, 2, epoch=5))
+        assert len(list(found.nodes())) == 17
+
+
+async def test_an_unreadable_delta_is_an_alarm_and_not_the_end(
+    bus: Bus, installation: InstallationId, subjects: Subjects
+) -> None:
+    follower = Follower(bus, subjects, verify)
+    async with running(follower.run()):
+        await bus.publish(subjects.delta(), b'{"kind": "placet.delta", "v": 9}', message_id="newer")
+        await bus.publish(subjects.delta(), b"not json", message_id="junk")
+        await send(bus, subjects, whole(installation, 1))
+        await follower.ready()
+        assert follower.stale is None
+
+
+async def test_a_second_writer_waits_and_takes_over_with_a_higher_epoch(
+    connect: Connect, installation: InstallationId, subjects: Subjects
+) -> None:
+    follower = Follower(await connect(), subjects, verify)
+    one, two = (
+        writer(await connect(), installation, small()),
+        writer(await connect(), installation, small(), holder="w2"),
+    )
+    async with running(follower.run(), two.run(ENVELOPE, verify)):
+        first = await follower.ready()
+        async with running(one.run(ENVELOPE, verify)):
+            await asyncio.sleep(0.3)
+            assert follower.newest().version.epoch == first.version.epoch
+    async with running(follower.run(), one.run(ENVELOPE, verify)):
+        found = await until(follower.newest, lambda e: e.version.epoch > first.version.epoch)
+        assert found.version.sequence == 1
+
+
+async def test_a_writer_that_lost_its_lease_stops(bus: Bus, installation: InstallationId) -> None:
+    run = asyncio.ensure_future(writer(bus, installation, small()).run(ENVELOPE, verify))
+    await asyncio.sleep(0.1)
+    bucket = await bus.bucket("leases")
+    async with asyncio.timeout(10):
+        while not run.done():
+            await bucket.put("inventory-writer", b'{"holder": "thief", "kind": "placet.lease", "token": 0, "v": 1}')
+            await asyncio.sleep(0.05)
+    with pytest.raises(Conflict, match="another inventory writer"):
+        run.result()
+
+
+async def test_a_whole_estate_larger_than_a_message_arrives_whole(
+    bus: Bus, installation: InstallationId, subjects: Subjects
+) -> None:
+    """Two hundred nodes are about 400 kB; no follower may see a part of them."""
+    nodes = tuple(builders.node(f"eu-big{n}") for n in range(200))
+    source = ListSource(Observed(source="s", nodes=nodes, whole=True))
+    follower = Follower(bus, subjects, verify)
+    sizes = set()
+
+    async def look() -> None:
+        while True:
+            with suppress(RetryLater):
+                sizes.add(len(list(follower.newest().nodes())))
+            await asyncio.sleep(0)
+
+    async with running(look(), follower.run(), writer(bus, installation, source).run(ENVELOPE, verify)):
+        assert tuple((await follower.ready()).nodes()) == tuple(sorted(nodes, key=lambda n: n.id))
+        await asyncio.sleep(0)
+    assert sizes <= {200}
