@@ -1,8 +1,8 @@
 """The values of a graph as plain JSON: no class paths, no pickles, nothing that runs when it is read.
 
 Called by `documents`. What JSON has no word for carries a tag (`$placet`): bytes, tuples, sets of text (LangGraph's
-joins are such), an error, and LangGraph's own Interrupt, Send and Overwrite. Everything else is refused with the place where it stands, because a
-checkpoint must be readable by the program that follows this one.
+joins are such), an error, and LangGraph's own Interrupt, Send and Overwrite. Everything else is refused with the place
+where it stands, because a checkpoint must be readable by the program that follows this one.
 """
 
 from __future__ import annotations
