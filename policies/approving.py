@@ -102,12 +102,14 @@ def count(
     tenants = tenants_of(matter, snapshot)
     whole = diff_of(matter.proposal, matter.steps, None, snapshot).digest
     shown = {t: diff_of(matter.proposal, matter.steps, t, snapshot).digest for t in tenants}
-    seen = [g for g in approvals if g.approval.diff in (whole, *_parts(g, shown)) and admits(g)]
-    owners = {t: frozenset(actor(g.approval.approver) for g in seen if _owns(g, t, whole, shown[t])) for t in tenants}
-    operators = frozenset(
-        actor(g.approval.approver) for g in seen if Role.OPERATOR in g.enrolment.roles and g.approval.diff == whole
+    parts = {g.digest: tuple(t for t in tenants if _owns(g, t, whole, shown[t])) for g in approvals}
+    acting = [g for g in approvals if (parts[g.digest] or _operates(g, whole)) and admits(g)]
+    return Counted(
+        approvers=tuple(acting),
+        operators=frozenset(actor(g.approval.approver) for g in acting if _operates(g, whole)),
+        owners={t: frozenset(actor(g.approval.approver) for g in acting if t in parts[g.digest]) for t in tenants},
+        deniers=deniers,
     )
-    return Counted(tuple(seen), operators, owners, deniers)
 
 
 def diffs(given: Given, matter: Matter, snapshot: Snapshot) -> tuple[Digest, ...]:
@@ -124,8 +126,8 @@ def tenants_of(matter: Matter, snapshot: Snapshot) -> tuple[TenantId, ...]:
     return tuple(sorted({w.tenant for w in found if w is not None}))
 
 
-def _parts(given: Given, shown: Mapping[TenantId, Digest]) -> tuple[Digest, ...]:
-    return tuple(shown[t] for t in given.enrolment.tenants if t in shown)
+def _operates(given: Given, whole: Digest) -> bool:
+    return Role.OPERATOR in given.enrolment.roles and given.approval.diff == whole
 
 
 def _owns(given: Given, tenant: TenantId, whole: Digest, part: Digest) -> bool:

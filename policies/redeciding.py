@@ -9,17 +9,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from estate import canonical
 from estate.changes import Change
 from estate.effects import Step, lay_out
 from estate.errors import BadInput
+from estate.identities import Subject, SubjectKind
+from estate.ids import IncidentId, SiteId
 from estate.modes import Mode
-from estate.proposals import Proposal
+from estate.proposals import Lane, Proposal
 from estate.results import Refusal
 from estate.snapshots import Snapshot
 from estate.verdicts import Decision, Failure, Verdict
 from estate.warrants import Warrant
 from policies.bundle import Bundle
-from policies.deciding import KERNEL, decide
+from policies.deciding import ERRORED, KERNEL, decide
 from policies.questions import Matter, Question, Standing
 from policies.standing import Controls, concern, standing
 
@@ -63,25 +66,47 @@ def acts(verdict: Verdict) -> bool:
     return verdict.decision is Decision.PERMIT and verdict.mode is not Mode.OBSERVE
 
 
-def undo_failures(
-    warrant: Warrant, inverse: Change, snapshot: Snapshot, bundle: Bundle, now: datetime
-) -> tuple[Failure, ...]:
-    """The tier-0 rules that `inverse` would break on `snapshot`: empty lets it go ahead, otherwise stop and hand over.
+def held(warrant: Warrant, snapshot: Snapshot, controls: Controls) -> str | None:
+    """Why people hold this warrant now, a freeze or a mode that only observes, or None. Asked before every step."""
+    found = standing(concern(Matter.of_warrant(warrant), snapshot), controls, (), executor_known=True)
+    if found.freezes:
+        first = found.freezes[0]
+        scope = f"{first.scope.site or 'every site'}, {first.scope.tenant or 'every tenant'}"
+        return f"frozen by `{first.by}` ({scope}): {first.reason or 'no reason given'}"
+    return "the mode here is observe: verdicts only" if found.mode is Mode.OBSERVE else None
 
-    Tier 1, freezes and modes do not hold an undo back: it returns to what was lawful and running.
+
+def undo_fault(inverse: Change, snapshot: Snapshot, bundle: Bundle, now: datetime) -> str | None:
+    """The tier-0 rule that `inverse` would break on `snapshot`; None lets it go ahead, otherwise stop and hand over.
+
+    Tier 1, freezes and modes do not hold an undo back: it returns to what was lawful and running. What the target
+    itself would refuse is for the target to say.
     """
     laid = lay_out((inverse,), snapshot)
     if isinstance(laid, Refusal):
-        return ()
-    matter = Matter.of_warrant(warrant.model_copy(update={"steps": laid.value.steps}))
-    question = Question(matter, snapshot, bundle, Standing(Mode.AUTOMATIC), now, vouched=True)
-    failures = decide(question).verdict.failures
-    return tuple(f for f in failures if f.policy == KERNEL or _is_locked(bundle, f))
+        return None
+    question = Question(_undoing(laid.value.steps, snapshot), snapshot, bundle, Standing(Mode.AUTOMATIC), now)
+    broken = [f for f in decide(question).verdict.failures if _is_locked(bundle, f)]
+    return "; ".join(f"{f.dimension.value}: {f.about}: {f.found} ({f.policy})" for f in broken) or None
+
+
+def _undoing(steps: tuple[Step, ...], snapshot: Snapshot) -> Matter:
+    """An undo as a matter of its own: nobody proposes it, it stands for the executor's duty to put things back."""
+    installation = snapshot.version.installation
+    return Matter(
+        installation=installation,
+        incident=IncidentId("undo"),
+        proposal=canonical.digest_of([s.json_form() for s in steps]),
+        site=SiteId("undo"),
+        lane=Lane.CASE,
+        steps=steps,
+        proposer=Subject(kind=SubjectKind.EXECUTOR, issuer=installation, name="undo"),
+    )
 
 
 def _is_locked(bundle: Bundle, failure: Failure) -> bool:
     rule = bundle.rules.get(failure.policy)
-    return rule is None or rule.tier == 0
+    return failure.policy in {KERNEL, ERRORED} or (rule is not None and rule.tier == 0)
 
 
 def _matter(warrant: Warrant, again: Again) -> Matter:

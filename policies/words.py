@@ -187,9 +187,9 @@ def _count(value: object) -> int:
 
 
 def once(failures: Iterable[Failure]) -> tuple[Failure, ...]:
-    """Each (policy, thing) once, in the order of the closed set of dimensions."""
+    """Each (dimension, policy, thing) once, in the order of the closed set of dimensions."""
     order = {d: n for n, d in enumerate(Dimension)}
-    unique: dict[tuple[str, str], Failure] = {}
+    unique: dict[tuple[str, str, str], Failure] = {}
     for found in failures:
-        unique.setdefault((found.policy, found.about), found)
+        unique.setdefault((found.dimension, found.policy, found.about), found)
     return tuple(sorted(unique.values(), key=lambda f: (order[f.dimension], f.about, f.policy)))

@@ -1,0 +1,195 @@
+"""How the tests of the law ask it: changes, questions, people and their signed words."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cache
+from typing import Any
+
+from estate.approvals import Approval, Word
+from estate.changes import Change, CordonNode, MoveWorkload, ReplicaMove, ScaleWorkload
+from estate.frozen import FrozenEstate
+from estate.identities import Enrolment, Role, Subject, SubjectKind
+from estate.ids import ClusterId, KeyId, NodeId, SiteId, TenantId, WorkloadId
+from estate.modes import Freeze, Mode, Scope
+from estate.proposals import Proposal
+from estate.verdicts import Dimension, Verdict
+from policies import approving, deciding
+from policies.bundle import Bundle
+from policies.keyrings import KeyRing, StaticRing
+from policies.questions import Given, Matter, Question, Standing
+from policies.signing.memory import MemorySigner
+from policies.signing.sealing import seal
+from tests import builders
+
+TENANT_B = TenantId("tenant-b")
+US_1 = ClusterId("us-1")
+
+
+@cache
+def law() -> Bundle:
+    """The shipped rules, loaded once."""
+    return Bundle.load()
+
+
+def move(workload: str, *moves: tuple[int, str | None, str | None, tuple[int, ...]], to: str | None = None) -> Change:
+    """Replicas of `workload` from node to node: (replica, source, target, accelerators)."""
+    parts = tuple(
+        ReplicaMove(
+            replica=r, source=NodeId(s) if s else None, target=NodeId(t) if t else None, accelerators=accelerators
+        )
+        for r, s, t, accelerators in moves
+    )
+    return MoveWorkload(workload=WorkloadId(workload), moves=parts, to_cluster=ClusterId(to) if to else None)
+
+
+def cordon(node: str) -> Change:
+    """A fence around `node`."""
+    return CordonNode(node=NodeId(node), reason="xid 79")
+
+
+def scale(workload: str, replicas: int) -> Change:
+    """Another number of replicas, the added ones pending."""
+    return ScaleWorkload(workload=WorkloadId(workload), replicas=replicas)
+
+
+MOVE_A = move("a-serve", (0, "eu-a1", "eu-b2", (0, 1)))
+"""A lawful move of one of tenant-a's replicas to another rack."""
+MOVE_B = move("b-train", (0, "eu-a1", "eu-b2", (0, 1, 2, 3)))
+"""The same for tenant-b, which wants to be asked."""
+MOVE_A_ABROAD = move("a-serve", (0, "eu-a1", "us-a2", (0, 1)), (1, "eu-a2", "us-a2", (2, 3)), to="us-1")
+"""Tenant-a's inference to the United States."""
+
+
+def question(proposal: Proposal, on: FrozenEstate | None = None, **over: Any) -> Question:
+    """A question about `proposal` on the small estate, in automatic mode, with nobody's word given."""
+    standing = Standing(**({"mode": Mode.AUTOMATIC} | over.pop("standing", {})))
+    fields: dict[str, Any] = {
+        "matter": Matter.of(proposal),
+        "snapshot": on or builders.estate(),
+        "bundle": law(),
+        "standing": standing,
+        "now": builders.START,
+    }
+    return Question(**(fields | over))
+
+
+def verdict(
+    *changes: Change, on: FrozenEstate | None = None, planned_on: FrozenEstate | None = None, **over: Any
+) -> Verdict:
+    """The verdict on a proposal of `changes`, planned on `planned_on` and decided on `on`."""
+    proposed = builders.proposal(*changes, on=planned_on or on, **over.pop("proposal", {}))
+    return deciding.decide(question(proposed, on, **over)).verdict
+
+
+def dimensions(found: Verdict) -> set[Dimension]:
+    """What failed."""
+    return {f.dimension for f in found.failures}
+
+
+def freeze(site: str | None = None, tenant: str | None = None) -> Freeze:
+    """A freeze of a scope by an operator."""
+    return Freeze(
+        installation=builders.INSTALLATION,
+        scope=Scope(site=SiteId(site) if site else None, tenant=TenantId(tenant) if tenant else None),
+        frozen=True,
+        reason="audit",
+        by=builders.subject("olga"),
+        at=builders.START,
+    )
+
+
+@dataclass
+class Person:
+    """Somebody with a key and an enrolment."""
+
+    name: str
+    roles: tuple[Role, ...] = (Role.OPERATOR,)
+    tenants: tuple[TenantId, ...] = ()
+    kind: SubjectKind = SubjectKind.HUMAN
+    key: int = 1
+    over: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.signer = MemorySigner.generate(builders.TestEntropy(f"{self.name}-{self.key}"))
+
+    @property
+    def subject(self) -> Subject:
+        """Who they are, whichever key they use."""
+        return builders.subject(self.name, self.kind)
+
+    @property
+    def enrolment(self) -> Enrolment:
+        """Their enrolment, valid for a day."""
+        fields: dict[str, Any] = {
+            "installation": builders.INSTALLATION,
+            "subject": self.subject,
+            "key_id": self.signer.key_id,
+            "public_key": base64.b64encode(self.signer.public_key).decode(),
+            "roles": self.roles,
+            "tenants": self.tenants,
+            "enrolled_at": builders.START - timedelta(days=1),
+            "valid_until": builders.START + timedelta(days=1),
+        }
+        return Enrolment(**(fields | self.over))
+
+    def word(self, proposal: Proposal, on: FrozenEstate | None = None, **over: Any) -> Approval:
+        """Their approval of the whole diff, unless told otherwise."""
+        fields: dict[str, Any] = {
+            "installation": builders.INSTALLATION,
+            "incident": proposal.incident,
+            "proposal": proposal.digest,
+            "diff": approving.diff_for(proposal, over.pop("tenant", None), on or builders.estate()).digest,
+            "word": Word.APPROVE,
+            "approver": self.subject,
+            "at": builders.START,
+        }
+        return Approval(**(fields | over))
+
+    def given(self, proposal: Proposal, on: FrozenEstate | None = None, **over: Any) -> Given:
+        """Their word as the gate hands it to the law."""
+        return Given(self.word(proposal, on, **over), self.enrolment)
+
+    def sealed(self, proposal: Proposal, on: FrozenEstate | None = None, **over: Any) -> bytes:
+        """Their word in an envelope."""
+        return seal(self.word(proposal, on, **over).canonical(), approving.PAYLOAD_TYPE, self.signer)
+
+
+def owner(name: str = "bea", tenant: TenantId = TENANT_B, **over: Any) -> Person:
+    """An owner of a tenant."""
+    return Person(name, (Role.TENANT_OWNER,), (tenant,), **over)
+
+
+@dataclass
+class People:
+    """The enrolments of a test, as the gate asks for them."""
+
+    known: list[Person]
+
+    def ring(self) -> KeyRing:
+        """Everybody's keys."""
+        return StaticRing.of(*(p.signer.public_key for p in self.known))
+
+    def of_key(self, key: KeyId) -> Enrolment | None:
+        """Whose key it is."""
+        return next((p.enrolment for p in self.known if p.signer.key_id == key), None)
+
+
+@dataclass
+class Orders:
+    """The freezes and the mode of a test, as the gate asks for them."""
+
+    now: Mode = Mode.AUTOMATIC
+    stops: tuple[Freeze, ...] = ()
+
+    def freezes(self, site: SiteId | None, tenants: Iterable[TenantId]) -> tuple[Freeze, ...]:
+        """Those that cover the site or a tenant."""
+        concerned = [None, *tenants] if not tuple(tenants) else [*tenants]
+        return tuple(f for f in self.stops if any(f.scope.covers(site, t) for t in concerned))
+
+    def mode(self, site: SiteId | None, tenants: Iterable[TenantId]) -> Mode:
+        """The one mode there is."""
+        return self.now
