@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from estate.approvals import Diff, Word, diff_line
@@ -23,6 +23,9 @@ from policies.questions import Given, Matter
 
 PAYLOAD_TYPE: Final = "application/vnd.placet.approval.v1+json"
 """The DSSE payload type of a signed `Approval`."""
+
+MAX_SKEW: Final = timedelta(seconds=30)
+"""How far the clock that enrolled somebody may be ahead of the one that counts."""
 
 type Actor = tuple[str, str]
 """A subject as quorums count it: issuer and name."""
@@ -85,7 +88,7 @@ def fault_of(given: Given, matter: Matter, now: datetime) -> str | None:
         return f"it names `{approval.approver}` and the key is enrolled for `{enrolment.subject}`"
     if enrolment.revoked:
         return f"the enrolment of `{enrolment.subject}` was revoked"
-    if not enrolment.enrolled_at <= now < enrolment.valid_until:
+    if not enrolment.enrolled_at - MAX_SKEW <= now < enrolment.valid_until:
         return f"the enrolment of `{enrolment.subject}` is not valid now"
     return None
 

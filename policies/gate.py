@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Final, Protocol
+from typing import Protocol
 
 from estate.approvals import Approval, Word
 from estate.clocks import Clock, Entropy
@@ -33,8 +32,6 @@ from policies.questions import Given, Matter, Question
 from policies.signing.port import Signer
 from policies.signing.sealing import seal
 from policies.standing import Concern, Controls, concern, standing
-
-MAX_SKEW: Final = timedelta(seconds=30)
 
 
 class Enrolments(Protocol):
@@ -202,7 +199,7 @@ class Gate:
         now, approval = self.clock(), given.approval
         if fault := approving.fault_of(given, case.matter, now):
             raise Denied(f"the word of `{approval.approver}` cannot count: {fault}")
-        if approval.at > now + MAX_SKEW:
+        if approval.at > now + approving.MAX_SKEW:
             raise Denied(f"the word of `{approval.approver}` is dated in the future; check the clock that signed it")
         if approval.word is Word.APPROVE and approval.diff not in approving.diffs(given, case.matter, case.snapshot):
             raise Denied(f"`{approval.diff}` is no diff of this proposal for them; look at it again, then approve")

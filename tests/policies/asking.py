@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
@@ -11,15 +10,18 @@ from typing import Any
 
 from estate.approvals import Approval, Word
 from estate.changes import Change, CordonNode, MoveWorkload, ReplicaMove, ScaleWorkload
+from estate.clocks import Clock
 from estate.frozen import FrozenEstate
 from estate.identities import Enrolment, Role, Subject, SubjectKind
-from estate.ids import ClusterId, KeyId, NodeId, SiteId, TenantId, WorkloadId
+from estate.ids import ClusterId, NodeId, SiteId, TenantId, WorkloadId
 from estate.modes import Freeze, Mode, Scope
 from estate.proposals import Proposal
 from estate.verdicts import Dimension, Verdict
 from policies import approving, deciding
+from policies import enrolments as enrolling
 from policies.bundle import Bundle
-from policies.keyrings import KeyRing, StaticRing
+from policies.controls import FREEZE_TYPE, Controls
+from policies.enrolments import Enrolments
 from policies.questions import Given, Matter, Question, Standing
 from policies.signing.memory import MemorySigner
 from policies.signing.sealing import seal
@@ -97,7 +99,7 @@ def freeze(site: str | None = None, tenant: str | None = None) -> Freeze:
         scope=Scope(site=SiteId(site) if site else None, tenant=TenantId(tenant) if tenant else None),
         frozen=True,
         reason="audit",
-        by=builders.subject("olga"),
+        by=builders.subject("ada"),
         at=builders.START,
     )
 
@@ -113,8 +115,10 @@ class Person:
     key: int = 1
     over: dict[str, Any] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        self.signer = MemorySigner.generate(builders.TestEntropy(f"{self.name}-{self.key}"))
+    @property
+    def signer(self) -> MemorySigner:
+        """Their key."""
+        return MemorySigner.generate(builders.TestEntropy(f"{self.name}-{self.key}"))
 
     @property
     def subject(self) -> Subject:
@@ -163,33 +167,21 @@ def owner(name: str = "bea", tenant: TenantId = TENANT_B, **over: Any) -> Person
     return Person(name, (Role.TENANT_OWNER,), (tenant,), **over)
 
 
-@dataclass
-class People:
-    """The enrolments of a test, as the gate asks for them."""
-
-    known: list[Person]
-
-    def ring(self) -> KeyRing:
-        """Everybody's keys."""
-        return StaticRing.of(*(p.signer.public_key for p in self.known))
-
-    def of_key(self, key: KeyId) -> Enrolment | None:
-        """Whose key it is."""
-        return next((p.enrolment for p in self.known if p.signer.key_id == key), None)
+ADA = Person("ada", (Role.ADMINISTRATOR, Role.OPERATOR))
+"""The first administrator of the test installation."""
 
 
-@dataclass
-class Orders:
-    """The freezes and the mode of a test, as the gate asks for them."""
+def enrolments(*people: Person, clock: Clock = builders.TestClock()) -> Enrolments:  # noqa: B008 - it stands still
+    """The enrolments of these people, signed by the first administrator."""
+    known = Enrolments(builders.INSTALLATION, ADA.signer.key_id, clock)
+    for person in (ADA, *people):
+        known.apply(seal(person.enrolment.canonical(), enrolling.PAYLOAD_TYPE, ADA.signer))
+    return known
 
-    now: Mode = Mode.AUTOMATIC
-    stops: tuple[Freeze, ...] = ()
 
-    def freezes(self, site: SiteId | None, tenants: Iterable[TenantId]) -> tuple[Freeze, ...]:
-        """Those that cover the site or a tenant."""
-        concerned = [None, *tenants] if not tuple(tenants) else [*tenants]
-        return tuple(f for f in self.stops if any(f.scope.covers(site, t) for t in concerned))
-
-    def mode(self, site: SiteId | None, tenants: Iterable[TenantId]) -> Mode:
-        """The one mode there is."""
-        return self.now
+def orders(mode: Mode = Mode.AUTOMATIC, *freezes: Freeze) -> Controls:
+    """Freezes and the default mode, signed by the first administrator."""
+    made = Controls(builders.INSTALLATION, enrolments(), builders.TestClock(), default=mode)
+    for stop in freezes:
+        made.apply(seal(stop.canonical(), FREEZE_TYPE, ADA.signer))
+    return made

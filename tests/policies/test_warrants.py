@@ -20,7 +20,7 @@ from policies.redeciding import Again, acts, decide_again, held, undo_fault
 from policies.signing.memory import MemorySigner
 from policies.signing.sealing import seal
 from tests.builders import INSTALLATION, START, TestEntropy, binding, contract, estate, facts, proposal, rack, workload
-from tests.policies.asking import MOVE_A, MOVE_A_ABROAD, MOVE_B, Orders, freeze, law, move, owner, question
+from tests.policies.asking import MOVE_A, MOVE_A_ABROAD, MOVE_B, freeze, law, move, orders, owner, question
 
 GATE = MemorySigner.generate(TestEntropy("gate"))
 EXECUTOR = ExecutorId("twin-1")
@@ -99,7 +99,7 @@ def test_another_payload_under_the_gates_key_is_no_warrant() -> None:
 
 
 def test_the_executor_agrees_while_nothing_changed() -> None:
-    found = decide_again(_warrant(), estate(), law(), Orders(), START)
+    found = decide_again(_warrant(), estate(), law(), orders(), START)
     assert found.decision is Decision.PERMIT
     assert acts(found)
 
@@ -112,7 +112,7 @@ def test_the_executor_sees_the_power_that_was_taken_since() -> None:
         "c-hog", tenant="tenant-c", contract=contract(3), replicas=1, bindings=(binding(0, "eu-b3", 0, 1, 2),)
     )
     warrant = _warrant(proposal(MOVE_A, on=small), on=small)
-    found = decide_again(warrant, small.with_workload(hog), law(), Orders(), START)
+    found = decide_again(warrant, small.with_workload(hog), law(), orders(), START)
     assert found.decision is Decision.FORBID
     assert {f.dimension for f in found.failures} == {Dimension.POWER}
 
@@ -120,29 +120,29 @@ def test_the_executor_sees_the_power_that_was_taken_since() -> None:
 def test_the_gates_signature_vouches_for_the_approvals_it_counted() -> None:
     asked = proposal(MOVE_B)
     warrant = _warrant(asked, given=(owner().given(asked),))
-    assert decide_again(warrant, estate(), law(), Orders(), START).decision is Decision.PERMIT
+    assert decide_again(warrant, estate(), law(), orders(), START).decision is Decision.PERMIT
     unapproved = warrant.model_copy(update={"approvals": ()})
-    assert decide_again(unapproved, estate(), law(), Orders(), START).decision is Decision.NEEDS_APPROVAL
+    assert decide_again(unapproved, estate(), law(), orders(), START).decision is Decision.NEEDS_APPROVAL
 
 
 def test_a_freeze_or_observe_since_holds_the_executor() -> None:
     warrant, base = _warrant(), estate()
-    assert held(warrant, base, Orders()) is None
-    frozen = Orders(stops=(freeze("eu-de"),))
+    assert held(warrant, base, orders()) is None
+    frozen = orders(Mode.AUTOMATIC, freeze("eu-de"))
     assert "audit" in str(held(warrant, base, frozen))
     assert decide_again(warrant, base, law(), frozen, START).decision is Decision.FORBID
-    watching = Orders(Mode.OBSERVE)
+    watching = orders(Mode.OBSERVE)
     assert "observe" in str(held(warrant, base, watching))
     assert not acts(decide_again(warrant, base, law(), watching, START))
-    assert held(warrant, base, Orders(stops=(freeze("us-east"),))) is None
+    assert held(warrant, base, orders(Mode.AUTOMATIC, freeze("us-east"))) is None
 
 
 def test_what_is_done_is_not_decided_again() -> None:
     two = proposal(MOVE_A, move("a-serve", (1, "eu-a2", "eu-b3", (0, 1))))
     warrant = _warrant(two)
     halfway = estate().with_workload(_moved())
-    assert decide_again(warrant, halfway, law(), Orders(), START).decision is Decision.FORBID
-    assert decide_again(warrant, halfway, law(), Orders(), START, Again(done=1)).decision is Decision.PERMIT
+    assert decide_again(warrant, halfway, law(), orders(), START).decision is Decision.FORBID
+    assert decide_again(warrant, halfway, law(), orders(), START, Again(done=1)).decision is Decision.PERMIT
 
 
 def _moved() -> Any:
@@ -154,9 +154,9 @@ def _moved() -> Any:
 def test_given_the_proposal_the_people_behind_it_are_judged_again() -> None:
     asked = proposal(MOVE_A, for_tenants=(TenantId("tenant-a"),))
     warrant = _warrant(asked)
-    assert decide_again(warrant, estate(), law(), Orders(), START, Again(asked)).decision is Decision.PERMIT
+    assert decide_again(warrant, estate(), law(), orders(), START, Again(asked)).decision is Decision.PERMIT
     with pytest.raises(BadInput, match="not the proposal of this warrant"):
-        decide_again(warrant, estate(), law(), Orders(), START, Again(proposal(MOVE_B)))
+        decide_again(warrant, estate(), law(), orders(), START, Again(proposal(MOVE_B)))
 
 
 def test_an_undo_is_checked_against_tier_0_only() -> None:
