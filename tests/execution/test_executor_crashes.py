@@ -16,8 +16,7 @@ from estate.outcomes import Ending, Outcome
 from estate.results import Refusal
 from policies.ledger.port import Appended, Draft, Entry, EntryKind, Ledger
 from tests.execution.rig import BROKEN, Rig, content, key, sealed, warrant
-from tools.execution.memory import MemoryTarget
-from tools.execution.port import StepKey
+from tools.execution.port import StepKey, Target
 
 
 class Killed(BaseException):
@@ -76,7 +75,7 @@ class MinedLedger:
 class MinedTarget:
     """The world with a bomb at every write."""
 
-    def __init__(self, inner: MemoryTarget, bomb: Bomb) -> None:
+    def __init__(self, inner: Target, bomb: Bomb) -> None:
         self._inner = inner
         self._bomb = bomb
 
