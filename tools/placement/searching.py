@@ -14,6 +14,9 @@ from estate.workloads import BandwidthClass, Binding
 from tools.placement.columns import Flags, Ints
 from tools.placement.masks import Constraint, Masks, Room, Wish, moving, standing, suitable
 
+_RELAXED_INSIDE = frozenset({Constraint.FREE, Constraint.MODEL, Constraint.MEMORY})
+"""Left out by looking at more devices (`suitable`, `Room.devices`); even then there must be enough of them."""
+
 
 @dataclass(slots=True)
 class Attempt:
@@ -64,7 +67,7 @@ def _in_cluster(wish: Wish, cluster: int, fixed: Masks, without: Constraint | No
     attempt = Attempt(cluster=cluster, wanted=len(wish.ask.replicas), room=room)
     here = wish.columns.cluster == cluster
     for replica in sorted(wish.ask.replicas):
-        masks = {k: v for k, v in moving(wish, room, without).items() if k is not without}
+        masks = {k: v for k, v in moving(wish, room, without).items() if k is not without or k in _RELAXED_INSIDE}
         attempt.last = fixed | masks
         attempt.first = attempt.first or attempt.last
         row = _choose(wish, room, here & ~any_of(attempt.last, len(here)), prefer, attempt)

@@ -1,0 +1,229 @@
+"""What a change does, what undoes it, and what every snapshot adds up to, for any estate and any changes."""
+
+from __future__ import annotations
+
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from estate.changes import CordonNode, MoveWorkload, NoInverse, ReplicaMove, ScaleWorkload, SetPowerCap, UncordonNode
+from estate.conditions import misses
+from estate.effects import Layout, effect, lay_out
+from estate.frozen import FrozenEstate
+from estate.hardware import Health
+from estate.ids import ClusterId, NodeId, WorkloadId
+from estate.results import Ok, Refusal, RefusalCode
+from estate.snapshots import Snapshot
+from estate.units import Watts
+from tests import builders
+from tests.estate.estates_changing import changes
+
+EU_A1, A_SERVE = NodeId("eu-a1"), WorkloadId("a-serve")
+
+
+def content(snapshot: Snapshot) -> object:
+    """Everything but the version."""
+    return tuple(snapshot.nodes()), tuple(snapshot.workloads())
+
+
+def laid_out(data: st.DataObject, estate: FrozenEstate, most: int = 5) -> Layout:
+    """Up to `most` changes that take effect one after another."""
+    chosen = []
+    running: Snapshot = estate
+    for _ in range(data.draw(st.integers(1, most))):
+        change = data.draw(changes(running))
+        result = effect(change, running)
+        if isinstance(result, Ok):
+            chosen.append(change)
+            running = result.value
+    assume(chosen)
+    laid = lay_out(chosen, estate)
+    assert isinstance(laid, Ok)
+    return laid.value
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_the_inverses_in_reverse_order_restore_the_estate(data: st.DataObject) -> None:
+    """Undo is what makes a half-done plan safe."""
+    before = builders.estate()
+    layout = laid_out(data, before)
+    running = layout.after
+    for step in reversed(layout.steps):
+        if isinstance(step.inverse, NoInverse):
+            continue
+        result = effect(step.inverse, running)
+        assert isinstance(result, Ok), (step.change, step.inverse, result)
+        running = result.value
+    assert content(running) == content(before)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_each_step_holds_before_and_after_where_it_says_so(data: st.DataObject) -> None:
+    running: Snapshot = builders.estate()
+    for step in laid_out(data, builders.estate()).steps:
+        assert misses(running, step.preconditions) == ()
+        result = effect(step.change, running)
+        assert isinstance(result, Ok)
+        assert misses(result.value, step.postconditions) == ()
+        assert step.preconditions
+        running = result.value
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_a_change_writes_its_target_and_nothing_else(data: st.DataObject) -> None:
+    """The twin stores, and the executor writes, the target only."""
+    before = builders.estate()
+    change = data.draw(changes(before))
+    result = effect(change, before)
+    assume(isinstance(result, Ok))
+    assert isinstance(result, Ok)
+    written = [n.id for n in result.value.nodes() if before.node(n.id) is not n]
+    written += [w.id for w in result.value.workloads() if before.workload(w.id) is not w]
+    assert written in ([], [change.target().id])
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_the_footprint_names_everything_that_differs(data: st.DataObject) -> None:
+    before = builders.estate()
+    layout = laid_out(data, before)
+    differing = {w.id for w in layout.after.workloads() if before.workload(w.id) != w}
+    touched = {
+        n.id for n in layout.after.nodes() if before.node(n.id) != n or before.taken(n.id) != layout.after.taken(n.id)
+    }
+    assert differing <= set(layout.footprint.workloads)
+    assert touched <= set(layout.footprint.nodes)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_rack_watts_kept_current_equal_those_summed_anew(data: st.DataObject) -> None:
+    estate: Snapshot = builders.estate()
+    for _ in range(data.draw(st.integers(1, 8))):
+        act = data.draw(st.sampled_from(["change", "drop node", "drop workload", "put node", "facts"]))
+        match act:
+            case "change":
+                result = effect(data.draw(changes(builders.estate())), estate)
+                estate = result.value if isinstance(result, Ok) else estate
+            case "drop node":
+                estate = estate.without_node(data.draw(st.sampled_from([n.id for n in builders.default_nodes()])))
+            case "drop workload":
+                estate = estate.without_workload(
+                    data.draw(st.sampled_from([w.id for w in builders.default_workloads()]))
+                )
+            case "put node":
+                estate = estate.with_node(builders.node("eu-a1", idle_watts=Watts(data.draw(st.integers(0, 3000)))))
+            case "facts":
+                moved = builders.rack("eu-a", nodes=(EU_A1,))
+                estate = estate.with_facts(builders.facts(racks=(moved, builders.rack("us-a"))))
+        for rack in estate.facts.rack:
+            assert estate.rack_watts(rack) == sum(estate.node_watts(n.id) for n in estate.nodes_in(rack))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_the_indexes_answer_as_a_scan_would(data: st.DataObject) -> None:
+    estate = laid_out(data, builders.estate()).after
+    for node in estate.nodes():
+        held = [w for w in estate.workloads() if w.on(node.id)]
+        assert list(estate.workloads_on(node.id)) == held
+        assert estate.taken(node.id) == {i for w in held for b in w.on(node.id) for i in b.accelerators}
+        assert estate.named(node.cluster, node.name) == node.id
+        for device in node.accelerators:
+            ref = estate.accelerator(device.uuid)
+            assert ref is not None
+            assert (ref.node, ref.index) == (node.id, device.index)
+    for workload in estate.workloads():
+        assert estate.workload_named(workload.cluster, workload.namespace, workload.name) == workload.id
+
+
+def test_no_two_replicas_ever_hold_one_device() -> None:
+    both = (
+        ReplicaMove(replica=0, source=EU_A1, target=NodeId("eu-a3"), accelerators=(0, 1)),
+        ReplicaMove(replica=1, source=NodeId("eu-a2"), target=NodeId("eu-a3"), accelerators=(1, 2)),
+    )
+    refused = effect(MoveWorkload(workload=A_SERVE, moves=both), builders.estate())
+    assert isinstance(refused, Refusal)
+    assert "accelerator 1 is taken" in refused.message
+
+
+def test_a_move_may_swap_what_its_own_replicas_hold() -> None:
+    swap = (
+        ReplicaMove(replica=0, source=EU_A1, target=NodeId("eu-a2"), accelerators=(0, 1)),
+        ReplicaMove(replica=1, source=NodeId("eu-a2"), target=EU_A1, accelerators=(0, 1)),
+    )
+    assert isinstance(effect(MoveWorkload(workload=A_SERVE, moves=swap), builders.estate()), Ok)
+
+
+def test_an_undo_of_a_cordon_that_was_there_before_is_refused_with_the_reason() -> None:
+    fenced = builders.estate().with_node(builders.node("eu-a1", cordoned=True))
+    inverse = CordonNode(node=EU_A1).inverse(fenced)
+    assert isinstance(inverse, NoInverse)
+    assert "cordoned before" in inverse.reason
+    assert isinstance(UncordonNode(node=NodeId("eu-a2")).inverse(fenced), NoInverse)
+
+
+def test_another_cluster_takes_every_replica_or_none() -> None:
+    one = ReplicaMove(replica=0, source=EU_A1, target=NodeId("us-a2"), accelerators=(0, 1))
+    part = MoveWorkload(workload=A_SERVE, moves=(one,), to_cluster=ClusterId("us-1"))
+    refused = effect(part, builders.estate())
+    assert isinstance(refused, Refusal)
+    assert "names all 2 replicas" in refused.message
+    other = ReplicaMove(replica=1, source=NodeId("eu-a2"), target=NodeId("us-a2"), accelerators=(2, 3))
+    moved = effect(MoveWorkload(workload=A_SERVE, moves=(one, other), to_cluster=ClusterId("us-1")), builders.estate())
+    assert isinstance(moved, Ok)
+    found = moved.value.workload(A_SERVE)
+    assert found is not None
+    assert found.cluster == "us-1"
+
+
+def test_nothing_is_seated_on_what_is_fenced_failed_or_full() -> None:
+    estate = builders.estate().with_node(builders.node("eu-a3", health=Health.UNKNOWN))
+    estate = estate.with_node(builders.node("eu-a4", cordoned=True))
+    failed = builders.accelerator("eu-b4", 0, health=Health.FAILED)
+    eu_b4 = builders.node("eu-b4")
+    estate = estate.with_node(eu_b4.model_copy(update={"accelerators": (failed, *eu_b4.accelerators[1:])}))
+    for target, devices in (
+        ("eu-a3", (0, 1)),
+        ("eu-a4", (0, 1)),
+        ("eu-b4", (0, 1)),
+        ("eu-b1", (0, 1)),
+        ("us-b1", (0, 1)),
+    ):
+        move = ReplicaMove(replica=0, source=EU_A1, target=NodeId(target), accelerators=devices)
+        refused = effect(MoveWorkload(workload=A_SERVE, moves=(move,)), estate)
+        assert isinstance(refused, Refusal), target
+        assert refused.code is RefusalCode.NO_CAPACITY
+
+
+def test_a_change_of_something_unknown_is_refused_by_name() -> None:
+    for change in (
+        CordonNode(node=NodeId("gone")),
+        SetPowerCap(node=NodeId("gone"), watts=None),
+        ScaleWorkload(workload=WorkloadId("gone"), replicas=1),
+    ):
+        refused = effect(change, builders.estate())
+        assert isinstance(refused, Refusal)
+        assert refused.code is RefusalCode.UNKNOWN_TARGET
+        assert "gone" in refused.message
+
+
+def test_a_power_cap_below_idle_is_refused_with_the_least_that_goes() -> None:
+    refused = effect(SetPowerCap(node=EU_A1, watts=Watts(999)), builders.estate())
+    assert isinstance(refused, Refusal)
+    assert "at least 1000 W" in refused.message
+
+
+def test_a_layout_stops_at_the_first_refusal() -> None:
+    fenced_first = (
+        CordonNode(node=NodeId("eu-a3")),
+        MoveWorkload(
+            workload=A_SERVE,
+            moves=(ReplicaMove(replica=0, source=EU_A1, target=NodeId("eu-a3"), accelerators=(0, 1)),),
+        ),
+    )
+    refused = lay_out(fenced_first, builders.estate())
+    assert isinstance(refused, Refusal)
+    assert "is cordoned" in refused.message

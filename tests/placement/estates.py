@@ -1,0 +1,129 @@
+"""Random small estates and asks, as hypothesis strategies."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from estate import law
+from estate.changes.seating import seat
+from estate.frozen import FrozenEstate
+from estate.hardware import Health, Node
+from estate.ids import ClusterId, NodeId, SiteId, WorkloadId
+from estate.workloads import BandwidthClass, Workload
+from tests import builders
+from tools.placement.port import Ask
+
+NAMES = tuple(f"{r}{n}" for r in ("eu-a", "eu-b", "us-a") for n in (1, 2, 3))
+_TENANTS = ("tenant-a", "tenant-b", "tenant-c")
+_MODELS = ("H100-SXM5-80GB", "A100-SXM4-40GB")
+
+
+@st.composite
+def nodes(draw: st.DrawFn, name: str) -> Node:
+    """A node of up to four devices in one or two NVLink domains, in some state of health."""
+    healths = st.sampled_from([Health.HEALTHY] * 5 + [Health.FAILED, Health.DEGRADED])
+    count = draw(st.integers(0, 4))
+    split = draw(st.sampled_from([1, 2, 4]))
+    model = draw(st.sampled_from(_MODELS))
+    devices = tuple(
+        builders.accelerator(
+            name,
+            i,
+            model=model,
+            memory_mebibytes=draw(st.sampled_from([40_000, 80_000])),
+            nvlink_domain=draw(st.sampled_from(["", f"{name}-{i // split}", f"{name}-{i // split}"])),
+            health=draw(healths),
+        )
+        for i in range(count)
+    )
+    return builders.node(
+        name,
+        accelerators=0,
+        cordoned=draw(st.sampled_from([False] * 5 + [True])),
+        health=draw(healths),
+        power_cap_watts=draw(st.sampled_from([None, None, 1_200, 2_500])),
+        cluster=ClusterId(draw(st.sampled_from(["eu-1" if name.startswith("eu") else "us-1"] * 9 + ["eu-1"]))),
+    ).model_copy(update={"accelerators": devices})
+
+
+@st.composite
+def facts(draw: st.DrawFn) -> law.Facts:
+    """The small estate's law base with other isolation, budgets and racks."""
+    isolation = st.sampled_from([law.Isolation.SHARED_NODE] * 3 + list(law.Isolation))
+    tenants = tuple(
+        builders.tenant(
+            t,
+            isolation=draw(isolation),
+            apart_from=draw(st.sampled_from([(), (), ("tenant-c",), ("tenant-b",)])),
+            residency=builders.residency(*draw(st.sampled_from([("DE", "FR"), ("DE", "FR", "US"), ("US",), ()]))),
+        )
+        for t in _TENANTS
+    )
+    racks = tuple(
+        builders.rack(
+            r,
+            power_budget_watts=draw(st.integers(0, 9) | st.integers(3_000, 12_000)),
+            nodes=tuple(n for n in NAMES if n.startswith(r) and draw(st.integers(0, 11))),
+        )
+        for r in ("eu-a", "eu-b", "us-a")
+    )
+    return builders.facts(tenants=tenants, racks=racks, datasets=())
+
+
+@st.composite
+def workloads(draw: st.DrawFn, name: str) -> Workload:
+    """A pending workload of some tenant."""
+    tenant = draw(st.sampled_from([*_TENANTS, *_TENANTS, "tenant-x"]))
+    return builders.workload(
+        name,
+        tenant=tenant,
+        namespace=draw(st.sampled_from([tenant] * 6 + ["tenant-a"])),
+        cluster=ClusterId(draw(st.sampled_from(["eu-1", "eu-1", "us-1"]))),
+        replicas=draw(st.integers(1, 4)),
+        watts_per_accelerator=draw(st.sampled_from([0, 300, 700])),
+        contract=builders.contract(
+            draw(st.integers(0, 3)),
+            models=draw(st.sampled_from([(), (), _MODELS[:1], _MODELS])),
+            memory_mebibytes=draw(st.sampled_from([0, 0, 60_000])),
+            bandwidth=draw(st.sampled_from(list(BandwidthClass))),
+        ),
+    )
+
+
+@st.composite
+def estates(draw: st.DrawFn, most_workloads: int = 5) -> FrozenEstate:
+    """An estate whose workloads are seated wherever they happen to fit, lawful or not."""
+    estate = builders.estate(
+        law_base=draw(facts()), nodes=[draw(nodes(n)) for n in NAMES if draw(st.integers(0, 7))], workloads=()
+    )
+    for number in range(draw(st.integers(1, most_workloads))):
+        estate = _settled(draw, estate, draw(workloads(f"w{number}")))
+    return estate
+
+
+def _settled(draw: st.DrawFn, estate: FrozenEstate, workload: Workload) -> FrozenEstate:
+    estate = estate.with_workload(workload)
+    for replica in range(workload.replicas):
+        name = draw(st.sampled_from(NAMES))
+        node = estate.node(NodeId(name))
+        free = [a.index for a in node.accelerators if a.index not in estate.taken(node.id)] if node else []
+        binding = builders.binding(replica, name, *free[: workload.contract.accelerators_per_replica])
+        if seat(estate, workload, (binding,)) is None:
+            workload = workload.model_copy(update={"bindings": (*workload.bindings, binding)})
+            estate = estate.with_workload(workload)
+    return estate
+
+
+@st.composite
+def asks(draw: st.DrawFn, estate: FrozenEstate) -> Ask:
+    """Homes for some or all replicas of some workload, or for more than it has."""
+    workload = draw(st.sampled_from(list(estate.workloads())))
+    every = tuple(range(workload.replicas))
+    some = st.lists(st.sampled_from(every), min_size=1, unique=True).map(tuple)
+    more = st.just((*every, workload.replicas, workload.replicas + 1))
+    return Ask(
+        workload=WorkloadId(workload.id),
+        replicas=draw(st.just(every) | some | more),
+        sites=draw(st.sampled_from([(), (), (SiteId("eu-de"),), (SiteId("us-east"),)])),
+        avoid=frozenset(NodeId(n) for n in draw(st.lists(st.sampled_from(NAMES), max_size=2))),
+    )

@@ -1,0 +1,161 @@
+"""The placement rules a second time, node by node in plain Python, for the differential test. Shares no code with
+the engine but the estate's own questions and the sovereignty axes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from estate.changes.seating import seat
+from estate.hardware import Health, Node
+from estate.ids import ClusterId
+from estate.law import Isolation, Tenant
+from estate.snapshots import Snapshot
+from estate.workloads import BandwidthClass, Binding, Workload
+from policies import sovereignty
+from tools.placement.port import Ask
+
+_STRICTNESS = [
+    Isolation.SHARED_NODE,
+    Isolation.DEDICATED_NODE,
+    Isolation.DEDICATED_RACK,
+    Isolation.DEDICATED_CLUSTER,
+]
+
+
+def place(snapshot: Snapshot, ask: Ask) -> tuple[Binding, ...] | None:
+    """The bindings by the documented rules, or None."""
+    workload = snapshot.workload(ask.workload)
+    assert workload is not None
+    kept = tuple(b for b in workload.bindings if b.replica not in ask.replicas)
+    for cluster in _clusters(snapshot, workload, ask):
+        start = workload.model_copy(update={"bindings": kept, "cluster": cluster})
+        found = _in_cluster(snapshot.with_workload(start), start, ask)
+        if found is not None:
+            return found
+    return None
+
+
+def _clusters(snapshot: Snapshot, workload: Workload, ask: Ask) -> Iterator[ClusterId]:
+    yield workload.cluster
+    if set(range(workload.replicas)) <= set(ask.replicas):
+        others = {*snapshot.facts.cluster, *(n.cluster for n in snapshot.nodes())} - {workload.cluster}
+        yield from sorted(others)
+
+
+def _in_cluster(running: Snapshot, workload: Workload, ask: Ask) -> tuple[Binding, ...] | None:
+    bindings: list[Binding] = []
+    for replica in sorted(ask.replicas):
+        homes = []
+        for node in running.nodes():
+            binding = _home(running, workload, ask, node, replica)
+            if binding is not None:
+                homes.append((*_score(running, workload, node), node.id, binding))
+        if not homes:
+            return None
+        chosen: Binding = min(homes, key=lambda h: h[:3])[3]
+        bindings.append(chosen)
+        grown = max(workload.replicas, replica + 1)
+        workload = workload.model_copy(update={"bindings": (*workload.bindings, chosen), "replicas": grown})
+        running = running.with_workload(workload)
+    return tuple(bindings)
+
+
+def _home(running: Snapshot, workload: Workload, ask: Ask, node: Node, replica: int) -> Binding | None:
+    if node.id in ask.avoid or not _lawful_place(running, workload, ask, node):
+        return None
+    if not _apart(running, workload, node) or not _powered(running, workload, node):
+        return None
+    devices = _pick(running, workload, node)
+    if devices is None:
+        return None
+    binding = Binding(replica=replica, node=node.id, accelerators=devices)
+    return binding if seat(running, workload, (binding,)) is None else None
+
+
+def _lawful_place(running: Snapshot, workload: Workload, ask: Ask, node: Node) -> bool:
+    facts, site = running.facts, running.site_of(node.id)
+    cluster = facts.cluster.get(node.cluster)
+    if site is None or cluster is None or cluster.site != site or (ask.sites and site not in ask.sites):
+        return False
+    owner = facts.tenant_of.get((node.cluster, workload.namespace))
+    axes = sovereignty.exposure(facts, workload, node.cluster)
+    return owner == workload.tenant and all(a.holds for a in axes)
+
+
+def _apart(running: Snapshot, workload: Workload, node: Node) -> bool:
+    mine = running.facts.tenant.get(workload.tenant)
+    if mine is None:
+        return False
+    for other in running.nodes():
+        for resident in running.workloads_on(other.id):
+            if resident.tenant != workload.tenant and not _may_stand(running, mine, resident, node, other):
+                return False
+    return True
+
+
+def _may_stand(running: Snapshot, mine: Tenant, resident: Workload, node: Node, other: Node) -> bool:
+    theirs = running.facts.tenant.get(resident.tenant)
+    wanted = [mine.isolation, theirs.isolation if theirs else Isolation.DEDICATED_NODE]
+    if theirs and (theirs.id in mine.apart_from or mine.id in theirs.apart_from):
+        wanted.append(Isolation.DEDICATED_NODE)
+    match max(wanted, key=_STRICTNESS.index):
+        case Isolation.SHARED_NODE:
+            return True
+        case Isolation.DEDICATED_NODE:
+            return node.id != other.id
+        case Isolation.DEDICATED_RACK:
+            rack = running.rack_of(node.id)
+            return node.id != other.id and (rack is None or rack != running.rack_of(other.id))
+        case Isolation.DEDICATED_CLUSTER:
+            return node.cluster != other.cluster
+
+
+def _after(running: Snapshot, workload: Workload, node: Node) -> tuple[int, int]:
+    """The rack's draw with one more replica on the node, and its budget."""
+    rack = running.rack_of(node.id)
+    assert rack is not None
+    load = sum(
+        w.watts_per_accelerator * len(b.accelerators) for w in running.workloads_on(node.id) for b in w.on(node.id)
+    )
+    more = node.idle_watts + load + workload.watts_per_accelerator * workload.contract.accelerators_per_replica
+    drawn = more if node.power_cap_watts is None else min(more, node.power_cap_watts)
+    return running.rack_watts(rack) - running.node_watts(node.id) + drawn, running.facts.rack[rack].power_budget_watts
+
+
+def _powered(running: Snapshot, workload: Workload, node: Node) -> bool:
+    drawn, budget = _after(running, workload, node)
+    return drawn <= budget
+
+
+def _free(running: Snapshot, node: Node) -> list[int]:
+    taken = running.taken(node.id)
+    return [a.index for a in node.accelerators if a.health is Health.HEALTHY and a.index not in taken]
+
+
+def _pick(running: Snapshot, workload: Workload, node: Node) -> tuple[int, ...] | None:
+    contract, free = workload.contract, _free(running, node)
+    usable = [
+        a
+        for a in node.accelerators
+        if a.index in free
+        and a.memory_mebibytes >= contract.memory_mebibytes
+        and (not contract.models or a.model in contract.models)
+    ]
+    needed = contract.accelerators_per_replica
+    domains: dict[str, list[int]] = {}
+    for device in usable:
+        if device.nvlink_domain:
+            domains.setdefault(device.nvlink_domain, []).append(device.index)
+    order = list(dict.fromkeys(a.nvlink_domain for a in node.accelerators if a.nvlink_domain))
+    fitting = [(len(d), order.index(name), d) for name, d in domains.items() if len(d) >= needed]
+    if fitting:
+        return tuple(sorted(min(fitting)[2])[:needed])
+    if contract.bandwidth is BandwidthClass.SAME_NVLINK_DOMAIN and needed > 1:
+        return None
+    return tuple(sorted(a.index for a in usable)[:needed]) if len(usable) >= needed else None
+
+
+def _score(running: Snapshot, workload: Workload, node: Node) -> tuple[int, int]:
+    drawn, budget = _after(running, workload, node)
+    left = len(_free(running, node)) - workload.contract.accelerators_per_replica
+    return left, drawn * 1000 // max(budget, 1)

@@ -1,0 +1,95 @@
+"""The vectorised engine against the rules written a second time; and what every placement must satisfy."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from estate import effects
+from estate.changes import MoveWorkload, ReplicaMove, ScaleWorkload
+from estate.frozen import FrozenEstate
+from estate.results import Ok, Result
+from estate.snapshots import Snapshot
+from tests.placement import estates, naive
+from tools.placement import columns
+from tools.placement.engine import MaskEngine
+from tools.placement.port import Ask, NoPlacement, Placement
+
+
+def played(estate: FrozenEstate, ask: Ask, found: Placement) -> Result[Snapshot]:
+    """The placement as the change that a proposer would make of it."""
+    workload = estate.workload(ask.workload)
+    assert workload is not None
+    node = estate.node(found.bindings[0].node)
+    assert node is not None
+    if max(ask.replicas) >= workload.replicas:
+        stopped = workload.model_copy(update={"replicas": 0, "bindings": (), "cluster": node.cluster})
+        scale = ScaleWorkload(workload=workload.id, replicas=max(ask.replicas) + 1, bindings=found.bindings)
+        return effects.effect(scale, estate.with_workload(stopped))
+    running = {b.replica: b.node for b in workload.bindings}
+    moves = tuple(
+        ReplicaMove(replica=b.replica, source=running.get(b.replica), target=b.node, accelerators=b.accelerators)
+        for b in found.bindings
+    )
+    elsewhere = node.cluster if node.cluster != workload.cluster else None
+    return effects.effect(MoveWorkload(workload=workload.id, moves=moves, to_cluster=elsewhere), estate)
+
+
+@settings(max_examples=250, deadline=None)
+@given(st.data())
+def test_the_engine_places_as_the_plain_rules_do(data: st.DataObject) -> None:
+    estate = data.draw(estates.estates())
+    ask = data.draw(estates.asks(estate))
+    found, expected = MaskEngine().place(estate, ask), naive.place(estate, ask)
+    if expected is None:
+        assert isinstance(found, NoPlacement)
+    else:
+        assert isinstance(found, Placement)
+        assert found.bindings == expected
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_every_placement_takes_effect_within_power_and_in_one_cluster(data: st.DataObject) -> None:
+    estate = data.draw(estates.estates())
+    ask = data.draw(estates.asks(estate))
+    found = MaskEngine().place(estate, ask)
+    if isinstance(found, NoPlacement):
+        assert found.nearest
+        return
+    assert [b.replica for b in found.bindings] == sorted(ask.replicas)
+    assert len({n.cluster for b in found.bindings if (n := estate.node(b.node))}) == 1
+    after = played(estate, ask, found)
+    assert isinstance(after, Ok), after
+    for rack in {estate.rack_of(b.node) for b in found.bindings}:
+        assert rack is not None
+        assert after.value.rack_watts(rack) <= estate.facts.rack[rack].power_budget_watts
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_columns_carried_over_are_those_built_anew(data: st.DataObject) -> None:
+    """The cache may only ever save time."""
+    before = data.draw(estates.estates())
+    after = before
+    for _ in range(data.draw(st.integers(0, 3))):
+        after = after.with_node(data.draw(estates.nodes(data.draw(st.sampled_from(estates.NAMES)))))
+        after = after.without_workload(data.draw(st.sampled_from([w.id for w in before.workloads()])))
+    carried, fresh = columns.build(after, columns.build(before)), columns.build(after)
+    for name in ("cluster", "site", "rack", "cordoned", "fit", "idle", "load", "cap", "free", "present", "rack_drawn"):
+        assert (getattr(carried, name) == getattr(fresh, name)).all(), name
+    models = [
+        [c.models[m] if e else "" for m, e in zip(c.model.flat, c.exists.flat, strict=True)] for c in (carried, fresh)
+    ]
+    assert models[0] == models[1]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_the_same_question_gets_the_same_answer_whatever_was_asked_before(data: st.DataObject) -> None:
+    estate = data.draw(estates.estates())
+    first, second = data.draw(estates.asks(estate)), data.draw(estates.asks(estate))
+    used, fresh = MaskEngine(), MaskEngine()
+    used.place(estate, first)
+    used.place(estate.without_workload(first.workload), second)
+    assert used.place(estate, second) == fresh.place(estate, second)
