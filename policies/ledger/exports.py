@@ -7,8 +7,10 @@ which is for the whole log. The fingerprint of the ledger key is for people; no 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Literal, Protocol, Self
+
+from pydantic import Field
 
 from estate.canonical import Json
 from estate.errors import BadInput
@@ -24,7 +26,7 @@ class LogSize(Model):
     """A log and the number of its leaves in this export."""
 
     origin: Origin
-    size: int
+    size: int = Field(ge=0)
 
 
 class Header(Record):
@@ -88,7 +90,7 @@ class Moment(Protocol):
         """The checkpoints kept of a log at sizes below that, in order."""
 
 
-def order(origins: Mapping[str, Frontier]) -> list[str]:
+def order(origins: Iterable[str]) -> list[str]:
     """Tenants' logs by name, then the install log."""
     return sorted(origins, key=lambda origin: (origin.endswith("/install"), origin))
 

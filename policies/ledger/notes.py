@@ -152,7 +152,7 @@ def _read(text: str) -> Checkpoint:
         checkpoint = Checkpoint(origin, Head(int(size), _decode(root)))
     except ValueError as error:
         raise Denied("not a checkpoint: origin, size and root are expected") from error
-    if checkpoint.text() != text or len(checkpoint.head.root) != HASH_BYTES or not origin:
+    if not origin or checkpoint.text() != text or len(checkpoint.head.root) != HASH_BYTES or checkpoint.head.size < 0:
         raise Denied("not a checkpoint: origin, size and root are expected, and nothing else")
     return checkpoint
 
