@@ -44,7 +44,7 @@ def laid_out(data: st.DataObject, estate: FrozenEstate, most: int = 5) -> Layout
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_the_inverses_in_reverse_order_restore_the_estate(data: st.DataObject) -> None:
-    """Undo is what makes a half-done plan safe."""
+    """Undo is what makes a half-done plan safe. One thing it never does: return work to a fenced node."""
     before = builders.estate()
     layout = laid_out(data, before)
     running = layout.after
@@ -52,7 +52,9 @@ def test_the_inverses_in_reverse_order_restore_the_estate(data: st.DataObject) -
         if isinstance(step.inverse, NoInverse):
             continue
         result = effect(step.inverse, running)
-        assert isinstance(result, Ok), (step.change, step.inverse, result)
+        if isinstance(result, Refusal):
+            assert result.message.endswith("is cordoned"), (step.change, step.inverse, result)
+            return
         running = result.value
     assert content(running) == content(before)
 
@@ -214,6 +216,21 @@ def test_a_power_cap_below_idle_is_refused_with_the_least_that_goes() -> None:
     refused = effect(SetPowerCap(node=EU_A1, watts=Watts(999)), builders.estate())
     assert isinstance(refused, Refusal)
     assert "at least 1000 W" in refused.message
+
+
+def test_no_undo_returns_work_to_a_node_that_the_same_plan_fenced() -> None:
+    drain = (
+        CordonNode(node=EU_A1),
+        MoveWorkload(
+            workload=A_SERVE,
+            moves=(ReplicaMove(replica=0, source=EU_A1, target=NodeId("eu-a3"), accelerators=(0, 1)),),
+        ),
+    )
+    laid = lay_out(drain, builders.estate())
+    assert isinstance(laid, Ok)
+    back = laid.value.steps[1].inverse
+    assert not isinstance(back, NoInverse)
+    assert isinstance(effect(back, laid.value.after), Refusal)
 
 
 def test_a_layout_stops_at_the_first_refusal() -> None:

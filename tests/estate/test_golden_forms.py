@@ -1,0 +1,156 @@
+"""The canonical forms that signatures and ledgers hold, byte for byte, with their digests.
+
+A difference here breaks every signature and log that exists. A new version gets a new file and an upcast; a released
+file is never edited. To write the file of a NEW record: `PLACET_WRITE_GOLDEN=1 pytest tests/estate -k golden`, which
+refuses to replace one that is there.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from estate import canonical
+from estate.approvals import Approval, Diff, Word, diff_line
+from estate.changes import CordonNode, MoveWorkload, ReplicaMove, ScaleWorkload, SetPowerCap
+from estate.deltas import Delta
+from estate.ids import Digest, ExecutionId, ExecutorId, IncidentId, NodeId, PolicyId, SiteId, WorkloadId
+from estate.modes import Mode
+from estate.outcomes import Ending, Outcome, StepResult
+from estate.proposals import Lane, Proposal
+from estate.records import Record
+from estate.units import Watts
+from estate.verdicts import Decision, Dimension, Failure, Verdict
+from estate.warrants import Warrant
+from tests import builders
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+A, B = (Digest(f"sha256:{letter * 64}") for letter in "ab")
+
+
+def _proposal() -> Proposal:
+    return builders.proposal(
+        CordonNode(node=NodeId("eu-a1"), reason="xid 79"),
+        MoveWorkload(
+            workload=WorkloadId("a-serve"),
+            moves=(ReplicaMove(replica=0, source=NodeId("eu-a1"), target=NodeId("eu-a3"), accelerators=(0, 1)),),
+        ),
+        ScaleWorkload(workload=WorkloadId("a-serve"), replicas=3, bindings=(builders.binding(2, "eu-a4", 0, 1),)),
+        SetPowerCap(node=NodeId("eu-a2"), watts=Watts(4_000)),
+    )
+
+
+def _verdict() -> Verdict:
+    return Verdict(
+        installation=builders.INSTALLATION,
+        incident=IncidentId("inc-1"),
+        proposal=_proposal().digest,
+        site=SiteId("eu-de"),
+        lane=Lane.CASE,
+        decision=Decision.FORBID,
+        policies=(PolicyId("t0-sovereignty-legal"),),
+        failures=(
+            Failure(
+                dimension=Dimension.LEGAL,
+                policy=PolicyId("t0-sovereignty-legal"),
+                about="workload/a-serve",
+                needed="DE, FR",
+                found="US",
+                remedy="stay in eu-1",
+                reason="somebody else could be compelled",
+            ),
+        ),
+        mode=Mode.AUTOMATIC,
+        snapshot=builders.version(),
+        bundle=A,
+        facts=builders.facts().digest,
+        read_set=B,
+        decided_at=builders.START,
+    )
+
+
+def _warrant() -> Warrant:
+    return Warrant(
+        installation=builders.INSTALLATION,
+        incident=IncidentId("inc-1"),
+        proposal=_proposal().digest,
+        verdict=_verdict().digest,
+        bundle=A,
+        facts=builders.facts().digest,
+        read_set=B,
+        snapshot=builders.version(),
+        site=SiteId("eu-de"),
+        lane=Lane.CASE,
+        steps=_proposal().steps,
+        approvals=(A,),
+        audience=ExecutorId("executor-1"),
+        issued_at=builders.START,
+        not_before=builders.START,
+        expires_at=builders.START + timedelta(minutes=10),
+        nonce="0123456789abcdef" * 2,
+    )
+
+
+def _approval() -> Approval:
+    return Approval(
+        installation=builders.INSTALLATION,
+        incident=IncidentId("inc-1"),
+        proposal=_proposal().digest,
+        diff=B,
+        word=Word.APPROVE,
+        approver=builders.subject("ada"),
+        at=builders.START,
+    )
+
+
+def _outcome() -> Outcome:
+    return Outcome(
+        installation=builders.INSTALLATION,
+        incident=IncidentId("inc-1"),
+        proposal=_proposal().digest,
+        warrant=_warrant().digest,
+        execution=ExecutionId("exec-1"),
+        site=SiteId("eu-de"),
+        lane=Lane.CASE,
+        ending=Ending.ROLLED_BACK,
+        steps=(StepResult(number=1, applied=True, undone=True),),
+        reason="step 2 failed",
+        at=builders.START,
+    )
+
+
+RECORDS: dict[str, Record] = {
+    "facts.v1": builders.facts(),
+    "event.v1": builders.event(),
+    "proposal.v1": _proposal(),
+    "diff.v1": Diff(proposal=_proposal().digest, lines=tuple(diff_line(s) for s in _proposal().steps)),
+    "verdict.v1": _verdict(),
+    "approval.v1": _approval(),
+    "warrant.v1": _warrant(),
+    "outcome.v1": _outcome(),
+    "delta.v1": Delta(version=builders.version(2), at=builders.START, removed_nodes=(NodeId("eu-a4"),)),
+}
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_a_golden_form_is_what_is_written_today(name: str) -> None:
+    path, record = GOLDEN / f"{name}.json", RECORDS[name]
+    if os.environ.get("PLACET_WRITE_GOLDEN") and not path.exists():
+        path.write_bytes(record.canonical() + b"\n" + record.digest.encode() + b"\n")
+    form, digest = path.read_bytes().splitlines()
+    assert record.canonical() == form
+    assert record.digest == digest.decode()
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_a_golden_form_is_read_as_the_record_it_was(name: str) -> None:
+    form, digest = (GOLDEN / f"{name}.json").read_bytes().splitlines()
+    assert type(RECORDS[name]).read(form) == RECORDS[name]
+    assert canonical.digest(form) == digest.decode()
+
+
+def test_every_golden_file_has_its_record() -> None:
+    assert {p.name.removesuffix(".json") for p in GOLDEN.glob("*.v*.json")} == set(RECORDS)
