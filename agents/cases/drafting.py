@@ -72,5 +72,6 @@ def _summary(case: Case, incident: Incident) -> str:
 
 def _evidence(case: Case) -> tuple[Evidence, ...]:
     diagnosed = case.diagnosis.evidence if case.diagnosis else ()
+    noted = tuple(Evidence(source="mind", claim=n) for n in getattr(case.plan, "notes", ()))
     learnt = tuple(Evidence(source="gate", claim=r) for s in case.setbacks for r in s.reasons)
-    return (*diagnosed, *case.findings, *case.evidence, *learnt)[:EVIDENCE_KEPT]
+    return (*diagnosed, *case.findings, *case.evidence, *noted, *learnt)[:EVIDENCE_KEPT]

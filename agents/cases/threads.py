@@ -8,11 +8,11 @@ invalid update, once stored, would poison the thread.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, TypedDict
+from typing import Any, TypedDict
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
-from agents.minds.plans import Diagnosis, NoPlan, Plan, Setback
+from agents.minds.plans import Answer, Diagnosis, Setback
 from estate import canonical
 from estate.canonical import Json
 from estate.changes import Change
@@ -24,8 +24,6 @@ from estate.records import Model, explain
 
 GRAPH_VERSION = 1
 """Part of every thread id. Raise it when a node is renamed, removed or reads its state differently."""
-
-type Answer = Annotated[Plan | NoPlan, Field(discriminator="answer")]
 
 
 class Thread(TypedDict, total=False):

@@ -18,6 +18,7 @@ from agents.cases.graph import CaseGraph, build
 from agents.cases.nodes import Deps
 from agents.cases.threads import GRAPH_VERSION, thread_id
 from agents.cases.waiting import WAITING_FOR
+from agents.checkpoints.port import Fenced
 from agents.turns import Turns
 from agents.wakes import Wake
 from estate import canonical
@@ -83,8 +84,11 @@ class CaseWorker:
             RetryLater: another process is at it (the saver's fence), or something passing failed.
         """
         async with self._turns.of(incident):
-            while await self._advance(incident):
-                pass
+            try:
+                while await self._advance(incident):
+                    pass
+            except Fenced as error:
+                raise RetryLater(f"another worker drives `{incident}`; look again later") from error
 
     async def _advance(self, incident: IncidentId) -> bool:
         """One run of the thread; False when there is nothing to run now."""

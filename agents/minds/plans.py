@@ -96,6 +96,9 @@ class NoPlan(Model):
     """Nothing is left to do, as opposed to: nothing that this mind knows."""
 
 
+type Answer = Annotated[Plan | NoPlan, Field(discriminator="answer")]
+
+
 class Diagnosis(Model):
     """What is wrong, on which nodes, and what speaks for it."""
 

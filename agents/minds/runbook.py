@@ -36,8 +36,7 @@ class Runbook:
             names = ", ".join(diagnosis.nodes)
             return NoPlan(reason=f"{names} fenced, and nothing runs there", settled=True)
         summary = f"move everything off {', '.join(diagnosis.nodes)}: {diagnosis.cause}"
-        notes = tuple(reason for s in briefing.setbacks for reason in s.reasons)[:32]
-        return Plan(summary=summary, aims=tuple(aims), reason=diagnosis.cause, notes=notes)
+        return Plan(summary=summary, aims=tuple(aims), reason=diagnosis.cause)
 
     async def interpret(self, briefing: Briefing, text: str) -> Plan | NoPlan:
         """By the grammar of `agents.minds.phrases`."""

@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
-from estate import canonical
 from estate.changes import CordonNode, MoveWorkload
-from estate.hardware import Node
 from estate.ids import NodeId
 from estate.incidents import CaseState, Origin
 from estate.proposals import Lane
 from estate.verdicts import Decision, Dimension
 from tests import builders
-from tests.agents.conftest import HUMAN, Stage, ended, failure, verdict_on
-
-
-def kernel_body(node: Node, index: int = 0, stamp: str = "6781741.548779") -> bytes:
-    slot = node.accelerators[index].pci_address.rsplit(".", 1)[0]
-    text = f"[{stamp}] NVRM: Xid (PCI:{slot}): 79, pid='<unknown>', name=<unknown>, GPU has fallen off the bus."
-    at = builders.START.isoformat()
-    form = {"host": node.name, "boot_id": node.boot_id, "lines": [{"at": at, "text": text}]}
-    return json.dumps(form).encode()
-
-
-def request_body(text: str, *tenants: str, id: str = "req-1") -> bytes:
-    return canonical.dumps({"id": id, "text": text, "requester": HUMAN.json_form(), "tenants": list(tenants)})
+from tests.agents.staging import HUMAN, Stage, ended, failure, kernel_body, request_body, verdict_on
 
 
 async def test_a_lost_device_is_fenced_evacuated_verified_and_its_fence_stays(stage: Stage) -> None:
@@ -44,7 +28,7 @@ async def test_a_lost_device_is_fenced_evacuated_verified_and_its_fence_stays(st
 async def test_a_forbid_for_power_makes_the_next_plan_avoid_that_rack(stage: Stage) -> None:
     refused: list[str] = []
 
-    def gate(proposal, number):  # type: ignore[no-untyped-def]
+    def gate(proposal, number):
         if proposal.lane is Lane.CASE and proposal.attempt == 1:
             change = next(s.change for s in proposal.steps if isinstance(s.change, MoveWorkload))
             rack = stage.reader.estate.rack_of(change.moves[0].target)
