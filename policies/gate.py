@@ -13,7 +13,7 @@ from typing import Protocol
 
 from estate.approvals import Approval, Word
 from estate.clocks import Clock, Entropy
-from estate.errors import BadInput, Denied
+from estate.errors import BadInput, Denied, RetryLater
 from estate.identities import Enrolment
 from estate.ids import ClusterId, Digest, ExecutorId, InstallationId, KeyId
 from estate.modes import Mode
@@ -93,12 +93,13 @@ class Gate:
 
         Raises:
             Denied: it is for another installation.
-            RetryLater: the ledger is busy, or no snapshot has arrived yet.
+            RetryLater: the ledger is busy, or the snapshot that was planned on has not arrived here yet.
         """
         if proposal.installation != self.installation:
             raise Denied(f"the proposal is for installation `{proposal.installation}`, this is `{self.installation}`")
         async with self._turn:
             case = self._case(proposal)
+            _check_caught_up(case)
             tenants = case.concern.tenants
             await self.ledger.append(recording.proposed(proposal, case.matter, case.snapshot, tenants, self.clock()))
             return await self._answer(case)
@@ -203,6 +204,13 @@ class Gate:
             raise Denied(f"the word of `{approval.approver}` is dated in the future; check the clock that signed it")
         if approval.word is Word.APPROVE and approval.diff not in approving.diffs(given, case.matter, case.snapshot):
             raise Denied(f"`{approval.diff}` is no diff of this proposal for them; look at it again, then approve")
+
+
+def _check_caught_up(case: _Case) -> None:
+    """A plan may be ahead of this gate's snapshot by a delta; judging it then would call it stale."""
+    planned, seen = case.proposal.snapshot, case.snapshot.version
+    if (planned.epoch, planned.sequence) > (seen.epoch, seen.sequence):
+        raise RetryLater(f"planned on snapshot `{planned}`, this gate has seen `{seen}`; deliver it again")
 
 
 def _approval(payload: bytes) -> Approval:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from estate.approvals import Word
 from estate.frozen import FrozenEstate
 from estate.identities import Role, SubjectKind
-from estate.ids import Digest, InstallationId, TenantId
+from estate.ids import Digest, InstallationId, NodeId, TenantId
 from estate.modes import Mode
 from estate.proposals import Proposal
 from estate.verdicts import Decision, Dimension, Verdict
-from policies import approving, deciding
+from policies import approving, context, deciding, playing
 from policies.questions import Given, Matter
 from tests.builders import START, estate, proposal, subject
-from tests.policies.asking import MOVE_A, MOVE_B, TENANT_B, Person, cordon, owner, question
+from tests.policies.asking import MOVE_A, MOVE_B, TENANT_B, Person, cordon, move, owner, question
 
 
 def _verdict(proposed: Proposal, *given: Given, mode: Mode = Mode.AUTOMATIC, on: FrozenEstate | None = None) -> Verdict:
@@ -38,11 +39,7 @@ def test_the_owners_approval_turns_it_into_a_permit(asked: Proposal) -> None:
 
 
 def test_an_owner_may_have_seen_their_own_part_only() -> None:
-    both = proposal(
-        MOVE_A,
-        cordon("eu-a1"),
-        MOVE_B.model_copy(update={"moves": (MOVE_B.moves[0].model_copy(update={"target": "eu-b3"}),)}),
-    )
+    both = proposal(MOVE_A, cordon("eu-a1"), move("b-train", (0, "eu-a1", "eu-b3", (0, 1, 2, 3))))
     part = approving.diff_for(both, TENANT_B, estate())
     assert [line.step for line in part.lines] == [2, 3]
     assert part.elsewhere == 1
@@ -84,7 +81,7 @@ def test_an_operator_must_have_seen_all_of_it(asked: Proposal) -> None:
         "an agent",
     ],
 )
-def test_a_word_that_does_not_count(asked: Proposal, person: Person, over: dict[str, object]) -> None:
+def test_a_word_that_does_not_count(asked: Proposal, person: Person, over: dict[str, Any]) -> None:
     said = person.given(asked, **{k: v for k, v in over.items() if k != "other"})
     other = {"proposal": over["other"]} if "other" in over else {}
     found = _verdict(asked, replace(said, approval=said.approval.model_copy(update=other)))
@@ -127,7 +124,6 @@ def test_the_law_forbids_a_self_approval_even_if_it_was_counted() -> None:
     asked = proposal(MOVE_B, on_behalf_of=subject("ann"))
     counted = approving.count(Matter.of(asked), estate(), [owner("ann").given(asked)], START, admits=lambda given: True)
     assert counted.approvers
-    from policies import context, playing
 
     posed = question(asked)
     read = context.read(posed, playing.play(posed.snapshot, asked.steps), counted)
@@ -164,6 +160,6 @@ def test_whom_it_represents_may_withdraw_it_and_a_stranger_may_not(asked: Propos
 
 def test_an_approval_does_not_smuggle_a_stale_plan_through(asked: Proposal) -> None:
     base = estate()
-    found = _verdict(asked, owner().given(asked), on=base.without_workload(base.workloads_on("eu-b1")[0].id))
+    found = _verdict(asked, owner().given(asked), on=base.without_workload(base.workloads_on(NodeId("eu-b1"))[0].id))
     assert found.decision is Decision.FORBID
     assert Dimension.FACTS in {f.dimension for f in found.failures}

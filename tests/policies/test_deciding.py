@@ -11,6 +11,7 @@ import pytest
 from estate import law as facts_of
 from estate.changes import SetPowerCap, UncordonNode
 from estate.effects import lay_out
+from estate.frozen import FrozenEstate
 from estate.hardware import Health
 from estate.identities import Role, SubjectKind
 from estate.ids import ClusterId, Country, DatasetId, NodeId, TenantId, WorkloadId
@@ -273,6 +274,7 @@ def test_what_is_in_flight_and_already_observed_counts_once() -> None:
     laid = lay_out([s.change for s in first.steps], base)
     assert isinstance(laid, Ok)
     after = laid.value.after
+    assert isinstance(after, FrozenEstate)
     alone = verdict(cordon("eu-b3"), on=after)
     again = verdict(cordon("eu-b3"), on=after, standing={"in_flight": first.steps})
     assert alone.read_set == again.read_set

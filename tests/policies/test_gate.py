@@ -16,7 +16,7 @@ from estate.effects import lay_out
 from estate.errors import Denied, RetryLater
 from estate.frozen import FrozenEstate
 from estate.identities import Role
-from estate.ids import Digest, ExecutionId, ExecutorId, InstallationId
+from estate.ids import Digest, ExecutionId, ExecutorId, InstallationId, TenantId
 from estate.modes import Mode
 from estate.outcomes import Ending, Outcome
 from estate.proposals import Proposal
@@ -32,7 +32,7 @@ from policies.ledger.port import Appended, Draft, EntryKind, Ledger
 from policies.ledger.sqlite import SqliteLedger
 from policies.signing.memory import MemorySigner
 from policies.signing.sealing import seal
-from tests.builders import INSTALLATION, START, TestClock, TestEntropy, estate, facts, proposal, rack, subject
+from tests.builders import INSTALLATION, START, TestClock, TestEntropy, estate, facts, proposal, rack, subject, version
 from tests.policies.asking import (
     ADA,
     MOVE_A,
@@ -264,7 +264,7 @@ async def test_the_proposer_cannot_approve_and_a_second_person_can(house: House)
     assert own.verdict.decision is Decision.NEEDS_APPROVAL
     assert own.warrant_envelope is None
     assert "approval-self" in {f.policy for f in own.verdict.failures}
-    assert _opened(await gate.approve(BEA.sealed(asked)))
+    assert _opened(await gate.approve(BEA.sealed(asked))).proposal == asked.digest
 
 
 async def test_a_persons_no_ends_it(house: House) -> None:
@@ -370,6 +370,7 @@ async def test_a_verified_execution_counts_until_the_estate_shows_it(house: Hous
     before = await gate.submit(proposal(cordon("eu-b4"), on=house.snapshot))
     laid = lay_out([s.change for s in asked.steps], house.snapshot)
     assert isinstance(laid, Ok)
+    assert isinstance(laid.value.after, FrozenEstate)
     house.snapshot = laid.value.after
     after = await gate.submit(proposal(cordon("eu-a4"), on=house.snapshot, attempt=1))
     assert before.verdict.decision is after.verdict.decision is Decision.PERMIT
@@ -418,8 +419,8 @@ async def test_a_tenant_reads_its_own_part_only(house: House) -> None:
     await house.gate(ledger=Listening(house.ledger, 0, False)).submit(both)
     parts = {t: str(p) for d in seen for t, p in d.projections.items()}
     assert set(parts) == {"tenant-a", "tenant-b"}
-    assert all("b-train" not in str(d.projections["tenant-a"]) for d in seen)
-    assert all("a-serve" not in str(d.projections["tenant-b"]) for d in seen)
+    assert all("b-train" not in str(d.projections[TenantId("tenant-a")]) for d in seen)
+    assert all("a-serve" not in str(d.projections[TENANT_B]) for d in seen)
 
 
 async def test_no_snapshot_yet_is_a_passing_fault(house: House) -> None:
@@ -429,3 +430,13 @@ async def test_no_snapshot_yet_is_a_passing_fault(house: House) -> None:
     with pytest.raises(RetryLater):
         await house.gate(newest=nothing).submit(proposal(MOVE_A))
     assert await house.kinds() == []
+
+
+async def test_a_plan_that_is_ahead_of_the_gate_waits_for_the_delta(house: House) -> None:
+    """Judged on an older estate than it was made on, a good plan would look stale."""
+    ahead = proposal(MOVE_A, snapshot=version(2))
+    with pytest.raises(RetryLater, match=r"has seen `test/1\.1`"):
+        await house.gate().submit(ahead)
+    assert await house.kinds() == []
+    house.snapshot = estate(at=version(2))
+    assert (await house.gate().submit(ahead)).verdict.decision is Decision.PERMIT

@@ -6,6 +6,7 @@ import ast
 import inspect
 from datetime import timedelta
 
+import cedarpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +21,7 @@ from estate.results import Refusal
 from estate.verdicts import Decision, Dimension
 from estate.workloads import Workload
 from policies import deciding, kernel, playing
+from policies.bundle import SHIPPED, Bundle
 from policies.kernel import Approver
 from policies.questions import Matter, Question, Standing
 from tests import builders
@@ -179,11 +181,10 @@ def test_an_objection_that_cedar_does_not_share_forbids() -> None:
     assert {f.dimension for f in found.failures} == {Dimension.GEOGRAPHIC, Dimension.LEGAL, Dimension.OPERATIONAL}
 
 
-def _without_tier_0() -> object:
+def _without_tier_0() -> Bundle:
     """A bundle as no loader would give it: permits alone."""
-    import cedarpy
 
-    from policies.bundle import SHIPPED, Bundle
+    from policies.bundle import Bundle
 
     text = (SHIPPED / "tier2" / "permits.cedar").read_text(encoding="utf-8")
     shipped = law()

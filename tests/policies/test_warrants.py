@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from estate import canonical
+from estate.changes import MoveWorkload
 from estate.errors import BadInput, Denied
-from estate.ids import ClusterId, ExecutorId, InstallationId, TenantId
+from estate.ids import ClusterId, ExecutorId, InstallationId, TenantId, WorkloadId
 from estate.modes import Mode
 from estate.proposals import Proposal
 from estate.verdicts import Decision, Dimension
@@ -37,7 +38,7 @@ def _sealed(warrant: Warrant, signer: MemorySigner = GATE, kind: str = PAYLOAD_T
 
 
 def _open(envelope: bytes, **over: Any) -> Warrant:
-    fields = {"ring": RING, "audience": EXECUTOR, "installation": INSTALLATION, "now": START}
+    fields: dict[str, Any] = {"ring": RING, "audience": EXECUTOR, "installation": INSTALLATION, "now": START}
     return warrants.open_warrant(envelope, **(fields | over))
 
 
@@ -78,7 +79,7 @@ def test_a_warrant_that_does_not_hold_is_denied_with_the_reason(over: dict[str, 
 
 
 def test_a_slow_clock_is_forgiven_up_to_the_skew() -> None:
-    assert _open(_sealed(_warrant()), now=START - timedelta(seconds=30))
+    assert _open(_sealed(_warrant()), now=START - timedelta(seconds=30)).audience == EXECUTOR
 
 
 def test_an_expired_warrant_is_still_read_for_its_undo() -> None:
@@ -146,7 +147,7 @@ def test_what_is_done_is_not_decided_again() -> None:
 
 
 def _moved() -> Any:
-    before = estate().workload("a-serve")
+    before = estate().workload(WorkloadId("a-serve"))
     assert before is not None
     return before.model_copy(update={"bindings": (binding(0, "eu-b2", 0, 1), before.bindings[1])})
 
@@ -161,6 +162,7 @@ def test_given_the_proposal_the_people_behind_it_are_judged_again() -> None:
 
 def test_an_undo_is_checked_against_tier_0_only() -> None:
     back = proposal(MOVE_A).steps[0].inverse
+    assert isinstance(back, MoveWorkload)
     moved = estate().with_workload(_moved())
     assert undo_fault(back, moved, law(), START) is None
     gone = facts(clusters=tuple(c for c in facts().clusters if c.id != ClusterId("eu-1")))
