@@ -67,6 +67,11 @@ class Incidents:
             raise NeverRetry(f"incident `{incident}` is not in the bucket `{BUCKET}`; it was never opened here")
         return held.value
 
+    async def every(self) -> tuple[Incident, ...]:
+        """Every record, in no order. A scan: for people who list them, never per event."""
+        found = [await self._bucket.get(key) for key in await self._bucket.keys("incident.*")]
+        return tuple(Incident.read(stored.value) for stored in found if stored is not None)
+
     async def write(self, record: Incident, revision: int | None) -> None:
         """Store `record` where `revision` is still the newest. Raises Conflict."""
         await self._store(f"incident.{record.id}", record.canonical(), revision)

@@ -104,19 +104,31 @@ class AgentProcess:
 
     def consumers(self) -> tuple[tuple[ConsumerSpec, Handler], ...]:
         """Each durable consumer with its handler."""
-        bound, worker = self._concurrency, self.worker
-        return (
-            (ConsumerSpec(streams.INTAKE, INTAKE, concurrency=bound.intake), self._intake.on_body),
-            (ConsumerSpec(streams.EVENTS, CORRELATION, concurrency=bound.correlation), self._correlator.on_event),
-            (ConsumerSpec(streams.CASES, CASES, concurrency=bound.cases), worker.on_wake),
-            (ConsumerSpec(streams.VERDICTS, VERDICTS, concurrency=bound.news), worker.on_verdict),
-            (ConsumerSpec(streams.OUTCOMES, OUTCOMES, concurrency=bound.news), worker.on_outcome),
-            (ConsumerSpec(streams.DEAD, BURIED, self._buried(), concurrency=2), worker.on_dead_letter),
+        worker = self.worker
+        handlers: tuple[Handler, ...] = (
+            self._intake.on_body,
+            self._correlator.on_event,
+            worker.on_wake,
+            worker.on_verdict,
+            worker.on_outcome,
+            worker.on_dead_letter,
         )
+        return tuple(zip(consumer_specs(self._subjects, self._concurrency), handlers, strict=True))
 
-    def _buried(self) -> tuple[str, ...]:
-        ours = ((streams.CASES, CASES), (streams.VERDICTS, VERDICTS), (streams.OUTCOMES, OUTCOMES))
-        return tuple(self._subjects.dead_letter(stream, consumer) for stream, consumer in ours)
+
+def consumer_specs(subjects: Subjects, bound: Concurrency | None = None) -> tuple[ConsumerSpec, ...]:
+    """The durable consumers of every agent process: the bootstrap makes them, a process only pulls from them."""
+    bound = bound or Concurrency()
+    ours = ((streams.CASES, CASES), (streams.VERDICTS, VERDICTS), (streams.OUTCOMES, OUTCOMES))
+    buried = tuple(subjects.dead_letter(stream, consumer) for stream, consumer in ours)
+    return (
+        ConsumerSpec(streams.INTAKE, INTAKE, concurrency=bound.intake),
+        ConsumerSpec(streams.EVENTS, CORRELATION, concurrency=bound.correlation),
+        ConsumerSpec(streams.CASES, CASES, concurrency=bound.cases),
+        ConsumerSpec(streams.VERDICTS, VERDICTS, concurrency=bound.news),
+        ConsumerSpec(streams.OUTCOMES, OUTCOMES, concurrency=bound.news),
+        ConsumerSpec(streams.DEAD, BURIED, buried, concurrency=2),
+    )
 
 
 def _deps(setting: Setting, incidents: Incidents, observer: Observer) -> Deps:

@@ -8,6 +8,8 @@ systems never share one directory. Called by `console.bootstrap` and the CLI; it
 from __future__ import annotations
 
 import fcntl
+import hashlib
+import hmac
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -92,6 +94,19 @@ class StateDirectory:
     def run_path(self) -> Path:
         """What is true only while a system runs: ports, process id, spooled replies."""
         return self.root / "run"
+
+    @property
+    def nats_secret_path(self) -> Path:
+        """The secret from which the password of every NATS user follows."""
+        return self.root / "keys" / "nats.secret"
+
+    def nats_password(self, user: str) -> str:
+        """The password of a NATS user of this installation. Raises BadInput before `placet init`."""
+        try:
+            secret = self.nats_secret_path.read_bytes()
+        except FileNotFoundError as error:
+            raise BadInput(f"`{self.nats_secret_path}` is missing; run `placet init`") from error
+        return hmac.new(secret, user.encode(), hashlib.sha256).hexdigest()
 
     def key_path(self, role: str) -> Path:
         """The private key of a role."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 from enum import IntEnum, StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field, JsonValue, StringConstraints
+from pydantic import Field, StringConstraints
 
+from estate.canonical import Json
 from estate.changes import Change
 from estate.ids import Digest, IncidentId
 from estate.records import Model, Record
@@ -203,7 +204,7 @@ class Reply(Record):
     kind: Literal["placet.reply"] = "placet.reply"
     v: Literal[1] = 1
     code: ExitCode = ExitCode.OK
-    result: JsonValue = None
+    result: Json = None
     message: str = ""
     """What went wrong and what to do next; empty when all is well."""
     spooled: Spooled | None = None
@@ -212,3 +213,13 @@ class Reply(Record):
     def ok(self) -> bool:
         """Whether it was done."""
         return self.code is ExitCode.OK
+
+
+VERBS: tuple[str, ...] = tuple(
+    str(cls.model_fields["verb"].default)
+    for cls in (
+        Ask, Propose, Approve, Set, Get, Describe, Pending, DeadLetters, Replay,
+        LedgerExport, LedgerShow, Settings, Diagnose, WhoAmI,
+    )
+)  # fmt: skip
+"""Every verb that any console answers: all but `part`, which only the console answers that spooled it."""

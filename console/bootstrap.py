@@ -1,0 +1,520 @@
+"""The composition root: the only module that pairs ports with adapters.
+
+`running` builds the processes of an installation in this event loop, each with a NATS connection and user of its own,
+and keeps them for the length of a block. `placet run`, each process apart, the demo, evals, benchmarks and tests use
+it. `visiting` connects a person to a system that runs elsewhere. Nothing is connected before either is entered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+
+from agents import incidents
+from agents.checkpoints.jetstream import BUCKET as CHECKPOINTS
+from agents.checkpoints.jetstream import BucketShelf
+from agents.checkpoints.postgres import PostgresShelf
+from agents.checkpoints.savers import PlacetSaver
+from agents.intake.channels import FRONT_DOOR, ChannelConfig
+from agents.minds.runbook import Runbook
+from agents.observing import Observer, telling
+from agents.process import AgentProcess, Setting, consumer_specs
+from console import whereabouts
+from console.config import Config, ExecutorSpec
+from console.door.calls import Caller, Calls
+from console.door.client import DoorClient
+from console.door.desk import Desk
+from console.door.server import DoorServer
+from console.door.spooling import Spool
+from console.http.app import Door, application
+from console.http.channels import Channels
+from console.http.server import bound
+from console.identities import Identity
+from console.processes.agent import AgentHost
+from console.processes.console import ConsoleProcess
+from console.processes.executor import ExecutorProcess
+from console.processes.executor import consumers as executor_consumers
+from console.processes.gate import CONSUMERS as GATE_CONSUMERS
+from console.processes.gate import GateProcess
+from console.processes.inventory import InventoryProcess
+from console.processes.leasing import Leasing
+from console.processes.settings import Standing
+from console.processes.watching import keep
+from console.state import InstallationRecord, StateDirectory
+from console.systems import System, kept
+from estate.clocks import Clock, Entropy
+from estate.errors import BadInput
+from estate.identities import Subject, SubjectKind
+from estate.ids import ChannelId, ClusterId, ExecutorId
+from estate.law import Facts
+from estate.progress import Progress, Stage
+from estate.subjects import Subjects
+from estate.warrants import Warrant
+from estate.worlds import World as WorldFile
+from policies.bundle import Bundle
+from policies.enrolments import Enrolments
+from policies.gate import Gate
+from policies.keyrings import StaticRing
+from policies.ledger.port import Ledger
+from policies.ledger.postgres import PostgresLedger
+from policies.ledger.sqlite import SqliteLedger
+from policies.signed_facts import open_facts
+from policies.signing.files import FileSigner
+from tools.bus import accounts, streams
+from tools.bus.nats import NatsBus
+from tools.bus.port import Bus, ConsumerSpec
+from tools.bus.server import EmbeddedServer
+from tools.bus.wire import Credentials
+from tools.execution.authority import Law, Trust
+from tools.execution.executor import Executor
+from tools.execution.hands import Hands, Tell
+from tools.execution.recording import Holder
+from tools.execution.twin import TwinTarget
+from tools.inventory import files as inventory_files
+from tools.inventory.follower import Follower
+from tools.inventory.sources import TwinSource
+from tools.inventory.writer import Writer
+from tools.placement.engine import MaskEngine
+from tools.twin.seed import seed
+from tools.twin.world import World
+
+PROCESSES = frozenset({"gate", "executor", "inventory", "agent", "console"})
+
+
+def utc_now() -> datetime:
+    """The system's clock."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What is known of an installation before anything of it runs."""
+
+    state: StateDirectory
+    config: Config
+    record: InstallationRecord
+    clock: Clock = utc_now
+    entropy: Entropy = secrets.token_bytes
+
+    @classmethod
+    def open(cls, state: StateDirectory, config: Config) -> Installation:
+        """Read the state directory.
+
+        Raises:
+            BadInput: `placet init` was not run here, or the configuration names another installation.
+            NewerRecord: a newer Placet wrote it.
+        """
+        record = state.record()
+        if config.installation not in (None, record.id):
+            raise BadInput(f"placet.yaml is for `{config.installation}`, `{state.root}` holds `{record.id}`")
+        return cls(state, config, record)
+
+    @property
+    def subjects(self) -> Subjects:
+        """Its NATS subjects."""
+        return Subjects(self.record.id)
+
+    def signer(self, role: str) -> FileSigner:
+        """The key of a role."""
+        return FileSigner.load(self.state.key_path(role))
+
+    def ring(self, role: str) -> StaticRing:
+        """Who trusts that role trusts this key."""
+        return StaticRing.of(base64.b64decode(self.record.public_keys[role]))
+
+    def subject(self, kind: SubjectKind, name: str) -> Subject:
+        """A process as ledger and proposals name it."""
+        return Subject(kind=kind, issuer=self.record.id, name=name)
+
+    def facts_envelope(self) -> bytes:
+        """The signed facts."""
+        return _read(self.config.facts or self.state.facts_path)
+
+    def verify_facts(self, envelope: bytes) -> Facts:
+        """The facts, if the facts key signed them and they have not expired."""
+        return open_facts(envelope, self.ring("facts"), self.clock())
+
+    def world_file(self) -> WorldFile:
+        """What a new twin starts with."""
+        path = self.config.world or self.state.world_path
+        return inventory_files.parse(WorldFile, _read(path), str(path))
+
+    def audience(self, clusters: frozenset[ClusterId]) -> ExecutorId | None:
+        """The one executor that serves all these clusters, or None."""
+        serving = {self.config.executor_of(c) for c in clusters}
+        return serving.pop() if len(serving) == 1 else None
+
+
+@asynccontextmanager
+async def running(
+    installation: Installation, processes: frozenset[str] = PROCESSES, observer: Observer | None = None
+) -> AsyncIterator[System]:
+    """Keep these processes running for the length of a block.
+
+    `observer` is awaited at every line of a case's story, in the place of the agents' signals (demo, evals).
+    """
+    async with AsyncExitStack() as stack:
+        parts = await _Parts.made(installation, processes, stack)
+        hosts = await _Hosts(installation, parts, observer).made(processes)
+        async with kept(parts.system, {n: h.run() for n, h in hosts.items()}, _ready(parts, hosts)) as system:
+            await asyncio.to_thread(whereabouts.write, installation.state, system.nats_url, system.http_port)
+            yield system
+
+
+@asynccontextmanager
+async def visiting(state: StateDirectory, config: Config, identity: Identity) -> AsyncIterator[DoorClient]:
+    """A client of a system that runs elsewhere: under this state directory, or at `nats_url`.
+
+    Raises:
+        RetryLater: nothing runs there.
+    """
+    installation = Installation.open(state, config)
+    url = config.nats_url or whereabouts.read(state).nats_url
+    bus = await _connect(installation, url, accounts.CLIENT)
+    try:
+        yield _client(installation, bus, identity)
+    finally:
+        await bus.close()
+
+
+type _Host = GateProcess | ExecutorProcess | InventoryProcess | AgentHost | ConsoleProcess | _Several
+
+
+@dataclass(frozen=True, slots=True)
+class _Several:
+    """Hosts of one kind beside each other."""
+
+    name: str
+    hosts: tuple[ExecutorProcess, ...]
+
+    async def run(self) -> None:
+        await keep(self.name, {h.name: h.run() for h in self.hosts})
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What the processes share: the ledger, the twin, and a way to connect."""
+
+    system: System
+    stack: AsyncExitStack
+    world: World
+    ledger: Ledger
+    buses: dict[str, Bus]
+    listener: socket.socket | None
+
+    @classmethod
+    async def made(cls, installation: Installation, processes: frozenset[str], stack: AsyncExitStack) -> _Parts:
+        url = installation.config.nats_url or await _embedded(installation, stack)
+        admin = await _connected(installation, url, accounts.ADMINISTRATOR, stack)
+        await _declare(installation, admin, fresh=installation.config.nats_url is None)
+        ledger = await _ledger(installation, stack)
+        await _found(installation, ledger)
+        world = await _world(installation, stack)
+        listener = _listener(installation, stack) if "console" in processes else None
+        client = await _connected(installation, url, accounts.CLIENT, stack)
+        buses: dict[str, Bus] = {"watcher": client}
+        system = System(
+            installation=installation.record.id,
+            subjects=installation.subjects,
+            ledger=ledger,
+            world=world,
+            buses=buses,
+            nats_url=url,
+            http_port=listener.getsockname()[1] if listener else 0,
+            speak=lambda identity: _client(installation, client, identity),
+            inventories={},
+        )
+        return cls(system, stack, world, ledger, buses, listener)
+
+
+@dataclass(slots=True)
+class _Hosts:
+    """Builds each process on a connection of its own."""
+
+    installation: Installation
+    parts: _Parts
+    observer: Observer | None
+    bundle: Bundle = field(init=False)
+
+    async def made(self, processes: frozenset[str]) -> dict[str, _Host]:
+        self.bundle = await asyncio.to_thread(Bundle.load)
+        makers: dict[str, Callable[[], Awaitable[_Host]]] = {
+            "inventory": self._inventory,
+            "executor": self._executors,
+            "gate": self._gate,
+            "agent": self._agent,
+            "console": self._console,
+        }
+        return {name: await make() for name, make in makers.items() if name in processes}
+
+    async def _inventory(self) -> InventoryProcess:
+        bus = await self._bus(accounts.INVENTORY)
+        source = TwinSource(self.parts.world)
+        installation = self.installation
+        writer = Writer(bus, installation.record.id, self._holder("inventory"), (source,), installation.clock)
+        return InventoryProcess(writer, installation.facts_envelope(), installation.verify_facts)
+
+    async def _gate(self) -> GateProcess:
+        installation, bus = self.installation, await self._bus(accounts.GATE)
+        standing, inventory = self._standing(), self._follower("gate", bus)
+        gate = Gate(
+            installation=installation.record.id,
+            ledger=self.parts.ledger,
+            signer=installation.signer("gate"),
+            bundle=self.bundle,
+            newest=inventory.newest,
+            controls=standing.controls,
+            enrolments=standing.enrolments,
+            clock=installation.clock,
+            entropy=installation.entropy,
+            audience=installation.audience,
+        )
+        lease = Leasing(bus, "gate", self._holder("gate"))
+        return GateProcess(gate, bus, installation.subjects, standing, inventory, installation.ring("gate"), lease)
+
+    async def _executors(self) -> _Several:
+        return _Several("executor", tuple([await self._executor(e) for e in self.installation.config.executors]))
+
+    async def _executor(self, spec: ExecutorSpec) -> ExecutorProcess:
+        installation, user = self.installation, accounts.executor_user(spec.id)
+        bus = await self._bus(user)
+        standing, inventory = self._standing(), self._follower(user, bus)
+        holder = Holder(spec.id, installation.subject(SubjectKind.EXECUTOR, spec.id), self._holder(user))
+        trust = Trust(installation.ring("gate"), spec.id, installation.record.id, self.bundle, standing.controls)
+        law = Law.of(trust, installation.clock)
+        hands = Hands(TwinTarget(self.parts.world), inventory, installation.clock)
+        telling = _telling(bus, installation.subjects, installation.clock)
+
+        def executor(fence: Callable[[], int]) -> Executor:
+            return Executor(holder, law, hands, self.parts.ledger, fence, telling)
+
+        return ExecutorProcess(
+            audience=spec.id,
+            executor=executor,
+            bus=bus,
+            subjects=installation.subjects,
+            standing=standing,
+            inventory=inventory,
+            ledger=self.parts.ledger,
+            lease=Leasing(bus, user, holder.name),
+        )
+
+    async def _agent(self) -> AgentHost:
+        installation, bus = self.installation, await self._bus(accounts.AGENT)
+        inventory = self._follower("agent", bus)
+        setting = Setting(
+            bus=bus,
+            reader=inventory,
+            engine=MaskEngine(),
+            mind=Runbook(),
+            channels=_channels(installation.config),
+            clock=installation.clock,
+            subjects=installation.subjects,
+            proposer=installation.subject(SubjectKind.AGENT, "agent"),
+            observer=self.observer,
+        )
+        saver = await _saver(installation.config, bus, self.parts.stack)
+        return AgentHost(await AgentProcess.open(setting, saver), inventory)
+
+    async def _console(self) -> ConsoleProcess:
+        installation, bus = self.installation, await self._bus(accounts.CONSOLE)
+        standing, inventory = self._standing(), self._follower("console", bus)
+        spool = Spool(
+            installation.state.run_path, installation.entropy(4).hex(), installation.clock, installation.entropy
+        )
+        desk = Desk(
+            installation=installation.record.id,
+            subjects=installation.subjects,
+            bus=bus,
+            ledger=self.parts.ledger,
+            incidents=await incidents.Incidents.open(bus),
+            reader=inventory,
+            enrolments=standing.enrolments,
+            controls=standing.controls,
+            spool=spool,
+            clock=installation.clock,
+        )
+        enrolments = standing.enrolments
+        calls = Calls(installation.record.id, enrolments.ring(), enrolments.of_key, installation.clock)
+        listener = self.parts.listener
+        assert listener is not None, "the listener is bound whenever the console runs"
+        app = application(
+            Door(
+                bus,
+                installation.subjects,
+                Channels(installation.config.channels),
+                _readiness(inventory),
+                installation.clock,
+            )
+        )
+        return ConsoleProcess(desk, DoorServer(desk, calls), app, listener, standing, inventory)
+
+    async def _bus(self, user: str) -> Bus:
+        bus = await _connected(self.installation, self.parts.system.nats_url, user, self.parts.stack)
+        self.parts.buses[user] = bus
+        return bus
+
+    def _follower(self, name: str, bus: Bus) -> Follower:
+        follower = Follower(bus, self.installation.subjects, self.installation.verify_facts)
+        self.parts.system.inventories[name] = follower
+        return follower
+
+    def _standing(self) -> Standing:
+        record, config = self.installation.record, self.installation.config
+        return Standing.of(record.id, record.administrator_key, self.installation.clock, config.mode)
+
+    def _holder(self, role: str) -> str:
+        """Unique to this start of this process."""
+        return f"{role}-{os.getpid()}-{self.installation.entropy(4).hex()}"
+
+
+async def _ready(parts: _Parts, hosts: Mapping[str, _Host]) -> None:
+    for follower in parts.system.inventories.values():
+        await follower.ready()
+    for host in hosts.values():
+        if isinstance(host, ConsoleProcess):
+            await host.open.wait()
+
+
+async def _embedded(installation: Installation, stack: AsyncExitStack) -> str:
+    users = _accounts(installation).users(installation.state.nats_password)
+    server = EmbeddedServer(installation.state.nats_path, users=users, sync_always=False)
+    return (await stack.enter_async_context(server)).url
+
+
+async def _connect(installation: Installation, url: str, user: str) -> NatsBus:
+    credentials = Credentials(url, user, installation.state.nats_password(user))
+    return await NatsBus.connect(credentials, installation.subjects, name=f"placet-{user}")
+
+
+async def _connected(installation: Installation, url: str, user: str, stack: AsyncExitStack) -> NatsBus:
+    bus = await _connect(installation, url, user)
+    stack.push_async_callback(bus.close)
+    return bus
+
+
+def _accounts(installation: Installation) -> accounts.Accounts:
+    return accounts.Accounts(
+        subjects=installation.subjects,
+        consumers=_consumers(installation),
+        executors=[e.id for e in installation.config.executors],
+    )
+
+
+def _consumers(installation: Installation) -> dict[str, tuple[ConsumerSpec, ...]]:
+    """Every durable consumer by the NATS user that it belongs to."""
+    subjects = installation.subjects
+    executors = installation.config.executors
+    return {
+        accounts.AGENT: consumer_specs(subjects),
+        accounts.GATE: GATE_CONSUMERS,
+        **{accounts.executor_user(e.id): executor_consumers(subjects, e.id) for e in executors},
+    }
+
+
+async def _declare(installation: Installation, admin: NatsBus, *, fresh: bool) -> None:
+    """Streams, buckets and consumers. On a server of our own, whoever held a lease before has died with it."""
+    await admin.declare(*streams.streams(installation.subjects))
+    for name in (*streams.BUCKETS, CHECKPOINTS):
+        await admin.bucket(name)
+    for specs in _consumers(installation).values():
+        await admin.prepare(*specs)
+    if fresh:
+        leases = await admin.bucket("leases")
+        for name in await leases.keys():
+            await leases.delete(name)
+
+
+async def _ledger(installation: Installation, stack: AsyncExitStack) -> Ledger:
+    record, dsn, signer = installation.record, installation.config.ledger, installation.signer("ledger")
+    ledger: Ledger
+    if dsn == "sqlite":
+        ledger = await SqliteLedger.open(installation.state.ledger_path, record.id, signer=signer)
+    else:
+        ledger = await PostgresLedger.open(dsn, record.id, signer=signer)
+    stack.push_async_callback(ledger.close)
+    return ledger
+
+
+async def _found(installation: Installation, ledger: Ledger) -> None:
+    """The pinned administrator's own enrolment is the first that the ledger holds. Idempotent by its key."""
+    record = installation.record
+    founding = Enrolments(record.id, record.administrator_key, installation.clock)
+    admitted = founding.admit(record.administrator.encode(), record.created_at)
+    await ledger.append(admitted.draft(record.created_at))
+
+
+async def _world(installation: Installation, stack: AsyncExitStack) -> World:
+    facts = installation.verify_facts(installation.facts_envelope())
+    world = await World.open(installation.state.twin_path, facts)
+    stack.push_async_callback(world.close)
+    await seed(world, await asyncio.to_thread(installation.world_file))
+    return world
+
+
+async def _saver(config: Config, bus: Bus, stack: AsyncExitStack) -> BaseCheckpointSaver[Any]:
+    if config.checkpoints == "embedded":
+        return PlacetSaver(await BucketShelf.open(bus))
+    return PlacetSaver(await stack.enter_async_context(PostgresShelf.open(config.checkpoints)))
+
+
+def _listener(installation: Installation, stack: AsyncExitStack) -> socket.socket:
+    http = installation.config.http
+    listener = bound(http.host, http.port)
+    stack.callback(listener.close)
+    return listener
+
+
+def _client(installation: Installation, bus: Bus, identity: Identity) -> DoorClient:
+    caller = Caller(installation.record.id, identity.subject, identity.signer, installation.clock, installation.entropy)
+    return DoorClient(bus, caller)
+
+
+def _channels(config: Config) -> dict[ChannelId, ChannelConfig]:
+    own = ChannelConfig(id=FRONT_DOOR, formats=("request", "proposal"))
+    others = (
+        ChannelConfig(id=c.id, clusters=c.clusters, tenant=c.tenant, formats=tuple(f.value for f in c.formats))
+        for c in config.channels
+    )
+    return {c.id: c for c in (own, *others)}
+
+
+def _readiness(inventory: Follower) -> Callable[[], Awaitable[bool]]:
+    async def ready() -> bool:
+        inventory.newest()
+        return inventory.stale is None
+
+    return ready
+
+
+def _telling(bus: Bus, subjects: Subjects, clock: Clock) -> Callable[[Warrant], Tell]:
+    """The executor's words on the progress subject of the warrant's incident."""
+    tell = telling(bus, subjects)
+
+    def of(warrant: Warrant) -> Tell:
+        async def say(stage: Stage, text: str) -> None:
+            await tell(Progress(incident=warrant.incident, at=clock(), stage=stage, text=text))
+
+        return say
+
+    return of
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BadInput(
+            f"{path}: cannot be read ({error.strerror}); run `placet init` or correct placet.yaml"
+        ) from error

@@ -1,0 +1,78 @@
+"""`placet`: the command line. Every command imports what it needs when it runs, so that `--help` is quick.
+
+Data goes to stdout, the rest to stderr; exit codes are DESIGN §10's. An error is one clear line with a remedy;
+`--debug` shows the traceback too.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from console.cli import asking, deciding, getting, inspecting, ledgers, letters, people, running
+from console.cli.invocations import Invocation, exit_code
+from estate.errors import PlacetError
+
+app = typer.Typer(
+    name="placet",
+    help="Agents propose, the law decides, and nothing changes without a warrant.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode="markdown",
+)
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    state_dir: Annotated[Path | None, typer.Option(help="Where the installation is (PLACET_STATE_DIR).")] = None,
+    config: Annotated[Path | None, typer.Option(help="placet.yaml (PLACET_CONFIG).")] = None,
+    speaker: Annotated[str | None, typer.Option("--as", help="Speak as this identity (PLACET_AS).")] = None,
+    nats_url: Annotated[str | None, typer.Option(help="A NATS server of your own (PLACET_NATS_URL).")] = None,
+    debug: Annotated[bool, typer.Option(help="Show tracebacks and debug logs.")] = False,
+) -> None:
+    """Where the installation is and who speaks."""
+    context.obj = Invocation(state_dir, config, speaker, nats_url)
+    if debug:
+        from console.logs import verbose
+
+        verbose()
+
+
+for commands in (running, asking, getting, deciding, people, inspecting):
+    commands.register(app)
+app.add_typer(ledgers.app, name="ledger", help="The tamper-evident record.")
+app.add_typer(letters.app, name="dlq", help="Messages that could not be handled.")
+
+
+def main() -> None:
+    """The program's entry point."""
+    try:
+        app()
+    except PlacetError as error:
+        _report(error, str(error))
+        sys.exit(exit_code(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(141)
+    except Exception as error:
+        _report(error, f"internal error: {type(error).__name__}: {error}; run again with --debug and report it")
+        sys.exit(1)
+
+
+def _report(error: Exception, message: str) -> None:
+    from console.cli.rendering import note
+
+    if "--debug" in sys.argv:
+        traceback.print_exception(error)
+    note(f"placet: {message}")
+
+
+if __name__ == "__main__":
+    main()

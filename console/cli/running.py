@@ -1,0 +1,102 @@
+"""Making and running an installation: `init`, `run`, each process apart, and `demo`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from console.cli.invocations import given, run
+
+PROCESSES = ("gate", "executor", "inventory", "agent", "console")
+
+PortOption = Annotated[int | None, typer.Option(help="The HTTP door's port; 0 takes any free one.")]
+JsonLogs = Annotated[bool, typer.Option("--json-logs", help="Logs as JSON lines.")]
+
+
+def init(
+    context: typer.Context,
+    installation: Annotated[str | None, typer.Option(help="Its id; drawn if not given.")] = None,
+    administrator: Annotated[str, typer.Option(help="The first administrator.")] = "admin",
+    facts: Annotated[Path | None, typer.Option(help="The law base to sign; without it a small sample estate.")] = None,
+    world: Annotated[Path | None, typer.Option(help="What the twin starts with; likewise.")] = None,
+) -> None:
+    """Make keys, the first administrator, signed facts and a world. Run it again to make what is missing.
+
+    Example: `placet init --administrator dora --facts facts.yaml --world world.yaml`
+    """
+    from datetime import UTC, datetime
+
+    from console.cli.rendering import note
+    from console.initialising import Founding, found
+    from estate.ids import InstallationId
+    from tools.inventory.files import load_facts, load_world
+
+    state = given(context).state()
+    founding = Founding(
+        installation=InstallationId(installation) if installation else None,
+        administrator=administrator,
+        facts=load_facts(facts) if facts else None,
+        world=load_world(world) if world else None,
+    )
+    founded = found(state, founding, datetime.now(UTC))
+    for line in founded.made:
+        note(f"made {line}")
+    note(f"installation {founded.record.id} is ready in {state.root}; next: placet run")
+
+
+def run_all(context: typer.Context, http_port: PortOption = None, json_logs: JsonLogs = False) -> None:
+    """Keep the whole system up, on embedded defaults: NATS, inventory, agents, gate, executor, both doors.
+
+    Example: `placet run --http-port 8090`
+    """
+    _serve(context, frozenset(PROCESSES), http_port, json_logs)
+
+
+def demo(
+    context: typer.Context,
+    out: Annotated[Path | None, typer.Option(help="Where events, ledger, keys and a summary go.")] = None,
+    stay: Annotated[bool, typer.Option("--stay", help="Keep the system up afterwards.")] = False,
+) -> None:
+    """Play the three acts: an incident, a request, a proposal. No key, no cluster, no GPU; under a minute.
+
+    Example: `placet demo --out demo-out`
+    """
+    from console import logs
+    from console.cli.rendering import data_console
+    from console.demo.run import play
+
+    logs.quiet()
+    raise typer.Exit(run(lambda: play(out, stay, data_console())))
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command()(init)
+    app.command("run")(run_all)
+    for name in PROCESSES:
+        _register_process(app, name)
+    app.command()(demo)
+
+
+def _register_process(app: typer.Typer, name: str) -> None:
+    def process(context: typer.Context, http_port: PortOption = None, json_logs: JsonLogs = False) -> None:
+        _serve(context, frozenset({name}), http_port, json_logs)
+
+    process.__doc__ = f"""Run the {name} process alone, against the NATS server of `--nats-url`.
+
+    Example: `placet --nats-url nats://nats:4222 {name}`
+    """
+    app.command(name)(process)
+
+
+def _serve(context: typer.Context, processes: frozenset[str], http_port: int | None, json_logs: bool) -> None:
+    import logging
+
+    from console import logs, serving
+
+    invocation = given(context)
+    logs.configure(logging.INFO, as_json=json_logs)
+    settings = invocation.settings(**{"http.port": http_port})
+    raise typer.Exit(run(lambda: serving.serve(invocation.state(), settings, processes)))

@@ -1,0 +1,25 @@
+"""The JSON Schemas of everything people write."""
+
+from __future__ import annotations
+
+from pydantic import TypeAdapter
+
+from console import config
+from console.door.calls import Call
+from estate.canonical import Json
+from tools.inventory import files
+
+
+def schema_of(kind: str) -> Json:
+    """The schema of `config`, `facts`, `world`, `change-file` or `command` (a signed call's payload).
+
+    Raises:
+        BadInput: there is no such kind.
+    """
+    match kind:
+        case "config":
+            return config.schema()
+        case "command":
+            return TypeAdapter(Call).json_schema()
+        case _:
+            return files.schema(kind)

@@ -1,0 +1,20 @@
+"""`placet describe` for people: the thing, then its story line by line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.markup import escape
+
+from console.cli.invocations import Output
+from console.cli.rendering import data_console, emit
+from estate.canonical import Json
+
+
+def tell(thing: Mapping[str, Json]) -> None:
+    """Print the fields, then every list of rows under its own heading."""
+    lists = {k: v for k, v in thing.items() if isinstance(v, list) and v and isinstance(v[0], dict)}
+    emit({k: v for k, v in thing.items() if k not in lists}, Output.TABLE)
+    for heading, rows in lists.items():
+        data_console().print(f"\n[bold]{escape(heading.replace('_', ' '))}[/bold]")
+        emit(rows, Output.TABLE)

@@ -1,0 +1,51 @@
+"""What the front door's handlers work with, and the refusals they share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agents.incidents import Incidents
+from console.door.authorising import sees_everything
+from console.door.spooling import Spool
+from console.door.views import Sight
+from estate.clocks import Clock
+from estate.errors import NeverRetry
+from estate.identities import Enrolment
+from estate.ids import InstallationId
+from estate.incidents import Incident
+from estate.subjects import Subjects
+from policies.controls import Controls
+from policies.enrolments import Enrolments
+from policies.ledger.port import Ledger
+from tools.bus.port import Bus
+from tools.inventory.port import Reader
+
+
+class NotFound(NeverRetry):
+    """There is no such thing, or none that the caller may see: the two look alike."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """One console's connections and followed state."""
+
+    installation: InstallationId
+    subjects: Subjects
+    bus: Bus
+    ledger: Ledger
+    incidents: Incidents
+    reader: Reader
+    enrolments: Enrolments
+    controls: Controls
+    spool: Spool
+    clock: Clock
+
+    def sees(self, caller: Enrolment, incident: Incident) -> bool:
+        """Whether the incident concerns the caller: its tenants are in sight, or the caller asked for it."""
+        asked = any((spoken := e.request or e.proposal) and spoken.requester == caller.subject for e in incident.events)
+        return asked or sight_of(caller).of_any(incident.tenants)
+
+
+def sight_of(caller: Enrolment) -> Sight:
+    """What the caller may see."""
+    return Sight(sees_everything(caller), frozenset(caller.tenants))

@@ -1,0 +1,249 @@
+"""Queries: what there is, and its story. They change nothing, and are cut to what the caller may see."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import assert_never
+
+from console.door import stories, views
+from console.door.commands import (
+    DeadLetters,
+    Describe,
+    Diagnose,
+    Get,
+    Kind,
+    LedgerExport,
+    LedgerShow,
+    Pending,
+    Reply,
+    Settings,
+    WhoAmI,
+)
+from console.door.desk import Desk, NotFound, sight_of
+from console.door.views import Row
+from estate.approvals import Diff
+from estate.errors import Denied
+from estate.identities import Enrolment, Role
+from estate.ids import Digest, IncidentId, TenantId
+from estate.incidents import CaseState, Incident
+from estate.proposals import Proposal
+from estate.verdicts import Decision, Verdict
+from policies import approving
+from policies.ledger.port import Entry, EntryKind
+from policies.questions import Matter
+from policies.recording import proposed_key
+from tools.bus import dead_letters
+from tools.bus.dead_letters import DeadLetter
+
+type Question = Get | Describe | Pending | DeadLetters | LedgerExport | LedgerShow | Settings | Diagnose | WhoAmI
+
+
+class Querying:
+    """Answers queries on one desk."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def handle(self, caller: Enrolment, question: Question) -> Reply:
+        """The answer. Raises NotFound, Denied, RetryLater."""
+        match question:
+            case Get():
+                return Reply(result=[*await self._get(caller, question)])
+            case Describe():
+                return Reply(result=await self._describe(caller, question))
+            case Pending():
+                return Reply(result=await self._pending(caller, question.incident))
+            case DeadLetters():
+                return Reply(result=[*await self._letters(question.sequence)])
+            case LedgerExport():
+                spooled = await self._desk.spool.put_stream(self._desk.ledger.export(), caller.subject)
+                return Reply(spooled=spooled)
+            case LedgerShow():
+                return Reply(result=[row async for row in self._entries(question)])
+            case Settings():
+                return Reply(result=await self._settings())
+            case Diagnose():
+                return Reply(result=await self._diagnosis())
+            case WhoAmI():
+                return Reply(result=caller.json_form())
+            case unreachable:
+                assert_never(unreachable)
+
+    async def _get(self, caller: Enrolment, question: Get) -> list[Row]:
+        rows = await self._rows(caller, question.what, question.name)
+        if question.name is None:
+            return rows
+        found = [r for r in rows if r["name"] == question.name]
+        if not found:
+            kind = question.what.value
+            raise NotFound(f"no {kind} `{question.name}`; see `placet get {kind}s`")
+        return found
+
+    async def _rows(self, caller: Enrolment, what: Kind, name: str | None) -> list[Row]:
+        sight = sight_of(caller)
+        match what:
+            case Kind.NODE:
+                return views.nodes(self._desk.reader.newest(), sight)
+            case Kind.WORKLOAD:
+                return views.workloads(self._desk.reader.newest(), sight)
+            case Kind.RACK:
+                return views.racks(self._desk.reader.newest(), sight)
+            case Kind.TENANT:
+                return views.tenants(self._desk.reader.newest(), sight)
+            case Kind.INCIDENT:
+                return [views.incident_row(i) for i in await self._incidents(caller, name)]
+            case Kind.PROPOSAL | Kind.WARRANT:
+                return [row async for row in self._decided(caller, what)]
+
+    async def _incidents(self, caller: Enrolment, name: str | None) -> list[Incident]:
+        if name is not None:
+            held = await self._desk.incidents.find(IncidentId(name))
+            found = [held.value] if held else []
+        else:
+            found = list(await self._desk.incidents.every())
+        seen = [i for i in found if self._desk.sees(caller, i)]
+        return sorted(seen, key=lambda i: i.opened_at, reverse=True)
+
+    async def _decided(self, caller: Enrolment, what: Kind) -> AsyncIterator[Row]:
+        """Proposals or warrants, read off the ledger: for people who see everything."""
+        if not sight_of(caller).everything:
+            raise Denied(f"`get {what.value}s` shows every tenant's; use `placet describe incident NAME`")
+        kind = EntryKind.PROPOSED if what is Kind.PROPOSAL else EntryKind.ISSUED
+        async for entry in self._desk.ledger.entries(kind=kind):
+            yield await self._decided_row(what, entry)
+
+    async def _decided_row(self, what: Kind, entry: Entry) -> Row:
+        latest = {e.kind: e async for e in self._desk.ledger.entries(proposal=entry.proposal)}
+        outcome = latest.get(EntryKind.OUTCOME)
+        row: Row = {
+            "name": entry.proposal,
+            "incident": entry.incident,
+            "outcome": str(outcome.body.get("ending", "")) if outcome else "",
+        }
+        if what is Kind.WARRANT:
+            issued = _part(entry, "warrant")
+            return row | {k: issued.get(f) for k, f in (("audience", "audience"), ("expires", "expires_at"))}
+        decided = latest.get(EntryKind.DECIDED)
+        proposal = _part(entry, "proposal")
+        decision = _part(decided, "verdict").get("decision", "") if decided else ""
+        return row | {k: proposal.get(k) for k in ("attempt", "lane", "summary")} | {"decision": decision}
+
+    async def _describe(self, caller: Enrolment, question: Describe) -> Row:
+        (row,) = await self._get(caller, Get(what=question.what, name=question.name))
+        if question.what is Kind.INCIDENT:
+            return row | await self._story(caller, IncidentId(question.name))
+        if question.what in {Kind.PROPOSAL, Kind.WARRANT}:
+            entries = self._desk.ledger.entries(proposal=Digest(question.name))
+            return row | {"story": [stories.line(e) async for e in entries]}
+        return row
+
+    async def _story(self, caller: Enrolment, name: IncidentId) -> Row:
+        incident = await self._desk.incidents.read(name)
+        events: list[Row] = [_event_row(incident, n) for n in range(min(len(incident.events), 20))]
+        verdict = incident.verdicts[-1].json_form() if incident.verdicts else {}
+        story: Row = {
+            "fences": [f"{f.node}: {f.outcome.ending.value if f.outcome else 'asked'}" for f in incident.fences],
+            "failures": [*stories.findings(verdict)],
+            "seen": [*events],
+        }
+        if not sight_of(caller).everything:
+            return story
+        entries = [stories.line(e) async for e in self._desk.ledger.entries(incident=name)]
+        return story | {"story": [*entries]}
+
+    async def _pending(self, caller: Enrolment, name: IncidentId) -> Row:
+        held = await self._desk.incidents.find(name)
+        if held is None or not self._desk.sees(caller, held.value):
+            raise NotFound(f"no incident `{name}`; see `placet get incidents`")
+        verdict = _waiting(held.value)
+        if verdict is None:
+            raise NotFound(f"incident `{name}` is {held.value.state.value} and waits for no approval")
+        entry = await self._desk.ledger.find(proposed_key(verdict.proposal))
+        if entry is None:
+            raise NotFound(f"the proposal of `{name}` is not in the ledger; see `placet doctor`")
+        proposal = Proposal.read(_part(entry, "proposal"))
+        return {
+            "incident": name,
+            "proposal": verdict.proposal,
+            "summary": proposal.summary,
+            "diff": self._diff(caller, proposal).json_form(),
+            "requirements": [r.json_form() for r in verdict.requirements],
+        }
+
+    def _diff(self, caller: Enrolment, proposal: Proposal) -> Diff:
+        """The whole for those who see everything; else the part of the caller's tenant that it concerns."""
+        snapshot = self._desk.reader.newest()
+        if sight_of(caller).everything:
+            return approving.diff_for(proposal, None, snapshot)
+        concerned = approving.tenants_of(Matter.of(proposal), snapshot)
+        own: list[TenantId] = [t for t in concerned if t in caller.tenants and Role.TENANT_OWNER in caller.roles]
+        if not own:
+            raise Denied("the proposal concerns none of the tenants you speak for")
+        return approving.diff_for(proposal, own[0], snapshot)
+
+    async def _letters(self, sequence: int | None) -> list[Row]:
+        if sequence is not None:
+            letter = await dead_letters.show(self._desk.bus, sequence)
+            return [_letter_row(letter) | {"body": letter.data.decode(errors="replace")}]
+        return [_letter_row(letter) for letter in await dead_letters.listed(self._desk.bus)]
+
+    async def _entries(self, question: LedgerShow) -> AsyncIterator[Row]:
+        left = question.limit
+        found = self._desk.ledger.entries(incident=question.incident, proposal=question.proposal, after=question.after)
+        async for entry in found:
+            yield stories.line(entry)
+            left -= 1
+            if not left:
+                return
+
+    async def _settings(self) -> Row:
+        """The signed settings in the order they were made; the last of each scope stands."""
+        lines: list[Row] = []
+        for kind in (EntryKind.FROZEN, EntryKind.MODE_SET, EntryKind.ENROLLED):
+            lines += [stories.line(e) async for e in self._desk.ledger.entries(kind=kind)]
+        return {"settings": [*lines]}
+
+    async def _diagnosis(self) -> Row:
+        snapshot = self._desk.reader.newest()
+        return {
+            "snapshot": str(snapshot.version),
+            "facts_version": snapshot.facts.version,
+            "facts_valid_until": snapshot.facts.valid_until.isoformat(),
+            "dead_letters": len(await dead_letters.listed(self._desk.bus)),
+        }
+
+
+def _waiting(incident: Incident) -> Verdict | None:
+    if incident.state is not CaseState.AWAITING_APPROVAL or not incident.proposals:
+        return None
+    verdict = incident.verdict_on(incident.proposals[-1])
+    return verdict if verdict is not None and verdict.decision is Decision.NEEDS_APPROVAL else None
+
+
+def _part(entry: Entry, name: str) -> Row:
+    part = entry.body.get(name)
+    return dict(part) if isinstance(part, dict) else {}
+
+
+def _event_row(incident: Incident, number: int) -> Row:
+    event = incident.events[number]
+    return {
+        "at": (event.occurred_at or event.received_at).isoformat(timespec="milliseconds"),
+        "type": event.type.value,
+        "severity": event.severity.value,
+        "source": event.source,
+        "message": event.message,
+    }
+
+
+def _letter_row(letter: DeadLetter) -> Row:
+    return {
+        "sequence": letter.sequence,
+        "stream": letter.stream,
+        "consumer": letter.consumer,
+        "attempts": letter.attempts,
+        "reason": letter.reason,
+        "subject": letter.subject,
+        "message_id": letter.message_id,
+        "replays": letter.replays,
+    }

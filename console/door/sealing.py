@@ -1,0 +1,96 @@
+"""What a person signs with their own key before it leaves their machine: words, freezes, modes, enrolments.
+
+The CLI calls this; chat and web will. The gate and every follower verify these envelopes themselves, so that the
+console that carries them is trusted with nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from console import identities
+from console.door.commands import Approve, Control, Set
+from console.state import StateDirectory
+from estate.approvals import Approval, Diff, Word
+from estate.identities import Enrolment
+from estate.ids import IncidentId, SiteId, TenantId
+from estate.modes import Freeze, Mode, ModeSetting, Scope
+from estate.records import Record
+from policies import approving, controls, enrolments
+from policies.signing.sealing import seal
+
+type Where = tuple[str | None, str | None]
+"""A site and a tenant; None is all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A person's word on what they were shown."""
+
+    incident: IncidentId
+    diff: Diff
+    word: Word
+    reason: str
+
+
+def seal_word(state: StateDirectory, who: str | None, decided: Decided) -> Approve:
+    """The approval or denial of exactly the proposal and the diff that were shown."""
+    speaker = identities.load(state, who)
+    approval = Approval(
+        installation=state.record().id,
+        incident=decided.incident,
+        proposal=decided.diff.proposal,
+        diff=decided.diff.digest,
+        word=decided.word,
+        approver=speaker.subject,
+        reason=decided.reason,
+        at=datetime.now(UTC),
+    )
+    return Approve(envelope=seal(approval.canonical(), approving.PAYLOAD_TYPE, speaker.signer).decode())
+
+
+def seal_freeze(state: StateDirectory, who: str | None, where: Where, frozen: bool, reason: str) -> Set:
+    """A freeze of a scope, or its end."""
+    speaker = identities.load(state, who)
+    record = Freeze(
+        installation=state.record().id,
+        scope=_scope(where),
+        frozen=frozen,
+        reason=reason,
+        by=speaker.subject,
+        at=datetime.now(UTC),
+    )
+    return _set(Control.FREEZE, record, speaker)
+
+
+def seal_mode(state: StateDirectory, who: str | None, where: Where, mode: Mode) -> Set:
+    """The mode of a scope."""
+    speaker = identities.load(state, who)
+    record = ModeSetting(
+        installation=state.record().id, scope=_scope(where), mode=mode, by=speaker.subject, at=datetime.now(UTC)
+    )
+    return _set(Control.MODE, record, speaker)
+
+
+def seal_enrolment(state: StateDirectory, who: str | None, enrolment: Enrolment) -> Set:
+    """An administrator's word that a key speaks for a person."""
+    return _set(Control.ENROLMENT, enrolment, identities.load(state, who))
+
+
+PAYLOAD_TYPES = {
+    Control.FREEZE: controls.FREEZE_TYPE,
+    Control.MODE: controls.MODE_TYPE,
+    Control.ENROLMENT: enrolments.PAYLOAD_TYPE,
+}
+"""The DSSE payload type of each signed control."""
+
+
+def _set(control: Control, record: Record, speaker: identities.Identity) -> Set:
+    envelope = seal(record.canonical(), PAYLOAD_TYPES[control], speaker.signer)
+    return Set(control=control, envelope=envelope.decode())
+
+
+def _scope(where: Where) -> Scope:
+    site, tenant = where
+    return Scope(site=SiteId(site) if site else None, tenant=TenantId(tenant) if tenant else None)

@@ -1,0 +1,44 @@
+"""Signed controls on their way to the ledger: whether they may take effect, and the entry that must stand before.
+
+Gate and executor verify the envelope again when it reaches them; this check is for the caller's sake.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from console.door.calls import Opened
+from console.door.commands import Control
+from console.door.desk import Desk
+from console.door.sealing import PAYLOAD_TYPES
+from console.door.stories import says
+from estate.errors import Denied
+from policies import dsse
+from policies.ledger.port import Draft
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A control that was verified: its entry to be, and what it says."""
+
+    draft: Draft
+    says: str
+
+
+def read(desk: Desk, opened: Opened, control: Control, envelope: bytes) -> Setting:
+    """The setting in `envelope`, checked by the very rules that its followers use.
+
+    Raises:
+        Denied: somebody else signed it, it is for another installation, or the caller may not set this.
+    """
+    if dsse.stated_type(envelope) != PAYLOAD_TYPES[control]:
+        raise Denied(f"the envelope holds no {control.value}; sign it again")
+    if control is Control.ENROLMENT:
+        enrolled = desk.enrolments.admit(envelope)
+        signer, draft = enrolled.signer, enrolled.draft(desk.clock())
+    else:
+        set_by = desk.controls.admit(envelope)
+        signer, draft = set_by.control.by, set_by.draft(desk.clock())
+    if signer != opened.caller.subject:
+        raise Denied(f"`{signer}` signed this setting; let them give it themselves")
+    return Setting(draft, says(draft.kind, draft.body))

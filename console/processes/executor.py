@@ -1,0 +1,96 @@
+"""The executor process: warrants from the streams into the executor, outcomes out of it, under one lease.
+
+The lease's token fences every entry of the journal, so that an executor that was replaced and does not know it yet
+writes nothing more. Whoever takes the lease finishes what the last holder left, before it takes anything new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from console.processes.leasing import Fence, Leasing
+from console.processes.settings import Standing
+from console.processes.watching import keep
+from estate.errors import Denied, NeverRetry, RetryLater
+from estate.ids import ExecutorId
+from estate.outcomes import Outcome
+from estate.proposals import Lane
+from estate.subjects import Subjects
+from policies.ledger.port import Fenced, Ledger
+from tools.bus import streams
+from tools.bus.port import Bus, ConsumerSpec, Delivery
+from tools.execution.executor import Executor
+from tools.inventory.follower import Follower
+
+
+def consumers(subjects: Subjects, audience: ExecutorId) -> tuple[ConsumerSpec, ...]:
+    """One durable consumer for each lane: no backlog of cases delays a fence."""
+    return tuple(
+        ConsumerSpec(
+            streams.warrants(lane),
+            f"executor-{audience}-{lane.value}",
+            (subjects.warrant(lane, audience),),
+            concurrency=8,
+        )
+        for lane in Lane
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorProcess:
+    """One executor on one connection."""
+
+    audience: ExecutorId
+    executor: Callable[[Fence], Executor]
+    bus: Bus
+    subjects: Subjects
+    standing: Standing
+    inventory: Follower
+    ledger: Ledger
+    lease: Leasing
+
+    @property
+    def name(self) -> str:
+        """What the process is called in logs and leases."""
+        return f"executor-{self.audience}"
+
+    async def run(self) -> None:
+        """Until cancelled, until a task ends, or until another holder took the lease."""
+        await keep(
+            self.name,
+            {
+                "inventory": self.inventory.run(),
+                "settings": self.standing.follow(self.bus, self.subjects),
+                "execute": self._execute(),
+            },
+        )
+
+    async def _execute(self) -> None:
+        await self.standing.load(self.ledger)
+        await self.inventory.ready()
+        await self.lease.hold(self._obey)
+
+    async def _obey(self, fence: Fence) -> None:
+        executor = self.executor(fence)
+        for outcome in await executor.resume_all():
+            await self._publish(outcome)
+
+        async def on_warrant(delivery: Delivery) -> None:
+            await self._carry_out(executor, delivery.data)
+
+        specs = consumers(self.subjects, self.audience)
+        await keep(self.name, {spec.name: self.bus.consume(spec, on_warrant) for spec in specs})
+
+    async def _carry_out(self, executor: Executor, envelope: bytes) -> None:
+        try:
+            outcome = await executor.execute(envelope)
+        except Denied as error:
+            raise NeverRetry(str(error)) from error
+        except Fenced as error:
+            raise RetryLater(f"another holder has taken over: {error}") from error
+        await self._publish(outcome)
+
+    async def _publish(self, outcome: Outcome) -> None:
+        subject = self.subjects.outcome(outcome.site, outcome.ending)
+        await self.bus.publish(subject, outcome.canonical(), message_id=outcome.digest)

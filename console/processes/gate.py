@@ -1,0 +1,106 @@
+"""The gate process: proposals and people's words from the streams into the gate, its verdicts and warrants out of it.
+
+It publishes nothing that the gate has not made durable, and everything again when it is asked again: message ids are
+digests, so that a redelivery is swallowed by the stream.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from console.processes.leasing import Fence, Leasing
+from console.processes.settings import Standing
+from console.processes.watching import keep
+from estate import canonical
+from estate.errors import BadInput, Denied, NeverRetry
+from estate.outcomes import Outcome
+from estate.proposals import Lane, Proposal
+from estate.subjects import Subjects
+from estate.warrants import PAYLOAD_TYPE, Warrant
+from policies import dsse
+from policies.gate import Answer, Gate
+from policies.keyrings import KeyRing
+from tools.bus import streams
+from tools.bus.port import Bus, ConsumerSpec, Delivery
+from tools.inventory.follower import Follower
+
+NAME = "gate"
+
+CONTAINMENT = ConsumerSpec(streams.PROPOSALS_CONTAINMENT, "gate-containment", concurrency=4)
+CASES = ConsumerSpec(streams.PROPOSALS_CASE, "gate-cases", concurrency=4)
+APPROVALS = ConsumerSpec(streams.APPROVALS, "gate-approvals", concurrency=4)
+OUTCOMES = ConsumerSpec(streams.OUTCOMES, "gate-outcomes", concurrency=4)
+CONSUMERS = (CONTAINMENT, CASES, APPROVALS, OUTCOMES)
+
+
+@dataclass(frozen=True, slots=True)
+class GateProcess:
+    """One gate on one connection. `ring` holds the gate's own key, by which it reads back what it sealed."""
+
+    gate: Gate
+    bus: Bus
+    subjects: Subjects
+    standing: Standing
+    inventory: Follower
+    ring: KeyRing
+    lease: Leasing
+
+    async def run(self) -> None:
+        """Until cancelled, or until a task ends."""
+        await keep(
+            NAME,
+            {
+                "inventory": self.inventory.run(),
+                "settings": self.standing.follow(self.bus, self.subjects),
+                "decide": self._begin(),
+            },
+        )
+
+    async def _begin(self) -> None:
+        await self.standing.load(self.gate.ledger)
+        await self.inventory.ready()
+        await self.lease.hold(self._decide)
+
+    async def _decide(self, fence: Fence) -> None:
+        """What is in flight is known before anything is decided; one gate decides at a time."""
+        await self.gate.restore()
+        handlers = (self.on_proposal, self.on_proposal, self.on_approval, self.on_outcome)
+        consuming = zip(CONSUMERS, handlers, strict=True)
+        await keep(NAME, {spec.name: self.bus.consume(spec, handler) for spec, handler in consuming})
+
+    async def on_proposal(self, delivery: Delivery) -> None:
+        """The handler for both lanes of proposals."""
+        proposal = Proposal.read(delivery.data)
+        if delivery.subject != self.subjects.proposal(proposal.lane, proposal.site):
+            raise BadInput(f"a proposal of lane `{proposal.lane.value}` came on `{delivery.subject}`; publish it there")
+        if proposal.lane is Lane.CONTAINMENT and len(proposal.steps) != 1:
+            raise BadInput("containment is one step; propose more on the lane of cases")
+        try:
+            answer = await self.gate.submit(proposal)
+        except Denied as error:
+            raise NeverRetry(str(error)) from error
+        await self._publish(answer)
+
+    async def on_approval(self, delivery: Delivery) -> None:
+        """The handler for people's words."""
+        try:
+            answer = await self.gate.approve(delivery.data)
+        except Denied as error:
+            raise NeverRetry(str(error)) from error
+        await self._publish(answer)
+
+    async def on_outcome(self, delivery: Delivery) -> None:
+        """The handler for outcomes: what ended is no longer in flight."""
+        await self.gate.concluded(Outcome.read(delivery.data))
+
+    async def _publish(self, answer: Answer) -> None:
+        verdict = answer.verdict
+        subject = self.subjects.verdict(verdict.site, verdict.decision)
+        await self.bus.publish(subject, verdict.canonical(), message_id=verdict.digest)
+        if answer.warrant_envelope is not None:
+            await self._send(answer.warrant_envelope)
+
+    async def _send(self, envelope: bytes) -> None:
+        warrant = Warrant.read(dsse.open_envelope(envelope, PAYLOAD_TYPE, self.ring).payload)
+        subject = self.subjects.warrant(warrant.lane, warrant.audience)
+        await self.bus.publish(subject, envelope, message_id=canonical.digest(envelope))

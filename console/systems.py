@@ -1,0 +1,74 @@
+"""A running system, seen from whoever started it: its parts, its tasks, its end. Built by `console.bootstrap` only."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from console.door.client import DoorClient
+from console.identities import Identity
+from estate.ids import InstallationId
+from estate.subjects import Subjects
+from policies.ledger.port import Ledger
+from tools.bus.port import Bus
+from tools.inventory.follower import Follower
+from tools.twin.world import World
+
+type Work = Coroutine[object, object, None]
+
+
+@dataclass(slots=True)
+class System:
+    """What demo, evals, benchmarks and tests hold."""
+
+    installation: InstallationId
+    subjects: Subjects
+    ledger: Ledger
+    world: World
+    buses: Mapping[str, Bus]
+    """A connection for each process that runs here, and `watcher`, which may only listen."""
+    nats_url: str
+    http_port: int
+    speak: Callable[[Identity], DoorClient]
+    inventories: dict[str, Follower]
+    tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+
+    def door(self, identity: Identity) -> DoorClient:
+        """A client of the front door that speaks for `identity`, over a connection of the visitors' user."""
+        return self.speak(identity)
+
+    async def wait(self) -> None:
+        """Until a process ends. Raises what ended it."""
+        done, _ = await asyncio.wait(self.tasks.values(), return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+
+    async def stop(self) -> None:
+        """End every process in order: what takes in first, what writes last."""
+        for name in sorted(self.tasks, key=_ORDER.index):
+            task = self.tasks[name]
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+_ORDER = ("console", "agent", "gate", "executor", "inventory")
+
+
+@asynccontextmanager
+async def kept(system: System, works: Mapping[str, Work], ready: Work) -> AsyncIterator[System]:
+    """Run the processes for the length of a block, once they are ready. A process that fails first is raised."""
+    for name, work in works.items():
+        system.tasks[name] = asyncio.create_task(work, name=name)
+    waiting = asyncio.create_task(ready, name="ready")
+    try:
+        await asyncio.wait((waiting, *system.tasks.values()), return_when=asyncio.FIRST_COMPLETED)
+        for task in system.tasks.values():
+            if task.done():
+                task.result()
+        yield system
+    finally:
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        await system.stop()
