@@ -168,7 +168,8 @@ async def running(
         parts = await _Parts.made(installation, processes, stack)
         hosts = await _Hosts(installation, parts, observer).made(processes)
         async with kept(parts.system, {n: h.run() for n, h in hosts.items()}, _ready(parts, hosts)) as system:
-            await asyncio.to_thread(whereabouts.write, installation.state, system.nats_url, system.http_port)
+            if "console" in processes:
+                await asyncio.to_thread(whereabouts.write, installation.state, system.nats_url, system.http_port)
             yield system
 
 

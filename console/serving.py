@@ -16,6 +16,7 @@ from console import whereabouts
 from console.bootstrap import PROCESSES, Installation, running
 from console.config import Config
 from console.state import StateDirectory, locked
+from estate.errors import BadInput
 
 log = structlog.get_logger(__name__)
 
@@ -25,11 +26,14 @@ async def serve(state: StateDirectory, config: Config, processes: frozenset[str]
 
     Raises:
         RetryLater: another program holds the state directory.
+        BadInput: a process apart, and no NATS server to meet the others at.
     """
     installation = Installation.open(state, config)
+    if config.nats_url is None and processes != PROCESSES:
+        raise BadInput("a process apart needs a NATS server to meet the others at; name it with `--nats-url`")
     stopping = _stop_on_signals()
     async with AsyncExitStack() as stack:
-        if config.nats_url is None or processes == PROCESSES:
+        if processes == PROCESSES:
             stack.enter_context(locked(state))
             stack.callback(whereabouts.forget, state)
         system = await stack.enter_async_context(running(installation, processes))

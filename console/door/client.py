@@ -55,7 +55,7 @@ class DoorClient:
             hashed.update(data)
             offset += len(data)
             yield data
-        if f"sha256:{hashed.hexdigest()}" != spooled.digest:
+        if f"sha256:{hashed.hexdigest()}" != spooled.content:
             raise NeverRetry("the answer changed on its way; ask again")
 
     async def progress(self, incident: IncidentId | None = None) -> AsyncIterator[Progress]:

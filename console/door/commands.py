@@ -195,7 +195,8 @@ class Spooled(Model):
     console: str
     handle: str
     size: int
-    digest: Digest
+    content: Digest
+    """What the bytes must add up to."""
 
 
 class Reply(Record):

@@ -62,7 +62,7 @@ class Spool:
         finally:
             await asyncio.to_thread(file.close)
         self._held[handle] = _Held(path, owner, self._clock() + KEPT)
-        return Spooled(console=self.console, handle=handle, size=size, digest=Digest(f"sha256:{hashed.hexdigest()}"))
+        return Spooled(console=self.console, handle=handle, size=size, content=Digest(f"sha256:{hashed.hexdigest()}"))
 
     async def part(self, wanted: Part, owner: Subject) -> bytes:
         """The bytes from an offset on, at most one message's worth.

@@ -1,4 +1,4 @@
-"""The HTTP door stores what authenticated senders post, raw and once, and refuses the rest with a status that says why."""
+"""The HTTP door stores what authenticated senders post, raw and once, and refuses the rest with a telling status."""
 
 from __future__ import annotations
 

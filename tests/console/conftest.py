@@ -1,0 +1,18 @@
+"""A whole system on a temporary installation: real NATS, SQLite, twin, gate and executor."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from installations import Running, founded, settings
+
+from console.bootstrap import Installation, running
+
+
+@pytest.fixture
+async def placet(tmp_path: Path) -> AsyncIterator[Running]:
+    state = founded(tmp_path / "state")
+    async with running(Installation.open(state, settings(state))) as system:
+        yield Running(system, state)
