@@ -48,7 +48,12 @@ class Credentials:
     @property
     def inbox(self) -> str:
         """The prefix of every reply subject of this user."""
-        return f"_INBOX_{self.user}" if self.user else "_INBOX"
+        return inbox_of(self.user)
+
+
+def inbox_of(user: str) -> str:
+    """The prefix of every reply subject of that user."""
+    return f"_INBOX_{user}" if user else "_INBOX"
 
 
 class NotFound(RetryLater):
@@ -64,6 +69,7 @@ class Wire:
 
     def __init__(self, client: Client) -> None:
         self.client = client
+        self._first_fault: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting: dict[str, set[asyncio.Future[None]]] = defaultdict(set)
 
     @classmethod
@@ -75,31 +81,40 @@ class Wire:
             NotAllowed: the server refuses these credentials.
             BadInput: the server is older than 2.10 or has no JetStream headers.
         """
-        client = Client()
-        wire = cls(client)
+        wire = cls(Client())
+        attempt = asyncio.ensure_future(wire._open(credentials, name))
         try:
-            await client.connect(
-                credentials.url,
-                name=name,
-                user=credentials.user or None,
-                password=credentials.password or None,
-                inbox_prefix=credentials.inbox,
-                connect_timeout=5,
-                ping_interval=5,
-                max_outstanding_pings=2,
-                max_reconnect_attempts=-1,
-                reconnect_time_wait=1,
-                allow_reconnect=True,
-                error_cb=wire._on_error,
-                reconnected_cb=wire._on_reconnect,
-            )
+            await asyncio.wait((attempt, wire._first_fault), return_when=asyncio.FIRST_COMPLETED)
+            attempt.result() if attempt.done() else wire._first_fault.result()
         except (nats.errors.Error, OSError, TimeoutError) as error:
-            await client.close()
+            await wire.close()
             if "authorization" in str(error).lower():
                 raise NotAllowed(f"nats refuses user `{credentials.user}`; check its credentials") from error
             raise RetryLater(f"no NATS server at `{credentials.url}`: {error}") from error
+        finally:
+            attempt.cancel()
+            if not wire._first_fault.cancel():
+                wire._first_fault.exception()  # looked at, so that asyncio does not report it
         await wire._refuse_old_server()
         return wire
+
+    async def _open(self, credentials: Credentials, name: str) -> None:
+        """Told to reconnect for ever, nats-py also makes its first connection for ever: `_first_fault` ends that."""
+        await self.client.connect(
+            credentials.url,
+            name=name,
+            user=credentials.user or None,
+            password=credentials.password or None,
+            inbox_prefix=credentials.inbox,
+            connect_timeout=5,
+            ping_interval=5,
+            max_outstanding_pings=2,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=1,
+            allow_reconnect=True,
+            error_cb=self._on_error,
+            reconnected_cb=self._on_reconnect,
+        )
 
     async def _refuse_old_server(self) -> None:
         version = self.client.connected_server_version
@@ -127,7 +142,8 @@ class Wire:
             self.client.request(subject, data, timeout=within, headers=dict(headers or {}) or None)
         )
         refusal: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting[subject].add(refusal)
+        key = subject.lower()  # as nats-py reports it
+        self._waiting[key].add(refusal)
         try:
             await asyncio.wait((answer, refusal), return_when=asyncio.FIRST_COMPLETED)
             if not answer.done():
@@ -138,7 +154,7 @@ class Wire:
         finally:
             answer.cancel()
             refusal.cancel()
-            self._forget(subject, refusal)
+            self._forget(key, refusal)
 
     async def api(self, call: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """One JetStream API call.
@@ -176,17 +192,20 @@ class Wire:
                 f"{size} bytes for `{subject}`, the server takes {self.client.max_payload}; send a reference"
             )
 
-    def _forget(self, subject: str, refusal: asyncio.Future[None]) -> None:
-        self._waiting[subject].discard(refusal)
-        if not self._waiting[subject]:
-            del self._waiting[subject]
+    def _forget(self, key: str, refusal: asyncio.Future[None]) -> None:
+        self._waiting[key].discard(refusal)
+        if not self._waiting[key]:
+            del self._waiting[key]
 
     async def _on_error(self, error: Exception) -> None:
+        if not self._first_fault.done():
+            self._first_fault.set_exception(error)
+            return
         found = _FORBIDDEN.search(str(error))
         if found is None:
             log.warning("nats connection fault", error=str(error) or type(error).__name__)
             return
-        waiting = self._waiting.get(found.group(1), set())
+        waiting = self._waiting.get(found.group(1).lower(), set())
         if not waiting:
             log.error("nats refused a subject", subject=found.group(1))
         for refusal in waiting:
