@@ -35,6 +35,7 @@ from tools.execution.memory import MemoryTarget
 from tools.execution.patience import Patience
 from tools.execution.port import StepKey, Target
 from tools.execution.recording import Holder
+from tools.inventory.port import Reader
 
 AUDIENCE = ExecutorId("twin")
 SIGNER = MemorySigner.generate(TestEntropy("gate"))
@@ -90,7 +91,7 @@ async def no_sleep(seconds: float) -> None:
 
 @dataclass
 class LiveReader:
-    """An inventory that always sees the world as it is."""
+    """An inventory that sees the world as it is, or (`behind`) has not caught up with the gate."""
 
     world: MemoryTarget
     behind: bool = False
@@ -115,7 +116,8 @@ class Rig:
     decision: Decision = Decision.PERMIT
     mode: Mode = Mode.AUTOMATIC
     undo_objection: str | None = None
-    told: list[str] = field(default_factory=list)
+    undos_judged_on: list[Snapshot] = field(default_factory=list)
+    reader: Reader | None = None
     sleep: Callable[[float], Awaitable[None]] = no_sleep
 
     def executor(
@@ -126,7 +128,7 @@ class Rig:
         return Executor(
             Holder(AUDIENCE, builders.subject(name, SubjectKind.EXECUTOR), name),
             self.law(),
-            Hands(target or self.world, LiveReader(self.world), self.clock, patience),
+            Hands(target or self.world, self.reader or LiveReader(self.world), self.clock, patience),
             ledger or self.ledger,
             lambda: token,
         )
@@ -137,8 +139,12 @@ class Rig:
             read_warrant=lambda envelope: warrants.read_warrant(envelope, RING, AUDIENCE, INSTALLATION),
             frozen=lambda warrant, snapshot: self.frozen,
             decide_again=self._verdict,
-            undo_objection=lambda inverse, snapshot: self.undo_objection,
+            undo_objection=self._objection,
         )
+
+    def _objection(self, inverse: Change, snapshot: Snapshot) -> str | None:
+        self.undos_judged_on.append(snapshot)
+        return self.undo_objection
 
     def _verdict(self, given: Warrant, snapshot: Snapshot) -> Verdict:
         failures = () if self.decision is Decision.PERMIT else (FAILURE,)

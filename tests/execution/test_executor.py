@@ -9,20 +9,20 @@ from datetime import timedelta
 import pytest
 
 from estate.changes import Change, CordonNode, SetPowerCap
-from estate.conditions import Condition, Miss
+from estate.conditions import Condition, Miss, misses
 from estate.effects import Step
 from estate.errors import BadInput, Denied, NeverRetry, RetryLater
-from estate.ids import ExecutorId, InstallationId, NodeId, TenantId
+from estate.ids import Digest, ExecutorId, InstallationId, NodeId, TenantId
 from estate.modes import Mode
 from estate.outcomes import Ending, Outcome
 from estate.results import Refusal
-from estate.units import Watts
+from estate.snapshots import Snapshot
 from estate.verdicts import Decision
 from policies.ledger.port import EntryKind, Fenced
 from policies.signing.memory import MemorySigner
 from tests import builders
 from tests.builders import TestEntropy
-from tests.execution.rig import BROKEN, CAP, FENCE, MOVE, Rig, after, content, key, sealed, warrant
+from tests.execution.rig import BROKEN, CAP, FENCE, MOVE, LiveReader, Rig, after, content, key, sealed, warrant
 from tools.execution.memory import MemoryTarget
 from tools.execution.port import StepKey
 from tools.execution.recording import Held
@@ -328,12 +328,21 @@ async def test_eight_executors_race_one_warrant_and_one_execution_happens() -> N
     assert [await e.execute(envelope) for e in executors] == outcomes[:1] * 8
 
 
-async def test_two_deliveries_of_one_warrant_in_one_process_are_one_execution() -> None:
-    rig, envelope = Rig(sleep=asyncio.sleep), sealed(warrant())
-    executor = rig.executor()
+async def test_two_deliveries_of_one_warrant_in_one_process_are_one_run() -> None:
+    """They hold the same token, so no fence keeps them apart."""
+    rig, envelope, tried = Rig(sleep=asyncio.sleep), sealed(warrant()), 0
+
+    class Counting(Wrapped):
+        async def rehearse(self, steps: Sequence[Step]) -> Refusal | None:
+            nonlocal tried
+            tried += 1
+            await asyncio.sleep(0.01)
+            return await super().rehearse(steps)
+
+    executor = rig.executor(target=Counting(rig.world))
     first, second = await asyncio.gather(executor.execute(envelope), executor.execute(envelope))
     assert first == second
-    assert rig.world.writes == rig.step_keys(1, 2, 3)
+    assert tried == 1
 
 
 async def test_a_holder_that_was_overtaken_writes_nothing_more() -> None:
@@ -350,16 +359,6 @@ async def test_a_holder_that_was_overtaken_writes_nothing_more() -> None:
         await rig.executor("old", 1, target=Overtaken(rig.world)).execute(envelope)
     assert rig.world.writes == rig.step_keys(1, 2, 3)
     assert await rig.count(EntryKind.RESUMED) == 1
-
-
-async def test_another_warrant_with_a_consumed_nonce_is_held_off() -> None:
-    rig = Rig()
-    rig.world.script(key(1), BROKEN)
-    ledger_only = warrant(FENCE)
-    await rig.executor().execute(sealed(warrant()))
-    twin = await rig.executor().execute(sealed(ledger_only))
-    assert twin.warrant == warrant().digest, "the nonce names one execution for ever"
-    assert rig.world.writes == []
 
 
 async def test_an_executor_that_starts_finishes_what_others_left() -> None:
@@ -399,12 +398,69 @@ async def test_an_expired_warrant_still_resumes_to_undo_its_steps() -> None:
 
 async def test_an_inventory_that_is_behind_delays_and_decides_nothing() -> None:
     rig, envelope = Rig(), sealed(warrant())
-    executor = rig.executor()
-    executor._hands.reader.behind = True  # type: ignore[attr-defined]
+    rig.reader = reader = LiveReader(rig.world, behind=True)
     with pytest.raises(RetryLater, match="has not reached"):
-        await executor.execute(envelope)
-    executor._hands.reader.behind = False  # type: ignore[attr-defined]
-    assert (await executor.execute(envelope)).ending is Ending.VERIFIED
+        await rig.executor().execute(envelope)
+    reader.behind = False
+    assert (await rig.executor().execute(envelope)).ending is Ending.VERIFIED
+
+
+async def test_an_undo_is_judged_on_a_snapshot_that_shows_what_it_undoes() -> None:
+    """On an older one the undo would seem to have no effect, and the law would have nothing to object to."""
+    rig = Rig()
+
+    class Lagging(LiveReader):
+        def __init__(self) -> None:
+            super().__init__(rig.world)
+            self.seen = [rig.world.estate]
+
+        def newest(self) -> Snapshot:
+            self.seen.append(rig.world.estate)
+            return self.seen[-2]
+
+    rig.reader = Lagging()
+    rig.world.script(key(2), BROKEN)
+    assert (await rig.executor().execute(sealed(warrant()))).ending is Ending.ROLLED_BACK
+    (judged,) = rig.undos_judged_on
+    assert misses(judged, warrant().steps[0].postconditions) == ()
+
+
+async def test_a_step_that_never_arrived_needs_no_leave_to_be_undone() -> None:
+    rig = Rig(undo_objection="residency")
+    rig.world.script(key(1), *[RetryLater("busy")] * 3)
+    outcome = await rig.executor().execute(sealed(warrant()))
+    assert (outcome.ending, rig.world.writes) == (Ending.ROLLED_BACK, [])
+
+
+async def test_undone_and_yet_not_as_before_is_handed_over() -> None:
+    """The target said that it had undone the step; a live read of the world says otherwise."""
+    rig = Rig()
+    rig.world.script(key(2), BROKEN)
+
+    class Lying(Wrapped):
+        async def apply(self, key: StepKey, change: Change, preconditions: Sequence[Condition]) -> Refusal | None:
+            return None if key.undo else await super().apply(key, change, preconditions)
+
+    outcome = await rig.executor(target=Lying(rig.world)).execute(sealed(warrant()))
+    assert outcome.ending is Ending.HANDED_OVER
+    assert "the estate is not as it was" in outcome.reason
+
+
+@pytest.mark.parametrize("other", [("two", 1, "0"), ("one", 1, "f")], ids=["holder", "warrant"])
+async def test_a_consumed_nonce_holds_off_another_holder_and_another_warrant(other: tuple[str, int, str]) -> None:
+    name, token, proposal = other
+    rig = Rig()
+
+    class Dies(Wrapped):
+        async def apply(self, key: StepKey, change: Change, preconditions: Sequence[Condition]) -> Refusal | None:
+            raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await rig.executor("one", 1, target=Dies(rig.world)).execute(sealed(warrant()))
+    again = warrant() if proposal == "0" else warrant(proposal=Digest(f"sha256:{proposal * 64}"))
+    with pytest.raises(Held):
+        await rig.executor(name, token).execute(sealed(again))
+    assert rig.world.writes == []
 
 
 async def test_each_tenant_s_log_gets_its_own_part_only() -> None:
@@ -432,9 +488,3 @@ async def test_watchers_hear_each_step_and_the_verification() -> None:
     executor._tell = lambda warrant: hear
     await executor.execute(sealed(warrant()))
     assert [text.partition(":")[0] for text in heard] == ["step 1", "step 2", "step 3", "5 postconditions hold"]
-
-
-async def test_the_cap_of_watts_is_as_written() -> None:
-    """The builders' warrant means what these tests think it means."""
-    given = warrant()
-    assert given.steps[0].change == SetPowerCap(node=NodeId("eu-a3"), watts=Watts(9_000))
