@@ -93,8 +93,8 @@ def _free(wish: Wish, attempt: Attempt) -> str:
     for row, binding in zip(attempt.rows, attempt.bindings, strict=True):
         slots = np.flatnonzero(np.isin(wish.columns.index[row], binding.accelerators) & wish.columns.exists[row])
         wanted[row] = wanted.get(row, 0) + int((~room.free[row, slots]).sum())
-    parts = [f"{n} more accelerators on `{wish.columns.nodes[r].id}`" for r, n in wanted.items() if n]
-    return f"free {' and '.join(parts)}"
+    parts = [f"{n} more on `{wish.columns.nodes[r].id}`" for r, n in wanted.items() if n]
+    return f"free accelerators: {' and '.join(parts)}"
 
 
 def _site(wish: Wish, attempt: Attempt) -> str:

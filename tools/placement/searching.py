@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from estate.workloads import BandwidthClass, Binding
+from estate.workloads import Binding
 from tools.placement.columns import Flags, Ints
 from tools.placement.masks import Constraint, Masks, Room, Wish, moving, standing, suitable
 
@@ -115,15 +115,21 @@ def _seat(wish: Wish, room: Room, attempt: Attempt, replica: int, row: int, with
 
 
 def _devices(wish: Wish, room: Room, row: int, without: Constraint | None) -> Ints:
-    """The slots to take: from the tightest NVLink domain that holds them all, else wherever they may be."""
+    """The slots to take: from the tightest NVLink domain that holds them all, else wherever they may be.
+
+    Free ones first: only a search without the constraint on free devices sees others.
+    """
     c, needed = wish.columns, wish.needed
     of_model, of_memory = suitable(wish, without)
     usable = np.flatnonzero(room.devices[row] & of_model[row] & of_memory[row])
-    domains = c.domain[row, usable]
-    known, counts = np.unique(domains[domains >= 0], return_counts=True)
-    fitting = [(int(n), int(d)) for d, n in zip(known, counts, strict=True) if n >= needed]
+    domains, free = c.domain[row, usable], room.free[row, usable]
+    fitting = [
+        (-min(int(free[domains == d].sum()), needed), int((domains == d).sum()), int(d))
+        for d in np.unique(domains[domains >= 0])
+        if (domains == d).sum() >= needed
+    ]
     if fitting:
-        usable = usable[domains == min(fitting)[1]]
-    elif wish.workload.contract.bandwidth is BandwidthClass.SAME_NVLINK_DOMAIN and without is not Constraint.NVLINK:
-        assert needed <= 1, "the NVLink mask keeps a node without a large enough domain out"
-    return usable[np.argsort(c.index[row, usable], kind="stable")][:needed].astype(np.int64)
+        chosen = min(fitting)[2]
+        usable, free = usable[domains == chosen], free[domains == chosen]
+    order = np.lexsort((c.index[row, usable], ~free))
+    return usable[order][:needed].astype(np.int64)

@@ -1,0 +1,132 @@
+"""The only eyes a model has: typed, read-only, and every fault told in words that it can act on."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from estate.errors import BadInput
+from estate.ids import NodeId
+from tests import builders
+from tools.catalogue.nodes import DESCRIBE_NODE, NodeQuestion
+from tools.catalogue.registry import TOOLS, Catalogue
+from tools.catalogue.xids import KNOWN, Action
+from tools.placement.engine import MaskEngine
+
+CASES = Path(__file__).parents[2].parent / "shared" / "cases" / "xid" / "nvidia_xid_catalog.csv"
+CALLS: dict[str, dict[str, Any]] = {
+    "describe_node": {"node": "eu-a1"},
+    "workloads_on_node": {"node": "eu-a1"},
+    "tenant_of_workload": {"workload": "a-serve"},
+    "search_workloads": {"tenant": "tenant-b"},
+    "find_homes": {"workload": "a-serve", "replicas": [0], "avoid": ["eu-a1"]},
+    "lawful_clusters": {"workload": "a-serve"},
+    "rehearse": {"changes": [{"kind": "CordonNode", "node": "eu-a1"}]},
+    "rack_power": {"rack": "eu-a"},
+    "xid_meaning": {"code": 79},
+}
+
+
+@pytest.fixture
+def catalogue() -> Catalogue:
+    """The catalogue over the small estate."""
+    estate = builders.estate(at=builders.version(7))
+    return Catalogue(lambda: estate, MaskEngine())
+
+
+def test_every_tool_has_an_example_here(catalogue: Catalogue) -> None:
+    assert set(catalogue.names) == set(CALLS) == {t.name for t in TOOLS}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_every_answer_is_plain_json_and_names_the_estate_it_read(catalogue: Catalogue, name: str) -> None:
+    for arguments in (CALLS[name], json.dumps(CALLS[name])):
+        answer = catalogue.call(name, arguments)
+        assert answer["snapshot"] == {"installation": "test", "epoch": 1, "sequence": 7}
+        assert json.loads(json.dumps(answer)) == answer
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_every_tool_refuses_fields_it_does_not_know(catalogue: Catalogue, name: str) -> None:
+    with pytest.raises(BadInput, match=f"arguments of `{name}` do not fit: .*surprise"):
+        catalogue.call(name, CALLS[name] | {"surprise": 1})
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "complaint"),
+    [
+        ("drop_tables", {}, "no tool `drop_tables`; there are describe_node, "),
+        ("describe_node", {"node": "eu-z9"}, "no node `eu-z9`"),
+        ("rack_power", {"rack": "eu-z"}, "no rack `eu-z`; there are eu-a, eu-b"),
+        ("find_homes", {"workload": "ghost", "replicas": [0]}, "`search_workloads` lists"),
+        ("find_homes", {"workload": "a-serve", "replicas": []}, "replicas: "),
+        ("rehearse", {"changes": [{"kind": "FormatDisk"}]}, "changes.0: "),
+        ("rehearse", "{", "not canonical JSON"),
+        ("xid_meaning", "[1]", "do not fit"),
+    ],
+)
+def test_a_faulty_call_tells_the_model_what_to_do(
+    catalogue: Catalogue, name: str, arguments: Any, complaint: str
+) -> None:
+    with pytest.raises(BadInput) as refused:
+        catalogue.call(name, arguments)
+    assert complaint in str(refused.value)
+
+
+def test_a_typed_caller_gets_a_typed_answer(catalogue: Catalogue) -> None:
+    found = catalogue.ask(DESCRIBE_NODE, NodeQuestion(node=NodeId("eu-a1")))
+    assert (found.rack, found.site, found.taken) == ("eu-a", "eu-de", (0, 1, 4, 5, 6, 7))
+
+
+def test_the_answers_are_those_of_the_estate(catalogue: Catalogue) -> None:
+    on_node = catalogue.call("workloads_on_node", {"node": "eu-a1"})
+    assert on_node["tenants"] == ["tenant-a", "tenant-b"]
+    assert catalogue.call("lawful_clusters", {"workload": "a-serve"})["lawful"] == ["eu-1"]
+    assert catalogue.call("lawful_clusters", {"workload": "c-batch"})["lawful"] == ["eu-1", "us-1"]
+    found = catalogue.call("search_workloads", {"work": "training"})
+    assert found["total"] == 1
+    assert catalogue.call("rack_power", {"rack": "eu-a"})["headroom_watts"] == 12_400
+    assert catalogue.call("tenant_of_workload", {"workload": "b-train"})["disruption"] == "approval"
+
+
+def test_a_langchain_model_reads_faults_as_text(catalogue: Catalogue) -> None:
+    tools = {t.name: t for t in catalogue.as_langchain()}
+    assert set(tools) == set(CALLS)
+    for name, arguments in CALLS.items():
+        assert json.loads(tools[name].invoke(arguments)) == catalogue.call(name, arguments)
+    assert tools["describe_node"].invoke({"node": "eu-z9"}).startswith("error: no node `eu-z9`")
+
+
+def test_a_catalogue_reads_the_newest_snapshot_each_time() -> None:
+    held = [builders.estate()]
+    catalogue = Catalogue(lambda: held[0], MaskEngine())
+    held[0] = held[0].with_node(builders.node("eu-a1", cordoned=True)).at(builders.version(2))
+    answer = catalogue.call("describe_node", {"node": "eu-a1"})
+    assert answer["cordoned"] is True
+    assert answer["snapshot"] == {"installation": "test", "epoch": 1, "sequence": 2}
+
+
+_ACTIONS = {
+    "RESTART_APP": Action.RESTART_APPLICATION,
+    "RESET_GPU": Action.RESET_DEVICE,
+    "RESTART_BM": Action.RESTART_MACHINE,
+    "IGNORE": Action.NONE,
+    "WORKFLOW_NVLINK_ERR": Action.CHECK_LINK,
+    "WORKFLOW_NVLINK5_ERR": Action.CHECK_LINK,
+    "WORKFLOW_XID_45": Action.FOLLOW_OTHER_CODE,
+    "WORKFLOW_XID_48": Action.RESET_DEVICE,
+    "XID_154": Action.FOLLOW_OTHER_CODE,
+}
+
+
+@pytest.mark.skipif(not CASES.exists(), reason="the collected Xid catalogue is not beside this checkout")
+def test_our_actions_are_those_of_the_vendors_catalogue() -> None:
+    with CASES.open(encoding="utf-8-sig") as file:
+        rows = {int(r["Code"]): r for r in csv.DictReader(file) if r["Type (XID)"] == "XID"}
+    for code, (_, action) in KNOWN.items():
+        bucket = rows[code]["Resolution Bucket (Immediate Action)"].strip()
+        assert _ACTIONS[bucket] is action, (code, bucket)

@@ -1,0 +1,100 @@
+"""A rehearsal is what people and minds see before they decide: it must predict what the twin will do, and be silent."""
+
+from __future__ import annotations
+
+import pytest
+from structlog.testing import capture_logs
+
+from estate.changes import Change, CordonNode, MoveWorkload, ReplicaMove, ScaleWorkload, SetPowerCap
+from estate.hardware import Health
+from estate.ids import ClusterId, NodeId, RackId, WorkloadId
+from estate.units import Watts
+from tests import builders
+from tools.rehearsal.rehearsing import rehearse, stranded
+
+A_SERVE = WorkloadId("a-serve")
+
+
+def move(replica: int, source: str | None, target: str | None, *devices: int, to_cluster: str | None = None) -> Change:
+    one = ReplicaMove(
+        replica=replica,
+        source=NodeId(source) if source else None,
+        target=NodeId(target) if target else None,
+        accelerators=devices,
+    )
+    return MoveWorkload(workload=A_SERVE, moves=(one,), to_cluster=ClusterId(to_cluster) if to_cluster else None)
+
+
+def both(target: str, to_cluster: str | None = None) -> Change:
+    moves = (
+        ReplicaMove(replica=0, source=NodeId("eu-a1"), target=NodeId(target), accelerators=(0, 1)),
+        ReplicaMove(replica=1, source=NodeId("eu-a2"), target=NodeId(target), accelerators=(2, 3)),
+    )
+    return MoveWorkload(workload=A_SERVE, moves=moves, to_cluster=ClusterId(to_cluster) if to_cluster else None)
+
+
+def test_one_replica_after_the_other_keeps_the_disruption_budget() -> None:
+    found = rehearse(builders.estate(), [move(0, "eu-a1", "eu-a3", 0, 1), move(1, "eu-a2", "eu-a3", 2, 3)])
+    assert found.feasible
+    assert (found.contracts_kept, found.contracts_broken) == ((A_SERVE,), ())
+    assert found.tenants == ("tenant-a",)
+
+
+def test_both_replicas_at_once_break_it() -> None:
+    found = rehearse(builders.estate(), [both("eu-a3")])
+    assert found.feasible
+    assert found.contracts_broken == (A_SERVE,)
+
+
+def test_a_step_that_breaks_it_is_not_made_good_by_a_later_one() -> None:
+    down = ScaleWorkload(workload=A_SERVE, replicas=0)
+    up = ScaleWorkload(workload=A_SERVE, replicas=1, bindings=(builders.binding(0, "eu-a3", 0, 1),))
+    assert rehearse(builders.estate(), [down, up]).contracts_broken == (A_SERVE,)
+
+
+def test_a_home_beyond_the_residency_breaks_the_contract_whatever_is_running() -> None:
+    lax = builders.estate().with_workload(
+        builders.default_workloads()[0].model_copy(update={"contract": builders.contract(2)})
+    )
+    assert rehearse(lax, [both("us-a2", "us-1")]).contracts_broken == (A_SERVE,)
+    assert rehearse(lax, [both("eu-a3")]).contracts_kept == (A_SERVE,)
+
+
+def test_the_racks_that_change_are_forecast_against_their_budget() -> None:
+    found = rehearse(builders.estate(), [move(0, "eu-a1", "eu-b2", 0, 1)])
+    before = builders.estate()
+    drawn = {f.rack: f.drawn_watts for f in found.racks}
+    assert drawn == {
+        RackId("eu-a"): before.rack_watts(RackId("eu-a")) - 1_400,
+        RackId("eu-b"): before.rack_watts(RackId("eu-b")) + 1_400,
+    }
+    assert {f.budget_watts for f in found.racks} == {builders.RACK_BUDGET}
+
+
+def test_what_cannot_take_effect_is_infeasible_with_the_reason() -> None:
+    found = rehearse(builders.estate(), [CordonNode(node=NodeId("eu-a3")), move(0, "eu-a1", "eu-a3", 0, 1)])
+    assert not found.feasible
+    assert found.refusal == "no-capacity: `eu-a3` is cordoned"
+
+
+def test_free_devices_of_closed_nodes_and_useless_fragments_are_stranded() -> None:
+    """The smallest replica in the estate asks for two."""
+    estate = builders.estate()
+    assert stranded(estate) == 0
+    assert stranded(estate.with_node(builders.node("us-b1", cordoned=True))) == 8
+    assert stranded(estate.with_node(builders.node("us-b1", health=Health.FAILED))) == 8
+    one_left = builders.workload(
+        "x", contract=builders.contract(7), replicas=1, bindings=(builders.binding(0, "eu-a3", *range(7)),)
+    )
+    assert stranded(estate.with_workload(one_left)) == 1
+    assert rehearse(estate, [CordonNode(node=NodeId("eu-a1"))]).stranded_accelerators == 2
+
+
+@pytest.mark.parametrize("change", [CordonNode(node=NodeId("eu-a1")), SetPowerCap(node=NodeId("gone"), watts=Watts(1))])
+def test_a_what_if_is_silent_and_changes_nothing(change: Change) -> None:
+    estate = builders.estate()
+    before = tuple(estate.nodes())
+    with capture_logs() as logged:
+        rehearse(estate, [change])
+    assert logged == []
+    assert tuple(estate.nodes()) == before
