@@ -18,7 +18,7 @@ from policies.controls import Controls
 from policies.enrolments import Enrolments
 from policies.ledger.port import Ledger
 from tools.bus.port import Bus
-from tools.inventory.port import Reader
+from tools.inventory.follower import Follower
 
 
 class NotFound(NeverRetry):
@@ -34,7 +34,7 @@ class Desk:
     bus: Bus
     ledger: Ledger
     incidents: Incidents
-    reader: Reader
+    reader: Follower
     enrolments: Enrolments
     controls: Controls
     spool: Spool

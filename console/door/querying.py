@@ -205,10 +205,15 @@ class Querying:
 
     async def _diagnosis(self) -> Row:
         snapshot = self._desk.reader.newest()
+        entries = 0
+        async for _ in self._desk.ledger.entries():
+            entries += 1
         return {
             "snapshot": str(snapshot.version),
+            "stale": self._desk.reader.stale,
             "facts_version": snapshot.facts.version,
             "facts_valid_until": snapshot.facts.valid_until.isoformat(),
+            "entries": entries,
             "dead_letters": len(await dead_letters.listed(self._desk.bus)),
         }
 

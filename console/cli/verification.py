@@ -1,0 +1,50 @@
+"""`placet ledger verify`: which keys are trusted, what held, and where it broke."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from console.cli.invocations import Output
+from console.cli.rendering import emit, note
+from estate.canonical import Json
+from estate.errors import BadInput
+from policies.ledger.notes import VerifierKey
+from policies.ledger.verifying import Report, verify
+
+
+def report(file: Path, keys: tuple[Path, ...], output: Output) -> int:
+    """Verify and say what was found; 0 when everything holds, 1 when it does not.
+
+    Raises:
+        BadInput: file or keys cannot be read, or there is no key to trust.
+    """
+    trusted = [_key(path) for path in keys or tuple(sorted(file.absolute().parent.glob("*.vkey")))]
+    if not trusted:
+        raise BadInput(f"no public key beside `{file}`; name one with --key, got from somebody you trust")
+    for key in trusted:
+        note(f"trusting {key.name} {key.fingerprint}")
+    try:
+        with file.open("rb") as lines:
+            found = verify(lines, trusted)
+    except OSError as error:
+        raise BadInput(f"{file}: cannot be read ({error.strerror}); check the name") from error
+    emit(_form(found), output)
+    note("the ledger holds" if found.holds else f"the ledger does not hold: {found.fault}")
+    return 0 if found.holds else 1
+
+
+def _form(found: Report) -> dict[str, Json]:
+    logs: list[Json] = [{"origin": log.origin, "size": log.size, "root": log.root} for log in found.logs]
+    return {
+        "holds": found.holds,
+        "entries": found.entries,
+        "fault": str(found.fault) if found.fault else None,
+        "logs": logs,
+    }
+
+
+def _key(path: Path) -> VerifierKey:
+    try:
+        return VerifierKey.parse(path.read_text())
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read ({error.strerror}); check the name") from error

@@ -1,0 +1,132 @@
+"""`placet doctor`: what is wrong with an installation, and what to do about it. Looks; changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from console import whereabouts
+from console.state import ROLE_KEYS, StateDirectory
+from estate.errors import PlacetError
+from estate.records import Model
+
+if TYPE_CHECKING:
+    from console.cli.invocations import Invocation
+    from console.door.commands import Reply
+
+FACTS_SOON = timedelta(days=30)
+
+
+class Finding(Model):
+    """One thing that was looked at."""
+
+    check: str
+    well: bool
+    found: str
+    remedy: str = ""
+
+
+def examine(invocation: Invocation) -> tuple[Finding, ...]:
+    """Everything that can be checked from here, in order; a check that fails to run is itself a finding."""
+    state = invocation.state()
+    return (
+        _checked("installation", lambda: f"{state.record().id} in {state.root}"),
+        *_private(state),
+        _checked("configuration", lambda: f"{len(invocation.settings().channels)} channels"),
+        *(_checked(f"key of the {role}", partial(_key, state, role)) for role in ROLE_KEYS),
+        _checked("facts", lambda: _facts(state)),
+        _checked("rules", _rules),
+        _checked("nats-server", _nats_server),
+        *_system(invocation),
+    )
+
+
+def _checked(check: str, look: Callable[[], str]) -> Finding:
+    try:
+        return Finding(check=check, well=True, found=look())
+    except PlacetError as error:
+        found, _, remedy = str(error).partition("; ")
+        return Finding(check=check, well=False, found=found, remedy=remedy)
+
+
+def _private(state: StateDirectory) -> Iterator[Finding]:
+    shared = [str(p) for p in (state.root, *state.root.rglob("*")) if _is_shared(p)]
+    remedy = f"chmod -R go= {state.root}" if shared else ""
+    yield Finding(check="modes", well=not shared, found=", ".join(shared[:3]) or "private", remedy=remedy)
+
+
+def _is_shared(path: Path) -> bool:
+    if path.is_symlink():
+        return True
+    secret = path.is_dir() or path.suffix in {".key", ".secret", ".token"}
+    return secret and bool(stat.S_IMODE(path.stat().st_mode) & 0o077)
+
+
+def _key(state: StateDirectory, role: str) -> str:
+    from policies.signing.files import FileSigner
+
+    return FileSigner.load(state.key_path(role)).key_id
+
+
+def _facts(state: StateDirectory) -> str:
+    from console.initialising import facts_ring
+    from estate.errors import BadInput
+    from policies.signed_facts import open_facts
+
+    now = datetime.now(UTC)
+    facts = open_facts(state.facts_path.read_bytes(), facts_ring(state.record()), now)
+    if facts.valid_until < now + FACTS_SOON:
+        raise BadInput(f"they expire on {facts.valid_until:%Y-%m-%d}; have them reviewed and signed again")
+    return f"version {facts.version} by {facts.author}, valid until {facts.valid_until:%Y-%m-%d}"
+
+
+def _rules() -> str:
+    from policies.bundle import Bundle
+
+    return Bundle.load().digest
+
+
+def _nats_server() -> str:
+    from tools.bus.server import find_binary
+
+    return str(find_binary())
+
+
+def _system(invocation: Invocation) -> Iterator[Finding]:
+    """What the running system says of itself; that none runs is no fault."""
+    try:
+        where = whereabouts.read(invocation.state())
+    except PlacetError as error:
+        yield Finding(check="system", well=True, found=str(error))
+        return
+    yield Finding(check="system", well=True, found=f"process {where.pid}, HTTP port {where.http_port}")
+    try:
+        reply = asyncio.run(_diagnosis(invocation))
+    except PlacetError as error:
+        yield Finding(check="front door", well=False, found=str(error))
+        return
+    yield from _diagnosed(reply)
+
+
+async def _diagnosis(invocation: Invocation) -> Reply:
+    from console.door.commands import Diagnose
+
+    async with invocation.door() as client:
+        return await client.call(Diagnose())
+
+
+def _diagnosed(reply: Reply) -> Iterator[Finding]:
+    if not reply.ok or not isinstance(reply.result, dict):
+        yield Finding(check="front door", well=False, found=reply.message, remedy="ask as an operator: --as NAME")
+        return
+    told = reply.result
+    letters = told["dead_letters"]
+    yield Finding(check="inventory", well=not told["stale"], found=str(told["stale"] or told["snapshot"]))
+    yield Finding(check="ledger", well=True, found=f"{told['entries']} entries")
+    remedy = "placet dlq list" if letters else ""
+    yield Finding(check="dead letters", well=not letters, found=str(letters), remedy=remedy)
