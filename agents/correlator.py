@@ -105,7 +105,7 @@ class Correlator:
 
     async def _tell_joined(self, record: Incident, event: Event) -> None:
         seen = record.events_seen
-        if folding.material(event) or event.resolved or seen & (seen - 1) == 0:
+        if folding.is_news(record, event) or seen & (seen - 1) == 0:
             text = f"{folding.title(event)} joined {record.id} ({seen} events so far)"
             await self._tell(record, event, Stage.EVENT, text)
 
@@ -122,4 +122,4 @@ def _unborn(pointer: Held[Domain], known: dict[IncidentId, Held[Incident] | None
 
 def _wakes(incident: Incident, event: Event) -> bool:
     """Companions of a storm do not wake a case; what opens it, or says something new, does."""
-    return incident.event_ids[:1] == (event.id,) or folding.material(event) or event.resolved
+    return incident.event_ids[:1] == (event.id,) or folding.is_news(incident, event)

@@ -12,7 +12,6 @@ from estate.ids import Digest, EventId, IncidentId, NodeId, TenantId
 from estate.incidents import EVENTS_KEPT, CaseState, Fence, Incident, Origin
 from estate.observations import EventType, Severity
 from estate.outcomes import Outcome
-from estate.proposals import Lane
 from estate.verdicts import Verdict
 
 IDS_KEPT = 512
@@ -69,9 +68,10 @@ def with_event(record: Incident, event: Event) -> Incident:
 
 
 def with_fence(record: Incident, fence: Fence) -> Incident:
-    """The record with this containment; a node is fenced once by one incident."""
+    """The record with this containment; a node is fenced once by one incident. Its outcome may have come before it."""
     if any(f.node == fence.node for f in record.fences):
         return record
+    fence = fence.model_copy(update={"outcome": record.outcome_of(fence.proposal)})
     return record.model_copy(update={"fences": (*record.fences, fence)})
 
 
@@ -101,7 +101,7 @@ def with_verdict(record: Incident, verdict: Verdict) -> Incident:
 
 def with_outcome(record: Incident, outcome: Outcome) -> Incident:
     """The record with an outcome: on the fence it belongs to, or on the case."""
-    if outcome.lane is Lane.CONTAINMENT:
+    if any(f.proposal == outcome.proposal for f in record.fences):
         fences = tuple(
             f.model_copy(update={"outcome": outcome}) if f.proposal == outcome.proposal else f for f in record.fences
         )
@@ -135,6 +135,15 @@ def same_fact(event: Event, other: Event) -> bool:
     mine = (event.place.node, event.place.workload, event.place.accelerator, event.type, event.resolved)
     theirs = (other.place.node, other.place.workload, other.place.accelerator, other.type, other.resolved)
     return mine == theirs
+
+
+def is_news(record: Incident, event: Event) -> bool:
+    """Whether a recorded event says something that no event recorded before it had said: worth waking a case for."""
+    if not (material(event) or event.resolved):
+        return False
+    told = [e.id for e in record.events]
+    before = record.events[: told.index(event.id)] if event.id in told else record.events
+    return not any(same_fact(event, e) and e.severity is event.severity for e in before)
 
 
 def _kept(events: tuple[Event, ...], event: Event) -> tuple[Event, ...]:

@@ -47,6 +47,20 @@ def symptom(incident: Incident, snapshot: Snapshot) -> tuple[str, ...]:
     return tuple(dict.fromkeys(lines))
 
 
+def fences(incident: Incident, snapshot: Snapshot) -> tuple[str, ...]:
+    """What is said of each fence at the end. The symptom decides whether it may go; a proposal of its own lifts it."""
+    still = symptom(incident, snapshot)
+    why = "; ".join(still) if still else "until somebody proposes to lift it, now that the symptom is gone"
+    return tuple(_fence(f.node, why, snapshot) for f in incident.fences)
+
+
+def _fence(name: NodeId, why: str, snapshot: Snapshot) -> str:
+    node = snapshot.node(name)
+    if node is None or not node.cordoned:
+        return f"the fence of {name} is not in force; look at its verdict"
+    return f"the fence of {name} stays: {why}"
+
+
 def _about(name: NodeId, tools: Catalogue) -> Iterator[Evidence]:
     try:
         node = tools.ask(DESCRIBE_NODE, NodeQuestion(node=name))

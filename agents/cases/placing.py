@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import batched
 from typing import assert_never
 
 from agents.cases.claiming import Where, claim
@@ -141,8 +142,11 @@ class _Placing:
             for b in sorted(seats, key=lambda b: b.replica)
         )
         cluster = self._cluster_of(seats[0])
-        crossing = cluster if cluster != workload.cluster else None
-        self._add(MoveWorkload(workload=workload.id, moves=moves, to_cluster=crossing))
+        if cluster != workload.cluster:
+            self._add(MoveWorkload(workload=workload.id, moves=moves, to_cluster=cluster))
+            return
+        for batch in batched(moves, _at_once(workload)):
+            self._add(MoveWorkload(workload=workload.id, moves=batch))
 
     def _ask(
         self,
@@ -183,6 +187,11 @@ class _Placing:
     def _cluster_of(self, binding: Binding) -> ClusterId:
         node = self.snapshot.node(binding.node)
         return node.cluster if node else ClusterId("")
+
+
+def _at_once(workload: Workload) -> int:
+    """How many replicas may be under way together without breaking the promise of those that keep running."""
+    return max(1, len(workload.bindings) - workload.contract.min_available)
 
 
 def _where(aim: Relocate, snapshot: Snapshot) -> Where | None:

@@ -84,13 +84,12 @@ class Waiting:
         record = await self._record(case)
         missing = await self._missing(_proposal(case))
         if missing:
-            told = (f"reported as done, and the inventory does not show it: {'; '.join(missing[:4])}",)
-            update = Case(explanation=told, ending=CaseState.HANDED_OVER, next="hand_over")
-            return Done(update, Stage.VERIFY, told[0])
-        still = investigating.symptom(record, self._deps.reader.newest())
-        stays = tuple(f"the fence of {f.node} stays: {'; '.join(still)}" for f in record.fences if still)
-        update = Case(explanation=(*case.explanation, *stays), ending=CaseState.VERIFIED, next="close")
-        return Done(update, Stage.VERIFY, "every postcondition is observed", stays)
+            unseen = f"reported as done, and the inventory does not show it: {'; '.join(missing[:4])}"
+            update = Case(explanation=(unseen,), ending=CaseState.HANDED_OVER, next="hand_over")
+            return Done(update, Stage.VERIFY, unseen)
+        told = investigating.fences(record, self._deps.reader.newest())
+        update = Case(explanation=(*case.explanation, *told), ending=CaseState.VERIFIED, next="close")
+        return Done(update, Stage.VERIFY, "every postcondition is observed", told)
 
     async def close(self, case: Case) -> Done:
         """Write the end into the record."""
@@ -154,7 +153,7 @@ class Waiting:
         if not record.state.ended:
             update = Case(attempt=case.attempt + 1, explanation=(), ended=False, next="investigate")
             return Done(update, Stage.INVESTIGATE, "worse news came in meanwhile; the case goes on")
-        return Done(Case(ended=True, next=""), Stage.OUTCOME, f"{record.state.value}: {record.summary}", lines)
+        return Done(Case(ended=True, next=""), Stage.OUTCOME, f"{record.state.value}: {_planned(record, case)}", lines)
 
     async def _record(self, case: Case) -> Incident:
         return await self._deps.incidents.read(case.id)
@@ -166,8 +165,11 @@ def _worse(record: Incident, diagnosed: frozenset[NodeId], case: Case, attempts:
 
 
 def _summary(record: Incident, case: Case, lines: tuple[str, ...]) -> str:
-    planned = getattr(case.plan, "summary", "") or record.summary
-    return "; ".join((planned, *lines))[:4000]
+    return "; ".join((_planned(record, case), *lines))[:4000]
+
+
+def _planned(record: Incident, case: Case) -> str:
+    return getattr(case.plan, "summary", "") or folding.title(record.events[0]) if record.events else record.summary
 
 
 def _routed(found: Answer, stage: Stage, text: str) -> Done:

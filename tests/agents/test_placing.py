@@ -1,0 +1,145 @@
+"""A plan's aims made into changes: lawful homes, promises kept on the way, what was refused avoided."""
+
+from __future__ import annotations
+
+import pytest
+
+from agents.cases.alternatives import lawful
+from agents.cases.placing import Placed, place
+from agents.minds.plans import (
+    Aim,
+    Cap,
+    Evacuate,
+    FenceOff,
+    Plan,
+    Relocate,
+    Rescale,
+    Setback,
+    Unfence,
+    Verbatim,
+)
+from estate.changes import CordonNode, MoveWorkload, ScaleWorkload, SetPowerCap, UncordonNode
+from estate.effects import lay_out
+from estate.frozen import FrozenEstate
+from estate.ids import ClusterId, NodeId, RackId, SiteId, WorkloadId
+from estate.results import Ok
+from estate.units import Watts
+from tests import builders
+from tools.placement.engine import MaskEngine
+from tools.rehearsal.rehearsing import rehearse
+
+ESTATE = builders.estate()
+SERVE = WorkloadId("a-serve")
+
+
+def placed(*aims: Aim, on: FrozenEstate = ESTATE, setbacks: tuple[Setback, ...] = ()) -> Placed:
+    found = place(Plan(summary="test", aims=aims), on, MaskEngine(), setbacks)
+    assert isinstance(lay_out(found.changes, on), Ok), "what was placed can be laid out"
+    return found
+
+
+def targets(found: Placed) -> set[str]:
+    moves = [m for c in found.changes if isinstance(c, MoveWorkload) for m in c.moves]
+    return {m.target for m in moves if m.target}
+
+
+def test_an_evacuation_moves_every_tenants_replicas_and_nothing_else() -> None:
+    found = placed(Evacuate(node=NodeId("eu-a1")))
+    moved = {(c.workload, m.replica) for c in found.changes if isinstance(c, MoveWorkload) for m in c.moves}
+    assert moved == {("a-serve", 0), ("b-train", 0)}
+    assert "eu-a1" not in targets(found)
+    assert all(t.startswith("eu") for t in targets(found))
+
+
+def test_two_nodes_evacuated_together_do_not_take_each_others_work() -> None:
+    assert targets(placed(Evacuate(node=NodeId("eu-a1")), Evacuate(node=NodeId("eu-a2")))).isdisjoint(
+        {"eu-a1", "eu-a2"}
+    )
+
+
+def test_what_earlier_attempts_were_refused_is_avoided() -> None:
+    refused = Setback(attempt=1, racks=(RackId("eu-a"),), nodes=(NodeId("eu-b1"),))
+    found = targets(placed(Evacuate(node=NodeId("eu-a1")), setbacks=(refused,)))
+    assert found <= {"eu-b2", "eu-b3", "eu-b4"}
+
+
+def test_what_has_no_home_is_left_and_explained() -> None:
+    full = Setback(attempt=1, racks=(RackId("eu-a"), RackId("eu-b")))
+    found = placed(Evacuate(node=NodeId("eu-a1")), setbacks=(full,))
+    assert found.changes == ()
+    assert len(found.unplaced) == 2
+
+
+def test_a_whole_workload_moves_in_steps_that_keep_its_promise() -> None:
+    """All at once would break min_available; the gate would forbid what a person may lawfully ask for."""
+    found = placed(Relocate(workload=SERVE, rack=RackId("eu-b")))
+    assert [len(c.moves) for c in found.changes if isinstance(c, MoveWorkload)] == [1, 1]
+    assert targets(found) <= {"eu-b1", "eu-b2", "eu-b3", "eu-b4"}
+    assert rehearse(ESTATE, found.changes).contracts_broken == ()
+
+
+def test_an_unlawful_goal_is_claimed_and_not_refused_by_the_planner() -> None:
+    found = placed(Relocate(workload=SERVE, site=SiteId("us-east")))
+    (change,) = found.changes
+    assert isinstance(change, MoveWorkload)
+    assert change.to_cluster == "us-1"
+    assert all(t.startswith("us") for t in targets(found))
+    assert any("without regard to law" in e.claim for e in found.evidence)
+
+
+def test_replicas_that_are_there_already_stay() -> None:
+    found = placed(Relocate(workload=SERVE, site=SiteId("eu-de")))
+    assert found.changes == ()
+    assert "there already" in found.unplaced[0]
+    assert targets(placed(Relocate(workload=WorkloadId("b-train"), rack=RackId("eu-b")))) <= {
+        "eu-b1",
+        "eu-b2",
+        "eu-b3",
+        "eu-b4",
+    }
+
+
+def test_a_goal_without_free_devices_is_explained() -> None:
+    full = builders.workload(
+        "d-full",
+        tenant="tenant-c",
+        cluster=ClusterId("us-1"),
+        contract=builders.contract(8),
+        replicas=8,
+        bindings=tuple(builders.binding(n, f"us-{'ab'[n // 4]}{n % 4 + 1}", *range(8)) for n in range(8)),
+    )
+    estate = builders.estate(workloads=(builders.default_workloads()[0], full))
+    found = placed(Relocate(workload=SERVE, site=SiteId("us-east")), on=estate)
+    assert found.changes == ()
+    assert "no free devices" in found.unplaced[0]
+
+
+@pytest.mark.parametrize("replicas", [1, 2, 4])
+def test_scaling_places_the_added_replicas(replicas: int) -> None:
+    (change,) = placed(Rescale(workload=SERVE, replicas=replicas)).changes
+    assert isinstance(change, ScaleWorkload)
+    assert change.replicas == replicas
+    assert [b.replica for b in change.bindings] == list(range(2, replicas))
+
+
+def test_the_simple_aims_are_one_change_each() -> None:
+    node = NodeId("eu-b2")
+    found = placed(FenceOff(node=node), Cap(node=node, watts=Watts(4000)), Unfence(node=node))
+    assert [type(c) for c in found.changes] == [CordonNode, SetPowerCap, UncordonNode]
+
+
+def test_a_persons_own_changes_are_taken_as_they_are() -> None:
+    changes = (CordonNode(node=NodeId("eu-b2")), UncordonNode(node=NodeId("eu-b2")))
+    assert placed(Verbatim(changes=changes)).changes == changes
+
+
+def test_the_lawful_alternatives_name_sites_and_racks_with_room() -> None:
+    unlawful = placed(Relocate(workload=SERVE, site=SiteId("us-east"))).changes
+    assert lawful(unlawful, ESTATE, MaskEngine()) == ("lawful for a-serve: eu-de (racks with room: eu-a, eu-b)",)
+
+
+def test_where_nothing_is_lawful_that_is_said() -> None:
+    nowhere = builders.facts(tenants=(builders.tenant("tenant-a", residency=builders.residency("JP")),), datasets=())
+    estate = builders.estate(law_base=nowhere, workloads=(builders.workload("a-serve"),))
+    wish = (MoveWorkload(workload=SERVE, moves=({"replica": 0, "source": None, "target": "us-a1"},)),)
+    assert "nowhere" in lawful(wish, estate, MaskEngine())[0]
