@@ -102,6 +102,7 @@ def test_extensions_and_unknown_data_are_counted(parse: Parse) -> None:
         ({"datacontenttype": "application/xml"}, "`application/xml` is not read"),
         ({"data": {"severity": "purple"}}, "severity: `purple` is none of"),
         ({"data": {"whereabouts": {"rack": 7}}}, r"whereabouts\.rack: expected text"),
+        ({"time": "9999-12-31T23:59:59-14:00"}, "is not an RFC 3339 time"),
         ({"time": "0000-99-99"}, "time: `0000-99-99` is not an RFC 3339 time"),
     ],
 )
