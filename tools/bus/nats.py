@@ -23,7 +23,7 @@ from estate.subjects import Subjects
 from tools.bus import dead_letters, leases
 from tools.bus.genuineness import MESSAGE_ID
 from tools.bus.handling import Handling
-from tools.bus.nats_buckets import NatsBucket
+from tools.bus.nats_buckets import NatsBucket, bucket_config
 from tools.bus.nats_consumers import NatsConsumer, declare_consumer
 from tools.bus.nats_reading import Kept, Source, follow, read
 from tools.bus.port import (
@@ -141,8 +141,9 @@ class NatsBus:
     async def bucket(self, name: str, *, history: int = 1) -> Bucket:
         if name not in self._buckets:
             physical = self._physical(name)
-            await self._declare(f"KV_{physical}", _bucket_config(physical, history), update=False)
-            self._buckets[name] = NatsBucket(self._wire, physical, self._bucket_bytes)
+            found = await self._declare(f"KV_{physical}", bucket_config(self._wire, physical, history), update=False)
+            expire = bool(found.get("allow_msg_ttl"))
+            self._buckets[name] = NatsBucket(self._wire, physical, self._bucket_bytes, markers_expire=expire)
         return self._buckets[name]
 
     async def lease(self, name: str, holder: str, *, ttl: timedelta) -> Lease:
@@ -151,14 +152,16 @@ class NatsBus:
     async def close(self) -> None:
         await self._wire.close()
 
-    async def _declare(self, physical: str, config: dict[str, Any], *, update: bool = True) -> None:
+    async def _declare(self, physical: str, config: dict[str, Any], *, update: bool = True) -> dict[str, Any]:
+        """The settings in force after making the stream, or bringing it to `config`."""
         try:
-            found = (await self._wire.api(f"STREAM.INFO.{physical}"))["config"]
+            found: dict[str, Any] = (await self._wire.api(f"STREAM.INFO.{physical}"))["config"]
         except NotFound:
-            await self._wire.api(f"STREAM.CREATE.{physical}", {"name": physical, **config})
-            return
+            made: dict[str, Any] = await self._wire.api(f"STREAM.CREATE.{physical}", {"name": physical, **config})
+            return dict(made["config"])
         if update and any(found.get(name) != value for name, value in config.items()):
             await self._wire.api(f"STREAM.UPDATE.{physical}", {**found, **config})
+        return found
 
     async def _subjects_of(self, stream: str) -> tuple[str, ...]:
         if stream not in self._stored:
@@ -215,18 +218,5 @@ def _stream_config(spec: StreamSpec) -> dict[str, Any]:
         "duplicate_window": int(spec.duplicate_window.total_seconds() * 1e9),
         "discard": "old" if spec.discard_old else "new",
         "storage": "file",
-        "allow_direct": False,
-    }
-
-
-def _bucket_config(physical: str, history: int) -> dict[str, Any]:
-    return {
-        "subjects": [f"$KV.{physical}.>"],
-        "retention": "limits",
-        "max_msgs_per_subject": history,
-        "max_bytes": 1024**3,
-        "discard": "new",
-        "storage": "file",
-        "allow_rollup_hdrs": True,
         "allow_direct": False,
     }

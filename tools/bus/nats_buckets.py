@@ -1,13 +1,14 @@
 """Key-value buckets on a JetStream stream: the newest message of a subject is the value of a key.
 
 Called by `nats.NatsBus.bucket`. Writes name the revision they replace, so of two writers one gets Conflict. A delete
-leaves a marker, because a key's revisions must keep growing.
+leaves a marker for those who watch; servers that can (2.11) drop it after an hour.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from typing import Any
 
 from estate.errors import BadInput
 from tools.bus.genuineness import forged
@@ -18,15 +19,18 @@ from tools.bus.wire import NoMessage, Wire
 _EXPECTED = "Nats-Expected-Last-Subject-Sequence"
 _OPERATION = "KV-Operation"
 _ROLLUP = {_OPERATION: "PURGE", "Nats-Rollup": "sub"}
+_MARKER_LIFE = {"Nats-TTL": "1h"}
+_KNOWS_LIFE = (2, 11)
 
 
 class NatsBucket:
     """See `port.Bucket`."""
 
-    def __init__(self, wire: Wire, name: str, max_bytes: int) -> None:
+    def __init__(self, wire: Wire, name: str, max_bytes: int, *, markers_expire: bool) -> None:
         self._wire = wire
         self._name = name
         self._max_bytes = max_bytes
+        self._markers_expire = markers_expire
         self._prefix = f"$KV.{name}."
 
     async def get(self, key: str) -> Stored | None:
@@ -50,7 +54,7 @@ class NatsBucket:
 
     async def delete(self, key: str) -> None:
         if await self.get(key) is not None:
-            await self._write(key, b"", _ROLLUP)
+            await self._write(key, b"", _ROLLUP | (_MARKER_LIFE if self._markers_expire else {}))
 
     async def watch(self, pattern: str = ">") -> AsyncIterator[Stored]:
         async with aclosing(follow(self._wire, self._source(pattern))) as found:
@@ -93,3 +97,18 @@ class NatsBucket:
 
 def _deleted(kept: Kept) -> bool:
     return _OPERATION in kept.headers
+
+
+def bucket_config(wire: Wire, name: str, history: int) -> dict[str, Any]:
+    """The settings of the stream under a bucket, by its name on the server."""
+    config: dict[str, Any] = {
+        "subjects": [f"$KV.{name}.>"],
+        "retention": "limits",
+        "max_msgs_per_subject": history,
+        "max_bytes": 1024**3,
+        "discard": "new",
+        "storage": "file",
+        "allow_rollup_hdrs": True,
+        "allow_direct": False,
+    }
+    return config | ({"allow_msg_ttl": True} if wire.server >= _KNOWS_LIFE else {})

@@ -62,6 +62,7 @@ class NatsConsumer:
         self._handling = handling
         self._spec = handling.spec
         self._hands = asyncio.Semaphore(self._spec.concurrency)  # bounds the handlers at work
+        self._at_work = 0
 
     async def run(self) -> None:
         """Pull and treat until cancelled."""
@@ -103,13 +104,14 @@ class NatsConsumer:
                 continue
             wanted -= 1
             await self._hands.acquire()
+            self._at_work += 1
             handlers.create_task(self._treat(message), name=f"{self._spec.name}-delivery")
 
     async def _free_hands(self) -> int:
         """Waits for at least one."""
         await self._hands.acquire()
         self._hands.release()
-        return max(1, self._hands._value)
+        return max(1, self._spec.concurrency - self._at_work)
 
     async def _treat(self, message: Msg) -> None:
         try:
@@ -121,6 +123,7 @@ class NatsConsumer:
             else:
                 await self._handling.treat(letter)
         finally:
+            self._at_work -= 1
             self._hands.release()
 
     def _delivery(self, message: Msg) -> Delivery:
