@@ -83,31 +83,31 @@ def _lawful_place(running: Snapshot, workload: Workload, ask: Ask, node: Node) -
 
 
 def _apart(running: Snapshot, workload: Workload, node: Node) -> bool:
-    mine = running.facts.tenant.get(workload.tenant)
+    facts = running.facts
+    mine = facts.tenant.get(workload.tenant)
     if mine is None:
         return False
-    for other in running.nodes():
-        for resident in running.workloads_on(other.id):
-            if resident.tenant != workload.tenant and not _may_stand(running, mine, resident, node, other):
+    for other in facts.tenants:
+        shares = any(n.cluster == node.cluster for n in other.namespaces)
+        if other.id != mine.id and shares and _level(mine, other) >= 3:
+            return False
+    rack = running.rack_of(node.id)
+    for elsewhere in running.nodes():
+        same_node = elsewhere.id == node.id
+        same_rack = rack is not None and running.rack_of(elsewhere.id) == rack
+        for resident in running.workloads_on(elsewhere.id):
+            level = _level(mine, facts.tenant.get(resident.tenant))
+            if resident.tenant != mine.id and ((same_node and level >= 1) or (same_rack and level >= 2)):
                 return False
     return True
 
 
-def _may_stand(running: Snapshot, mine: Tenant, resident: Workload, node: Node, other: Node) -> bool:
-    theirs = running.facts.tenant.get(resident.tenant)
-    wanted = [mine.isolation, theirs.isolation if theirs else Isolation.DEDICATED_NODE]
-    if theirs and (theirs.id in mine.apart_from or mine.id in theirs.apart_from):
-        wanted.append(Isolation.DEDICATED_NODE)
-    match max(wanted, key=_STRICTNESS.index):
-        case Isolation.SHARED_NODE:
-            return True
-        case Isolation.DEDICATED_NODE:
-            return node.id != other.id
-        case Isolation.DEDICATED_RACK:
-            rack = running.rack_of(node.id)
-            return node.id != other.id and (rack is None or rack != running.rack_of(other.id))
-        case Isolation.DEDICATED_CLUSTER:
-            return node.cluster != other.cluster
+def _level(mine: Tenant, other: Tenant | None) -> int:
+    """0 may share a node, 1 not that, 2 not a rack either, 3 not even a cluster."""
+    if other is None:
+        return max(_STRICTNESS.index(mine.isolation), 2)
+    apart = int(other.id in mine.apart_from or mine.id in other.apart_from)
+    return max(_STRICTNESS.index(mine.isolation), _STRICTNESS.index(other.isolation), apart)
 
 
 def _after(running: Snapshot, workload: Workload, node: Node) -> tuple[int, int]:

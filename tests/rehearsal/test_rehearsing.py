@@ -46,6 +46,14 @@ def test_both_replicas_at_once_break_it() -> None:
     assert found.contracts_broken == (A_SERVE,)
 
 
+def test_moving_what_is_already_lost_breaks_no_promise() -> None:
+    """Both nodes failed: the sooner both replicas move the better."""
+    estate = builders.estate()
+    for name in ("eu-a1", "eu-a2"):
+        estate = estate.with_node(builders.node(name, health=Health.FAILED))
+    assert rehearse(estate, [both("eu-a3")]).contracts_kept == (A_SERVE,)
+
+
 def test_a_step_that_breaks_it_is_not_made_good_by_a_later_one() -> None:
     down = ScaleWorkload(workload=A_SERVE, replicas=0)
     up = ScaleWorkload(workload=A_SERVE, replicas=1, bindings=(builders.binding(0, "eu-a3", 0, 1),))

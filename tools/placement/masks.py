@@ -11,7 +11,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from estate.ids import TenantId
+from estate.ids import ClusterId, TenantId
 from estate.law import Facts, Isolation, Tenant
 from estate.snapshots import Snapshot
 from estate.verdicts import Dimension
@@ -231,9 +231,15 @@ def _crowded(wish: Wish) -> Flags:
         return np.ones(len(c.nodes), dtype=np.bool_)
     refused = np.zeros(len(c.nodes), dtype=np.bool_)
     for position, name in enumerate((*c.names.tenants, None)):
-        if name != mine.id and c.present[position].any():
-            refused |= _too_close(c, c.present[position], distance(mine, facts.tenant.get(name) if name else None))
+        if name != mine.id:
+            other = facts.tenant.get(name) if name else None
+            refused |= _too_close(c, c.present[position], distance(mine, other), _clusters_of(other))
     return refused
+
+
+def _clusters_of(tenant: Tenant | None) -> frozenset[ClusterId]:
+    """The clusters that a tenant shares, by the namespaces that facts give it."""
+    return frozenset(n.cluster for n in tenant.namespaces) if tenant else frozenset()
 
 
 _DISTANCES = (
@@ -247,25 +253,26 @@ _DISTANCES = (
 def distance(mine: Tenant, other: Tenant | None) -> Isolation:
     """How far two tenants must stand apart: the stricter of both. `apart_from` means at least another node.
 
-    A tenant that no fact knows is kept off the node.
+    A tenant that no fact knows is kept off node and rack, as the gate does.
     """
     if other is None:
-        return max(mine.isolation, Isolation.DEDICATED_NODE, key=_DISTANCES.index)
+        return max(mine.isolation, Isolation.DEDICATED_RACK, key=_DISTANCES.index)
     apart = other.id in mine.apart_from or mine.id in other.apart_from
     least = Isolation.DEDICATED_NODE if apart else Isolation.SHARED_NODE
     return max(mine.isolation, other.isolation, least, key=_DISTANCES.index)
 
 
-def _too_close(columns: Columns, present: Flags, kept: Isolation) -> Flags:
-    match kept:
-        case Isolation.SHARED_NODE:
-            return np.zeros_like(present)
-        case Isolation.DEDICATED_NODE:
-            return present
-        case Isolation.DEDICATED_RACK:
-            return present | np.isin(columns.rack, np.unique(columns.rack[present & (columns.rack >= 0)]))
-        case Isolation.DEDICATED_CLUSTER:
-            return np.isin(columns.cluster, np.unique(columns.cluster[present]))
+def _too_close(columns: Columns, present: Flags, kept: Isolation, shared: frozenset[ClusterId]) -> Flags:
+    """The nodes nearer to a tenant than `kept`: it is `present` on nodes, and has namespaces in `shared` clusters."""
+    if kept is Isolation.SHARED_NODE:
+        return np.zeros_like(present)
+    if kept is Isolation.DEDICATED_NODE:
+        return present
+    near = present | np.isin(columns.rack, np.unique(columns.rack[present & (columns.rack >= 0)]))
+    if kept is Isolation.DEDICATED_RACK:
+        return near
+    clusters = [i for i, c in enumerate(columns.names.clusters) if c in shared]
+    return near | np.isin(columns.cluster, clusters)
 
 
 def others_on(wish: Wish, row: int) -> tuple[TenantId, ...]:

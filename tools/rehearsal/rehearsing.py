@@ -14,7 +14,7 @@ from estate.ids import NodeId, WorkloadId
 from estate.proposals import RackForecast, Rehearsal
 from estate.results import Ok, Refusal
 from estate.snapshots import Snapshot
-from estate.workloads import Workload
+from estate.workloads import Binding, Workload
 from policies import sovereignty
 
 
@@ -59,36 +59,43 @@ def _stranded_on(snapshot: Snapshot, node: Node, smallest: int) -> int:
     return free if closed or free < smallest else 0
 
 
-def _states(snapshot: Snapshot, changes: Sequence[Change]) -> Iterator[tuple[Snapshot, Change]]:
-    """The estate after each change, with the change; the changes were laid out before, so none is refused."""
+def _states(snapshot: Snapshot, changes: Sequence[Change]) -> Iterator[tuple[Snapshot, Snapshot]]:
+    """The estate before and after each change; the changes were laid out before, so none is refused."""
     running = snapshot
     for change in changes:
         result = effect(change, running)
         assert isinstance(result, Ok), "a laid-out change has an effect"
+        yield running, result.value
         running = result.value
-        yield running, change
 
 
-def _breaks(states: Sequence[tuple[Snapshot, Change]], workload: WorkloadId) -> bool:
+def _breaks(states: Sequence[tuple[Snapshot, Snapshot]], workload: WorkloadId) -> bool:
     """Whether some step disturbs the workload beyond its contract, or the end leaves it where it may not be."""
-    disturbed = any(
-        _disturbs(after, change, workload) for after, change in states if str(change.target().id) == workload
-    )
-    end = states[-1][0].workload(workload)
-    return disturbed or (end is not None and not _lawful(states[-1][0], end))
+    end = states[-1][1].workload(workload)
+    disturbed = any(_disturbs(before, after, workload) for before, after in states)
+    return disturbed or (end is not None and not _lawful(states[-1][1], end))
 
 
-def _disturbs(after: Snapshot, change: Change, workload: WorkloadId) -> bool:
-    """Whether the step leaves fewer replicas running than the contract keeps available while it is under way.
+def _disturbs(before: Snapshot, after: Snapshot, workload: WorkloadId) -> bool:
+    """Whether the step stops healthy replicas and at some time leaves fewer than the contract keeps available.
 
-    A move stops its running replicas before they run again: those are not counted as available during the step.
+    What is already lost is not disturbed by moving it. A move to another cluster creates there before it deletes here.
     """
-    found = after.workload(workload)
-    if found is None:
+    was, now = before.workload(workload), after.workload(workload)
+    if was is None or now is None or was.bindings == now.bindings:
         return False
-    moving = {m.replica for m in change.moves if m.source} if change.kind == "MoveWorkload" else set()
-    running = sum(1 for b in found.bindings if b.replica not in moving)
-    return running < found.contract.min_available
+    running = [b for b in was.bindings if _runs(before, b)]
+    disturbed = [b for b in running if b not in now.bindings]
+    ends = sum(1 for b in now.bindings if _runs(after, b))
+    lowest = ends if was.cluster != now.cluster else min(len(running) - len(disturbed), ends)
+    return bool(disturbed) and lowest < now.contract.min_available
+
+
+def _runs(snapshot: Snapshot, binding: Binding) -> bool:
+    node = snapshot.node(binding.node)
+    if node is None or node.health is Health.FAILED:
+        return False
+    return not any(a.health is Health.FAILED for a in node.accelerators if a.index in binding.accelerators)
 
 
 def _lawful(snapshot: Snapshot, workload: Workload) -> bool:
