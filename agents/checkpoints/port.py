@@ -8,11 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from estate.errors import NeverRetry
+from estate.errors import RetryLater
 
 
-class Fenced(NeverRetry):
-    """Another run of this thread has written since this one read it; stop, that one goes on."""
+class Fenced(RetryLater):
+    """Another run of this thread has written since this one read it: that one goes on, this one must stop.
+
+    Its caller may look at the thread again later, in case the other one died; going on with what it read, never.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from estate.errors import BadInput, NewerRecord, RetryLater
 from estate.subjects import Subjects
 from tools.bus.handling import NEWER_DELAY, Handling, backoff
 from tools.bus.memory import MemoryBroker
-from tools.bus.port import Bucket, ConsumerSpec, Delivery, StreamFull
+from tools.bus.port import Bucket, ConsumerSpec, Delivery, NotAllowed, StreamFull
 
 SPEC = ConsumerSpec("WORK", "worker", max_deliver=3)
 
@@ -85,3 +85,13 @@ async def test_the_copy_is_stored_before_the_original_is_given_up(left: Bucket):
 async def test_the_pause_grows_and_the_last_one_repeats(left: Bucket):
     assert [backoff(SPEC, attempt).total_seconds() for attempt in (1, 2, 3, 4, 5, 9)] == [0.2, 1, 5, 30, 30, 30]
     assert await treated(2, left, RetryLater("busy")) == [timedelta(seconds=1)]
+
+
+async def test_the_memory_bus_can_play_a_user_that_may_not_publish(memory_broker: MemoryBroker, subjects: Subjects):
+    bus = memory_broker.connect(subjects, may_publish=lambda subject: ".verdict." not in subject)
+    await bus.signal(subjects.progress("i1"), b"x")
+    with pytest.raises(NotAllowed):
+        await bus.publish(subjects.verdict("eu", "permit"), b"x", message_id="m1")
+    await bus.close()
+    with pytest.raises(RetryLater, match="closed"):
+        await bus.signal(subjects.progress("i1"), b"x")
