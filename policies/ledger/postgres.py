@@ -52,8 +52,11 @@ class PostgresLedger:
         *,
         signer: Signer | None = None,
         entropy: Entropy = secrets.token_bytes,
+        patience_seconds: float = CONNECT_SECONDS,
     ) -> Self:
         """Connect, and make the tables where they are missing. Without `signer` it cannot be exported.
+
+        `patience_seconds` is how long opening, and later any call, waits for a connection.
 
         Raises:
             NewerRecord: a newer Placet made them.
@@ -61,7 +64,7 @@ class PostgresLedger:
             RetryLater: the server does not answer.
         """
         pool: Pool = AsyncConnectionPool(
-            dsn, min_size=1, max_size=LARGEST_POOL, timeout=CONNECT_SECONDS, open=False, kwargs={"autocommit": True}
+            dsn, min_size=1, max_size=LARGEST_POOL, timeout=patience_seconds, open=False, kwargs={"autocommit": True}
         )
         ledger = cls(pool, Sequencer(installation, entropy), Notary(installation, signer) if signer else None)
         try:
@@ -137,7 +140,7 @@ class PostgresLedger:
 
     async def _prepare(self) -> None:
         async with _translating():
-            await self._pool.open(wait=True, timeout=CONNECT_SECONDS)
+            await self._pool.open(wait=True, timeout=self._pool.timeout)
         installation = self._sequencer.installation
         async with self._transaction() as connection:
             for table in statements.schema("BYTEA"):

@@ -7,7 +7,6 @@ import pytest
 
 from estate.errors import BadInput, NewerRecord, RetryLater
 from estate.ids import InstallationId
-from policies.ledger import postgres
 from policies.ledger.postgres import PostgresLedger
 from tests.builders import INSTALLATION
 
@@ -24,10 +23,7 @@ async def test_tables_of_another_installation_or_a_newer_placet_are_refused(post
         await PostgresLedger.open(postgres_dsn, INSTALLATION)
 
 
-async def test_a_server_that_does_not_answer_is_a_passing_fault(
-    postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(postgres, "CONNECT_SECONDS", 0.3)
+async def test_a_server_that_does_not_answer_is_a_passing_fault(postgres_dsn: str) -> None:
     nowhere = postgres_dsn.replace("host=", "host=/nowhere")
     with pytest.raises(RetryLater, match="not available now"):
-        await PostgresLedger.open(nowhere, INSTALLATION)
+        await PostgresLedger.open(nowhere, INSTALLATION, patience_seconds=0.3)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import multiprocessing
 import sqlite3
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +65,43 @@ async def test_processes_that_append_to_one_file_make_one_history(tmp_path: Path
     keys = {f"{name}:{i}" for name in ("gate", "executor") for i in range(EACH)} | {"raced:1"}
     assert {e.key for e in entries} == keys
     assert [e.index for e in entries] == list(range(len(keys)))
+    assert report.fault is None
+
+
+def append_for_ever(path: Path, told: Connection) -> None:
+    """The work of a process that will be killed: it tells of each entry once that is durable."""
+
+    async def run() -> None:
+        ledger = await SqliteLedger.open(path, INSTALLATION)
+        for i in itertools.count():
+            await asyncio.gather(*(ledger.append(commanded(f"{i}:{n}")) for n in range(3)))
+            told.send(i)
+
+    asyncio.run(run())
+
+
+@pytest.mark.processes
+async def test_what_was_acknowledged_outlives_a_kill(tmp_path: Path) -> None:
+    """A warrant that was consumed is consumed, whatever became of the process that heard so."""
+    path = tmp_path / "ledger.db"
+    context = multiprocessing.get_context("spawn")
+    told, tell = context.Pipe(duplex=False)
+    process = context.Process(target=append_for_ever, args=(path, tell))
+    process.start()
+    tell.close()
+    acknowledged = [await asyncio.to_thread(told.recv) for _ in range(20)]
+    process.kill()
+    await asyncio.to_thread(process.join, 60)
+    with contextlib.suppress(EOFError):
+        while True:
+            acknowledged.append(told.recv())
+    ledger = await SqliteLedger.open(path, INSTALLATION, signer=SIGNER)
+    kept = {e.key async for e in ledger.entries()}
+    await ledger.append(commanded("after"))
+    report = verify([line async for line in ledger.export()], [ledger_key(INSTALLATION, SIGNER.public_key)])
+    await ledger.close()
+    told.close()
+    assert {f"{i}:{n}" for i in acknowledged for n in range(3)} <= kept
     assert report.fault is None
 
 
