@@ -9,8 +9,10 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
+from agents import folding
 from agents.cases.drafting import Behind
 from agents.cases.nodes import Deps
+from agents.cases.worker import CaseWorker
 from agents.checkpoints.memory import MemoryShelf
 from agents.checkpoints.savers import PlacetSaver
 from agents.incidents import Incidents
@@ -18,11 +20,12 @@ from agents.intake.channels import ChannelConfig
 from agents.minds.port import Mind
 from agents.minds.runbook import Runbook
 from agents.process import AgentProcess, Setting
+from agents.wakes import Wake
 from estate import canonical
 from estate.changes import Change
 from estate.effects import effect
 from estate.errors import RetryLater
-from estate.events import DirectProposal
+from estate.events import DirectProposal, Event
 from estate.frozen import FrozenEstate
 from estate.hardware import Node
 from estate.identities import SubjectKind
@@ -32,13 +35,14 @@ from estate.modes import Mode
 from estate.outcomes import Ending, Outcome, StepResult
 from estate.progress import Progress
 from estate.proposals import Lane, Proposal
+from estate.records import Record
 from estate.results import Ok
 from estate.snapshots import Snapshot, SnapshotVersion
 from estate.subjects import Subjects
 from estate.verdicts import Decision, Dimension, Failure, Verdict
 from tests import builders
-from tools.bus.memory import MemoryBroker, MemoryBus
-from tools.bus.port import ConsumerSpec, Delivery
+from tools.bus.memory import MemoryBroker
+from tools.bus.port import Bus, ConsumerSpec, Delivery
 from tools.bus.streams import streams
 from tools.placement.engine import MaskEngine
 from tools.rehearsal.rehearsing import rehearse
@@ -138,8 +142,9 @@ def outcome_of(proposal: Proposal, ending: Ending = Ending.VERIFIED, **over: Any
 class Law:
     """A gate and an executor at the level of the bus: they obey a script, permit by default, and remember what came."""
 
-    def __init__(self, bus: MemoryBus, reader: StandingReader) -> None:
+    def __init__(self, bus: Bus, reader: StandingReader, subjects: Subjects) -> None:
         self.bus = bus
+        self.subjects = subjects
         self.reader = reader
         self.proposals: list[Proposal] = []
         self.script: Script = lambda proposal, _: verdict_on(proposal)
@@ -156,7 +161,7 @@ class Law:
 
     async def decide(self, proposal: Proposal, verdict: Verdict) -> None:
         """Publish a verdict, and carry a permitted proposal out."""
-        subject = SUBJECTS.verdict(verdict.site, verdict.decision)
+        subject = self.subjects.verdict(verdict.site, verdict.decision)
         await self.bus.publish(subject, verdict.canonical(), message_id=verdict.digest)
         if verdict.decision is Decision.PERMIT and verdict.mode is not Mode.OBSERVE:
             await self.execute(proposal)
@@ -168,7 +173,7 @@ class Law:
             self.carried.add(proposal.digest)
             self.reader.carry_out(proposal)
         outcome = outcome_of(proposal, ending)
-        subject = SUBJECTS.outcome(outcome.site, outcome.ending)
+        subject = self.subjects.outcome(outcome.site, outcome.ending)
         await self.bus.publish(subject, outcome.canonical(), message_id=outcome.digest)
 
     def on(self, lane: Lane) -> list[Proposal]:
@@ -179,11 +184,19 @@ class Law:
 class Stage:
     """An installation without gate, executor or ledger: agents, a scripted law, and a standing estate."""
 
-    def __init__(self, estate: FrozenEstate, saver: Any = None, mind: Mind | None = None) -> None:
-        self.broker = MemoryBroker()
-        self.bus = self.broker.connect(SUBJECTS)
+    def __init__(
+        self,
+        estate: FrozenEstate,
+        saver: Any = None,
+        mind: Mind | None = None,
+        buses: tuple[Bus, Bus] | None = None,
+        subjects: Subjects = SUBJECTS,
+    ) -> None:
+        broker = MemoryBroker()
+        self.subjects = subjects
+        self.bus, bus = buses or (broker.connect(subjects), broker.connect(subjects))
         self.reader = StandingReader(estate)
-        self.law = Law(self.broker.connect(SUBJECTS), self.reader)
+        self.law = Law(bus, self.reader, subjects)
         self.clock = builders.TestClock()
         self.saver = saver if saver is not None else PlacetSaver(MemoryShelf())
         self.mind = mind or Runbook()
@@ -206,7 +219,7 @@ class Stage:
             mind=self.mind,
             channels=CHANNELS,
             clock=self.clock,
-            subjects=SUBJECTS,
+            subjects=self.subjects,
             proposer=AGENT,
             observer=self.observe,
         )
@@ -220,7 +233,7 @@ class Stage:
             "rehearse": rehearse,
             "mind": self.mind,
             "clock": self.clock,
-            "subjects": SUBJECTS,
+            "subjects": self.subjects,
             "behind": Behind(builders.INSTALLATION, AGENT),
             "observer": self.observe,
             "settling": timedelta(0),
@@ -233,7 +246,7 @@ class Stage:
     @asynccontextmanager
     async def playing(self, *, law: bool = True) -> AsyncIterator[AgentProcess]:
         """Everything running until the block ends."""
-        await self.bus.declare(*streams(SUBJECTS))
+        await self.bus.declare(*streams(self.subjects))
         process, stop = await self.process(), asyncio.Event()
         async with asyncio.TaskGroup() as group:
             running = [group.create_task(process.run(stop))]
@@ -265,7 +278,7 @@ class Stage:
         return records
 
     async def send(self, format: str, body: bytes, channel: str = "eu-monitoring", message_id: str = "") -> None:
-        subject = SUBJECTS.intake(channel, format)
+        subject = self.subjects.intake(channel, format)
         await self.bus.publish(subject, body, message_id=message_id or canonical.digest(body))
 
     async def dead(self) -> list[str]:
@@ -313,3 +326,47 @@ def proposal_body(*changes: Change, id: str = "pro-1", tenants: tuple[str, ...] 
     """What the console publishes for `placet propose`."""
     written = DirectProposal(summary="by hand", changes=changes, requester=HUMAN, tenants=tenants)
     return canonical.dumps({"id": id, **written.json_form()})
+
+
+def delivery(record: Record, **headers: str) -> Delivery:
+    return Delivery("subject", record.canonical(), headers, "id", "STREAM", 1, 1)
+
+
+class Desk:
+    """One case on a stage, driven by hand: no consumer runs."""
+
+    def __init__(self, stage: Stage, record: Incident) -> None:
+        self.stage = stage
+        self.id = record.id
+        self.record = record
+
+    @classmethod
+    async def open(cls, stage: Stage, event: Event | None = None) -> Desk:
+        await stage.bus.declare(*streams(stage.subjects))
+        first = event or builders.event()
+        record = folding.opened(first, folding.incident_id(first.id), "node/eu-a1")
+        await (await stage.incidents()).write(record, None)
+        return cls(stage, record)
+
+    async def worker(self, **over: Any) -> CaseWorker:
+        return CaseWorker(await self.stage.deps(**over), self.stage.saver)
+
+    async def wake(self, worker: CaseWorker | None = None) -> None:
+        worker = worker or await self.worker()
+        await worker.on_wake(delivery(Wake(incident=self.id)))
+
+    async def proposals(self) -> list[Proposal]:
+        return [Proposal.read(d.data) for d in await self.stage.bus.replay("PROPOSALS_CASE")]
+
+    async def now(self) -> Incident:
+        return await (await self.stage.incidents()).read(self.id)
+
+    async def permit(self, worker: CaseWorker, ending: Ending = Ending.VERIFIED) -> None:
+        (*_, proposal) = await self.proposals()
+        await worker.on_verdict(delivery(verdict_on(proposal)))
+        if ending is Ending.VERIFIED:
+            self.stage.reader.carry_out(proposal)
+        await worker.on_outcome(delivery(outcome_of(proposal, ending, reason=f"it {ending.value}")))
+
+
+NEEDS = {"decision": Decision.NEEDS_APPROVAL, "policies": (PolicyId("tenant-consent"),)}

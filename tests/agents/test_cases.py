@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
-from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessage
@@ -14,31 +12,27 @@ from agents import folding
 from agents.cases import drawing
 from agents.cases.graph import WAYS, build
 from agents.cases.threads import Case, thread_id
-from agents.cases.worker import CaseWorker
-from agents.checkpoints.memory import MemoryShelf
-from agents.checkpoints.port import Address
-from agents.checkpoints.savers import PlacetSaver
 from agents.minds.model import ModelMind
 from agents.minds.runbook import Runbook
 from agents.wakes import Wake
 from estate.changes import CordonNode, MoveWorkload, ReplicaMove, SetPowerCap
-from estate.errors import BadInput, NeverRetry, RetryLater
-from estate.events import Event
+from estate.errors import BadInput, NeverRetry
 from estate.frozen import FrozenEstate
-from estate.ids import IncidentId, NodeId, PolicyId, WorkloadId
-from estate.incidents import CaseState, Incident
+from estate.ids import IncidentId, NodeId, WorkloadId
+from estate.incidents import CaseState
 from estate.modes import Mode
 from estate.observations import EventType, Severity
 from estate.outcomes import Ending
 from estate.progress import Progress
 from estate.proposals import Lane, Proposal
-from estate.records import Record
 from estate.verdicts import Decision, Dimension, Verdict
 from tests import builders
 from tests.agents.staging import (
-    SUBJECTS,
+    NEEDS,
+    Desk,
     Stage,
     alert_body,
+    delivery,
     ended,
     failure,
     kernel_body,
@@ -50,51 +44,6 @@ from tests.agents.staging import (
 from tests.agents.test_minds import ToolCaller
 from tools.bus.dead_letters import REASON
 from tools.bus.port import Delivery
-from tools.bus.streams import streams
-
-
-def delivery(record: Record, **headers: str) -> Delivery:
-    return Delivery("subject", record.canonical(), headers, "id", "STREAM", 1, 1)
-
-
-class Desk:
-    """One case on a stage, driven by hand: no consumer runs."""
-
-    def __init__(self, stage: Stage, record: Incident) -> None:
-        self.stage = stage
-        self.id = record.id
-        self.record = record
-
-    @classmethod
-    async def open(cls, stage: Stage, event: Event | None = None) -> Desk:
-        await stage.bus.declare(*streams(SUBJECTS))
-        first = event or builders.event()
-        record = folding.opened(first, folding.incident_id(first.id), "node/eu-a1")
-        await (await stage.incidents()).write(record, None)
-        return cls(stage, record)
-
-    async def worker(self, **over: Any) -> CaseWorker:
-        return CaseWorker(await self.stage.deps(**over), self.stage.saver)
-
-    async def wake(self, worker: CaseWorker | None = None) -> None:
-        worker = worker or await self.worker()
-        await worker.on_wake(delivery(Wake(incident=self.id)))
-
-    async def proposals(self) -> list[Proposal]:
-        return [Proposal.read(d.data) for d in await self.stage.bus.replay("PROPOSALS_CASE")]
-
-    async def now(self) -> Incident:
-        return await (await self.stage.incidents()).read(self.id)
-
-    async def permit(self, worker: CaseWorker, ending: Ending = Ending.VERIFIED) -> None:
-        (*_, proposal) = await self.proposals()
-        await worker.on_verdict(delivery(verdict_on(proposal)))
-        if ending is Ending.VERIFIED:
-            self.stage.reader.carry_out(proposal)
-        await worker.on_outcome(delivery(outcome_of(proposal, ending, reason=f"it {ending.value}")))
-
-
-NEEDS = {"decision": Decision.NEEDS_APPROVAL, "policies": (PolicyId("tenant-consent"),)}
 
 
 async def test_a_case_waits_for_its_verdict_and_its_outcome_across_workers(stage: Stage) -> None:
@@ -126,115 +75,6 @@ async def test_every_message_twice_makes_one_proposal_and_one_end(stage: Stage) 
     record = await desk.now()
     assert record.state is CaseState.VERIFIED
     assert (len(record.verdicts), len(record.outcomes)) == (1, 1)
-
-
-class Crash(Exception):
-    """A worker that dies."""
-
-
-async def test_a_crash_before_and_after_every_node_resumes_to_the_same_end(stage: Stage) -> None:
-    """Each node dies once on its last line; the next worker goes on from the checkpoint and nothing happens twice."""
-    desk = await Desk.open(stage)
-    died: set[str] = set()
-
-    async def die_once(progress: Progress) -> None:
-        key = f"{progress.stage.value}:{progress.text[:20]}"
-        if key not in died:
-            died.add(key)
-            raise Crash(key)
-
-    stage.between = die_once
-
-    async def survive(run: Any) -> None:
-        for _ in range(40):
-            try:
-                await run(await desk.worker())
-            except Crash:
-                continue
-            return
-        raise AssertionError("never came to an end")
-
-    await survive(desk.wake)
-    (proposal,) = await desk.proposals()
-    await survive(lambda w: w.on_verdict(delivery(verdict_on(proposal))))
-    stage.reader.carry_out(proposal)
-    await survive(lambda w: w.on_outcome(delivery(outcome_of(proposal))))
-    assert len(died) >= 9
-    assert (await desk.now()).state is CaseState.VERIFIED
-    assert len(await desk.proposals()) == 1
-
-
-class DyingShelf(MemoryShelf):
-    """Dies at its n-th write, before or after it became durable."""
-
-    def __init__(self, at: int, *, durable: bool) -> None:
-        super().__init__()
-        self.at, self.durable, self.writes = at, durable, 0
-
-    async def save(self, address: Address, data: bytes, version: int | None) -> int:
-        self.writes += 1
-        if self.writes == self.at and not self.durable:
-            raise Crash(f"before write {self.at}")
-        saved = await super().save(address, data, version)
-        if self.writes == self.at:
-            raise Crash(f"after write {self.at}")
-        return saved
-
-
-@pytest.mark.parametrize("durable", [True, False])
-async def test_a_crash_around_any_checkpoint_loses_nothing_and_doubles_nothing(durable: bool) -> None:
-    reached = 0
-    for at in range(1, 60):
-        shelf = DyingShelf(at, durable=durable)
-        desk = await Desk.open(Stage(builders.estate(), saver=PlacetSaver(shelf)))
-
-        async def redelivered(run: Any, desk: Desk = desk) -> None:
-            for _ in range(3):
-                with suppress(Crash, RetryLater):
-                    await run(await desk.worker())
-                    return
-            raise AssertionError("it did not go on after the crash")
-
-        await redelivered(desk.wake)
-        (proposal,) = await desk.proposals()
-        await redelivered(lambda w, p=proposal: w.on_verdict(delivery(verdict_on(p))))
-        desk.stage.reader.carry_out(proposal)
-        await redelivered(lambda w, p=proposal: w.on_outcome(delivery(outcome_of(p))))
-        assert (await desk.now()).state is CaseState.VERIFIED, f"crash at write {at}"
-        assert len(await desk.proposals()) == 1
-        if shelf.writes < at:
-            reached = at
-            break
-    assert reached > 10, "the case writes fewer checkpoints than it has nodes"
-
-
-async def test_two_workers_that_resume_one_approval_make_one_execution(stage: Stage) -> None:
-    """They share nothing but the saver and the record, as two processes do."""
-    desk = await Desk.open(stage)
-    await desk.wake()
-    (proposal,) = await desk.proposals()
-    await (await desk.worker()).on_verdict(delivery(verdict_on(proposal, **NEEDS)))
-    assert (await desk.now()).state is CaseState.AWAITING_APPROVAL
-    permitted = verdict_on(proposal, decided_at=builders.START.replace(hour=9))
-    workers = [await desk.worker() for _ in range(2)]
-    told_before = len(stage.told)
-    ends = await asyncio.gather(*(w.on_verdict(delivery(permitted)) for w in workers), return_exceptions=True)
-    assert all(e is None or isinstance(e, RetryLater) for e in ends), ends
-    assert any(e is None for e in ends)
-    assert len(stage.told) > told_before
-    stage.reader.carry_out(proposal)
-    for worker in workers:
-        await worker.on_outcome(delivery(outcome_of(proposal)))
-    assert (await desk.now()).state is CaseState.VERIFIED
-    assert len(await desk.proposals()) == 1
-
-
-async def test_two_workers_that_begin_one_case_make_one_proposal(stage: Stage) -> None:
-    desk = await Desk.open(stage)
-    workers = [await desk.worker() for _ in range(4)]
-    ends = await asyncio.gather(*(desk.wake(w) for w in workers), return_exceptions=True)
-    assert all(e is None or isinstance(e, RetryLater) for e in ends), ends
-    assert len(await desk.proposals()) == 1
 
 
 async def test_a_partial_approval_keeps_the_case_waiting(stage: Stage) -> None:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import pytest
+
+from agents.checkpoints.jetstream import BucketShelf
+from agents.checkpoints.savers import PlacetSaver
 from estate.changes import CordonNode, MoveWorkload
 from estate.ids import NodeId
 from estate.incidents import CaseState, Origin
 from estate.proposals import Lane
+from estate.subjects import Subjects
 from estate.verdicts import Decision, Dimension
 from tests import builders
-from tests.agents.staging import HUMAN, Stage, ended, failure, kernel_body, request_body, verdict_on
+from tests.agents.staging import HUMAN, Stage, alert_body, ended, failure, kernel_body, request_body, verdict_on
+from tests.conftest import Connect
 
 
 async def test_a_lost_device_is_fenced_evacuated_verified_and_its_fence_stays(stage: Stage) -> None:
@@ -66,3 +72,22 @@ async def test_an_unlawful_request_becomes_a_proposal_and_the_answer_says_what_i
     assert record.state is CaseState.FORBIDDEN
     assert "sovereignty-legal" in record.summary
     assert "lawful for a-serve: eu-de" in record.summary
+
+
+@pytest.mark.nats
+async def test_the_same_path_runs_on_a_real_server_with_checkpoints_in_it(
+    connect_nats: Connect, subjects: Subjects
+) -> None:
+    """Keys, subjects and limits that the memory bus would forgive are NATS's own here."""
+    buses = (await connect_nats(), await connect_nats())
+    saver = PlacetSaver(await BucketShelf.open(buses[0]))
+    stage = Stage(builders.estate(), saver=saver, buses=buses, subjects=subjects)
+    stage.law.script = lambda proposal, _: verdict_on(proposal)
+    async with stage.playing():
+        await stage.send("kernel", kernel_body(builders.node("eu-a1")))
+        for start in range(0, 60, 20):
+            await stage.send("alertmanager", alert_body(builders.node("eu-a1"), 20, start))
+        (record,) = await stage.until(lambda rs: ended(rs) and rs[0].events_seen == 61, within=30)
+    assert record.state is CaseState.VERIFIED
+    assert [p.lane for p in stage.law.proposals] == [Lane.CONTAINMENT, Lane.CASE]
+    assert await stage.dead() == []
