@@ -61,6 +61,7 @@ class Follower:
         self._parts = _Parts()
         self._envelope: str | None = None
         self._stale: str | None = None
+        self._ended: set[int] = set()
         self._moved = asyncio.Condition()  # announces each new estate to those that wait for a version
 
     @property
@@ -118,10 +119,16 @@ class Follower:
             return False
         mine, theirs = self._estate.version, part.version
         if theirs.epoch < mine.epoch:
-            log.warning("delta of an ended epoch refused", found=str(theirs), newest=str(mine))
+            self._refuse_epoch(theirs, mine)
             return True
         healing = part.whole and self._stale is not None
         return theirs.epoch == mine.epoch and theirs.sequence <= mine.sequence and not healing
+
+    def _refuse_epoch(self, found: SnapshotVersion, newest: SnapshotVersion) -> None:
+        """Say so once for each epoch: after a reconnect the stream is read again from its oldest."""
+        if found.epoch not in self._ended:
+            self._ended.add(found.epoch)
+            log.warning("deltas of an ended epoch refused", found=str(found), newest=str(newest))
 
     def _follows(self, delta: Delta) -> bool:
         assert self._estate is not None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -133,7 +134,8 @@ class Writer:
         except* Conflict as lost:
             raise Conflict("another inventory writer took the lease; this one stops") from lost
         finally:
-            await lease.release()
+            with suppress(RetryLater):  # it runs out by itself
+                await lease.release()
 
     async def _keep(self, lease: Lease) -> None:
         """Renew the lease three times within its life. A lost connection is waited out: the epoch fences us anyway."""

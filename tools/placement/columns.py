@@ -5,14 +5,14 @@ Rows are nodes by id; devices lie in a padded matrix of nodes × slots. Numbers 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from estate.hardware import Health, Node
-from estate.ids import ClusterId, RackId, SiteId, TenantId
+from estate.ids import ClusterId, NodeId, RackId, SiteId, TenantId
 from estate.law import Facts
 from estate.snapshots import Snapshot
 from estate.workloads import Workload
@@ -21,7 +21,7 @@ type Flags = NDArray[np.bool_]
 type Ints = NDArray[np.int64]
 
 UNCAPPED = 10**12
-_NOT_PER_ROW = frozenset({"names", "nodes", "loads", "models", "rack_drawn", "rack_budget"})
+_NOT_PER_ROW = frozenset({"names", "rows", "nodes", "loads", "models", "rack_drawn", "rack_budget"})
 UNKNOWN_TENANT = -1
 """The last row of `present`: work of a tenant that no fact knows."""
 
@@ -51,6 +51,8 @@ class Columns:
     """One snapshot as arrays. Never written after it was built; searches copy what they change."""
 
     names: Names
+    rows: Mapping[NodeId, int]
+    """The row of each node."""
     nodes: tuple[Node, ...]
     loads: tuple[tuple[Workload, ...], ...]
     cluster: Ints
@@ -153,6 +155,7 @@ def _blank(
 
     return Columns(
         names=names,
+        rows={n.id: i for i, n in enumerate(nodes)},
         nodes=nodes,
         loads=loads,
         cluster=ints(rows),

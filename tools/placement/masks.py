@@ -117,10 +117,9 @@ class Room:
 
     def _vacate(self, wish: Wish) -> None:
         """Give back what the asked replicas hold now."""
-        rows = {n.id: i for i, n in enumerate(wish.columns.nodes)}
         moved = set(wish.ask.replicas)
         for binding in wish.workload.bindings:
-            row = rows.get(binding.node)
+            row = wish.columns.rows.get(binding.node)
             if binding.replica not in moved or row is None:
                 continue
             held = np.isin(wish.columns.index[row], binding.accelerators) & wish.columns.healthy[row]
