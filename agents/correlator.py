@@ -26,6 +26,8 @@ from tools.inventory.port import Reader
 
 log = structlog.get_logger(__name__)
 _TRIES = 50
+_PATIENCE = 2
+"""Deliveries after which an event that nothing is open for is ignored: bursts arrive in any order."""
 
 
 class Correlator:
@@ -54,6 +56,8 @@ class Correlator:
         snapshot = self._reader.newest()
         incident = await self.settle(event, snapshot)
         if incident is None:
+            if delivery.attempt <= _PATIENCE:
+                raise RetryLater("nothing is open there yet; a companion may overtake its fault")
             return
         contained = await self._containment.contain(event, incident, snapshot)
         if contained.node is not None:

@@ -68,7 +68,8 @@ def denied(verdict: Verdict) -> bool:
 
 def worth_another(verdict: Verdict, origin: Origin) -> bool:
     """Whether another attempt may fare better. A person's wish is tried again only where nothing but time failed it."""
-    dimensions = {f.dimension for f in verdict.failures}
+    asked = {r.policy for r in verdict.requirements}
+    dimensions = {f.dimension for f in verdict.failures if f.policy not in asked}
     if not dimensions or dimensions & _FINAL:
         return False
     if origin is Origin.INCIDENT:

@@ -6,6 +6,7 @@ new in the record and resumes nothing. A message is acknowledged after the threa
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -24,7 +25,7 @@ from agents.wakes import Wake
 from estate import canonical
 from estate.errors import BadInput, RetryLater
 from estate.ids import Digest, IncidentId
-from estate.incidents import CaseState, Incident
+from estate.incidents import CaseState, Incident, Origin
 from estate.outcomes import Outcome
 from estate.progress import Progress, Stage
 from estate.proposals import Lane
@@ -35,6 +36,8 @@ from tools.bus.port import Delivery
 log = structlog.get_logger(__name__)
 _STEPS = 200
 """LangGraph's bound on steps of one run; three attempts take about forty."""
+_PATIENCE = 3
+_MOMENT = timedelta(seconds=2)
 
 
 class CaseWorker:
@@ -48,7 +51,11 @@ class CaseWorker:
 
     async def on_wake(self, delivery: Delivery) -> None:
         """The handler for CASES."""
-        await self.drive(Wake.read(delivery.data).incident)
+        incident = Wake.read(delivery.data).incident
+        record = await self._deps.incidents.read(incident)
+        if delivery.attempt <= _PATIENCE and _premature(record, self._deps.clock()):
+            raise RetryLater(f"`{incident}` has companions only so far; its fault may still be under way")
+        await self.drive(incident)
 
     async def on_verdict(self, delivery: Delivery) -> None:
         """The handler for VERDICTS. A fence's verdict is recorded; a thread waits for its own case's only."""
@@ -129,6 +136,12 @@ def has_come(record: Incident, waiting_for: str, proposal: Digest) -> bool:
             return verdict is not None and verdict.decision is not Decision.NEEDS_APPROVAL
         case _:
             return record.outcome_of(proposal) is not None
+
+
+def _premature(record: Incident, now: datetime) -> bool:
+    """Whether a case was opened a moment ago by alerts alone: in a burst, the fault itself often comes second."""
+    alone = record.origin is Origin.INCIDENT and not any(folding.material(e) for e in record.events)
+    return alone and now - record.opened_at < _MOMENT
 
 
 def _waiting_for(state: StateSnapshot) -> tuple[str, Digest] | None:

@@ -1,6 +1,6 @@
 """The request grammar of the runbook: a handful of imperative sentences, resolved against a snapshot.
 
-    move <tenant>'s <training|inference|…|workload> to <site|rack|cluster>[, reason]
+    move <tenant>'s <training|inference|…|workload> to [site|rack|cluster] <name>[, reason]
     move <workload> to <site|rack|cluster>[, reason]
     scale <workload> to <n>
     cordon <node> | uncordon <node>
@@ -29,6 +29,7 @@ UNDERSTOOD = (
 )
 _LONGEST = 2000
 _NAME = r"[a-z0-9](?:[a-z0-9.\-]*[a-z0-9])?"
+_GOAL = rf"(?:(?:the )?(?:site|rack|cluster) )?(?P<where>{_NAME})"
 _WHY = r"(?:\s*(?:,|;|:|\bbecause\b|\bsince\b)\s*(?P<why>.*))?"
 
 
@@ -130,8 +131,8 @@ def _sentence(pattern: str) -> re.Pattern[str]:
 
 
 _SENTENCES: tuple[tuple[re.Pattern[str], _Reading], ...] = (
-    (_sentence(rf"move (?P<tenant>{_NAME})'s (?P<what>{_NAME}) to (?P<where>{_NAME})"), _move_tenants),
-    (_sentence(rf"move (?P<what>{_NAME}) to (?P<where>{_NAME})"), _move_workload),
+    (_sentence(rf"move (?P<tenant>{_NAME})'s (?P<what>{_NAME}) to {_GOAL}"), _move_tenants),
+    (_sentence(rf"move (?P<what>{_NAME}) to {_GOAL}"), _move_workload),
     (_sentence(rf"scale (?P<what>{_NAME}) to (?P<count>\d{{1,4}})(?: replicas?)?"), _scale),
     (_sentence(rf"cordon (?:node )?(?P<node>{_NAME})"), _cordon),
     (_sentence(rf"uncordon (?:node )?(?P<node>{_NAME})"), _uncordon),

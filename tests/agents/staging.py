@@ -328,8 +328,9 @@ def proposal_body(*changes: Change, id: str = "pro-1", tenants: tuple[str, ...] 
     return canonical.dumps({"id": id, **written.json_form()})
 
 
-def delivery(record: Record, **headers: str) -> Delivery:
-    return Delivery("subject", record.canonical(), headers, "id", "STREAM", 1, 1)
+def delivery(record: Record, *, attempt: int = 1, **headers: str) -> Delivery:
+    """One message as a handler sees it."""
+    return Delivery("subject", record.canonical(), headers, "id", "STREAM", 1, attempt)
 
 
 class Desk:

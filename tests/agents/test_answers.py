@@ -8,12 +8,13 @@ from agents import folding
 from agents.cases.answers import Route, answer, setback, worth_another
 from agents.cases.investigating import fences, symptom
 from estate.hardware import Health
-from estate.ids import NodeId
+from estate.identities import Role
+from estate.ids import NodeId, PolicyId
 from estate.incidents import CaseState, Fence, Incident, Origin
 from estate.modes import Mode
 from estate.observations import EventType
 from estate.proposals import Lane
-from estate.verdicts import Decision, Dimension
+from estate.verdicts import Decision, Dimension, Requirement
 from tests import builders
 from tests.agents.staging import failure, outcome_of, verdict_on
 
@@ -50,6 +51,14 @@ def test_another_attempt_is_made_only_where_it_may_fare_better(
     origin: Origin, dimensions: list[Dimension], again: bool
 ) -> None:
     assert worth_another(forbid(*dimensions), origin) is again
+
+
+def test_an_approval_that_is_still_owed_does_not_stop_a_better_plan() -> None:
+    """A plan that lacks power and a person's word: the next one may have the power, and asks for the word again."""
+    owed = Requirement(policy=PolicyId("tenant-consents"), role=Role.TENANT_OWNER, count=1, reason="asked first")
+    lines = (failure(Dimension.POWER, "rack/eu-b"), failure(Dimension.APPROVAL, "workload/b", "tenant-consents"))
+    verdict = verdict_on(PROPOSAL, Decision.FORBID, failures=lines, requirements=(owed,))
+    assert worth_another(verdict, Origin.INCIDENT)
 
 
 def test_a_setback_names_the_racks_and_nodes_that_were_refused() -> None:

@@ -16,7 +16,7 @@ from agents.minds.model import ModelMind
 from agents.minds.runbook import Runbook
 from agents.wakes import Wake
 from estate.changes import CordonNode, MoveWorkload, ReplicaMove, SetPowerCap
-from estate.errors import BadInput, NeverRetry
+from estate.errors import BadInput, NeverRetry, RetryLater
 from estate.frozen import FrozenEstate
 from estate.ids import IncidentId, NodeId, WorkloadId
 from estate.incidents import CaseState
@@ -215,9 +215,19 @@ async def test_a_fault_that_joins_while_the_case_is_ending_is_not_lost(stage: St
             await incidents.change(desk.id, lambda r: folding.with_event(r, builders.event()))
 
     stage.between = join
-    await desk.wake()
+    await (await desk.worker()).on_wake(delivery(Wake(incident=desk.id), attempt=9))
     (proposal,) = await desk.proposals()
     assert any(isinstance(s.change, MoveWorkload) for s in proposal.steps)
+
+
+async def test_a_case_opened_by_companions_gives_its_fault_a_moment(stage: Stage) -> None:
+    alert = builders.event(type=EventType.ALERT_FIRED, severity=Severity.WARNING, sender_id="alert-1")
+    desk = await Desk.open(stage, alert)
+    with pytest.raises(RetryLater, match="companions only"):
+        await desk.wake()
+    stage.clock.advance(3)
+    await desk.wake()
+    assert (await desk.now()).state is CaseState.HANDED_OVER
 
 
 async def test_a_case_that_could_not_go_on_is_handed_over_by_its_dead_letter(stage: Stage) -> None:

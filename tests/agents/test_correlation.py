@@ -16,13 +16,13 @@ from agents.containment import Containment
 from agents.correlation import WINDOW, Ignore, Join, Open, correlate, domains
 from agents.correlator import Correlator
 from agents.incidents import Incidents
+from estate.errors import RetryLater
 from estate.events import Event, Place
 from estate.ids import NodeId, SiteId, WorkloadId
 from estate.incidents import EVENTS_KEPT, CaseState, Incident
 from estate.observations import EventType, Severity
 from tests import builders
-from tests.agents.staging import AGENT, SUBJECTS, Stage
-from tools.bus.port import Delivery
+from tests.agents.staging import AGENT, SUBJECTS, Stage, delivery
 from tools.bus.streams import streams
 
 NODE = "node/eu-a1"
@@ -103,10 +103,6 @@ def test_information_alone_opens_nothing() -> None:
     assert isinstance(correlate(alert(severity=Severity.INFO), NODE, []), Ignore)
 
 
-def delivery(event: Event) -> Delivery:
-    return Delivery("subject", event.canonical(), {}, event.id, "EVENTS", 1, 1)
-
-
 async def correlator(stage: Stage) -> Correlator:
     await stage.bus.declare(*streams(SUBJECTS))
     incidents = await stage.incidents()
@@ -176,6 +172,19 @@ async def test_any_order_with_any_repeats_ends_in_one_incident_with_every_event(
     (record,) = await stage.records()
     assert set(record.event_ids) == {e.id for e in events}
     assert record.events_seen == len(events)
+
+
+async def test_an_informative_event_that_overtakes_its_fault_is_kept_for_it(stage: Stage) -> None:
+    consumer = await correlator(stage)
+    early = alert(severity=Severity.INFO)
+    with pytest.raises(RetryLater, match="overtake"):
+        await consumer.on_event(delivery(early))
+    await consumer.on_event(delivery(builders.event()))
+    await consumer.on_event(delivery(early, attempt=2))
+    (record,) = await stage.records()
+    assert record.events_seen == 2
+    await consumer.on_event(delivery(alert(place=Place(site=SiteId("us-east")), severity=Severity.INFO), attempt=3))
+    assert len(await stage.records()) == 1
 
 
 async def test_records_are_changed_by_compare_and_swap_only(stage: Stage) -> None:
