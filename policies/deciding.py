@@ -139,7 +139,7 @@ def _verdict(
 ) -> Verdict:
     matter = question.matter
     decision = _decision(findings)
-    asked = findings.requirements if decision is Decision.NEEDS_APPROVAL else ()
+    asked = findings.requirements
     return verdicts.Verdict(
         installation=matter.installation,
         incident=matter.incident,
@@ -157,7 +157,7 @@ def _verdict(
         facts=Digest(question.snapshot.facts.facts_digest),
         read_set=read.digest,
         decided_at=question.now,
-        diff=_diff(question, play, asked),
+        diff=_diff(question, play, asked) if decision is Decision.NEEDS_APPROVAL else None,
     )
 
 

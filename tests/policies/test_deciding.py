@@ -388,7 +388,7 @@ def test_mode_observe_decides_as_ever() -> None:
 def test_an_approval_never_lifts_another_failure() -> None:
     found = verdict(MOVE_B, standing={"freezes": (freeze(),)})
     assert found.decision is Decision.FORBID
-    assert found.requirements == ()
+    assert [r.role for r in found.requirements] == [Role.TENANT_OWNER]
 
 
 # -- the traps of the engine
