@@ -224,6 +224,7 @@ async def test_a_message_of_a_worker_that_died_is_delivered_to_another(connect: 
     assert handler.seen[0].attempt == 2
     task.cancel()
     await asyncio.wait([task])
+    assert task.cancelled() or isinstance(task.exception(), RetryLater), "an error comes out as itself"
 
 
 async def test_a_message_whose_workers_keep_dying_ends_as_a_dead_letter(
@@ -242,7 +243,7 @@ async def test_a_message_whose_workers_keep_dying_ends_as_a_dead_letter(
         await asyncio.wait_for(started.wait(), 5)
         await dying.close()
         task.cancel()
-        await asyncio.wait([task])
+        await asyncio.gather(task, return_exceptions=True)
     handler = Recorder()
     async with consuming(bus, spec, handler):
         await emptied(bus, "WORK")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import shutil
 import signal
 import stat
 import sys
@@ -143,6 +144,38 @@ async def test_a_consumer_and_publishers_outlive_the_servers_crash(tmp_path: Pat
         for running in (task, watching):
             running.cancel()
         await asyncio.wait([task, watching])
+        await bus.close()
+
+
+async def test_a_follower_reads_anew_when_the_server_comes_back_with_less(tmp_path: Path, subjects: Subjects):
+    """As after a power loss without `sync_interval: always`: its position would lie beyond all that comes."""
+    server = await EmbeddedServer(tmp_path, sync_always=False).__aenter__()
+    bus, seen = await NatsBus.connect(server.credentials(), subjects, name="test"), []
+    deltas = StreamSpec("DELTAS", (subjects.delta(),), work_queue=False)
+    await bus.declare(deltas)
+    for number in range(3):
+        await bus.publish(subjects.delta(), b"before", message_id=f"m{number}")
+
+    async def follow() -> None:
+        async for delivery in bus.follow("DELTAS"):
+            seen.append(delivery.data)
+
+    following = asyncio.create_task(follow())
+    async with asyncio.timeout(10):
+        while len(seen) < 3:  # noqa: ASYNC110 - asked from outside
+            await asyncio.sleep(0.02)
+    await server.stop()
+    shutil.rmtree(tmp_path / "store")
+    async with EmbeddedServer(tmp_path, port=int(server.url.rpartition(":")[2]), sync_always=False) as again:
+        other = await NatsBus.connect(again.credentials(), subjects, name="other")
+        await other.declare(deltas)
+        await other.publish(subjects.delta(), b"after", message_id="n1")
+        async with asyncio.timeout(20):
+            while b"after" not in seen:  # noqa: ASYNC110 - asked from outside
+                await asyncio.sleep(0.05)
+        following.cancel()
+        await asyncio.wait([following])
+        await other.close()
         await bus.close()
 
 

@@ -127,6 +127,18 @@ class Handling:
         return bound
 
 
+@asynccontextmanager
+async def workers() -> AsyncIterator[asyncio.TaskGroup]:
+    """A task group whose owner's single error comes out as itself."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            yield group
+    except ExceptionGroup as errors:
+        if len(errors.exceptions) == 1:
+            raise errors.exceptions[0] from errors
+        raise
+
+
 def backoff(spec: ConsumerSpec, attempt: int) -> timedelta:
     """The pause after the failed `attempt` (1 is the first); the last one repeats."""
     return spec.backoff[min(attempt, len(spec.backoff)) - 1] if spec.backoff else timedelta(0)

@@ -14,7 +14,7 @@ from estate.errors import BadInput, RetryLater
 from estate.subjects import Subjects
 from tools.bus import dead_letters, leases
 from tools.bus.genuineness import MESSAGE_ID, matches
-from tools.bus.handling import Handling
+from tools.bus.handling import Handling, workers
 from tools.bus.memory_streams import Durable, MemoryStream
 from tools.bus.port import (
     MAX_EVENT_BYTES,
@@ -155,7 +155,7 @@ class MemoryBus:
             finally:
                 hands.release()
 
-        async with asyncio.TaskGroup() as handlers:
+        async with workers() as handlers:
             while True:
                 await hands.acquire()
                 delivery = await stream.take(durable)

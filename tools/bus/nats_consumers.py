@@ -20,7 +20,7 @@ from nats.aio.subscription import Subscription
 
 from estate.errors import PlacetError, RetryLater
 from tools.bus.genuineness import MESSAGE_ID, forged
-from tools.bus.handling import Handling
+from tools.bus.handling import Handling, workers
 from tools.bus.port import ConsumerSpec, Delivery
 from tools.bus.wire import API, NotFound, Wire
 
@@ -69,7 +69,7 @@ class NatsConsumer:
         inbox = self._wire.client.new_inbox()
         subscription = await self._wire.client.subscribe(f"{inbox}.*", pending_bytes_limit=-1, pending_msgs_limit=-1)
         try:
-            async with asyncio.TaskGroup() as handlers:
+            async with workers() as handlers:
                 ask = 0
                 while True:
                     ask += 1

@@ -69,19 +69,33 @@ async def get(wire: Wire, stream: str, which: dict[str, Any]) -> Kept:
 
 
 async def follow(wire: Wire, source: Source) -> AsyncGenerator[Kept]:
-    """As `read`, and then each new message as it comes, over reconnects, until closed."""
-    position = 1
+    """As `read`, and then each new message as it comes, over reconnects, until closed.
+
+    When the server comes back with less than was read (it lost its last moments), everything is given again.
+    """
+    position, reconnects = 1, wire.reconnects
     async with _woken(wire, source.wanted) as woken:
         pause = 0.0
         while True:
             woken.clear()
             try:
+                if reconnects != wire.reconnects:
+                    position, reconnects = await _position(wire, source, position), wire.reconnects
                 async for kept in read(wire, source, position):
                     position, pause = kept.sequence + 1, 0.0
                     yield kept
             except RetryLater as error:
                 log.warning("following interrupted", stream=source.stream, error=str(error))
             pause = await _rest(woken, pause)
+
+
+async def _position(wire: Wire, source: Source, position: int) -> int:
+    """Where to go on after a reconnect."""
+    last = int((await wire.api(f"STREAM.INFO.{source.stream}"))["state"]["last_seq"])
+    if last >= position - 1:
+        return position
+    log.error("stream lost its last messages, reading it anew", stream=source.stream, read=position - 1, last=last)
+    return 1
 
 
 async def _rest(woken: asyncio.Event, pause: float) -> float:

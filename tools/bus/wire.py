@@ -70,6 +70,8 @@ class Wire:
     def __init__(self, client: Client) -> None:
         self.client = client
         self._first_fault: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.reconnects = 0
+        """How often the connection was lost and healed."""
         self._waiting: dict[str, set[asyncio.Future[None]]] = defaultdict(set)
 
     @classmethod
@@ -213,6 +215,7 @@ class Wire:
                 refusal.set_result(None)
 
     async def _on_reconnect(self) -> None:
+        self.reconnects += 1
         log.info("nats reconnected", server=str(self.client.connected_url.netloc if self.client.connected_url else ""))
 
 
