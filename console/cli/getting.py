@@ -12,7 +12,7 @@ from console.cli.invocations import Output, OutputOption, ask_door
 KINDS = ("incidents", "nodes", "workloads", "racks", "tenants", "proposals", "warrants")
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "incident": ("name", "origin", "state", "site", "domain", "events", "attempt", "opened", "summary"),
+    "incident": ("name", "origin", "state", "site", "events", "attempt", "summary"),
     "node": ("name", "site", "rack", "health", "cordoned", "taken", "accelerators", "watts", "workloads"),
     "workload": ("name", "tenant", "kind", "cluster", "running", "replicas", "nodes"),
     "rack": ("name", "site", "watts", "budget_watts", "nodes", "feed"),

@@ -14,10 +14,14 @@ from rich.table import Table
 from console.cli.invocations import Output
 from estate.canonical import Json
 
+_PIPE_WIDTH = 200
+_LONG = frozenset({"summary", "workloads", "nodes", "says", "reason", "found", "remedy", "message", "by"})
+"""Columns that may be folded; every other is kept on one line."""
+
 
 def data_console() -> Console:
     """Where data goes. rich leaves colours out when it is no terminal or NO_COLOR is set."""
-    return Console(file=sys.stdout, soft_wrap=True)
+    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
 
 
 def notes_console() -> Console:
@@ -57,7 +61,7 @@ def _rows(rows: Sequence[Mapping[str, Json]], columns: Sequence[str]) -> None:
     names = list(columns or rows[0])
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in names:
-        table.add_column(name.replace("_", "-").upper(), overflow="fold", no_wrap=name == "name")
+        table.add_column(name.replace("_", "-").upper(), overflow="fold", no_wrap=name not in _LONG)
     for row in rows:
         table.add_row(*(escape(_cell(row.get(name))) for name in names))
     data_console().print(table)
