@@ -59,10 +59,10 @@ class Containment:
     async def _publish(self, proposal: Proposal, node: NodeId) -> Contained:
         digest = proposal.digest
         subject = self._subjects.proposal(Lane.CONTAINMENT, proposal.site)
-        await self._bus.publish(subject, proposal.canonical(), message_id=digest)
+        stored = await self._bus.publish(subject, proposal.canonical(), message_id=digest)
         fence = Fence(node=node, proposal=digest)
         record = await self._incidents.change(proposal.incident, lambda r: folding.with_fence(r, fence))
-        return Contained(record, node)
+        return Contained(record, node if stored else None)
 
 
 def calls_for_fence(event: Event) -> NodeId | None:
