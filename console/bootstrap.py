@@ -8,15 +8,11 @@ it. `visiting` connects a person to a system that runs elsewhere. Nothing is con
 from __future__ import annotations
 
 import asyncio
-import base64
 import os
-import secrets
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
@@ -26,7 +22,6 @@ from agents.checkpoints.jetstream import BUCKET as CHECKPOINTS
 from agents.checkpoints.jetstream import BucketShelf
 from agents.checkpoints.postgres import PostgresShelf
 from agents.checkpoints.savers import PlacetSaver
-from agents.intake.channels import FRONT_DOOR, ChannelConfig
 from agents.minds.runbook import Runbook
 from agents.observing import Observer, telling
 from agents.process import AgentProcess, Setting, consumer_specs
@@ -41,6 +36,7 @@ from console.http.app import Door, application
 from console.http.channels import Channels
 from console.http.server import bound
 from console.identities import Identity
+from console.installations import Installation, channels_of
 from console.processes.agent import AgentHost
 from console.processes.console import ConsoleProcess
 from console.processes.executor import ExecutorProcess
@@ -51,26 +47,19 @@ from console.processes.inventory import InventoryProcess
 from console.processes.leasing import Leasing
 from console.processes.settings import Standing
 from console.processes.watching import keep
-from console.state import InstallationRecord, StateDirectory
+from console.state import StateDirectory
 from console.systems import System, kept
-from estate.clocks import Clock, Entropy
-from estate.errors import BadInput
-from estate.identities import Subject, SubjectKind
-from estate.ids import ChannelId, ClusterId, ExecutorId
-from estate.law import Facts
+from estate.clocks import Clock
+from estate.identities import SubjectKind
 from estate.progress import Progress, Stage
 from estate.subjects import Subjects
 from estate.warrants import Warrant
-from estate.worlds import World as WorldFile
 from policies.bundle import Bundle
 from policies.enrolments import Enrolments
 from policies.gate import Gate
-from policies.keyrings import StaticRing
 from policies.ledger.port import Ledger
 from policies.ledger.postgres import PostgresLedger
 from policies.ledger.sqlite import SqliteLedger
-from policies.signed_facts import open_facts
-from policies.signing.files import FileSigner
 from tools.bus import accounts, streams
 from tools.bus.nats import NatsBus
 from tools.bus.port import Bus, ConsumerSpec
@@ -81,7 +70,6 @@ from tools.execution.executor import Executor
 from tools.execution.hands import Hands, Tell
 from tools.execution.recording import Holder
 from tools.execution.twin import TwinTarget
-from tools.inventory import files as inventory_files
 from tools.inventory.follower import Follower
 from tools.inventory.sources import TwinSource
 from tools.inventory.writer import Writer
@@ -89,71 +77,9 @@ from tools.placement.engine import MaskEngine
 from tools.twin.seed import seed
 from tools.twin.world import World
 
+__all__ = ["PROCESSES", "Installation", "running", "visiting"]
+
 PROCESSES = frozenset({"gate", "executor", "inventory", "agent", "console"})
-
-
-def utc_now() -> datetime:
-    """The system's clock."""
-    return datetime.now(UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Installation:
-    """What is known of an installation before anything of it runs."""
-
-    state: StateDirectory
-    config: Config
-    record: InstallationRecord
-    clock: Clock = utc_now
-    entropy: Entropy = secrets.token_bytes
-
-    @classmethod
-    def open(cls, state: StateDirectory, config: Config) -> Installation:
-        """Read the state directory.
-
-        Raises:
-            BadInput: `placet init` was not run here, or the configuration names another installation.
-            NewerRecord: a newer Placet wrote it.
-        """
-        record = state.record()
-        if config.installation not in (None, record.id):
-            raise BadInput(f"placet.yaml is for `{config.installation}`, `{state.root}` holds `{record.id}`")
-        return cls(state, config, record)
-
-    @property
-    def subjects(self) -> Subjects:
-        """Its NATS subjects."""
-        return Subjects(self.record.id)
-
-    def signer(self, role: str) -> FileSigner:
-        """The key of a role."""
-        return FileSigner.load(self.state.key_path(role))
-
-    def ring(self, role: str) -> StaticRing:
-        """Who trusts that role trusts this key."""
-        return StaticRing.of(base64.b64decode(self.record.public_keys[role]))
-
-    def subject(self, kind: SubjectKind, name: str) -> Subject:
-        """A process as ledger and proposals name it."""
-        return Subject(kind=kind, issuer=self.record.id, name=name)
-
-    def facts_envelope(self) -> bytes:
-        """The signed facts."""
-        return _read(self.config.facts or self.state.facts_path)
-
-    def verify_facts(self, envelope: bytes) -> Facts:
-        """The facts, if the facts key signed them and they have not expired."""
-        return open_facts(envelope, self.ring("facts"), self.clock())
-
-    def world_file(self) -> WorldFile:
-        """What a new twin starts with."""
-        path = self.config.world or self.state.world_path
-        return inventory_files.parse(WorldFile, _read(path), str(path))
-
-    def audience(self, clusters: frozenset[ClusterId]) -> ExecutorId | None:
-        """The one executor that serves all these clusters, or None."""
-        serving = {self.config.executor_of(c) for c in clusters}
-        return serving.pop() if len(serving) == 1 else None
 
 
 @asynccontextmanager
@@ -319,7 +245,7 @@ class _Hosts:
             reader=inventory,
             engine=MaskEngine(),
             mind=Runbook(),
-            channels=_channels(installation.config),
+            channels=channels_of(installation.config),
             clock=installation.clock,
             subjects=installation.subjects,
             proposer=installation.subject(SubjectKind.AGENT, "agent"),
@@ -482,15 +408,6 @@ def _client(installation: Installation, bus: Bus, identity: Identity) -> DoorCli
     return DoorClient(bus, caller)
 
 
-def _channels(config: Config) -> dict[ChannelId, ChannelConfig]:
-    own = ChannelConfig(id=FRONT_DOOR, formats=("request", "proposal"))
-    others = (
-        ChannelConfig(id=c.id, clusters=c.clusters, tenant=c.tenant, formats=tuple(f.value for f in c.formats))
-        for c in config.channels
-    )
-    return {c.id: c for c in (own, *others)}
-
-
 def _readiness(inventory: Follower) -> Callable[[], Awaitable[bool]]:
     async def ready() -> bool:
         inventory.newest()
@@ -510,12 +427,3 @@ def _telling(bus: Bus, subjects: Subjects, clock: Clock) -> Callable[[Warrant], 
         return say
 
     return of
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise BadInput(
-            f"{path}: cannot be read ({error.strerror}); run `placet init` or correct placet.yaml"
-        ) from error

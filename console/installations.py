@@ -1,0 +1,106 @@
+"""An installation as it lies on disk: its record, its settings, its keys, its facts. Nothing of it runs yet."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from agents.intake.channels import FRONT_DOOR, ChannelConfig
+from console.config import Config
+from console.state import InstallationRecord, StateDirectory
+from estate.clocks import Clock, Entropy
+from estate.errors import BadInput
+from estate.identities import Subject, SubjectKind
+from estate.ids import ChannelId, ClusterId, ExecutorId
+from estate.law import Facts
+from estate.subjects import Subjects
+from estate.worlds import World
+from policies.keyrings import StaticRing
+from policies.signed_facts import open_facts
+from policies.signing.files import FileSigner
+from tools.inventory import files
+
+
+def utc_now() -> datetime:
+    """The system's clock."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What is known of an installation before anything of it runs."""
+
+    state: StateDirectory
+    config: Config
+    record: InstallationRecord
+    clock: Clock = utc_now
+    entropy: Entropy = secrets.token_bytes
+
+    @classmethod
+    def open(cls, state: StateDirectory, config: Config) -> Installation:
+        """Read the state directory.
+
+        Raises:
+            BadInput: `placet init` was not run here, or the configuration names another installation.
+            NewerRecord: a newer Placet wrote it.
+        """
+        record = state.record()
+        if config.installation not in (None, record.id):
+            raise BadInput(f"placet.yaml is for `{config.installation}`, `{state.root}` holds `{record.id}`")
+        return cls(state, config, record)
+
+    @property
+    def subjects(self) -> Subjects:
+        """Its NATS subjects."""
+        return Subjects(self.record.id)
+
+    def signer(self, role: str) -> FileSigner:
+        """The key of a role."""
+        return FileSigner.load(self.state.key_path(role))
+
+    def ring(self, role: str) -> StaticRing:
+        """Who trusts that role trusts this key."""
+        return StaticRing.of(base64.b64decode(self.record.public_keys[role]))
+
+    def subject(self, kind: SubjectKind, name: str) -> Subject:
+        """A process as ledger and proposals name it."""
+        return Subject(kind=kind, issuer=self.record.id, name=name)
+
+    def facts_envelope(self) -> bytes:
+        """The signed facts."""
+        return _read(self.config.facts or self.state.facts_path)
+
+    def verify_facts(self, envelope: bytes) -> Facts:
+        """The facts, if the facts key signed them and they have not expired."""
+        return open_facts(envelope, self.ring("facts"), self.clock())
+
+    def world_file(self) -> World:
+        """What a new twin starts with."""
+        path = self.config.world or self.state.world_path
+        return files.parse(World, _read(path), str(path))
+
+    def audience(self, clusters: frozenset[ClusterId]) -> ExecutorId | None:
+        """The one executor that serves all these clusters, or None."""
+        serving = {self.config.executor_of(c) for c in clusters}
+        return serving.pop() if len(serving) == 1 else None
+
+
+def channels_of(config: Config) -> dict[ChannelId, ChannelConfig]:
+    own = ChannelConfig(id=FRONT_DOOR, formats=("request", "proposal"))
+    others = (
+        ChannelConfig(id=c.id, clusters=c.clusters, tenant=c.tenant, formats=tuple(f.value for f in c.formats))
+        for c in config.channels
+    )
+    return {c.id: c for c in (own, *others)}
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BadInput(
+            f"{path}: cannot be read ({error.strerror}); run `placet init` or correct placet.yaml"
+        ) from error
