@@ -22,14 +22,16 @@ from console.door.commands import (
     Kind,
     LedgerExport,
     LedgerShow,
+    Pending,
     Propose,
     Reply,
     WhoAmI,
 )
-from estate.changes import CordonNode
+from estate.approvals import Diff, Word
+from estate.changes import CordonNode, ScaleWorkload
 from estate.errors import BadInput
 from estate.identities import Role
-from estate.ids import NodeId, TenantId
+from estate.ids import IncidentId, NodeId, TenantId, WorkloadId
 from estate.modes import Mode
 from policies.ledger import verifying
 from policies.ledger.notes import VerifierKey
@@ -174,3 +176,37 @@ def test_a_call_with_an_unknown_verb_or_field_is_bad_input() -> None:
     """What is written for Placet forbids unknown fields."""
     with pytest.raises(BadInput):
         Call.read(b'{"kind":"placet.call","v":1,"command":{"verb":"obey"}}')
+
+
+async def test_an_approval_is_given_for_exactly_what_was_shown_and_lets_the_change_happen(placet: Running) -> None:
+    """Tenant-b wants to be asked: the proposer's own word does not count, the owner's does."""
+    owner = await enrolled(placet, "bruno", Role.TENANT_OWNER, tenants=("tenant-b",))
+    admin = placet.system.door(placet.admin)
+    change = ScaleWorkload(workload=WorkloadId("b-segmentation"), replicas=0)
+    asked = await admin.call(Propose(summary="pause b-segmentation", changes=(change,)))
+    assert isinstance(asked.result, dict), asked.message
+    name = IncidentId(str(asked.result["incident"]))
+
+    async def state() -> str:
+        reply = await admin.call(Get(what=Kind.INCIDENT, name=name))
+        row = reply.result[0] if isinstance(reply.result, list) else {}
+        return str(row["state"]) if isinstance(row, dict) and reply.ok else ""
+
+    async def waits() -> bool:
+        return await state() == "awaiting-approval"
+
+    async def done() -> bool:
+        return await state() == "verified"
+
+    await until(waits)
+    for speaker, door in (("admin", admin), ("bruno", owner)):
+        assert await state() == "awaiting-approval"
+        pending = await door.call(Pending(incident=name))
+        assert isinstance(pending.result, dict), pending.message
+        assert isinstance(pending.result["diff"], dict)
+        diff = Diff.read(pending.result["diff"])
+        word = sealing.seal_word(placet.state, speaker, sealing.Decided(name, diff, Word.APPROVE, "agreed"))
+        given = await door.call(word)
+        assert given.ok, given.message
+        await asyncio.sleep(0.5)
+    await until(done)
