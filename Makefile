@@ -3,6 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 export UV_PYTHON_PREFERENCE ?= system
 export UV_LINK_MODE ?= copy
+unexport PYTHONDONTWRITEBYTECODE
 
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .tools/bin/uv)
 BIN := .venv/bin

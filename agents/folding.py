@@ -95,7 +95,11 @@ def with_verdict(record: Incident, verdict: Verdict) -> Incident:
         return record
     ordered = sorted((*record.verdicts, verdict), key=lambda v: v.decided_at)
     return record.model_copy(
-        update={"verdicts": tuple(ordered), "updated_at": max(record.updated_at, verdict.decided_at)}
+        update={
+            "verdicts": tuple(ordered),
+            "tenants": _concerned(record, verdict),
+            "updated_at": max(record.updated_at, verdict.decided_at),
+        }
     )
 
 
@@ -159,6 +163,12 @@ def _kept(events: tuple[Event, ...], event: Event) -> tuple[Event, ...]:
 
 def _weight(event: Event) -> int:
     return _RANK[event.severity] + (10 if material(event) or event.resolved else 0)
+
+
+def _concerned(record: Incident, verdict: Verdict) -> tuple[TenantId, ...]:
+    """The tenants that may see the case: those it had, and those that the gate (never a proposer) says are asked."""
+    asked = {r.tenant for r in verdict.requirements if r.tenant is not None}
+    return tuple(sorted({*record.tenants, *asked}))
 
 
 def _speaking(event: Event) -> tuple[TenantId, ...]:

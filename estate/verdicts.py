@@ -80,6 +80,7 @@ class Verdict(Record):
     """The deciding policies: the permits of a permit, the forbids of anything else."""
     failures: tuple[Failure, ...] = ()
     requirements: tuple[Requirement, ...] = ()
+    """The approvals that the rules ask for; in a forbid, those that would be asked for once the rest is mended."""
     approvals: tuple[Digest, ...] = ()
     """The approvals that counted."""
     mode: Mode

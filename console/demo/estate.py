@@ -212,6 +212,7 @@ def _workloads() -> tuple[Workload, ...]:
         _workload("tenant-a", "a-scoring", WorkloadKind.BATCH, {"eu-b1": low}, datasets=("loan-files",)),
         _workload("tenant-b", "b-imaging", inference, {"eu-a1": high, "eu-b2": low}, min_available=1),
         _workload("tenant-b", "b-segmentation", training, {"eu-b4": full}),
+        _workload("tenant-c", "c-render", WorkloadKind.BATCH, {"eu-a2": high, "eu-a3": high}),
         _workload("tenant-c", "c-planner", training, {"eu-c1": full}),
         _workload("tenant-c", "c-pilot", inference, {"us-a1": low, "us-a2": low}, cluster="us-1", min_available=1),
         _workload("tenant-c", "c-simulator", WorkloadKind.BATCH, {"us-b1": full, "us-b2": full}, cluster="us-1"),

@@ -1,0 +1,52 @@
+"""Act 2: somebody asks for something unlawful, is told why and what would be lawful, and asks for that."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from console.demo.stage import ADMINISTRATOR, Stage
+from console.door.commands import Ask, Describe, Kind
+from estate.ids import WorkloadId
+from estate.verdicts import Dimension
+
+UNLAWFUL = "move tenant-a's inference to us-east, it is cheaper there"
+LAWFUL = "move tenant-a's inference to rack eu-d"
+AXES = {Dimension.GEOGRAPHIC.value, Dimension.LEGAL.value, Dimension.OPERATIONAL.value}
+
+
+async def play(stage: Stage) -> None:
+    """The whole act. Raises CheckFailed where something does not happen."""
+    stage.narrator.act(
+        "Act 2 · a request",
+        "Ada of tenant-a wants her bank's inference moved to the cheaper site. The law has a word in it.",
+    )
+    incident, state = await _asked(stage, UNLAWFUL)
+    stage.narrator.check("the law forbids it", state == "forbidden", state)
+    failures = await _failures(stage, incident)
+    for failure in failures:
+        stage.narrator.says("verdict", failure)
+    named = {axis for axis in AXES if any(axis in f for f in failures)}
+    stage.narrator.check("every failed dimension is named, legal too", named == AXES, str(named))
+    incident, state = await _asked(stage, LAWFUL)
+    stage.narrator.check("the lawful variant is placed and done", state == "verified", state)
+    await _all_in_rack(stage, "eu-d")
+
+
+async def _asked(stage: Stage, text: str) -> tuple[str, str]:
+    stage.narrator.says("ada", f"placet ask “{text}”")
+    opened = (await stage.tell("ada", Ask(text=text))).result
+    assert isinstance(opened, dict)
+    row = await stage.ended(str(opened["incident"]))
+    return str(row["name"]), str(row["state"])
+
+
+async def _failures(stage: Stage, incident: str) -> list[str]:
+    described: Any = (await stage.tell(ADMINISTRATOR, Describe(what=Kind.INCIDENT, name=incident))).result
+    return [str(f) for f in described["failures"]]
+
+
+async def _all_in_rack(stage: Stage, rack: str) -> None:
+    now = await stage.system.world.snapshot()
+    workload = now.workload(WorkloadId("a-chat"))
+    racks = {str(now.rack_of(b.node)) for b in workload.bindings} if workload else set()
+    stage.narrator.check(f"all of a-chat runs in {rack}", racks == {rack}, str(racks))

@@ -1,0 +1,178 @@
+"""The demo's stage: a fresh installation, its people, its senders, and a view of the world from outside Placet."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from console import identities, initialising
+from console.bootstrap import Installation, running
+from console.config import Channel, Config, Http
+from console.demo.narrator import CheckFailed, Narrator
+from console.door.client import DoorClient
+from console.door.commands import Command, Get, Kind, Pending, Reply
+from console.door.following import EXITS
+from console.door.sealing import Decided, seal_enrolment, seal_word
+from console.http.channels import token_digest
+from console.initialising import Founding
+from console.state import StateDirectory
+from console.systems import System
+from estate.approvals import Diff, Word
+from estate.identities import Role
+from estate.ids import ChannelId, ClusterId, IncidentId, InstallationId, TenantId
+from estate.incidents import CaseState
+from estate.progress import Progress
+
+ADMINISTRATOR = "dora"
+PATIENCE = timedelta(seconds=40)
+type Hook = Callable[[Progress], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody of the cast."""
+
+    name: str
+    role: Role
+    tenants: tuple[TenantId, ...] = ()
+
+
+CAST = (
+    Person("ada", Role.REQUESTER, (TenantId("tenant-a"),)),
+    Person("grace", Role.TENANT_OWNER, (TenantId("tenant-b"),)),
+    Person("olga", Role.OPERATOR),
+)
+SENDERS = ("eu-de-kernel", "eu-de-nvsentinel", "eu-de-alerts")
+
+
+@dataclass(slots=True)
+class Stage:
+    """What the acts share."""
+
+    system: System
+    state: StateDirectory
+    narrator: Narrator
+    http: httpx.AsyncClient
+    tokens: dict[str, str]
+    hooks: list[Hook] = field(default_factory=list)
+    sent: list[dict[str, Any]] = field(default_factory=list)
+
+    def door(self, person: str) -> DoorClient:
+        """The front door, for one of the cast."""
+        return self.system.door(identities.load(self.state, person))
+
+    async def tell(self, person: str, command: Command) -> Reply:
+        """The reply to a command; anything but an ok reply ends the demo."""
+        reply = await self.door(person).call(command)
+        if not reply.ok:
+            raise CheckFailed(f"{person}'s `{command.verb}` was answered: {reply.message}")
+        return reply
+
+    async def post(self, channel: str, format: str, body: bytes) -> None:
+        """A sender posts a body to the HTTP door."""
+        kind = "application/cloudevents+json" if format == "cloudevents" else "application/json"
+        headers = {"Authorization": f"Bearer {self.tokens[channel]}", "Content-Type": kind}
+        answer = await self.http.post(f"/v1/channels/{channel}/{format}", content=body, headers=headers)
+        self.sent.append({"channel": channel, "format": format, "body": body.decode()})
+        if answer.status_code != httpx.codes.ACCEPTED:
+            raise CheckFailed(f"the HTTP door answered {channel} with {answer.status_code}: {answer.text}")
+
+    async def incidents(self) -> list[dict[str, Any]]:
+        """Every incident, newest first, as the administrator sees them."""
+        result = (await self.tell(ADMINISTRATOR, Get(what=Kind.INCIDENT))).result
+        assert isinstance(result, list)
+        return [row for row in result if isinstance(row, dict)]
+
+    async def settled(self, incident: str) -> dict[str, Any]:
+        """The incident once it has ended or waits for people."""
+        return await self.until(lambda: self._look(incident, EXITS.keys()), f"incident {incident} to settle")
+
+    async def ended(self, incident: str) -> dict[str, Any]:
+        """The incident once it has ended."""
+        endings = {state for state in CaseState if state.ended}
+        return await self.until(lambda: self._look(incident, endings), f"incident {incident} to end")
+
+    async def _look(self, incident: str, states: Collection[CaseState]) -> dict[str, Any] | None:
+        reply = await self.door(ADMINISTRATOR).call(Get(what=Kind.INCIDENT, name=incident))
+        rows = reply.result if reply.ok and isinstance(reply.result, list) else []
+        row = rows[0] if rows and isinstance(rows[0], dict) else None
+        return row if row and CaseState(str(row["state"])) in states else None
+
+    async def sign(self, person: str, incident: str, word: Word, reason: str) -> Reply:
+        """A person signs exactly the diff that they are shown; the reply says whether it was taken."""
+        pending = (await self.tell(person, Pending(incident=IncidentId(incident)))).result
+        assert isinstance(pending, dict)
+        assert isinstance(pending["diff"], dict)
+        diff = Diff.read(pending["diff"])
+        for line in diff.lines:
+            self.narrator.says(person, f"is shown: {line.change}  (undo: {line.undo})")
+        return await self.door(person).call(
+            seal_word(self.state, person, Decided(IncidentId(incident), diff, word, reason))
+        )
+
+    async def until[T](self, look: Callable[[], Awaitable[T | None]], what: str) -> T:
+        """The first answer that is not None; the demo ends when there is none in time."""
+        try:
+            async with asyncio.timeout(PATIENCE.total_seconds()):
+                while (found := await look()) is None:  # noqa: ASYNC110 - it looks from outside, as a person would
+                    await asyncio.sleep(0.05)
+                return found
+        except TimeoutError as error:
+            raise CheckFailed(f"waited {PATIENCE.total_seconds():.0f} s for {what}") from error
+
+
+@asynccontextmanager
+async def set_up(root: Path, narrator: Narrator) -> AsyncIterator[Stage]:
+    """A fresh installation under `root`, running, with its cast enrolled and its senders known."""
+    state = StateDirectory(root)
+    founding = Founding(installation=InstallationId("demo"), administrator=ADMINISTRATOR)
+    await asyncio.to_thread(initialising.found, state, founding, datetime.now(UTC))
+    tokens = {sender: secrets.token_urlsafe(24) for sender in SENDERS}
+    hooks: list[Hook] = []
+
+    async def observer(progress: Progress) -> None:
+        narrator.progress(progress)
+        for hook in tuple(hooks):
+            await hook(progress)
+
+    async with AsyncExitStack() as stack:
+        installation = Installation.open(state, _config(tokens))
+        system = await stack.enter_async_context(running(installation, observer=observer))
+        http = await stack.enter_async_context(httpx.AsyncClient(base_url=f"http://127.0.0.1:{system.http_port}"))
+        stage = Stage(system, state, narrator, http, tokens, hooks)
+        listening = asyncio.create_task(_listen(stage), name="narrator")
+        stack.callback(listening.cancel)
+        await _enrol(stage)
+        yield stage
+
+
+def _config(tokens: dict[str, str]) -> Config:
+    clusters = (ClusterId("eu-1"),)
+    channels = (
+        Channel(id=ChannelId(name), clusters=clusters, token_sha256=token_digest(token))
+        for name, token in tokens.items()
+    )
+    return Config(channels=tuple(channels), http=Http(port=0))
+
+
+async def _listen(stage: Stage) -> None:
+    """What gate and executor say; the agents' own lines come through the observer."""
+    async for _, data in stage.system.buses["watcher"].listen(stage.system.subjects.progress("*")):
+        stage.narrator.progress(Progress.read(data))
+
+
+async def _enrol(stage: Stage) -> None:
+    for person in CAST:
+        identity, _ = await asyncio.to_thread(identities.make, stage.state, person.name)
+        enrolment = identities.enrolment(
+            identity.subject, identity.signer.public_key, (person.role,), person.tenants, datetime.now(UTC)
+        )
+        await stage.tell(ADMINISTRATOR, seal_enrolment(stage.state, ADMINISTRATOR, enrolment))
