@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import httpx
 import pytest
-from builders import INSTALLATION, START, TestClock
 
 from agents.intake.receiving import RECEIVED_AT
 from console.config import Channel, Format
@@ -17,6 +16,7 @@ from console.http.channels import Channels, token_digest
 from estate.ids import ChannelId, ClusterId
 from estate.records import write_time
 from estate.subjects import Subjects
+from tests.builders import INSTALLATION, START, TestClock
 from tools.bus import streams
 from tools.bus.memory import MemoryBroker, MemoryBus
 from tools.bus.port import MAX_EVENT_BYTES

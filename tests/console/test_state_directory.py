@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from builders import START
 
 from console import state
 from estate.errors import BadInput, NewerRecord, RetryLater
+from tests.builders import START
 
 
 @pytest.fixture
