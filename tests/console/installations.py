@@ -33,7 +33,9 @@ class Running:
         """A sender with the token of the channel `local`."""
         token = (self.state.root / "keys" / "local.token").read_text().strip()
         return httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{self.system.http_port}", headers={"Authorization": f"Bearer {token}"}
+            base_url=f"http://127.0.0.1:{self.system.http_port}",
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=30,
         )
 
 
