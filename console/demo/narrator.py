@@ -25,6 +25,10 @@ COLOURS = {
 }
 
 
+PACE_SECONDS = 0.1
+"""How long a line of a case stands alone on a terminal, so that a person can follow; logs are not slowed down."""
+
+
 class CheckFailed(Exception):
     """Something the demo shows did not happen; the demo ends with an error."""
 
@@ -34,8 +38,10 @@ class Narrator:
 
     def __init__(self, console: Console) -> None:
         self.console = console
+        self.pace = PACE_SECONDS if console.is_terminal else 0.0
         self.started = time.monotonic()
         self.checks: list[tuple[str, bool]] = []
+        self._told: set[tuple[str, str]] = set()
 
     def act(self, title: str, premise: str) -> None:
         """Open an act."""
@@ -47,16 +53,18 @@ class Narrator:
         self._line(who, escape(text), "bold blue")
 
     def progress(self, seen: Progress) -> None:
-        """One line of a case's story."""
+        """One line of a case's story; a detail that was told of this case before is not told again."""
         self._line(seen.stage.value, escape(seen.text), COLOURS.get(seen.stage, "white"))
         for detail in seen.details:
-            self.console.print(f"{'':>22}[dim]{escape(detail)}[/dim]")
+            if (seen.incident, detail) not in self._told:
+                self._told.add((seen.incident, detail))
+                self._detail(f"[dim]{escape(detail)}[/dim]")
 
     def check(self, claim: str, holds: bool, found: str = "") -> None:
         """State a claim and whether it holds; a claim that does not hold ends the demo."""
         self.checks.append((claim, holds))
         mark = "[green]✓[/green]" if holds else "[bold red]✗[/bold red]"
-        self.console.print(f"{'':>22}{mark} {escape(claim)}{'' if holds else escape(f' (found {found})')}")
+        self._detail(f"{mark} {escape(claim)}{'' if holds else escape(f' (found {found})')}")
         if not holds:
             raise CheckFailed(claim)
 
@@ -69,4 +77,20 @@ class Narrator:
 
     def _line(self, who: str, text: str, style: str) -> None:
         elapsed = time.monotonic() - self.started
-        self.console.print(f"[dim]{elapsed:6.2f}s[/dim] [{style}]{escape(who):>13}[/{style}]  {text}")
+        grid = _grid()
+        grid.add_row(f"[dim]{elapsed:6.2f}s[/dim]", f"[{style}]{escape(who)}[/{style}]", text)
+        self.console.print(grid)
+
+    def _detail(self, text: str) -> None:
+        grid = _grid()
+        grid.add_row("", "", text)
+        self.console.print(grid)
+
+
+def _grid() -> Table:
+    """Time, who, what: long text wraps under itself."""
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(width=7, justify="right")
+    grid.add_column(width=12, justify="right")
+    grid.add_column(overflow="fold")
+    return grid

@@ -24,8 +24,9 @@ async def play(stage: Stage) -> None:
     stage.narrator.check("the law forbids it", state == "forbidden", state)
     failures = await _failures(stage, incident)
     for failure in failures:
-        stage.narrator.says("verdict", failure)
-    named = {axis for axis in AXES if any(axis in f for f in failures)}
+        said = f"{failure['dimension']}: needed {failure['needed']}, {failure['found']} ({failure['policy']}); "
+        stage.narrator.says("describe", f"{said}{failure['remedy']}")
+    named = {str(failure["dimension"]) for failure in failures}
     stage.narrator.check("every failed dimension is named, legal too", named == AXES, str(named))
     incident, state = await _asked(stage, LAWFUL)
     stage.narrator.check("the lawful variant is placed and done", state == "verified", state)
@@ -40,9 +41,9 @@ async def _asked(stage: Stage, text: str) -> tuple[str, str]:
     return str(row["name"]), str(row["state"])
 
 
-async def _failures(stage: Stage, incident: str) -> list[str]:
+async def _failures(stage: Stage, incident: str) -> list[dict[str, Any]]:
     described: Any = (await stage.tell(ADMINISTRATOR, Describe(what=Kind.INCIDENT, name=incident))).result
-    return [str(f) for f in described["failures"]]
+    return [dict(f) for f in described["failures"]]
 
 
 async def _all_in_rack(stage: Stage, rack: str) -> None:

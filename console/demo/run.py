@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from console.demo import audit, incident, proposal, request
+from console.demo import audit, incident, picture, proposal, request
 from console.demo.narrator import CheckFailed, Narrator
 from console.demo.stage import Stage, set_up
 from policies.ledger.port import EntryKind
@@ -19,6 +19,7 @@ from policies.ledger.port import EntryKind
 
 async def play(out: Path | None, stay: bool, console: Console) -> int:
     """Play everything; 0 when every claim held. `out` keeps what is left; `stay` keeps the system up until Ctrl-C."""
+    console.record = out is not None
     narrator = Narrator(console)
     with tempfile.TemporaryDirectory(prefix="placet-demo-") as scratch:
         state, folder = Path(scratch) / "state", out or Path(scratch)
@@ -49,6 +50,10 @@ async def _acts(stage: Stage, folder: Path) -> dict[str, float]:
         started = time.monotonic()
         await act()
         timings[name] = time.monotonic() - started
+        if stage.narrator.console.record:
+            await asyncio.to_thread(
+                picture.save, stage.narrator.console, folder / f"{name}.svg", f"placet demo · {name}"
+            )
     return timings
 
 

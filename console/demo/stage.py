@@ -140,6 +140,7 @@ async def set_up(root: Path, narrator: Narrator) -> AsyncIterator[Stage]:
 
     async def observer(progress: Progress) -> None:
         narrator.progress(progress)
+        await asyncio.sleep(narrator.pace)
         for hook in tuple(hooks):
             await hook(progress)
 
