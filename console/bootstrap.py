@@ -13,20 +13,19 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
-
-from langgraph.checkpoint.base import BaseCheckpointSaver
 
 from agents import incidents
 from agents.checkpoints.jetstream import BUCKET as CHECKPOINTS
 from agents.checkpoints.jetstream import BucketShelf
+from agents.checkpoints.port import Shelf
 from agents.checkpoints.postgres import PostgresShelf
 from agents.checkpoints.savers import PlacetSaver
 from agents.minds.runbook import Runbook
 from agents.observing import Observer, telling
 from agents.process import AgentProcess, Setting, consumer_specs
 from console import whereabouts
-from console.config import Config, ExecutorSpec
+from console.adapters import PLAIN, Adapters
+from console.config import Config, ExecutorSpec, Sync
 from console.door.calls import Caller, Calls
 from console.door.client import DoorClient
 from console.door.desk import Desk
@@ -77,21 +76,24 @@ from tools.placement.engine import MaskEngine
 from tools.twin.seed import seed
 from tools.twin.world import World
 
-__all__ = ["PROCESSES", "Installation", "running", "visiting"]
+__all__ = ["PROCESSES", "Installation", "running", "users", "visiting"]
 
 PROCESSES = frozenset({"gate", "executor", "inventory", "agent", "console"})
 
 
 @asynccontextmanager
 async def running(
-    installation: Installation, processes: frozenset[str] = PROCESSES, observer: Observer | None = None
+    installation: Installation,
+    processes: frozenset[str] = PROCESSES,
+    observer: Observer | None = None,
+    adapters: Adapters = PLAIN,
 ) -> AsyncIterator[System]:
     """Keep these processes running for the length of a block.
 
     `observer` is awaited at every line of a case's story, in the place of the agents' signals (demo, evals).
     """
     async with AsyncExitStack() as stack:
-        parts = await _Parts.made(installation, processes, stack)
+        parts = await _Parts.made(installation, processes, adapters, stack)
         hosts = await _Hosts(installation, parts, observer).made(processes)
         async with kept(parts.system, {n: h.run() for n, h in hosts.items()}, _ready(parts, hosts)) as system:
             if "console" in processes:
@@ -134,6 +136,7 @@ class _Parts:
     """What the processes share: the ledger, the twin, and a way to connect."""
 
     system: System
+    adapters: Adapters
     stack: AsyncExitStack
     world: World
     ledger: Ledger
@@ -141,11 +144,13 @@ class _Parts:
     listener: socket.socket | None
 
     @classmethod
-    async def made(cls, installation: Installation, processes: frozenset[str], stack: AsyncExitStack) -> _Parts:
+    async def made(
+        cls, installation: Installation, processes: frozenset[str], adapters: Adapters, stack: AsyncExitStack
+    ) -> _Parts:
         url = installation.config.nats_url or await _embedded(installation, stack)
         admin = await _connected(installation, url, accounts.ADMINISTRATOR, stack)
         await _declare(installation, admin, fresh=installation.config.nats_url is None)
-        ledger = await _ledger(installation, stack)
+        ledger = adapters.ledger(await _ledger(installation, stack))
         await _found(installation, ledger)
         world = await _world(installation, stack)
         listener = _listener(installation, stack) if "console" in processes else None
@@ -162,7 +167,7 @@ class _Parts:
             speak=lambda identity: _client(installation, client, identity),
             inventories={},
         )
-        return cls(system, stack, world, ledger, buses, listener)
+        return cls(system, adapters, stack, world, ledger, buses, listener)
 
 
 @dataclass(slots=True)
@@ -220,7 +225,7 @@ class _Hosts:
         holder = Holder(spec.id, installation.subject(SubjectKind.EXECUTOR, spec.id), self._holder(user))
         trust = Trust(installation.ring("gate"), spec.id, installation.record.id, self.bundle, standing.controls)
         law = Law.of(trust, installation.clock)
-        hands = Hands(TwinTarget(self.parts.world), inventory, installation.clock)
+        hands = Hands(self.parts.adapters.target(TwinTarget(self.parts.world)), inventory, installation.clock)
         telling = _telling(bus, installation.subjects, installation.clock)
 
         def executor(fence: Callable[[], int]) -> Executor:
@@ -251,7 +256,7 @@ class _Hosts:
             proposer=installation.subject(SubjectKind.AGENT, "agent"),
             observer=self.observer,
         )
-        saver = await _saver(installation.config, bus, self.parts.stack)
+        saver = PlacetSaver(self.parts.adapters.shelf(await _shelf(installation.config, bus, self.parts.stack)))
         return AgentHost(await AgentProcess.open(setting, saver), inventory)
 
     async def _console(self) -> ConsoleProcess:
@@ -288,8 +293,8 @@ class _Hosts:
         return ConsoleProcess(desk, DoorServer(desk, calls), app, listener, standing, inventory)
 
     async def _bus(self, user: str) -> Bus:
-        bus = await _connected(self.installation, self.parts.system.nats_url, user, self.parts.stack)
-        self.parts.buses[user] = bus
+        connected = await _connected(self.installation, self.parts.system.nats_url, user, self.parts.stack)
+        self.parts.buses[user] = bus = self.parts.adapters.bus(connected)
         return bus
 
     def _follower(self, name: str, bus: Bus) -> Follower:
@@ -315,8 +320,8 @@ async def _ready(parts: _Parts, hosts: Mapping[str, _Host]) -> None:
 
 
 async def _embedded(installation: Installation, stack: AsyncExitStack) -> str:
-    users = _accounts(installation).users(installation.state.nats_password)
-    server = EmbeddedServer(installation.state.nats_path, users=users, sync_always=False)
+    sync_always = installation.config.nats_sync is Sync.ALWAYS
+    server = EmbeddedServer(installation.state.nats_path, users=users(installation), sync_always=sync_always)
     return (await stack.enter_async_context(server)).url
 
 
@@ -331,12 +336,14 @@ async def _connected(installation: Installation, url: str, user: str, stack: Asy
     return bus
 
 
-def _accounts(installation: Installation) -> accounts.Accounts:
-    return accounts.Accounts(
+def users(installation: Installation) -> tuple[accounts.User, ...]:
+    """Every NATS user of the installation: what its server must know, embedded or not."""
+    made = accounts.Accounts(
         subjects=installation.subjects,
         consumers=_consumers(installation),
         executors=[e.id for e in installation.config.executors],
     )
+    return made.users(installation.state.nats_password)
 
 
 def _consumers(installation: Installation) -> dict[str, tuple[ConsumerSpec, ...]]:
@@ -390,10 +397,10 @@ async def _world(installation: Installation, stack: AsyncExitStack) -> World:
     return world
 
 
-async def _saver(config: Config, bus: Bus, stack: AsyncExitStack) -> BaseCheckpointSaver[Any]:
+async def _shelf(config: Config, bus: Bus, stack: AsyncExitStack) -> Shelf:
     if config.checkpoints == "embedded":
-        return PlacetSaver(await BucketShelf.open(bus))
-    return PlacetSaver(await stack.enter_async_context(PostgresShelf.open(config.checkpoints)))
+        return await BucketShelf.open(bus)
+    return await stack.enter_async_context(PostgresShelf.open(config.checkpoints))
 
 
 def _listener(installation: Installation, stack: AsyncExitStack) -> socket.socket:

@@ -28,6 +28,15 @@ class Format(StrEnum):
     KERNEL = "kernel"
 
 
+class Sync(StrEnum):
+    """When the embedded NATS server flushes its store to the disk."""
+
+    ALWAYS = "always"
+    """Before it acknowledges a message: nothing acknowledged is lost with the power."""
+    INTERVAL = "interval"
+    """Every two minutes. A kill loses nothing, a power cut the last minutes: for demos, tests and benchmarks."""
+
+
 class Channel(Model):
     """An authenticated way in. Its credential fixes clusters and tenant; a payload never does."""
 
@@ -74,6 +83,8 @@ class Config(Model):
     """What a new twin starts with. None: the state directory's."""
     nats_url: str | None = None
     """None: an embedded server."""
+    nats_sync: Sync = Sync.ALWAYS
+    """Of the embedded server; a server of your own has `sync_interval`."""
     ledger: str = "sqlite"
     """`sqlite` (in the state directory) or `postgresql://…`."""
     checkpoints: str = "embedded"
@@ -139,6 +150,7 @@ VARIABLES: Mapping[str, str] = {
     "PLACET_FACTS": "facts",
     "PLACET_WORLD": "world",
     "PLACET_NATS_URL": "nats_url",
+    "PLACET_NATS_SYNC": "nats_sync",
     "PLACET_LEDGER": "ledger",
     "PLACET_CHECKPOINTS": "checkpoints",
     "PLACET_MODE": "mode",

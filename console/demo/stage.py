@@ -15,7 +15,7 @@ import httpx
 
 from console import identities, initialising
 from console.bootstrap import Installation, running
-from console.config import Channel, Config, Http
+from console.config import Channel, Config, Http, Sync
 from console.demo.narrator import CheckFailed, Narrator
 from console.door.client import DoorClient
 from console.door.commands import Command, Get, Kind, Pending, Reply
@@ -161,7 +161,7 @@ def _config(tokens: dict[str, str]) -> Config:
         Channel(id=ChannelId(name), clusters=clusters, token_sha256=token_digest(token))
         for name, token in tokens.items()
     )
-    return Config(channels=tuple(channels), http=Http(port=0))
+    return Config(channels=tuple(channels), http=Http(port=0), nats_sync=Sync.INTERVAL)
 
 
 async def _listen(stage: Stage) -> None:

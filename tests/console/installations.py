@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 
 from console import config, identities
-from console.config import Config, Http
+from console.config import Config, Http, Sync
 from console.initialising import Founding, found
 from console.state import StateDirectory
 from console.systems import System
@@ -47,8 +47,8 @@ def founded(root: Path, name: str = "test") -> StateDirectory:
 
 
 def settings(state: StateDirectory) -> Config:
-    """Its configuration, on any free port."""
-    return config.load(state.config_path, {}).model_copy(update={"http": Http(port=0)})
+    """Its configuration, on any free port, with a server that need not outlive a power cut."""
+    return config.load(state.config_path, {}).model_copy(update={"http": Http(port=0), "nats_sync": Sync.INTERVAL})
 
 
 async def until(holds: Callable[[], Awaitable[bool]], seconds: float = 15.0) -> None:
