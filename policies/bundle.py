@@ -26,6 +26,7 @@ TIERS: Final = ("tier0", "tier1", "tier2")
 LOCKED: Final = (
     "approval-self",
     "facts-complete",
+    "mandate",
     "sovereignty-geographic",
     "sovereignty-legal",
     "sovereignty-operational",

@@ -19,7 +19,7 @@ from estate.identities import SubjectKind
 from estate.ids import Digest, NodeId, RackId, TenantId, WorkloadId
 from estate.snapshots import Snapshot
 from estate.workloads import Binding, Workload
-from policies import approving, sovereignty
+from policies import approving, mandates, sovereignty
 from policies.approving import Counted
 from policies.neighbours import Beside, beside
 from policies.playing import Play
@@ -246,6 +246,7 @@ def _whole(question: Question, play: Play, counted: Counted) -> Ask:
     matter, facts = question.matter, play.base.facts
     context: Context = {
         "who": _who(matter),
+        "mandate": _mandate(matter),
         "people": _people(matter, counted.approvers, facts.author),
         "deniers": _names(str(g.approval.approver) for g in counted.deniers),
         "operatorApprovals": len(counted.operators) + (1 if question.vouched else 0),
@@ -259,6 +260,16 @@ def _whole(question: Question, play: Play, counted: Counted) -> Ask:
         "mode": question.standing.mode.value,
     }
     return Ask("Execute", "Proposal", matter.proposal, context)
+
+
+def _mandate(matter: Matter) -> Context:
+    mandate = matter.mandate
+    return {
+        "persons": _names([str(mandate.person)] if mandate.person else []),
+        "claimed": _names([str(matter.on_behalf_of)] if matter.on_behalf_of else []),
+        "tenants": _names(mandate.tenants),
+        "asWritten": mandate.changes in (None, mandates.digest_of(s.change for s in matter.steps)),
+    }
 
 
 def _written(play: Play) -> set[WorkloadId]:

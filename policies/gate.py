@@ -22,7 +22,7 @@ from estate.proposals import Proposal
 from estate.snapshots import Snapshot
 from estate.verdicts import Decision, Verdict
 from estate.warrants import PAYLOAD_TYPE, Warrant
-from policies import approving, dsse, recording, warrants
+from policies import approving, dsse, mandates, recording, warrants
 from policies.bundle import Bundle
 from policies.deciding import decide
 from policies.flights import Flights
@@ -98,7 +98,7 @@ class Gate:
         if proposal.installation != self.installation:
             raise Denied(f"the proposal is for installation `{proposal.installation}`, this is `{self.installation}`")
         async with self._turn:
-            case = self._case(proposal)
+            case = await self._case(proposal)
             _check_caught_up(case)
             tenants = case.concern.tenants
             await self.ledger.append(recording.proposed(proposal, case.matter, case.snapshot, tenants, self.clock()))
@@ -169,15 +169,16 @@ class Gate:
             if await self.ledger.find(f"consumed:{warrant.nonce}") is None:
                 self._flights.arrive(warrant.proposal, Ending.REFUSED, now)
 
-    def _case(self, proposal: Proposal) -> _Case:
-        matter, snapshot = Matter.of(proposal), self.newest()
+    async def _case(self, proposal: Proposal) -> _Case:
+        mandate = await mandates.find(self.ledger, proposal.incident)
+        matter, snapshot = Matter.of(proposal, mandate=mandate), self.newest()
         return _Case(proposal, matter, snapshot, concern(matter, snapshot))
 
     async def _recall(self, proposal: Digest) -> _Case:
         entry = await self.ledger.find(recording.proposed_key(proposal))
         if entry is None:
             raise Denied(f"proposal `{proposal}` was never submitted here; see `placet get proposals`")
-        return self._case(Proposal.read(_part(entry, "proposal")))
+        return await self._case(Proposal.read(_part(entry, "proposal")))
 
     async def _words(self, proposal: Digest) -> tuple[Given, ...]:
         """Every word recorded on the proposal whose key is still enrolled."""

@@ -20,6 +20,7 @@ from estate.results import Refusal
 from estate.snapshots import Snapshot
 from estate.verdicts import Dimension
 from estate.workloads import Workload
+from policies import mandates
 from policies.questions import Matter
 
 _LEVEL = {
@@ -52,7 +53,7 @@ def objections(
 ) -> tuple[Objection, ...]:
     """Every tier-0 invariant that `matter` would break on `base` (the estate with what is in flight), sorted."""
     whole = f"proposal/{matter.proposal}"
-    found = set(_people(matter, base.facts, approvers, whole))
+    found = {*_people(matter, base.facts, approvers, whole), *_mandated(matter, whole)}
     if base.facts.valid_until <= now:
         found.add(Objection(Dimension.FACTS, whole, f"the facts expired at {base.facts.valid_until}"))
     running = base
@@ -76,6 +77,17 @@ def _people(matter: Matter, facts: Facts, approvers: Iterable[Approver], about: 
         author = Role.POLICY_AUTHOR in approver.roles or person.name == facts.author
         if part or author or person.kind is not SubjectKind.HUMAN:
             yield Objection(Dimension.APPROVAL, about, f"`{person}` may not approve this")
+
+
+def _mandated(matter: Matter, about: str) -> Iterator[Objection]:
+    """What the proposer claims of the person behind it against what that person signed."""
+    signed = matter.mandate
+    if matter.on_behalf_of != signed.person:
+        yield Objection(Dimension.FACTS, about, f"it claims `{matter.on_behalf_of}`, the ledger says `{signed.person}`")
+    if set(matter.for_tenants) != set(signed.tenants):
+        yield Objection(Dimension.TENANT, about, "it speaks for other tenants than the person who commanded it")
+    if signed.changes is not None and mandates.digest_of([s.change for s in matter.steps]) != signed.changes:
+        yield Objection(Dimension.FACTS, about, "its changes are not those that the person wrote")
 
 
 def _change(matter: Matter, change: Change, before: Snapshot, after: Snapshot) -> Iterator[Objection]:

@@ -16,6 +16,8 @@ from estate.snapshots import Snapshot
 from estate.verdicts import Verdict
 from estate.warrants import Warrant
 from policies.bundle import Bundle
+from policies.mandates import NOBODY as NO_MANDATE
+from policies.mandates import Mandate
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +33,11 @@ class Matter:
     proposer: Subject
     on_behalf_of: Subject | None = None
     for_tenants: tuple[TenantId, ...] = ()
+    mandate: Mandate = NO_MANDATE
+    """What the ledger says of the person behind it; the two fields before are only what the proposer claims."""
 
     @classmethod
-    def of(cls, proposal: Proposal, digest: Digest | None = None) -> Matter:
+    def of(cls, proposal: Proposal, digest: Digest | None = None, mandate: Mandate = NO_MANDATE) -> Matter:
         """The matter of a proposal; its digest is computed unless the caller has it."""
         return cls(
             installation=proposal.installation,
@@ -45,6 +49,7 @@ class Matter:
             proposer=proposal.proposer,
             on_behalf_of=proposal.on_behalf_of,
             for_tenants=proposal.for_tenants,
+            mandate=mandate,
         )
 
     @classmethod

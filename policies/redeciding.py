@@ -23,6 +23,7 @@ from estate.verdicts import Decision, Failure, Verdict
 from estate.warrants import Warrant
 from policies.bundle import Bundle
 from policies.deciding import ERRORED, KERNEL, decide
+from policies.mandates import NOBODY, Mandate
 from policies.questions import Matter, Question, Standing
 from policies.standing import Controls, concern, standing
 
@@ -32,6 +33,8 @@ class Again:
     """What the executor knows beyond the warrant."""
 
     proposal: Proposal | None = None
+    mandate: Mandate = NOBODY
+    """What the ledger says of the person behind it; it counts only beside the proposal."""
     in_flight: tuple[Step, ...] = ()
     """Steps of other executions that are under way."""
     done: int = 0
@@ -115,4 +118,6 @@ def _matter(warrant: Warrant, again: Again) -> Matter:
         return Matter.of_warrant(warrant.model_copy(update={"steps": steps}))
     if again.proposal.digest != warrant.proposal:
         raise BadInput(f"`{again.proposal.digest}` is not the proposal of this warrant; give `{warrant.proposal}`")
-    return Matter.of(again.proposal.model_copy(update={"steps": steps}), warrant.proposal)
+    # The changes were compared with what the person wrote before the first of them was done.
+    mandate = again.mandate.model_copy(update={"changes": None}) if again.done else again.mandate
+    return Matter.of(again.proposal.model_copy(update={"steps": steps}), warrant.proposal, mandate)

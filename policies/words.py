@@ -37,6 +37,8 @@ def _told(rule: Rule, ask: Ask, play: Play) -> tuple[str, str, str]:
     match rule.dimension, ask.action:
         case ((Dimension.GEOGRAPHIC | Dimension.LEGAL | Dimension.OPERATIONAL), "MoveWorkload" | "ScaleWorkload"):
             return _sovereignty(rule.dimension, ask, play)
+        case _, "Execute" if rule.id in _MANDATES:
+            return _mandate(rule, ask.context)
         case Dimension.POWER, "AffectRack":
             return _power(ask.context)
         case Dimension.TENANT, "MoveWorkload" | "ScaleWorkload" if rule.id == "tenant-isolation":
@@ -49,6 +51,21 @@ def _told(rule: Rule, ask: Ask, play: Play) -> tuple[str, str, str]:
             return "signed facts for every name", _missing(ask.context), ""
         case _:
             return "", _level(rule, ask.context), ""
+
+
+_MANDATES = frozenset({"mandate-person", "mandate-tenants", "mandate-changes"})
+
+
+def _mandate(rule: Rule, context: Context) -> tuple[str, str, str]:
+    mandate, who = cast(Context, context["mandate"]), cast(Context, context["who"])
+    if rule.id == "mandate-changes":
+        return "the changes exactly as the person wrote them", "other changes", ""
+    pairs = {
+        "mandate-person": (mandate["persons"], mandate["claimed"]),
+        "mandate-tenants": (mandate["tenants"], who["actsFor"]),
+    }
+    needed, claimed = (", ".join(_list(v)) or "nobody" for v in pairs[rule.id])
+    return f"{needed}, by the signed command in the ledger", f"it claims {claimed}", ""
 
 
 def _sovereignty(dimension: Dimension, ask: Ask, play: Play) -> tuple[str, str, str]:

@@ -6,6 +6,8 @@ signed control goes to the ledger and then to everybody who follows. The console
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from agents import folding
 from agents.intake.channels import FRONT_DOOR
 from agents.intake.commands import Command as Spoken
@@ -21,11 +23,23 @@ from estate.errors import Denied
 from estate.events import DirectProposal, Request, event_id
 from estate.ids import Digest, IncidentId
 from estate.records import write_time
-from policies import approving, dsse
+from policies import approving, dsse, mandates
 from policies.ledger.port import Draft, EntryKind
+from policies.mandates import Mandate
 from tools.bus import dead_letters
 
 type Changing = Ask | Propose | Approve | Set | Replay
+
+
+@dataclass(frozen=True, slots=True)
+class _Note:
+    """What the ledger is told of a command. Its key is what makes the call single-use."""
+
+    says: str
+    key: str
+    incident: IncidentId | None = None
+    proposal: Digest | None = None
+    mandate: Mandate | None = None
 
 
 class Commanding:
@@ -57,8 +71,8 @@ class Commanding:
         request = Request(
             text=canonical.clean_text(command.text), requester=opened.caller.subject, tenants=opened.caller.tenants
         )
-        await self._record(opened, request.text)
-        return await self._open_case(opened, Spoken(opened.call.nonce, request=request))
+        mandate = Mandate(person=request.requester, tenants=request.tenants)
+        return await self._open_case(opened, Spoken(opened.call.nonce, request=request), mandate)
 
     async def _propose(self, opened: Opened, command: Propose) -> Reply:
         proposal = DirectProposal(
@@ -67,18 +81,22 @@ class Commanding:
             requester=opened.caller.subject,
             tenants=opened.caller.tenants,
         )
-        await self._record(opened, proposal.summary)
-        return await self._open_case(opened, Spoken(opened.call.nonce, proposal=proposal))
+        written = mandates.digest_of(proposal.changes)
+        mandate = Mandate(person=proposal.requester, tenants=proposal.tenants, changes=written)
+        return await self._open_case(opened, Spoken(opened.call.nonce, proposal=proposal), mandate)
 
-    async def _open_case(self, opened: Opened, spoken: Spoken) -> Reply:
+    async def _open_case(self, opened: Opened, spoken: Spoken, mandate: Mandate) -> Reply:
+        """The mandate stands in the ledger before the event exists: no agent can speak for anybody without it."""
         said = spoken.request or spoken.proposal
         assert said is not None, "a spoken command holds one of the two"
+        incident = folding.incident_id(event_id(FRONT_DOOR, spoken.source, spoken.id))
+        says = said.text if isinstance(said, Request) else said.summary
+        await self._append(opened, _Note(says, mandates.key(incident), incident, mandate=mandate))
         format = "request" if spoken.request else "proposal"
         body = canonical.dumps({**said.json_form(), "id": spoken.id})
         subject = self._desk.subjects.intake(FRONT_DOOR, format)
         headers = {RECEIVED_AT: write_time(self._desk.clock())}
         await self._desk.bus.publish(subject, body, message_id=spoken.id, headers=headers)
-        incident = folding.incident_id(event_id(FRONT_DOOR, spoken.source, spoken.id))
         return Reply(result={"incident": incident})
 
     async def _approve(self, opened: Opened, command: Approve) -> Reply:
@@ -116,16 +134,25 @@ class Commanding:
     async def _record(
         self, opened: Opened, says: str, incident: IncidentId | None = None, proposal: Digest | None = None
     ) -> None:
+        await self._append(opened, _Note(says, f"command:{opened.call.nonce}", incident, proposal))
+
+    async def _append(self, opened: Opened, note: _Note) -> None:
         call = opened.call
-        body: dict[str, Json] = {"verb": call.command.verb, "says": canonical.clean_text(says), "call": call.digest}
+        body: dict[str, Json] = {
+            "verb": call.command.verb,
+            "says": canonical.clean_text(note.says),
+            "call": call.digest,
+        }
+        if note.mandate is not None:
+            body[mandates.FIELD] = note.mandate.json_form()
         draft = Draft(
             kind=EntryKind.COMMANDED,
             at=self._desk.clock(),
             by=call.subject,
             body=body,
-            key=f"command:{call.nonce}",
-            incident=incident,
-            proposal=proposal,
+            key=note.key,
+            incident=note.incident,
+            proposal=note.proposal,
         )
         if not (await self._desk.ledger.append(draft)).created:
             raise Unauthenticated("the call was made before; sign a new one")

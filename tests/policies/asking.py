@@ -22,6 +22,7 @@ from policies import enrolments as enrolling
 from policies.bundle import Bundle
 from policies.controls import FREEZE_TYPE, Controls
 from policies.enrolments import Enrolments
+from policies.mandates import Mandate
 from policies.questions import Given, Matter, Question, Standing
 from policies.signing.memory import MemorySigner
 from policies.signing.sealing import seal
@@ -66,11 +67,16 @@ MOVE_A_ABROAD = move("a-serve", (0, "eu-a1", "us-a2", (0, 1)), (1, "eu-a2", "us-
 """Tenant-a's inference to the United States."""
 
 
+def mandate_of(proposal: Proposal) -> Mandate:
+    """The mandate that an honest proposer's claims are copied from."""
+    return Mandate(person=proposal.on_behalf_of, tenants=proposal.for_tenants)
+
+
 def question(proposal: Proposal, on: FrozenEstate | None = None, **over: Any) -> Question:
     """A question about `proposal` on the small estate, in automatic mode, with nobody's word given."""
     standing = Standing(**({"mode": Mode.AUTOMATIC} | over.pop("standing", {})))
     fields: dict[str, Any] = {
-        "matter": Matter.of(proposal),
+        "matter": Matter.of(proposal, mandate=mandate_of(proposal)),
         "snapshot": on or builders.estate(),
         "bundle": law(),
         "standing": standing,

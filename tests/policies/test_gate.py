@@ -24,7 +24,7 @@ from estate.results import Ok
 from estate.units import Watts
 from estate.verdicts import Decision, Dimension
 from estate.warrants import Warrant
-from policies import approving, warrants
+from policies import approving, mandates, warrants
 from policies.gate import Answer, Gate
 from policies.keyrings import StaticRing
 from policies.ledger.memory import MemoryLedger
@@ -44,6 +44,7 @@ from tests.policies.asking import (
     enrolments,
     freeze,
     law,
+    mandate_of,
     move,
     orders,
     owner,
@@ -259,6 +260,10 @@ async def test_the_owners_word_lets_it_go(house: House) -> None:
 
 async def test_the_proposer_cannot_approve_and_a_second_person_can(house: House) -> None:
     gate, asked = house.gate(), proposal(MOVE_B, on_behalf_of=subject("ann"))
+    body: dict[str, canonical.Json] = {"verb": "ask", "says": "", mandates.FIELD: mandate_of(asked).json_form()}
+    await house.ledger.append(
+        Draft(EntryKind.COMMANDED, START, subject("ann"), body, mandates.key(asked.incident), asked.incident)
+    )
     await gate.submit(asked)
     own = await gate.approve(owner("ann").sealed(asked))
     assert own.verdict.decision is Decision.NEEDS_APPROVAL

@@ -26,7 +26,7 @@ from policies.bundle import SHIPPED, Bundle
 from policies.kernel import Approver
 from policies.questions import Matter, Question, Standing
 from tests import builders
-from tests.policies.asking import MOVE_A, MOVE_A_ABROAD, law, move, question
+from tests.policies.asking import MOVE_A, MOVE_A_ABROAD, law, mandate_of, move, question
 
 COUNTRIES = st.sampled_from([Country(c) for c in ("DE", "FR", "US")])
 FEW = st.lists(COUNTRIES, max_size=3, unique=True).map(tuple)
@@ -164,7 +164,9 @@ def questions(draw: st.DrawFn) -> Question | None:
         return None
     acting = draw(st.lists(st.sampled_from([TenantId(t) for t in TENANTS]), max_size=2, unique=True).map(tuple))
     proposed = builders.proposal(on=on).model_copy(update={"steps": laid.value.steps, "for_tenants": acting})
-    return Question(Matter.of(proposed), on, law(), Standing(Mode.AUTOMATIC), builders.START)
+    return Question(
+        Matter.of(proposed, mandate=mandate_of(proposed)), on, law(), Standing(Mode.AUTOMATIC), builders.START
+    )
 
 
 def _tier_0_of_cedar(asked: Question) -> set[tuple[Dimension, str]]:
@@ -214,7 +216,8 @@ def _without_tier_0() -> Bundle:
 
 
 def test_the_kernel_knows_who_may_not_approve() -> None:
-    matter = Matter.of(builders.proposal(MOVE_A, on_behalf_of=builders.subject("ann")))
+    proposed = builders.proposal(MOVE_A, on_behalf_of=builders.subject("ann"))
+    matter = Matter.of(proposed, mandate=mandate_of(proposed))
     base = builders.estate()
     clean = Approver(builders.subject("olga"), (Role.OPERATOR,))
     assert not kernel.objections(matter, base, [clean], builders.START)

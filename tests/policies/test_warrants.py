@@ -21,7 +21,19 @@ from policies.redeciding import Again, acts, decide_again, held, undo_fault
 from policies.signing.memory import MemorySigner
 from policies.signing.sealing import seal
 from tests.builders import INSTALLATION, START, TestEntropy, binding, contract, estate, facts, proposal, rack, workload
-from tests.policies.asking import MOVE_A, MOVE_A_ABROAD, MOVE_B, freeze, law, move, orders, owner, question
+from tests.policies.asking import (
+    MOVE_A,
+    MOVE_A_ABROAD,
+    MOVE_B,
+    dimensions,
+    freeze,
+    law,
+    mandate_of,
+    move,
+    orders,
+    owner,
+    question,
+)
 
 GATE = MemorySigner.generate(TestEntropy("gate"))
 EXECUTOR = ExecutorId("twin-1")
@@ -154,8 +166,12 @@ def _moved() -> Any:
 
 def test_given_the_proposal_the_people_behind_it_are_judged_again() -> None:
     asked = proposal(MOVE_A, for_tenants=(TenantId("tenant-a"),))
-    warrant = _warrant(asked)
-    assert decide_again(warrant, estate(), law(), orders(), START, Again(asked)).decision is Decision.PERMIT
+    warrant, known = _warrant(asked), Again(asked, mandate_of(asked))
+    assert decide_again(warrant, estate(), law(), orders(), START, known).decision is Decision.PERMIT
+    was = estate().workload(WorkloadId("a-serve"))
+    assert was is not None
+    theirs = estate().with_workload(was.model_copy(update={"tenant": TenantId("tenant-b")}))
+    assert Dimension.TENANT in dimensions(decide_again(warrant, theirs, law(), orders(), START, known))
     with pytest.raises(BadInput, match="not the proposal of this warrant"):
         decide_again(warrant, estate(), law(), orders(), START, Again(proposal(MOVE_B)))
 
