@@ -24,6 +24,7 @@ from policies import warrants
 from policies.keyrings import StaticRing
 from policies.ledger.memory import MemoryLedger
 from policies.ledger.port import Entry, EntryKind, Ledger
+from policies.redeciding import Again
 from policies.signing.memory import MemorySigner
 from policies.signing.sealing import seal
 from tests import builders
@@ -117,6 +118,7 @@ class Rig:
     mode: Mode = Mode.AUTOMATIC
     undo_objection: str | None = None
     undos_judged_on: list[Snapshot] = field(default_factory=list)
+    decided_beside: list[Again] = field(default_factory=list)
     reader: Reader | None = None
     sleep: Callable[[float], Awaitable[None]] = no_sleep
 
@@ -146,7 +148,8 @@ class Rig:
         self.undos_judged_on.append(snapshot)
         return self.undo_objection
 
-    def _verdict(self, given: Warrant, snapshot: Snapshot) -> Verdict:
+    def _verdict(self, given: Warrant, snapshot: Snapshot, again: Again) -> Verdict:
+        self.decided_beside.append(again)
         failures = () if self.decision is Decision.PERMIT else (FAILURE,)
         return Verdict(
             installation=given.installation,

@@ -15,6 +15,7 @@ from estate.warrants import Warrant
 from policies import redeciding, warrants
 from policies.bundle import Bundle
 from policies.keyrings import KeyRing
+from policies.redeciding import Again
 from policies.standing import Controls
 
 
@@ -38,8 +39,8 @@ class Law:
     times: an expired warrant still resumes, because expiry bounds the start of a step and never an undo."""
     frozen: Callable[[Warrant, Snapshot], str | None]
     """Why a freeze holds the warrant now, or None."""
-    decide_again: Callable[[Warrant, Snapshot], Verdict]
-    """The decision on the newest snapshot."""
+    decide_again: Callable[[Warrant, Snapshot, Again], Verdict]
+    """The decision on the newest snapshot, with the people behind it and what else is under way."""
     undo_objection: Callable[[Change, Snapshot], str | None]
     """Why tier 0 forbids this undo on this snapshot, or None."""
 
@@ -51,8 +52,8 @@ class Law:
                 envelope, trust.gate_keys, trust.audience, trust.installation
             ),
             frozen=lambda warrant, snapshot: redeciding.held(warrant, snapshot, trust.controls),
-            decide_again=lambda warrant, snapshot: redeciding.decide_again(
-                warrant, snapshot, trust.bundle, trust.controls, clock()
+            decide_again=lambda warrant, snapshot, again: redeciding.decide_again(
+                warrant, snapshot, trust.bundle, trust.controls, clock(), again
             ),
             undo_objection=lambda inverse, snapshot: redeciding.undo_fault(inverse, snapshot, trust.bundle, clock()),
         )

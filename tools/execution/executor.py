@@ -23,6 +23,7 @@ from tools.execution.hands import Hands, Tell, silent
 from tools.execution.journal import Claim, execution_id
 from tools.execution.recording import Held, Holder, Recorder
 from tools.execution.running import Run
+from tools.execution.traffic import Traffic
 
 _log = structlog.get_logger(__name__)
 
@@ -46,6 +47,7 @@ class Executor:
         self._ledger = ledger
         self._fence = fence
         self._tell = tell or (lambda warrant: silent)
+        self._traffic = Traffic(ledger)
         self._locks: WeakValueDictionary[ExecutionId, asyncio.Lock] = WeakValueDictionary()
 
     async def execute(self, envelope: bytes) -> Outcome:
@@ -79,7 +81,9 @@ class Executor:
         await recorder.claim(envelope)
         if recorder.state.outcome is not None:
             return recorder.state.outcome
-        outcome = await Run(warrant, recorder, self._law, self._hands, self._tell(warrant)).finish()
+        again = await self._traffic.enter(warrant, self._hands.reader.newest(), clock())
+        outcome = await Run(warrant, recorder, self._law, self._hands, self._tell(warrant), again).finish()
+        self._traffic.leave(outcome, clock())
         _log.info(
             "execution ended", execution=outcome.execution, proposal=outcome.proposal, ending=outcome.ending.value
         )

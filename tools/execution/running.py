@@ -21,6 +21,7 @@ from estate.snapshots import Snapshot
 from estate.verdicts import Verdict
 from estate.warrants import Warrant
 from policies import redeciding, warrants
+from policies.redeciding import Again
 from tools.execution import journal
 from tools.execution.authority import Law
 from tools.execution.hands import Hands, Tell
@@ -32,12 +33,14 @@ from tools.execution.recording import Recorder
 class Run:
     """One claimed execution. `recorder` holds its journal, read already."""
 
-    def __init__(self, warrant: Warrant, recorder: Recorder, law: Law, hands: Hands, tell: Tell) -> None:
+    def __init__(self, warrant: Warrant, recorder: Recorder, law: Law, hands: Hands, tell: Tell, again: Again) -> None:
+        """`again` is what is known beside the warrant when it is decided again."""
         self._warrant = warrant
         self._recorder = recorder
         self._law = law
         self._hands = hands
         self._tell = tell
+        self._again = again
 
     async def finish(self) -> Outcome:
         """Carry it out from wherever it stands.
@@ -77,7 +80,7 @@ class Run:
         """Why nothing of this may begin: times, a freeze, the second decision or the dry run of the whole."""
         if barred := self._barred(snapshot):
             return barred
-        verdict = self._law.decide_again(self._warrant, snapshot)
+        verdict = self._law.decide_again(self._warrant, snapshot, self._again)
         if not redeciding.acts(verdict):
             return _objected(verdict)
         refusal = await self._hands.patience.insist(lambda: self._hands.target.rehearse(self._warrant.steps))
