@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from agents.checkpoints.port import Shelf
+from agents.minds.port import Mind
 from policies.ledger.port import Ledger
 from tools.bus.port import Bus
 from tools.execution.port import Target
@@ -27,6 +28,7 @@ class Adapters:
     ledger: Callable[[Ledger], Ledger] = _as_it_is
     shelf: Callable[[Shelf], Shelf] = _as_it_is
     target: Callable[[Target], Target] = _as_it_is
+    mind: Callable[[Mind], Mind] = _as_it_is
 
 
 PLAIN = Adapters()

@@ -249,7 +249,7 @@ class _Hosts:
             bus=bus,
             reader=inventory,
             engine=MaskEngine(),
-            mind=Runbook(),
+            mind=self.parts.adapters.mind(Runbook()),
             channels=channels_of(installation.config),
             clock=installation.clock,
             subjects=installation.subjects,
@@ -342,6 +342,7 @@ def users(installation: Installation) -> tuple[accounts.User, ...]:
         subjects=installation.subjects,
         consumers=_consumers(installation),
         executors=[e.id for e in installation.config.executors],
+        channels=[c.id for c in installation.config.channels],
     )
     return made.users(installation.state.nats_password)
 
