@@ -66,8 +66,14 @@ async def serving(app: Starlette, listener: socket.socket) -> AsyncIterator[asyn
         yield task
     finally:
         server.should_exit = True
-        await asyncio.gather(task, return_exceptions=True)
-        listener.close()
+        try:
+            await asyncio.gather(task, return_exceptions=True)
+        finally:
+            # A cancelled shutdown leaves the listener registered with the loop: closing the bare socket would then
+            # leave a dead entry, and the next socket with its number would never be served.
+            for serving_still in getattr(server, "servers", ()):
+                serving_still.close()
+            listener.close()
 
 
 @asynccontextmanager
