@@ -34,7 +34,7 @@ def prove(loaded: Loaded) -> Proof:
     oracle = loaded.scenario.oracle
 
     def score(changes: Iterable[Change]) -> Score:
-        return judge(oracle, _without_bystanders(start, happened), _applied(happened, changes))
+        return judge(oracle, without_bystanders(start, happened), _applied(happened, changes))
 
     return Proof(
         name=loaded.scenario.name,
@@ -53,7 +53,7 @@ def _applied(estate: Snapshot, changes: Iterable[Change]) -> Snapshot:
     return estate
 
 
-def _without_bystanders(start: FrozenEstate, happened: FrozenEstate) -> FrozenEstate:
+def without_bystanders(start: FrozenEstate, happened: FrozenEstate) -> FrozenEstate:
     """The estate to compare with: what the world itself started counts as having been there before."""
     for workload in happened.workloads():
         if start.workload(workload.id) is None:

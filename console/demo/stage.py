@@ -32,6 +32,7 @@ from estate.incidents import CaseState
 from estate.progress import Progress
 
 ADMINISTRATOR = "dora"
+FOUNDING = Founding(installation=InstallationId("demo"), administrator=ADMINISTRATOR)
 PATIENCE = timedelta(seconds=40)
 type Hook = Callable[[Progress], Awaitable[None]]
 
@@ -130,10 +131,9 @@ class Stage:
 
 
 @asynccontextmanager
-async def set_up(root: Path, narrator: Narrator) -> AsyncIterator[Stage]:
+async def set_up(root: Path, narrator: Narrator, founding: Founding = FOUNDING) -> AsyncIterator[Stage]:
     """A fresh installation under `root`, running, with its cast enrolled and its senders known."""
     state = StateDirectory(root)
-    founding = Founding(installation=InstallationId("demo"), administrator=ADMINISTRATOR)
     await asyncio.to_thread(initialising.found, state, founding, datetime.now(UTC))
     tokens = {sender: secrets.token_urlsafe(24) for sender in SENDERS}
     hooks: list[Hook] = []
