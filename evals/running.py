@@ -129,7 +129,9 @@ class _Script:
             rows = await self._stage.incidents()
             return str(rows[0]["name"]) if rows else None
 
-        return self._case or await self._stage.until(newest, "a case to open")
+        if self._case is not None:
+            return self._case
+        return await self._stage.until(newest, "a case to open")
 
 
 class _Starts:
