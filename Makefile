@@ -9,7 +9,7 @@ UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .tools/bin/uv)
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test check format lock benchmarks clean
+.PHONY: help demo test check format lock benchmarks pictures evals clean
 help:            ## show the targets
 	@grep -hE '^[a-z]+: .*##|^[a-z]+:  *##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t14
 
@@ -41,8 +41,17 @@ lock:            ## resolve again: versions and hashes, no addresses
 	$(UV) pip compile --quiet --universal --group dev pyproject.toml --generate-hashes \
 		--no-emit-index-url --no-header --no-annotate --output-file requirements.lock
 
+evals: $(READY)  ## every scenario: prove its answer key, then play it on a whole system
+	$(BIN)/python -m evals prove
+	$(BIN)/python -m evals run
+
 benchmarks: $(READY) ## the main path, measured
 	$(BIN)/python -m benchmarks.path -o json
+
+pictures: $(READY) ## draw docs/pictures again: what the demo prints, and the case graph
+	$(BIN)/placet demo --out build/demo
+	cp build/demo/incident.svg docs/pictures/demo-incident.svg
+	cp build/demo/request.svg docs/pictures/demo-request.svg
 
 clean:           ## remove the environment and caches
 	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -16,10 +16,14 @@ from console.demo.narrator import CheckFailed, Narrator
 from console.demo.stage import Stage, set_up
 from policies.ledger.port import EntryKind
 
+WIDEST = 132
+"""Columns beyond which lines are harder to read than wrapped ones."""
+
 
 async def play(out: Path | None, stay: bool, console: Console) -> int:
     """Play everything; 0 when every claim held. `out` keeps what is left; `stay` keeps the system up until Ctrl-C."""
     console.record = out is not None
+    console.width = min(console.width, WIDEST)
     narrator = Narrator(console)
     with tempfile.TemporaryDirectory(prefix="placet-demo-") as scratch:
         state, folder = Path(scratch) / "state", out or Path(scratch)
