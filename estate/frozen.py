@@ -8,11 +8,13 @@ from typing import Self
 
 from immutables import Map
 
-from estate.hardware import Node
+from estate.hardware import Health, Node
 from estate.ids import ClusterId, NodeId, RackId, SiteId, WorkloadId
 from estate.law import Facts
 from estate.snapshots import SnapshotVersion
+from estate.tallies import Share, Tally
 from estate.things import AcceleratorRef
+from estate.trails import Trail
 from estate.units import Watts
 from estate.workloads import Workload
 
@@ -29,10 +31,11 @@ class FrozenEstate:
     _nodes: Map[NodeId, Node] = field(default_factory=Map)
     _workloads: Map[WorkloadId, Workload] = field(default_factory=Map)
     _on: Map[NodeId, frozenset[WorkloadId]] = field(default_factory=Map)
-    _rack_watts: Map[RackId, int] = field(default_factory=Map)
+    _tally: Tally = field(default_factory=Tally)
     _names: _Names = field(default_factory=Map)
     _workload_names: _WorkloadNames = field(default_factory=Map)
     _uuids: Map[str, AcceleratorRef] = field(default_factory=Map)
+    _trail: Trail = field(default_factory=Trail, compare=False)
 
     @classmethod
     def of(
@@ -87,7 +90,19 @@ class FrozenEstate:
         return Watts(drawn if found.power_cap_watts is None else min(drawn, found.power_cap_watts))
 
     def rack_watts(self, rack: RackId) -> Watts:
-        return Watts(self._rack_watts.get(rack, 0))
+        return Watts(self._tally.rack_watts.get(rack, 0))
+
+    def cordoned_in(self, rack: RackId) -> int:
+        return self._tally.rack_cordoned.get(rack, 0)
+
+    def cordoned_at(self, site: SiteId) -> int:
+        return self._tally.site_cordoned.get(site, 0)
+
+    def stranded_accelerators(self) -> int:
+        return self._tally.stranded
+
+    def touched_since(self, earlier: Self) -> frozenset[NodeId] | None:
+        return self._trail.since(earlier._trail) if self.facts is earlier.facts else None
 
     def named(self, cluster: ClusterId, name: str) -> NodeId | None:
         return self._names.get((cluster, name))
@@ -107,7 +122,7 @@ class FrozenEstate:
             _names=base._names.set((node.cluster, node.name), node.id),
             _uuids=uuids,
         )
-        return changed._reweighed(self, {node.id})
+        return changed._settled(self, {node.id})
 
     def with_workload(self, workload: Workload) -> Self:
         before = self._workloads.get(workload.id)
@@ -121,14 +136,20 @@ class FrozenEstate:
         if before is not None:
             names = _dropped(names, before)
         names = names.set(_name_of(workload), workload.id)
-        changed = replace(self, _workloads=self._workloads.set(workload.id, workload), _on=on, _workload_names=names)
-        return changed._reweighed(self, old | new)
+        changed = replace(
+            self,
+            _workloads=self._workloads.set(workload.id, workload),
+            _on=on,
+            _workload_names=names,
+            _tally=self._tally.asked(before, workload),
+        )
+        return changed._settled(self, old | new)
 
     def without_node(self, node: NodeId) -> Self:
         if node not in self._nodes:
             return self
         base = self._forget_names(node)
-        return replace(base, _nodes=base._nodes.delete(node))._reweighed(self, {node})
+        return replace(base, _nodes=base._nodes.delete(node))._settled(self, {node})
 
     def without_workload(self, workload: WorkloadId) -> Self:
         before = self._workloads.get(workload)
@@ -142,8 +163,9 @@ class FrozenEstate:
             _workloads=self._workloads.delete(workload),
             _on=on,
             _workload_names=_dropped(self._workload_names, before),
+            _tally=self._tally.asked(before, None),
         )
-        return changed._reweighed(self, _nodes_of(before))
+        return changed._settled(self, _nodes_of(before))
 
     def with_facts(self, facts: Facts) -> Self:
         return type(self).of(self.version, facts, self.nodes(), self.workloads())
@@ -164,15 +186,26 @@ class FrozenEstate:
             names = names.delete((before.cluster, before.name))
         return replace(self, _uuids=uuids, _names=names)
 
-    def _reweighed(self, before: FrozenEstate, nodes: Iterable[NodeId]) -> Self:
-        """The rack sums after what these nodes draw went from `before` to now."""
-        sums = self._rack_watts
+    def _settled(self, before: FrozenEstate, nodes: set[NodeId]) -> Self:
+        """With the sums and the trail after these nodes, or what runs on them, went from `before` to now."""
+        tally = self._tally
         for node in nodes:
-            rack = self.rack_of(node)
-            difference = self.node_watts(node) - before.node_watts(node)
-            if rack is not None and difference:
-                sums = sums.set(rack, sums.get(rack, 0) + difference)
-        return self if sums is self._rack_watts else replace(self, _rack_watts=sums)
+            tally = tally.exchanged(before._share(node), self._share(node))
+        return replace(self, _tally=tally, _trail=self._trail.further(nodes))
+
+    def _share(self, node: NodeId) -> Share | None:
+        found = self._nodes.get(node)
+        if found is None:
+            return None
+        taken = self.taken(node)
+        return Share(
+            rack=self.rack_of(node),
+            site=self.site_of(node),
+            watts=self.node_watts(node),
+            cordoned=found.cordoned,
+            open=not found.cordoned and found.health is Health.HEALTHY,
+            free=sum(1 for a in found.accelerators if a.health is Health.HEALTHY and a.index not in taken),
+        )
 
 
 def _nodes_of(workload: Workload | None) -> set[NodeId]:

@@ -175,6 +175,11 @@ class Facts(Record):
         return {n: r.id for r in self.racks for n in r.nodes}
 
     @cached_property
+    def nodes_at(self) -> dict[SiteId, int]:
+        """How many nodes facts place at each site."""
+        return {s.id: sum(len(r.nodes) for r in self.racks if r.site == s.id) for s in self.sites}
+
+    @cached_property
     def tenant_of(self) -> dict[tuple[ClusterId, str], TenantId]:
         """The tenant of each (cluster, namespace)."""
         return {(n.cluster, n.name): t.id for t in self.tenants for n in t.namespaces}

@@ -75,6 +75,25 @@ class Snapshot(Protocol):
     def rack_watts(self, rack: RackId) -> Watts:
         """The sum of `node_watts` over the rack, kept current and not summed on demand."""
 
+    def cordoned_in(self, rack: RackId) -> int:
+        """How many nodes of the rack are cordoned, kept current."""
+
+    def cordoned_at(self, site: SiteId) -> int:
+        """How many nodes of the site are cordoned, kept current."""
+
+    def stranded_accelerators(self) -> int:
+        """Devices of the whole estate that hold no work and can receive none, kept current.
+
+        The healthy, untaken devices of nodes that are cordoned or not healthy, and of open nodes that have fewer of
+        them left than the smallest replica of any workload asks for.
+        """
+
+    def touched_since(self, earlier: Self) -> frozenset[NodeId] | None:
+        """The nodes that may differ from `earlier`, in themselves or in what runs on them.
+
+        None when that is not known: then everything may differ.
+        """
+
     def named(self, cluster: ClusterId, name: str) -> NodeId | None:
         """The node that `cluster` calls `name`."""
 

@@ -16,7 +16,7 @@ from estate.changes import Change, CordonNode, MoveWorkload, ScaleWorkload, SetP
 from estate.changes.kinds import tenants_on
 from estate.hardware import Health
 from estate.identities import SubjectKind
-from estate.ids import Digest, NodeId, RackId, TenantId, WorkloadId
+from estate.ids import Digest, NodeId, TenantId, WorkloadId
 from estate.snapshots import Snapshot
 from estate.workloads import Binding, Workload
 from policies import approving, mandates, sovereignty
@@ -204,7 +204,7 @@ def _racks(question: Question, play: Play) -> Iterator[Ask]:
         known = play.base.facts.rack[rack]
         beyond = sum(w for n, w in play.unplayed.items() if play.base.rack_of(n) == rack)
         before, after = play.base.rack_watts(rack), play.after.rack_watts(rack) + beyond
-        cordoned = _cordoned(play.base, rack), _cordoned(play.after, rack)
+        cordoned = play.base.cordoned_in(rack), play.after.cordoned_in(rack)
         if before == after and cordoned[0] == cordoned[1]:
             continue
         context: Context = {
@@ -220,15 +220,14 @@ def _racks(question: Question, play: Play) -> Iterator[Ask]:
 
 
 def _sites(question: Question, play: Play) -> Iterator[Ask]:
-    """The cordon level of each site where a node is fenced. Reads the racks of that site, never the fleet."""
+    """The cordon level of each site where a node is fenced."""
     fenced = (n for n in play.footprint.nodes if _fences(play, n))
     for site in sorted({s for n in fenced if (s := play.base.site_of(n)) is not None}):
-        racks = [r for r in play.base.facts.racks if r.site == site]
         context: Context = {
             "who": _who(question.matter),
-            "nodes": sum(len(r.nodes) for r in racks),
-            "cordonedBefore": sum(_cordoned(play.base, r.id) for r in racks),
-            "cordonedAfter": sum(_cordoned(play.after, r.id) for r in racks),
+            "nodes": play.base.facts.nodes_at[site],
+            "cordonedBefore": play.base.cordoned_at(site),
+            "cordonedAfter": play.after.cordoned_at(site),
         }
         yield Ask("AffectSite", "Site", site, context)
 
@@ -236,10 +235,6 @@ def _sites(question: Question, play: Play) -> Iterator[Ask]:
 def _fences(play: Play, node: NodeId) -> bool:
     was, now = play.base.node(node), play.after.node(node)
     return now is not None and now.cordoned and not (was is not None and was.cordoned)
-
-
-def _cordoned(snapshot: Snapshot, rack: RackId) -> int:
-    return sum(1 for n in snapshot.nodes_in(rack) if n.cordoned)
 
 
 def _whole(question: Question, play: Play, counted: Counted) -> Ask:

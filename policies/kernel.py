@@ -131,10 +131,9 @@ def _seat(workload: Workload) -> tuple[ClusterId, str]:
 
 def _stands(snapshot: Snapshot, node: NodeId) -> bool:
     """Whether facts place the node, and its cluster says the same site."""
-    found = snapshot.node(node)
-    racks = [r for r in snapshot.facts.racks if node in r.nodes]
+    found, rack = snapshot.node(node), snapshot.facts.rack_of.get(node)
     clusters = [c for c in snapshot.facts.clusters if found is not None and c.id == found.cluster]
-    return bool(racks and clusters) and clusters[0].site == racks[0].site
+    return rack is not None and bool(clusters) and clusters[0].site == snapshot.facts.rack[rack].site
 
 
 def _sovereign(facts: Facts, workload: Workload, about: str) -> Iterator[Objection]:
@@ -205,8 +204,8 @@ def _crowded(after: Snapshot, workload: Workload, fresh: Iterable[NodeId]) -> bo
             theirs = _promise(after.facts, other)
             if max(own, theirs) >= 1 or _apart(after.facts, workload.tenant, other):
                 return True
-        rack = next((r for r in after.facts.racks if node in r.nodes), None)
-        near = _others(after, rack.nodes if rack else (), workload.tenant)
+        rack = after.facts.rack_of.get(node)
+        near = _others(after, after.facts.rack[rack].nodes if rack else (), workload.tenant)
         if near and max(own, *(_promise(after.facts, t) for t in near)) >= 2:
             return True
     sharing = {t.id for t in after.facts.tenants for n in t.namespaces if n.cluster == workload.cluster}

@@ -13,6 +13,7 @@ from estate.hardware import Health
 from estate.ids import ClusterId, NodeId, WorkloadId
 from estate.results import Ok, Refusal, RefusalCode
 from estate.snapshots import Snapshot
+from estate.trails import LONGEST
 from estate.units import Watts
 from tests import builders
 from tests.estate.estates_changing import changes
@@ -101,7 +102,7 @@ def test_the_footprint_names_everything_that_differs(data: st.DataObject) -> Non
 
 @settings(max_examples=100, deadline=None)
 @given(st.data())
-def test_rack_watts_kept_current_equal_those_summed_anew(data: st.DataObject) -> None:
+def test_sums_kept_current_equal_those_of_a_scan(data: st.DataObject) -> None:
     estate: Snapshot = builders.estate()
     for _ in range(data.draw(st.integers(1, 8))):
         act = data.draw(st.sampled_from(["change", "drop node", "drop workload", "put node", "facts"]))
@@ -122,6 +123,48 @@ def test_rack_watts_kept_current_equal_those_summed_anew(data: st.DataObject) ->
                 estate = estate.with_facts(builders.facts(racks=(moved, builders.rack("us-a"))))
         for rack in estate.facts.rack:
             assert estate.rack_watts(rack) == sum(estate.node_watts(n.id) for n in estate.nodes_in(rack))
+            assert estate.cordoned_in(rack) == sum(n.cordoned for n in estate.nodes_in(rack))
+        for site in estate.facts.site:
+            fenced = [n for n in estate.nodes() if n.cordoned and estate.site_of(n.id) == site]
+            assert estate.cordoned_at(site) == len(fenced)
+        assert estate.stranded_accelerators() == stranded_by_scan(estate)
+
+
+def stranded_by_scan(estate: Snapshot) -> int:
+    asks = [w.contract.accelerators_per_replica for w in estate.workloads() if w.replicas]
+    smallest = min((a for a in asks if a), default=0)
+    total = 0
+    for node in estate.nodes():
+        taken = estate.taken(node.id)
+        free = sum(1 for a in node.accelerators if a.health is Health.HEALTHY and a.index not in taken)
+        closed = node.cordoned or node.health is not Health.HEALTHY
+        total += free if closed or free < smallest else 0
+    return total
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_estates_of_one_line_differ_only_where_they_were_touched(data: st.DataObject) -> None:
+    """What an engine copies instead of reading again must really be the same, on a branch too."""
+    start = builders.estate()
+    one, other = laid_out(data, start).after, laid_out(data, start).after
+    if data.draw(st.booleans()):
+        other = other.without_node(data.draw(st.sampled_from([n.id for n in start.nodes()])))
+    touched = one.touched_since(other)
+    assert touched is not None
+    for node in {n.id for n in (*one.nodes(), *other.nodes())} - touched:
+        assert one.node(node) is other.node(node)
+        assert [id(w) for w in one.workloads_on(node)] == [id(w) for w in other.workloads_on(node)]
+
+
+def test_estates_without_a_common_start_or_law_are_not_comparable() -> None:
+    estate = builders.estate()
+    assert estate.touched_since(builders.estate()) is None
+    assert estate.with_facts(builders.facts()).touched_since(estate) is None
+    grown = estate
+    for number in range(LONGEST + 1):
+        grown = grown.with_node(builders.node(f"x-{number}"))
+    assert grown.touched_since(estate) is None
 
 
 @settings(max_examples=60, deadline=None)

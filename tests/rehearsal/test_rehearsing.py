@@ -10,7 +10,7 @@ from estate.hardware import Health
 from estate.ids import ClusterId, NodeId, RackId, WorkloadId
 from estate.units import Watts
 from tests import builders
-from tools.rehearsal.rehearsing import rehearse, stranded
+from tools.rehearsal.rehearsing import rehearse
 
 A_SERVE = WorkloadId("a-serve")
 
@@ -88,13 +88,13 @@ def test_what_cannot_take_effect_is_infeasible_with_the_reason() -> None:
 def test_free_devices_of_closed_nodes_and_useless_fragments_are_stranded() -> None:
     """The smallest replica in the estate asks for two."""
     estate = builders.estate()
-    assert stranded(estate) == 0
-    assert stranded(estate.with_node(builders.node("us-b1", cordoned=True))) == 8
-    assert stranded(estate.with_node(builders.node("us-b1", health=Health.FAILED))) == 8
+    assert estate.stranded_accelerators() == 0
+    assert estate.with_node(builders.node("us-b1", cordoned=True)).stranded_accelerators() == 8
+    assert estate.with_node(builders.node("us-b1", health=Health.FAILED)).stranded_accelerators() == 8
     one_left = builders.workload(
         "x", contract=builders.contract(7), replicas=1, bindings=(builders.binding(0, "eu-a3", *range(7)),)
     )
-    assert stranded(estate.with_workload(one_left)) == 1
+    assert estate.with_workload(one_left).stranded_accelerators() == 1
     assert rehearse(estate, [CordonNode(node=NodeId("eu-a1"))]).stranded_accelerators == 2
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from estate.changes import Change
 from estate.effects import effect, lay_out
-from estate.hardware import Health, Node
+from estate.hardware import Health
 from estate.ids import NodeId, WorkloadId
 from estate.proposals import RackForecast, Rehearsal
 from estate.results import Ok, Refusal
@@ -30,33 +30,10 @@ def rehearse(snapshot: Snapshot, changes: Sequence[Change]) -> Rehearsal:
         feasible=True,
         contracts_kept=tuple(w for w in touched if w not in broken),
         contracts_broken=broken,
-        racks=_forecasts(snapshot, laid.value.after, laid.value.footprint.nodes),
-        stranded_accelerators=stranded(laid.value.after),
+        racks=_forecasts(laid.value.after, laid.value.footprint.nodes),
+        stranded_accelerators=laid.value.after.stranded_accelerators(),
         tenants=laid.value.footprint.tenants,
     )
-
-
-def stranded(snapshot: Snapshot) -> int:
-    """Accelerators that hold no work and can receive none: of the estate as a whole.
-
-    Counted are the healthy, untaken devices of nodes that are cordoned or not healthy, and of open nodes that have
-    fewer of them left than the smallest replica now running (or pending) asks for.
-    """
-    smallest = min(_asks(snapshot.workloads()), default=0)
-    return sum(_stranded_on(snapshot, node, smallest) for node in snapshot.nodes())
-
-
-def _asks(workloads: Iterable[Workload]) -> Iterator[int]:
-    return (
-        w.contract.accelerators_per_replica for w in workloads if w.contract.accelerators_per_replica and w.replicas
-    )
-
-
-def _stranded_on(snapshot: Snapshot, node: Node, smallest: int) -> int:
-    taken = snapshot.taken(node.id)
-    free = sum(1 for a in node.accelerators if a.health is Health.HEALTHY and a.index not in taken)
-    closed = node.cordoned or node.health is not Health.HEALTHY
-    return free if closed or free < smallest else 0
 
 
 def _states(snapshot: Snapshot, changes: Sequence[Change]) -> Iterator[tuple[Snapshot, Snapshot]]:
@@ -102,11 +79,10 @@ def _lawful(snapshot: Snapshot, workload: Workload) -> bool:
     return all(axis.holds for axis in sovereignty.exposure(snapshot.facts, workload, workload.cluster))
 
 
-def _forecasts(before: Snapshot, after: Snapshot, nodes: Iterable[NodeId]) -> tuple[RackForecast, ...]:
-    """The racks that the changes touch, and any other whose draw they alter, by id."""
+def _forecasts(after: Snapshot, nodes: Iterable[NodeId]) -> tuple[RackForecast, ...]:
+    """The racks that the changes touch, by id."""
     touched = {r for n in nodes if (r := after.rack_of(n)) is not None}
     return tuple(
         RackForecast(rack=r, drawn_watts=after.rack_watts(r), budget_watts=after.facts.rack[r].power_budget_watts)
-        for r in sorted(after.facts.rack)
-        if r in touched or after.rack_watts(r) != before.rack_watts(r)
+        for r in sorted(touched)
     )

@@ -1,0 +1,84 @@
+"""Sums over an estate that are kept current with every change, so that no decision and no rehearsal scans it.
+
+Called by `estate.frozen` alone. What a node adds is its `Share`; a tally gives up the share before a change and takes
+the one after it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from immutables import Map
+
+from estate.ids import RackId, SiteId
+from estate.workloads import Workload
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one node adds to the sums."""
+
+    rack: RackId | None
+    site: SiteId | None
+    watts: int
+    cordoned: bool
+    open: bool
+    """Whether it may receive work."""
+    free: int
+    """Healthy accelerators that no replica holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """The sums of one estate."""
+
+    rack_watts: Map[RackId, int] = field(default_factory=Map)
+    rack_cordoned: Map[RackId, int] = field(default_factory=Map)
+    site_cordoned: Map[SiteId, int] = field(default_factory=Map)
+    open_nodes: Map[int, int] = field(default_factory=Map)
+    """How many open nodes have that many free accelerators."""
+    closed_free: int = 0
+    """Free accelerators of nodes that may receive no work."""
+    asks: Map[int, int] = field(default_factory=Map)
+    """How many workloads ask for that many accelerators a replica."""
+
+    @property
+    def stranded(self) -> int:
+        """Free accelerators of closed nodes, and of open ones with fewer than the smallest replica asks for."""
+        smallest = min(self.asks, default=0)
+        fragments = sum(free * count for free, count in self.open_nodes.items() if free < smallest)
+        return self.closed_free + fragments
+
+    def exchanged(self, before: Share | None, after: Share | None) -> Tally:
+        """The sums once a node's share went from `before` to `after` (None: the node is not there)."""
+        if before == after:
+            return self
+        given_up = self if before is None else self._with(before, -1)
+        return given_up if after is None else given_up._with(after, 1)
+
+    def asked(self, before: Workload | None, after: Workload | None) -> Tally:
+        """The sums once a workload went from `before` to `after`."""
+        asks = self.asks
+        for workload, sign in ((before, -1), (after, 1)):
+            if workload is not None and workload.replicas and workload.contract.accelerators_per_replica:
+                asks = _added(asks, workload.contract.accelerators_per_replica, sign)
+        return self if asks == self.asks else replace(self, asks=asks)
+
+    def _with(self, share: Share, sign: int) -> Tally:
+        fenced = sign if share.cordoned else 0
+        return Tally(
+            rack_watts=_added(self.rack_watts, share.rack, sign * share.watts),
+            rack_cordoned=_added(self.rack_cordoned, share.rack, fenced),
+            site_cordoned=_added(self.site_cordoned, share.site, fenced),
+            open_nodes=_added(self.open_nodes, share.free, sign) if share.open else self.open_nodes,
+            closed_free=self.closed_free + (0 if share.open else sign * share.free),
+            asks=self.asks,
+        )
+
+
+def _added[Key: (RackId, SiteId, int)](sums: Map[Key, int], key: Key | None, amount: int) -> Map[Key, int]:
+    """`sums` with `amount` more under `key`; what is zero has no entry."""
+    if key is None or not amount:
+        return sums
+    total = sums.get(key, 0) + amount
+    return sums.set(key, total) if total else sums.delete(key)
