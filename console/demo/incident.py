@@ -33,6 +33,7 @@ async def play(stage: Stage) -> None:
     node = await _device_fails(stage)
     await _senders_speak(stage, node)
     incident = await _one_incident(stage)
+    await _fence_was_gated(stage, incident)
     waiting = await stage.settled(incident)
     stage.hooks.remove(rival)
     stage.narrator.check("the case waits for a person", waiting["state"] == "awaiting-approval", waiting["state"])
@@ -93,6 +94,15 @@ async def _one_incident(stage: Stage) -> str:
     rows = await stage.until(joined, f"{sent} events to be correlated")
     stage.narrator.check(f"{sent} events make one incident", len(rows) == 1, f"{len(rows)} incidents")
     return str(rows[0]["name"])
+
+
+async def _fence_was_gated(stage: Stage, incident: str) -> None:
+    ledger = stage.system.ledger
+    kinds = (EntryKind.PROPOSED, EntryKind.DECIDED, EntryKind.ISSUED, EntryKind.CONSUMED, EntryKind.OUTCOME)
+    first = [e async for e in ledger.entries(kind=EntryKind.OUTCOME, incident=IncidentId(incident))][:1]
+    fence = [e.kind async for e in ledger.entries(proposal=first[0].proposal)] if first else []
+    logged = [kind for kind in fence if kind in kinds]
+    stage.narrator.check("the node was fenced first, gated and logged", logged == list(kinds), str(logged))
 
 
 async def _stale_plan_was_forbidden(stage: Stage, incident: str) -> None:

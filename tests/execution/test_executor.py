@@ -478,7 +478,7 @@ async def test_each_tenant_s_log_gets_its_own_part_only() -> None:
     assert {k.split(":")[3] for k in per_tenant[TenantId("tenant-b")]} == {"3"}
 
 
-async def test_watchers_hear_each_step_and_the_verification() -> None:
+async def test_watchers_hear_the_dry_run_each_step_and_the_verification() -> None:
     rig, heard = Rig(), []
     executor = rig.executor()
 
@@ -487,4 +487,7 @@ async def test_watchers_hear_each_step_and_the_verification() -> None:
 
     executor._tell = lambda warrant: hear
     await executor.execute(sealed(warrant()))
-    assert [text.partition(":")[0] for text in heard] == ["step 1", "step 2", "step 3", "5 postconditions hold"]
+    said = [text.partition(":")[0] for text in heard]
+    assert said[0].endswith("consumed")
+    assert "dry run of 3 steps passed" in heard[0]
+    assert said[1:] == ["step 1", "step 2", "step 3", "5 postconditions hold"]

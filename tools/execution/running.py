@@ -52,8 +52,11 @@ class Run:
         snapshot = await self._current()
         steps = self._warrant.steps
         self._recorder.tenants = {s.number: s.change.footprint(snapshot).tenants for s in steps}
-        if not self._recorder.state.begun and (reason := await self._objection(snapshot)):
-            return await self._conclude(Ending.REFUSED, reason)
+        if not self._recorder.state.begun:
+            if reason := await self._objection(snapshot):
+                return await self._conclude(Ending.REFUSED, reason)
+            dry = f"decided again on {snapshot.version}, dry run of {len(steps)} steps passed"
+            await self._tell(Stage.WARRANT, f"warrant {self._warrant.nonce[:8]} consumed: {dry}")
         while True:
             match journal.next_move(self._recorder.state, len(steps)):
                 case Do(number, again):
