@@ -13,6 +13,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 
 from agents import incidents
 from agents.checkpoints.jetstream import BUCKET as CHECKPOINTS
@@ -359,13 +360,14 @@ def _consumers(installation: Installation) -> dict[str, tuple[ConsumerSpec, ...]
 
 
 async def _declare(installation: Installation, admin: NatsBus, *, fresh: bool) -> None:
-    """Streams, buckets and consumers. On a server of our own, whoever held a lease before has died with it."""
+    """Streams, buckets and consumers. On a server of our own, whoever held a lease or a message has died with it."""
     await admin.declare(*streams.streams(installation.subjects))
     for name in (*streams.BUCKETS, CHECKPOINTS):
         await admin.bucket(name)
     for specs in _consumers(installation).values():
         await admin.prepare(*specs)
     if fresh:
+        await admin.recall(*chain.from_iterable(_consumers(installation).values()))
         leases = await admin.bucket("leases")
         for name in await leases.keys():
             await leases.delete(name)

@@ -47,8 +47,9 @@ class Deps:
     observer: Observer
     attempts: int = 3
     """Proposals that one case may make."""
-    settling: timedelta = field(default=timedelta(seconds=10))
-    """How long `verify` waits for the inventory to show what the executor reported."""
+    settling: timedelta = field(default=timedelta(seconds=30))
+    """How long `verify` waits for the inventory to show what the executor reported: longer than a killed writer takes
+    to come back under a new lease."""
 
 
 @dataclass(frozen=True, slots=True)

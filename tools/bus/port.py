@@ -56,7 +56,8 @@ class ConsumerSpec:
     name: str
     subjects: tuple[str, ...] = ()
     concurrency: int = 16
-    ack_wait: timedelta = timedelta(seconds=30)
+    ack_wait: timedelta = timedelta(seconds=10)
+    """How long a silent holder keeps a message; a handler at work renews it."""
     max_deliver: int = 6
     backoff: tuple[timedelta, ...] = field(
         default=(timedelta(milliseconds=200), timedelta(seconds=1), timedelta(seconds=5), timedelta(seconds=30))

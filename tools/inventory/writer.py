@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 class Pace:
     """How often the writer renews, retries and repeats the whole estate."""
 
-    lease: timedelta = timedelta(seconds=15)
+    lease: timedelta = timedelta(seconds=6)
     whole_every: int = 500
     """Deltas after which a whole estate is published."""
     whole_within: timedelta = timedelta(seconds=60)

@@ -1,0 +1,153 @@
+"""What must be true afterwards, read from the estate, the ledger and the streams, never from the program's own word."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from console import whereabouts
+from console.bootstrap import Installation
+from estate import canonical
+from estate.hardware import Health, Node
+from estate.ids import NodeId, WorkloadId
+from estate.outcomes import Ending, Outcome
+from estate.proposals import Lane
+from estate.workloads import Workload
+from policies.ledger import notes
+from policies.ledger.port import Entry, EntryKind
+from policies.ledger.sqlite import SqliteLedger
+from policies.ledger.verifying import verify
+from tests.crash.supervision import FAILING, Outside, until
+from tools.bus import accounts
+from tools.bus.wire import Credentials, Wire
+
+TENANTS_WORK = (WorkloadId("a-chat"), WorkloadId("b-imaging"))
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The whole world at one revision."""
+
+    nodes: dict[NodeId, Node]
+    workloads: dict[WorkloadId, Workload]
+
+    def serving(self, workload: WorkloadId) -> int:
+        """Replicas whose devices all work."""
+        return sum(self._works(b.node, b.accelerators) for b in self.workloads[workload].bindings)
+
+    def _works(self, node: NodeId, devices: tuple[int, ...]) -> bool:
+        health = {a.index: a.health for a in self.nodes[node].accelerators}
+        return all(health[d] is Health.HEALTHY for d in devices)
+
+
+def history(outside: Outside) -> list[Moment]:
+    """Every revision that the world had after its seed, in order."""
+    database = sqlite3.connect(outside.state.twin_path)
+    later = database.execute("SELECT kind, body, revision FROM history ORDER BY number").fetchall()
+    database.close()
+    now = _seeded(outside)
+    moments = []
+    for kind, body, _ in later:
+        thing: Node | Workload
+        if kind == "node":
+            thing = Node.model_validate(canonical.loads(body))
+            now = Moment({**now.nodes, thing.id: thing}, now.workloads)
+        else:
+            thing = Workload.model_validate(canonical.loads(body))
+            now = Moment(now.nodes, {**now.workloads, thing.id: thing})
+        moments.append(now)
+    return moments
+
+
+def estate_is_right(outside: Outside) -> None:
+    """Fenced, moved, each thing once, and at no moment fewer replicas than were promised."""
+    moments = history(outside)
+    for moment in moments:
+        for name, workload in moment.workloads.items():
+            assert moment.serving(name) >= workload.contract.min_available, f"{name} lost more than its budget"
+    end = moments[-1]
+    assert end.nodes[FAILING].cordoned, "the fence stays: the device is still gone"
+    for name in TENANTS_WORK:
+        work = end.workloads[name]
+        assert not work.on(FAILING), f"{name} still runs on {FAILING}"
+        assert len(work.bindings) == work.replicas == end.serving(name), f"{name} does not run as a whole"
+    database = sqlite3.connect(outside.state.twin_path)
+    written = Counter(database.execute("SELECT kind || '/' || id FROM history").fetchall())
+    database.close()
+    expected = {f"node/{FAILING}": 2, **{f"workload/{name}": 1 for name in TENANTS_WORK}}
+    assert {name: n for (name,), n in written.items()} == expected, "the fault, the fence and one move each"
+
+
+async def ledger_is_right(outside: Outside) -> None:
+    """It verifies offline, and each thing stands in it once. Call it when nothing runs."""
+    installation = Installation.open(outside.state, outside.settings)
+    ledger = await SqliteLedger.open(
+        outside.state.ledger_path, installation.record.id, signer=installation.signer("ledger")
+    )
+    exported = [line async for line in ledger.export()]
+    entries = [entry async for entry in ledger.entries()]
+    await ledger.close()
+    key = notes.VerifierKey.parse((outside.state.root / "ledger.vkey").read_text().strip())
+    report = verify(exported, (key,))
+    assert report.holds, report.fault
+    _one_of_each(entries)
+
+
+def _one_of_each(entries: list[Entry]) -> None:
+    about: dict[Any, Counter[EntryKind]] = {}
+    for entry in entries:
+        if entry.proposal is not None:
+            about.setdefault(entry.proposal, Counter())[entry.kind] += 1
+    outcomes = [Outcome.read(e.body) for e in entries if e.kind is EntryKind.OUTCOME]
+    assert sorted(o.lane for o in outcomes) == sorted(Lane), "one outcome for the fence, one for the drain"
+    for outcome in outcomes:
+        counts, steps = about[outcome.proposal], len(outcome.steps)
+        assert outcome.ending is Ending.VERIFIED
+        for kind in (EntryKind.PROPOSED, EntryKind.ISSUED, EntryKind.CONSUMED, EntryKind.OUTCOME):
+            assert counts[kind] == 1, f"{kind} of the {outcome.lane} lane: {counts[kind]}"
+        assert counts[EntryKind.STEP_STARTED] == counts[EntryKind.STEP_APPLIED] == steps
+        assert counts[EntryKind.STEP_FAILED] == counts[EntryKind.UNDO_STARTED] == 0
+    assert set(about) == {o.proposal for o in outcomes}, "nothing else was ever proposed"
+    nonces = [e.key for e in entries if e.kind is EntryKind.CONSUMED]
+    assert len(nonces) == len(set(nonces))
+    assert sum(e.kind is EntryKind.APPROVED for e in entries) == 1
+
+
+async def streams_come_to_rest(outside: Outside) -> None:
+    """Every message is handled and acknowledged, and none was given up. Waits for redeliveries."""
+    url = outside.nats_url or whereabouts.read(outside.state).nats_url
+    password = outside.state.nats_password(accounts.ADMINISTRATOR)
+    wire = await Wire.connect(Credentials(url, accounts.ADMINISTRATOR, password), name="accounting")
+    unrest: list[str] = []
+
+    async def resting() -> bool | None:
+        unrest[:] = await _unrest(wire)
+        return None if unrest else True
+
+    try:
+        await until(resting, "the streams to come to rest")
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {unrest}") from error
+    finally:
+        await wire.close()
+
+
+async def _unrest(wire: Wire) -> list[str]:
+    found = []
+    for stream in (await wire.api("STREAM.LIST", {}))["streams"]:
+        name, config = stream["config"]["name"], stream["config"]
+        empty = config["retention"] == "workqueue" or name.endswith("_DEAD")
+        if empty and stream["state"]["messages"]:
+            found.append(f"{name} holds {stream['state']['messages']}")
+        for consumer in (await wire.api(f"CONSUMER.LIST.{name}", {}))["consumers"] or []:
+            left = consumer["num_pending"] + consumer["num_ack_pending"]
+            if left:
+                found.append(f"{consumer['name']} of {name} has {left} to handle")
+    return found
+
+
+def _seeded(outside: Outside) -> Moment:
+    start = Installation.open(outside.state, outside.settings).world_file()
+    return Moment({n.id: n for n in start.nodes}, {w.id: w for w in start.workloads})
