@@ -1,16 +1,17 @@
 """Trails: which nodes two estates of one line may differ in, so that an engine looks at those only.
 
 Called by `estate.frozen` alone. Estates that grew out of one another share a start, and each knows the nodes touched
-since then; a trail that grows too long starts anew, and is then not comparable with those before it.
+since then. A trail that grows too long starts anew and remembers the one before; older ones are not comparable.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 
 from estate.ids import NodeId
 
-LONGEST = 512
+LONGEST = 256
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,15 +20,26 @@ class Trail:
 
     start: object = field(default_factory=object)
     nodes: frozenset[NodeId] = frozenset()
+    before: Trail | None = None
+    """The trail that led to `start`."""
 
     def further(self, nodes: set[NodeId]) -> Trail:
         """The trail once these nodes were touched."""
         if nodes <= self.nodes:
             return self
         if len(self.nodes) + len(nodes) > LONGEST:
-            return Trail(nodes=frozenset(nodes))
-        return Trail(self.start, self.nodes | nodes)
+            return Trail(nodes=frozenset(nodes), before=replace(self, before=None))
+        return replace(self, nodes=self.nodes | nodes)
 
     def since(self, earlier: Trail) -> frozenset[NodeId] | None:
         """Where an estate of this trail may differ from one of `earlier`; None when they share no start."""
-        return self.nodes | earlier.nodes if self.start is earlier.start else None
+        for start, nodes in self._starts():
+            for other, others in earlier._starts():
+                if start is other:
+                    return nodes | others
+        return None
+
+    def _starts(self) -> Iterator[tuple[object, frozenset[NodeId]]]:
+        yield self.start, self.nodes
+        if self.before is not None:
+            yield self.before.start, self.before.nodes | self.nodes

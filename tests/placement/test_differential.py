@@ -66,6 +66,15 @@ def test_every_placement_takes_effect_within_power_and_in_one_cluster(data: st.D
         assert after.value.rack_watts(rack) <= estate.facts.rack[rack].power_budget_watts
 
 
+def new_to(before: Snapshot, after: Snapshot) -> bool:
+    """Whether a node of `after` has a cluster, a model or more devices than any of `before`."""
+    old, new = list(before.nodes()), list(after.nodes())
+    clusters = {n.cluster for n in new} - {n.cluster for n in old} - set(before.facts.cluster)
+    models = {a.model for n in new for a in n.accelerators} - {a.model for n in old for a in n.accelerators}
+    slots = max(len(n.accelerators) for n in new) > max(len(n.accelerators) for n in old)
+    return bool(clusters or models or slots)
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_columns_carried_over_are_those_built_anew(data: st.DataObject) -> None:
@@ -75,7 +84,14 @@ def test_columns_carried_over_are_those_built_anew(data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(0, 3))):
         after = after.with_node(data.draw(estates.nodes(data.draw(st.sampled_from(estates.NAMES)))))
         after = after.without_workload(data.draw(st.sampled_from([w.id for w in before.workloads()])))
-    carried, fresh = columns.build(after, columns.build(before)), columns.build(after)
+    touched = after.touched_since(before)
+    assert touched is not None
+    carried, fresh = columns.renewed(columns.build(before), after, touched), columns.build(after)
+    if carried is None:
+        assert {n.id for n in before.nodes()} != {n.id for n in after.nodes()} or new_to(before, after)
+        return
+    assert carried.nodes == fresh.nodes
+    assert carried.loads == fresh.loads
     for name in ("cluster", "site", "rack", "cordoned", "fit", "idle", "load", "cap", "free", "present", "rack_drawn"):
         assert (getattr(carried, name) == getattr(fresh, name)).all(), name
     models = [

@@ -1,11 +1,11 @@
-"""Columnar (NumPy) views of a snapshot: what masks and scores read. Built once per snapshot, changed rows only.
+"""Columnar (NumPy) views of a snapshot: what masks and scores read. Built once, then only touched rows are refilled.
 
 Rows are nodes by id; devices lie in a padded matrix of nodes × slots. Numbers stand for names (`-1`: no fact says).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -21,7 +21,8 @@ type Flags = NDArray[np.bool_]
 type Ints = NDArray[np.int64]
 
 UNCAPPED = 10**12
-_NOT_PER_ROW = frozenset({"names", "rows", "nodes", "loads", "models", "rack_drawn", "rack_budget"})
+_SHARED = frozenset({"names", "rows", "nodes", "loads", "models", "rack_budget"})
+"""What a renewal does not copy as an array."""
 UNKNOWN_TENANT = -1
 """The last row of `present`: work of a tenant that no fact knows."""
 
@@ -82,22 +83,31 @@ class Columns:
         return drawn
 
 
-def build(snapshot: Snapshot, before: Columns | None = None) -> Columns:
-    """The columns of `snapshot`; rows that did not change since `before` are copied from it."""
+def build(snapshot: Snapshot) -> Columns:
+    """The columns of `snapshot`, every row read. A scan: once for a fleet, then `renewed`."""
     nodes = tuple(snapshot.nodes())
-    loads = tuple(snapshot.workloads_on(n.id) for n in nodes)
     names = Names.of(snapshot.facts, nodes)
-    slots = max((len(n.accelerators) for n in nodes), default=0)
-    models = _models(nodes, before)
-    if before is not None and _same_frame(before, nodes, names, slots):
-        columns = _copied(before, snapshot, nodes, loads, models)
-        stale = [i for i in range(len(nodes)) if not _same_row(before, i, nodes[i], loads[i])]
-    else:
-        columns = _blank(snapshot, names, nodes, loads, models, slots)
-        stale = list(range(len(nodes)))
-    where = _Where(snapshot, names, models)
-    for row in stale:
+    columns = _blank(snapshot, names, nodes)
+    where = _Where(snapshot, names, columns.models)
+    for row in range(len(nodes)):
         _fill(columns, row, where)
+    return columns
+
+
+def renewed(before: Columns, snapshot: Snapshot, touched: Iterable[NodeId]) -> Columns | None:
+    """The columns of `snapshot`, which differs from that of `before` on the touched nodes at most.
+
+    None when it does not fit the same frame: a node came or went, or has a name or a device that no column knows.
+    """
+    found = {n: snapshot.node(n) for n in touched}
+    stale = [(before.rows.get(name), node) for name, node in found.items()]
+    if not all(_fits(before, row, node) for row, node in stale):
+        return None
+    columns = _copied(before, snapshot, {row: node for row, node in stale if row is not None and node is not None})
+    where = _Where(snapshot, before.names, before.models)
+    for row, _ in stale:
+        if row is not None:
+            _fill(columns, row, where)
     return columns
 
 
@@ -113,21 +123,11 @@ class _Where:
         self.model = {m: i for i, m in enumerate(models)}
 
 
-def _models(nodes: Sequence[Node], before: Columns | None) -> tuple[str, ...]:
-    """The model names; those of `before` keep their positions."""
-    known = dict.fromkeys(before.models if before else ())
-    known.update(dict.fromkeys(a.model for n in nodes for a in n.accelerators))
-    return tuple(known)
-
-
-def _same_frame(before: Columns, nodes: Sequence[Node], names: Names, slots: int) -> bool:
-    same_nodes = len(before.nodes) == len(nodes) and all(a.id == b.id for a, b in zip(before.nodes, nodes, strict=True))
-    return same_nodes and before.names == names and before.index.shape[1] == slots
-
-
-def _same_row(before: Columns, row: int, node: Node, load: tuple[Workload, ...]) -> bool:
-    held = before.loads[row]
-    return before.nodes[row] is node and len(held) == len(load) and all(a is b for a, b in zip(held, load, strict=True))
+def _fits(before: Columns, row: int | None, node: Node | None) -> bool:
+    if row is None or node is None:
+        return row is None and node is None
+    known = {a.model for a in node.accelerators} <= set(before.models)
+    return known and node.cluster in before.names.clusters and len(node.accelerators) <= before.index.shape[1]
 
 
 def _rack_columns(snapshot: Snapshot, names: Names) -> tuple[Ints, Ints]:
@@ -136,15 +136,8 @@ def _rack_columns(snapshot: Snapshot, names: Names) -> tuple[Ints, Ints]:
     return drawn, budget
 
 
-def _blank(
-    snapshot: Snapshot,
-    names: Names,
-    nodes: tuple[Node, ...],
-    loads: tuple[tuple[Workload, ...], ...],
-    models: tuple[str, ...],
-    slots: int,
-) -> Columns:
-    rows = len(nodes)
+def _blank(snapshot: Snapshot, names: Names, nodes: tuple[Node, ...]) -> Columns:
+    rows, slots = len(nodes), max((len(n.accelerators) for n in nodes), default=0)
     drawn, budget = _rack_columns(snapshot, names)
 
     def ints(*shape: int) -> Ints:
@@ -157,7 +150,7 @@ def _blank(
         names=names,
         rows={n.id: i for i, n in enumerate(nodes)},
         nodes=nodes,
-        loads=loads,
+        loads=tuple(snapshot.workloads_on(n.id) for n in nodes),
         cluster=ints(rows),
         site=ints(rows),
         rack=ints(rows),
@@ -174,22 +167,21 @@ def _blank(
         healthy=flags(rows, slots),
         free=flags(rows, slots),
         present=flags(len(names.tenants) + 1, rows),
-        models=models,
+        models=tuple(dict.fromkeys(a.model for n in nodes for a in n.accelerators)),
         rack_drawn=drawn,
         rack_budget=budget,
     )
 
 
-def _copied(
-    before: Columns,
-    snapshot: Snapshot,
-    nodes: tuple[Node, ...],
-    loads: tuple[tuple[Workload, ...], ...],
-    models: tuple[str, ...],
-) -> Columns:
-    drawn, budget = _rack_columns(snapshot, before.names)
-    fresh = {f.name: getattr(before, f.name).copy() for f in fields(before) if f.name not in _NOT_PER_ROW}
-    return replace(before, nodes=nodes, loads=loads, models=models, rack_drawn=drawn, rack_budget=budget, **fresh)
+def _copied(before: Columns, snapshot: Snapshot, changed: Mapping[int, Node]) -> Columns:
+    """A copy whose arrays may be written, with these nodes, what runs on them, and their racks' draw as it is now."""
+    fresh = {f.name: getattr(before, f.name).copy() for f in fields(before) if f.name not in _SHARED}
+    nodes, loads = list(before.nodes), list(before.loads)
+    for row, node in changed.items():
+        nodes[row], loads[row] = node, snapshot.workloads_on(node.id)
+        if (rack := before.rack[row]) >= 0:
+            fresh["rack_drawn"][rack] = snapshot.rack_watts(before.names.racks[rack])
+    return replace(before, nodes=tuple(nodes), loads=tuple(loads), **fresh)
 
 
 def _fill(columns: Columns, row: int, where: _Where) -> None:

@@ -45,11 +45,16 @@ class MaskEngine:
             for held, found in self._recent:
                 if held is snapshot:
                     return found
-            before = self._recent[-1] if self._recent else None
-            reusable = before[1] if before and before[0].facts is snapshot.facts else None
-            built = columns.build(snapshot, reusable)
+            built = self._renewed(snapshot) or columns.build(snapshot)
             self._recent = [*self._recent[1 - _SNAPSHOTS_KEPT :], (snapshot, built)]
             return built
+
+    def _renewed(self, snapshot: Snapshot) -> Columns | None:
+        """Off the newest columns of an estate of the same line, where there are such."""
+        for held, found in reversed(self._recent):
+            if (touched := snapshot.touched_since(held)) is not None:
+                return columns.renewed(found, snapshot, touched)
+        return None
 
 
 def _placement(wish: Wish, attempt: Attempt) -> Placement:

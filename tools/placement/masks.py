@@ -138,7 +138,7 @@ def standing(wish: Wish) -> Masks:
     """The masks that no seated replica changes."""
     c, ask = wish.columns, wish.ask
     found: Masks = {
-        Constraint.AVOID: np.array([n.id in ask.avoid for n in c.nodes], dtype=np.bool_),
+        Constraint.AVOID: _avoided(c, ask),
         Constraint.CORDON: c.cordoned,
         Constraint.HEALTH: ~c.fit,
         Constraint.CLUSTER: ~np.isin(c.cluster, wish.clusters()),
@@ -189,6 +189,12 @@ def largest_domain(columns: Columns, usable: Flags) -> Ints:
     for domain in range(int(columns.domain.max(initial=-1)) + 1):
         most = np.maximum(most, (usable & (columns.domain == domain)).sum(axis=1))
     return most
+
+
+def _avoided(columns: Columns, ask: Ask) -> Flags:
+    found = np.zeros(len(columns.nodes), dtype=np.bool_)
+    found[[row for n in ask.avoid if (row := columns.rows.get(n)) is not None]] = True
+    return found
 
 
 def _elsewhere(wish: Wish) -> Flags:
