@@ -99,15 +99,15 @@ def renewed(before: Columns, snapshot: Snapshot, touched: Iterable[NodeId]) -> C
 
     None when it does not fit the same frame: a node came or went, or has a name or a device that no column knows.
     """
-    found = {n: snapshot.node(n) for n in touched}
-    stale = [(before.rows.get(name), node) for name, node in found.items()]
-    if not all(_fits(before, row, node) for row, node in stale):
+    found = [(before.rows.get(name), snapshot.node(name)) for name in touched]
+    if not all(_fits(before, row, node) for row, node in found):
         return None
-    columns = _copied(before, snapshot, {row: node for row, node in stale if row is not None and node is not None})
+    known = {row: node for row, node in found if row is not None and node is not None}
+    stale = {row: node for row, node in known.items() if not _same(before, row, node, snapshot)}
+    columns = _copied(before, snapshot, stale)
     where = _Where(snapshot, before.names, before.models)
-    for row, _ in stale:
-        if row is not None:
-            _fill(columns, row, where)
+    for row in stale:
+        _fill(columns, row, where)
     return columns
 
 
@@ -128,6 +128,11 @@ def _fits(before: Columns, row: int | None, node: Node | None) -> bool:
         return row is None and node is None
     known = {a.model for a in node.accelerators} <= set(before.models)
     return known and node.cluster in before.names.clusters and len(node.accelerators) <= before.index.shape[1]
+
+
+def _same(before: Columns, row: int, node: Node, snapshot: Snapshot) -> bool:
+    held, load = before.loads[row], snapshot.workloads_on(node.id)
+    return before.nodes[row] is node and len(held) == len(load) and all(a is b for a, b in zip(held, load, strict=True))
 
 
 def _rack_columns(snapshot: Snapshot, names: Names) -> tuple[Ints, Ints]:
