@@ -20,6 +20,8 @@ from estate.ids import Digest
 type Json = None | bool | int | str | list[Json] | dict[str, Json]
 
 LARGEST_INTEGER = 2**53 - 1
+_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), check_circular=False).encode
+"""RFC 8785 for `_plain` values: of ASCII keys, the order of code points is that of UTF-16 units."""
 _ALLOWED_CONTROLS = frozenset("\n\t")
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
 
@@ -30,6 +32,8 @@ def dumps(value: Json) -> bytes:
     Raises:
         BadInput: the value holds something that has no single canonical form.
     """
+    if _plain(value):
+        return _encode(value).encode()
     _check(value, "$")
     return rfc8785.dumps(value)
 
@@ -74,6 +78,22 @@ def clean_text(text: str, limit: int = 2000) -> str:
     folded = unicodedata.normalize("NFC", text[: limit * 4])
     fit = "".join(c if text_fault(c) is None else "\ufffd" for c in folded)
     return unicodedata.normalize("NFC", fit)[:limit]
+
+
+def _plain(value: Any) -> bool:
+    """Whether `value` is certainly canonical, with printable ASCII text only. Nearly all is; it is encoded in C."""
+    kind = type(value)
+    if kind is str or isinstance(value, str):
+        return bool(value.isascii() and value.isprintable())
+    if kind is dict:
+        return all(type(key) is str and key.isascii() and key.isprintable() for key in value) and all(
+            _plain(item) for item in value.values()
+        )
+    if kind is list or kind is tuple:
+        return all(map(_plain, value))
+    if kind is int:
+        return bool(-LARGEST_INTEGER <= value <= LARGEST_INTEGER)
+    return value is None or kind is bool
 
 
 def _check(value: Any, path: str) -> None:

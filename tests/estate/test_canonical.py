@@ -6,6 +6,7 @@ import json
 import unicodedata
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,6 +35,19 @@ def test_the_form_is_json_without_any_space_to_vary(value: canonical.Json) -> No
     written = canonical.dumps(value)
     assert json.loads(written) == value
     assert json.dumps(json.loads(written), ensure_ascii=False, separators=(",", ":")).encode() == written
+
+
+ASCII = st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=126), max_size=20)
+NEARLY = st.sampled_from([True, "tab\t", "line\n", 'quote" and \\', 2**53 - 1, -1]) | SCALARS | ASCII
+MIXED = st.recursive(
+    NEARLY, lambda v: st.lists(v, max_size=4) | st.dictionaries(CLEAN | ASCII, v, max_size=4), max_leaves=12
+)
+
+
+@given(MIXED)
+def test_the_form_is_that_of_an_independent_implementation(value: canonical.Json) -> None:
+    """Most values are encoded by the standard library; not one byte may differ from RFC 8785."""
+    assert canonical.dumps(value) == rfc8785.dumps(value)
 
 
 @given(VALUES, VALUES)
