@@ -9,6 +9,8 @@ from typing import Any
 from agents.checkpoints.port import Address, Fenced, Held, Shelf
 
 RACERS = 2
+READS = 2
+"""A worker reads a thread twice before it writes: to look what it waits for, and to run it."""
 
 
 class RacingShelf:
@@ -18,16 +20,16 @@ class RacingShelf:
         self._inner = inner
         self._folder = folder
         self._name = name
+        self._reads = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
     async def load(self, address: Address) -> Held | None:
         found = await self._inner.load(address)
-        if found is not None and self._folder.exists():
-            (self._folder / f"arrived-{self._name}").touch()
-            while len(list(self._folder.glob("arrived-*"))) < RACERS:  # noqa: ASYNC110 - the other is another process
-                await asyncio.sleep(0.01)
+        if found is not None and self._folder.exists() and self._reads < READS:
+            self._reads += 1
+            await self._others(self._reads)
         return found
 
     async def save(self, address: Address, data: bytes, version: int | None) -> int:
@@ -39,6 +41,12 @@ class RacingShelf:
         self._note("saved", version)
         return saved
 
+    async def _others(self, read: int) -> None:
+        """Wait until every racer has read as often."""
+        (self._folder / f"read-{read}-{self._name}").touch()
+        while len(list(self._folder.glob(f"read-{read}-*"))) < RACERS:  # noqa: ASYNC110 - in another process
+            await asyncio.sleep(0.01)
+
     def _note(self, what: str, version: int | None) -> None:
         if self._folder.exists():
-            (self._folder / f"{what}-{self._name}-{version}").touch()
+            (self._folder / f"{what}-{version}-{self._name}").touch()

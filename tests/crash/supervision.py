@@ -175,11 +175,33 @@ class Child:
             )
         return cls(process, log)
 
+    @property
+    def said(self) -> str:
+        """The end of its log."""
+        return self.log.read_text()[-4000:]
+
+    @classmethod
+    async def placet(cls, outside: Outside, log: Path, *arguments: str) -> Child:
+        """`placet` itself, as it ships, for this installation."""
+        url = ("--nats-url", outside.nats_url) if outside.nats_url else ()
+        return await cls.start(log, "console.cli.main", "--state-dir", str(outside.state.root), *url, *arguments)
+
+    async def reachable(self, outside: Outside) -> None:
+        """Until the console that runs in it has said where it is."""
+
+        async def found() -> bool | None:
+            assert self.process.returncode is None, f"it ended: {self.said}"
+            with suppress(RetryLater):
+                return whereabouts.read(outside.state).pid == self.process.pid or None
+            return None
+
+        await until(found, "its doors to open")
+
     async def ready(self) -> None:
         """Until it says so."""
         assert self.process.stdout is not None
         line = await asyncio.wait_for(self.process.stdout.readline(), PATIENCE)
-        assert line == b"ready\n", f"{line!r}\n{self.log.read_text()[-4000:]}"
+        assert line == b"ready\n", f"{line!r}\n{self.said}"
 
     async def end(self, number: signal.Signals = signal.SIGKILL) -> int:
         """Send it a signal and wait; what it ended with."""

@@ -1,0 +1,71 @@
+"""Five operating-system processes around one NATS server: any of them may be killed in the middle of a drain."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from console.bootstrap import PROCESSES
+from estate.ids import WorkloadId
+from estate.incidents import CaseState
+from tests.crash.accounting import estate_is_right, ledger_is_right, streams_come_to_rest
+from tests.crash.supervision import Child, Outside, until
+
+pytestmark = [pytest.mark.nats, pytest.mark.processes]
+SLOW = 1.5
+"""Seconds that the executor needs for each move, so that there is a middle of the drain to be killed in."""
+
+
+async def start(name: str, outside: Outside, log: Path, slow: float = 0.0) -> Child:
+    """The process as it ships, or an executor with slow hands."""
+    if name != "executor":
+        return await Child.placet(outside, log, name, "--http-port", "0")
+    assert outside.nats_url is not None
+    flags = ("--processes", name, "--nats-url", outside.nats_url, "--slow", str(slow))
+    return await Child.start(log, "tests.crash.worker_program", str(outside.state.root), *flags)
+
+
+@asynccontextmanager
+async def fleet(outside: Outside, log: Path) -> AsyncIterator[dict[str, Child]]:
+    """All five, killed at the end."""
+    children = {name: await start(name, outside, log, SLOW) for name in sorted(PROCESSES)}
+    try:
+        await children["console"].reachable(outside)
+        yield children
+    finally:
+        await asyncio.gather(*(child.end() for child in children.values()))
+
+
+async def first_move(outside: Outside) -> WorkloadId:
+    """The workload that was moved first, once it was; the second is not on its way yet."""
+
+    async def moved() -> list[str] | None:
+        database = sqlite3.connect(outside.state.twin_path)
+        found = database.execute("SELECT id FROM history WHERE kind = 'workload'").fetchall()
+        database.close()
+        return [name for (name,) in found] or None
+
+    (workload,) = await until(moved, "the drain to begin")
+    return WorkloadId(workload)
+
+
+@pytest.mark.parametrize("victim", sorted(PROCESSES))
+async def test_a_drain_survives_the_death_of_a_process_in_the_middle(victim: str, apart: Outside, tmp_path: Path):
+    async with fleet(apart, tmp_path / "log") as children:
+        await apart.enrol()
+        await apart.lose_accelerator()
+        waiting = await apart.incident(CaseState.AWAITING_APPROVAL)
+        await apart.approve(str(waiting["name"]))
+        await first_move(apart)
+        assert await children[victim].end() == -signal.SIGKILL
+        children[victim] = await start(victim, apart, tmp_path / "log")
+        await apart.incident(CaseState.VERIFIED)
+        await streams_come_to_rest(apart)
+    estate_is_right(apart)
+    await ledger_is_right(apart)

@@ -1,0 +1,81 @@
+"""Two agent processes resume one approval at the same moment: one of them goes on, the other one stops."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from console.bootstrap import PROCESSES, Installation
+from estate.incidents import CaseState
+from estate.proposals import Lane
+from estate.verdicts import Decision, Verdict
+from tests.crash.accounting import estate_is_right, ledger_is_right, streams_come_to_rest
+from tests.crash.supervision import Child, Outside, until
+from tools.bus import accounts, streams
+from tools.bus.nats import NatsBus
+from tools.bus.wire import Credentials
+
+pytestmark = [pytest.mark.nats, pytest.mark.processes]
+RACERS = ("one", "two")
+
+
+async def test_of_two_processes_that_resume_one_approval_one_wins(apart: Outside, tmp_path: Path) -> None:
+    """Both have read the thread that waits before either may write it; the verdict came to each of them."""
+    race, log = apart.state.root / "race", tmp_path / "log"
+    rest = ",".join(sorted(PROCESSES - {"agent"}))
+    children = [await program(apart, log, "--processes", rest)]
+    children += [await program(apart, log, "--processes", "agent", "--race", name) for name in RACERS]
+    try:
+        await asyncio.gather(*(child.ready() for child in children))
+        await apart.enrol()
+        await apart.lose_accelerator()
+        waiting = await apart.incident(CaseState.AWAITING_APPROVAL)
+        race.mkdir()
+        await apart.approve(str(waiting["name"]))
+        await both_are_told(apart, race)
+        await apart.incident(CaseState.VERIFIED)
+        await streams_come_to_rest(apart)
+    finally:
+        await asyncio.gather(*(child.end() for child in children))
+    ((version, loser),) = marks(race, "fenced")
+    (winner,) = (name for saved, name in marks(race, "saved") if saved == version)
+    assert {winner, loser} == set(RACERS)
+    estate_is_right(apart)
+    await ledger_is_right(apart)
+
+
+async def program(outside: Outside, log: Path, *flags: str) -> Child:
+    assert outside.nats_url is not None
+    root = str(outside.state.root)
+    return await Child.start(log, "tests.crash.worker_program", root, "--nats-url", outside.nats_url, *flags)
+
+
+async def both_are_told(outside: Outside, race: Path) -> None:
+    """Deliver the permit again, as a stream may, until both processes hold it."""
+    assert outside.nats_url is not None
+    user = accounts.ADMINISTRATOR
+    credentials = Credentials(outside.nats_url, user, outside.state.nats_password(user))
+    bus = await NatsBus.connect(credentials, Installation.open(outside.state, outside.settings).subjects, name="again")
+    copies = iter(range(100))
+
+    async def told() -> bool | None:
+        for delivery in await bus.replay(streams.VERDICTS):
+            verdict = Verdict.read(delivery.data)
+            if (verdict.lane, verdict.decision) == (Lane.CASE, Decision.PERMIT):
+                await bus.publish(delivery.subject, delivery.data, message_id=f"again-{next(copies)}")
+                break
+        await asyncio.sleep(0.2)
+        return {name for _, name in marks(race, "read")} == set(RACERS) or None
+
+    try:
+        await until(told, "both processes to hold the verdict")
+    finally:
+        await bus.close()
+
+
+def marks(race: Path, what: str) -> set[tuple[str, str]]:
+    """(checkpoint version or read number, racer) of everything of that kind."""
+    found = (path.name.split("-") for path in race.glob(f"{what}-*"))
+    return {(number, name) for _, number, name in found}
