@@ -16,11 +16,10 @@ from estate.clocks import Clock, Entropy
 from estate.errors import BadInput, Denied, RetryLater
 from estate.identities import Enrolment
 from estate.ids import ClusterId, Digest, ExecutorId, InstallationId, KeyId
-from estate.modes import Mode
 from estate.outcomes import Ending, Outcome
 from estate.proposals import Proposal
 from estate.snapshots import Snapshot
-from estate.verdicts import Decision, Verdict
+from estate.verdicts import Verdict
 from estate.warrants import PAYLOAD_TYPE, Warrant
 from policies import approving, dsse, mandates, recording, warrants
 from policies.bundle import Bundle
@@ -29,6 +28,7 @@ from policies.flights import Flights
 from policies.keyrings import KeyRing
 from policies.ledger.port import Entry, EntryKind, Ledger
 from policies.questions import Given, Matter, Question
+from policies.redeciding import acts
 from policies.signing.port import Signer
 from policies.signing.sealing import seal
 from policies.standing import Concern, Controls, concern, standing
@@ -130,18 +130,28 @@ class Gate:
         if (entry := await self.ledger.find(recording.issued_key(case.matter.proposal))) is not None:
             return _stored(entry)
         verdict = await self._decided(case)
-        if verdict.decision is not Decision.PERMIT or verdict.mode is Mode.OBSERVE:
+        if not acts(verdict):
             return Answer(verdict)
         return await self._issued(case, verdict)
 
     async def _decided(self, case: _Case) -> Verdict:
-        """The verdict in the ledger for these words, or a new one made durable."""
+        """The verdict in the ledger for these words, or a new one made durable.
+
+        A permit whose warrant was never issued (the gate was killed in between) is asked again: what was lawful then
+        may be frozen, or have lost its headroom to another, by now.
+        """
         given = await self._words(case.matter.proposal)
-        key = recording.decided_key(case.matter.proposal, (g.digest for g in given))
-        if (entry := await self.ledger.find(key)) is not None:
-            return Verdict.read(_part(entry, "verdict"))
+        known, lapsed = [g.digest for g in given], None
+        while (entry := await self.ledger.find(recording.decided_key(case.matter.proposal, known))) is not None:
+            lapsed = Verdict.read(_part(entry, "verdict"))
+            if not acts(lapsed):
+                return lapsed
+            known.append(lapsed.digest)
         await self._settle(case.snapshot)
         verdict = decide(self._question(case, given)).verdict
+        if lapsed is not None and acts(verdict):
+            return lapsed
+        key = recording.decided_key(case.matter.proposal, known)
         made = await self.ledger.append(recording.decided(verdict, key, case.concern.tenants))
         return Verdict.read(_part(made.entry, "verdict"))
 

@@ -39,8 +39,13 @@ def issued_key(proposal: Digest) -> str:
     return f"issued:{proposal}"
 
 
+def approval_key(approval: Digest) -> str:
+    """The key of the entry that holds a person's word."""
+    return f"approval:{approval}"
+
+
 def decided_key(proposal: Digest, given: Iterable[Digest]) -> str:
-    """One decision for each set of words that people gave: a redelivery finds it, a new word makes another."""
+    """One decision for each set of words that people gave, lapsed permits counted among them: a redelivery finds it."""
     words: list[Json] = [*sorted(given)]
     return f"decided:{proposal}:{canonical.digest_of(words)}"
 
@@ -99,7 +104,7 @@ def worded(approval: Approval, key: KeyId, envelope: bytes, tenants: Iterable[Te
         at=at,
         by=approval.approver,
         body={"approval": approval.json_form(), "key": key, "envelope": envelope.decode()},
-        key=f"approval:{approval.digest}",
+        key=approval_key(approval.digest),
         incident=approval.incident,
         proposal=approval.proposal,
         projections=dict.fromkeys(tenants, part),

@@ -80,7 +80,7 @@ def _fault_of_proposal(leaf: Leaf, course: _Course) -> str | None:
         if needed not in course.seen:
             return f"`{kind.value}` without `{needed.value}` before it"
     if kind is EntryKind.ISSUED and not course.permitted:
-        return "`issued` without a permit decided before it"
+        return "`issued` without a permit as the last decision before it"
     return None
 
 
@@ -99,7 +99,7 @@ def _fault_of_step(leaf: Leaf, course: _Course) -> str | None:
 def _advance(course: _Course, leaf: Leaf, body: Mapping[str, Json] | None) -> None:
     course.seen.add(leaf.entry)
     if leaf.entry is EntryKind.DECIDED:
-        course.permitted = course.permitted or body is None or _is_permit(body)
+        course.permitted = body is None or _is_permit(body)
     if (number := step_of(leaf.key)) is not None:
         course.steps.add((number, leaf.entry))
 

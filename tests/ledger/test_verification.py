@@ -234,6 +234,14 @@ def test_an_honestly_logged_lawless_order_is_named(without: str, named: str, rea
     assert reason in fault.reason
 
 
+def test_a_permit_that_was_decided_anew_is_no_permit_any_more() -> None:
+    place = [one.key for one in TOLD].index("issued:1")
+    since = draft("decided:3", EntryKind.DECIDED, body={"verdict": {"decision": "forbid"}})
+    fault = found(exported([*TOLD[:place], since, *TOLD[place:]])).fault
+    assert fault is not None
+    assert "without a permit" in fault.reason
+
+
 @pytest.mark.parametrize(
     ("more", "reason"),
     [

@@ -234,6 +234,28 @@ async def test_a_gate_that_is_killed_around_any_append_finishes_on_redelivery(
     assert await house.kinds() == [EntryKind.PROPOSED, EntryKind.DECIDED, EntryKind.ISSUED]
 
 
+async def test_a_permit_that_never_became_a_warrant_is_asked_again(house: House) -> None:
+    """Killed between decision and warrant, frozen meanwhile: the old permit opens nothing, then or after the thaw."""
+    asked = proposal(MOVE_A)
+    with pytest.raises(Killed):
+        await house.gate(ledger=Mortal(house.ledger, 2, True)).submit(asked)
+    for controls in (orders(Mode.AUTOMATIC, freeze("eu-de")), orders()):
+        answer = await house.gate(controls=controls).submit(asked)
+        assert answer.verdict.policies == ("frozen",)
+        assert answer.warrant_envelope is None
+
+
+async def test_nor_does_it_take_the_headroom_that_another_was_given_since(house: House) -> None:
+    house.snapshot = _tight()
+    asked = proposal(MOVE_A, on=house.snapshot)
+    with pytest.raises(Killed):
+        await house.gate(ledger=Mortal(house.ledger, 2, True)).submit(asked)
+    gate = house.gate()
+    other = await gate.submit(proposal(MOVE_A, on=house.snapshot, attempt=2))
+    assert other.warrant_envelope is not None
+    assert (await gate.submit(asked)).warrant_envelope is None
+
+
 @pytest.mark.parametrize("durable", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("at", [1, 2, 3])
 async def test_so_does_one_that_is_killed_while_a_word_is_counted(house: House, at: int, durable: bool) -> None:
