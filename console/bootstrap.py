@@ -224,7 +224,14 @@ class _Hosts:
         bus = await self._bus(user)
         standing, inventory = self._standing(), self._follower(user, bus)
         holder = Holder(spec.id, installation.subject(SubjectKind.EXECUTOR, spec.id), self._holder(user))
-        trust = Trust(installation.ring("gate"), spec.id, installation.record.id, self.bundle, standing.controls)
+        trust = Trust(
+            gate_keys=installation.ring("gate"),
+            audience=spec.id,
+            installation=installation.record.id,
+            bundle=self.bundle,
+            controls=standing.controls,
+            enrolled=standing.enrolments.of_key,
+        )
         law = Law.of(trust, installation.clock)
         hands = Hands(self.parts.adapters.target(TwinTarget(self.parts.world)), inventory, installation.clock)
         telling = _telling(bus, installation.subjects, installation.clock)

@@ -111,7 +111,7 @@ def _workload(
     places = bool(fresh) or now.replicas > was.replicas or now.cluster != was.cluster
     tenant = after.facts.tenant.get(now.tenant)
     disturbed, lowest = _availability(was, now, before, after)
-    owners = len(counted.owners.get(now.tenant, ())) + (1 if question.vouched else 0)
+    owners = len(counted.owners.get(now.tenant, ())) + (1 if now.tenant in question.vouched.owners else 0)
     axes = {a.dimension: a for a in sovereignty.exposure(after.facts, now, now.cluster)}
     context: Context = {
         "who": _who(question.matter),
@@ -244,7 +244,7 @@ def _whole(question: Question, play: Play, counted: Counted) -> Ask:
         "mandate": _mandate(matter),
         "people": _people(matter, counted.approvers, facts.author),
         "deniers": _names(str(g.approval.approver) for g in counted.deniers),
-        "operatorApprovals": len(counted.operators) + (1 if question.vouched else 0),
+        "operatorApprovals": len(counted.operators) + question.vouched.operators,
         "factsInForce": facts.valid_until > question.now,
         "layoutMatches": play.matches,
         "executorKnown": question.standing.executor_known,

@@ -95,6 +95,15 @@ NOBODY: Final[tuple[Given, ...]] = ()
 
 
 @dataclass(frozen=True, slots=True)
+class Vouched:
+    """Approvals that the gate counted when it issued the warrant that is decided again: whose, and for what."""
+
+    operators: int = 0
+    owners: frozenset[TenantId] = frozenset()
+    """The tenants of which an owner approved."""
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """Everything that a decision may depend on. Equal questions have equal answers."""
 
@@ -104,8 +113,7 @@ class Question:
     standing: Standing
     now: datetime
     given: tuple[Given, ...] = NOBODY
-    vouched: bool = False
-    """Approvals were counted by the gate when it issued the warrant that is decided again."""
+    vouched: Vouched = Vouched()
     first: int = 1
     """The number of the first step to lay out: those before it are done (an execution that is resumed)."""
 

@@ -1,7 +1,8 @@
 """The executor's second decision: the same law on its own newest snapshot, and tier 0 for each undo. Pure.
 
-The gate's signature vouches for what no snapshot can change: who approved. Everything that the estate, the facts or
-people may have changed since is decided anew. Given the proposal as well, the people behind it are judged again too.
+The gate's signature vouches for what no snapshot can change: which approvals tier 0 let count. They count again for
+the role that each was given in, while its key is enrolled. Everything that the estate, the facts or people may have
+changed since is decided anew. Given the proposal as well, the people behind it are judged again too.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ from estate.results import Refusal
 from estate.snapshots import Snapshot
 from estate.verdicts import Decision, Failure, Verdict
 from estate.warrants import Warrant
+from policies import approving
 from policies.bundle import Bundle
 from policies.deciding import ERRORED, KERNEL, decide
 from policies.mandates import NOBODY, Mandate
-from policies.questions import Matter, Question, Standing
+from policies.questions import Given, Matter, Question, Standing, Vouched
 from policies.standing import Controls, concern, standing
 
 
@@ -35,6 +37,8 @@ class Again:
     proposal: Proposal | None = None
     mandate: Mandate = NOBODY
     """What the ledger says of the person behind it; it counts only beside the proposal."""
+    given: tuple[Given, ...] = ()
+    """The approvals that the ledger holds of it, each with its key's enrolment as it stands now."""
     in_flight: tuple[Step, ...] = ()
     """Steps of other executions that are under way."""
     done: int = 0
@@ -58,7 +62,7 @@ def decide_again(
         bundle=bundle,
         standing=found,
         now=now,
-        vouched=bool(warrant.approvals),
+        vouched=_vouched(warrant, snapshot, known.given, now),
         first=known.done + 1,
     )
     return decide(question).verdict
@@ -110,6 +114,13 @@ def _undoing(steps: tuple[Step, ...], snapshot: Snapshot) -> Matter:
 def _is_locked(bundle: Bundle, failure: Failure) -> bool:
     rule = bundle.rules.get(failure.policy)
     return failure.policy in {KERNEL, ERRORED} or (rule is not None and rule.tier == 0)
+
+
+def _vouched(warrant: Warrant, snapshot: Snapshot, given: tuple[Given, ...], now: datetime) -> Vouched:
+    """What the approvals that the warrant names still stand for."""
+    named = [g for g in given if g.digest in warrant.approvals]
+    counted = approving.count(Matter.of_warrant(warrant), snapshot, named, now, lambda _: True)
+    return Vouched(len(counted.operators), frozenset(t for t, people in counted.owners.items() if people))
 
 
 def _matter(warrant: Warrant, again: Again) -> Matter:

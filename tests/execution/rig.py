@@ -11,8 +11,8 @@ from estate import canonical
 from estate.changes import Change, CordonNode, MoveWorkload, ReplicaMove, SetPowerCap
 from estate.effects import Step
 from estate.frozen import FrozenEstate
-from estate.identities import SubjectKind
-from estate.ids import ExecutorId, IncidentId, NodeId, PolicyId, SiteId, WorkloadId
+from estate.identities import Enrolment, SubjectKind
+from estate.ids import ExecutorId, IncidentId, KeyId, NodeId, PolicyId, SiteId, WorkloadId
 from estate.modes import Mode
 from estate.proposals import Lane
 from estate.results import Refusal, RefusalCode
@@ -117,6 +117,7 @@ class Rig:
     decision: Decision = Decision.PERMIT
     mode: Mode = Mode.AUTOMATIC
     undo_objection: str | None = None
+    people: dict[KeyId, Enrolment] = field(default_factory=dict)
     undos_judged_on: list[Snapshot] = field(default_factory=list)
     decided_beside: list[Again] = field(default_factory=list)
     reader: Reader | None = None
@@ -142,6 +143,7 @@ class Rig:
             frozen=lambda warrant, snapshot: self.frozen,
             decide_again=self._verdict,
             undo_objection=self._objection,
+            enrolled=self.people.get,
         )
 
     def _objection(self, inverse: Change, snapshot: Snapshot) -> str | None:

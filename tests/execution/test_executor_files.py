@@ -51,7 +51,7 @@ async def test_a_killed_process_is_resumed_from_its_files(point: int, tmp_path: 
 def lawful(rig: Rig, mode: Mode) -> Rig:
     """The rig under the rules that ship."""
     controls = Controls(INSTALLATION, _nobody(), rig.clock, mode)
-    law = Law.of(Trust(RING, AUDIENCE, INSTALLATION, Bundle.load(), controls), rig.clock)
+    law = Law.of(Trust(RING, AUDIENCE, INSTALLATION, Bundle.load(), controls, _nobody().of_key), rig.clock)
     rig.law = lambda: law  # type: ignore[method-assign]
     return rig
 

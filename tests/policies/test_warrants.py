@@ -17,6 +17,7 @@ from estate.verdicts import Decision, Dimension
 from estate.warrants import PAYLOAD_TYPE, Warrant
 from policies import deciding, warrants
 from policies.keyrings import StaticRing
+from policies.questions import Given
 from policies.redeciding import Again, acts, decide_again, held, undo_fault
 from policies.signing.memory import MemorySigner
 from policies.signing.sealing import seal
@@ -132,10 +133,30 @@ def test_the_executor_sees_the_power_that_was_taken_since() -> None:
 
 def test_the_gates_signature_vouches_for_the_approvals_it_counted() -> None:
     asked = proposal(MOVE_B)
-    warrant = _warrant(asked, given=(owner().given(asked),))
-    assert decide_again(warrant, estate(), law(), orders(), START).decision is Decision.PERMIT
+    words = (owner().given(asked),)
+    warrant, known = _warrant(asked, given=words), Again(given=words)
+    assert decide_again(warrant, estate(), law(), orders(), START, known).decision is Decision.PERMIT
     unapproved = warrant.model_copy(update={"approvals": ()})
-    assert decide_again(unapproved, estate(), law(), orders(), START).decision is Decision.NEEDS_APPROVAL
+    assert decide_again(unapproved, estate(), law(), orders(), START, known).decision is Decision.NEEDS_APPROVAL
+    assert decide_again(warrant, estate(), law(), orders(), START).decision is Decision.NEEDS_APPROVAL
+
+
+def test_an_owners_approval_is_not_the_operators_that_a_mode_asks_for_since() -> None:
+    """People tighten the mode between the warrant and its execution: nobody has approved that yet."""
+    asked = proposal(MOVE_B)
+    words = (owner().given(asked),)
+    warrant, known = _warrant(asked, given=words), Again(given=words)
+    again = decide_again(warrant, estate(), law(), orders(Mode.APPROVE), START, known)
+    assert again.decision is Decision.NEEDS_APPROVAL
+    assert again.policies == ("mode-asks-operator",)
+
+
+def test_an_approval_counts_again_only_while_its_key_is_enrolled() -> None:
+    asked, bea = proposal(MOVE_B), owner()
+    warrant = _warrant(asked, given=(bea.given(asked),))
+    left = Given(bea.word(asked), bea.enrolment.model_copy(update={"valid_until": START}))
+    again = decide_again(warrant, estate(), law(), orders(), START, Again(given=(left,)))
+    assert again.decision is Decision.NEEDS_APPROVAL
 
 
 def test_a_freeze_or_observe_since_holds_the_executor() -> None:

@@ -8,7 +8,8 @@ from typing import Self
 
 from estate.changes import Change
 from estate.clocks import Clock
-from estate.ids import ExecutorId, InstallationId
+from estate.identities import Enrolment
+from estate.ids import ExecutorId, InstallationId, KeyId
 from estate.snapshots import Snapshot
 from estate.verdicts import Verdict
 from estate.warrants import Warrant
@@ -21,18 +22,19 @@ from policies.standing import Controls
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """What this executor goes by: the gate's public keys, its own names, the rules and the signed controls."""
+    """What this executor goes by: the gate's public keys, its own names, the rules, signed controls and enrolments."""
 
     gate_keys: KeyRing
     audience: ExecutorId
     installation: InstallationId
     bundle: Bundle
     controls: Controls
+    enrolled: Callable[[KeyId], Enrolment | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Law:
-    """The four questions."""
+    """The five questions."""
 
     read_warrant: Callable[[bytes], Warrant]
     """The warrant in an envelope whose signature, audience and installation are right (else Denied). Never the
@@ -43,6 +45,8 @@ class Law:
     """The decision on the newest snapshot, with the people behind it and what else is under way."""
     undo_objection: Callable[[Change, Snapshot], str | None]
     """Why tier 0 forbids this undo on this snapshot, or None."""
+    enrolled: Callable[[KeyId], Enrolment | None]
+    """For whom a key speaks now: an approval counts again only while it speaks for who gave it."""
 
     @classmethod
     def of(cls, trust: Trust, clock: Clock) -> Self:
@@ -56,4 +60,5 @@ class Law:
                 warrant, snapshot, trust.bundle, trust.controls, clock(), again
             ),
             undo_objection=lambda inverse, snapshot: redeciding.undo_fault(inverse, snapshot, trust.bundle, clock()),
+            enrolled=trust.enrolled,
         )

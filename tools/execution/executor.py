@@ -47,7 +47,7 @@ class Executor:
         self._ledger = ledger
         self._fence = fence
         self._tell = tell or (lambda warrant: silent)
-        self._traffic = Traffic(ledger)
+        self._traffic = Traffic(ledger, law.enrolled)
         self._locks: WeakValueDictionary[ExecutionId, asyncio.Lock] = WeakValueDictionary()
 
     async def execute(self, envelope: bytes) -> Outcome:
