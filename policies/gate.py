@@ -14,7 +14,7 @@ from typing import Protocol
 from estate.approvals import Approval, Word
 from estate.clocks import Clock, Entropy
 from estate.errors import BadInput, Denied, RetryLater
-from estate.identities import Enrolment
+from estate.identities import Enrolment, SubjectKind
 from estate.ids import ClusterId, Digest, ExecutorId, InstallationId, KeyId
 from estate.outcomes import Ending, Outcome
 from estate.proposals import Proposal
@@ -92,11 +92,10 @@ class Gate:
         """Decide a proposal, once for each set of words given, and issue its warrant when it is permitted.
 
         Raises:
-            Denied: it is for another installation.
+            Denied: it is for another installation, or names somebody else than an agent of this one as its proposer.
             RetryLater: the ledger is busy, or the snapshot that was planned on has not arrived here yet.
         """
-        if proposal.installation != self.installation:
-            raise Denied(f"the proposal is for installation `{proposal.installation}`, this is `{self.installation}`")
+        self._check_proposer(proposal)
         async with self._turn:
             case = await self._case(proposal)
             _check_caught_up(case)
@@ -125,6 +124,16 @@ class Gate:
         """An execution ended: its steps stop counting as in flight."""
         async with self._turn:
             self._flights.arrive(outcome.proposal, outcome.ending, self.clock())
+
+    def _check_proposer(self, proposal: Proposal) -> None:
+        """Only agents reach this gate: whoever else is named did not propose it, and the ledger would say they had."""
+        if proposal.installation != self.installation:
+            raise Denied(f"the proposal is for installation `{proposal.installation}`, this is `{self.installation}`")
+        by = proposal.proposer
+        if by.kind is not SubjectKind.AGENT or by.issuer != self.installation:
+            raise Denied(
+                f"`{by}` is no agent of `{self.installation}`; propose in one's own name, on behalf of another"
+            )
 
     async def _answer(self, case: _Case) -> Answer:
         if (entry := await self.ledger.find(recording.issued_key(case.matter.proposal))) is not None:

@@ -35,6 +35,9 @@ MAY: Mapping[str, frozenset[Role]] = {
     "part": _EVERYBODY,
 }
 
+_SPEAKS_FOR_TENANTS = frozenset({"ask", "propose"})
+"""Verbs whose changes are bounded by the caller's tenants: a mandate without any is the house's own, and unbounded."""
+
 
 def sees_everything(caller: Enrolment) -> bool:
     """Whether the caller sees every tenant's things, or those of their own tenants only."""
@@ -53,3 +56,5 @@ def check(caller: Enrolment, command: Command) -> None:
         roles = ", ".join(sorted(r.value for r in allowed))
         held = ", ".join(r.value for r in caller.roles) or "no role"
         raise Denied(f"`{name}` needs one of: {roles}; `{caller.subject.name}` holds {held}")
+    if name in _SPEAKS_FOR_TENANTS and not caller.tenants and _RUNNERS.isdisjoint(caller.roles):
+        raise Denied(f"`{caller.subject.name}` speaks for no tenant; have an administrator enrol them for one")

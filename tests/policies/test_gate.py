@@ -15,7 +15,7 @@ from estate.approvals import Word
 from estate.effects import lay_out
 from estate.errors import Denied, RetryLater
 from estate.frozen import FrozenEstate
-from estate.identities import Role
+from estate.identities import Role, Subject, SubjectKind
 from estate.ids import Digest, ExecutionId, ExecutorId, InstallationId, TenantId
 from estate.modes import Mode
 from estate.outcomes import Ending, Outcome
@@ -195,6 +195,22 @@ async def test_a_tenants_freeze_holds_its_workloads(house: House) -> None:
 async def test_a_proposal_for_another_installation_is_denied(house: House) -> None:
     with pytest.raises(Denied, match="installation `other`"):
         await house.gate().submit(proposal(MOVE_A, installation=InstallationId("other")))
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        subject("bob"),
+        subject("gate", SubjectKind.GATE),
+        subject("agent-1", SubjectKind.AGENT).model_copy(update={"issuer": "x"}),
+    ],
+    ids=str,
+)
+async def test_an_agent_cannot_put_a_proposal_into_somebody_elses_mouth(house: House, named: Subject) -> None:
+    """The ledger would name them as its author, and they could no longer approve or deny it."""
+    with pytest.raises(Denied, match="is no agent of"):
+        await house.gate().submit(proposal(MOVE_A, proposer=named))
+    assert await house.kinds() == []
 
 
 async def test_clusters_without_an_executor_get_a_forbid(house: House) -> None:
