@@ -13,6 +13,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 
 from agents import incidents
@@ -60,6 +61,7 @@ from policies.gate import Gate
 from policies.ledger.port import Ledger
 from policies.ledger.postgres import PostgresLedger
 from policies.ledger.sqlite import SqliteLedger
+from policies.signed_facts import Latch, loaded, recorded
 from tools.bus import accounts, streams
 from tools.bus.nats import NatsBus
 from tools.bus.port import Bus, ConsumerSpec
@@ -143,6 +145,8 @@ class _Parts:
     ledger: Ledger
     buses: dict[str, Bus]
     listener: socket.socket | None
+    latch: Callable[[], Latch]
+    """Each reader of facts has one of its own, none of which goes below what the ledger says was in force."""
 
     @classmethod
     async def made(
@@ -153,6 +157,7 @@ class _Parts:
         await _declare(installation, admin, fresh=installation.config.nats_url is None)
         ledger = adapters.ledger(await _ledger(installation, stack))
         await _found(installation, ledger)
+        facts_version = await _established(installation, ledger)
         world = await _world(installation, stack)
         listener = _listener(installation, stack) if "console" in processes else None
         client = await _connected(installation, url, accounts.CLIENT, stack)
@@ -168,7 +173,8 @@ class _Parts:
             speak=lambda identity: _client(installation, client, identity),
             inventories={},
         )
-        return cls(system, adapters, stack, world, ledger, buses, listener)
+        latch = partial(installation.facts_latch, facts_version)
+        return cls(system, adapters, stack, world, ledger, buses, listener, latch)
 
 
 @dataclass(slots=True)
@@ -196,7 +202,7 @@ class _Hosts:
         source = TwinSource(self.parts.world)
         installation = self.installation
         writer = Writer(bus, installation.record.id, self._holder("inventory"), (source,), installation.clock)
-        return InventoryProcess(writer, installation.facts_envelope(), installation.verify_facts)
+        return InventoryProcess(writer, installation.facts_envelope(), self.parts.latch())
 
     async def _gate(self) -> GateProcess:
         installation, bus = self.installation, await self._bus(accounts.GATE)
@@ -306,7 +312,7 @@ class _Hosts:
         return bus
 
     def _follower(self, name: str, bus: Bus) -> Follower:
-        follower = Follower(bus, self.installation.subjects, self.installation.verify_facts)
+        follower = Follower(bus, self.installation.subjects, self.parts.latch())
         self.parts.system.inventories[name] = follower
         return follower
 
@@ -397,6 +403,17 @@ async def _found(installation: Installation, ledger: Ledger) -> None:
     founding = Enrolments(record.id, record.administrator_key, installation.clock)
     admitted = founding.admit(record.administrator.encode(), record.created_at)
     await ledger.append(admitted.draft(record.created_at))
+
+
+async def _established(installation: Installation, ledger: Ledger) -> int:
+    """The version of the facts on disk, once the ledger says that they are in force.
+
+    Raises:
+        Denied: they do not verify, or older ones were put in the place of those that the ledger has seen.
+    """
+    facts = installation.facts_latch(await recorded(ledger))(installation.facts_envelope())
+    await ledger.append(loaded(facts, installation.subject(SubjectKind.INVENTORY, "inventory"), installation.clock()))
+    return facts.version
 
 
 async def _world(installation: Installation, stack: AsyncExitStack) -> World:

@@ -19,7 +19,7 @@ from estate.law import Facts
 from estate.subjects import Subjects
 from estate.worlds import World
 from policies.keyrings import StaticRing
-from policies.signed_facts import open_facts
+from policies.signed_facts import Latch, open_facts
 from policies.signing.files import FileSigner
 from tools.inventory import files
 
@@ -76,6 +76,10 @@ class Installation:
     def verify_facts(self, envelope: bytes) -> Facts:
         """The facts, if the facts key signed them and they have not expired."""
         return open_facts(envelope, self.ring("facts"), self.clock())
+
+    def facts_latch(self, last_version: int) -> Latch:
+        """As `verify_facts`, and never an older version than one seen before."""
+        return Latch(self.ring("facts"), self.clock, last_version)
 
     def world_file(self) -> World:
         """What a new twin starts with."""
