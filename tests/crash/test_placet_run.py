@@ -38,6 +38,8 @@ async def test_a_pending_approval_outlives_the_program_and_is_carried_out(ends_b
         assert "sync_interval: always" in (outside.state.nats_path / "nats.conf").read_text()
         await outside.enrol()
         await outside.lose_accelerator()
+        await outside.incident(CaseState.AWAITING_APPROVAL)
+        await streams_come_to_rest(outside)
         waiting = await outside.incident(CaseState.AWAITING_APPROVAL)
     async with placet_run(outside, log, ends_by):
         again = await outside.incident(CaseState.AWAITING_APPROVAL)
