@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from console.door.client import DoorClient
 from console.identities import Identity
+from console.interpreting import tuned
 from estate.ids import InstallationId
 from estate.subjects import Subjects
 from policies.ledger.port import Ledger
@@ -67,7 +68,8 @@ async def kept(system: System, works: Mapping[str, Work], ready: Work) -> AsyncI
         for task in system.tasks.values():
             if task.done():
                 task.result()
-        yield system
+        with tuned():
+            yield system
     finally:
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
