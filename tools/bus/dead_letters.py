@@ -1,6 +1,8 @@
 """Dead letters: what could not be handled, why, and how it goes back.
 
-The adapters make the copies; `placet dlq` and the console list, show and replay them.
+The adapters make the copies; `placet dlq` and the console list, show and replay them. A letter is only as honest as
+whoever buried it, and its message as whoever sent it: the subject that it lies under, which the broker guards, says
+from which stream it came, and to that stream alone it goes back.
 """
 
 from __future__ import annotations
@@ -8,7 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from estate.errors import BadInput
+from estate import canonical
+from estate.errors import BadInput, NeverRetry
+from estate.ids import InstallationId
+from estate.subjects import ROOT, Subjects
+from tools.bus import streams
+from tools.bus.genuineness import matches
 from tools.bus.port import Bus, Delivery
 
 STREAM = "DEAD"
@@ -21,7 +28,12 @@ ATTEMPTS = "Placet-Attempts"
 ORIGINAL_ID = "Placet-Message-Id"
 BODY = "Placet-Body"
 REPLAYS = "Placet-Replays"
-_OWN = frozenset({REASON, SUBJECT, FROM_STREAM, SEQUENCE, CONSUMER, ATTEMPTS, ORIGINAL_ID, BODY})
+_OWN = frozenset(n.lower() for n in (REASON, SUBJECT, FROM_STREAM, SEQUENCE, CONSUMER, ATTEMPTS, ORIGINAL_ID, BODY))
+_LONGEST_COUNT = 9
+
+
+class NoSuchLetter(NeverRetry):
+    """There is no dead letter of that number (any more)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +50,8 @@ class DeadLetter:
     """A dead letter as it stands in the stream; `sequence` is its name for people."""
 
     sequence: int
+    buried: str
+    """The subject that it lies under."""
     reason: str
     subject: str
     stream: str
@@ -52,10 +66,10 @@ class DeadLetter:
 
 def copy_of(delivery: Delivery, consumer: str, reason: str) -> Copy:
     """What goes into the dead-letter stream; burying the same delivery twice stores it once."""
-    theirs = {name: value for name, value in delivery.headers.items() if not name.startswith("Nats-")}
+    theirs = {name: value for name, value in delivery.headers.items() if _is_theirs(name)}
     headers = {
         **theirs,
-        REASON: " ".join(reason.split())[:1000],
+        REASON: canonical.clean_text(" ".join(reason.split()), 1000),
         SUBJECT: delivery.subject,
         FROM_STREAM: delivery.stream,
         SEQUENCE: str(delivery.sequence),
@@ -72,10 +86,10 @@ async def listed(bus: Bus) -> tuple[DeadLetter, ...]:
 
 
 async def show(bus: Bus, sequence: int) -> DeadLetter:
-    """One dead letter. Raises BadInput when there is none of that number."""
+    """One dead letter. Raises NoSuchLetter."""
     found = next((letter for letter in await listed(bus) if letter.sequence == sequence), None)
     if found is None:
-        raise BadInput(f"no dead letter `{sequence}`; list them to see which there are")
+        raise NoSuchLetter(f"no dead letter `{sequence}`; list them to see which there are")
     return found
 
 
@@ -85,9 +99,11 @@ async def replay(bus: Bus, sequence: int) -> str:
     The id gets a suffix, because the stream would swallow the original one as a duplicate; replaying twice stores once.
 
     Raises:
-        BadInput: there is no such dead letter, or its body was too large to keep.
+        NoSuchLetter: there is none of that number.
+        BadInput: its body was too large to keep, or it names a subject that is not of its stream.
     """
     letter = await show(bus, sequence)
+    _check_origin(letter)
     if letter.body_omitted:
         raise BadInput(
             f"dead letter `{sequence}` has no body; ask the sender of `{letter.message_id}` to send it again"
@@ -103,14 +119,35 @@ def _read(delivery: Delivery) -> DeadLetter:
     headers = delivery.headers
     return DeadLetter(
         sequence=delivery.sequence,
+        buried=delivery.subject,
         reason=headers.get(REASON, ""),
         subject=headers.get(SUBJECT, ""),
         stream=headers.get(FROM_STREAM, ""),
         consumer=headers.get(CONSUMER, ""),
-        attempts=int(headers.get(ATTEMPTS, "0")),
+        attempts=_count(headers, ATTEMPTS),
         message_id=headers.get(ORIGINAL_ID, ""),
-        replays=int(headers.get(REPLAYS, "0")),
+        replays=_count(headers, REPLAYS),
         data=delivery.data,
-        headers={n: v for n, v in headers.items() if n not in _OWN and not n.startswith("Nats-")},
+        headers={n: v for n, v in headers.items() if _is_theirs(n)},
         body_omitted=BODY in headers,
     )
+
+
+def _is_theirs(name: str) -> bool:
+    """Whether a header is the sender's own: not the server's, and none in which a letter tells its story."""
+    return not name.lower().startswith("nats-") and name.lower() not in _OWN
+
+
+def _count(headers: Mapping[str, str], name: str) -> int:
+    """A number that a sender may have written; 0 where it is none."""
+    text = headers.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _LONGEST_COUNT else 0
+
+
+def _check_origin(letter: DeadLetter) -> None:
+    """Refuse a letter that would have the one who replays it publish where the one who buried it may not."""
+    installation, _, stream, _ = letter.buried.removeprefix(f"{ROOT}.").split(".")
+    declared = {s.name: s.subjects for s in streams.streams(Subjects(InstallationId(installation)))}
+    known = declared.get(letter.stream, (letter.subject,))
+    if letter.stream.lower() != stream or not any(matches(pattern, letter.subject) for pattern in known):
+        raise BadInput(f"dead letter `{letter.sequence}` names `{letter.subject}`, which is not of its stream; drop it")
