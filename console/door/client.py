@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import timedelta
 
 from console.door.calls import Caller
 from console.door.commands import Command, Part, Reply, Spooled
-from estate.errors import NeverRetry
+from console.door.texts import told
+from estate.errors import BadInput, NeverRetry, NewerRecord
 from estate.ids import IncidentId
 from estate.progress import Progress
 from estate.subjects import Subjects
@@ -59,9 +61,10 @@ class DoorClient:
             raise NeverRetry("the answer changed on its way; ask again")
 
     async def progress(self, incident: IncidentId | None = None) -> AsyncIterator[Progress]:
-        """What one case (or every case) is doing from now on, until closed."""
+        """What one case (or every case) is doing from now on, until closed. What cannot be read is no loss."""
         async for _, data in self._bus.listen(self._subjects.progress(incident or "*")):
-            yield Progress.read(data)
+            with suppress(BadInput, NewerRecord):
+                yield told(Progress.read(data))
 
 
 def part_verb(console: str) -> str:

@@ -28,8 +28,10 @@ from console.door.commands import (
 )
 from console.door.desk import Desk, NotFound
 from console.door.querying import Querying
+from console.door.texts import cleaned
 from estate.errors import BadInput, Denied, NewerRecord, PlacetError, RetryLater
 from estate.identities import Enrolment
+from tools.bus.dead_letters import NoSuchLetter
 
 log = structlog.get_logger(__name__)
 QUEUE = "door"
@@ -84,7 +86,10 @@ class DoorServer:
                 return await self._querying.handle(opened.caller, command)
 
     async def _fitted(self, reply: Reply, caller: Enrolment) -> bytes:
-        data = reply.canonical()
+        try:
+            data = reply.canonical()
+        except BadInput:
+            data = reply.model_copy(update={"result": cleaned(reply.result)}).canonical()
         if len(data) <= LARGEST_REPLY_BYTES:
             return data
         spooled = await self._desk.spool.put(data, caller.subject)
@@ -98,7 +103,7 @@ def failure(error: PlacetError) -> Reply:
             code = ExitCode.UNAUTHENTICATED
         case Denied():
             code = ExitCode.FORBIDDEN
-        case NotFound():
+        case NotFound() | NoSuchLetter():
             code = ExitCode.NOT_FOUND
         case NewerRecord() | RetryLater():
             code = ExitCode.ERROR
