@@ -183,3 +183,14 @@ async def test_a_world_of_a_newer_format_is_left_alone(world_file: Path, world: 
     db.close()
     with pytest.raises(NewerRecord, match="format 2"):
         await World.open(world_file, builders.facts())
+
+
+async def test_of_many_that_open_one_new_world_one_seeds_it(tmp_path: Path) -> None:
+    """Processes apart start together on a fresh state directory; what one has changed, no other may seed over."""
+    for attempt in range(10):
+        path = tmp_path / f"{attempt}.sqlite"
+        worlds = await asyncio.gather(*(World.open(path, builders.facts()) for _ in range(6)))
+        seeded = await asyncio.gather(*(seed(world, builders.world()) for world in worlds))
+        assert seeded.count(True) == 1
+        assert (await worlds[0].changes()).revision == 1
+        await asyncio.gather(*(world.close() for world in worlds))

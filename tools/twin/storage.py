@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from estate.workloads import Workload
 from tools.twin.faults import Fault
 
 FORMAT = 1
+_TRIES, _PAUSE_SECONDS = 200, 0.05
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS things (
@@ -58,11 +60,11 @@ class Storage:
         self._lock = threading.RLock()  # protects the connection: one transaction at a time
         self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
         try:
-            self._prepare(path)
+            self._insist(path)
         except sqlite3.DatabaseError as error:
             self._db.close()
             raise BadInput(f"`{path}` is not a twin world ({error}); name another file or remove it") from error
-        except NewerRecord:
+        except (NewerRecord, RetryLater):
             self._db.close()
             raise
 
@@ -157,6 +159,18 @@ class Storage:
     def _meta(self, key: str) -> int:
         row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return int(row[0]) if row else 0
+
+    def _insist(self, path: Path) -> None:
+        """Prepare the file. Others may be making it at this moment, and the switch to WAL waits for no lock."""
+        for _ in range(_TRIES):
+            try:
+                self._prepare(path)
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise
+            time.sleep(_PAUSE_SECONDS)
+        raise RetryLater(f"the twin world `{path}` is busy; try again later")
 
     def _prepare(self, path: Path) -> None:
         self._db.execute("PRAGMA journal_mode=WAL")

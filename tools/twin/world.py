@@ -96,9 +96,12 @@ class World:
         fault = Fault(about=about, change=change, message=message, passing=passing)
         await self._write(lambda: self._storage.add_fault(fault, times))
 
-    async def seed(self, nodes: Sequence[Node], workloads: Sequence[Workload]) -> None:
-        """Put these things at one revision."""
-        await self._write(lambda: self._storage.put(*nodes, *workloads))
+    async def seed(self, nodes: Sequence[Node], workloads: Sequence[Workload]) -> bool:
+        """Put these things into an empty world, at one revision; False (and nothing done) where it has begun.
+
+        Of several processes that open one new world, one seeds it.
+        """
+        return await asyncio.to_thread(self._seeded, nodes, workloads)
 
     async def set_node(self, node: Node) -> None:
         """A node appears, or changes into this."""
@@ -130,6 +133,13 @@ class World:
     def _written(self, write: Callable[[], object]) -> None:
         with self._storage.writing():
             write()
+
+    def _seeded(self, nodes: Sequence[Node], workloads: Sequence[Workload]) -> bool:
+        with self._storage.writing():
+            if self._storage.revision():
+                return False
+            self._storage.put(*nodes, *workloads)
+            return True
 
     def _refreshed(self) -> FrozenEstate:
         with self._storage.alone():
