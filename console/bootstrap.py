@@ -411,14 +411,13 @@ async def _established(installation: Installation, ledger: Ledger) -> int:
     Raises:
         Denied: they do not verify, or older ones were put in the place of those that the ledger has seen.
     """
-    facts = installation.facts_latch(await recorded(ledger))(installation.facts_envelope())
+    facts = installation.facts(installation.facts_latch(await recorded(ledger)))
     await ledger.append(loaded(facts, installation.subject(SubjectKind.INVENTORY, "inventory"), installation.clock()))
     return facts.version
 
 
 async def _world(installation: Installation, stack: AsyncExitStack) -> World:
-    facts = installation.verify_facts(installation.facts_envelope())
-    world = await World.open(installation.state.twin_path, facts)
+    world = await World.open(installation.state.twin_path, installation.facts())
     stack.push_async_callback(world.close)
     await seed(world, await asyncio.to_thread(installation.world_file))
     return world

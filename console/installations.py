@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ from agents.intake.channels import FRONT_DOOR, ChannelConfig
 from console.config import Config
 from console.state import InstallationRecord, StateDirectory
 from estate.clocks import Clock, Entropy
-from estate.errors import BadInput
+from estate.errors import BadInput, Denied
 from estate.identities import Subject, SubjectKind
 from estate.ids import ChannelId, ClusterId, ExecutorId
 from estate.law import Facts
@@ -72,6 +73,18 @@ class Installation:
     def facts_envelope(self) -> bytes:
         """The signed facts."""
         return _read(self.config.facts or self.state.facts_path)
+
+    def facts(self, verify: Callable[[bytes], Facts] | None = None) -> Facts:
+        """The law base on disk, as `verify` reads it (`verify_facts` where none is given).
+
+        Raises:
+            Denied: its signature or its time does not hold; the message names the file.
+        """
+        try:
+            return (verify or self.verify_facts)(self.facts_envelope())
+        except Denied as error:
+            path = self.config.facts or self.state.facts_path
+            raise Denied(f"{path}: {error}; sign the facts anew with `placet init --facts FILE`") from error
 
     def verify_facts(self, envelope: bytes) -> Facts:
         """The facts, if the facts key signed them and they have not expired."""

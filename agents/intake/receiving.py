@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -32,6 +32,9 @@ log = structlog.get_logger(__name__)
 
 RECEIVED_AT = "placet-received-at"
 """The header in which a door may say when it took the body in, RFC 3339: a redelivery then makes the same event."""
+
+LONGEST_WAIT = timedelta(days=30)
+"""How old a body may be, dead letters that are replayed included; an older receipt is taken for a lie."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +123,15 @@ class Intake:
         return format
 
     def _received(self, delivery: Delivery) -> datetime:
-        told = delivery.headers.get(RECEIVED_AT)
+        """When a door took the body in; a sender on NATS may write anything there, so it is believed within reason."""
+        now, told = self._clock(), delivery.headers.get(RECEIVED_AT)
         try:
             parsed = datetime.fromisoformat(told) if told else None
         except ValueError:
             parsed = None
-        return parsed if parsed is not None and parsed.tzinfo else self._clock()
+        if parsed is None or parsed.tzinfo is None:
+            return now
+        return parsed if now - LONGEST_WAIT <= parsed <= now else now
 
 
 def _event(seen: Observation, receipt: _Receipt, snapshot: Snapshot) -> Event:

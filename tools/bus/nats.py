@@ -235,6 +235,7 @@ def _stream_config(spec: StreamSpec) -> dict[str, Any]:
         "retention": "workqueue" if spec.work_queue else "limits",
         "max_msgs": spec.max_messages,
         "max_bytes": spec.max_bytes,
+        "max_msg_size": spec.max_message_bytes or -1,
         "max_age": int(spec.max_age.total_seconds() * 1e9) if spec.max_age else 0,
         "duplicate_window": int(spec.duplicate_window.total_seconds() * 1e9),
         "discard": "old" if spec.discard_old else "new",

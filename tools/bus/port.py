@@ -46,6 +46,8 @@ class StreamSpec:
     duplicate_window: timedelta = timedelta(minutes=10)
     discard_old: bool = False
     """Only for streams whose newest messages supersede the old (deltas, progress); never for work."""
+    max_message_bytes: int | None = None
+    """The server's own bound on one message with its headers, for streams that others than a Bus may publish to."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,12 @@ stream forgets its oldest messages, because newer deltas supersede them.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from estate.proposals import Lane
 from estate.subjects import Subjects
-from tools.bus.port import StreamSpec
+from tools.bus.port import MAX_EVENT_BYTES, StreamSpec
 
 INTAKE = "INTAKE"
 EVENTS = "EVENTS"
@@ -30,6 +31,8 @@ BUCKETS = ("incidents", "leases", "left", "checkpoints")
 """Buckets that several processes share; the administrator makes them before the others connect."""
 
 _MEBIBYTE = 1024**2
+_HEADERS = 32 * 1024
+"""Room for a message's headers beyond the limit of its body."""
 _LONG_WINDOW = timedelta(hours=2)
 _MONTH = timedelta(days=30)
 
@@ -48,7 +51,7 @@ def streams(subjects: Subjects) -> tuple[StreamSpec, ...]:
     """What an installation declares."""
     fence, case = Lane.CONTAINMENT, Lane.CASE
     return (
-        _work(INTAKE, subjects.intake("*", "*"), max_bytes=1024 * _MEBIBYTE),
+        _intake(subjects.intake("*", "*")),
         _kept(EVENTS, subjects.event("*", "*"), max_age=timedelta(days=7)),
         _work(CASES, subjects.case("*", "*")),
         _work(PROPOSALS_CONTAINMENT, subjects.proposal(fence, "*")),
@@ -64,8 +67,13 @@ def streams(subjects: Subjects) -> tuple[StreamSpec, ...]:
     )
 
 
-def _work(name: str, subject: str, *, max_bytes: int = 512 * _MEBIBYTE) -> StreamSpec:
-    return StreamSpec(name, (subject,), True, 200_000, max_bytes, duplicate_window=_LONG_WINDOW)
+def _intake(subject: str) -> StreamSpec:
+    """Senders publish here with clients of their own: the limit of one body is the server's to keep."""
+    return replace(_work(INTAKE, subject), max_bytes=1024 * _MEBIBYTE, max_message_bytes=MAX_EVENT_BYTES + _HEADERS)
+
+
+def _work(name: str, subject: str) -> StreamSpec:
+    return StreamSpec(name, (subject,), True, 200_000, 512 * _MEBIBYTE, duplicate_window=_LONG_WINDOW)
 
 
 def _kept(name: str, subject: str, *, max_age: timedelta) -> StreamSpec:

@@ -108,11 +108,21 @@ def _explained(document: Document, error: BadInput) -> str:
     cause = error.__cause__
     if not isinstance(cause, ValidationError):
         return f"{document.place()}: {error}"
-    faults = cause.errors(include_url=False)
+    faults = _told_once(cause.errors(include_url=False))
     lines = [_fault(document, f) for f in faults[:5]]
     if len(faults) > 5:
         lines.append(f"and {len(faults) - 5} more faults")
     return "\n".join(lines)
+
+
+def _told_once(faults: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Without the echo of a faulty entry in the list that holds it: pydantic then counts the list as too short."""
+    places = [f["loc"] for f in faults]
+    return [
+        f
+        for f in faults
+        if f["type"] != "too_short" or not any(p != f["loc"] and p[: len(f["loc"])] == f["loc"] for p in places)
+    ]
 
 
 def _fault(document: Document, fault: ErrorDetails) -> str:
