@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Literal
 
 from estate.conditions import Value
@@ -10,13 +9,9 @@ from estate.effects import Step
 from estate.identities import Subject
 from estate.ids import Digest, IncidentId, InstallationId, TenantId
 from estate.records import Model, Record, Time
+from estate.words import Word
 
-
-class Word(StrEnum):
-    """What a human says. A human denies; only a verdict forbids."""
-
-    APPROVE = "approve"
-    DENY = "deny"
+__all__ = ["Approval", "Diff", "DiffLine", "Word", "diff_line"]
 
 
 class Approval(Record):

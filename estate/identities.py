@@ -9,6 +9,9 @@ from pydantic import StringConstraints
 
 from estate.ids import InstallationId, KeyId, TenantId
 from estate.records import Model, Record, Time
+from estate.words import Role
+
+__all__ = ["Enrolment", "Role", "Subject", "SubjectKind"]
 
 
 class SubjectKind(StrEnum):
@@ -31,16 +34,6 @@ class Subject(Model):
 
     def __str__(self) -> str:
         return f"{self.kind.value}:{self.issuer}/{self.name}"
-
-
-class Role(StrEnum):
-    """What an enrolled person may do. Which role an approval needs is the rules' business."""
-
-    ADMINISTRATOR = "administrator"
-    OPERATOR = "operator"
-    TENANT_OWNER = "tenant-owner"
-    POLICY_AUTHOR = "policy-author"
-    REQUESTER = "requester"
 
 
 class Enrolment(Record):

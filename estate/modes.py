@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Literal
 
 from estate.identities import Subject
 from estate.ids import InstallationId, SiteId, TenantId
 from estate.records import Model, Record, Time
+from estate.words import Mode
 
-
-class Mode(StrEnum):
-    """Observe gives verdicts and no warrants; approve needs a human for every change."""
-
-    OBSERVE = "observe"
-    APPROVE = "approve"
-    AUTOMATIC = "automatic"
-
-    @property
-    def caution(self) -> int:
-        """The more cautious of two modes is the one with the larger number."""
-        return {Mode.OBSERVE: 2, Mode.APPROVE: 1, Mode.AUTOMATIC: 0}[self]
+__all__ = ["Freeze", "Mode", "ModeSetting", "Scope"]
 
 
 class Scope(Model):

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from console.cli.asking import TimeoutOption, WaitOption, finish, follow_case
-from console.cli.invocations import Output, OutputOption, ask_door, given
-from estate.approvals import Word
-from estate.modes import Mode
+from console.cli.invocations import Output, OutputOption, as_written, ask_door, given
+from estate.words import Mode, Word
 
 if TYPE_CHECKING:
     from console.door.commands import Command
     from estate.approvals import Diff
+    from estate.conditions import Value
 
 IncidentArgument = Annotated[str, typer.Argument(help="The incident that waits.")]
 ReasonOption = Annotated[str, typer.Option(help="Why; it stands in the ledger.")]
@@ -36,9 +36,9 @@ def approve(  # noqa: PLR0913, PLR0917 - options of a command
 
     Example: `placet --as dora approve inc-3f2a --reason "night shift informed"`
     """
-    command = _word(context, incident, Word.APPROVE, reason, yes)
+    command, decided = _word(context, incident, Word.APPROVE, reason, yes)
     if wait:
-        finish(follow_case(context, command, timeout), output)
+        finish(follow_case(context, command, timeout, decided), output)
     _emit(context, command, output)
 
 
@@ -53,7 +53,8 @@ def deny(
 
     Example: `placet deny inc-3f2a --reason "not during the release"`
     """
-    _emit(context, _word(context, incident, Word.DENY, reason, yes), output)
+    command, _ = _word(context, incident, Word.DENY, reason, yes)
+    _emit(context, command, output)
 
 
 def freeze(
@@ -89,7 +90,8 @@ def mode(
     from console.door.sealing import seal_mode
 
     invocation = given(context)
-    sealed = seal_mode(invocation.state(), invocation.who(), _scope(site, tenant), setting)
+    with as_written():
+        sealed = seal_mode(invocation.state(), invocation.who(), (site, tenant), setting)
     _emit(context, sealed, Output.TABLE)
 
 
@@ -99,14 +101,17 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def _word(context: typer.Context, incident: str, word: Word, reason: str, yes: bool) -> Command:
+def _word(context: typer.Context, incident: str, word: Word, reason: str, yes: bool) -> tuple[Command, str]:
+    """The signed word on what the person was shown, and when the gate had last decided."""
     from console.door.commands import Pending
     from console.door.sealing import Decided, seal_word
     from estate.approvals import Diff
     from estate.ids import IncidentId
 
     name = IncidentId(incident)
-    result = ask_door(context, Pending(incident=name)).result
+    with as_written():
+        question = Pending(incident=name)
+    result = ask_door(context, question).result
     assert isinstance(result, dict)
     assert isinstance(result["diff"], dict)
     diff = Diff.read(result["diff"])
@@ -114,7 +119,8 @@ def _word(context: typer.Context, incident: str, word: Word, reason: str, yes: b
     if not yes:
         typer.confirm(f"{word.value} this?", abort=True, err=True)
     invocation = given(context)
-    return seal_word(invocation.state(), invocation.who(), Decided(name, diff, word, reason))
+    sealed = seal_word(invocation.state(), invocation.who(), Decided(name, diff, word, reason))
+    return sealed, str(result["decided"])
 
 
 def _show(diff: Diff, pending: Mapping[str, object]) -> None:
@@ -123,22 +129,31 @@ def _show(diff: Diff, pending: Mapping[str, object]) -> None:
     note(str(pending.get("summary", "")))
     for line in diff.lines:
         note(f"  {line.step}. {line.change}    undo: {line.undo}")
-        for (field, before), (_, after) in zip(line.before, line.after, strict=False):
-            note(f"       {field}: {before} → {after}")
+        before, after = dict(line.before), dict(line.after)
+        for field in (*before, *(f for f in after if f not in before)):
+            note(f"       {field}: {_change_of(field, before, after)}")
     if diff.elsewhere:
         note(f"  and {diff.elsewhere} steps that concern other tenants only")
+
+
+def _change_of(field: str, before: Mapping[str, Value], after: Mapping[str, Value]) -> str:
+    """From what to what; a field that only the precondition names must stay as it is."""
+    if field not in after:
+        return f"{_said(before[field])} (must still be so)"
+    return f"{_said(before[field])} → {_said(after[field])}" if field in before else f"→ {_said(after[field])}"
+
+
+def _said(value: Value) -> str:
+    return " ".join(value) or "none" if isinstance(value, tuple) else str(value)
 
 
 def _freeze(context: typer.Context, frozen: bool, site: str | None, tenant: str | None, reason: str) -> None:
     from console.door.sealing import seal_freeze
 
     invocation = given(context)
-    sealed = seal_freeze(invocation.state(), invocation.who(), _scope(site, tenant), frozen, reason)
+    with as_written():
+        sealed = seal_freeze(invocation.state(), invocation.who(), (site, tenant), frozen, reason)
     _emit(context, sealed, Output.TABLE)
-
-
-def _scope(site: str | None, tenant: str | None) -> tuple[str | None, str | None]:
-    return site, tenant
 
 
 def _emit(context: typer.Context, command: Command, output: Output) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -78,6 +78,19 @@ class Failed(PlacetError):
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)
         self.code = code
+
+
+@contextmanager
+def as_written() -> Iterator[None]:
+    """Around what is made of a person's own words: what does not fit is their mistake, not ours. Raises BadInput."""
+    from pydantic import ValidationError
+
+    from estate.records import explain
+
+    try:
+        yield
+    except ValidationError as error:
+        raise BadInput(f"{explain(error)}; see `--help`") from error
 
 
 def given(context: typer.Context) -> Invocation:

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from console.cli.invocations import Output, OutputOption, ask_door, given
-from estate.identities import Role
+from console.cli.invocations import Output, OutputOption, as_written, ask_door, given
+from estate.words import Role
 
 
 def login(
@@ -35,11 +35,18 @@ def login(
 
 
 def whoami(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
-    """Say who speaks, as the running system knows them."""
+    """Say who speaks, as the running system knows them.
+
+    Example: `placet --as bruno whoami`
+    """
     from console.cli.rendering import emit
     from console.door.commands import WhoAmI
 
-    emit(ask_door(context, WhoAmI()).result, output)
+    enrolment = ask_door(context, WhoAmI()).result
+    if output is Output.TABLE and isinstance(enrolment, dict) and isinstance(enrolment["subject"], dict):
+        shown = ("roles", "tenants", "key_id", "installation", "valid_until")
+        enrolment = {"name": enrolment["subject"]["name"], **{k: enrolment[k] for k in shown}}
+    emit(enrolment, output)
 
 
 def enrol(
@@ -63,15 +70,11 @@ def enrol(
 
     invocation = given(context)
     state = invocation.state()
-    key = _public_key(public_key) if public_key else identities.make(state, name)[0].signer.public_key
-    record = identities.enrolment(
-        identities.person(state.record().id, name),
-        key,
-        tuple(role),
-        tuple(TenantId(t) for t in tenant or ()),
-        datetime.now(UTC),
-        revoke,
-    )
+    with as_written():
+        subject = identities.person(state.record().id, name)
+        key = _public_key(public_key) if public_key else identities.make(state, name)[0].signer.public_key
+        tenants = tuple(TenantId(t) for t in tenant or ())
+        record = identities.enrolment(subject, key, tuple(role), tenants, datetime.now(UTC), revoke)
     emit(ask_door(context, seal_enrolment(state, invocation.who(), record)).result, Output.TABLE)
 
 
