@@ -64,6 +64,11 @@ class Requirement(Model):
     tenant: TenantId | None = None
     reason: str
 
+    def describe(self) -> str:
+        """In words: how many, of whom, by which policy, and why."""
+        whom = f"{self.role.value}{f' of {self.tenant}' if self.tenant else ''}"
+        return f"{self.count} × {whom} must approve ({self.policy}): {self.reason}"
+
 
 class Verdict(Record):
     """The gate's decision on one proposal at one snapshot under one bundle and one law base."""

@@ -52,7 +52,7 @@ def answer(verdict: Verdict) -> Answer:
         case Decision.PERMIT:
             return Answer(Route.AWAIT_OUTCOME)
         case Decision.NEEDS_APPROVAL:
-            return Answer(Route.AWAIT_APPROVAL, tuple(_requirement(verdict)))
+            return Answer(Route.AWAIT_APPROVAL, tuple(r.describe() for r in verdict.requirements))
         case Decision.FORBID if denied(verdict):
             return Answer(Route.CLOSE, explanation(verdict), CaseState.DENIED)
         case Decision.FORBID:
@@ -114,10 +114,3 @@ def _failure(failure: Failure) -> str:
     held = f"needed {failure.needed}, found {failure.found}"
     line = f"{failure.dimension.value} ({failure.policy}): {failure.about}: {failure.reason}; {held}; {failure.remedy}"
     return line[:2000]
-
-
-def _requirement(verdict: Verdict) -> list[str]:
-    return [
-        f"{r.count} × {r.role.value}{f' of {r.tenant}' if r.tenant else ''} must approve ({r.policy}): {r.reason}"
-        for r in verdict.requirements
-    ]

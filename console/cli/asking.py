@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console.cli.invocations import Output, OutputOption, given, run, told
+from console.cli.invocations import Output, OutputOption, as_written, given, run, told
 
 if TYPE_CHECKING:
     from console.door.commands import Command
     from console.door.views import Row
-    from estate.progress import Progress
 
 WaitOption = Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the case to its end.")]
+SHOWN = ("name", "state", "summary", "waiting_for")
 TimeoutOption = Annotated[int, typer.Option(help="Seconds to follow it for.")]
 
 
@@ -32,7 +32,9 @@ def ask(
     """
     from console.door.commands import Ask
 
-    _open_case(context, Ask(text=text), wait, timeout, output)
+    with as_written():
+        command = Ask(text=text)
+    _open_case(context, command, wait, timeout, output)
 
 
 def propose(
@@ -44,7 +46,14 @@ def propose(
 ) -> None:
     """Propose changes of your own: they are judged, and executed only with a warrant.
 
-    Example: `placet propose -f change.yaml`
+    Example: `placet propose -f change.yaml`, where the file is
+
+        kind: placet.change-file
+        v: 1
+        summary: cap two nodes of rack us-a
+        changes:
+          - {kind: SetPowerCap, node: us-a1, watts: 6000}
+          - {kind: SetPowerCap, node: us-a2, watts: 6000}
     """
     from console.door.commands import Propose
     from tools.inventory.files import load_change_file
@@ -59,9 +68,13 @@ def register(app: typer.Typer) -> None:
     app.command()(propose)
 
 
-def follow_case(context: typer.Context, command: Command, timeout: int) -> Row:
-    """Give the command and follow the case that its reply names."""
-    from console.door.following import listening, settled
+def follow_case(context: typer.Context, command: Command, timeout: int, since: str | None = None) -> Row:
+    """Give the command and follow the case that its reply names.
+
+    `since` is when the gate had last decided on it, for a command that makes it decide again.
+    """
+    from console.cli.storytelling import Teller
+    from console.door.following import Following, listening
     from estate.errors import NeverRetry
     from estate.ids import IncidentId
 
@@ -71,21 +84,12 @@ def follow_case(context: typer.Context, command: Command, timeout: int) -> Row:
             if not isinstance(reply.result, dict):
                 raise NeverRetry("the console's reply names no incident; upgrade the older of the two")
             incident = IncidentId(str(reply.result["incident"]))
-            return await settled(client, incident, heard, show, timedelta(seconds=timeout))
+            following = Following(client, incident, heard, Teller().tell)
+            if since is not None:
+                await following.decided_again(since)
+            return await following.settled(timedelta(seconds=timeout))
 
     return run(work)
-
-
-def show(progress: Progress) -> None:
-    """One line of the story, on stderr."""
-    from rich.markup import escape
-
-    from console.cli.rendering import notes_console
-
-    console = notes_console()
-    console.print(f"[dim]{progress.at:%H:%M:%S}[/dim] [bold]{progress.stage.value:>11}[/bold]  {escape(progress.text)}")
-    for detail in progress.details:
-        console.print(f"{'':>22}[dim]{escape(detail)}[/dim]")
 
 
 def finish(row: Row, output: Output) -> None:
@@ -94,10 +98,10 @@ def finish(row: Row, output: Output) -> None:
     from console.door.following import EXITS
     from estate.incidents import CaseState
 
-    emit(row, output)
+    emit({k: row[k] for k in SHOWN} if output is Output.TABLE else row, output)
     state = CaseState(str(row["state"]))
     if state is CaseState.AWAITING_APPROVAL:
-        note(f"it waits for an approval: `placet --as APPROVER approve {row['name']}`")
+        note(f"it waits for people; one of them runs: placet --as NAME approve {row['name']}")
     raise typer.Exit(int(EXITS[state]))
 
 

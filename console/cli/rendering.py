@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
+from typing import TextIO
 
 import yaml
 from rich.console import Console
@@ -15,18 +18,28 @@ from console.cli.invocations import Output
 from estate.canonical import Json
 
 _PIPE_WIDTH = 200
-_LONG = frozenset({"summary", "workloads", "nodes", "says", "reason", "found", "remedy", "message", "by"})
-"""Columns that may be folded; every other is kept on one line."""
+_LONG = frozenset({"workloads", "nodes", "says", "about", "reason", "needed", "found", "remedy", "message", "by"})
+"""Columns that may be folded; every other is kept on one line, however narrow the terminal."""
+_NARROWEST = 24
+"""What a folded column keeps of a narrow terminal."""
+_SUMMARY = 100
+"""What a list shows of a summary; JSON, YAML and `describe` show all of it."""
+_DIGEST = re.compile(r"sha256:([0-9a-f]{12})[0-9a-f]{52}")
 
 
 def data_console() -> Console:
     """Where data goes. rich leaves colours out when it is no terminal or NO_COLOR is set."""
-    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+    return Console(file=sys.stdout, width=_width(sys.stdout))
 
 
 def notes_console() -> Console:
     """Where everything that is not data goes."""
-    return Console(file=sys.stderr)
+    return Console(file=sys.stderr, width=_width(sys.stderr))
+
+
+def shortened(text: str) -> str:
+    """Digests by their first twelve figures, which `get` and `describe` take for a name."""
+    return _DIGEST.sub(r"\1", text)
 
 
 def note(text: str) -> None:
@@ -59,21 +72,53 @@ def _rows(rows: Sequence[Mapping[str, Json]], columns: Sequence[str]) -> None:
         note("nothing found")
         return
     names = list(columns or rows[0])
+    cells = [[_listed(name, row.get(name)) for name in names] for row in rows]
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in names:
-        table.add_column(name.replace("_", "-").upper(), overflow="fold", no_wrap=name not in _LONG)
-    for row in rows:
-        table.add_row(*(escape(_cell(row.get(name))) for name in names))
-    data_console().print(table)
+        table.add_column(_heading(name), overflow="fold", no_wrap=name not in _LONG)
+    for line in cells:
+        table.add_row(*map(escape, line))
+    console = data_console()
+    console.width = max(console.width, _least_width(names, cells))
+    console.print(table)
+
+
+def _least_width(names: Sequence[str], cells: Sequence[Sequence[str]]) -> int:
+    """How wide a table must be to cut nothing off: a terminal wraps what is wider than itself, as kubectl's does."""
+    columns = (
+        max(map(len, (_heading(name), *column))) for name, column in zip(names, zip(*cells, strict=True), strict=True)
+    )
+    kept = (min(w, _NARROWEST) if name in _LONG else w for name, w in zip(names, columns, strict=True))
+    return sum(kept) + 2 * len(names)
+
+
+def _heading(name: str) -> str:
+    return name.replace("_", "-").upper()
+
+
+def _listed(name: str, value: Json) -> str:
+    text = shortened(_cell(value))
+    return f"{text[: _SUMMARY - 1]}…" if name == "summary" and len(text) > _SUMMARY else text
 
 
 def _fields(fields: Mapping[str, Json]) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    for name, value in fields.items():
-        table.add_row(name.replace("_", " "), escape(_cell(value)))
+    for name in sorted(fields, key=lambda n: n != "name"):
+        table.add_row(name.replace("_", " "), escape(_told(fields[name])))
     data_console().print(table)
+
+
+def _told(value: Json) -> str:
+    """A field's value; a list of sentences has a line for each."""
+    sentences = isinstance(value, list) and any(isinstance(v, str) and len(v) > _NARROWEST for v in value)
+    return "\n".join(map(_cell, value)) if sentences and isinstance(value, list) else _cell(value)
+
+
+def _width(file: TextIO) -> int | None:
+    """None: the terminal's own, or what COLUMNS says."""
+    return None if file.isatty() or os.environ.get("COLUMNS") else _PIPE_WIDTH
 
 
 def _cell(value: Json) -> str:

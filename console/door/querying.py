@@ -25,9 +25,9 @@ from estate.approvals import Diff
 from estate.errors import Denied
 from estate.identities import Enrolment, Role
 from estate.ids import Digest, IncidentId, TenantId
-from estate.incidents import CaseState, Incident
+from estate.incidents import Incident
 from estate.proposals import Proposal
-from estate.verdicts import Decision, Verdict
+from estate.records import write_time
 from policies import approving
 from policies.ledger.port import Entry, EntryKind
 from policies.questions import Matter
@@ -36,6 +36,9 @@ from tools.bus import dead_letters
 from tools.bus.dead_letters import DeadLetter
 
 type Question = Get | Describe | Pending | DeadLetters | LedgerExport | LedgerShow | Settings | Diagnose | WhoAmI
+
+DIGEST_PREFIX = "sha256:"
+SHORTEST_DIGEST = 8
 
 
 class Querying:
@@ -73,10 +76,12 @@ class Querying:
         rows = await self._rows(caller, question.what, question.name)
         if question.name is None:
             return rows
-        found = [r for r in rows if r["name"] == question.name]
+        found = [r for r in rows if _named(str(r["name"]), question.name)]
         if not found:
             kind = question.what.value
             raise NotFound(f"no {kind} `{question.name}`; see `placet get {kind}s`")
+        if len(found) > 1:
+            raise NotFound(f"`{question.name}` begins {len(found)} names; write more of the one you mean")
         return found
 
     async def _rows(self, caller: Enrolment, what: Kind, name: str | None) -> list[Row]:
@@ -133,17 +138,17 @@ class Querying:
         if question.what is Kind.INCIDENT:
             return row | await self._story(caller, IncidentId(question.name))
         if question.what in {Kind.PROPOSAL, Kind.WARRANT}:
-            entries = self._desk.ledger.entries(proposal=Digest(question.name))
+            entries = self._desk.ledger.entries(proposal=Digest(str(row["name"])))
             return row | {"story": [stories.line(e) async for e in entries]}
         return row
 
     async def _story(self, caller: Enrolment, name: IncidentId) -> Row:
         incident = await self._desk.incidents.read(name)
         events: list[Row] = [_event_row(incident, n) for n in range(min(len(incident.events), 20))]
-        verdict = incident.verdicts[-1].json_form() if incident.verdicts else {}
+        verdict = views.verdict_of(incident)
         story: Row = {
             "fences": [f"{f.node}: {f.outcome.ending.value if f.outcome else 'asked'}" for f in incident.fences],
-            "failures": [*stories.findings(verdict)],
+            "failures": [*stories.findings(verdict.json_form() if verdict else {})],
             "seen": [*events],
         }
         if not sight_of(caller).everything:
@@ -155,7 +160,7 @@ class Querying:
         held = await self._desk.incidents.find(name)
         if held is None or not self._desk.sees(caller, held.value):
             raise NotFound(f"no incident `{name}`; see `placet get incidents`")
-        verdict = _waiting(held.value)
+        verdict = views.waiting_verdict(held.value)
         if verdict is None:
             raise NotFound(f"incident `{name}` is {held.value.state.value} and waits for no approval")
         entry = await self._desk.ledger.find(proposed_key(verdict.proposal))
@@ -168,6 +173,7 @@ class Querying:
             "summary": proposal.summary,
             "diff": self._diff(caller, proposal).json_form(),
             "requirements": [r.json_form() for r in verdict.requirements],
+            "decided": write_time(verdict.decided_at),
         }
 
     def _diff(self, caller: Enrolment, proposal: Proposal) -> Diff:
@@ -218,11 +224,11 @@ class Querying:
         }
 
 
-def _waiting(incident: Incident) -> Verdict | None:
-    if incident.state is not CaseState.AWAITING_APPROVAL or not incident.proposals:
-        return None
-    verdict = incident.verdict_on(incident.proposals[-1])
-    return verdict if verdict is not None and verdict.decision is Decision.NEEDS_APPROVAL else None
+def _named(name: str, wanted: str) -> bool:
+    """Whether `wanted` is that name or, for a digest, at least its first eight figures."""
+    figures = wanted.removeprefix(DIGEST_PREFIX)
+    shortened = name.startswith(DIGEST_PREFIX) and len(figures) >= SHORTEST_DIGEST
+    return name == wanted or (shortened and name.removeprefix(DIGEST_PREFIX).startswith(figures))
 
 
 def _part(entry: Entry, name: str) -> Row:

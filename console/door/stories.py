@@ -53,7 +53,8 @@ def _decided(body: Body) -> str:
     reasons = "; ".join(f"{f['dimension']} ({f['policy']}): {f['reason']}" for f in verdict["failures"])
     asked = "; ".join(f"{r['count']} × {r['role']} ({r['policy']})" for r in verdict["requirements"])
     policies = ", ".join(verdict["policies"])
-    return f"{verdict['decision']} in mode {verdict['mode']}: {reasons or asked or policies}"
+    because = policies if verdict["decision"] == "permit" else reasons or asked or policies
+    return f"{verdict['decision']} in mode {verdict['mode']}: {because}"
 
 
 def _worded(word: str) -> Callable[[Body], str]:

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from estate.canonical import Json
 from estate.hardware import Node
 from estate.ids import NodeId, TenantId
-from estate.incidents import Incident
+from estate.incidents import CaseState, Incident
 from estate.law import Rack, Tenant
+from estate.records import write_time
 from estate.snapshots import Snapshot
+from estate.verdicts import Decision, Verdict
 from estate.workloads import Workload
 
 type Row = dict[str, Json]
@@ -90,8 +92,30 @@ def tenants(snapshot: Snapshot, sight: Sight) -> list[Row]:
     return [_tenant_row(t, held.get(t.id, 0)) for t in snapshot.facts.tenants if sight.of_tenant(t.id)]
 
 
+def verdict_of(incident: Incident) -> Verdict | None:
+    """The newest verdict on the newest proposal of the case; a fence's verdicts are not it."""
+    return incident.verdict_on(incident.proposals[-1]) if incident.proposals else None
+
+
+def waiting_verdict(incident: Incident) -> Verdict | None:
+    """The verdict that asks people, while the incident waits for them."""
+    verdict = verdict_of(incident) if incident.state is CaseState.AWAITING_APPROVAL else None
+    return verdict if verdict is not None and verdict.decision is Decision.NEEDS_APPROVAL else None
+
+
+def waiting_for(incident: Incident) -> list[Json]:
+    """Whom an incident waits for, and which words were given that do not count; empty unless it waits for people."""
+    verdict = waiting_verdict(incident)
+    if verdict is None:
+        return []
+    asked = {r.policy for r in verdict.requirements}
+    refused = (f"not counted ({f.policy}): {f.reason}; {f.remedy}" for f in verdict.failures if f.policy not in asked)
+    return [*(r.describe() for r in verdict.requirements), *dict.fromkeys(refused)]
+
+
 def incident_row(incident: Incident) -> Row:
-    """One incident in a line."""
+    """One incident in a line. `decided` tells a newer verdict from an older one."""
+    verdict = verdict_of(incident)
     return {
         "name": incident.id,
         "origin": incident.origin.value,
@@ -103,6 +127,8 @@ def incident_row(incident: Incident) -> Row:
         "tenants": _texts(incident.tenants),
         "opened": incident.opened_at.isoformat(timespec="seconds"),
         "summary": incident.summary,
+        "decided": write_time(verdict.decided_at) if verdict else None,
+        "waiting_for": waiting_for(incident),
     }
 
 
