@@ -12,6 +12,7 @@ from console.bootstrap import Installation
 from estate import canonical
 from estate.hardware import Health, Node
 from estate.ids import NodeId, WorkloadId
+from estate.incidents import CaseState
 from estate.outcomes import Ending, Outcome
 from estate.proposals import Lane
 from estate.workloads import Workload
@@ -19,7 +20,7 @@ from policies.ledger import notes
 from policies.ledger.port import Entry, EntryKind
 from policies.ledger.sqlite import SqliteLedger
 from policies.ledger.verifying import verify
-from tests.crash.supervision import FAILING, Outside, until
+from tests.crash.supervision import EVENTS, FAILING, Outside, until
 from tools.bus import accounts
 from tools.bus.wire import Credentials, Wire
 
@@ -113,6 +114,13 @@ def _one_of_each(entries: list[Entry]) -> None:
     nonces = [e.key for e in entries if e.kind is EntryKind.CONSUMED]
     assert len(nonces) == len(set(nonces))
     assert sum(e.kind is EntryKind.APPROVED for e in entries) == 1
+
+
+async def everything_was_heard(outside: Outside) -> None:
+    """The streams come to rest, and the one incident, which is verified, has every event that was sent."""
+    await streams_come_to_rest(outside)
+    ended = await outside.incident(CaseState.VERIFIED)
+    assert ended["events"] == EVENTS
 
 
 async def streams_come_to_rest(outside: Outside) -> None:

@@ -36,6 +36,9 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0
 APPROVER = "grace"
 FAILING, DEVICE = NodeId("eu-a1"), 2
+WEBHOOKS = 2
+EVENTS = 2 + WEBHOOKS * len(payloads.MANY_ALERTS)
+"""What one lost accelerator comes to: a kernel line, a health event and the alerts."""
 _HISTORY = """
 CREATE TABLE history (number INTEGER PRIMARY KEY, kind TEXT, id TEXT, body TEXT, revision INTEGER);
 CREATE TRIGGER remember AFTER INSERT ON things BEGIN
@@ -100,7 +103,7 @@ class Outside:
         at, accelerator = datetime.now(UTC), lost.accelerators[device]
         await self.post("kernel", payloads.kernel_line(lost, accelerator, at))
         await self.post("cloudevents", payloads.health_event(lost, accelerator, at))
-        bursts = payloads.alert_bursts(lost, accelerator, at, webhooks=2)
+        bursts = payloads.alert_bursts(lost, accelerator, at, WEBHOOKS)
         await asyncio.gather(*(self.post("alertmanager", body) for body in bursts))
 
     async def incident(self, *states: CaseState) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from estate.incidents import CaseState
-from tests.crash.accounting import estate_is_right, ledger_is_right, streams_come_to_rest
+from tests.crash.accounting import estate_is_right, everything_was_heard, ledger_is_right
 from tests.crash.supervision import founded, supervised
 
 pytestmark = [pytest.mark.nats, pytest.mark.processes]
@@ -38,7 +38,7 @@ async def test_nothing_is_lost_and_nothing_done_twice_when_killed_after(point: s
         waiting = await outside.incident(CaseState.AWAITING_APPROVAL)
         await outside.approve(str(waiting["name"]))
         await outside.incident(CaseState.VERIFIED)
-        await streams_come_to_rest(outside)
+        await everything_was_heard(outside)
         assert system.deaths == [-signal.SIGKILL], "it died once, at the point"
     estate_is_right(outside)
     await ledger_is_right(outside)

@@ -11,7 +11,7 @@ import pytest
 
 from console.door.commands import WhoAmI
 from estate.incidents import CaseState
-from tests.crash.accounting import estate_is_right, ledger_is_right, streams_come_to_rest
+from tests.crash.accounting import estate_is_right, everything_was_heard, ledger_is_right, streams_come_to_rest
 from tests.crash.supervision import APPROVER, Child, Outside, founded
 
 pytestmark = [pytest.mark.nats, pytest.mark.processes]
@@ -50,6 +50,6 @@ async def test_a_pending_approval_outlives_the_program_and_is_carried_out(ends_b
         await streams_come_to_rest(outside)
     async with placet_run(outside, log, signal.SIGTERM):
         assert await outside.incident(CaseState.VERIFIED) == ended
-        await streams_come_to_rest(outside)
+        await everything_was_heard(outside)
     estate_is_right(outside)
     await ledger_is_right(outside)

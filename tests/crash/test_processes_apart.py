@@ -14,7 +14,7 @@ import pytest
 from console.bootstrap import PROCESSES
 from estate.ids import WorkloadId
 from estate.incidents import CaseState
-from tests.crash.accounting import estate_is_right, ledger_is_right, streams_come_to_rest
+from tests.crash.accounting import estate_is_right, everything_was_heard, ledger_is_right
 from tests.crash.supervision import Child, Outside, until
 
 pytestmark = [pytest.mark.nats, pytest.mark.processes]
@@ -66,6 +66,6 @@ async def test_a_drain_survives_the_death_of_a_process_in_the_middle(victim: str
         assert await children[victim].end() == -signal.SIGKILL
         children[victim] = await start(victim, apart, tmp_path / "log")
         await apart.incident(CaseState.VERIFIED)
-        await streams_come_to_rest(apart)
+        await everything_was_heard(apart)
     estate_is_right(apart)
     await ledger_is_right(apart)
