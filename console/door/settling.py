@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from console.door.calls import Opened
 from console.door.commands import Control
-from console.door.desk import Desk
+from console.door.desk import Desk, NotFound
 from console.door.sealing import PAYLOAD_TYPES
 from console.door.stories import says
-from estate.errors import Denied
+from estate.errors import Denied, RetryLater
+from estate.modes import Freeze, ModeSetting
 from policies import dsse
 from policies.ledger.port import Draft
 
@@ -29,6 +30,7 @@ def read(desk: Desk, opened: Opened, control: Control, envelope: bytes) -> Setti
     """The setting in `envelope`, checked by the very rules that its followers use.
 
     Raises:
+        NotFound: it is for a site or a tenant that the facts do not name, which a slip of the pen would leave unfrozen.
         Denied: somebody else signed it, it is for another installation, or the caller may not set this.
     """
     if dsse.stated_type(envelope) != PAYLOAD_TYPES[control]:
@@ -38,7 +40,23 @@ def read(desk: Desk, opened: Opened, control: Control, envelope: bytes) -> Setti
         signer, draft = enrolled.signer, enrolled.draft(desk.clock())
     else:
         set_by = desk.controls.admit(envelope)
+        _check_scope(desk, set_by.control)
         signer, draft = set_by.control.by, set_by.draft(desk.clock())
     if signer != opened.caller.subject:
         raise Denied(f"`{signer}` signed this setting; let them give it themselves")
     return Setting(draft, says(draft.kind, draft.body))
+
+
+def _check_scope(desk: Desk, control: Freeze | ModeSetting) -> None:
+    if isinstance(control, Freeze) and not control.frozen:
+        return
+    try:
+        facts = desk.reader.newest().facts
+    except RetryLater:
+        return  # a freeze must be possible on the day when no facts are
+    for kind, name, known in (
+        ("site", control.scope.site, sorted(facts.site)),
+        ("tenant", control.scope.tenant, sorted(facts.tenant)),
+    ):
+        if name is not None and name not in known:
+            raise NotFound(f"no {kind} `{name}`, nothing was set; there are {', '.join(known)}")
