@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -75,12 +76,26 @@ class Spool:
             raise Denied(f"answer `{wanted.handle}` is not yours or was dropped after five minutes; ask again")
         return await asyncio.to_thread(_read_at, held.path, wanted.offset)
 
+    def clear(self) -> None:
+        """Forget everything: the console stops."""
+        for held in self._held.values():
+            held.path.unlink(missing_ok=True)
+        self._held.clear()
+
     def _sweep(self) -> None:
         now = self._clock()
+        self._bury(now - 2 * KEPT)
         oldest_first = sorted(self._held, key=lambda h: self._held[h].until)
         surplus = oldest_first[: max(0, len(oldest_first) - MOST_SPOOLED)]
         for handle in {*surplus, *(h for h in oldest_first if self._held[h].until < now)}:
             self._held.pop(handle).path.unlink(missing_ok=True)
+
+    def _bury(self, before: datetime) -> None:
+        """What a console that was killed left behind: answers are private and must not outlive their askers."""
+        for path in self._folder.glob("*.spool"):
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < before.timestamp():
+                    path.unlink()
 
 
 def _read_at(path: Path, offset: int) -> bytes:

@@ -46,6 +46,9 @@ class ConsoleProcess:
         await self.standing.load(self.desk.ledger)
         await self.inventory.ready()
         await self.door.open()
-        async with serving(self.app, self.listener) as task:
-            self.open.set()
-            await task
+        try:
+            async with serving(self.app, self.listener) as task:
+                self.open.set()
+                await task
+        finally:
+            self.desk.spool.clear()
