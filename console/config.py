@@ -58,7 +58,7 @@ class ExecutorSpec(Model):
 
 
 class Http(Model):
-    """Where the HTTP door listens. Port 0 takes any free one; `run/http.port` says which."""
+    """Where the HTTP door listens. Port 0 takes any free one; `run/system.json` says which."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=8090, ge=0, le=65535)

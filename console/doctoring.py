@@ -49,6 +49,8 @@ def examine(invocation: Invocation) -> tuple[Finding, ...]:
 def _checked(check: str, look: Callable[[], str]) -> Finding:
     try:
         return Finding(check=check, well=True, found=look())
+    except OSError as error:
+        return Finding(check=check, well=False, found=f"{error.filename}: {error.strerror}", remedy="run `placet init`")
     except PlacetError as error:
         found, _, remedy = str(error).partition("; ")
         return Finding(check=check, well=False, found=found, remedy=remedy)

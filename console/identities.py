@@ -10,6 +10,8 @@ import base64
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from pydantic import ValidationError
+
 from console.state import StateDirectory, write_private
 from estate.errors import BadInput
 from estate.identities import Enrolment, Role, Subject, SubjectKind
@@ -30,8 +32,15 @@ class Identity:
 
 
 def person(installation: InstallationId, name: str) -> Subject:
-    """A local person: the installation is the issuer."""
-    return Subject(kind=SubjectKind.HUMAN, issuer=installation, name=name)
+    """A local person: the installation is the issuer.
+
+    Raises:
+        BadInput: that is no name (or would be a path).
+    """
+    try:
+        return Subject(kind=SubjectKind.HUMAN, issuer=installation, name=name)
+    except ValidationError as error:
+        raise BadInput(f"`{name}` is not a name; use lower-case letters, digits and `._@-`") from error
 
 
 def load(state: StateDirectory, name: str | None = None) -> Identity:
@@ -42,11 +51,11 @@ def load(state: StateDirectory, name: str | None = None) -> Identity:
     """
     record = state.record()
     wanted = name or current(state)
-    path = state.identity_path(wanted)
+    subject, path = person(record.id, wanted), state.identity_path(wanted)
     if not path.exists():
         known = ", ".join(f"`{i}`" for i in state.identities()) or "nobody"
         raise BadInput(f"no key of `{wanted}` here (there is {known}); run `placet enrol {wanted}` or use `--as`")
-    return Identity(person(record.id, wanted), FileSigner.load(path))
+    return Identity(subject, FileSigner.load(path))
 
 
 def current(state: StateDirectory) -> str:

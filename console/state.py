@@ -133,7 +133,7 @@ class StateDirectory:
         self.check_format()
         try:
             return InstallationRecord.read(self.record_path.read_bytes())
-        except FileNotFoundError as error:
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise BadInput(f"`{self.root}` holds no installation; run `placet init`") from error
 
     def check_format(self) -> None:
@@ -154,16 +154,19 @@ class StateDirectory:
         self.check_format()
         found = self._format()
         backup = self._migrate(found, now) if found is not None and found < FORMAT else None
-        for path in (self.root, self.root / "keys", self.root / "keys" / "identities", self.nats_path, self.run_path):
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path.chmod(0o700)
-        write_private(self.root / "FORMAT", f"{FORMAT}\n".encode())
+        try:
+            for path in (self.root, self.root / "keys", self.identity_path("").parent, self.nats_path, self.run_path):
+                path.mkdir(mode=0o700, parents=True, exist_ok=True)
+                path.chmod(0o700)
+            write_private(self.root / "FORMAT", f"{FORMAT}\n".encode())
+        except OSError as error:
+            raise BadInput(f"cannot make `{error.filename}`: {error.strerror}; name another `--state-dir`") from error
         return backup
 
     def _format(self) -> int | None:
         try:
             text = (self.root / "FORMAT").read_text().strip()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         if not text.isdecimal():
             raise BadInput(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console.cli.invocations import Output, OutputOption, ask_door, given, run
+from console.cli.invocations import Output, OutputOption, as_written, ask_door, given, run
 
 if TYPE_CHECKING:
     from console.door.commands import Reply
@@ -63,7 +63,8 @@ def show(
     from console.door.commands import LedgerShow
     from estate.ids import IncidentId
 
-    wanted = LedgerShow(incident=IncidentId(incident) if incident else None, after=after, limit=limit)
+    with as_written():
+        wanted = LedgerShow(incident=IncidentId(incident) if incident else None, after=after, limit=limit)
     emit(ask_door(context, wanted).result, output, ("index", "at", "kind", "by", "says"))
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from console.cli.invocations import given, run
+from console.cli.invocations import as_written, given, run
 
 PROCESSES = ("gate", "executor", "inventory", "agent", "console")
 
@@ -34,13 +34,14 @@ def init(
     from tools.inventory.files import load_facts, load_world
 
     state = given(context).state()
-    founding = Founding(
-        installation=InstallationId(installation) if installation else None,
-        administrator=administrator,
-        facts=load_facts(facts) if facts else None,
-        world=load_world(world) if world else None,
-    )
-    founded = found(state, founding, datetime.now(UTC))
+    with as_written():
+        founding = Founding(
+            installation=InstallationId(installation) if installation else None,
+            administrator=administrator,
+            facts=load_facts(facts) if facts else None,
+            world=load_world(world) if world else None,
+        )
+        founded = found(state, founding, datetime.now(UTC))
     for line in founded.made:
         note(f"made {line}")
     note(f"installation {founded.record.id} is ready in {state.root}; next: placet run")

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pydantic import TypeAdapter
 
 from console import config
+from console.cli.inspecting import SCHEMAS
 from console.door.calls import Call
 from estate.canonical import Json
+from estate.errors import BadInput
 from tools.inventory import files
 
 
@@ -21,5 +23,7 @@ def schema_of(kind: str) -> Json:
             return config.schema()
         case "command":
             return TypeAdapter(Call).json_schema()
-        case _:
+        case "facts" | "world" | "change-file":
             return files.schema(kind)
+        case _:
+            raise BadInput(f"`{kind}` has no schema; name one of {', '.join(SCHEMAS)}")

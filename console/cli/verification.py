@@ -18,19 +18,31 @@ def report(file: Path, keys: tuple[Path, ...], output: Output) -> int:
     Raises:
         BadInput: file or keys cannot be read, or there is no key to trust.
     """
-    trusted = [_key(path) for path in keys or tuple(sorted(file.absolute().parent.glob("*.vkey")))]
+    if not file.is_file():
+        raise BadInput(f"{file}: no such file; write one with `placet ledger export {file.name}`")
+    beside = tuple(sorted(file.absolute().parent.glob("*.vkey")))
+    trusted = {key.fingerprint: key for key in map(_key, keys or beside)}.values()
     if not trusted:
         raise BadInput(f"no public key beside `{file}`; name one with --key, got from somebody you trust")
     for key in trusted:
         note(f"trusting {key.name} {key.fingerprint}")
     try:
         with file.open("rb") as lines:
-            found = verify(lines, trusted)
+            found = verify(lines, tuple(trusted))
     except OSError as error:
         raise BadInput(f"{file}: cannot be read ({error.strerror}); check the name") from error
-    emit(_form(found), output)
+    _write(found, output)
     note("the ledger holds" if found.holds else f"the ledger does not hold: {found.fault}")
     return 0 if found.holds else 1
+
+
+def _write(found: Report, output: Output) -> None:
+    form = _form(found)
+    if output is Output.TABLE:
+        emit({k: v for k, v in form.items() if k != "logs"}, output)
+        emit(form["logs"], output, ("origin", "size", "root"))
+    else:
+        emit(form, output)
 
 
 def _form(found: Report) -> dict[str, Json]:

@@ -154,6 +154,83 @@ def test_a_freeze_from_the_prompt_forbids_what_comes_after_it(up: Shell) -> None
     assert "freeze" in ran.stderr
 
 
+def test_an_approval_answers_with_what_it_led_to(up: Shell) -> None:
+    """One's own word does not count, and says so; the owner's ends the wait, and its exit code is the case's end."""
+    assert up("enrol", "bruno", "--role", "tenant-owner", "--tenant", "tenant-b").returncode == 0
+    asked = up("ask", "scale b-imaging to 1", "-o", "json")
+    assert asked.returncode == 6, asked.stderr
+    incident = json.loads(asked.stdout)["name"]
+    own = up("approve", incident, "--yes")
+    assert own.returncode == 6
+    assert "not counted (approval-self)" in own.stdout
+    assert "1 × tenant-owner of tenant-b" in own.stdout
+    owners = up("--as", "bruno", "approve", incident, "--yes")
+    assert owners.returncode == 0, owners.stderr
+    assert "workload/b-imaging.replicas: 2 → 1" in owners.stderr
+    assert "verified" in owners.stdout
+
+
+def test_a_freeze_of_a_misspelt_site_sets_nothing_and_names_those_there_are(up: Shell) -> None:
+    """Whoever believes a site frozen that is not would not look again."""
+    ran = up("freeze", "--site", "eu-dee")
+    assert ran.returncode == 5
+    assert "nothing was set; there are eu-de, us-east" in ran.stderr
+
+
+def test_a_proposal_is_found_by_the_figures_that_tables_show(up: Shell) -> None:
+    assert up("ask", "cordon eu-b3").returncode == 0
+    shown = up("get", "proposals").stdout.splitlines()[1].split()[0]
+    assert len(shown) == 12
+    assert f"sha256:{shown}" in up("describe", "proposal", shown).stdout
+    assert up("describe", "proposal", shown[:4]).returncode == 5
+    assert up("dlq", "show", "99").returncode == 5
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("ask", ""),
+        ("approve", "NO ID"),
+        ("freeze", "--site", "NO SITE"),
+        ("--as", "../gate", "whoami"),
+        ("login", "../x", "--make"),
+        ("schema", "unicorns"),
+        ("ledger", "verify", "nowhere.export"),
+        ("init", "--installation", "NOT A NAME"),
+    ],
+)
+def test_what_somebody_mistyped_is_usage_and_no_internal_error(arguments: tuple[str, ...], placet_at: Shell) -> None:
+    ran = placet_at(*arguments)
+    assert ran.returncode == 2, ran.stderr
+    assert ran.stderr.startswith("placet: ")
+    assert "internal error" not in ran.stderr
+
+
+def test_doctor_finds_fault_with_an_empty_directory_and_init_with_an_impossible_one(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    ran = shell("doctor")
+    assert ran.returncode == 1
+    assert "run `placet init`" in ran.stdout
+    (tmp_path / "file").write_text("")
+    ran = shell("--state-dir", str(tmp_path / "file" / "below"), "init")
+    assert ran.returncode == 2
+    assert "cannot make" in ran.stderr
+
+
+def test_a_table_cuts_nothing_off_in_a_narrow_terminal(up: Shell) -> None:
+    up.environment["COLUMNS"] = "60"
+    lines = up("get", "nodes").stdout.splitlines()
+    assert lines[0].split()[-2:] == ["WATTS", "WORKLOADS"]
+    assert lines[1].split()[:2] == ["eu-a1", "eu-de"]
+
+
+def test_the_command_line_shows_its_help_without_loading_the_estate() -> None:
+    """`--help` and completion are typed all day: the models of the estate take longer to load than Python itself."""
+    looked = "import sys, console.cli.main; print('pydantic' in sys.modules, 'asyncio' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", looked], capture_output=True, text=True, cwd=REPOSITORY, check=True)
+    assert ran.stdout.split() == ["False", "False"]
+
+
 @pytest.mark.parametrize("command", [("ask",), ("get",), ("ledger", "verify"), ("run",), ("freeze",), ("enrol",)])
 def test_every_command_shows_an_example(command: tuple[str, ...], tmp_path: Path) -> None:
     ran = Shell(tmp_path)(*command, "--help")
