@@ -97,9 +97,9 @@ def _change(matter: Matter, change: Change, before: Snapshot, after: Snapshot) -
             yield from _workload(matter, was, now, after)
         return
     about = f"node/{change.node}"
-    for workload in before.workloads_on(change.node):
-        if matter.for_tenants and workload.tenant not in matter.for_tenants:
-            yield Objection(Dimension.TENANT, about, "another tenant uses this node")
+    users = [w.tenant for w in before.workloads_on(change.node)]
+    if matter.for_tenants and (not users or any(t not in matter.for_tenants for t in users)):
+        yield Objection(Dimension.TENANT, about, "it is not a node that they alone use")
     if not _stands(before, change.node):
         yield Objection(Dimension.FACTS, about, "its place is not a signed fact")
 

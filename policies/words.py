@@ -116,7 +116,7 @@ def _isolation(context: Context) -> tuple[str, str, str]:
 def _eviction(context: Context) -> tuple[str, str, str]:
     acting = _list(cast(Context, context["who"])["actsFor"])
     owners = [str(context["tenant"])] if "tenant" in context else _list(context["tenants"])
-    return f"only what belongs to {', '.join(acting)}", f"belongs to {', '.join(owners)}", ""
+    return f"only what belongs to {', '.join(acting)}", f"belongs to {', '.join(owners) or 'the house'}", ""
 
 
 def _plan(rule: Rule, ask: Ask, play: Play) -> tuple[str, str, str]:

@@ -34,8 +34,9 @@ def _seat_one(snapshot: Snapshot, workload: Workload, binding: Binding) -> Refus
 
 def _devices(snapshot: Snapshot, workload: Workload, binding: Binding, node: Node) -> Refusal | None:
     needed = workload.contract.accelerators_per_replica
-    if len(set(binding.accelerators)) != needed:
-        return _no(binding, f"offers {len(set(binding.accelerators))} accelerators where {needed} are needed")
+    offered = len(set(binding.accelerators))
+    if offered != needed or len(binding.accelerators) != needed:
+        return _no(binding, f"offers {offered} accelerators where {needed} are needed, each named once")
     held_by_others = snapshot.taken(node.id)
     devices = {a.index: a for a in node.accelerators}
     for index in binding.accelerators:

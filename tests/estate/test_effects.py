@@ -289,3 +289,11 @@ def test_a_layout_stops_at_the_first_refusal() -> None:
     refused = lay_out(fenced_first, builders.estate())
     assert isinstance(refused, Refusal)
     assert "is cordoned" in refused.message
+
+
+def test_a_device_named_twice_is_not_two_devices() -> None:
+    """Power is counted by the names in a binding: a proposer could make a rack look full."""
+    twice = ReplicaMove(replica=0, source=EU_A1, target=NodeId("eu-a3"), accelerators=(0, 1, 1))
+    result = MoveWorkload(workload=WorkloadId("a-serve"), moves=(twice,)).effect(builders.estate())
+    assert isinstance(result, Refusal)
+    assert "each named once" in result.message

@@ -19,8 +19,10 @@ from estate.modes import Mode
 from estate.results import Ok
 from estate.units import Watts
 from estate.verdicts import Decision, Dimension
-from policies import deciding
+from policies import deciding, kernel
 from policies.bundle import SHIPPED, Bundle
+from policies.mandates import Mandate
+from policies.questions import Matter
 from tests.builders import (
     START,
     binding,
@@ -171,6 +173,18 @@ def test_nor_fences_a_node_that_another_tenant_uses() -> None:
     found = verdict(cordon("eu-a1"), proposal={"for_tenants": (TenantId("tenant-a"),)})
     assert found.policies == ("tenant-eviction-by-node",)
     assert verdict(cordon("eu-a2"), proposal={"for_tenants": (TenantId("tenant-a"),)}).decision is Decision.PERMIT
+
+
+def test_nor_takes_a_node_that_nobody_uses_from_everybody() -> None:
+    """An empty node is the house's: fencing it, or lifting a fence, is not one tenant's to command."""
+    own = (TenantId("tenant-a"),)
+    for change in (cordon("eu-b2"), SetPowerCap(node=NodeId("eu-b2"), watts=None)):
+        found = verdict(change, proposal={"for_tenants": own})
+        assert found.policies == ("tenant-eviction-by-node",)
+        assert verdict(change).decision is Decision.PERMIT
+    matter = Matter.of(proposal(cordon("eu-b2"), for_tenants=own), mandate=Mandate(tenants=own))
+    second = kernel.objections(matter, estate(), (), START)
+    assert [o.dimension for o in second] == [Dimension.TENANT], "the kernel says so by itself"
 
 
 @pytest.mark.parametrize(
