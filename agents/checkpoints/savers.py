@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
+    WRITES_IDX_MAP,
     BaseCheckpointSaver,
     ChannelVersions,
     Checkpoint,
@@ -37,6 +39,7 @@ _RUN = "__placet_run"
 _ATTEMPTS = 50
 _BEGINNING = -1
 """LangGraph's step number of the first checkpoint of a thread."""
+_BEGUN_KEPT = 64
 
 
 @dataclass(slots=True)
@@ -45,7 +48,10 @@ class _Run:
 
     address: Address
     document: Document
-    version: int
+    version: int | None
+    """None: nothing is stored yet."""
+    unsaved: bool = False
+    """Whether writes wait for the checkpoint that takes them in."""
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Protects document and version: LangGraph stores the writes of parallel tasks at the same time."""
 
@@ -57,11 +63,15 @@ class PlacetSaver(BaseCheckpointSaver[int]):
         super().__init__()
         self._shelf = shelf
         self._keep = keep
+        self._begun: dict[Address, _Run] = {}
+        """First runs of threads, newest last: there was nothing to read that could have carried them."""
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         address = _address(config)
+        await self._let_go(address)
         held = await self._shelf.load(address)
         if held is None:
+            self._begin(address)
             return None
         document = documents.from_bytes(held.data)
         wanted = get_checkpoint_id(config)
@@ -107,18 +117,31 @@ class PlacetSaver(BaseCheckpointSaver[int]):
                 raise Fenced(f"thread `{document.thread}` was begun by another run; resume it instead")
             return document.with_checkpoint(saved, self._keep)
 
-        await self._change(config, change)
-        address = _address(config)
-        return _config(address, saved.id)
+        await self._change(self._run_of(config), config, change)
+        return _config(_address(config), saved.id)
 
     async def aput_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
-        """Store a task's writes under its checkpoint. Raises as `aput`."""
+        """Keep a task's writes under its checkpoint. Raises as `aput`.
+
+        What a run's task wrote to channels of the state is stored with the checkpoint that takes it in: until then a
+        crash runs the task again, as it does anywhere within a task. Interrupts and errors are stored at once.
+        """
         checkpoint = str(config["configurable"]["checkpoint_id"])
-        await self._change(config, lambda document: document.with_writes(checkpoint, writes, task_id, task_path))
+        run = self._run_of(config)
+
+        def change(document: Document) -> Document:
+            return document.with_writes(checkpoint, writes, task_id, task_path)
+
+        if run is not None and not any(channel in WRITES_IDX_MAP for channel, _ in writes):
+            async with run.turn:
+                run.document, run.unsaved = change(run.document), True
+            return
+        await self._change(run, config, change)
 
     async def adelete_thread(self, thread_id: str) -> None:
+        self._begun = {a: run for a, run in self._begun.items() if a.thread != str(thread_id)}
         for address in await self._shelf.addresses(str(thread_id)):
             await self._shelf.delete(address)
 
@@ -157,20 +180,37 @@ class PlacetSaver(BaseCheckpointSaver[int]):
         found = [await self._shelf.load(address) for address in addresses]
         return [documents.from_bytes(held.data) for held in found if held is not None]
 
-    async def _change(self, config: RunnableConfig, change: _Change) -> None:
-        """Change the document of a run, or of nobody's run where it has none yet."""
-        run = config["configurable"].get(_RUN)
-        address = _address(config)
-        if not isinstance(run, _Run) or run.address != address:
-            await self._rewrite(address, change)
+    def _run_of(self, config: RunnableConfig) -> _Run | None:
+        """The run that reads and writes under this config, where it is one of ours."""
+        run, address = config["configurable"].get(_RUN), _address(config)
+        return run if isinstance(run, _Run) and run.address == address else self._begun.get(address)
+
+    def _begin(self, address: Address) -> None:
+        """Whoever found no thread there may begin it; of several, the first checkpoint decides."""
+        self._begun[address] = _Run(address, Document(address.thread, address.namespace), None)
+        for oldest in list(self._begun)[:-_BEGUN_KEPT]:
+            del self._begun[oldest]
+
+    async def _change(self, run: _Run | None, config: RunnableConfig, change: _Change) -> None:
+        """Change the document of a run, or of nobody's run where it has none."""
+        if run is None:
+            await self._rewrite(_address(config), change)
             return
         async with run.turn:
             document = change(run.document)
-            run.version = await self._shelf.save(address, document.to_bytes(), run.version)
-            run.document = document
+            run.version = await self._shelf.save(run.address, document.to_bytes(), run.version)
+            run.document, run.unsaved = document, False
+
+    async def _let_go(self, address: Address) -> None:
+        """Whoever reads or changes the thread from here on finds everything in its place."""
+        run = self._begun.pop(address, None)
+        if run is not None and run.unsaved:
+            with suppress(Fenced):  # another run began it first, and that one goes on
+                await self._shelf.save(address, run.document.to_bytes(), run.version)
 
     async def _rewrite(self, address: Address, change: _Change) -> None:
         """Read, change and replace, again and again while somebody else was faster."""
+        await self._let_go(address)
         for _ in range(_ATTEMPTS):
             held = await self._shelf.load(address)
             document = documents.from_bytes(held.data) if held else Document(address.thread, address.namespace)
