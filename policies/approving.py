@@ -82,6 +82,8 @@ def fault_of(given: Given, matter: Matter, now: datetime) -> str | None:
     approval, enrolment = given.approval, given.enrolment
     if approval.proposal != matter.proposal:
         return f"it is about proposal `{approval.proposal}`"
+    if approval.incident != matter.incident:
+        return f"it was given in incident `{approval.incident}`"
     if approval.installation != matter.installation or enrolment.installation != matter.installation:
         return f"it was given for installation `{approval.installation}`"
     if actor(approval.approver) != actor(enrolment.subject) or approval.approver.kind != enrolment.subject.kind:

@@ -17,7 +17,7 @@ from estate.proposals import Proposal
 from estate.snapshots import Snapshot
 from estate.verdicts import Verdict
 from estate.warrants import Warrant
-from policies import approving
+from policies import approving, words
 from policies.ledger.port import Draft, EntryKind
 from policies.questions import Matter
 
@@ -117,7 +117,7 @@ def _own_lines(matter: Matter, tenant: TenantId, snapshot: Snapshot) -> Body:
 
 
 def _own_findings(verdict: Verdict, tenant: TenantId) -> Body:
-    failures: list[Json] = [f.json_form() for f in verdict.failures if f.tenant == tenant]
+    failures: list[Json] = [words.own_part(f).json_form() for f in verdict.failures if f.tenant == tenant]
     requirements: list[Json] = [r.json_form() for r in verdict.requirements if r.tenant == tenant]
     return {
         "proposal": verdict.proposal,

@@ -203,6 +203,13 @@ def _count(value: object) -> int:
     return value
 
 
+def own_part(failure: Failure) -> Failure:
+    """A failure as the tenant whom it concerns may read it: it does not say who the neighbours are."""
+    if failure.policy != "tenant-isolation":
+        return failure
+    return failure.model_copy(update={"found": "another tenant would be closer than that"})
+
+
 def once(failures: Iterable[Failure]) -> tuple[Failure, ...]:
     """Each (dimension, policy, thing) once, in the order of the closed set of dimensions."""
     order = {d: n for n, d in enumerate(Dimension)}

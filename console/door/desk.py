@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from agents.incidents import Incidents
 from console.door.authorising import sees_everything
+from console.door.projecting import projected
 from console.door.spooling import Spool
 from console.door.views import Sight
 from estate.clocks import Clock
@@ -42,8 +43,16 @@ class Desk:
 
     def sees(self, caller: Enrolment, incident: Incident) -> bool:
         """Whether the incident concerns the caller: its tenants are in sight, or the caller asked for it."""
-        asked = any((spoken := e.request or e.proposal) and spoken.requester == caller.subject for e in incident.events)
-        return asked or sight_of(caller).of_any(incident.tenants)
+        return _asked(caller, incident) or sight_of(caller).of_any(incident.tenants)
+
+    def project(self, caller: Enrolment, incident: Incident) -> Incident:
+        """What the caller may read of an incident that they see."""
+        return projected(incident, sight_of(caller), _asked(caller, incident))
+
+
+def _asked(caller: Enrolment, incident: Incident) -> bool:
+    spoken = (e.request or e.proposal for e in incident.events)
+    return any(s is not None and s.requester == caller.subject for s in spoken)
 
 
 def sight_of(caller: Enrolment) -> Sight:

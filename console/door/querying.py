@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import assert_never
 
-from console.door import stories, views
+from console.door import stories, texts, views
 from console.door.commands import (
     DeadLetters,
     Describe,
@@ -106,7 +106,7 @@ class Querying:
             found = [held.value] if held else []
         else:
             found = list(await self._desk.incidents.every())
-        seen = [i for i in found if self._desk.sees(caller, i)]
+        seen = [self._desk.project(caller, i) for i in found if self._desk.sees(caller, i)]
         return sorted(seen, key=lambda i: i.opened_at, reverse=True)
 
     async def _decided(self, caller: Enrolment, what: Kind) -> AsyncIterator[Row]:
@@ -143,7 +143,7 @@ class Querying:
         return row
 
     async def _story(self, caller: Enrolment, name: IncidentId) -> Row:
-        incident = await self._desk.incidents.read(name)
+        incident = self._desk.project(caller, await self._desk.incidents.read(name))
         events: list[Row] = [_event_row(incident, n) for n in range(min(len(incident.events), 20))]
         verdict = views.verdict_of(incident)
         story: Row = {
@@ -160,7 +160,7 @@ class Querying:
         held = await self._desk.incidents.find(name)
         if held is None or not self._desk.sees(caller, held.value):
             raise NotFound(f"no incident `{name}`; see `placet get incidents`")
-        verdict = views.waiting_verdict(held.value)
+        verdict = views.waiting_verdict(self._desk.project(caller, held.value))
         if verdict is None:
             raise NotFound(f"incident `{name}` is {held.value.state.value} and waits for no approval")
         entry = await self._desk.ledger.find(proposed_key(verdict.proposal))
@@ -170,7 +170,7 @@ class Querying:
         return {
             "incident": name,
             "proposal": verdict.proposal,
-            "summary": proposal.summary,
+            "summary": texts.line(proposal.summary) if sight_of(caller).everything else "",
             "diff": self._diff(caller, proposal).json_form(),
             "requirements": [r.json_form() for r in verdict.requirements],
             "decided": write_time(verdict.decided_at),

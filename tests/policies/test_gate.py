@@ -16,7 +16,7 @@ from estate.effects import lay_out
 from estate.errors import Denied, RetryLater
 from estate.frozen import FrozenEstate
 from estate.identities import Role, Subject, SubjectKind
-from estate.ids import Digest, ExecutionId, ExecutorId, InstallationId, TenantId
+from estate.ids import Digest, ExecutionId, ExecutorId, IncidentId, InstallationId, TenantId
 from estate.modes import Mode
 from estate.outcomes import Ending, Outcome
 from estate.proposals import Proposal
@@ -338,6 +338,7 @@ async def test_an_approved_plan_that_went_stale_is_forbidden_and_names_the_power
         (BEA, {"approver": subject("olga")}, "enrolled for"),
         (BEA, {"diff": Digest("sha256:" + "0" * 64)}, "no diff of this proposal"),
         (BEA, {"installation": InstallationId("other")}, "installation"),
+        (BEA, {"incident": IncidentId("inc-2")}, "in incident `inc-2`"),
         (BEA, {"at": START + timedelta(minutes=1)}, "future"),
     ],
 )
