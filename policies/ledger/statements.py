@@ -48,13 +48,11 @@ WRITE_SETTING = "INSERT INTO ledger_settings (name, value) VALUES (?, ?) ON CONF
 
 READ_LOGS = "SELECT origin, size, peaks FROM ledger_logs"
 READ_LOG = "SELECT size, peaks FROM ledger_logs WHERE origin = ?"
-WRITE_LOG = (
-    "INSERT INTO ledger_logs (origin, size, peaks) VALUES (?, ?, ?)"
-    " ON CONFLICT (origin) DO UPDATE SET size = excluded.size, peaks = excluded.peaks"
-)
-WRITE_LEAF = "INSERT INTO ledger_leaves (origin, place, data, hash) VALUES (?, ?, ?, ?)"
-WRITE_SUBTREE = "INSERT INTO ledger_subtrees (origin, level, place, hash) VALUES (?, ?, ?, ?)"
-WRITE_CONTENT = "INSERT INTO ledger_contents (origin, place, key, salt, body, author) VALUES (?, ?, ?, ?, ?, ?)"
+WRITE_LEAVES = "INSERT INTO ledger_leaves (origin, place, data, hash) VALUES "
+WRITE_SUBTREES = "INSERT INTO ledger_subtrees (origin, level, place, hash) VALUES "
+WRITE_CONTENTS = "INSERT INTO ledger_contents (origin, place, key, salt, body, author) VALUES "
+WRITE_LOGS = "INSERT INTO ledger_logs (origin, size, peaks) VALUES "
+_NEWER_LOG = " ON CONFLICT (origin) DO UPDATE SET size = excluded.size, peaks = excluded.peaks"
 WRITE_ENTRY = "INSERT INTO ledger_entries (place, key, kind, incident, proposal) VALUES (?, ?, ?, ?, ?)"
 
 READ_SUBTREES = "SELECT level, place, hash FROM ledger_subtrees WHERE origin = ? AND (level, place) IN (VALUES "
@@ -101,16 +99,22 @@ type Statement = tuple[str, tuple[Value, ...]]
 
 
 def writes(made: Sequence[Sequenced], draft: Draft) -> Iterator[Statement]:
-    """Everything to store for `draft`, once it is sequenced."""
-    for one in made:
-        content = one.row.content
-        yield WRITE_LEAF, (one.origin, one.index, one.row.data, one.row.leaf_hash)
-        for subtree, hashed in one.subtrees:
-            yield WRITE_SUBTREE, (one.origin, subtree.level, subtree.place, hashed)
-        if content is not None:
-            yield WRITE_CONTENT, (one.origin, one.index, draft.key, content.salt, content.body, content.by)
-        yield WRITE_LOG, (one.origin, one.after.size, one.after.packed)
+    """Everything to store for `draft`, once it is sequenced: one statement a table, however many logs it is in."""
+    contents = [(one, content) for one in made if (content := one.row.content) is not None]
+    yield _inserted(WRITE_LEAVES, [(one.origin, one.index, one.row.data, one.row.leaf_hash) for one in made])
+    yield _inserted(
+        WRITE_SUBTREES, [(one.origin, at.level, at.place, hashed) for one in made for at, hashed in one.subtrees]
+    )
+    yield _inserted(WRITE_CONTENTS, [(one.origin, one.index, draft.key, c.salt, c.body, c.by) for one, c in contents])
+    logs, sizes = _inserted(WRITE_LOGS, [(one.origin, one.after.size, one.after.packed) for one in made])
+    yield logs + _NEWER_LOG, sizes
     yield WRITE_ENTRY, (made[-1].index, draft.key, draft.kind.value, draft.incident, draft.proposal)
+
+
+def _inserted(statement: str, rows: Sequence[tuple[Value, ...]]) -> Statement:
+    """One insertion of all rows (at least one, all of one width)."""
+    row = f"({', '.join('?' * len(rows[0]))})"
+    return statement + ", ".join([row] * len(rows)), tuple(value for values in rows for value in values)
 
 
 def row_of(record: Sequence[Any]) -> Row:
