@@ -53,7 +53,7 @@ class Composed:
     system: System
     state: StateDirectory
     stack: AsyncExitStack
-    _channels: dict[ChannelId, NatsBus] = field(default_factory=dict)
+    _users: dict[str, NatsBus] = field(default_factory=dict)
 
     # -- senders
 
@@ -67,11 +67,15 @@ class Composed:
         async with httpx.AsyncClient(timeout=30) as client:
             return await client.post(url, content=body, headers=told)
 
+    async def as_user(self, user: str) -> NatsBus:
+        """A connection with a NATS user's own generated password, kept for as long as the system."""
+        if user not in self._users:
+            self._users[user] = await self.connect(user)
+        return self._users[user]
+
     async def channel(self, channel: ChannelId) -> NatsBus:
         """A sender's own connection, with the credentials that its channel was given."""
-        if channel not in self._channels:
-            self._channels[channel] = await self.connect(f"channel-{channel}")
-        return self._channels[channel]
+        return await self.as_user(f"channel-{channel}")
 
     async def publish(
         self,
