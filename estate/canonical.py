@@ -32,10 +32,13 @@ def dumps(value: Json) -> bytes:
     Raises:
         BadInput: the value holds something that has no single canonical form.
     """
-    if _plain(value):
-        return _encode(value).encode()
-    _check(value, "$")
-    return rfc8785.dumps(value)
+    try:
+        if _plain(value):
+            return _encode(value).encode()
+        _check(value, "$")
+        return rfc8785.dumps(value)
+    except RecursionError as error:
+        raise BadInput("the value is nested too deeply to be written; flatten it") from error
 
 
 def loads(text: bytes | str) -> Json:

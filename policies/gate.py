@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from estate.approvals import Approval, Word
 from estate.clocks import Clock, Entropy
@@ -32,6 +32,9 @@ from policies.redeciding import acts
 from policies.signing.port import Signer
 from policies.signing.sealing import seal
 from policies.standing import Concern, Controls, concern, standing
+
+MOST_WORDS: Final = 16
+"""How many words of one person on one proposal are recorded."""
 
 
 class Enrolments(Protocol):
@@ -116,6 +119,7 @@ class Gate:
         async with self._turn:
             case = await self._recall(given.approval.proposal)
             self._check(given, case)
+            await self._check_patience(given)
             tenants = case.concern.tenants
             await self.ledger.append(recording.worded(given.approval, key, envelope, tenants, self.clock()))
             return await self._answer(case)
@@ -224,6 +228,16 @@ class Gate:
             raise Denied(f"the word of `{approval.approver}` is dated in the future; check the clock that signed it")
         if approval.word is Word.APPROVE and approval.diff not in approving.diffs(given, case.matter, case.snapshot):
             raise Denied(f"`{approval.diff}` is no diff of this proposal for them; look at it again, then approve")
+
+    async def _check_patience(self, given: Given) -> None:
+        """Refuse one more word of somebody who has said enough: each costs entries, and a decision over all of them."""
+        if await self.ledger.find(recording.approval_key(given.digest)) is not None:
+            return
+        said = await self._words(given.approval.proposal)
+        if sum(g.enrolment.subject == given.enrolment.subject for g in said) >= MOST_WORDS:
+            raise Denied(
+                f"`{given.approval.approver}` has given {MOST_WORDS} words on this proposal; the last ones stand"
+            )
 
 
 def _check_caught_up(case: _Case) -> None:

@@ -78,6 +78,14 @@ def test_what_has_no_single_form_is_refused(value: object) -> None:
         canonical.dumps({"x": [value]})  # type: ignore[dict-item]
 
 
+@pytest.mark.parametrize("text", ["a", "\u00e9"])
+def test_what_is_nested_too_deeply_is_bad_input_and_not_a_crash(text: str) -> None:
+    """Python reads far deeper JSON than it can walk: a message of it would be retried as if our own code had failed."""
+    read = canonical.loads(f'{"[" * 5000}"{text}"{"]" * 5000}')
+    with pytest.raises(BadInput, match="nested"):
+        canonical.dumps(read)
+
+
 @pytest.mark.parametrize(
     "text", ['{"a":1,"a":2}', "1.0", "1e3", "NaN", "9007199254740992", "[" * 100_000, "", "{'a':1}"]
 )

@@ -257,6 +257,23 @@ async def test_a_gap_is_an_alarm_and_the_next_whole_heals_it(
         assert follower.stale is None
 
 
+async def test_no_alarm_lets_an_older_estate_back_in(
+    bus: Bus, installation: InstallationId, subjects: Subjects
+) -> None:
+    """After a gap the follower takes whole estates again: a replayed one, or another installation's, is not it."""
+    follower = Follower(bus, subjects, verify)
+    async with running(follower.run()):
+        await send(bus, subjects, whole(installation, 5))
+        await send(bus, subjects, change(installation, 9, builders.node("eu-a1", cordoned=True)))
+        await until_stale(follower)
+        await send(bus, subjects, whole(installation, 4, nodes=(), workloads=()))
+        await send(bus, subjects, whole(InstallationId("other"), 10, nodes=(), workloads=()))
+        await send(bus, subjects, whole(installation, 9))
+        found = await follower.reached(version(installation, 9))
+        assert len(list(found.nodes())) == len(builders.default_nodes())
+        assert found.version.installation == installation
+
+
 async def test_an_ended_epoch_is_refused_even_with_a_higher_number(
     bus: Bus, installation: InstallationId, subjects: Subjects
 ) -> None:

@@ -25,7 +25,7 @@ from estate.units import Watts
 from estate.verdicts import Decision, Dimension
 from estate.warrants import Warrant
 from policies import approving, mandates, warrants
-from policies.gate import Answer, Gate
+from policies.gate import MOST_WORDS, Answer, Gate
 from policies.keyrings import StaticRing
 from policies.ledger.memory import MemoryLedger
 from policies.ledger.port import Appended, Draft, EntryKind, Ledger
@@ -350,6 +350,20 @@ async def test_a_word_that_cannot_count_is_denied_and_not_recorded(
     with pytest.raises(Denied, match=fault):
         await gate.approve(person.sealed(asked, **over))
     assert EntryKind.APPROVED not in await house.kinds()
+
+
+async def test_nobody_talks_a_proposal_to_death(house: House) -> None:
+    """Every word is an entry, and makes a decision over all words so far: one person has so many, and no more."""
+    gate, asked = house.gate(), proposal(MOVE_A_ABROAD)
+    await gate.submit(asked)
+    zoe = PEOPLE[2]
+    words = [zoe.sealed(asked, word=Word.DENY, reason=str(n)) for n in range(MOST_WORDS + 1)]
+    for word in words[:-1]:
+        await gate.approve(word)
+    with pytest.raises(Denied, match="has given 16 words"):
+        await gate.approve(words[-1])
+    await gate.approve(words[0])
+    assert (await house.kinds()).count(EntryKind.DENIED) == MOST_WORDS
 
 
 async def test_a_word_on_a_proposal_that_was_never_submitted_is_denied(house: House) -> None:

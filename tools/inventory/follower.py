@@ -1,8 +1,8 @@
 """Follow the delta stream: how every process but the writer knows the newest estate. Satisfies `port.Reader`.
 
-Refused: deltas of a writer whose epoch is over, and anything under facts that do not verify. A gap in the sequence,
-an unreadable delta or a newer record is an alarm; the estate then stays as it was, marked `stale`, until the next
-whole estate of the stream heals it. Nothing is ever guessed across a gap.
+Refused: deltas of another installation or of a writer whose epoch is over, and anything under facts that do not
+verify. A gap in the sequence, an unreadable delta or a newer record is an alarm; the estate then stays as it was, marked
+`stale`, until the next whole estate of the stream heals it. Nothing is ever guessed across a gap.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from estate.deltas import Delta, apply, join
+from estate.deltas import Delta, Heading, apply, join
 from estate.errors import Denied, NeverRetry, RetryLater
 from estate.frozen import FrozenEstate
 from estate.law import Facts
@@ -55,6 +55,7 @@ class Follower:
 
     def __init__(self, bus: Bus, subjects: Subjects, verify: VerifyFacts) -> None:
         self._bus = bus
+        self._installation = subjects.installation
         self._subject = subjects.delta()
         self._verify = verify
         self._estate: FrozenEstate | None = None
@@ -91,6 +92,9 @@ class Follower:
         """Follow until cancelled."""
         async for delivery in self._bus.follow(DELTAS, subjects=(self._subject,)):
             before = self._estate
+            heading = Heading.of(delivery.message_id)
+            if heading is not None and self._is_old(heading):
+                continue  # a whole estate is megabytes, and repeated for those who come late
             try:
                 self._take(Delta.read(delivery.data))
             except (NeverRetry, Denied) as error:
@@ -100,6 +104,8 @@ class Follower:
                     self._moved.notify_all()
 
     def _take(self, part: Delta) -> None:
+        if part.version.installation != self._installation:
+            raise Denied(f"it is of installation `{part.version.installation}`, this is `{self._installation}`")
         if self._is_old(part):
             return
         delta = self._parts.add(part)
@@ -114,14 +120,14 @@ class Follower:
         else:
             self._alarm(f"gap: {delta.version} arrived after {self._estate.version}; waiting for a whole estate")
 
-    def _is_old(self, part: Delta) -> bool:
+    def _is_old(self, part: Delta | Heading) -> bool:
         if self._estate is None:
             return False
         mine, theirs = self._estate.version, part.version
         if theirs.epoch < mine.epoch:
             self._refuse_epoch(theirs, mine)
             return True
-        healing = part.whole and self._stale is not None
+        healing = part.whole and self._stale is not None and theirs.sequence == mine.sequence
         return theirs.epoch == mine.epoch and theirs.sequence <= mine.sequence and not healing
 
     def _refuse_epoch(self, found: SnapshotVersion, newest: SnapshotVersion) -> None:
