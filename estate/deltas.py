@@ -5,10 +5,12 @@ A delta that is too large for one message travels in parts of the same version; 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from estate.frozen import FrozenEstate
 from estate.hardware import Node
@@ -18,6 +20,7 @@ from estate.records import Record, Time
 from estate.snapshots import SnapshotVersion
 from estate.workloads import Workload
 
+_MESSAGE_ID = re.compile(r"([a-z0-9-]+)/(\d{1,16})\.(\d{1,16})(/whole)?#\d{1,9}", re.ASCII)
 PART_BYTES = 160 * 1024
 """About how large a part may become; the bus refuses messages above 256 KiB."""
 
@@ -43,6 +46,27 @@ class Delta(Record):
     def message_id(self) -> str:
         """What makes the bus store this part once: version, sort and part."""
         return f"{self.version}{'/whole' if self.whole else ''}#{self.part}"
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """What a message id says of its part: enough to pass over what is known, without reading the body."""
+
+    version: SnapshotVersion
+    whole: bool
+
+    @classmethod
+    def of(cls, message_id: str) -> Heading | None:
+        """The heading in the message id of a part; None for any other."""
+        found = _MESSAGE_ID.fullmatch(message_id)
+        if found is None:
+            return None
+        installation, epoch, sequence, whole = found.groups()
+        form = {"installation": installation, "epoch": int(epoch), "sequence": int(sequence)}
+        try:
+            return cls(SnapshotVersion.model_validate(form), whole is not None)
+        except ValidationError:
+            return None
 
 
 def apply(estate: FrozenEstate, delta: Delta, facts: Facts) -> FrozenEstate:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from estate.deltas import Delta, apply, join, split
+from estate.deltas import Delta, Heading, apply, join, split
 from estate.frozen import FrozenEstate
 from estate.ids import NodeId, WorkloadId
 from tests import builders
@@ -50,6 +50,18 @@ def test_a_whole_and_a_change_of_one_version_have_different_message_ids() -> Non
     """A repeated whole must not be swallowed as a duplicate of the change that led to it."""
     change = Delta(version=builders.version(2), at=builders.START)
     assert change.message_id != change.model_copy(update={"whole": True}).message_id
+
+
+@given(deltas(), st.integers(200, 4000))
+def test_a_message_id_tells_what_its_part_is_of(delta: Delta, limit: int) -> None:
+    """A follower passes over what it has by this alone."""
+    for part in split(delta, limit):
+        assert Heading.of(part.message_id) == Heading(delta.version, delta.whole)
+
+
+@given(st.text(max_size=20) | st.sampled_from(["-/1.2#1", "a/1.2", "a/1#1", "a/99999999999999999.1#1", ""]))
+def test_another_message_id_tells_nothing(text: str) -> None:
+    assert Heading.of(text) is None
 
 
 def test_deltas_lead_to_the_estate_that_they_describe() -> None:
