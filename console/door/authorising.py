@@ -29,7 +29,7 @@ MAY: Mapping[str, frozenset[Role]] = {
     "replay": _RUNNERS,
     "ledger-export": frozenset({Role.ADMINISTRATOR, Role.POLICY_AUTHOR}),
     "ledger-show": frozenset({Role.ADMINISTRATOR, Role.OPERATOR, Role.POLICY_AUTHOR}),
-    "settings": _EVERYBODY,
+    "settings": frozenset({Role.ADMINISTRATOR, Role.OPERATOR, Role.POLICY_AUTHOR}),
     "diagnose": _RUNNERS,
     "whoami": _EVERYBODY,
     "part": _EVERYBODY,

@@ -1,8 +1,8 @@
 """Follow the delta stream: how every process but the writer knows the newest estate. Satisfies `port.Reader`.
 
 Refused: deltas of another installation or of a writer whose epoch is over, and anything under facts that do not
-verify. A gap in the sequence, an unreadable delta or a newer record is an alarm; the estate then stays as it was, marked
-`stale`, until the next whole estate of the stream heals it. Nothing is ever guessed across a gap.
+verify. A gap in the sequence, an unreadable delta or a newer record is an alarm; the estate then stays as it was,
+marked `stale`, until the next whole estate of the stream heals it. Nothing is ever guessed across a gap.
 """
 
 from __future__ import annotations
