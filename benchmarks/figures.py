@@ -51,16 +51,17 @@ def machine() -> dict[str, Any]:
     }
 
 
-def main(benchmark: str, measure: Callable[[], Sequence[Figure]]) -> None:
-    """Run a benchmark as a program: `-o json` for machines, a table for people."""
+def main(benchmark: str, measure: Callable[[], Sequence[Figure]]) -> list[Figure]:
+    """Run a benchmark as a program: `-o json` for machines, a table for people. What was printed is given back."""
     as_json = sys.argv[1:] in (["-o", "json"], ["-ojson"])
     if sys.argv[1:] and not as_json:
         sys.exit(f"usage: python -m benchmarks.{benchmark} [-o json]")
     figures = list(measure())
     if as_json:
         print(json.dumps({"benchmark": benchmark, "machine": machine(), "figures": [asdict(f) for f in figures]}))
-        return
+        return figures
     width = max(len(f.name) for f in figures)
     for f in figures:
         mark = {None: "", True: "  holds", False: "  DOES NOT HOLD"}[f.holds]
         print(f"{f.name:<{width}}  {f.value:>12,.6g} {f.unit:<10} {f.goal}{mark}")
+    return figures
