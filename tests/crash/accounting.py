@@ -110,7 +110,8 @@ def _one_of_each(entries: list[Entry]) -> None:
             assert counts[kind] == 1, f"{kind} of the {outcome.lane} lane: {counts[kind]}"
         assert counts[EntryKind.STEP_STARTED] == counts[EntryKind.STEP_APPLIED] == steps
         assert counts[EntryKind.STEP_FAILED] == counts[EntryKind.UNDO_STARTED] == 0
-    assert set(about) == {o.proposal for o in outcomes}, "nothing else was ever proposed"
+    others = set(about) - {o.proposal for o in outcomes}
+    assert not others, f"nothing else was ever proposed: {[dict(e.body) for e in entries if e.proposal in others]}"
     nonces = [e.key for e in entries if e.kind is EntryKind.CONSUMED]
     assert len(nonces) == len(set(nonces))
     assert sum(e.kind is EntryKind.APPROVED for e in entries) == 1

@@ -17,13 +17,14 @@ from typing import Any
 import httpx
 
 from console import config, identities, whereabouts
-from console.bootstrap import Installation, visiting
 from console.config import Config
 from console.demo import payloads
 from console.door.commands import Command, Get, Kind, Pending, Reply
 from console.door.sealing import Decided, seal_enrolment, seal_word
 from console.initialising import Founding, found
+from console.installations import Installation
 from console.state import StateDirectory
+from console.visiting import visiting
 from estate.approvals import Diff, Word
 from estate.errors import RetryLater
 from estate.identities import Role

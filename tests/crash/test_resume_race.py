@@ -11,7 +11,7 @@ from console.bootstrap import PROCESSES, Installation
 from estate.incidents import CaseState
 from estate.proposals import Lane
 from estate.verdicts import Decision, Verdict
-from tests.crash.accounting import estate_is_right, everything_was_heard, ledger_is_right
+from tests.crash.accounting import estate_is_right, everything_was_heard, ledger_is_right, streams_come_to_rest
 from tests.crash.supervision import Child, Outside, until
 from tools.bus import accounts, streams
 from tools.bus.nats import NatsBus
@@ -32,6 +32,7 @@ async def test_of_two_processes_that_resume_one_approval_one_wins(apart: Outside
         await apart.enrol()
         await apart.lose_accelerator()
         waiting = await apart.incident(CaseState.AWAITING_APPROVAL)
+        await streams_come_to_rest(apart)
         race.mkdir()
         await apart.approve(str(waiting["name"]))
         await both_are_told(apart, race)
