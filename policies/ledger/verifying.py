@@ -70,6 +70,11 @@ class Report:
         """Entries of the install log that were checked."""
         return next((log.size for log in self.logs if log.origin.endswith("/install")), 0)
 
+    @property
+    def without_body(self) -> int:
+        """Entries that stand and whose body the file does not hold: erased by its keeper, or taken out of this copy."""
+        return sum(log.erased for log in self.logs)
+
 
 def verify(lines: Iterable[bytes], trusted: Iterable[VerifierKey]) -> Report:
     """Check an export, given as its lines with their line ends. Never raises for what a file may hold."""

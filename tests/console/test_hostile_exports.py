@@ -1,0 +1,60 @@
+"""Somebody who can write in an export, against whoever verifies it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from console.cli import verification
+from console.cli.invocations import Output
+from policies.ledger.memory import MemoryLedger
+from policies.ledger.notes import ledger_key
+from policies.ledger.port import Draft, EntryKind
+from policies.signing.memory import MemorySigner
+from tests.builders import INSTALLATION, START, TestEntropy, subject
+
+SIGNER = MemorySigner.generate(TestEntropy("ledger"))
+
+
+@pytest.fixture
+def export(tmp_path: Path) -> Path:
+    """An export of three commands, with its key beside it."""
+    file = tmp_path / "ledger.export"
+    file.write_bytes(asyncio.run(_exported()))
+    (tmp_path / "ledger.vkey").write_text(str(ledger_key(INSTALLATION, SIGNER.public_key)))
+    return file
+
+
+async def _exported() -> bytes:
+    ledger = MemoryLedger(INSTALLATION, signer=SIGNER)
+    for number in range(3):
+        await ledger.append(Draft(EntryKind.COMMANDED, START, subject(), {"says": f"command {number}"}, f"c:{number}"))
+    return b"".join([line async for line in ledger.export()])
+
+
+def test_a_body_that_was_taken_out_is_told(export: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The law may ask that bodies are erased, so it is no fault; but nobody removes one unnoticed."""
+    assert verification.report(export, (), Output.JSON) == 0
+    assert "without their body" not in capsys.readouterr().err
+    lines = export.read_bytes().splitlines(keepends=True)
+    form = json.loads(lines[2])
+    assert "command 1" in json.dumps(form)
+    lines[2] = json.dumps(form | {"content": None}, separators=(",", ":"), sort_keys=True).encode() + b"\n"
+    export.write_bytes(b"".join(lines))
+    assert verification.report(export, (), Output.JSON) == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out)["without_body"] == 1
+    assert "1 entries came without their body" in told.err
+
+
+def test_a_line_without_end_is_a_fault_and_not_a_full_memory(
+    export: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(verification, "LONGEST_LINE", 4096)
+    whole = export.read_bytes()
+    export.write_bytes(whole.replace(b"command 1", b"x" * 8192))
+    assert verification.report(export, (), Output.JSON) == 1
+    assert "entry 1" in capsys.readouterr().err
