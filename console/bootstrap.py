@@ -2,7 +2,8 @@
 
 `running` builds the processes of an installation in this event loop, each with a NATS connection and user of its own,
 and keeps them for the length of a block. `placet run`, each process apart, the demo, evals, benchmarks and tests use
-it. `visiting` connects a person to a system that runs elsewhere. Nothing is connected before either is entered.
+it. Nothing is connected before it is entered. A person who visits a system that runs elsewhere needs none of this:
+`console.visiting`.
 """
 
 from __future__ import annotations
@@ -25,18 +26,16 @@ from agents.checkpoints.savers import PlacetSaver
 from agents.minds.runbook import Runbook
 from agents.observing import Observer, telling
 from agents.process import AgentProcess, Setting, consumer_specs
-from console import whereabouts
+from console import visiting, whereabouts
 from console.adapters import PLAIN, Adapters
 from console.config import Config, ExecutorSpec, Sync
-from console.door.calls import Caller, Calls
-from console.door.client import DoorClient
+from console.door.calls import Calls
 from console.door.desk import Desk
 from console.door.server import DoorServer
 from console.door.spooling import Spool
 from console.http.app import Door, application
 from console.http.channels import Channels
 from console.http.server import bound
-from console.identities import Identity
 from console.installations import Installation, channels_of
 from console.processes.agent import AgentHost
 from console.processes.console import ConsoleProcess
@@ -48,7 +47,6 @@ from console.processes.inventory import InventoryProcess
 from console.processes.leasing import Leasing
 from console.processes.settings import Standing
 from console.processes.watching import keep
-from console.state import StateDirectory
 from console.systems import System, kept
 from estate.clocks import Clock
 from estate.identities import SubjectKind
@@ -66,7 +64,6 @@ from tools.bus import accounts, streams
 from tools.bus.nats import NatsBus
 from tools.bus.port import Bus, ConsumerSpec
 from tools.bus.server import EmbeddedServer
-from tools.bus.wire import Credentials
 from tools.execution.authority import Law, Trust
 from tools.execution.executor import Executor
 from tools.execution.hands import Hands, Tell
@@ -79,7 +76,7 @@ from tools.placement.engine import MaskEngine
 from tools.twin.seed import seed
 from tools.twin.world import World
 
-__all__ = ["PROCESSES", "Installation", "running", "users", "visiting"]
+__all__ = ["PROCESSES", "Installation", "running", "users"]
 
 PROCESSES = frozenset({"gate", "executor", "inventory", "agent", "console"})
 
@@ -102,22 +99,6 @@ async def running(
             if "console" in processes:
                 await asyncio.to_thread(whereabouts.write, installation.state, system.nats_url, system.http_port)
             yield system
-
-
-@asynccontextmanager
-async def visiting(state: StateDirectory, config: Config, identity: Identity) -> AsyncIterator[DoorClient]:
-    """A client of a system that runs elsewhere: under this state directory, or at `nats_url`.
-
-    Raises:
-        RetryLater: nothing runs there.
-    """
-    installation = Installation.open(state, config)
-    url = config.nats_url or whereabouts.read(state).nats_url
-    bus = await _connect(installation, url, accounts.CLIENT)
-    try:
-        yield _client(installation, bus, identity)
-    finally:
-        await bus.close()
 
 
 type _Host = GateProcess | ExecutorProcess | InventoryProcess | AgentHost | ConsoleProcess | _Several
@@ -170,7 +151,7 @@ class _Parts:
             buses=buses,
             nats_url=url,
             http_port=listener.getsockname()[1] if listener else 0,
-            speak=lambda identity: _client(installation, client, identity),
+            speak=lambda identity: visiting.client_of(installation, client, identity),
             inventories={},
         )
         latch = partial(installation.facts_latch, facts_version)
@@ -339,13 +320,8 @@ async def _embedded(installation: Installation, stack: AsyncExitStack) -> str:
     return (await stack.enter_async_context(server)).url
 
 
-async def _connect(installation: Installation, url: str, user: str) -> NatsBus:
-    credentials = Credentials(url, user, installation.state.nats_password(user))
-    return await NatsBus.connect(credentials, installation.subjects, name=f"placet-{user}")
-
-
 async def _connected(installation: Installation, url: str, user: str, stack: AsyncExitStack) -> NatsBus:
-    bus = await _connect(installation, url, user)
+    bus = await visiting.connect(installation, url, user)
     stack.push_async_callback(bus.close)
     return bus
 
@@ -434,11 +410,6 @@ def _listener(installation: Installation, stack: AsyncExitStack) -> socket.socke
     listener = bound(http.host, http.port)
     stack.callback(listener.close)
     return listener
-
-
-def _client(installation: Installation, bus: Bus, identity: Identity) -> DoorClient:
-    caller = Caller(installation.record.id, identity.subject, identity.signer, installation.clock, installation.entropy)
-    return DoorClient(bus, caller)
 
 
 def _readiness(inventory: Follower) -> Callable[[], Awaitable[bool]]:

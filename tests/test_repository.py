@@ -142,7 +142,10 @@ def test_every_module_says_what_it_is_for() -> None:
 
 
 def test_only_the_composition_root_pairs_ports_with_adapters() -> None:
-    """Every adapter is imported by `console.bootstrap`, by its own package, or not at all."""
+    """Every adapter is imported by `console.bootstrap`, by its own package, or not at all.
+
+    `console.visiting` pairs the bus alone, so that a command at the prompt loads no engine.
+    """
     adapters = {
         "policies.ledger.sqlite",
         "policies.ledger.postgres",
@@ -156,6 +159,7 @@ def test_only_the_composition_root_pairs_ports_with_adapters() -> None:
     # Making keys and probing the machine are the CLI's own jobs, not compositions.
     allowed = {
         "console.bootstrap",
+        "console.visiting",
         "console.initialising",
         "console.installations",
         "console.identities",

@@ -64,11 +64,12 @@ class Invocation:
     @asynccontextmanager
     async def door(self) -> AsyncIterator[DoorClient]:
         """A client of the running system, speaking as this identity."""
-        from console import bootstrap, identities
+        from console import identities
+        from console.visiting import visiting
 
         state = self.state()
         identity = identities.load(state, self.who())
-        async with bootstrap.visiting(state, self.settings(), identity) as client:
+        async with visiting(state, self.settings(), identity) as client:
             yield client
 
 
