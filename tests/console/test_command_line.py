@@ -66,6 +66,14 @@ def placet_at(tmp_path: Path) -> Shell:
     return shell
 
 
+@pytest.fixture(scope="module")
+def founded(tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    """An installation for commands that change nothing."""
+    shell = Shell(tmp_path_factory.mktemp("founded"))
+    assert shell("init").returncode == 0
+    return shell
+
+
 @pytest.fixture
 def up(placet_at: Shell) -> Iterator[Shell]:
     process = placet_at.start()
@@ -87,8 +95,8 @@ def test_init_is_idempotent_and_says_what_it_made(tmp_path: Path) -> None:
     assert "`one`" in other.stderr
 
 
-def test_without_a_system_the_error_is_one_line_with_a_remedy(placet_at: Shell) -> None:
-    ran = placet_at("whoami")
+def test_without_a_system_the_error_is_one_line_with_a_remedy(founded: Shell) -> None:
+    ran = founded("whoami")
     assert ran.returncode == 1
     assert ran.stderr.startswith("placet: nothing runs in")
     assert ran.stderr.count("\n") == 1
@@ -186,21 +194,21 @@ def test_a_proposal_is_found_by_the_figures_that_tables_show(up: Shell) -> None:
     assert up("dlq", "show", "99").returncode == 5
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("ask", ""),
-        ("approve", "NO ID"),
-        ("freeze", "--site", "NO SITE"),
-        ("--as", "../gate", "whoami"),
-        ("login", "../x", "--make"),
-        ("schema", "unicorns"),
-        ("ledger", "verify", "nowhere.export"),
-        ("init", "--installation", "NOT A NAME"),
-    ],
+MISTYPED = (
+    ("ask", ""),
+    ("approve", "NO ID"),
+    ("freeze", "--site", "NO SITE"),
+    ("--as", "../gate", "whoami"),
+    ("login", "../x", "--make"),
+    ("schema", "unicorns"),
+    ("ledger", "verify", "nowhere.export"),
+    ("init", "--installation", "NOT A NAME"),
 )
-def test_what_somebody_mistyped_is_usage_and_no_internal_error(arguments: tuple[str, ...], placet_at: Shell) -> None:
-    ran = placet_at(*arguments)
+
+
+@pytest.mark.parametrize("arguments", MISTYPED, ids=lambda a: a[0])
+def test_what_somebody_mistyped_is_usage_and_no_internal_error(arguments: tuple[str, ...], founded: Shell) -> None:
+    ran = founded(*arguments)
     assert ran.returncode == 2, ran.stderr
     assert ran.stderr.startswith("placet: ")
     assert "internal error" not in ran.stderr
