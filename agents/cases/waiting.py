@@ -25,7 +25,7 @@ from estate.proposals import Lane, Proposal
 from estate.verdicts import Decision, Verdict
 
 WAITING_FOR = "waiting_for"
-_POLL_SECONDS = 0.05
+_POLL_SECONDS = 0.01
 
 
 class Waiting:

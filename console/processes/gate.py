@@ -6,6 +6,8 @@ digests, so that a redelivery is swallowed by the stream.
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 
 from console.processes.leasing import Fence, Leasing
@@ -26,6 +28,7 @@ from tools.inventory.follower import Follower
 
 NAME = "gate"
 
+CATCH_UP_SECONDS = 0.5
 CONTAINMENT = ConsumerSpec(streams.PROPOSALS_CONTAINMENT, "gate-containment", concurrency=4)
 CASES = ConsumerSpec(streams.PROPOSALS_CASE, "gate-cases", concurrency=4)
 APPROVALS = ConsumerSpec(streams.APPROVALS, "gate-approvals", concurrency=4)
@@ -75,11 +78,17 @@ class GateProcess:
             raise BadInput(f"a proposal of lane `{proposal.lane.value}` came on `{delivery.subject}`; publish it there")
         if proposal.lane is Lane.CONTAINMENT and len(proposal.steps) != 1:
             raise BadInput("containment is one step; propose more on the lane of cases")
+        await self._catch_up(proposal)
         try:
             answer = await self.gate.submit(proposal)
         except Denied as error:
             raise NeverRetry(str(error)) from error
         await self._publish(answer)
+
+    async def _catch_up(self, proposal: Proposal) -> None:
+        """A plan is often ahead of this process by a delta that is on its way; what is not, the gate sends back."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.inventory.reached(proposal.snapshot), CATCH_UP_SECONDS)
 
     async def on_approval(self, delivery: Delivery) -> None:
         """The handler for people's words."""

@@ -40,9 +40,9 @@ async def test_the_world_reaches_the_follower(
         await world.fail_accelerator(NodeId("eu-a1"), 0)
         await world.start_workload(builders.workload("a-new"))
         await world.stop_workload(WorkloadId("b-train"))
-        while tuple(follower.newest().workloads()) != tuple((await world.snapshot()).workloads()):
-            seen = follower.newest().version
-            await follower.reached(seen.model_copy(update={"sequence": seen.sequence + 1}))
+        wanted, seen = await world.snapshot(), follower.newest()
+        while tuple(seen.workloads()) != tuple(wanted.workloads()):
+            seen = await follower.reached(seen.version.model_copy(update={"sequence": seen.version.sequence + 1}))
         failed = follower.newest().node(NodeId("eu-a1"))
         assert failed is not None
         assert failed.accelerators[0].health is Health.FAILED

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -36,6 +37,7 @@ class World:
     def __init__(self, storage: Storage, facts: Facts) -> None:
         self._storage = storage
         self._revision = 0
+        self._wrote = asyncio.Event()  # set once, and replaced, when this process wrote
         self._estate = FrozenEstate(SnapshotVersion(installation=_TWIN, epoch=0, sequence=0), facts)
 
     @classmethod
@@ -75,21 +77,27 @@ class World:
 
         None: it is done, now or before. Raises RetryLater for an injected passing fault.
         """
-        return await asyncio.to_thread(self._apply, key, change, preconditions)
+        refusal = await asyncio.to_thread(self._apply, key, change, preconditions)
+        self._wake()
+        return refusal
 
     async def changes(self, after: int = 0) -> Changes:
         """What changed after that revision, each thing at its newest."""
         return await asyncio.to_thread(self._storage.changes, after)
 
     async def watch(self, after: int = 0, every: float = _POLL_SECONDS) -> AsyncIterator[Changes]:
-        """First everything after that revision (even if empty), then each later batch, until closed."""
-        found = await self.changes(after)
+        """First everything after that revision (even if empty), then each later batch, until closed.
+
+        What this process writes is seen at once, what others write after `every` seconds.
+        """
+        wrote, found = self._wrote, await self.changes(after)
         yield found
         while True:
-            found = await self.changes(found.revision)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(wrote.wait(), every)
+            wrote, found = self._wrote, await self.changes(found.revision)
             if not found.empty:
                 yield found
-            await asyncio.sleep(every)
 
     async def inject(self, about: str, change: str, message: str, *, times: int = 1, passing: bool = False) -> None:
         """Let the next `times` writes of that kind of change to that target (`workload/a-serve`) fail."""
@@ -126,9 +134,15 @@ class World:
             BadInput: no such device.
         """
         await asyncio.to_thread(self._set_device_health, node, index, health)
+        self._wake()
 
     async def _write(self, write: Callable[[], object]) -> None:
         await asyncio.to_thread(self._written, write)
+        self._wake()
+
+    def _wake(self) -> None:
+        self._wrote, wrote = asyncio.Event(), self._wrote
+        wrote.set()
 
     def _written(self, write: Callable[[], object]) -> None:
         with self._storage.writing():
