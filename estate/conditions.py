@@ -70,10 +70,10 @@ def read(snapshot: Snapshot, about: Thing, field: Field) -> tuple[Uid | None, Va
             return None, None
 
 
-def observed(snapshot: Snapshot, about: Thing, field: Field) -> Condition | None:
-    """The condition that is true of the snapshot now; None when the thing is unknown."""
-    uid, value = read(snapshot, about, field)
-    return Condition(about=about, uid=uid, field=field, equals=value) if uid is not None else None
+def observed(snapshot: Snapshot, about: Thing, *fields: Field) -> tuple[Condition, ...]:
+    """The conditions that are true of the snapshot now, in the order of `fields`; none when the thing is unknown."""
+    found = ((field, *read(snapshot, about, field)) for field in fields)
+    return tuple(Condition(about=about, uid=u, field=f, equals=value) for f, u, value in found if u is not None)
 
 
 def misses(snapshot: Snapshot, conditions: Iterable[Condition]) -> tuple[Miss, ...]:

@@ -23,8 +23,7 @@ class _NodeChange(Model):
         return node_thing(self.node)
 
     def preconditions(self, snapshot: Snapshot) -> tuple[Condition, ...]:
-        found = observed(snapshot, self.target(), Field.CORDONED)
-        return (found,) if found else ()
+        return observed(snapshot, self.target(), Field.CORDONED)
 
     def postconditions(self, after: Snapshot) -> tuple[Condition, ...]:
         return self.preconditions(after)

@@ -89,9 +89,7 @@ class MoveWorkload(Model):
         return None
 
     def preconditions(self, snapshot: Snapshot) -> tuple[Condition, ...]:
-        fields = (Field.CLUSTER, Field.REPLICAS, Field.BINDINGS)
-        found = (observed(snapshot, self.target(), f) for f in fields)
-        return tuple(c for c in found if c is not None)
+        return observed(snapshot, self.target(), Field.CLUSTER, Field.REPLICAS, Field.BINDINGS)
 
     def postconditions(self, after: Snapshot) -> tuple[Condition, ...]:
         return self.preconditions(after)

@@ -43,8 +43,7 @@ class SetPowerCap(Model):
         return Ok(snapshot.with_node(node.model_copy(update={"power_cap_watts": self.watts})))
 
     def preconditions(self, snapshot: Snapshot) -> tuple[Condition, ...]:
-        found = observed(snapshot, self.target(), Field.POWER_CAP_WATTS)
-        return (found,) if found else ()
+        return observed(snapshot, self.target(), Field.POWER_CAP_WATTS)
 
     def postconditions(self, after: Snapshot) -> tuple[Condition, ...]:
         return self.preconditions(after)
