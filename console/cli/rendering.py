@@ -27,6 +27,15 @@ _SUMMARY = 100
 _DIGEST = re.compile(r"sha256:([0-9a-f]{12})[0-9a-f]{52}")
 
 
+_HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+"""What moves a cursor, colours a terminal or turns a line around: a sender's raw body may hold it."""
+
+
+def visible(text: str) -> str:
+    """Text in which every hidden character is written out, so that no sender ever steers a terminal."""
+    return _HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
 def data_console() -> Console:
     """Where data goes. rich leaves colours out when it is no terminal or NO_COLOR is set."""
     return Console(file=sys.stdout, width=_width(sys.stdout))
@@ -44,16 +53,18 @@ def shortened(text: str) -> str:
 
 def note(text: str) -> None:
     """A line for the person, not for the pipe."""
-    notes_console().print(text, markup=False, highlight=False, soft_wrap=True)
+    notes_console().print(visible(text), markup=False, highlight=False, soft_wrap=True)
 
 
 def emit(value: Json, output: Output, columns: Sequence[str] = ()) -> None:
     """Write `value`; as a table, rows show `columns` (all fields of the first row where none are named)."""
     match output:
         case Output.JSON:
-            sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+            sys.stdout.write(visible(json.dumps(value, indent=2, ensure_ascii=False)) + "\n")
         case Output.YAML:
-            sys.stdout.write(yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
+            written = yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
+            hidden = _HIDDEN.search(written) is not None
+            sys.stdout.write(yaml.safe_dump(value, sort_keys=False) if hidden else written)
         case Output.TABLE:
             _tabulate(value, columns)
 
@@ -130,6 +141,6 @@ def _cell(value: Json) -> str:
         case list():
             return ", ".join(_cell(v) for v in value)
         case dict():
-            return json.dumps(value, ensure_ascii=False)
+            return visible(json.dumps(value, ensure_ascii=False))
         case _:
-            return str(value)
+            return visible(str(value))

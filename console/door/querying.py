@@ -22,7 +22,7 @@ from console.door.commands import (
 from console.door.desk import Desk, NotFound, sight_of
 from console.door.views import Row
 from estate.approvals import Diff
-from estate.errors import Denied
+from estate.errors import BadInput, Denied
 from estate.identities import Enrolment, Role
 from estate.ids import Digest, IncidentId, TenantId
 from estate.incidents import Incident
@@ -189,9 +189,15 @@ class Querying:
 
     async def _letters(self, sequence: int | None) -> list[Row]:
         if sequence is not None:
-            letter = await dead_letters.show(self._desk.bus, sequence)
+            letter = await self._letter(sequence)
             return [_letter_row(letter) | {"body": letter.data.decode(errors="replace")}]
         return [_letter_row(letter) for letter in await dead_letters.listed(self._desk.bus)]
+
+    async def _letter(self, sequence: int) -> DeadLetter:
+        try:
+            return await dead_letters.show(self._desk.bus, sequence)
+        except BadInput as error:
+            raise NotFound(str(error)) from error
 
     async def _entries(self, question: LedgerShow) -> AsyncIterator[Row]:
         left = question.limit

@@ -54,6 +54,7 @@ class Composed:
     state: StateDirectory
     stack: AsyncExitStack
     _users: dict[str, NatsBus] = field(default_factory=dict)
+    _http: httpx.AsyncClient | None = None
 
     # -- senders
 
@@ -64,8 +65,9 @@ class Composed:
         usual = "application/cloudevents+json" if format == "cloudevents" else "application/json"
         told = {"Content-Type": media or usual, "Authorization": f"Bearer token-of-{channel}"}
         url = f"http://127.0.0.1:{self.system.http_port}/v1/channels/{channel}/{format}"
-        async with httpx.AsyncClient(timeout=30) as client:
-            return await client.post(url, content=body, headers=told)
+        if self._http is None:
+            self._http = await self.stack.enter_async_context(httpx.AsyncClient(timeout=30))
+        return await self._http.post(url, content=body, headers=told)
 
     async def as_user(self, user: str) -> NatsBus:
         """A connection with a NATS user's own generated password, kept for as long as the system."""
