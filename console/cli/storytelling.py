@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from console.cli.invocations import Output
-from console.cli.rendering import data_console, emit, notes_console, shortened
+from console.cli.rendering import data_console, emit, notes_console, shortened, visible
 from estate.canonical import Json
 from estate.progress import Progress
 
@@ -37,11 +37,11 @@ class Teller:
 
     def tell(self, progress: Progress) -> None:
         """One line of the story, and those of its details that are new."""
-        self._line(f"{progress.at:%H:%M:%S}", progress.stage.value, escape(shortened(progress.text)))
+        self._line(f"{progress.at:%H:%M:%S}", progress.stage.value, escape(visible(shortened(progress.text))))
         for detail in progress.details:
             if detail not in self._told:
                 self._told.add(detail)
-                self._line("", "", f"[dim]{escape(shortened(detail))}[/dim]")
+                self._line("", "", f"[dim]{escape(visible(shortened(detail)))}[/dim]")
 
     def _line(self, at: str, stage: str, text: str) -> None:
         grid = Table.grid(padding=(0, 1))

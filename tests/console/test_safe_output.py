@@ -10,6 +10,10 @@ import yaml
 
 from console.cli.invocations import Output
 from console.cli.rendering import emit, note
+from console.cli.storytelling import Teller
+from estate.ids import IncidentId
+from estate.progress import Progress, Stage
+from tests.builders import START
 
 HOSTILE = "\x1b[2Jgone \x9b31m \u202edetrever\u202c \ufeff [bold]x[/bold] caf\u00e9 \u4e2d\n\x07"
 HIDDEN = ("\x1b", "\x9b", "\u202e", "\u202c", "\ufeff", "\x07")
@@ -23,6 +27,12 @@ def test_no_hidden_character_leaves_in_any_form(output: Output, value: Any, caps
     told = capsys.readouterr()
     assert not [c for c in HIDDEN if c in told.out + told.err]
     assert "[bold]x[/bold]" in told.out
+
+
+def test_no_hidden_character_leaves_in_a_story(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = Progress(incident=IncidentId("inc-1"), at=START, stage=Stage.PLAN, text=HOSTILE, details=(HOSTILE,))
+    Teller().tell(progress)
+    assert not [c for c in HIDDEN if c in capsys.readouterr().err]
 
 
 @pytest.mark.parametrize(("output", "read"), [(Output.JSON, json.loads), (Output.YAML, yaml.safe_load)])
