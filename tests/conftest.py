@@ -16,6 +16,7 @@ from estate.ids import InstallationId
 from estate.subjects import Subjects
 from tools.bus.memory import MemoryBroker
 from tools.bus.nats import NatsBus
+from tools.bus.port import Bus
 from tools.bus.server import EmbeddedServer
 from tools.bus.wire import Wire
 
@@ -71,6 +72,20 @@ async def _forget(server: EmbeddedServer, subjects: Subjects) -> None:
                 await wire.api(f"STREAM.DELETE.{name}")
     finally:
         await wire.close()
+
+
+@pytest.fixture(params=["memory", pytest.param("nats", marks=pytest.mark.nats)])
+def connect_either(request: pytest.FixtureRequest, subjects: Subjects) -> Callable[[], Awaitable[Bus]]:
+    """Makes connections of one installation: a test that asks for it runs on the fake and on the real server."""
+    if request.param == "nats":
+        made: Callable[[], Awaitable[Bus]] = request.getfixturevalue("connect_nats")
+        return made
+    broker = MemoryBroker()
+
+    async def to_memory() -> Bus:
+        return broker.connect(subjects)
+
+    return to_memory
 
 
 @pytest.fixture

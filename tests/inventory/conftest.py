@@ -7,32 +7,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from estate.subjects import Subjects
-from tools.bus.memory import MemoryBroker
 from tools.bus.port import Bus
 from tools.bus.streams import streams
 
 type Connect = Callable[[], Awaitable[Bus]]
 
 
-@pytest.fixture(params=["memory", pytest.param("nats", marks=pytest.mark.nats)])
-def adapter(request: pytest.FixtureRequest, subjects: Subjects) -> Connect:
-    """Makes connections to the adapter under test."""
-    if request.param == "nats":
-        made: Connect = request.getfixturevalue("connect_nats")
-        return made
-    broker = MemoryBroker()
-
-    async def to_memory() -> Bus:
-        return broker.connect(subjects)
-
-    return to_memory
-
-
 @pytest.fixture
-async def connect(adapter: Connect, subjects: Subjects) -> Connect:
+async def connect(connect_either: Connect, subjects: Subjects) -> Connect:
     """Makes connections of one installation whose streams are declared."""
-    await (await adapter()).declare(*streams(subjects))
-    return adapter
+    await (await connect_either()).declare(*streams(subjects))
+    return connect_either
 
 
 @pytest.fixture
