@@ -77,7 +77,7 @@ def application(door: Door) -> Starlette:
             Route("/healthz", _healthy, methods=["GET"]),
             Route("/readyz", _readiness(door), methods=["GET"]),
         ],
-        exception_handlers={Refused: _refusal},
+        exception_handlers={Refused: _refusal, 404: _unknown_path},
     )
 
 
@@ -163,6 +163,12 @@ def _readiness(door: Door) -> Callable[[Request], Awaitable[Response]]:
         return JSONResponse({"status": "ready" if ready else "not ready"}, status_code=200 if ready else 503)
 
     return endpoint
+
+
+async def _unknown_path(_: Request, __: Exception) -> Response:
+    formats = "|".join(f.value for f in Format)
+    message = f"no such path; post to /v1/channels/<channel>/<{formats}>"
+    return JSONResponse({"error": message}, status_code=404)
 
 
 async def _refusal(_: Request, error: Exception) -> Response:

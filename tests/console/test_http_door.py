@@ -124,6 +124,12 @@ async def test_what_is_wrong_is_refused_with_its_own_status_and_nothing_is_store
     assert await stored(bus) == []
 
 
+async def test_a_mistyped_path_is_told_which_there_are(http: httpx.AsyncClient) -> None:
+    answer = await post(http, "eu-monitoring/alert-manager", {})
+    assert answer.status_code == 404
+    assert "<cloudevents|alertmanager|nvsentinel|kernel>" in answer.json()["error"]
+
+
 async def test_a_token_that_was_not_sent_is_asked_for(http: httpx.AsyncClient) -> None:
     answer = await http.post("/v1/channels/eu-monitoring/kernel", content=b"{}")
     assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
