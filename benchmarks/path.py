@@ -149,6 +149,7 @@ async def _behind_a_backlog(bench: Bench) -> int:
     """Fence while a thousand cases wait; how many of them still waited once the last fence stood."""
     before = bench.stories.ended
     await asyncio.gather(*(bench.propose(n) for n in bench.fleet.idle()[:BACKLOG]))
+    await bench.stories.until_opened(bench.cases)
     nodes = []
     for _ in range(FENCES):
         nodes.append(await bench.fail())

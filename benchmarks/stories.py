@@ -56,18 +56,24 @@ class Stories:
     def __init__(self) -> None:
         self._moments: defaultdict[IncidentId, dict[str, datetime]] = defaultdict(dict)
         self._sent: dict[NodeId, datetime] = {}
+        self.opened = 0
         self.ended = 0
-        self._ending = asyncio.Condition()  # announces each case that ended
+        self._counted = asyncio.Condition()  # announces each case that opened or ended
 
     async def observe(self, progress: Progress) -> None:
         """Take one line of a case's story; the first of each stage counts."""
         name = progress.stage.value
         if progress.stage is Stage.OUTCOME and progress.text.partition(":")[0] in _ENDINGS:
             name = ENDED
-            async with self._ending:
-                self.ended += 1
-                self._ending.notify_all()
+        if name in {ENDED, Stage.OPENED.value}:
+            await self._count(name)
         self._moments[progress.incident].setdefault(name, datetime.now(UTC))
+
+    async def _count(self, name: str) -> None:
+        async with self._counted:
+            self.ended += name == ENDED
+            self.opened += name != ENDED
+            self._counted.notify_all()
 
     def sent(self, node: NodeId) -> None:
         """The event of this node is being sent."""
@@ -75,8 +81,13 @@ class Stories:
 
     async def until_ended(self, count: int) -> None:
         """Wait until that many cases have ended. Raises TimeoutError when one is not coming."""
-        async with asyncio.timeout(PATIENCE_SECONDS), self._ending:
-            await self._ending.wait_for(lambda: self.ended >= count)
+        async with asyncio.timeout(PATIENCE_SECONDS), self._counted:
+            await self._counted.wait_for(lambda: self.ended >= count)
+
+    async def until_opened(self, count: int) -> None:
+        """Wait until that many incidents are open, ended ones included. Raises TimeoutError."""
+        async with asyncio.timeout(PATIENCE_SECONDS), self._counted:
+            await self._counted.wait_for(lambda: self.opened >= count)
 
     async def read(self, ledger: Ledger, incidents: Iterable[Incident]) -> dict[NodeId, dict[str, datetime]]:
         """The moments of every incident by the node that failed."""
