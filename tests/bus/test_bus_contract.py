@@ -190,7 +190,7 @@ async def test_a_dead_letter_can_be_replayed_and_is_then_gone(bus: Bus, work: St
         await dead_letters.replay(bus, again.sequence)
         await until(lambda: len(handler.seen) == 3)
     assert await dead_letters.listed(bus) == ()
-    with pytest.raises(BadInput, match="no dead letter"):
+    with pytest.raises(dead_letters.NoSuchLetter, match="no dead letter"):
         await dead_letters.show(bus, letter.sequence)
 
 
