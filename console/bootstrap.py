@@ -60,9 +60,10 @@ from policies.ledger.port import Ledger
 from policies.ledger.postgres import PostgresLedger
 from policies.ledger.sqlite import SqliteLedger
 from policies.signed_facts import Latch, loaded, recorded
-from tools.bus import accounts, streams
+from tools.bus import accounts
 from tools.bus.nats import NatsBus
 from tools.bus.port import Bus, ConsumerSpec
+from tools.bus.provisioning import provision
 from tools.bus.server import EmbeddedServer
 from tools.execution.authority import Law, Trust
 from tools.execution.executor import Executor
@@ -350,13 +351,11 @@ def _consumers(installation: Installation) -> dict[str, tuple[ConsumerSpec, ...]
 
 async def _declare(installation: Installation, admin: NatsBus, *, fresh: bool) -> None:
     """Streams, buckets and consumers. On a server of our own, whoever held a lease or a message has died with it."""
-    await admin.declare(*streams.streams(installation.subjects))
-    for name in (*streams.BUCKETS, CHECKPOINTS):
-        await admin.bucket(name)
-    for specs in _consumers(installation).values():
-        await admin.prepare(*specs)
+    consumers = tuple(chain.from_iterable(_consumers(installation).values()))
+    await provision(admin, installation.subjects, consumers)
+    await admin.bucket(CHECKPOINTS)
     if fresh:
-        await admin.recall(*chain.from_iterable(_consumers(installation).values()))
+        await admin.recall(*consumers)
         leases = await admin.bucket("leases")
         for name in await leases.keys():
             await leases.delete(name)

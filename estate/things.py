@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from estate.ids import ClusterId, NodeId
+from estate.ids import NodeId
 from estate.records import Model
 
 
@@ -34,10 +34,3 @@ class AcceleratorRef(Model):
 
     node: NodeId
     index: int
-
-
-class NodeName(Model):
-    """What a sender calls a node: its name within one cluster."""
-
-    cluster: ClusterId
-    name: str
