@@ -16,7 +16,12 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.nats, pytest.mark.processes, pytest.mark.xdist_group("system")]
+pytestmark = [
+    pytest.mark.nats,
+    pytest.mark.processes,
+    pytest.mark.xdist_group("system"),
+    pytest.mark.timeout(300),
+]
 REPOSITORY = Path(__file__).resolve().parents[2]
 MARK = "\x01"
 PROLOGUE = "exec 2>&1 < /dev/null\ntrap 'kill $(jobs -p) 2> /dev/null; wait' EXIT\n"
