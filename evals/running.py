@@ -66,6 +66,7 @@ async def run(loaded: Loaded, console: Console | None = None) -> Run:
 async def _played(stage: Stage, loaded: Loaded) -> Score:
     """What the world is worth after the script, whatever stopped it."""
     script = _Script(stage, loaded.folder)
+    stage.hooks += [_Starts(stage, b) for b in loaded.scenario.script if isinstance(b, WorkloadStarts) and b.at]
     try:
         for beat in loaded.scenario.script:
             await script.play(beat)
@@ -76,7 +77,7 @@ async def _played(stage: Stage, loaded: Loaded) -> Score:
 
 
 class _Script:
-    """Plays beats in order. What starts at a stage of a case is armed before the case begins."""
+    """Plays beats in order. What starts at a stage of a case is no beat of its own: it is armed before the first."""
 
     def __init__(self, stage: Stage, folder: Path) -> None:
         self._stage = stage
@@ -91,10 +92,9 @@ class _Script:
                 await world.fail_accelerator(beat.node, beat.index)
             case WriteFails():
                 await world.inject(beat.about, beat.change, "made to fail by the scenario", times=beat.times)
-            case WorkloadStarts(at=None):
-                await world.start_workload(beat.workload)
             case WorkloadStarts():
-                self._stage.hooks.append(_Starts(self._stage, beat))
+                if beat.at is None:
+                    await world.start_workload(beat.workload)
             case Send():
                 body = (self._folder / beat.body).read_bytes()
                 await self._stage.post(beat.channel, beat.format, body)

@@ -78,6 +78,7 @@ def hook(event, args):
         found.append((event, repr(args)[:200]))
     if event == "open" and isinstance(args[1], str) and set(args[1]) & set("wax+") and ".pyc" not in str(args[0]):
         found.append((event, repr(args)[:200]))
+sys.dont_write_bytecode = True
 sys.addaudithook(hook)
 before = set(threading.enumerate())
 for name in {list(modules())!r}:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -12,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests import surroundings
 
 pytestmark = [pytest.mark.nats, pytest.mark.processes, pytest.mark.xdist_group("system")]
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -23,7 +24,7 @@ class Shell:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        own = {k: v for k, v in os.environ.items() if not k.startswith("PLACET_")}
+        own = surroundings.plain()
         self.environment = own | {"NO_COLOR": "1", "PYTHONPATH": str(REPOSITORY)}
 
     def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import surroundings
+
 pytestmark = [
     pytest.mark.nats,
     pytest.mark.processes,
@@ -70,7 +72,7 @@ def test_every_command_of_a_page_prints_what_the_page_says(page: str, tmp_path: 
         port = str(free.getsockname()[1])
     told = commands((REPOSITORY / "docs" / page).read_text().replace("8090", port))
     assert len(told) > 15
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("PLACET_")} | {
+    environment = surroundings.plain() | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PLACET_STATE_DIR": str(tmp_path / "state"),
         "PLACET_HTTP_PORT": port,

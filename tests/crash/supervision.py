@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import sqlite3
 import sys
@@ -30,6 +29,7 @@ from estate.errors import RetryLater
 from estate.identities import Role
 from estate.ids import IncidentId, InstallationId, NodeId, TenantId
 from estate.incidents import CaseState
+from tests import surroundings
 from tools.twin.seed import seed
 from tools.twin.world import World
 
@@ -165,7 +165,7 @@ class Child:
     @classmethod
     async def start(cls, log: Path, *command: str) -> Child:
         """Start it; whoever waits for `ready` must call `ready`."""
-        own = {k: v for k, v in os.environ.items() if not k.startswith("PLACET_")}
+        own = surroundings.plain()
         with log.open("a") as file:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -35,6 +34,7 @@ from estate.ids import ChannelId, ClusterId, IncidentId, InstallationId, NodeId,
 from estate.incidents import CaseState, Incident
 from estate.law import Facts
 from policies.ledger.port import Entry, EntryKind
+from tests import surroundings
 from tools.bus.nats import NatsBus
 from tools.bus.wire import Credentials, inbox_of
 
@@ -221,7 +221,7 @@ async def cli(*arguments: str) -> tuple[int, str, str]:
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env={k: v for k, v in os.environ.items() if not k.startswith("PLACET_")},
+        env=surroundings.plain(),
     )
     out, err = await made.communicate()
     assert made.returncode is not None
