@@ -19,9 +19,9 @@ TEXT = {".py", ".md", ".toml", ".yaml", ".yml", ".json", ".cedar", ".txt", ".loc
 # Written in two halves, so that this file does not name what it forbids.
 FORBIDDEN = (
     "pypi" + ".org",
-    "pythonhosted" + ".org",
-    "proxy.golang" + ".org",
-    "registry.npmjs" + ".org",
+    "pythonh" + "osted.org",
+    "proxy.go" + "lang.org",
+    "registry.n" + "pmjs.org",
     "docker" + ".io",
 )
 WORKPLACE = ("/" + "work/", "/" + "root/", "/" + "home/")
