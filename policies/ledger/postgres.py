@@ -18,14 +18,14 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from estate.clocks import Entropy
 from estate.errors import NeverRetry, PlacetError, RetryLater
-from estate.ids import Digest, IncidentId, InstallationId
-from policies.ledger import exports, statements
-from policies.ledger.archives import Proof
+from estate.ids import InstallationId
+from policies.ledger import statements
 from policies.ledger.merkle import Frontier
 from policies.ledger.notes import Notary
-from policies.ledger.port import Appended, Draft, Entry, EntryKind
+from policies.ledger.port import Appended, Draft
 from policies.ledger.reading import Reading
 from policies.ledger.sequencing import Sequencer, entry_of
+from policies.ledger.sql import SqlLedger
 from policies.ledger.statements import Statement, Value
 from policies.signing.port import Signer
 
@@ -35,14 +35,12 @@ CONNECT_SECONDS = 10.0
 type Pool = AsyncConnectionPool[AsyncConnection[tuple[Any, ...]]]
 
 
-class PostgresLedger:
+class PostgresLedger(SqlLedger):
     """A ledger in a database of its own or beside other tables (its own begin with `ledger_`). Made by `open`."""
 
     def __init__(self, pool: Pool, sequencer: Sequencer, notary: Notary | None) -> None:
         self._pool = pool
-        self._sequencer = sequencer
-        self._notary = notary
-        self._reading = Reading(self._query, sequencer.install)
+        super().__init__(Reading(self._query, sequencer.install), sequencer, notary)
 
     @classmethod
     async def open(
@@ -87,47 +85,6 @@ class PostgresLedger:
             made = self._sequencer.sequence(draft, frontiers.__getitem__)
             await _write(connection, statements.writes(made, draft))
         return Appended(entry_of(made[-1].row), created=True)
-
-    async def find(self, key: str) -> Entry | None:
-        """See the port."""
-        return await self._reading.find(key)
-
-    def entries(
-        self,
-        *,
-        kind: EntryKind | None = None,
-        incident: IncidentId | None = None,
-        proposal: Digest | None = None,
-        after: int = -1,
-    ) -> AsyncIterator[Entry]:
-        """See the port."""
-        return self._reading.entries(kind, incident, proposal, after)
-
-    async def export(self) -> AsyncIterator[bytes]:
-        """See the port. Raises BadInput: opened without the ledger key."""
-        if self._notary is None:
-            raise exports.missing_key()
-        async with self._moment() as moment:
-            signed = exports.sign_all(await moment.frontiers(), self._notary)
-            await self._keep(signed)
-            async for line in exports.lines(moment, signed, self._sequencer.installation, self._notary):
-                yield line
-
-    async def inclusion(self, origin: str, index: int) -> Proof:
-        """See `policies.ledger.archives`."""
-        return await self._reading.inclusion(origin, index)
-
-    async def consistency(self, origin: str, size: int) -> Proof:
-        """See `policies.ledger.archives`."""
-        return await self._reading.consistency(origin, size)
-
-    async def checkpoint(self) -> tuple[str, ...]:
-        """See `policies.ledger.archives`."""
-        if self._notary is None:
-            raise exports.missing_key()
-        signed = exports.sign_all(await self._reading.frontiers(), self._notary)
-        await self._keep(signed)
-        return tuple(note for _, note in signed.values())
 
     async def erase(self, key: str) -> int:
         """See `policies.ledger.archives`."""

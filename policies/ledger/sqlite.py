@@ -15,29 +15,27 @@ from pathlib import Path
 from typing import Self
 
 from estate.clocks import Entropy
-from estate.ids import Digest, IncidentId, InstallationId
-from policies.ledger import exports, statements
-from policies.ledger.archives import Proof
+from estate.ids import InstallationId
+from policies.ledger import statements
 from policies.ledger.connections import Reader, Writer, connect, translated
 from policies.ledger.merkle import Frontier
 from policies.ledger.notes import Notary
-from policies.ledger.port import Appended, Draft, Entry, EntryKind
+from policies.ledger.port import Appended, Draft
 from policies.ledger.reading import Reading
 from policies.ledger.sequencing import Sequencer, entry_of
+from policies.ledger.sql import SqlLedger
 from policies.ledger.statements import Statement
 from policies.signing.port import Signer
 
 
-class SqliteLedger:
+class SqliteLedger(SqlLedger):
     """A ledger in a file. Made by `open`; `close` waits for what was handed in."""
 
     def __init__(self, path: Path, sequencer: Sequencer, notary: Notary | None) -> None:
         self._path = path
-        self._sequencer = sequencer
-        self._notary = notary
         self._writer = Writer(path)
         self._connection = Reader(path)
-        self._reading = Reading(self._connection.query, sequencer.install)
+        super().__init__(Reading(self._connection.query, sequencer.install), sequencer, notary)
 
     @classmethod
     async def open(
@@ -62,47 +60,6 @@ class SqliteLedger:
     async def append(self, draft: Draft) -> Appended:
         """See the port."""
         return await self._writer.submit(lambda connection: _append(connection, self._sequencer, draft))
-
-    async def find(self, key: str) -> Entry | None:
-        """See the port."""
-        return await self._reading.find(key)
-
-    def entries(
-        self,
-        *,
-        kind: EntryKind | None = None,
-        incident: IncidentId | None = None,
-        proposal: Digest | None = None,
-        after: int = -1,
-    ) -> AsyncIterator[Entry]:
-        """See the port."""
-        return self._reading.entries(kind, incident, proposal, after)
-
-    async def export(self) -> AsyncIterator[bytes]:
-        """See the port. Raises BadInput: opened without the ledger key."""
-        if self._notary is None:
-            raise exports.missing_key()
-        async with self._moment() as moment:
-            signed = exports.sign_all(await moment.frontiers(), self._notary)
-            await self._keep(signed)
-            async for line in exports.lines(moment, signed, self._sequencer.installation, self._notary):
-                yield line
-
-    async def inclusion(self, origin: str, index: int) -> Proof:
-        """See `policies.ledger.archives`."""
-        return await self._reading.inclusion(origin, index)
-
-    async def consistency(self, origin: str, size: int) -> Proof:
-        """See `policies.ledger.archives`."""
-        return await self._reading.consistency(origin, size)
-
-    async def checkpoint(self) -> tuple[str, ...]:
-        """See `policies.ledger.archives`."""
-        if self._notary is None:
-            raise exports.missing_key()
-        signed = exports.sign_all(await self._reading.frontiers(), self._notary)
-        await self._keep(signed)
-        return tuple(note for _, note in signed.values())
 
     async def erase(self, key: str) -> int:
         """See `policies.ledger.archives`."""
