@@ -47,7 +47,12 @@ class Miss(Model):
 
 
 def written_bindings(workload: Workload) -> tuple[str, ...]:
-    """The bindings as sorted text, `replica@node:index,index`: one form for condition and diff."""
+    """The bindings as sorted text: one form for condition and diff.
+
+    `replica@node:index,index`, or `node×devices` for each replica of a counted workload.
+    """
+    if workload.counted:
+        return tuple(sorted(f"{b.node}×{len(b.accelerators)}" for b in workload.bindings))
     return tuple(
         f"{b.replica}@{b.node}:{','.join(str(i) for i in sorted(b.accelerators))}"
         for b in sorted(workload.bindings, key=lambda b: b.replica)

@@ -72,6 +72,10 @@ class Workload(Model):
     watts_per_accelerator: Watts = Watts(0)
     datasets: tuple[DatasetId, ...] = ()
     bindings: tuple[Binding, ...] = ()
+    counted: bool = False
+    """Its system counts: equal pods without numbers, devices allotted by number and not by name (a Deployment that asks
+    for `nvidia.com/gpu: 4`). Replica numbers and device indexes are then the inventory's book-keeping, and conditions
+    compare nodes and counts."""
 
     @model_validator(mode="after")
     def _binds_each_replica_once(self) -> Self:
