@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
@@ -29,14 +29,17 @@ from estate.ids import ChannelId
 from estate.subjects import Subjects
 from tools.bus import streams
 from tools.bus.port import Bus, ConsumerSpec, Handler
+from tools.bus.precedence import Precedence, RightOfWay
 from tools.inventory.port import Reader
 from tools.payloads.formats import FORMATS
 from tools.placement.port import Engine
 from tools.rehearsal.rehearsing import rehearse
 
-INTAKE, CORRELATION, CASES, VERDICTS, OUTCOMES, BURIED = (
+INTAKE, DEVICES, CORRELATION, CONTAINMENT, CASES, VERDICTS, OUTCOMES, BURIED = (
     "intake",
+    "intake-devices",
     "correlation",
+    "correlation-containment",
     "cases",
     "case-verdicts",
     "case-outcomes",
@@ -71,6 +74,8 @@ class Setting:
     """Default: signals on the bus."""
     attempts: int = 3
     concurrency: Concurrency = Concurrency()
+    way: RightOfWay = field(default_factory=RightOfWay)
+    """Shared with whatever else runs in this interpreter."""
 
 
 class AgentProcess:
@@ -107,6 +112,8 @@ class AgentProcess:
         worker = self.worker
         handlers: tuple[Handler, ...] = (
             self._intake.on_body,
+            self._intake.on_body,
+            self._correlator.on_event,
             self._correlator.on_event,
             worker.on_wake,
             worker.on_verdict,
@@ -121,13 +128,16 @@ def consumer_specs(subjects: Subjects, bound: Concurrency | None = None) -> tupl
     bound = bound or Concurrency()
     ours = ((streams.CASES, CASES), (streams.VERDICTS, VERDICTS), (streams.OUTCOMES, OUTCOMES))
     buried = tuple(subjects.dead_letter(stream, consumer) for stream, consumer in ours)
+    takes, gives = Precedence.TAKES, Precedence.GIVES
     return (
-        ConsumerSpec(streams.INTAKE, INTAKE, concurrency=bound.intake),
-        ConsumerSpec(streams.EVENTS, CORRELATION, concurrency=bound.correlation),
-        ConsumerSpec(streams.CASES, CASES, concurrency=bound.cases),
-        ConsumerSpec(streams.VERDICTS, VERDICTS, concurrency=bound.news),
-        ConsumerSpec(streams.OUTCOMES, OUTCOMES, concurrency=bound.news),
-        ConsumerSpec(streams.DEAD, BURIED, buried, concurrency=2),
+        ConsumerSpec(streams.INTAKE, INTAKE, concurrency=bound.intake, precedence=gives),
+        ConsumerSpec(streams.INTAKE_DEVICE, DEVICES, concurrency=bound.intake),
+        ConsumerSpec(streams.EVENTS_CASE, CORRELATION, concurrency=bound.correlation, precedence=gives),
+        ConsumerSpec(streams.EVENTS_CONTAINMENT, CONTAINMENT, concurrency=bound.correlation, precedence=takes),
+        ConsumerSpec(streams.CASES, CASES, concurrency=bound.cases, precedence=gives),
+        ConsumerSpec(streams.VERDICTS, VERDICTS, concurrency=bound.news, precedence=gives),
+        ConsumerSpec(streams.OUTCOMES, OUTCOMES, concurrency=bound.news, precedence=gives),
+        ConsumerSpec(streams.DEAD, BURIED, buried, concurrency=2, precedence=gives),
     )
 
 
@@ -144,4 +154,5 @@ def _deps(setting: Setting, incidents: Incidents, observer: Observer) -> Deps:
         behind=Behind(setting.subjects.installation, setting.proposer),
         observer=observer,
         attempts=setting.attempts,
+        way=setting.way,
     )

@@ -43,7 +43,7 @@ from estate.incidents import CaseState, Incident
 from estate.units import Watts
 
 INCIDENTS, ALONE, AT_ONCE = 1_000, 100, 16
-BACKLOG, FENCES = 1_000, 20
+BACKLOG, BURST, FENCES = 1_000, 2_000, 20
 RACKS = 600
 """A site; with a quarter of 2 400 nodes, the breaker leaves room for every fence of this run."""
 SEED = 7

@@ -63,6 +63,7 @@ from policies.signed_facts import Latch, loaded, recorded
 from tools.bus import accounts
 from tools.bus.nats import NatsBus
 from tools.bus.port import Bus, ConsumerSpec
+from tools.bus.precedence import RightOfWay
 from tools.bus.provisioning import provision
 from tools.bus.server import EmbeddedServer
 from tools.execution.authority import Law, Trust
@@ -127,6 +128,8 @@ class _Parts:
     ledger: Ledger
     buses: dict[str, Bus]
     listener: socket.socket | None
+    way: RightOfWay
+    """Fences before cases, over all processes of this interpreter."""
     latch: Callable[[], Latch]
     """Each reader of facts has one of its own, none of which goes below what the ledger says was in force."""
 
@@ -156,7 +159,7 @@ class _Parts:
             inventories={},
         )
         latch = partial(installation.facts_latch, facts_version)
-        return cls(system, adapters, stack, world, ledger, buses, listener, latch)
+        return cls(system, adapters, stack, world, ledger, buses, listener, RightOfWay(), latch)
 
 
 @dataclass(slots=True)
@@ -251,6 +254,7 @@ class _Hosts:
             subjects=installation.subjects,
             proposer=installation.subject(SubjectKind.AGENT, "agent"),
             observer=self.observer,
+            way=self.parts.way,
         )
         saver = PlacetSaver(self.parts.adapters.shelf(await _shelf(installation.config, bus, self.parts.stack)))
         return AgentHost(await AgentProcess.open(setting, saver), inventory)
@@ -289,7 +293,8 @@ class _Hosts:
         return ConsoleProcess(desk, DoorServer(desk, calls), app, listener, standing, inventory)
 
     async def _bus(self, user: str) -> Bus:
-        connected = await _connected(self.installation, self.parts.system.nats_url, user, self.parts.stack)
+        parts = self.parts
+        connected = await _connected(self.installation, parts.system.nats_url, user, parts.stack, parts.way)
         self.parts.buses[user] = bus = self.parts.adapters.bus(connected)
         return bus
 
@@ -321,8 +326,10 @@ async def _embedded(installation: Installation, stack: AsyncExitStack) -> str:
     return (await stack.enter_async_context(server)).url
 
 
-async def _connected(installation: Installation, url: str, user: str, stack: AsyncExitStack) -> NatsBus:
-    bus = await visiting.connect(installation, url, user)
+async def _connected(
+    installation: Installation, url: str, user: str, stack: AsyncExitStack, way: RightOfWay | None = None
+) -> NatsBus:
+    bus = await visiting.connect(installation, url, user, way)
     stack.push_async_callback(bus.close)
     return bus
 

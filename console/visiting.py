@@ -19,6 +19,7 @@ from console.state import StateDirectory
 from tools.bus import accounts
 from tools.bus.nats import NatsBus
 from tools.bus.port import Bus
+from tools.bus.precedence import RightOfWay
 from tools.bus.wire import Credentials
 
 
@@ -38,10 +39,10 @@ async def visiting(state: StateDirectory, config: Config, identity: Identity) ->
         await bus.close()
 
 
-async def connect(installation: Installation, url: str, user: str) -> NatsBus:
-    """A connection as one of the installation's NATS users."""
+async def connect(installation: Installation, url: str, user: str, way: RightOfWay | None = None) -> NatsBus:
+    """A connection as one of the installation's NATS users; `way` is shared by those of one interpreter."""
     credentials = Credentials(url, user, installation.state.nats_password(user))
-    return await NatsBus.connect(credentials, installation.subjects, name=f"placet-{user}")
+    return await NatsBus.connect(credentials, installation.subjects, name=f"placet-{user}", way=way)
 
 
 def client_of(installation: Installation, bus: Bus, identity: Identity) -> DoorClient:

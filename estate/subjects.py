@@ -14,6 +14,9 @@ from estate.proposals import Lane
 from estate.verdicts import Decision
 
 ROOT = "placet.v1"
+DEVICE_FORMATS = frozenset({"kernel", "nvsentinel"})
+"""Formats in which devices' own watchers speak. Their bodies have a plane, and so a stream, of their own: a fence hangs
+on them, and a burst of alerts must not go before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +32,27 @@ class Subjects:
 
     def intake(self, channel: ChannelId | str, format: str) -> str:
         """Raw bodies: one subject per authenticated channel and payload format."""
-        return f"{self.root}.intake.{channel}.{format}"
+        plane = "intake-device" if format in DEVICE_FORMATS else "intake"
+        return f"{self.root}.{plane}.{channel}.{format}"
 
-    def event(self, site: SiteId | str, type: EventType | str) -> str:
-        """Parsed events, per site."""
-        return f"{self.root}.event.{site}.{_token(type)}"
+    def intakes(self, channel: ChannelId | str) -> tuple[str, str]:
+        """Every raw body of a channel (`*`: of all), as two patterns: devices' own first."""
+        return f"{self.root}.intake-device.{channel}.*", f"{self.root}.intake.{channel}.*"
+
+    def intake_of(self, subject: str) -> tuple[ChannelId, str] | None:
+        """Channel and format of a raw body's subject; None when it is another subject."""
+        plane, _, rest = subject.removeprefix(f"{self.root}.").partition(".")
+        tokens = rest.split(".")
+        known = subject.startswith(f"{self.root}.") and plane in {"intake", "intake-device"} and len(tokens) == 2
+        return (ChannelId(tokens[0]), tokens[1]) if known else None
+
+    def event(self, lane: Lane | str, site: SiteId | str, type: EventType | str) -> str:
+        """Parsed events per site, a plane for each lane: those that call for a fence go before all others."""
+        return f"{self.root}.event-{_token(lane)}.{site}.{_token(type)}"
+
+    def events(self) -> tuple[str, ...]:
+        """Every parsed event, as a pattern for each lane."""
+        return tuple(self.event(lane, "*", "*") for lane in Lane)
 
     def case(self, site: SiteId | str, wake: str) -> str:
         """Wake-ups of cases: `opened`, `joined`."""

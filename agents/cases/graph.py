@@ -12,9 +12,7 @@ from langgraph.graph.state import CompiledStateGraph
 from agents.cases.nodes import Deps, Done, Thinking
 from agents.cases.threads import Case, Thread, read
 from agents.cases.waiting import Waiting
-from agents.observing import Observer
 from estate.canonical import Json
-from estate.clocks import Clock
 from estate.progress import Progress
 
 type CaseGraph = CompiledStateGraph[Thread, None, Thread, Thread]
@@ -53,7 +51,7 @@ def build(deps: Deps, saver: BaseCheckpointSaver[Any] | None) -> CaseGraph:
     """The compiled graph; without a saver for drawing only."""
     graph: StateGraph[Thread, None, Thread, Thread] = StateGraph(Thread)
     for name, function in _functions(deps).items():
-        graph.add_node(name, _stored(name, function, deps.observer, deps.clock))
+        graph.add_node(name, _stored(name, function, deps))
     graph.add_edge(START, "receive")
     for name, ways in WAYS.items():
         if len(ways) == 1:
@@ -68,17 +66,18 @@ def _functions(deps: Deps) -> dict[str, NodeFunction]:
     return {name: getattr(thinking, name, None) or getattr(waiting, name) for name in WAYS}
 
 
-def _stored(name: str, function: NodeFunction, observer: Observer, clock: Clock) -> StoredNode:
-    """The node as LangGraph runs it: typed in, validated plain JSON out, the observer told and awaited."""
+def _stored(name: str, function: NodeFunction, deps: Deps) -> StoredNode:
+    """The node as LangGraph runs it: typed in, validated plain JSON out, the observer told; fences go first."""
 
     async def run(state: Thread) -> dict[str, Json]:
+        await deps.way.given()
         case = read(state)
         done = await function(case)
         form = done.update.form()
         _admit(name, done.update)
         if done.text:
-            line = Progress(incident=case.id, at=clock(), stage=done.stage, text=done.text, details=done.details)
-            await observer(line)
+            line = Progress(incident=case.id, at=deps.clock(), stage=done.stage, text=done.text, details=done.details)
+            await deps.observer(line)
         return form
 
     return run

@@ -26,6 +26,7 @@ from estate.results import Refusal
 from estate.snapshots import Snapshot
 from estate.subjects import Subjects
 from tools.bus.port import Bus
+from tools.bus.precedence import RightOfWay
 from tools.catalogue.registry import Catalogue
 from tools.inventory.port import Reader
 from tools.placement.port import Engine
@@ -45,6 +46,8 @@ class Deps:
     subjects: Subjects
     behind: Behind
     observer: Observer
+    way: RightOfWay
+    """Given to fences before each node."""
     attempts: int = 3
     """Proposals that one case may make."""
     settling: timedelta = field(default=timedelta(seconds=30))

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from agents.containment import calls_for_fence
 from agents.intake import commands
 from agents.intake.channels import COMMANDS, FRONT_DOOR, ChannelConfig, Channels
 from agents.intake.resolving import resolve
@@ -20,8 +21,9 @@ from estate import canonical
 from estate.clocks import Clock
 from estate.errors import BadInput, NeverRetry
 from estate.events import Event, Place, event_id
-from estate.ids import ChannelId, Digest
+from estate.ids import Digest
 from estate.observations import EventType, Observation, Severity
+from estate.proposals import Lane
 from estate.snapshots import Snapshot
 from estate.subjects import Subjects
 from tools.bus.port import Bus, Delivery
@@ -48,7 +50,7 @@ class _Receipt:
 
 
 class Intake:
-    """Handles INTAKE."""
+    """Handles both streams of raw bodies."""
 
     def __init__(
         self,
@@ -67,7 +69,7 @@ class Intake:
         self._subjects = subjects
 
     async def on_body(self, delivery: Delivery) -> None:
-        """The handler for INTAKE.
+        """The handler for INTAKE and INTAKE_DEVICE.
 
         Raises:
             NeverRetry: the channel is unknown or may not send this format.
@@ -96,14 +98,15 @@ class Intake:
 
     async def _publish(self, event: Event) -> None:
         assert event.place.site is not None, "events without a site are dead-lettered"
-        subject = self._subjects.event(event.place.site, event.type)
+        lane = Lane.CASE if calls_for_fence(event) is None else Lane.CONTAINMENT
+        subject = self._subjects.event(lane, event.place.site, event.type)
         await self._bus.publish(subject, event.canonical(), message_id=event.id)
 
     def _addressed(self, subject: str) -> tuple[ChannelConfig, str]:
-        tokens = subject.removeprefix(f"{self._subjects.root}.intake.").split(".")
-        if len(tokens) != 2:
+        addressed = self._subjects.intake_of(subject)
+        if addressed is None:
             raise BadInput(f"`{subject}` is no intake subject; use `{self._subjects.intake('<channel>', '<format>')}`")
-        name, format = ChannelId(tokens[0]), tokens[1]
+        name, format = addressed
         channel = self._channels.get(name)
         if channel is None:
             raise NeverRetry(f"channel `{name}` is not configured; add it under `channels`")

@@ -20,6 +20,7 @@ from estate.subjects import Subjects
 from policies.ledger.port import Fenced, Ledger
 from tools.bus import streams
 from tools.bus.port import Bus, ConsumerSpec, Delivery
+from tools.bus.precedence import Precedence
 from tools.execution.executor import Executor
 from tools.inventory.follower import Follower
 
@@ -32,6 +33,7 @@ def consumers(subjects: Subjects, audience: ExecutorId) -> tuple[ConsumerSpec, .
             f"executor-{audience}-{lane.value}",
             (subjects.warrant(lane, audience),),
             concurrency=8,
+            precedence=Precedence.TAKES if lane is Lane.CONTAINMENT else Precedence.GIVES,
         )
         for lane in Lane
     )

@@ -24,13 +24,16 @@ from policies.gate import Answer, Gate
 from policies.keyrings import KeyRing
 from tools.bus import streams
 from tools.bus.port import Bus, ConsumerSpec, Delivery
+from tools.bus.precedence import Precedence
 from tools.inventory.follower import Follower
 
 NAME = "gate"
 
 CATCH_UP_SECONDS = 0.5
-CONTAINMENT = ConsumerSpec(streams.PROPOSALS_CONTAINMENT, "gate-containment", concurrency=4)
-CASES = ConsumerSpec(streams.PROPOSALS_CASE, "gate-cases", concurrency=4)
+CONTAINMENT = ConsumerSpec(
+    streams.PROPOSALS_CONTAINMENT, "gate-containment", concurrency=4, precedence=Precedence.TAKES
+)
+CASES = ConsumerSpec(streams.PROPOSALS_CASE, "gate-cases", concurrency=4, precedence=Precedence.GIVES)
 APPROVALS = ConsumerSpec(streams.APPROVALS, "gate-approvals", concurrency=4)
 OUTCOMES = ConsumerSpec(streams.OUTCOMES, "gate-outcomes", concurrency=4)
 CONSUMERS = (CONTAINMENT, CASES, APPROVALS, OUTCOMES)

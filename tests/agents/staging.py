@@ -43,6 +43,7 @@ from estate.verdicts import Decision, Dimension, Failure, Verdict
 from tests import builders
 from tools.bus.memory import MemoryBroker
 from tools.bus.port import Bus, ConsumerSpec, Delivery
+from tools.bus.precedence import RightOfWay
 from tools.bus.streams import streams
 from tools.placement.engine import MaskEngine
 from tools.rehearsal.rehearsing import rehearse
@@ -236,6 +237,7 @@ class Stage:
             "subjects": self.subjects,
             "behind": Behind(builders.INSTALLATION, AGENT),
             "observer": self.observe,
+            "way": RightOfWay(),
             "settling": timedelta(0),
         }
         return Deps(**(fields | over))

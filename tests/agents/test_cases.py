@@ -291,7 +291,7 @@ async def test_everything_delivered_twice_is_done_once(stage: Stage) -> None:
         await stage.send("kernel", body, message_id="the same again")
         await stage.until(ended)
         handlers = {spec.stream: handler for spec, handler in process.consumers()}
-        for name in ("EVENTS", "VERDICTS", "OUTCOMES"):
+        for name in ("EVENTS_CONTAINMENT", "EVENTS_CASE", "VERDICTS", "OUTCOMES"):
             for message in await stage.bus.replay(name):
                 await handlers[name](message)
         (record,) = await stage.records()

@@ -17,6 +17,7 @@ from estate.errors import NeverRetry
 from estate.events import Event
 from estate.ids import ChannelId, ClusterId, NodeId, RackId, TenantId
 from estate.observations import EventType, Whereabouts
+from estate.proposals import Lane
 from tests import builders
 from tests.agents.staging import (
     CHANNELS,
@@ -27,8 +28,8 @@ from tests.agents.staging import (
     proposal_body,
     request_body,
 )
+from tools.bus import streams
 from tools.bus.port import Delivery
-from tools.bus.streams import streams
 from tools.payloads.formats import FORMATS
 
 EU = CHANNELS[ChannelId("eu-monitoring")]
@@ -102,13 +103,18 @@ def test_only_the_front_door_may_be_given_commands() -> None:
 
 
 async def receive(stage: Stage, channel: str, format: str, body: bytes, **headers: str) -> list[Event]:
-    await stage.bus.declare(*streams(SUBJECTS))
+    await stage.bus.declare(*streams.streams(SUBJECTS))
     intake = Intake(stage.bus, stage.reader, FORMATS, CHANNELS, stage.clock, SUBJECTS)
     try:
         await intake.on_body(Delivery(SUBJECTS.intake(channel, format), body, headers, "id", "INTAKE", 1, 1))
     finally:
-        events = [Event.read(d.data) for d in await stage.bus.replay("EVENTS")]
-    return events
+        seen = await events(stage)
+    return seen
+
+
+async def events(stage: Stage) -> list[Event]:
+    """Everything published, on either lane."""
+    return [Event.read(d.data) for lane in Lane for d in await stage.bus.replay(streams.events(lane))]
 
 
 async def test_a_kernel_line_becomes_an_event_on_its_site(stage: Stage) -> None:
@@ -136,7 +142,7 @@ async def test_the_good_items_of_a_batch_are_published_before_the_body_is_refuse
     form["alerts"].append("not an alert")
     with pytest.raises(NeverRetry, match="alerts"):
         await receive(stage, "eu-monitoring", "alertmanager", json.dumps(form).encode())
-    assert len(await stage.bus.replay("EVENTS")) == 2
+    assert len(await events(stage)) == 2
 
 
 async def test_what_no_fact_places_is_refused_with_its_name(stage: Stage) -> None:

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.nats
 SUBJECTS = Subjects(InstallationId("guarded"))
 TWIN = ExecutorId("twin")
 CONSUMERS = {
-    "agent": (ConsumerSpec(streams.EVENTS, "correlation"), ConsumerSpec(streams.VERDICTS, "case-verdicts")),
+    "agent": (ConsumerSpec(streams.EVENTS_CASE, "correlation"), ConsumerSpec(streams.VERDICTS, "case-verdicts")),
     "gate": (ConsumerSpec(streams.PROPOSALS_CASE, "gate-case"), ConsumerSpec(streams.APPROVALS, "gate-approvals")),
     executor_user(TWIN): (
         ConsumerSpec(streams.WARRANTS_CASE, "twin-case", subjects=(SUBJECTS.warrant(Lane.CASE, TWIN),)),
@@ -153,11 +153,11 @@ async def test_a_forged_verdict_copied_by_the_server_never_reaches_a_reader(guar
     agent, admin = await guarded.wire("agent"), await guarded.bus(ADMINISTRATOR)
     into = SUBJECTS.delta()
     headers = {"Nats-Msg-Id": "forged-1"}
-    stored = await agent.publish(SUBJECTS.event("eu", "forged"), b"forged", headers)
+    stored = await agent.publish(SUBJECTS.event(Lane.CASE, "eu", "forged"), b"forged", headers)
     pull = f"$JS.API.CONSUMER.MSG.NEXT.guarded_EVENTS.{CONSUMERS['agent'][0].name}"
     await agent.send(pull, json.dumps({"batch": 1, "expires": 10**9}).encode(), into)
     await agent.send("$JS.API.STREAM.MSG.GET.guarded_DELTAS", json.dumps({"seq": stored["seq"]}).encode(), into)
-    await agent.send(SUBJECTS.event("eu", "other"), b"x", into)
+    await agent.send(SUBJECTS.event(Lane.CASE, "eu", "other"), b"x", into)
     await agent.send("$JS.API.STREAM.INFO.guarded_DELTAS", b"", into)
     await agent.client.flush()
     await asyncio.sleep(0.3)
@@ -175,7 +175,7 @@ async def test_a_forged_verdict_copied_by_the_server_never_reaches_a_reader(guar
 async def test_copies_into_a_work_queue_are_dead_letters_not_work(guarded: Guarded):
     agent, gate, console = await guarded.wire("agent"), await guarded.bus("gate"), await guarded.bus("console")
     into = SUBJECTS.approval("eu")
-    await agent.send(SUBJECTS.event("eu", "other"), b"x", into)
+    await agent.send(SUBJECTS.event(Lane.CASE, "eu", "other"), b"x", into)
     await agent.client.flush()
     await console.publish(into, b"genuine", message_id="a1")
     seen: list[bytes] = []
@@ -213,7 +213,7 @@ async def test_every_process_can_do_its_own_work(guarded: Guarded):
         ),
     ]
     tasks = [asyncio.create_task(run) for run in runs]
-    await console.publish(SUBJECTS.event("eu", "node.failed"), b"event", message_id="e1")
+    await console.publish(SUBJECTS.event(Lane.CASE, "eu", "node.failed"), b"event", message_id="e1")
     async with asyncio.timeout(10):
         async for outcome in console.follow(streams.OUTCOMES):
             if outcome.data.startswith(b"event"):

@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 
 from estate.errors import BadInput, NeverRetry, NewerRecord, RetryLater
+from estate.proposals import Lane
 from estate.subjects import Subjects
 from tools.bus import dead_letters
 from tools.bus.port import Bus, Conflict, ConsumerSpec, Delivery, Handler, StreamFull, StreamSpec, TooLarge
@@ -330,11 +331,11 @@ async def test_a_second_overlapping_consumer_on_a_work_queue_is_refused(bus: Bus
 
 
 async def test_every_consumer_of_a_limits_stream_sees_every_message(bus: Bus, subjects: Subjects):
-    await bus.declare(StreamSpec("EVENTS", (subjects.event("*", "*"),), work_queue=False))
+    await bus.declare(StreamSpec("EVENTS", (subjects.event(Lane.CASE, "*", "*"),), work_queue=False))
     one, other = Recorder(), Recorder()
     spec = consumer(stream="EVENTS", name="one"), consumer(stream="EVENTS", name="other")
     async with consuming(bus, spec[0], one), consuming(bus, spec[1], other):
-        await bus.publish(subjects.event("eu", "node.failed"), b"x", message_id="m1")
+        await bus.publish(subjects.event(Lane.CASE, "eu", "node.failed"), b"x", message_id="m1")
         await until(lambda: bool(one.seen and other.seen))
     assert len(await bus.replay("EVENTS")) == 1
 

@@ -25,14 +25,16 @@ async def declared(bus: Bus, subjects: Subjects) -> Subjects:
 
 def delivered(subjects: Subjects, headers: Mapping[str, str]) -> Delivery:
     """A body on a channel, with a sender's own headers."""
-    return Delivery(subjects.intake("local", "kernel"), b"x", headers, "m1", "INTAKE", 7, 1)
+    return Delivery(subjects.intake("local", "kernel"), b"x", headers, "m1", "INTAKE_DEVICE", 7, 1)
 
 
 async def bury(bus: Bus, subjects: Subjects, delivery: Delivery, reason: str = "no", **over: str) -> None:
     """What a worker with the rights of its user puts among the dead letters."""
     copy = dead_letters.copy_of(delivery, WORKER, reason)
     headers = {**copy.headers, **over}
-    await bus.publish(subjects.dead_letter("INTAKE", WORKER), copy.data, message_id=copy.message_id, headers=headers)
+    await bus.publish(
+        subjects.dead_letter("INTAKE_DEVICE", WORKER), copy.data, message_id=copy.message_id, headers=headers
+    )
 
 
 async def test_a_senders_headers_do_not_blind_the_list(bus: Bus, declared: Subjects):

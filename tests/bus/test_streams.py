@@ -18,8 +18,10 @@ from tools.bus.nats import NatsBus
 
 SUBJECTS = Subjects(InstallationId("home"))
 HOMES = {
-    streams.INTAKE: [SUBJECTS.intake("alerts", "alertmanager")],
-    streams.EVENTS: [SUBJECTS.event("eu-de", "accelerator.failed")],
+    streams.INTAKE: [SUBJECTS.intake("alerts", "alertmanager"), SUBJECTS.intake("front-door", "proposal")],
+    streams.INTAKE_DEVICE: [SUBJECTS.intake("node-agents", "kernel"), SUBJECTS.intake("node-agents", "nvsentinel")],
+    streams.EVENTS_CONTAINMENT: [SUBJECTS.event(Lane.CONTAINMENT, "eu-de", "accelerator.failed")],
+    streams.EVENTS_CASE: [SUBJECTS.event(Lane.CASE, "eu-de", "accelerator.failed")],
     streams.CASES: [SUBJECTS.case("eu-de", "opened")],
     streams.PROPOSALS_CONTAINMENT: [SUBJECTS.proposal(Lane.CONTAINMENT, "eu-de")],
     streams.PROPOSALS_CASE: [SUBJECTS.proposal(Lane.CASE, "eu-de")],
@@ -33,6 +35,7 @@ HOMES = {
     streams.DEAD: [SUBJECTS.dead_letter("INTAKE", "intake")],
 }
 UNSTORED = {"command", "progress"}
+PATTERNS = {"intakes", "intake_of", "events"}
 
 
 def test_every_durable_subject_has_exactly_one_stream():
@@ -46,7 +49,7 @@ def test_every_durable_subject_has_exactly_one_stream():
 def test_no_subject_of_the_estate_is_forgotten_here():
     known = {name for name, member in inspect.getmembers(Subjects, inspect.isfunction) if not name.startswith("_")}
     spoken = {"intake", "event", "case", "proposal", "verdict", "approval", "warrant", "outcome", "delta", "control"}
-    assert known - UNSTORED - {"dead_letter"} == spoken
+    assert known - UNSTORED - PATTERNS - {"dead_letter"} == spoken
 
 
 def test_only_the_delta_stream_may_forget_and_work_is_a_work_queue():
@@ -57,6 +60,7 @@ def test_only_the_delta_stream_may_forget_and_work_is_a_work_queue():
         name for name in HOMES if name.split("_")[0] in {"INTAKE", "CASES", "PROPOSALS", "APPROVALS", "WARRANTS"}
     }
     assert all(spec.max_messages > 0 and spec.max_bytes > 0 for spec in specs)
+    assert {streams.events(lane) for lane in Lane} <= {spec.name for spec in specs} - work
     assert {streams.proposals(lane) for lane in Lane} | {streams.warrants(lane) for lane in Lane} <= work
 
 

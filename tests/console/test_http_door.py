@@ -54,8 +54,11 @@ async def http(bus: MemoryBus) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
+BODIES = (streams.INTAKE, streams.INTAKE_DEVICE)
+
+
 async def stored(bus: MemoryBus) -> list[tuple[str, bytes, dict[str, str]]]:
-    return [(d.subject, d.data, dict(d.headers)) for d in await bus.replay("INTAKE")]
+    return [(d.subject, d.data, dict(d.headers)) for name in BODIES for d in await bus.replay(name)]
 
 
 async def post(http: httpx.AsyncClient, path: str, body: object, **headers: str) -> httpx.Response:
@@ -152,7 +155,7 @@ async def test_an_endless_body_is_cut_off_at_the_limit(http: httpx.AsyncClient, 
 
 async def test_a_full_stream_pushes_back_and_loses_nothing(http: httpx.AsyncClient, bus: MemoryBus) -> None:
     """429 with Retry-After; what was answered with 202 is still there."""
-    intake = next(s for s in streams.streams(SUBJECTS) if s.name == "INTAKE")
+    intake = next(s for s in streams.streams(SUBJECTS) if s.name == streams.INTAKE_DEVICE)
     await bus.declare(replace(intake, max_messages=2))
     answers = [await post(http, "eu-monitoring/kernel", f"line {n}".encode()) for n in range(3)]
     assert [a.status_code for a in answers] == [202, 202, 429]

@@ -38,7 +38,7 @@ async def letter_of(composed: Composed) -> int:
     code, out, err = await composed.cli("dlq", "list", "-o", "json")
     assert code == 0, err
     (letter,) = json.loads(out)
-    assert letter["stream"] == "INTAKE"
+    assert letter["stream"] == "INTAKE_DEVICE"
     assert "no fact places" in letter["reason"]
     assert "add it to the facts and replay" in letter["reason"]
     return int(letter["sequence"])

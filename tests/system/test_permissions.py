@@ -41,7 +41,7 @@ FORBIDDEN: dict[str, dict[str, Subject]] = {
     accounts.CLIENT: {
         "intake": lambda s: s.intake("front-door", "request"),
         "a sender's body": lambda s: s.intake(KERNEL, "kernel"),
-        "an event": lambda s: s.event("eu-de", "node.failed"),
+        "an event": lambda s: s.event(Lane.CASE, "eu-de", "node.failed"),
         "a proposal": lambda s: s.proposal(Lane.CASE, "eu-de"),
         "a verdict": lambda s: s.verdict("eu-de", "permit"),
         "an approval": lambda s: s.approval("eu-de"),
@@ -65,7 +65,7 @@ FORBIDDEN: dict[str, dict[str, Subject]] = {
     },
     f"channel-{KERNEL}": {
         "another channel's body": lambda s: s.intake("eu-alerts", "alertmanager"),
-        "an event": lambda s: s.event("eu-de", "node.failed"),
+        "an event": lambda s: s.event(Lane.CASE, "eu-de", "node.failed"),
         "a command": lambda s: s.command("set"),
     },
 }
@@ -83,7 +83,7 @@ async def test_a_users_own_password_does_not_let_it_publish(shared: Composed, us
 @pytest.mark.parametrize("user", sorted(FORBIDDEN))
 @pytest.mark.parametrize(
     "request_",
-    ["STREAM.CREATE.EVIL", "STREAM.DELETE.test_DEAD", "STREAM.PURGE.test_INTAKE", "STREAM.UPDATE.test_EVENTS"],
+    ["STREAM.CREATE.EVIL", "STREAM.DELETE.test_DEAD", "STREAM.PURGE.test_INTAKE", "STREAM.UPDATE.test_EVENTS_CASE"],
 )
 async def test_nobody_but_the_administrator_touches_streams(shared: Composed, user: str, request_: str) -> None:
     """Who could make a stream could have the server copy anything into it, and who could purge one could lose work."""

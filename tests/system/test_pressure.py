@@ -24,7 +24,8 @@ from estate.results import Ok
 from estate.snapshots import Snapshot
 from estate.units import Watts
 from policies.ledger.port import EntryKind
-from tests.system.composed import SPARE, Composed, founded, started, until
+from tests.system.composed import ALERTS, SPARE, Composed, founded, started, until
+from tests.system.test_bad_input import ALERT, WEBHOOK, form
 from tools.bus import accounts, streams
 from tools.bus.port import Bus
 
@@ -98,6 +99,28 @@ async def test_a_backlog_of_a_thousand_cases_and_proposals_does_not_delay_a_fenc
         assert await composed.cordoned(SPARE)
 
 
+async def test_a_burst_of_a_thousand_alerts_does_not_delay_a_fence(tmp_path: Path) -> None:
+    """What devices themselves report comes on a plane of its own: the fence stands before half of the burst is correlated."""
+    state = founded(tmp_path / "state")
+    async with started(state, processes=frozenset({"inventory", "console"})) as stopped:
+        console = await stopped.connect(accounts.CONSOLE)
+        subject = stopped.system.subjects.intake(ALERTS, "alertmanager")
+        for number in range(MANY):
+            body = form(WEBHOOK, alerts=[ALERT | {"fingerprint": f"{number:016x}"}])
+            await console.publish(subject, body, message_id=f"alert-{number}")
+        assert (await stopped.post(await stopped.good())).is_success
+    async with started(state) as composed:
+        await until(lambda: composed.cordoned(SPARE), 60)
+        seen = sum(i.events_seen for i in await composed.incidents())
+        assert seen < MANY / 2, f"{seen} events were correlated"
+        await until(lambda: all_correlated(composed), 60)
+
+
+async def all_correlated(composed: Composed) -> bool:
+    """Whether nothing of the burst was lost."""
+    return sum(i.events_seen for i in await composed.incidents()) == MANY + 1
+
+
 async def when_fenced(composed: Composed) -> tuple[int, int]:
     """How many cases had ended, and proposals been decided, when the fence's outcome stood in the ledger."""
 
@@ -139,6 +162,6 @@ async def narrow(tmp_path: Path) -> AsyncIterator[Composed]:
     async with started(founded(tmp_path / "state")) as composed:
         admin = await composed.as_user(accounts.ADMINISTRATOR)
         every = streams.streams(composed.system.subjects)
-        intake = next(s for s in every if s.name == streams.INTAKE)
+        intake = next(s for s in every if s.name == streams.INTAKE_DEVICE)
         await admin.declare(replace(intake, max_messages=4))
         yield composed

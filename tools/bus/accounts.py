@@ -26,6 +26,16 @@ INVENTORY = "inventory"
 CONSOLE = "console"
 CLIENT = "client"
 
+_CONSOLE_READS = (
+    streams.DELTAS,
+    streams.CONTROLS,
+    streams.VERDICTS,
+    streams.OUTCOMES,
+    streams.EVENTS_CONTAINMENT,
+    streams.EVENTS_CASE,
+    streams.DEAD,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class User:
@@ -93,14 +103,14 @@ class Accounts:
             CONSOLE: self._console(),
             CLIENT: Grant(publish=(subjects.command("*"),), listen=(subjects.progress("*"),)),
             **{executor_user(executor): self._executor(executor) for executor in self.executors},
-            **{channel_user(channel): Grant(publish=(subjects.intake(channel, "*"),)) for channel in self.channels},
+            **{channel_user(channel): Grant(publish=subjects.intakes(channel)) for channel in self.channels},
         }
 
     def _agent(self) -> Grant:
         s = self.subjects
         return Grant(
             publish=(
-                s.event("*", "*"),
+                *s.events(),
                 s.case("*", "*"),
                 s.proposal(Lane.CONTAINMENT, "*"),
                 s.proposal(Lane.CASE, "*"),
@@ -134,7 +144,7 @@ class Accounts:
     def _inventory(self) -> Grant:
         s = self.subjects
         return Grant(
-            publish=(s.delta(), s.intake(INVENTORY, "*"), s.progress("*")),
+            publish=(s.delta(), *s.intakes(INVENTORY), s.progress("*")),
             consume=self._consumers(INVENTORY),
             read=(streams.DELTAS, streams.CONTROLS),
             reads_buckets=("leases",),
@@ -145,8 +155,8 @@ class Accounts:
         s = self.subjects
         return Grant(
             publish=(
-                s.intake("*", "*"),
-                s.event("*", "*"),
+                *s.intakes("*"),
+                *s.events(),
                 s.case("*", "*"),
                 s.proposal(Lane.CONTAINMENT, "*"),
                 s.proposal(Lane.CASE, "*"),
@@ -156,7 +166,7 @@ class Accounts:
             ),
             listen=(s.command("*"), s.progress("*")),
             consume=self._consumers(CONSOLE),
-            read=(streams.DELTAS, streams.CONTROLS, streams.VERDICTS, streams.OUTCOMES, streams.EVENTS, streams.DEAD),
+            read=_CONSOLE_READS,
             delete=(streams.DEAD,),
             reads_buckets=("incidents",),
             answers=True,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
 
@@ -17,6 +17,7 @@ import structlog
 
 from estate.errors import NeverRetry, NewerRecord, PlacetError
 from tools.bus.port import Bucket, ConsumerSpec, Delivery, Handler
+from tools.bus.precedence import Precedence, RightOfWay
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +55,8 @@ class Handling:
     handler: Handler
     bury: Bury
     left: Callable[[], Awaitable[Bucket]]
+    way: RightOfWay = field(default_factory=RightOfWay)
+    """What everything in this interpreter takes or gives."""
 
     async def treat(self, letter: Letter) -> None:
         """Handle one letter to its end. Raises only what cancels it."""
@@ -82,7 +85,7 @@ class Handling:
             return
         try:
             async with _kept_alive(letter, self.spec.ack_wait):
-                await self.handler(delivery)
+                await self._handle(delivery)
         except NewerRecord as error:
             await self._leave(letter, error)
         except NeverRetry as error:
@@ -93,6 +96,17 @@ class Handling:
             await letter.acknowledge()
             if late:
                 await (await self.left()).delete(self._left_key(delivery))
+
+    async def _handle(self, delivery: Delivery) -> None:
+        match self.spec.precedence:
+            case Precedence.TAKES:
+                with self.way.taken():
+                    await self.handler(delivery)
+            case Precedence.GIVES:
+                await self.way.given()
+                await self.handler(delivery)
+            case Precedence.NEITHER:
+                await self.handler(delivery)
 
     async def _retry(self, letter: Letter, error: Exception) -> None:
         attempt = letter.delivery.attempt

@@ -30,6 +30,7 @@ from tools.bus.port import (
     StreamSpec,
     TooLarge,
 )
+from tools.bus.precedence import RightOfWay
 
 type MayPublish = Callable[[str], bool]
 
@@ -56,6 +57,7 @@ class MemoryBroker:
         self.buckets: dict[str, MemoryBucket] = {}
         self.listeners: set[_Listener] = set()
         self.respondents: list[_Respondent] = []
+        self.way = RightOfWay()
 
     def connect(
         self,
@@ -146,7 +148,7 @@ class MemoryBus:
     async def consume(self, spec: ConsumerSpec, handler: Handler) -> None:
         stream = self._broker.stream(spec.stream)
         durable = stream.bind(spec)
-        handling = Handling(spec, handler, self._bury, self._left)
+        handling = Handling(spec, handler, self._bury, self._left, self._broker.way)
         hands = asyncio.Semaphore(spec.concurrency)  # bounds the handlers at work
 
         async def treat(delivery: Delivery) -> None:

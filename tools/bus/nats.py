@@ -38,6 +38,7 @@ from tools.bus.port import (
     StreamSpec,
     TooLarge,
 )
+from tools.bus.precedence import RightOfWay
 from tools.bus.wire import Credentials, NotFound, Wire
 
 log = structlog.get_logger(__name__)
@@ -51,13 +52,14 @@ FAULT_HEADER = "Placet-Fault"
 
 
 class NatsBus:
-    """See `port.Bus`. `max_bytes` is the limit of one message's body."""
+    """See `port.Bus`. `max_bytes` is the limit of one message's body; `way` is what its consumers take and give."""
 
-    def __init__(self, wire: Wire, subjects: Subjects, max_bytes: int, bucket_bytes: int) -> None:
+    def __init__(self, wire: Wire, subjects: Subjects, max_bytes: int, bucket_bytes: int, way: RightOfWay) -> None:
         self._wire = wire
         self._subjects = subjects
         self._max_bytes = max_bytes
         self._bucket_bytes = bucket_bytes
+        self._way = way
         self._stored: dict[str, tuple[str, ...]] = {}
         self._buckets: dict[str, NatsBucket] = {}
 
@@ -70,9 +72,11 @@ class NatsBus:
         name: str,
         max_bytes: int = MAX_EVENT_BYTES,
         bucket_bytes: int = 768 * 1024,
+        way: RightOfWay | None = None,
     ) -> NatsBus:
         """Connect as one process. Raises RetryLater, NotAllowed, BadInput as `wire.Wire.connect`."""
-        return cls(await Wire.connect(credentials, name=name), subjects, max_bytes, bucket_bytes)
+        wire = await Wire.connect(credentials, name=name)
+        return cls(wire, subjects, max_bytes, bucket_bytes, way or RightOfWay())
 
     async def publish(
         self, subject: str, data: bytes, *, message_id: str, headers: Mapping[str, str] | None = None
@@ -141,7 +145,7 @@ class NatsBus:
 
     async def consume(self, spec: ConsumerSpec, handler: Handler) -> None:
         await self.prepare(spec)
-        handling = Handling(spec, handler, self._bury, self._left)
+        handling = Handling(spec, handler, self._bury, self._left, self._way)
         stored = await self._subjects_of(spec.stream)
         await NatsConsumer(self._wire, self._physical(spec.stream), stored, handling).run()
 

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from estate.errors import NeverRetry, RetryLater
+from tools.bus.precedence import Precedence
 
 MAX_EVENT_BYTES = 256 * 1024
 
@@ -64,6 +65,7 @@ class ConsumerSpec:
     backoff: tuple[timedelta, ...] = field(
         default=(timedelta(milliseconds=200), timedelta(seconds=1), timedelta(seconds=5), timedelta(seconds=30))
     )
+    precedence: Precedence = Precedence.NEITHER
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,9 @@ from estate.subjects import Subjects
 from tools.bus.port import MAX_EVENT_BYTES, StreamSpec
 
 INTAKE = "INTAKE"
-EVENTS = "EVENTS"
+INTAKE_DEVICE = "INTAKE_DEVICE"
+EVENTS_CONTAINMENT = "EVENTS_CONTAINMENT"
+EVENTS_CASE = "EVENTS_CASE"
 CASES = "CASES"
 PROPOSALS_CONTAINMENT = "PROPOSALS_CONTAINMENT"
 PROPOSALS_CASE = "PROPOSALS_CASE"
@@ -42,6 +44,11 @@ def proposals(lane: Lane) -> str:
     return PROPOSALS_CONTAINMENT if lane is Lane.CONTAINMENT else PROPOSALS_CASE
 
 
+def events(lane: Lane) -> str:
+    """The stream of events on that lane."""
+    return EVENTS_CONTAINMENT if lane is Lane.CONTAINMENT else EVENTS_CASE
+
+
 def warrants(lane: Lane) -> str:
     """The stream of warrants on that lane."""
     return WARRANTS_CONTAINMENT if lane is Lane.CONTAINMENT else WARRANTS_CASE
@@ -51,8 +58,9 @@ def streams(subjects: Subjects) -> tuple[StreamSpec, ...]:
     """What an installation declares."""
     fence, case = Lane.CONTAINMENT, Lane.CASE
     return (
-        _intake(subjects.intake("*", "*")),
-        _kept(EVENTS, subjects.event("*", "*"), max_age=timedelta(days=7)),
+        *(_intake(n, s) for n, s in zip((INTAKE_DEVICE, INTAKE), subjects.intakes("*"), strict=True)),
+        _kept(EVENTS_CONTAINMENT, subjects.event(fence, "*", "*"), max_age=timedelta(days=7)),
+        _kept(EVENTS_CASE, subjects.event(case, "*", "*"), max_age=timedelta(days=7)),
         _work(CASES, subjects.case("*", "*")),
         _work(PROPOSALS_CONTAINMENT, subjects.proposal(fence, "*")),
         _work(PROPOSALS_CASE, subjects.proposal(case, "*")),
@@ -67,9 +75,9 @@ def streams(subjects: Subjects) -> tuple[StreamSpec, ...]:
     )
 
 
-def _intake(subject: str) -> StreamSpec:
+def _intake(name: str, subject: str) -> StreamSpec:
     """Senders publish here with clients of their own: the limit of one body is the server's to keep."""
-    return replace(_work(INTAKE, subject), max_bytes=1024 * _MEBIBYTE, max_message_bytes=MAX_EVENT_BYTES + _HEADERS)
+    return replace(_work(name, subject), max_bytes=1024 * _MEBIBYTE, max_message_bytes=MAX_EVENT_BYTES + _HEADERS)
 
 
 def _work(name: str, subject: str) -> StreamSpec:
