@@ -100,7 +100,7 @@ async def test_a_backlog_of_a_thousand_cases_and_proposals_does_not_delay_a_fenc
 
 
 async def test_a_burst_of_a_thousand_alerts_does_not_delay_a_fence(tmp_path: Path) -> None:
-    """What devices themselves report comes on a plane of its own: the fence stands before half of the burst is correlated."""
+    """What devices report comes on a plane of its own: the fence stands before half of the burst is correlated."""
     state = founded(tmp_path / "state")
     async with started(state, processes=frozenset({"inventory", "console"})) as stopped:
         console = await stopped.connect(accounts.CONSOLE)
