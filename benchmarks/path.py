@@ -1,7 +1,8 @@
 """The main path: events to verified changes on embedded defaults, a thousand incidents, none lost.
 
-Three phases on one running installation: incidents one by one (latency when idle, the cost of each step), incidents
-many at once (rate, latency under load, memory), and fences while a thousand cases wait (a backlog delays no fence).
+Four phases on one running installation: incidents one by one (latency when idle, the cost of each step), incidents
+many at once (rate, latency under load, memory), and fences behind a burst of alerts and behind a thousand waiting cases
+(neither delays a fence).
 Latencies are told beside the floors measured in the same run: a message through NATS, and one durable checkpoint.
 """
 
@@ -30,6 +31,7 @@ from benchmarks.stories import CONCLUDED, FENCED, SENT, Stories
 from console import config, initialising
 from console.bootstrap import Installation, running
 from console.config import Http
+from console.demo import payloads
 from console.initialising import LOCAL_CHANNEL, Founding
 from console.state import StateDirectory
 from console.systems import System
@@ -43,7 +45,7 @@ from estate.incidents import CaseState, Incident
 from estate.units import Watts
 
 INCIDENTS, ALONE, AT_ONCE = 1_000, 100, 16
-BACKLOG, BURST, FENCES = 1_000, 2_000, 20
+BACKLOG, BURST, FENCES = 1_000, 1_000, 20
 RACKS = 600
 """A site; with a quarter of 2 400 nodes, the breaker leaves room for every fence of this run."""
 SEED = 7
@@ -75,6 +77,14 @@ class Bench:
         await self._publish("kernel", str(LOCAL_CHANNEL), _kernel_line(node), f"benchmark:{node.id}")
         return node
 
+    async def alert(self, node: Node, number: int) -> None:
+        """One of many webhooks about a node that nothing is wrong with otherwise: all belong to one case."""
+        (body,) = payloads.alert_bursts(node, node.accelerators[_DEVICE], datetime.now(UTC), 1)
+        form = json.loads(body)
+        for position, alert in enumerate(form["alerts"]):
+            alert["fingerprint"] = f"{number:08x}{position:08x}"
+        await self._publish("alertmanager", str(LOCAL_CHANNEL), json.dumps(form).encode(), f"alert:{number}")
+
     async def propose(self, node: Node) -> None:
         """A person's small change: a case without a fence."""
         self.cases += 1
@@ -104,12 +114,14 @@ async def _measure(folder: Path) -> list[Figure]:
         await _one_by_one(bench, WARM)
         await _one_by_one(bench, ALONE)
         rate, worked = await _many_at_once(bench)
+        behind_burst = await _behind_a_burst(bench)
         during = await _behind_a_backlog(bench)
         records = await bench.incidents()
         found = await bench.stories.read(bench.system.ledger, records)
     lost = _lost(bench, records)
     told = [found[n.id] for n in bench.failing[: bench.sent] if n.id in found]
-    alone, busy, fences = told[WARM : WARM + ALONE], told[WARM + ALONE : INCIDENTS + WARM], told[-FENCES:]
+    alone, busy = told[WARM : WARM + ALONE], told[WARM + ALONE : INCIDENTS + WARM]
+    burst, fences = told[-2 * FENCES : -FENCES], told[-FENCES:]
     return [
         figure("incidents through the whole path", INCIDENTS, "incidents"),
         figure(LOST, len(lost), "incidents", at_most=0),
@@ -118,7 +130,10 @@ async def _measure(folder: Path) -> list[Figure]:
         *_latencies("alone", alone),
         *_latencies("16 at once", busy),
         *_floors(message, checkpoint, alone),
-        *_backlogged(alone, fences, during),
+        figure("alerts of the burst still waiting after the last fence", behind_burst, "alerts", at_least=BURST),
+        *_behind("a burst of webhooks", alone, burst),
+        figure("cases still waiting after the last fence", during, "cases", at_least=BACKLOG / 2),
+        *_behind("the backlog", alone, fences),
         *_memory(bench),
         *(figure(f"step to {name}", value * 1e3, "ms") for name, value in stories.steps(alone)),
     ]
@@ -145,18 +160,40 @@ async def _many_at_once(bench: Bench) -> tuple[float, float]:
     return count / (time.perf_counter() - started), (time.process_time() - worked) / count
 
 
+async def _behind_a_burst(bench: Bench) -> int:
+    """Fence while webhooks wait to be read; how many of their alerts still waited once the last fence stood."""
+    node, alerts = bench.fleet.idle()[-1], BURST * len(payloads.MANY_ALERTS)
+    await asyncio.gather(*(bench.alert(node, number) for number in range(BURST)))
+    bench.cases += 1
+    await _fences(bench)
+    left = alerts - await _correlated(bench, node)
+    while await _correlated(bench, node) < alerts:  # noqa: ASYNC110 - as above
+        await asyncio.sleep(0.1)
+    await bench.stories.until_ended(bench.cases)
+    return left
+
+
+async def _correlated(bench: Bench, node: Node) -> int:
+    return sum(i.events_seen for i in await bench.incidents() if i.domain == f"node/{node.id}")
+
+
 async def _behind_a_backlog(bench: Bench) -> int:
     """Fence while a thousand cases wait; how many of them still waited once the last fence stood."""
     before = bench.stories.ended
     await asyncio.gather(*(bench.propose(n) for n in bench.fleet.idle()[:BACKLOG]))
     await bench.stories.until_opened(bench.cases)
+    await _fences(bench)
+    return BACKLOG - (bench.stories.ended - before)
+
+
+async def _fences(bench: Bench) -> None:
+    """One every tenth of a second, until the last one stands."""
     nodes = []
     for _ in range(FENCES):
         nodes.append(await bench.fail())
         await asyncio.sleep(0.1)
     while not await _fenced(bench, nodes):  # noqa: ASYNC110 - it looks from outside, as a person would
         await asyncio.sleep(0.05)
-    return BACKLOG - (bench.stories.ended - before)
 
 
 async def _fenced(bench: Bench, nodes: Sequence[Node]) -> bool:
@@ -226,14 +263,11 @@ def _floors(
     ]
 
 
-def _backlogged(
-    alone: Sequence[dict[str, datetime]], fences: Sequence[dict[str, datetime]], waiting: int
-) -> list[Figure]:
+def _behind(what: str, alone: Sequence[dict[str, datetime]], fences: Sequence[dict[str, datetime]]) -> list[Figure]:
     idle, behind = (median(stories.seconds(told, SENT, FENCED)) for told in (alone, fences))
     return [
-        figure("cases still waiting after the last fence", waiting, "cases", at_least=BACKLOG / 2),
-        figure("fence p50 behind the backlog", behind * 1e3, "ms"),
-        figure("fence p50 behind the backlog, of idle", behind / idle, "×", at_most=10),
+        figure(f"fence p50 behind {what}", behind * 1e3, "ms"),
+        figure(f"fence p50 behind {what}, of idle", behind / idle, "×", at_most=10),
     ]
 
 

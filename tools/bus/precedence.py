@@ -26,7 +26,7 @@ class Precedence(StrEnum):
 class RightOfWay:
     """Shared by everything in one interpreter that takes or gives way."""
 
-    def __init__(self, linger_seconds: float = 0.05, patience_seconds: float = 1.0) -> None:
+    def __init__(self, linger_seconds: float = 0.02, patience_seconds: float = 1.0) -> None:
         """`linger_seconds` bridges a fence's hop from one process to the next; `patience_seconds` bounds each stop."""
         self._linger = linger_seconds
         self._patience = patience_seconds
