@@ -70,10 +70,11 @@ async def taken_apart(folder: Path, name: str = "apart", **settings: Any) -> Asy
         nats_sync=Sync.INTERVAL,
         **settings,
     )
-    outside.roles = folder / "roles"
-    Issuing.of(outside.state, outside.settings, outside.roles).issue(())
+    roles = folder / "roles"
+    Issuing.of(outside.state, outside.settings, roles).issue(())
+    outside.roles = roles
     password = outside.state.postgres_password(SUPERUSER)
     with postgres(database, password):
-        async with nats_of(outside.roles / "nats", nats):
+        async with nats_of(roles / "nats", nats):
             await bootstrap.provision(Installation.open(outside.state, outside.settings))
             yield outside

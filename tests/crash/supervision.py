@@ -6,7 +6,7 @@ import asyncio
 import signal
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -55,15 +55,17 @@ class Outside:
     state: StateDirectory
     roles: Path | None = None
     """Where each role's own directory is, once the installation was taken apart."""
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def settings(self) -> Config:
-        return config.load(self.state.config_path, {})
+        return config.load(self.state.config_path, self.environment)
 
     @property
     def twin(self) -> Path:
-        """The twin's own store."""
-        return Installation.open(self.state, self.settings).twin_path
+        """The twin's own store, where the inventory looks at it."""
+        state = self.state if self.roles is None else self.directory("inventory")
+        return Installation.open(state, config.load(state.config_path, {})).twin_path
 
     def directory(self, role: str) -> StateDirectory:
         """The state directory that a role was issued."""
