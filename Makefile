@@ -40,6 +40,8 @@ lock:            ## resolve again: versions and hashes, no addresses
 	@$(UV) --version >/dev/null 2>&1 || { python3 -m venv .tools && .tools/bin/pip install --quiet uv; }
 	$(UV) pip compile --quiet --universal --group dev pyproject.toml --generate-hashes \
 		--no-emit-index-url --no-header --no-annotate --output-file requirements.lock
+	$(UV) pip compile --quiet --universal --group image pyproject.toml --generate-hashes --constraint requirements.lock \
+		--no-emit-index-url --no-header --no-annotate --output-file image.lock
 
 evals: $(READY)  ## every scenario: prove its answer key, then play it on a whole system
 	$(BIN)/python -m evals prove

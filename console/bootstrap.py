@@ -2,8 +2,9 @@
 
 `running` builds the processes of an installation in this event loop, each with a NATS connection and user of its own,
 and keeps them for the length of a block. `placet run`, each process apart, the demo, evals, benchmarks and tests use
-it. Nothing is connected before it is entered. A person who visits a system that runs elsewhere needs none of this:
-`console.visiting`.
+it. Nothing is connected before it is entered. On a whole installation it first makes what the processes meet in; in a
+directory that was issued to one role it cannot, and `provision` must have. A person who visits a system that runs
+elsewhere needs none of this: `console.visiting`.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ from agents.checkpoints.postgres import PostgresShelf
 from agents.checkpoints.savers import PlacetSaver
 from agents.minds.runbook import Runbook
 from agents.observing import Observer, telling
-from agents.process import AgentProcess, Setting, consumer_specs
-from console import visiting, whereabouts
+from agents.process import AgentProcess, Setting
+from console import databases, provisioning, visiting, whereabouts
 from console.adapters import PLAIN, Adapters
-from console.config import Config, ExecutorSpec, Sync
+from console.config import ExecutorSpec, Sync
 from console.door.calls import Calls
 from console.door.desk import Desk
 from console.door.server import DoorServer
@@ -40,31 +41,30 @@ from console.installations import Installation, channels_of
 from console.processes.agent import AgentHost
 from console.processes.console import ConsoleProcess
 from console.processes.executor import ExecutorProcess
-from console.processes.executor import consumers as executor_consumers
-from console.processes.gate import CONSUMERS as GATE_CONSUMERS
 from console.processes.gate import GateProcess
 from console.processes.inventory import InventoryProcess
 from console.processes.leasing import Leasing
 from console.processes.settings import Standing
 from console.processes.watching import keep
-from console.systems import System, kept
+from console.provisioning import users
+from console.systems import Stores, System, kept
 from estate.clocks import Clock
+from estate.errors import BadInput, RetryLater
 from estate.identities import SubjectKind
 from estate.progress import Progress, Stage
 from estate.subjects import Subjects
 from estate.warrants import Warrant
 from policies.bundle import Bundle
-from policies.enrolments import Enrolments
 from policies.gate import Gate
 from policies.ledger.port import Ledger
 from policies.ledger.postgres import PostgresLedger
 from policies.ledger.sqlite import SqliteLedger
-from policies.signed_facts import Latch, loaded, recorded
+from policies.signed_facts import Latch, recorded
 from tools.bus import accounts
 from tools.bus.nats import NatsBus
-from tools.bus.port import Bus, ConsumerSpec
+from tools.bus.port import Bus
 from tools.bus.precedence import RightOfWay
-from tools.bus.provisioning import provision
+from tools.bus.provisioning import provision as make_streams
 from tools.bus.server import EmbeddedServer
 from tools.execution.authority import Law, Trust
 from tools.execution.executor import Executor
@@ -78,9 +78,13 @@ from tools.placement.engine import MaskEngine
 from tools.twin.seed import seed
 from tools.twin.world import World
 
-__all__ = ["PROCESSES", "Installation", "running", "users"]
+__all__ = ["PROCESSES", "Installation", "provision", "running", "users"]
 
 PROCESSES = frozenset({"gate", "executor", "inventory", "agent", "console"})
+RECORDERS = frozenset({"gate", "executor", "console"})
+"""Who appends to the ledger before the next thing may happen."""
+OBSERVERS = frozenset({"inventory", "executor"})
+"""Who looks at the world itself, and who writes it."""
 
 
 @asynccontextmanager
@@ -101,6 +105,25 @@ async def running(
             if "console" in processes:
                 await asyncio.to_thread(whereabouts.write, installation.state, system.nats_url, system.http_port)
             yield system
+
+
+async def provision(installation: Installation) -> None:
+    """Make what processes apart meet in: databases and their users, streams, buckets, consumers, the first entries.
+
+    Raises:
+        BadInput: no NATS server is named, or this is the directory of one role.
+        RetryLater: a server does not answer.
+    """
+    url = installation.config.nats_url
+    if url is None:
+        raise BadInput("processes apart meet at a NATS server; name it with `--nats-url`")
+    for store in provisioning.stores(installation):
+        await databases.provision(store, installation.state.postgres_password(databases.SUPERUSER))
+    async with AsyncExitStack() as stack:
+        await _declare(installation, await _connected(installation, url, accounts.ADMINISTRATOR, stack), fresh=False)
+        ledger = await _ledger(provisioning.as_owner(installation), stack)
+        await provisioning.founded(installation, ledger)
+        await provisioning.established(installation, ledger)
 
 
 type _Host = GateProcess | ExecutorProcess | InventoryProcess | AgentHost | ConsoleProcess | _Several
@@ -124,42 +147,40 @@ class _Parts:
     system: System
     adapters: Adapters
     stack: AsyncExitStack
-    world: World
-    ledger: Ledger
     buses: dict[str, Bus]
     listener: socket.socket | None
     way: RightOfWay
     """Fences before cases, over all processes of this interpreter."""
     latch: Callable[[], Latch]
-    """Each reader of facts has one of its own, none of which goes below what the ledger says was in force."""
+    """Each reader of facts has one of its own, none of which goes below what is known to have been in force."""
 
     @classmethod
     async def made(
         cls, installation: Installation, processes: frozenset[str], adapters: Adapters, stack: AsyncExitStack
     ) -> _Parts:
         url = installation.config.nats_url or await _embedded(installation, stack)
-        admin = await _connected(installation, url, accounts.ADMINISTRATOR, stack)
-        await _declare(installation, admin, fresh=installation.config.nats_url is None)
-        ledger = adapters.ledger(await _ledger(installation, stack))
-        await _found(installation, ledger)
-        facts_version = await _established(installation, ledger)
-        world = await _world(installation, stack)
+        if installation.role is None:
+            admin = await _connected(installation, url, accounts.ADMINISTRATOR, stack)
+            await _declare(installation, admin, fresh=installation.config.nats_url is None)
+        ledger = adapters.ledger(await _ledger(installation, stack)) if processes & RECORDERS else None
+        facts_version = await _facts_version(installation, ledger)
+        world = await _world(installation, stack) if processes & OBSERVERS else None
         listener = _listener(installation, stack) if "console" in processes else None
-        client = await _connected(installation, url, accounts.CLIENT, stack)
-        buses: dict[str, Bus] = {"watcher": client}
+        buses: dict[str, Bus] = {}
         system = System(
             installation=installation.record.id,
             subjects=installation.subjects,
-            ledger=ledger,
-            world=world,
+            stores=Stores(ledger, world),
             buses=buses,
             nats_url=url,
             http_port=listener.getsockname()[1] if listener else 0,
-            speak=lambda identity: visiting.client_of(installation, client, identity),
+            speak=lambda identity: visiting.client_of(installation, buses["watcher"], identity),
             inventories={},
         )
+        if installation.role is None:
+            buses["watcher"] = await _connected(installation, url, accounts.CLIENT, stack)
         latch = partial(installation.facts_latch, facts_version)
-        return cls(system, adapters, stack, world, ledger, buses, listener, RightOfWay(), latch)
+        return cls(system, adapters, stack, buses, listener, RightOfWay(), latch)
 
 
 @dataclass(slots=True)
@@ -184,7 +205,7 @@ class _Hosts:
 
     async def _inventory(self) -> InventoryProcess:
         bus = await self._bus(accounts.INVENTORY)
-        source = TwinSource(self.parts.world)
+        source = TwinSource(self.parts.system.world)
         installation = self.installation
         writer = Writer(bus, installation.record.id, self._holder("inventory"), (source,), installation.clock)
         return InventoryProcess(writer, installation.facts_envelope(), self.parts.latch())
@@ -194,7 +215,7 @@ class _Hosts:
         standing, inventory = self._standing(), self._follower("gate", bus)
         gate = Gate(
             installation=installation.record.id,
-            ledger=self.parts.ledger,
+            ledger=self.parts.system.ledger,
             signer=installation.signer("gate"),
             bundle=self.bundle,
             newest=inventory.newest,
@@ -208,7 +229,7 @@ class _Hosts:
         return GateProcess(gate, bus, installation.subjects, standing, inventory, installation.ring("gate"), lease)
 
     async def _executors(self) -> _Several:
-        return _Several("executor", tuple([await self._executor(e) for e in self.installation.config.executors]))
+        return _Several("executor", tuple([await self._executor(e) for e in self.installation.executors]))
 
     async def _executor(self, spec: ExecutorSpec) -> ExecutorProcess:
         installation, user = self.installation, accounts.executor_user(spec.id)
@@ -224,11 +245,11 @@ class _Hosts:
             enrolled=standing.enrolments.of_key,
         )
         law = Law.of(trust, installation.clock)
-        hands = Hands(self.parts.adapters.target(TwinTarget(self.parts.world)), inventory, installation.clock)
+        hands = Hands(self.parts.adapters.target(TwinTarget(self.parts.system.world)), inventory, installation.clock)
         telling = _telling(bus, installation.subjects, installation.clock)
 
         def executor(fence: Callable[[], int]) -> Executor:
-            return Executor(holder, law, hands, self.parts.ledger, fence, telling)
+            return Executor(holder, law, hands, self.parts.system.ledger, fence, telling)
 
         return ExecutorProcess(
             audience=spec.id,
@@ -237,7 +258,7 @@ class _Hosts:
             subjects=installation.subjects,
             standing=standing,
             inventory=inventory,
-            ledger=self.parts.ledger,
+            ledger=self.parts.system.ledger,
             lease=Leasing(bus, user, holder.name),
         )
 
@@ -256,7 +277,7 @@ class _Hosts:
             observer=self.observer,
             way=self.parts.way,
         )
-        saver = PlacetSaver(self.parts.adapters.shelf(await _shelf(installation.config, bus, self.parts.stack)))
+        saver = PlacetSaver(self.parts.adapters.shelf(await _shelf(installation, bus, self.parts.stack)))
         return AgentHost(await AgentProcess.open(setting, saver), inventory)
 
     async def _console(self) -> ConsoleProcess:
@@ -269,7 +290,7 @@ class _Hosts:
             installation=installation.record.id,
             subjects=installation.subjects,
             bus=bus,
-            ledger=self.parts.ledger,
+            ledger=self.parts.system.ledger,
             incidents=await incidents.Incidents.open(bus),
             reader=inventory,
             enrolments=standing.enrolments,
@@ -334,32 +355,10 @@ async def _connected(
     return bus
 
 
-def users(installation: Installation) -> tuple[accounts.User, ...]:
-    """Every NATS user of the installation: what its server must know, embedded or not."""
-    made = accounts.Accounts(
-        subjects=installation.subjects,
-        consumers=_consumers(installation),
-        executors=[e.id for e in installation.config.executors],
-        channels=[c.id for c in installation.config.channels],
-    )
-    return made.users(installation.state.nats_password)
-
-
-def _consumers(installation: Installation) -> dict[str, tuple[ConsumerSpec, ...]]:
-    """Every durable consumer by the NATS user that it belongs to."""
-    subjects = installation.subjects
-    executors = installation.config.executors
-    return {
-        accounts.AGENT: consumer_specs(subjects),
-        accounts.GATE: GATE_CONSUMERS,
-        **{accounts.executor_user(e.id): executor_consumers(subjects, e.id) for e in executors},
-    }
-
-
 async def _declare(installation: Installation, admin: NatsBus, *, fresh: bool) -> None:
     """Streams, buckets and consumers. On a server of our own, whoever held a lease or a message has died with it."""
-    consumers = tuple(chain.from_iterable(_consumers(installation).values()))
-    await provision(admin, installation.subjects, consumers)
+    consumers = tuple(chain.from_iterable(provisioning.consumers(installation).values()))
+    await make_streams(admin, installation.subjects, consumers)
     await admin.bucket(CHECKPOINTS)
     if fresh:
         await admin.recall(*consumers)
@@ -369,46 +368,45 @@ async def _declare(installation: Installation, admin: NatsBus, *, fresh: bool) -
 
 
 async def _ledger(installation: Installation, stack: AsyncExitStack) -> Ledger:
-    record, dsn, signer = installation.record, installation.config.ledger, installation.signer("ledger")
+    record, address = installation.record, installation.config.ledger
+    signer = installation.signer("ledger") if installation.signs("ledger") else None
     ledger: Ledger
-    if dsn == "sqlite":
+    if address == "sqlite":
         ledger = await SqliteLedger.open(installation.state.ledger_path, record.id, signer=signer)
     else:
-        ledger = await PostgresLedger.open(dsn, record.id, signer=signer)
+        ledger = await PostgresLedger.open(installation.database(address), record.id, signer=signer)
     stack.push_async_callback(ledger.close)
     return ledger
 
 
-async def _found(installation: Installation, ledger: Ledger) -> None:
-    """The pinned administrator's own enrolment is the first that the ledger holds. Idempotent by its key."""
-    record = installation.record
-    founding = Enrolments(record.id, record.administrator_key, installation.clock)
-    admitted = founding.admit(record.administrator.encode(), record.created_at)
-    await ledger.append(admitted.draft(record.created_at))
-
-
-async def _established(installation: Installation, ledger: Ledger) -> int:
-    """The version of the facts on disk, once the ledger says that they are in force.
+async def _facts_version(installation: Installation, ledger: Ledger | None) -> int:
+    """The law base below which nothing is believed here.
 
     Raises:
-        Denied: they do not verify, or older ones were put in the place of those that the ledger has seen.
+        RetryLater: this role's installation was not provisioned.
     """
-    facts = installation.facts(installation.facts_latch(await recorded(ledger)))
-    await ledger.append(loaded(facts, installation.subject(SubjectKind.INVENTORY, "inventory"), installation.clock()))
-    return facts.version
+    if installation.role is None:
+        assert ledger is not None, "a whole installation holds its ledger"
+        await provisioning.founded(installation, ledger)
+        return await provisioning.established(installation, ledger)
+    known = await recorded(ledger) if ledger is not None else 0
+    if ledger is not None and not known:
+        raise RetryLater("the ledger has no first entry; run `placet provision` where the whole installation lies")
+    return max(known, installation.role.facts_version)
 
 
 async def _world(installation: Installation, stack: AsyncExitStack) -> World:
-    world = await World.open(installation.state.twin_path, installation.facts())
+    world = await World.open(installation.twin_path, installation.facts())
     stack.push_async_callback(world.close)
     await seed(world, await asyncio.to_thread(installation.world_file))
     return world
 
 
-async def _shelf(config: Config, bus: Bus, stack: AsyncExitStack) -> Shelf:
-    if config.checkpoints == "embedded":
+async def _shelf(installation: Installation, bus: Bus, stack: AsyncExitStack) -> Shelf:
+    address = installation.config.checkpoints
+    if address == "embedded":
         return await BucketShelf.open(bus)
-    return await stack.enter_async_context(PostgresShelf.open(config.checkpoints))
+    return await stack.enter_async_context(PostgresShelf.open(installation.database(address)))
 
 
 def _listener(installation: Installation, stack: AsyncExitStack) -> socket.socket:

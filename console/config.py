@@ -45,8 +45,8 @@ class Channel(Model):
     """The clusters whose names its payloads may use."""
     tenant: TenantId | None = None
     formats: tuple[Format, ...] = tuple(Format)
-    token_sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-    """Hexadecimal SHA-256 of the bearer token; the token itself is never written down here."""
+    token_sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """Hexadecimal SHA-256 of the bearer token; the token itself is never written down here. None: no way in by HTTP."""
 
 
 class ExecutorSpec(Model):
@@ -81,14 +81,17 @@ class Config(Model):
     """Signed facts (a DSSE envelope). None: the state directory's."""
     world: Path | None = None
     """What a new twin starts with. None: the state directory's."""
+    twin: Path | None = None
+    """The twin's own store, which executors and inventory share. None: in the state directory."""
     nats_url: str | None = None
     """None: an embedded server."""
     nats_sync: Sync = Sync.ALWAYS
     """Of the embedded server; a server of your own has `sync_interval`."""
     ledger: str = "sqlite"
-    """`sqlite` (in the state directory) or `postgresql://…`."""
+    """`sqlite` (in the state directory) or `postgresql://…`. Processes apart take an address without a user as one
+    where `placet provision` makes a user for each of them."""
     checkpoints: str = "embedded"
-    """`embedded` (in JetStream) or `postgresql://…`."""
+    """`embedded` (in JetStream) or `postgresql://…`, likewise."""
     mode: Mode = Mode.AUTOMATIC
     """Where no signed setting says otherwise. The default suits a twin; observe is the one for a real cluster."""
     channels: tuple[Channel, ...] = ()
@@ -149,6 +152,7 @@ VARIABLES: Mapping[str, str] = {
     "PLACET_INSTALLATION": "installation",
     "PLACET_FACTS": "facts",
     "PLACET_WORLD": "world",
+    "PLACET_TWIN": "twin",
     "PLACET_NATS_URL": "nats_url",
     "PLACET_NATS_SYNC": "nats_sync",
     "PLACET_LEDGER": "ledger",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from console import whereabouts
+from console.roles import RoleRecord, needs
 from console.state import ROLE_KEYS, StateDirectory
 from estate.errors import PlacetError
 from estate.records import Model
@@ -38,10 +39,10 @@ def examine(invocation: Invocation) -> tuple[Finding, ...]:
         _checked("installation", lambda: f"{state.record().id} in {state.root}"),
         *_private(state),
         _checked("configuration", lambda: f"{len(invocation.settings().channels)} channels"),
-        *(_checked(f"key of the {role}", partial(_key, state, role)) for role in ROLE_KEYS),
-        _checked("facts", lambda: _facts(state)),
+        *(_checked(f"key of the {role}", partial(_key, state, role)) for role in _keys(state)),
+        *([_checked("facts", lambda: _facts(state))] if _role(state) is None or state.facts_path.exists() else []),
         _checked("rules", _rules),
-        _checked("nats-server", _nats_server),
+        *([_checked("nats-server", _nats_server)] if _role(state) is None else []),
         *_system(invocation),
     )
 
@@ -65,8 +66,22 @@ def _private(state: StateDirectory) -> Iterator[Finding]:
 def _is_shared(path: Path) -> bool:
     if path.is_symlink():
         return True
-    secret = path.is_dir() or path.suffix in {".key", ".secret", ".token"}
+    secret = path.is_dir() or path.suffix in {".key", ".secret", ".token", ".password"}
     return secret and bool(stat.S_IMODE(path.stat().st_mode) & 0o077)
+
+
+def _role(state: StateDirectory) -> RoleRecord | None:
+    """The role that the directory was issued for, as far as can be told."""
+    try:
+        return state.role()
+    except PlacetError:
+        return None
+
+
+def _keys(state: StateDirectory) -> tuple[str, ...]:
+    """The keys that must be here: all of them in a whole installation, else those of the role."""
+    role = _role(state)
+    return ROLE_KEYS if role is None else needs(role.name).keys
 
 
 def _key(state: StateDirectory, role: str) -> str:

@@ -10,7 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from agents.intake.channels import FRONT_DOOR, ChannelConfig
-from console.config import Config
+from console import databases
+from console.config import Config, ExecutorSpec
+from console.roles import RoleRecord
 from console.state import InstallationRecord, StateDirectory
 from estate.clocks import Clock, Entropy
 from estate.errors import BadInput, Denied
@@ -37,6 +39,8 @@ class Installation:
     state: StateDirectory
     config: Config
     record: InstallationRecord
+    role: RoleRecord | None = None
+    """The role that the state directory was issued for; None where all of it lies."""
     clock: Clock = utc_now
     entropy: Entropy = secrets.token_bytes
 
@@ -51,12 +55,33 @@ class Installation:
         record = state.record()
         if config.installation not in (None, record.id):
             raise BadInput(f"placet.yaml is for `{config.installation}`, `{state.root}` holds `{record.id}`")
-        return cls(state, config, record)
+        return cls(state, config, record, state.role())
+
+    @property
+    def executors(self) -> tuple[ExecutorSpec, ...]:
+        """Those that may run here: the one that the directory was issued for, or all of them."""
+        only = self.role.executor if self.role else None
+        return tuple(e for e in self.config.executors if only in (None, e.id))
+
+    @property
+    def twin_path(self) -> Path:
+        """The twin's own store."""
+        return self.config.twin or self.state.twin_path
 
     @property
     def subjects(self) -> Subjects:
         """Its NATS subjects."""
         return Subjects(self.record.id)
+
+    def database(self, address: str) -> str:
+        """How one connects to the PostgreSQL there: as this role's own user, where the address names none."""
+        if self.role is None or databases.names_user(address):
+            return address
+        return databases.as_user(address, self.role.name, self.state.postgres_password(self.role.name))
+
+    def signs(self, role: str) -> bool:
+        """Whether the key of that role is here."""
+        return self.role is None or self.state.key_path(role).exists()
 
     def signer(self, role: str) -> FileSigner:
         """The key of a role."""

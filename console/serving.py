@@ -1,4 +1,4 @@
-"""`placet run` and each process apart: under the state directory's lock, until a signal or until something fails.
+"""`placet run` under the state directory's lock, and each process apart in its own: until a signal or a failure.
 
 Whatever fails ends the program with a non-zero code: a supervisor restarts it, and everything it was doing goes on
 from what is durable.
@@ -15,6 +15,8 @@ import structlog
 from console import whereabouts
 from console.bootstrap import PROCESSES, Installation, running
 from console.config import Config
+from console.health import beating
+from console.roles import needs
 from console.state import StateDirectory, locked
 from estate.errors import BadInput
 
@@ -26,11 +28,13 @@ async def serve(state: StateDirectory, config: Config, processes: frozenset[str]
 
     Raises:
         RetryLater: another program holds the state directory.
-        BadInput: a process apart, and no NATS server to meet the others at.
+        BadInput: the directory was issued to another role or to none, or its settings cannot work apart.
     """
     installation = Installation.open(state, config)
-    if config.nats_url is None and processes != PROCESSES:
-        raise BadInput("a process apart needs a NATS server to meet the others at; name it with `--nats-url`")
+    if processes == PROCESSES:
+        _refuse_parts(installation)
+    else:
+        _refuse_strange(installation, *processes)
     stopping = _stop_on_signals()
     async with AsyncExitStack() as stack:
         if processes == PROCESSES:
@@ -40,16 +44,38 @@ async def serve(state: StateDirectory, config: Config, processes: frozenset[str]
         log.info("running", installation=system.installation, nats=system.nats_url, http_port=system.http_port)
         stop = asyncio.create_task(stopping.wait(), name="signals")
         failed = asyncio.create_task(system.wait(), name="processes")
+        beat = asyncio.create_task(beating(system, state), name="health")
         try:
-            await asyncio.wait((stop, failed), return_when=asyncio.FIRST_COMPLETED)
-            if failed.done():
-                failed.result()
+            await asyncio.wait((stop, failed, beat), return_when=asyncio.FIRST_COMPLETED)
+            for ended in (failed, beat):
+                if ended.done():
+                    ended.result()
         finally:
-            stop.cancel()
-            failed.cancel()
-            await asyncio.gather(stop, failed, return_exceptions=True)
+            for task in (stop, failed, beat):
+                task.cancel()
+            await asyncio.gather(stop, failed, beat, return_exceptions=True)
         log.info("stopping", installation=system.installation)
     return 0
+
+
+def _refuse_parts(installation: Installation) -> None:
+    if installation.role is not None:
+        name, process = installation.role.name, installation.role.process
+        start = f"start it with `placet {process}`" if process else "nothing runs on it"
+        raise BadInput(f"`{installation.state.root}` was issued to `{name}` alone; {start}")
+
+
+def _refuse_strange(installation: Installation, process: str) -> None:
+    """A process apart holds what its role needs; where more lies than that, it does not start."""
+    root, role, config = installation.state.root, installation.role, installation.config
+    if role is None:
+        raise BadInput(f"`{root}` holds a whole installation; give `{process}` a directory of its own: `placet issue`")
+    if role.process != process:
+        raise BadInput(f"`{root}` was issued to `{role.name}`; `placet {process}` needs a directory of its own")
+    if config.nats_url is None:
+        raise BadInput("a process apart needs a NATS server to meet the others at; name it with `--nats-url`")
+    if needs(role.name).ledger and config.ledger == "sqlite":
+        raise BadInput("a SQLite ledger is one program's own; set `ledger: postgresql://…` (PLACET_LEDGER)")
 
 
 def _stop_on_signals() -> asyncio.Event:

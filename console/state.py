@@ -1,5 +1,8 @@
 """The state directory: one installation's keys, records and stores on this machine, and nothing else of it.
 
+What `placet init` makes is whole; what `placet issue` makes for one role holds only what that role needs, and says so
+in `role.json`.
+
 Everything below is mode 0700 and every key 0600. A `FORMAT` file carries the version of the layout: a newer one is
 refused, an older one is backed up and migrated. `placet run` holds `LOCK` for as long as it lives, so that two
 systems never share one directory. Called by `console.bootstrap` and the CLI; it opens no database and no connection.
@@ -21,6 +24,7 @@ from typing import Literal
 
 import platformdirs
 
+from console.roles import RoleRecord
 from estate.errors import BadInput, NewerRecord, RetryLater
 from estate.ids import InstallationId, KeyId
 from estate.records import Record, Time
@@ -96,15 +100,47 @@ class StateDirectory:
         return self.root / "run"
 
     @property
+    def role_path(self) -> Path:
+        """For which role the directory was issued."""
+        return self.root / "role.json"
+
+    @property
+    def ledger_key_path(self) -> Path:
+        """The ledger's public key."""
+        return self.root / "ledger.vkey"
+
+    @property
     def nats_secret_path(self) -> Path:
-        """The secret from which the password of every NATS user follows."""
+        """The secret from which the password of every user of NATS and PostgreSQL follows."""
         return self.root / "keys" / "nats.secret"
 
+    def password_path(self, server: str, user: str) -> Path:
+        """Where a password lies that was issued on its own."""
+        return self.root / "keys" / f"{server}-{user}.password"
+
     def nats_password(self, user: str) -> str:
-        """The password of a NATS user of this installation. Raises BadInput before `placet init`."""
+        """The password of a NATS user: issued to this directory, or derived where the whole installation lies.
+
+        Raises:
+            BadInput: it was issued to another role, or `placet init` was not run here.
+        """
+        return self._issued("nats", user) or self._derived(user)
+
+    def postgres_password(self, user: str) -> str:
+        """The password of a PostgreSQL user that Placet made. Raises as `nats_password`."""
+        return self._issued("postgres", user) or self._derived(f"postgres/{user}")
+
+    def _issued(self, server: str, user: str) -> str | None:
+        path = self.password_path(server, user)
+        return path.read_text().strip() if path.exists() else None
+
+    def _derived(self, user: str) -> str:
         try:
             secret = self.nats_secret_path.read_bytes()
         except FileNotFoundError as error:
+            role = self.role()
+            if role is not None:
+                raise BadInput(f"`{self.root}` was issued to `{role.name}` and cannot speak as `{user}`") from error
             raise BadInput(f"`{self.nats_secret_path}` is missing; run `placet init`") from error
         return hmac.new(secret, user.encode(), hashlib.sha256).hexdigest()
 
@@ -123,6 +159,13 @@ class StateDirectory:
     def exists(self) -> bool:
         """Whether `placet init` was run here."""
         return self.record_path.exists()
+
+    def role(self) -> RoleRecord | None:
+        """The role that it was issued for; None where a whole installation lies. Raises BadInput: it does not fit."""
+        try:
+            return RoleRecord.read(self.role_path.read_bytes())
+        except (FileNotFoundError, NotADirectoryError):
+            return None
 
     def record(self) -> InstallationRecord:
         """The installation's record.
@@ -154,14 +197,22 @@ class StateDirectory:
         self.check_format()
         found = self._format()
         backup = self._migrate(found, now) if found is not None and found < FORMAT else None
+        self.make(self.root / "keys", self.identity_path("").parent, self.nats_path, self.run_path)
+        return backup
+
+    def make(self, *folders: Path) -> None:
+        """Make it with these folders, nobody else's business all of them. Raises BadInput: the disk refuses."""
+        self.make_private(*folders)
+        write_private(self.root / "FORMAT", f"{FORMAT}\n".encode())
+
+    def make_private(self, *folders: Path) -> None:
+        """As `make`, without saying that it is a state directory."""
         try:
-            for path in (self.root, self.root / "keys", self.identity_path("").parent, self.nats_path, self.run_path):
+            for path in (self.root, *folders):
                 path.mkdir(mode=0o700, parents=True, exist_ok=True)
                 path.chmod(0o700)
-            write_private(self.root / "FORMAT", f"{FORMAT}\n".encode())
         except OSError as error:
             raise BadInput(f"cannot make `{error.filename}`: {error.strerror}; name another `--state-dir`") from error
-        return backup
 
     def _format(self) -> int | None:
         try:

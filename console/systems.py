@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from console.door.client import DoorClient
 from console.identities import Identity
 from console.interpreting import tuned
+from estate.errors import BadInput
 from estate.ids import InstallationId
 from estate.subjects import Subjects
 from policies.ledger.port import Ledger
@@ -20,21 +21,42 @@ from tools.twin.world import World
 type Work = Coroutine[object, object, None]
 
 
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What is opened once for all processes that run here; None where none of them needs it."""
+
+    ledger: Ledger | None
+    world: World | None
+
+
 @dataclass(slots=True)
 class System:
     """What demo, evals, benchmarks and tests hold."""
 
     installation: InstallationId
     subjects: Subjects
-    ledger: Ledger
-    world: World
+    stores: Stores
     buses: Mapping[str, Bus]
-    """A connection for each process that runs here, and `watcher`, which may only listen."""
+    """A connection for each process that runs here; in a whole installation `watcher` too, which may only listen."""
     nats_url: str
     http_port: int
     speak: Callable[[Identity], DoorClient]
     inventories: dict[str, Follower]
     tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger. Raises BadInput: no process that runs here holds it."""
+        if self.stores.ledger is None:
+            raise BadInput("no process that runs here holds the ledger; ask the console")
+        return self.stores.ledger
+
+    @property
+    def world(self) -> World:
+        """The twin. Raises BadInput: no process that runs here looks at it or writes it."""
+        if self.stores.world is None:
+            raise BadInput("no process that runs here holds the twin; ask the console")
+        return self.stores.world
 
     def door(self, identity: Identity) -> DoorClient:
         """A client of the front door that speaks for `identity`, over a connection of the visitors' user."""

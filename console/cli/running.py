@@ -85,9 +85,10 @@ def _register_process(app: typer.Typer, name: str) -> None:
     def process(context: typer.Context, http_port: PortOption = None, json_logs: JsonLogs = False) -> None:
         _serve(context, frozenset({name}), http_port, json_logs)
 
-    process.__doc__ = f"""Run the {name} process alone, against the NATS server of `--nats-url`.
+    directory = "executor-twin" if name == "executor" else name
+    process.__doc__ = f"""Run the {name} process alone, on a state directory that `placet issue` made for it.
 
-    Example: `placet --nats-url nats://nats:4222 {name}`
+    Example: `placet --state-dir roles/{directory} {name}`
     """
     app.command(name)(process)
 

@@ -21,8 +21,8 @@ class Channels:
         """The channel whose token `Authorization: Bearer …` carries; None when unknown or wrong, which look alike."""
         scheme, _, token = (authorization or "").partition(" ")
         known = self._channels.get(channel)
-        expected = known.token_sha256 if known else _NOBODY
-        fits = hmac.compare_digest(token_digest(token.strip()), expected)
+        expected = known.token_sha256 if known else None
+        fits = hmac.compare_digest(token_digest(token.strip()), expected or _NOBODY)
         return known if fits and known is not None and scheme.lower() == "bearer" else None
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 import shutil
 import signal
 import stat
@@ -18,7 +17,6 @@ import pytest
 
 from estate.errors import BadInput, NeverRetry, RetryLater
 from estate.subjects import Subjects
-from tools.bus import passwords
 from tools.bus.nats import NatsBus
 from tools.bus.port import ConsumerSpec, Delivery, StreamSpec, TooLarge
 from tools.bus.server import EmbeddedServer, StoreTaken, find_binary
@@ -235,22 +233,6 @@ async def test_headers_count_towards_the_servers_limit(nats_server: EmbeddedServ
         await bus.publish(subjects.case("eu", "opened"), b"x" * (2**20 - 10), message_id="m1")
     assert await bus.publish(subjects.case("eu", "opened"), b"x" * (2**20 - 200), message_id="m1")
     await bus.close()
-
-
-def test_passwords_are_made_once_and_kept_from_others(tmp_path: Path):
-    path = tmp_path / "nats.json"
-    first = passwords.kept(path, ["agent", "gate"], secrets.token_bytes)
-    assert len(set(first.values())) == 2
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    more = passwords.kept(path, ["agent", "gate", "console"], secrets.token_bytes)
-    assert {name: more[name] for name in first} == first
-    path.chmod(0o644)
-    with pytest.raises(BadInput, match="chmod 600"):
-        passwords.kept(path, ["agent"], secrets.token_bytes)
-    path.chmod(0o600)
-    path.write_text("{")
-    with pytest.raises(BadInput, match="not JSON"):
-        passwords.kept(path, ["agent"], secrets.token_bytes)
 
 
 async def test_a_lost_connection_is_noticed_and_healed(tmp_path: Path, subjects: Subjects):

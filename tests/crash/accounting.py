@@ -9,6 +9,7 @@ from typing import Any
 
 from console import whereabouts
 from console.bootstrap import Installation
+from console.provisioning import as_owner
 from estate import canonical
 from estate.hardware import Health, Node
 from estate.ids import NodeId, WorkloadId
@@ -18,6 +19,7 @@ from estate.proposals import Lane
 from estate.workloads import Workload
 from policies.ledger import notes
 from policies.ledger.port import Entry, EntryKind
+from policies.ledger.postgres import PostgresLedger
 from policies.ledger.sqlite import SqliteLedger
 from policies.ledger.verifying import verify
 from tests.crash.supervision import EVENTS, FAILING, Outside, until
@@ -45,7 +47,7 @@ class Moment:
 
 def history(outside: Outside) -> list[Moment]:
     """Every revision that the world had after its seed, in order."""
-    database = sqlite3.connect(outside.state.twin_path)
+    database = sqlite3.connect(outside.twin)
     later = database.execute("SELECT kind, body, revision FROM history ORDER BY number").fetchall()
     database.close()
     now = _seeded(outside)
@@ -74,7 +76,7 @@ def estate_is_right(outside: Outside) -> None:
         work = end.workloads[name]
         assert not work.on(FAILING), f"{name} still runs on {FAILING}"
         assert len(work.bindings) == work.replicas == end.serving(name), f"{name} does not run as a whole"
-    database = sqlite3.connect(outside.state.twin_path)
+    database = sqlite3.connect(outside.twin)
     written = Counter(database.execute("SELECT kind || '/' || id FROM history").fetchall())
     database.close()
     expected = {f"node/{FAILING}": 2, **{f"workload/{name}": 1 for name in TENANTS_WORK}}
@@ -83,10 +85,7 @@ def estate_is_right(outside: Outside) -> None:
 
 async def ledger_is_right(outside: Outside) -> None:
     """It verifies offline, and each thing stands in it once. Call it when nothing runs."""
-    installation = Installation.open(outside.state, outside.settings)
-    ledger = await SqliteLedger.open(
-        outside.state.ledger_path, installation.record.id, signer=installation.signer("ledger")
-    )
+    ledger = await opened(outside)
     exported = [line async for line in ledger.export()]
     entries = [entry async for entry in ledger.entries()]
     await ledger.close()
@@ -94,6 +93,15 @@ async def ledger_is_right(outside: Outside) -> None:
     report = verify(exported, (key,))
     assert report.holds, report.fault
     _one_of_each(entries)
+
+
+async def opened(outside: Outside) -> SqliteLedger | PostgresLedger:
+    """The ledger as whoever holds the whole installation opens it."""
+    installation = Installation.open(outside.state, outside.settings)
+    name, signer, address = installation.record.id, installation.signer("ledger"), installation.config.ledger
+    if address == "sqlite":
+        return await SqliteLedger.open(outside.state.ledger_path, name, signer=signer)
+    return await PostgresLedger.open(as_owner(installation).config.ledger, name, signer=signer)
 
 
 def _one_of_each(entries: list[Entry]) -> None:
@@ -126,7 +134,7 @@ async def everything_was_heard(outside: Outside) -> None:
 
 async def streams_come_to_rest(outside: Outside) -> None:
     """Every message is handled and acknowledged, and none was given up. Waits for redeliveries."""
-    url = outside.nats_url or whereabouts.read(outside.state).nats_url
+    url = outside.settings.nats_url or whereabouts.read(outside.state).nats_url
     password = outside.state.nats_password(accounts.ADMINISTRATOR)
     wire = await Wire.connect(Credentials(url, accounts.ADMINISTRATOR, password), name="accounting")
     unrest: list[str] = []

@@ -1,4 +1,4 @@
-"""A NATS server that outlives whatever is killed beside it, with the users of one installation."""
+"""Servers that outlive whatever is killed beside them, and an installation whose roles meet there."""
 
 from __future__ import annotations
 
@@ -7,16 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from console.bootstrap import Installation, users
-from tests.crash.supervision import Outside, founded
-from tools.bus.server import EmbeddedServer
+from tests.crash.supervision import Outside
+from tests.parting import taken_apart
 
 
 @pytest.fixture
 async def apart(tmp_path: Path) -> AsyncIterator[Outside]:
-    """An installation whose processes meet at a server of their own."""
-    outside = await founded(tmp_path / "state", "apart")
-    known = users(Installation.open(outside.state, outside.settings))
-    async with EmbeddedServer(tmp_path / "nats", users=known, sync_always=False) as server:
-        outside.nats_url = server.url
+    """An installation whose processes run on directories of their own."""
+    async with taken_apart(tmp_path) as outside:
         yield outside

@@ -6,7 +6,7 @@ import asyncio
 import signal
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -53,11 +53,29 @@ class Outside:
     """An installation as its senders and its people see it."""
 
     state: StateDirectory
-    nats_url: str | None = None
+    roles: Path | None = None
+    """Where each role's own directory is, once the installation was taken apart."""
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def settings(self) -> Config:
-        return config.load(self.state.config_path, {}, {"nats_url": self.nats_url})
+        return config.load(self.state.config_path, self.environment)
+
+    @property
+    def twin(self) -> Path:
+        """The twin's own store, where the inventory looks at it."""
+        state = self.state if self.roles is None else self.directory("inventory")
+        return Installation.open(state, config.load(state.config_path, {})).twin_path
+
+    def directory(self, role: str) -> StateDirectory:
+        """The state directory that a role was issued."""
+        assert self.roles is not None, "the installation is whole"
+        return StateDirectory(self.roles / role)
+
+    @property
+    def front(self) -> StateDirectory:
+        """Where the console says how it can be reached."""
+        return self.state if self.roles is None else self.directory("console")
 
     async def ask(self, person: str, command: Command) -> Reply:
         """The reply of whatever console is up, asked again while there is none. For queries and repeatable commands."""
@@ -77,7 +95,7 @@ class Outside:
 
         async def posted() -> bool | None:
             with suppress(RetryLater, httpx.HTTPError):
-                base = f"http://127.0.0.1:{whereabouts.read(self.state).http_port}"
+                base = f"http://127.0.0.1:{whereabouts.read(self.front).http_port}"
                 async with httpx.AsyncClient(base_url=base, headers=headers, timeout=3) as http:
                     answer = await http.post(f"/v1/channels/local/{format}", content=body)
                 assert answer.status_code in {202, 503}, answer.text
@@ -136,20 +154,23 @@ class Outside:
     async def world(self) -> AsyncIterator[World]:
         """The twin, opened beside the processes that write it."""
         installation = Installation.open(self.state, self.settings)
-        world = await World.open(self.state.twin_path, installation.verify_facts(installation.facts_envelope()))
+        world = await World.open(self.twin, installation.verify_facts(installation.facts_envelope()))
         try:
             yield world
         finally:
             await world.close()
 
 
-async def founded(root: Path, name: str) -> Outside:
+async def founded(root: Path, name: str, **settings: Any) -> Outside:
     """A fresh installation whose twin remembers every revision that it ever had."""
     outside = Outside(StateDirectory(root))
     found(outside.state, Founding(installation=InstallationId(name)), datetime.now(UTC))
+    written = outside.settings.model_copy(update=settings)
+    outside.state.config_path.write_text(config.write(written))
+    outside.twin.parent.mkdir(exist_ok=True)
     async with outside.world() as world:
         await seed(world, Installation.open(outside.state, outside.settings).world_file())
-    with sqlite3.connect(outside.state.twin_path) as database:
+    with sqlite3.connect(outside.twin) as database:
         database.executescript(_HISTORY)
     database.close()
     return outside
@@ -187,8 +208,16 @@ class Child:
     @classmethod
     async def placet(cls, outside: Outside, log: Path, *arguments: str) -> Child:
         """`placet` itself, as it ships, for this installation."""
-        url = ("--nats-url", outside.nats_url) if outside.nats_url else ()
-        return await cls.start(log, "console.cli.main", "--state-dir", str(outside.state.root), *url, *arguments)
+        return await cls.start(log, "console.cli.main", "--state-dir", str(outside.state.root), *arguments)
+
+    @classmethod
+    async def apart(cls, outside: Outside, log: Path, role: str) -> Child:
+        """One process as it ships, on nothing but its own directory."""
+        state = outside.directory(role)
+        held = state.role()
+        assert held is not None
+        assert held.process is not None
+        return await cls.start(log, "console.cli.main", "--state-dir", str(state.root), held.process)
 
     async def reachable(self, outside: Outside) -> None:
         """Until the console that runs in it has said where it is."""
@@ -196,7 +225,7 @@ class Child:
         async def found() -> bool | None:
             assert self.process.returncode is None, f"it ended: {self.said}"
             with suppress(RetryLater):
-                return whereabouts.read(outside.state).pid == self.process.pid or None
+                return whereabouts.read(outside.front).pid == self.process.pid or None
             return None
 
         await until(found, "its doors to open")

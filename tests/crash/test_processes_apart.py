@@ -1,4 +1,4 @@
-"""Five operating-system processes around one NATS server: any of them may be killed in the middle of a drain."""
+"""Five operating-system processes, each on its own directory: any may be killed in the middle of a drain."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from pathlib import Path
 
 import pytest
 
-from console.bootstrap import PROCESSES
 from estate.ids import WorkloadId
 from estate.incidents import CaseState
 from tests.crash.accounting import estate_is_right, everything_was_heard, ledger_is_right
 from tests.crash.supervision import Child, Outside, until
 
-pytestmark = [pytest.mark.nats, pytest.mark.processes]
+pytestmark = [pytest.mark.nats, pytest.mark.postgres, pytest.mark.processes]
+EXECUTOR = "executor-twin"
+ROLES = ("agent", "console", EXECUTOR, "gate", "inventory")
 SLOW = 1.5
 """Seconds that the executor needs for each move, so that there is a middle of the drain to be killed in."""
 
 
-async def start(name: str, outside: Outside, log: Path, slow: float = 0.0) -> Child:
+async def start(role: str, outside: Outside, log: Path, slow: float = 0.0) -> Child:
     """The process as it ships, or an executor with slow hands."""
-    if name != "executor":
-        return await Child.placet(outside, log, name, "--http-port", "0")
-    assert outside.nats_url is not None
-    flags = ("--processes", name, "--nats-url", outside.nats_url, "--slow", str(slow))
-    return await Child.start(log, "tests.crash.worker_program", str(outside.state.root), *flags)
+    if role != EXECUTOR:
+        return await Child.apart(outside, log, role)
+    flags = ("--processes", "executor", "--slow", str(slow))
+    return await Child.start(log, "tests.crash.worker_program", str(outside.directory(role).root), *flags)
 
 
 @asynccontextmanager
 async def fleet(outside: Outside, log: Path) -> AsyncIterator[dict[str, Child]]:
     """All five, killed at the end."""
-    children = {name: await start(name, outside, log, SLOW) for name in sorted(PROCESSES)}
+    children = {role: await start(role, outside, log, SLOW) for role in ROLES}
     try:
         await children["console"].reachable(outside)
         yield children
@@ -46,7 +46,7 @@ async def first_move(outside: Outside) -> WorkloadId:
     """The workload that was moved first, once it was; the second is not on its way yet."""
 
     async def moved() -> list[str] | None:
-        database = sqlite3.connect(outside.state.twin_path)
+        database = sqlite3.connect(outside.twin)
         found = database.execute("SELECT id FROM history WHERE kind = 'workload'").fetchall()
         database.close()
         return [name for (name,) in found] or None
@@ -55,7 +55,7 @@ async def first_move(outside: Outside) -> WorkloadId:
     return WorkloadId(workload)
 
 
-@pytest.mark.parametrize("victim", sorted(PROCESSES))
+@pytest.mark.parametrize("victim", ROLES)
 async def test_a_drain_survives_the_death_of_a_process_in_the_middle(victim: str, apart: Outside, tmp_path: Path):
     async with fleet(apart, tmp_path / "log") as children:
         await apart.enrol()

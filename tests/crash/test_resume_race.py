@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from console.bootstrap import PROCESSES, Installation
+from console.bootstrap import Installation
 from estate.incidents import CaseState
 from estate.proposals import Lane
 from estate.verdicts import Decision, Verdict
@@ -17,18 +17,18 @@ from tools.bus import accounts, streams
 from tools.bus.nats import NatsBus
 from tools.bus.wire import Credentials
 
-pytestmark = [pytest.mark.nats, pytest.mark.processes]
+pytestmark = [pytest.mark.nats, pytest.mark.postgres, pytest.mark.processes]
 RACERS = ("one", "two")
+REST = ("console", "executor-twin", "gate", "inventory")
 
 
 async def test_of_two_processes_that_resume_one_approval_one_wins(apart: Outside, tmp_path: Path) -> None:
     """Both have read the thread that waits before either may write it; the verdict came to each of them."""
-    race, log = apart.state.root / "race", tmp_path / "log"
-    rest = ",".join(sorted(PROCESSES - {"agent"}))
-    children = [await program(apart, log, "--processes", rest)]
-    children += [await program(apart, log, "--processes", "agent", "--race", name) for name in RACERS]
+    race, log = apart.directory("agent").root / "race", tmp_path / "log"
+    rest = {role: await Child.apart(apart, log, role) for role in REST}
+    racers = [await racer(apart, log, name) for name in RACERS]
     try:
-        await asyncio.gather(*(child.ready() for child in children))
+        await asyncio.gather(rest["console"].reachable(apart), *(racer.ready() for racer in racers))
         await apart.enrol()
         await apart.lose_accelerator()
         waiting = await apart.incident(CaseState.AWAITING_APPROVAL)
@@ -39,7 +39,7 @@ async def test_of_two_processes_that_resume_one_approval_one_wins(apart: Outside
         await apart.incident(CaseState.VERIFIED)
         await everything_was_heard(apart)
     finally:
-        await asyncio.gather(*(child.end() for child in children))
+        await asyncio.gather(*(child.end() for child in (*rest.values(), *racers)))
     saved, fenced = marks(race, "saved"), marks(race, "fenced")
     raced = min((version for version, _ in saved), key=int)
     assert len({version for version, _ in saved}) == len(saved), "no version of the thread was replaced twice"
@@ -50,17 +50,16 @@ async def test_of_two_processes_that_resume_one_approval_one_wins(apart: Outside
     await ledger_is_right(apart)
 
 
-async def program(outside: Outside, log: Path, *flags: str) -> Child:
-    assert outside.nats_url is not None
-    root = str(outside.state.root)
-    return await Child.start(log, "tests.crash.worker_program", root, "--nats-url", outside.nats_url, *flags)
+async def racer(outside: Outside, log: Path, name: str) -> Child:
+    root, flags = str(outside.directory("agent").root), ("--processes", "agent", "--race", name)
+    return await Child.start(log, "tests.crash.worker_program", root, *flags)
 
 
 async def both_are_told(outside: Outside, race: Path) -> None:
     """Deliver the permit again, as a stream may, until both processes hold it."""
-    assert outside.nats_url is not None
-    user = accounts.ADMINISTRATOR
-    credentials = Credentials(outside.nats_url, user, outside.state.nats_password(user))
+    user, url = accounts.ADMINISTRATOR, outside.settings.nats_url
+    assert url is not None
+    credentials = Credentials(url, user, outside.state.nats_password(user))
     bus = await NatsBus.connect(credentials, Installation.open(outside.state, outside.settings).subjects, name="again")
     copies = iter(range(100))
 

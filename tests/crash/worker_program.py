@@ -23,7 +23,6 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("state", type=Path)
     parser.add_argument("--processes", default=",".join(sorted(PROCESSES)))
-    parser.add_argument("--nats-url")
     parser.add_argument("--kill", default="", help="the point at which to die")
     parser.add_argument("--at", type=int, default=1, help="at which occurrence of it")
     parser.add_argument("--slow", type=float, default=0.0, help="seconds that each move of a workload takes")
@@ -39,11 +38,11 @@ def adapters(given: argparse.Namespace) -> Adapters:
 
 async def main(given: argparse.Namespace) -> None:
     state = StateDirectory(given.state)
-    flags = {"http.port": 0, "nats_sync": "interval", "nats_url": given.nats_url}
+    flags = {"http.port": 0, "nats_sync": "interval"}
     installation = Installation.open(state, config.load(state.config_path, {}, flags))
     processes = frozenset(given.processes.split(","))
     with ExitStack() as stack:
-        if given.nats_url is None:
+        if installation.role is None:
             stack.enter_context(locked(state))
         async with running(installation, processes, adapters=adapters(given)) as system:
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asyncio.current_task().cancel)  # type: ignore[union-attr]

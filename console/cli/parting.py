@@ -1,0 +1,101 @@
+"""Taking an installation apart: `issue`, `provision`, `nats config`, and `health` for supervisors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from console.cli.invocations import given, run
+
+nats_app = typer.Typer(no_args_is_help=True)
+
+
+def issue(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option(help="The folder in which each role's directory is made.")],
+    roles: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="gate, executor-ID, inventory, agent, console, client, nats, postgres; all if none is named."
+        ),
+    ] = None,
+) -> None:
+    """Write a state directory for each role: what it needs, its own passwords, and nothing else.
+
+    `placet init` makes an installation whole; processes apart run on parts of it. The gate gets the key that warrants
+    are signed with, the console the one that ledger exports are signed with, an agent no key at all. `client` is for
+    people on other machines, `nats` and `postgres` are for the servers. Keep the whole away from all of them.
+
+    Needs a NATS server (`--nats-url`) and a ledger in PostgreSQL (`ledger:` or PLACET_LEDGER). An address without a
+    user, `postgresql://HOST/DATABASE`, lets `placet provision` make a user for each role. Issue again after new facts,
+    another executor or another channel; passwords stay what they are.
+
+    Example: `placet --nats-url nats://nats:4222 issue --out roles`, then `placet --state-dir roles/gate gate`
+    """
+    from console.cli.rendering import note
+    from console.issuing import Issuing
+
+    invocation = given(context)
+    issuing = Issuing.of(invocation.state(), invocation.settings(), out)
+    for path in issuing.issue(tuple(roles or ())):
+        note(f"issued {path}")
+
+
+def provision(context: typer.Context) -> None:
+    """Make what processes apart meet in: streams, buckets, consumers; databases, users, tables; the first entries.
+
+    Only the whole installation can: no role has the administrator's user. Doing it again adds what is new.
+
+    Example: `placet --nats-url nats://nats:4222 provision`
+    """
+    from console.bootstrap import Installation
+    from console.bootstrap import provision as make
+    from console.cli.rendering import note
+
+    invocation = given(context)
+    installation = Installation.open(invocation.state(), invocation.settings())
+    run(lambda: make(installation))
+    note(f"installation {installation.record.id} is provisioned; next: start each process on its own directory")
+
+
+def health(context: typer.Context) -> None:
+    """Say whether the process that runs on this state directory is well. Exits 1 if it is not.
+
+    Example: `placet --state-dir roles/gate health`
+    """
+    from datetime import UTC, datetime
+
+    from console.cli.rendering import note
+    from console.health import check
+
+    beat = check(given(context).state(), datetime.now(UTC))
+    note(f"process {beat.pid} was well at {beat.at:%H:%M:%S}")
+
+
+@nats_app.command("config")
+def nats_config(
+    context: typer.Context,
+    store: Annotated[Path, typer.Option(help="Where the server keeps its streams.")],
+    listen: Annotated[str, typer.Option(help="Where it listens.")] = "127.0.0.1:4222",
+) -> None:
+    """Print the configuration of a nats-server of your own: each user's permissions, passwords as bcrypt hashes.
+
+    Example: `placet nats config --store /var/lib/nats > nats.conf && nats-server -c nats.conf`
+    """
+    from console.installations import Installation
+    from console.provisioning import users
+    from tools.bus.configuring import Place, configuration
+
+    invocation = given(context)
+    installation = Installation.open(invocation.state(), invocation.settings())
+    typer.echo(configuration(users(installation), Place(listen, store)), nl=False)
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command()(issue)
+    app.command()(provision)
+    app.command()(health)
+    app.add_typer(nats_app, name="nats", help="A NATS server of your own.")

@@ -1,0 +1,137 @@
+"""`placet issue`: take an installation apart into a state directory for each role, with what it needs and nothing else.
+
+No role gets the secret from which every password follows, nor another role's password; an agent gets no key at all.
+Issuing again writes the same directories anew: after new facts, another executor, another channel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from console import config as settings
+from console import databases
+from console.config import Channel, Config, Sync
+from console.installations import Installation
+from console.provisioning import stores, users
+from console.roles import SERVERS, Needs, RoleRecord, known, needs
+from console.state import StateDirectory, write_private
+from estate.errors import BadInput
+from tools.bus.configuring import Place, configuration, listening
+
+WORLD = "world"
+
+
+@dataclass(frozen=True, slots=True)
+class Issuing:
+    """One installation, and the folder in which each role's directory is made."""
+
+    installation: Installation
+    out: Path
+
+    @classmethod
+    def of(cls, state: StateDirectory, config: Config, out: Path) -> Issuing:
+        """Refuse what could not work apart.
+
+        Raises:
+            BadInput: not a whole installation, or a setting that only `placet run` can keep; the message names it.
+        """
+        installation = Installation.open(state, config)
+        if installation.role is not None:
+            raise BadInput(f"`{state.root}` was issued to `{installation.role.name}`; issue from what `init` made")
+        if config.nats_url is None:
+            raise BadInput("processes apart meet at a NATS server; name it with `--nats-url`")
+        if config.ledger == "sqlite":
+            raise BadInput(
+                "a SQLite ledger is one program's own; set `ledger: postgresql://…` (PLACET_LEDGER) for processes apart"
+            )
+        if config.checkpoints == config.ledger:
+            raise BadInput("`checkpoints` is the ledger's address, which no agent may hold; name another database")
+        stores(installation)
+        return cls(installation, out.resolve())
+
+    def issue(self, names: tuple[str, ...]) -> tuple[Path, ...]:
+        """Write the directories of these roles, all where none is named; where each lies.
+
+        Raises:
+            BadInput: there is no such role, or another installation's directory is in the way.
+        """
+        executors = tuple(e.id for e in self.installation.config.executors)
+        made = tuple(self._server(n) if n in SERVERS else self._role(n) for n in known(names, executors))
+        if self._twin.parent == self.out / WORLD:
+            StateDirectory(self._twin.parent).make_private()
+        return made
+
+    def nats_configuration(self, place: Place) -> str:
+        """What a nats-server of one's own must be told."""
+        return configuration(users(self.installation), place)
+
+    @property
+    def _twin(self) -> Path:
+        return self.installation.config.twin or self.out / WORLD / "twin.sqlite"
+
+    def _role(self, name: str) -> Path:
+        issued, need = StateDirectory(self.out / name), needs(name)
+        self._refuse_foreign(issued, name)
+        folders = [issued.root / "keys", issued.run_path]
+        issued.make(*folders, *([issued.identity_path("").parent] if name == "client" else []))
+        for path, data in self._files(issued, name, need).items():
+            write_private(path, data)
+        return issued.root
+
+    def _files(self, issued: StateDirectory, name: str, need: Needs) -> dict[Path, bytes]:
+        whole, here = self.installation.state, self.installation
+        files = {
+            issued.record_path: here.record.canonical(),
+            issued.role_path: RoleRecord(
+                installation=here.record.id, name=name, facts_version=here.facts().version
+            ).canonical(),
+            issued.config_path: settings.write(self._settings(name, need)).encode(),
+            issued.ledger_key_path: whole.ledger_key_path.read_bytes(),
+            issued.password_path("nats", name): f"{whole.nats_password(name)}\n".encode(),
+        }
+        files |= {issued.key_path(key): whole.key_path(key).read_bytes() for key in need.keys}
+        if need.law:
+            files[issued.facts_path] = here.facts_envelope()
+            files[issued.world_path] = here.world_file().canonical()
+        for password in (s.users[name] for s in stores(here) if name in s.users):
+            files[issued.password_path("postgres", name)] = f"{password}\n".encode()
+        return files
+
+    def _settings(self, name: str, need: Needs) -> Config:
+        config, plain = self.installation.config, Config()
+        return config.model_copy(
+            update={
+                "facts": None,
+                "world": None,
+                "twin": self._twin if need.law else None,
+                "ledger": config.ledger if need.ledger else plain.ledger,
+                "checkpoints": config.checkpoints if need.checkpoints else plain.checkpoints,
+                "channels": tuple(_channel(c, need) for c in config.channels if need.channels),
+                "http": config.http if name == "console" else plain.http,
+            }
+        )
+
+    def _server(self, name: str) -> Path:
+        issued = StateDirectory(self.out / name)
+        issued.make_private()
+        if name == "nats":
+            config, store = self.installation.config, issued.root / "store"
+            StateDirectory(store).make_private()
+            place = Place(listening(config.nats_url or ""), store, config.nats_sync is Sync.ALWAYS)
+            write_private(issued.root / "nats.conf", self.nats_configuration(place).encode())
+        elif stores(self.installation):
+            password = self.installation.state.postgres_password(databases.SUPERUSER)
+            write_private(issued.root / "password", password.encode())
+        return issued.root
+
+    def _refuse_foreign(self, issued: StateDirectory, name: str) -> None:
+        if not issued.exists():
+            return
+        found, role = issued.record().id, issued.role()
+        if found != self.installation.record.id or role is None or role.name != name:
+            raise BadInput(f"`{issued.root}` is another installation's or another role's; name another `--out`")
+
+
+def _channel(channel: Channel, need: Needs) -> Channel:
+    return channel if need.tokens else channel.model_copy(update={"token_sha256": None})
