@@ -40,7 +40,9 @@ class Wrapped:
     async def rehearse(self, steps: Sequence[Step]) -> Refusal | None:
         return await self.world.rehearse(steps)
 
-    async def apply(self, key: StepKey, change: Change, preconditions: Sequence[Condition]) -> Refusal | None:
+    async def apply(
+        self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
+    ) -> Refusal | None:
         return await self.world.apply(key, change, preconditions)
 
 
@@ -51,7 +53,9 @@ class Deaf(Wrapped):
         super().__init__(world)
         self.lost = lost
 
-    async def apply(self, key: StepKey, change: Change, preconditions: Sequence[Condition]) -> Refusal | None:
+    async def apply(
+        self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
+    ) -> Refusal | None:
         answer = await super().apply(key, change, preconditions)
         if key == self.lost:
             raise RetryLater("connection reset")
@@ -141,7 +145,9 @@ async def test_an_undo_that_cannot_take_effect_hands_over_and_goes_no_further_ba
     rig = Rig()
 
     class Fencing(Wrapped):
-        async def apply(self, key: StepKey, change: Change, preconditions: Sequence[Condition]) -> Refusal | None:
+        async def apply(
+            self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
+        ) -> Refusal | None:
             if key.number == 3:
                 await rig.world.apply(StepKey("somebody else", 1, False), CordonNode(node=NodeId("eu-a1")), ())
                 return BROKEN
@@ -177,7 +183,9 @@ async def test_an_undo_that_somebody_did_already_counts_as_done() -> None:
     rig = Rig()
 
     class Helping(Wrapped):
-        async def apply(self, key: StepKey, change: Change, preconditions: Sequence[Condition]) -> Refusal | None:
+        async def apply(
+            self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
+        ) -> Refusal | None:
             if key.number == 2:
                 await rig.world.apply(StepKey("somebody", 1, False), SetPowerCap(node=NodeId("eu-a3"), watts=None), ())
                 return BROKEN
@@ -192,7 +200,9 @@ async def test_preconditions_are_read_live_right_before_each_step() -> None:
     rig = Rig()
 
     class Meddling(Wrapped):
-        async def apply(self, key: StepKey, change: Change, preconditions: Sequence[Condition]) -> Refusal | None:
+        async def apply(
+            self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
+        ) -> Refusal | None:
             answer = await super().apply(key, change, preconditions)
             serve = rig.world.estate.workload(MOVE.workload)
             assert serve is not None
@@ -210,7 +220,9 @@ async def test_an_effect_that_does_not_show_is_turned_back() -> None:
     rig = Rig()
 
     class Lying(Wrapped):
-        async def apply(self, key: StepKey, change: Change, preconditions: Sequence[Condition]) -> Refusal | None:
+        async def apply(
+            self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
+        ) -> Refusal | None:
             return None if key.number == 3 else await super().apply(key, change, preconditions)
 
     before = content(rig.world.estate)
@@ -275,7 +287,9 @@ async def test_what_comes_between_two_steps_starts_no_further_step_and_binds_no_
     before = content(rig.world.estate)
 
     class Stopping(Wrapped):
-        async def apply(self, key: StepKey, change: Change, preconditions: Sequence[Condition]) -> Refusal | None:
+        async def apply(
+            self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
+        ) -> Refusal | None:
             if stop == "freeze":
                 rig.frozen = "frozen by ada: stop"
             else:
@@ -311,7 +325,9 @@ async def test_eight_executors_race_one_warrant_and_one_execution_happens() -> N
     rig, envelope = Rig(sleep=asyncio.sleep), sealed(warrant())
 
     class Yielding(Wrapped):
-        async def apply(self, key: StepKey, change: Change, preconditions: Sequence[Condition]) -> Refusal | None:
+        async def apply(
+            self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
+        ) -> Refusal | None:
             await asyncio.sleep(0)
             answer = await super().apply(key, change, preconditions)
             await asyncio.sleep(0)
@@ -349,7 +365,9 @@ async def test_a_holder_that_was_overtaken_writes_nothing_more() -> None:
     rig, envelope = Rig(), sealed(warrant())
 
     class Overtaken(Wrapped):
-        async def apply(self, key: StepKey, change: Change, preconditions: Sequence[Condition]) -> Refusal | None:
+        async def apply(
+            self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
+        ) -> Refusal | None:
             answer = await super().apply(key, change, preconditions)
             if key.number == 2:
                 assert (await rig.executor("new", 2).execute(envelope)).ending is Ending.VERIFIED
@@ -365,7 +383,9 @@ async def test_an_executor_that_starts_finishes_what_others_left() -> None:
     rig = Rig()
 
     class Dies(Wrapped):
-        async def apply(self, key: StepKey, change: Change, preconditions: Sequence[Condition]) -> Refusal | None:
+        async def apply(
+            self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
+        ) -> Refusal | None:
             raise asyncio.CancelledError
 
     one, two = warrant(), warrant(CAP, proposal=builders.proposal().digest, nonce="1" * 32)
@@ -384,7 +404,9 @@ async def test_an_expired_warrant_still_resumes_to_undo_its_steps() -> None:
     before = content(rig.world.estate)
 
     class Dies(Wrapped):
-        async def apply(self, key: StepKey, change: Change, preconditions: Sequence[Condition]) -> Refusal | None:
+        async def apply(
+            self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
+        ) -> Refusal | None:
             await super().apply(key, change, preconditions)
             raise asyncio.CancelledError
 
@@ -438,7 +460,9 @@ async def test_undone_and_yet_not_as_before_is_handed_over() -> None:
     rig.world.script(key(2), BROKEN)
 
     class Lying(Wrapped):
-        async def apply(self, key: StepKey, change: Change, preconditions: Sequence[Condition]) -> Refusal | None:
+        async def apply(
+            self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
+        ) -> Refusal | None:
             return None if key.undo else await super().apply(key, change, preconditions)
 
     outcome = await rig.executor(target=Lying(rig.world)).execute(sealed(warrant()))
@@ -452,7 +476,9 @@ async def test_a_consumed_nonce_holds_off_another_holder_and_another_warrant(oth
     rig = Rig()
 
     class Dies(Wrapped):
-        async def apply(self, key: StepKey, change: Change, preconditions: Sequence[Condition]) -> Refusal | None:
+        async def apply(
+            self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
+        ) -> Refusal | None:
             raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):

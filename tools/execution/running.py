@@ -102,7 +102,7 @@ class Run:
         key = StepKey(self._warrant.proposal, step.number, undo=False)
         try:
             refusal = await self._hands.patience.insist(
-                lambda: self._hands.target.apply(key, step.change, step.preconditions)
+                lambda: self._hands.target.apply(key, step.change, step.preconditions, step.postconditions)
             )
         except (RetryLater, NeverRetry) as error:
             await self._fail(step, Wrote.UNKNOWN, str(error))
@@ -155,7 +155,7 @@ class Run:
         key = StepKey(self._warrant.proposal, step.number, undo=True)
         try:
             refusal: Refusal | None = await self._hands.patience.insist(
-                lambda: self._hands.target.apply(key, inverse, step.postconditions)
+                lambda: self._hands.target.apply(key, inverse, step.postconditions, step.preconditions)
             )
         except (RetryLater, NeverRetry) as error:
             await self._recorder.stuck(step, Trouble.FAULT, str(error))
