@@ -212,7 +212,7 @@ def _without_tier_0() -> Bundle:
 
     text = (SHIPPED / "tier2" / "permits.cedar").read_text(encoding="utf-8")
     shipped = law()
-    return Bundle(shipped.digest, shipped.rules, cedarpy.PolicySet.from_str(text), shipped._schema)
+    return Bundle(shipped.digest, shipped.rules, cedarpy.PolicySet.from_str(text), shipped._schema, shipped._actions)
 
 
 def test_the_kernel_knows_who_may_not_approve() -> None:
