@@ -155,9 +155,7 @@ class Run:
         key = StepKey(self._warrant.proposal, step.number, undo=True)
         try:
             refusal: Refusal | None = await self._hands.patience.insist(
-                lambda: self._hands.target.apply(
-                    key, inverse, self._left_for(inverse, step), step.preconditions
-                )
+                lambda: self._hands.target.apply(key, inverse, self._left_for(inverse, step), step.preconditions)
             )
         except (RetryLater, NeverRetry) as error:
             await self._recorder.stuck(step, Trouble.FAULT, str(error))
