@@ -6,7 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from estate.changes import Change, CordonNode, MoveWorkload, ReplicaMove, ScaleWorkload, SetPowerCap
-from estate.hardware import Health
+from estate.hardware import Health, Taint, TaintEffect
 from estate.ids import ClusterId, NodeId, RackId, WorkloadId
 from estate.units import Watts
 from tests import builders
@@ -91,6 +91,9 @@ def test_free_devices_of_closed_nodes_and_useless_fragments_are_stranded() -> No
     assert estate.stranded_accelerators() == 0
     assert estate.with_node(builders.node("us-b1", cordoned=True)).stranded_accelerators() == 8
     assert estate.with_node(builders.node("us-b1", health=Health.FAILED)).stranded_accelerators() == 8
+    for key, lost in (("placet.dev/fault", 8), ("nvidia.com/gpu", 0)):
+        taint = Taint(key=key, effect=TaintEffect.NO_SCHEDULE)
+        assert estate.with_node(builders.node("us-b1", taints=(taint,))).stranded_accelerators() == lost
     one_left = builders.workload(
         "x", contract=builders.contract(7), replicas=1, bindings=(builders.binding(0, "eu-a3", *range(7)),)
     )
