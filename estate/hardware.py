@@ -92,4 +92,9 @@ class Node(Model):
 
         Others' taints are no fences: fleets taint every GPU node for good, and whoever belongs there tolerates it.
         """
-        return self.cordoned or any(t.own and t.effect.closes for t in self.taints)
+        return self.cordoned or any(t.own for t in self.closing_taints)
+
+    @property
+    def closing_taints(self) -> tuple[Taint, ...]:
+        """Those that keep away for certain whoever does not tolerate them."""
+        return tuple(t for t in self.taints if t.effect.closes)

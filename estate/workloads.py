@@ -107,8 +107,11 @@ class Workload(Model):
 
     def repelled_by(self, node: Node) -> Taint | None:
         """The first taint that keeps new replicas off `node` for certain."""
-        closing = (t for t in node.taints if t.effect.closes)
-        return next((t for t in closing if not any(o.covers(t) for o in self.tolerations)), None)
+        return next((t for t in node.closing_taints if not self.tolerates(t)), None)
+
+    def tolerates(self, taint: Taint) -> bool:
+        """Whether its replicas put up with `taint`."""
+        return any(t.covers(taint) for t in self.tolerations)
 
     def without(self, bindings: Collection[Binding]) -> Self:
         """The workload once these replicas are pending."""
