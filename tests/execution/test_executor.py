@@ -165,7 +165,9 @@ async def test_a_drain_that_stopped_half_way_is_uncordoned(evicted: int, ending:
     rig, before = Rig(), builders.estate()
 
     class Blocked(Wrapped):
-        async def apply(self, key: StepKey, change: Change, preconditions: Sequence[Condition]) -> Refusal | None:
+        async def apply(
+            self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
+        ) -> Refusal | None:
             if not isinstance(change, DrainNode):
                 return await super().apply(key, change, preconditions)
             done: list[Change] = [CordonNode(node=change.node)]
