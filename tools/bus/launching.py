@@ -1,6 +1,6 @@
-"""Becomes nats-server, holding its store. Run as a script by `server.EmbeddedServer`, never imported.
+"""Becomes a server, holding its store. Run as a script by `server.EmbeddedServer` and `tools.controlplane.components`.
 
-Two promises that only the server's own process can keep: it dies with the process that started it (Linux), and its
+Two promises that only the server's own process can keep: it dies with the thread that started it (Linux), and its
 lock on the store lasts exactly as long as it lives. Usage: `launching.py PARENT_PID LOCK_FILE SERVER ARGUMENT…`.
 Exits with 73 when the store is taken.
 """

@@ -1,0 +1,142 @@
+"""One process of a control plane: started, awaited, killed, started again with the same flags and data.
+
+Called by `launching`. On Linux a component dies with the thread that started it, so start it on one that lives as long
+as the control plane shall. Its output is in one log file; what dies at its start is an error that shows the tail of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from estate.errors import NeverRetry, RetryLater
+from tools.bus import launching
+
+START_SECONDS = 60.0
+STOP_SECONDS = 20.0
+_POLL_SECONDS = 0.05
+_TAIL_LINES = 15
+_LAUNCHER = Path(launching.__file__)
+_IN_USE = "address already in use"
+
+type Probe = Callable[[Component], Awaitable[bool]]
+
+
+class Part(StrEnum):
+    """The components, by the names of their binaries."""
+
+    ETCD = "etcd"
+    API_SERVER = "kube-apiserver"
+    CONTROLLER_MANAGER = "kube-controller-manager"
+    SCHEDULER = "kube-scheduler"
+    KWOK = "kwok"
+
+
+class ComponentFailed(NeverRetry):
+    """A component ended while it started; the message holds the tail of its log."""
+
+
+class PortTaken(RetryLater):
+    """Somebody else took the port between our choice and the component's start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What runs: the binary, its flags, where, and how to see that it serves."""
+
+    part: Part
+    binary: Path
+    flags: tuple[str, ...]
+    directory: Path
+    serves: Probe
+
+
+class Component:
+    """One running process, under the guard of `tools.bus.launching`."""
+
+    def __init__(self, command: Command) -> None:
+        self._command = command
+        self._process: asyncio.subprocess.Process | None = None
+        self._log_start = 0
+
+    @property
+    def part(self) -> Part:
+        """Which one this is."""
+        return self._command.part
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id while it runs."""
+        return self._process.pid if self._process and self._process.returncode is None else None
+
+    @property
+    def log(self) -> Path:
+        """Where its output goes; a restart appends."""
+        return self._command.directory / f"{self.part}.log"
+
+    def tail(self) -> str:
+        """The last lines of this start's output."""
+        if not self.log.exists():
+            return ""
+        return "\n".join(self.log.read_bytes()[self._log_start :].decode(errors="replace").splitlines()[-_TAIL_LINES:])
+
+    async def start(self) -> None:
+        """Start and wait until it serves.
+
+        Raises:
+            ComponentFailed: it ended instead.
+            PortTaken: it ended because its port was taken.
+            RetryLater: it neither ended nor served in a minute.
+        """
+        if self.pid is not None:
+            return
+        self._process = await self._spawn()
+        try:
+            await asyncio.wait_for(self._until_served(self._process), START_SECONDS)
+        except TimeoutError as error:
+            raise RetryLater(f"`{self.part}` did not serve in {START_SECONDS:.0f} s:\n{self.tail()}") from error
+
+    async def stop(self, *, kill: bool = False) -> None:
+        """Stop it in order, or with `kill` as a power cut would; returns when it is gone."""
+        process, self._process = self._process, None
+        if process is None or process.returncode is not None:
+            return
+        with suppress(ProcessLookupError):
+            process.kill() if kill else process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), STOP_SECONDS)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+    async def _spawn(self) -> asyncio.subprocess.Process:
+        command = self._command
+        guard = [str(os.getpid()), str(command.directory / f"{self.part}.lock"), str(command.binary), *command.flags]
+        with self.log.open("ab") as out:
+            self._log_start = out.tell()
+            return await asyncio.create_subprocess_exec(
+                sys.executable, "-I", "-S", str(_LAUNCHER), *guard,
+                stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, cwd=command.directory,
+                env={"HOME": str(command.directory), "PATH": os.defpath},
+            )  # fmt: skip
+
+    async def _until_served(self, process: asyncio.subprocess.Process) -> None:
+        while not await self._command.serves(self):
+            if process.returncode is not None:
+                raise self._failure(process.returncode)
+            await asyncio.sleep(_POLL_SECONDS)
+
+    def _failure(self, status: int) -> ComponentFailed | PortTaken:
+        tail = self.tail()
+        if status == launching.STORE_TAKEN:
+            return ComponentFailed(f"another `{self.part}` runs in `{self._command.directory}`; stop it first")
+        if _IN_USE in tail:
+            return PortTaken(f"`{self.part}` found its port taken")
+        return ComponentFailed(f"`{self.part}` ended with {status} while it started:\n{tail}")
