@@ -55,6 +55,7 @@ def warrant_policy(*, enforce: bool = True) -> tuple[Manifest, Manifest]:
             ("found", _FOUND),
             ("before", _BEFORE),
             ("newest", "variables.found.split(',')[0]"),
+            ("earlier", "variables.before.split(',')"),
             ("part", "request.?subResource.orValue('')"),
             ("what", "request.resource.resource + (variables.part == '' ? '' : '/' + variables.part)"),
             ("named", "variables.what + ' ' + request.?name.orValue('')"),
@@ -72,12 +73,12 @@ def _warrant_checks() -> Sequence[Check]:
             "Invalid",
         ),
         Check(
-            "!(request.operation in ['CREATE', 'UPDATE']) || variables.found != ''",
+            "!(request.operation in ['CREATE', 'UPDATE']) || variables.newest != ''",
             f"'placet-warrant: ' + variables.named + ' carries no {WARRANT}; nothing changes without a warrant'",
             "Invalid",
         ),
         Check(
-            "request.operation != 'UPDATE' || variables.found == '' || !(variables.newest in variables.before.split(','))",
+            "request.operation != 'UPDATE' || variables.newest == '' || !(variables.newest in variables.earlier)",
             f"'placet-warrant: ' + variables.named + ' carries the {WARRANT} of an earlier write; give each its own'",
             "Invalid",
         ),

@@ -3,8 +3,8 @@
 `placet-lawful-pods` and `placet-lawful-bindings` refuse: by the node's *name* against the names that signed facts
 place, so that no forged label helps. `placet-lawful-tenants` refuses where a tenant may run nowhere in the cluster, and
 datasets that it may not use there. `placet-steer` puts the label of the lawful site into a pod's nodeSelector, so that
-lawful pods do not stay pending. Parameters lie in Placet's own namespace, where no tenant writes; where they are missing,
-every pod of a tenant is refused, and nobody else's.
+lawful pods do not stay pending. Parameters lie in Placet's own namespace, where no tenant writes; where they are
+missing, every pod of a tenant is refused, and nobody else's.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who Placet is in a cluster: one namespace, a reader and a writer. The rest of this package has their names from here."""
+"""Who Placet is in a cluster: one namespace, a reader and a writer. The rest of the package has the names from here."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Which nodes of a cluster may hold a tenant's work by signed facts alone: what the law at the door is compiled from.
 
 It asks the law's own functions (`sovereignty`, `completeness`, `neighbours`) and has no rule of its own. Facts know
-where nodes stand, who can compel whom, and which tenants share a cluster; they do not know what runs where. So isolation
-is held here as far as it is a matter of the whole cluster, and `Tenancy.unheld` names the promises that only Placet's own
-decisions and its watch over the estate hold.
+where nodes stand, who can compel whom, and which tenants share a cluster; they do not know what runs where. So
+isolation is held here as far as it is a matter of the whole cluster, and `Tenancy.unheld` names the promises that only
+Placet's own decisions and its watch over the estate hold.
 """
 
 from __future__ import annotations
