@@ -100,13 +100,12 @@ def node_id(facts: Facts, cluster: ClusterId, name: str) -> NodeId:
 
 
 def _nodes(facts: Facts, cluster: ClusterId) -> Iterator[tuple[str, RackId]]:
-    """Every name under which a node of this cluster would stand where the facts agree that it does."""
-    for placed in facts.rack_of:
-        for name in {placed, placed.removeprefix(f"{cluster}.")}:
-            found = node_id(facts, cluster, name)
-            known = found == placed and not _another(facts, cluster, placed)
-            if known and not completeness.missing_place(facts, cluster, placed):
-                yield name, facts.rack_of[placed]
+    """The one name under which each node stands in this cluster, where the facts agree that it does."""
+    for placed, rack in facts.rack_of.items():
+        name = placed.removeprefix(f"{cluster}.")
+        known = node_id(facts, cluster, name) == placed and not _another(facts, cluster, placed)
+        if known and not completeness.missing_place(facts, cluster, placed):
+            yield name, rack
 
 
 def _another(facts: Facts, cluster: ClusterId, node: NodeId) -> bool:
