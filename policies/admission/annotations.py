@@ -68,7 +68,7 @@ def warrant_policy(*, enforce: bool = True) -> tuple[Manifest, Manifest]:
 def _warrant_checks() -> Sequence[Check]:
     return (
         Check(
-            "request.operation != 'CONNECT' && variables.part in ['', 'eviction']",
+            "request.operation != 'CONNECT' && variables.part in ['', 'eviction'] && variables.what != 'bindings'",
             "'placet-warrant: placet scales and places by writing the workload, never through ' + variables.what",
             "Invalid",
         ),

@@ -14,6 +14,7 @@ import pytest
 from kubernetes.aio.client import ApiClient, ApiException
 
 from estate.ids import ClusterId
+from estate.law import Facts
 from policies.admission import identities, labels
 from policies.admission.exporting import admission
 from policies.admission.roles import rbac
@@ -25,7 +26,8 @@ LAWFUL = ("eu-a1", "eu-a2")
 ABROAD, STRANGER = "us-a1", "stranger"
 """Facts place the first at `us-east`, and know nothing of the second."""
 UNLAWFUL = (ABROAD, STRANGER)
-TENANTS = ("tenant-a", "tenant-c")
+TENANTS, BARRED = ("tenant-a", "tenant-c"), "tenant-b"
+"""Those who may be here, and one whose facts say that German authorities must have no power over it."""
 FREE, GUARDED = "free", "guarded"
 """Namespaces that belong to no tenant; the second is protected."""
 DRY = "?dryRun=All"
@@ -67,9 +69,15 @@ class Cluster:
         return str(orjson.loads(raised.value.body)["message"])
 
 
+def law() -> Facts:
+    """The facts of the small estate, but for the limits of one tenant."""
+    barred = builders.tenant(BARRED, residency=builders.residency("DE", "FR").model_copy(update={"legal": ("FR",)}))
+    return builders.facts(tenants=tuple(barred if t.id == BARRED else t for t in builders.facts().tenants))
+
+
 async def at_its_door(cluster: Cluster, *, touch: bool = True) -> None:
     """Do as the guide says on a cluster that is there: apply everything, wait until it is in force, touch the nodes."""
-    for found in (*rbac(), *admission(builders.facts(), ClusterId("eu-1"))):
+    for found in (*rbac(), *admission(law(), ClusterId("eu-1"))):
         await clients.create(cluster.api, collection(found), found)
     writer = await cluster.plane.service_account(identities.NAMESPACE, identities.WRITER)
     async with cluster.plane.client(writer) as api:
@@ -91,6 +99,8 @@ def probes(cluster: Cluster, writer: Cluster) -> Iterator[Probe]:
         asks = pod("any", annotations={"placet.dev/datasets": "unheard-of"})
         yield refusing(cluster.ask("POST", f"{pods}{DRY}", asks) for _ in itertools.count())
         yield _steering(cluster, pods)
+    barred = f"/api/v1/namespaces/{BARRED}/pods{DRY}"
+    yield refusing(cluster.ask("POST", barred, pod("any")) for _ in itertools.count())
     yield refusing(writer.patch(f"/api/v1/nodes/{ABROAD}{DRY}", forged) for _ in itertools.count())
     yield refusing(cluster.patch(f"/api/v1/nodes/{ABROAD}/status{DRY}", forged) for _ in itertools.count())
     yield _unlabelled(cluster, forged)
@@ -141,7 +151,7 @@ def collection(found: Body) -> str:
 async def furnish(cluster: Cluster) -> None:
     """Nodes and namespaces, before anything of Placet is there."""
     await nodes(cluster, (*LAWFUL, *UNLAWFUL))
-    await namespaces(cluster, (*TENANTS, FREE, GUARDED))
+    await namespaces(cluster, (*TENANTS, BARRED, FREE, GUARDED))
 
 
 async def nodes(cluster: Cluster, names: Iterable[str]) -> None:
@@ -211,6 +221,11 @@ async def until(holds: Callable[[], Awaitable[bool]], seconds: float = SECONDS) 
     async with asyncio.timeout(seconds):
         while not await holds():  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0.1)
+
+
+async def gone(cluster: Cluster, path: str) -> bool:
+    """Whether nothing is there."""
+    return not await _answers(cluster, path)
 
 
 async def _answers(cluster: Cluster, path: str) -> bool:

@@ -8,6 +8,7 @@ from policies.admission import identities, labels
 from policies.admission.doors import NODES
 from tests.admission.clusters import (
     ABROAD,
+    BARRED,
     FREE,
     LAWFUL,
     STRANGER,
@@ -15,6 +16,7 @@ from tests.admission.clusters import (
     UNLAWFUL,
     Cluster,
     at_its_door,
+    deployment,
     furnish,
     named,
     pod,
@@ -140,6 +142,17 @@ async def test_a_dataset_that_may_not_be_used_here_is_refused(guarded: Cluster) 
     assert "tenant-a/any names datasets that may not be used in eu-1: weights" in said
 
 
+async def test_a_tenant_that_may_run_nowhere_here_is_told_which_law_says_so(guarded: Cluster) -> None:
+    """Its owner reads the reason where people look first: at the pod, and in the events of the ReplicaSet."""
+    reason = "may run nowhere in eu-1: sovereignty-legal (legal): needed only FR, found reaches DE"
+    said = await guarded.refused(guarded.ask("POST", f"/api/v1/namespaces/{BARRED}/pods", pod("any")))
+    assert f"tenant-b/any of tenant-b {reason}" in said
+    name = named("unlawful")
+    await guarded.ask("POST", f"/apis/apps/v1/namespaces/{BARRED}/deployments", deployment(name, 1))
+    await until(lambda: _told(guarded, name, reason, namespace=BARRED))
+    assert not (await guarded.ask("GET", f"/api/v1/namespaces/{BARRED}/pods"))["items"]
+
+
 async def test_namespaces_of_no_tenant_are_not_touched(guarded: Cluster) -> None:
     made = await guarded.ask("POST", f"/api/v1/namespaces/{FREE}/pods?dryRun=All", pod("any", nodeName=ABROAD))
     assert "nodeSelector" not in made["spec"]
@@ -169,6 +182,6 @@ async def _runs(cluster: Cluster, path: str) -> bool:
     return bool((await cluster.ask("GET", path))["status"]["phase"] == "Running")
 
 
-async def _told(cluster: Cluster, name: str, words: str) -> bool:
-    events = await cluster.ask("GET", "/api/v1/namespaces/tenant-a/events")
-    return any(e["involvedObject"]["name"] == name and words in e["message"] for e in events["items"])
+async def _told(cluster: Cluster, name: str, words: str, namespace: str = "tenant-a") -> bool:
+    events = await cluster.ask("GET", f"/api/v1/namespaces/{namespace}/events")
+    return any(e["involvedObject"]["name"].startswith(name) and words in e["message"] for e in events["items"])
