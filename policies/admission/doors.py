@@ -21,19 +21,21 @@ from policies.admission.manifests import Bound, Check, Manifest, Rule, Watch, bi
 
 NODES: Final = "placet-nodes"
 LARGEST: Final = 1_000_000
-"""Bytes of parameters in one ConfigMap; the API server refuses 1 MiB."""
+"""Bytes of names in one ConfigMap; the API server refuses 1 MiB."""
+COSTLIEST: Final = 1_000_000
+"""What the API server lets one expression cost; looking for a name costs a tenth of both lengths, multiplied."""
 
 _PODS: Final = (Rule(("",), ("pods",), ("CREATE",), "Namespaced"),)
 _BINDINGS: Final = (Rule(("",), ("pods/binding", "bindings"), ("CREATE",), "Namespaced"),)
 _GROUND: Final = (
-    ("nodes", "params.?data.orValue({})"),
+    ("count", f"params.metadata.annotations['{labels.COUNT}']"),
     ("site", f"params.metadata.annotations['{labels.SITE}']"),
     ("version", f"params.metadata.annotations['{labels.VERSION}']"),
 )
 _NOT_PLACED: Final = (
     "'placet-lawful: {what} may not run on ' + variables.node + ': facts-complete-workload (facts): needed a node "
     "that signed facts (version ' + variables.version + ') place at ' + variables.site + ', found one that they do "
-    "not; have its rack signed, or choose one of the ' + string(size(variables.nodes)) + ' that they place'"
+    "not; have its rack signed, or choose one of the ' + variables.count + ' that they place'"
 )
 
 
@@ -61,14 +63,20 @@ def doors(ground: Ground, *, enforce: bool = True) -> Iterator[Manifest]:
 
 
 def _nodes(ground: Ground) -> Manifest:
-    size = sum(len(name) + len(rack) for name, rack in ground.nodes.items())
-    if size > LARGEST:
+    names = "".join(f"{name}\n" for name in ("# the nodes that signed facts place here", *ground.nodes))
+    longest = max((len(n) for n in ground.nodes), default=0)
+    if len(names) > LARGEST or len(names) / 10 * (longest / 10 + 1) > COSTLIEST:
         raise BadInput(
-            f"cluster `{ground.cluster}`: {len(ground.nodes)} node names are {size} bytes, and one ConfigMap holds "
-            f"{LARGEST}; give the nodes shorter names, or split the cluster"
+            f"cluster `{ground.cluster}`: {len(ground.nodes)} node names of up to {longest} characters are more than "
+            "an API server looks through at the door; give the nodes shorter names, or split the cluster"
         )
-    told = {labels.SITE: ground.site, labels.VERSION: str(ground.version), "placet.dev/facts": ground.digest}
-    data: Json = {**ground.nodes}
+    told = {
+        labels.SITE: ground.site,
+        labels.COUNT: str(len(ground.nodes)),
+        labels.VERSION: str(ground.version),
+        "placet.dev/facts": ground.digest,
+    }
+    data: Json = {"nodes": names}
     return manifest("v1", "ConfigMap", NODES, namespace=identities.NAMESPACE, told=told, data=data)
 
 
@@ -135,14 +143,14 @@ def _refusing() -> tuple[Manifest, ...]:
         "'placet-lawful: facts-complete-workload (facts): signed facts (version ' + variables.version "
         "+ ') place no node of this cluster at ' + variables.site"
     )
-    placed = Check("variables.node in variables.nodes", told)
+    placed = Check(labels.PLACED.format("variables.node"), told)
     return (
         validating(
             "placet-lawful-pods",
             pods,
             (
-                Check("size(variables.nodes) > 0", nowhere),
-                Check("variables.node == '' || variables.node in variables.nodes", told),
+                Check("variables.count != '0'", nowhere),
+                Check(f"variables.node == '' || {placed.holds}", told),
             ),
         ),
         validating("placet-lawful-bindings", bindings, (placed,)),

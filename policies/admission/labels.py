@@ -16,6 +16,10 @@ from policies.admission.manifests import Bound, Check, Manifest, Rule, Watch, bi
 
 SITE: Final = "placet.dev/site"
 VERSION: Final = "placet.dev/facts-version"
+COUNT: Final = "placet.dev/nodes"
+PLACED: Final = "params.data.nodes.contains('\\n' + {} + '\\n')"
+"""CEL: whether facts place a node of that name. One long text is read in place; a map of thousands of keys would be
+copied for every expression of every request (measured in `deploy/kubernetes/README.md`)."""
 
 _NAME: Final = "placet-node-labels"
 _MAIN: Final = Rule(("",), ("nodes",), ("CREATE", "UPDATE"), "Cluster")
@@ -42,7 +46,7 @@ def node_labels(params: str, *, enforce: bool = True) -> Iterator[Manifest]:
 _VARIABLES: Final = (
     (
         "lawful",
-        f"object.metadata.name in params.?data.orValue({{}}) ? params.metadata.annotations['{SITE}'] : ''",
+        f"{PLACED.format('object.metadata.name')} ? params.metadata.annotations['{SITE}'] : ''",
     ),
     ("found", f"object.{_LABEL}"),
 )
