@@ -120,7 +120,9 @@ class MinedTarget(Around):
         super().__init__(inner, mine)
         self._seconds = seconds
 
-    async def apply(self, key: StepKey, change: Change, preconditions: Sequence[Condition]) -> Refusal | None:
+    async def apply(
+        self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
+    ) -> Refusal | None:
         refusal: Refusal | None = await self._inner.apply(key, change, preconditions)
         self._mine.reached(f"wrote:{type(change).__name__}")
         await asyncio.sleep(self._seconds if type(change).__name__ == "MoveWorkload" else 0)

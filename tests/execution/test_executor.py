@@ -8,11 +8,11 @@ from datetime import timedelta
 
 import pytest
 
-from estate.changes import Change, CordonNode, SetPowerCap
+from estate.changes import Change, CordonNode, DrainNode, EvictPod, SetPowerCap
 from estate.conditions import Condition, Miss, misses
 from estate.effects import Step
 from estate.errors import BadInput, Denied, NeverRetry, RetryLater
-from estate.ids import Digest, ExecutorId, InstallationId, NodeId, TenantId
+from estate.ids import Digest, ExecutorId, InstallationId, NodeId, TenantId, WorkloadId
 from estate.modes import Mode
 from estate.outcomes import Ending, Outcome
 from estate.results import Refusal
@@ -40,7 +40,9 @@ class Wrapped:
     async def rehearse(self, steps: Sequence[Step]) -> Refusal | None:
         return await self.world.rehearse(steps)
 
-    async def apply(self, key: StepKey, change: Change, preconditions: Sequence[Condition]) -> Refusal | None:
+    async def apply(
+        self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
+    ) -> Refusal | None:
         return await self.world.apply(key, change, preconditions)
 
 
@@ -51,7 +53,9 @@ class Deaf(Wrapped):
         super().__init__(world)
         self.lost = lost
 
-    async def apply(self, key: StepKey, change: Change, preconditions: Sequence[Condition]) -> Refusal | None:
+    async def apply(
+        self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
+    ) -> Refusal | None:
         answer = await super().apply(key, change, preconditions)
         if key == self.lost:
             raise RetryLater("connection reset")
@@ -141,7 +145,9 @@ async def test_an_undo_that_cannot_take_effect_hands_over_and_goes_no_further_ba
     rig = Rig()
 
     class Fencing(Wrapped):
-        async def apply(self, key: StepKey, change: Change, preconditions: Sequence[Condition]) -> Refusal | None:
+        async def apply(
+            self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
+        ) -> Refusal | None:
             if key.number == 3:
                 await rig.world.apply(StepKey("somebody else", 1, False), CordonNode(node=NodeId("eu-a1")), ())
                 return BROKEN
@@ -151,6 +157,32 @@ async def test_an_undo_that_cannot_take_effect_hands_over_and_goes_no_further_ba
     assert outcome.ending is Ending.HANDED_OVER
     assert "cordoned" in outcome.reason
     assert rig.step_keys(1, undo=True)[0] not in rig.world.writes
+
+
+@pytest.mark.parametrize(("evicted", "ending"), [(0, Ending.ROLLED_BACK), (1, Ending.HANDED_OVER)])
+async def test_a_drain_that_stopped_half_way_is_uncordoned(evicted: int, ending: Ending) -> None:
+    """A disruption budget may never give way: the node is opened again, and what did leave it is told to people."""
+    rig, before = Rig(), builders.estate()
+
+    class Blocked(Wrapped):
+        async def apply(
+            self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
+        ) -> Refusal | None:
+            if not isinstance(change, DrainNode):
+                return await super().apply(key, change, preconditions)
+            done: list[Change] = [CordonNode(node=change.node)]
+            done += [EvictPod(workload=WorkloadId("a-serve"), replica=0, node=change.node)] * evicted
+            for number, part in enumerate(done):
+                await rig.world.apply(StepKey("a part of the drain", number, False), part, ())
+            raise NeverRetry("`b-train` may lose no replica, its budget says")
+
+    outcome = await rig.executor(target=Blocked(rig.world)).execute(sealed(warrant(DrainNode(node=NodeId("eu-a1")))))
+    assert outcome.ending is ending
+    assert "budget" in outcome.reason
+    node, work = rig.world.estate.node(NodeId("eu-a1")), rig.world.estate.workload(WorkloadId("a-serve"))
+    assert node == before.node(NodeId("eu-a1")), "it is open again"
+    assert work is not None
+    assert len(work.bindings) == 2 - evicted
 
 
 async def test_an_undo_that_keeps_failing_is_a_failure() -> None:
@@ -177,7 +209,9 @@ async def test_an_undo_that_somebody_did_already_counts_as_done() -> None:
     rig = Rig()
 
     class Helping(Wrapped):
-        async def apply(self, key: StepKey, change: Change, preconditions: Sequence[Condition]) -> Refusal | None:
+        async def apply(
+            self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
+        ) -> Refusal | None:
             if key.number == 2:
                 await rig.world.apply(StepKey("somebody", 1, False), SetPowerCap(node=NodeId("eu-a3"), watts=None), ())
                 return BROKEN
@@ -192,7 +226,9 @@ async def test_preconditions_are_read_live_right_before_each_step() -> None:
     rig = Rig()
 
     class Meddling(Wrapped):
-        async def apply(self, key: StepKey, change: Change, preconditions: Sequence[Condition]) -> Refusal | None:
+        async def apply(
+            self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
+        ) -> Refusal | None:
             answer = await super().apply(key, change, preconditions)
             serve = rig.world.estate.workload(MOVE.workload)
             assert serve is not None
@@ -210,7 +246,9 @@ async def test_an_effect_that_does_not_show_is_turned_back() -> None:
     rig = Rig()
 
     class Lying(Wrapped):
-        async def apply(self, key: StepKey, change: Change, preconditions: Sequence[Condition]) -> Refusal | None:
+        async def apply(
+            self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
+        ) -> Refusal | None:
             return None if key.number == 3 else await super().apply(key, change, preconditions)
 
     before = content(rig.world.estate)
@@ -275,7 +313,9 @@ async def test_what_comes_between_two_steps_starts_no_further_step_and_binds_no_
     before = content(rig.world.estate)
 
     class Stopping(Wrapped):
-        async def apply(self, key: StepKey, change: Change, preconditions: Sequence[Condition]) -> Refusal | None:
+        async def apply(
+            self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
+        ) -> Refusal | None:
             if stop == "freeze":
                 rig.frozen = "frozen by ada: stop"
             else:
@@ -311,7 +351,9 @@ async def test_eight_executors_race_one_warrant_and_one_execution_happens() -> N
     rig, envelope = Rig(sleep=asyncio.sleep), sealed(warrant())
 
     class Yielding(Wrapped):
-        async def apply(self, key: StepKey, change: Change, preconditions: Sequence[Condition]) -> Refusal | None:
+        async def apply(
+            self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
+        ) -> Refusal | None:
             await asyncio.sleep(0)
             answer = await super().apply(key, change, preconditions)
             await asyncio.sleep(0)
@@ -349,7 +391,9 @@ async def test_a_holder_that_was_overtaken_writes_nothing_more() -> None:
     rig, envelope = Rig(), sealed(warrant())
 
     class Overtaken(Wrapped):
-        async def apply(self, key: StepKey, change: Change, preconditions: Sequence[Condition]) -> Refusal | None:
+        async def apply(
+            self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
+        ) -> Refusal | None:
             answer = await super().apply(key, change, preconditions)
             if key.number == 2:
                 assert (await rig.executor("new", 2).execute(envelope)).ending is Ending.VERIFIED
@@ -365,7 +409,9 @@ async def test_an_executor_that_starts_finishes_what_others_left() -> None:
     rig = Rig()
 
     class Dies(Wrapped):
-        async def apply(self, key: StepKey, change: Change, preconditions: Sequence[Condition]) -> Refusal | None:
+        async def apply(
+            self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
+        ) -> Refusal | None:
             raise asyncio.CancelledError
 
     one, two = warrant(), warrant(CAP, proposal=builders.proposal().digest, nonce="1" * 32)
@@ -384,7 +430,9 @@ async def test_an_expired_warrant_still_resumes_to_undo_its_steps() -> None:
     before = content(rig.world.estate)
 
     class Dies(Wrapped):
-        async def apply(self, key: StepKey, change: Change, preconditions: Sequence[Condition]) -> Refusal | None:
+        async def apply(
+            self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
+        ) -> Refusal | None:
             await super().apply(key, change, preconditions)
             raise asyncio.CancelledError
 
@@ -438,7 +486,9 @@ async def test_undone_and_yet_not_as_before_is_handed_over() -> None:
     rig.world.script(key(2), BROKEN)
 
     class Lying(Wrapped):
-        async def apply(self, key: StepKey, change: Change, preconditions: Sequence[Condition]) -> Refusal | None:
+        async def apply(
+            self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
+        ) -> Refusal | None:
             return None if key.undo else await super().apply(key, change, preconditions)
 
     outcome = await rig.executor(target=Lying(rig.world)).execute(sealed(warrant()))
@@ -452,7 +502,9 @@ async def test_a_consumed_nonce_holds_off_another_holder_and_another_warrant(oth
     rig = Rig()
 
     class Dies(Wrapped):
-        async def apply(self, key: StepKey, change: Change, preconditions: Sequence[Condition]) -> Refusal | None:
+        async def apply(
+            self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
+        ) -> Refusal | None:
             raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):

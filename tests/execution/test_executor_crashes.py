@@ -85,7 +85,9 @@ class MinedTarget:
     async def rehearse(self, steps: Sequence[Step]) -> Refusal | None:
         return await self._inner.rehearse(steps)
 
-    async def apply(self, key: StepKey, change: Change, preconditions: Sequence[Condition]) -> Refusal | None:
+    async def apply(
+        self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
+    ) -> Refusal | None:
         return await self._bomb.around(lambda: self._inner.apply(key, change, preconditions))
 
 

@@ -56,7 +56,9 @@ class Gated:
     async def rehearse(self, steps: Sequence[Step]) -> Refusal | None:
         return await self.inner.rehearse(steps)
 
-    async def apply(self, key: StepKey, change: Change, preconditions: Sequence[Condition]) -> Refusal | None:
+    async def apply(
+        self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
+    ) -> Refusal | None:
         self.entered.set()
         await self.allowed.wait()
         return await self.inner.apply(key, change, preconditions)

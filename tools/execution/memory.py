@@ -41,7 +41,9 @@ class MemoryTarget:
             running = result.value
         return None
 
-    async def apply(self, key: StepKey, change: Change, preconditions: Sequence[Condition]) -> Refusal | None:
+    async def apply(
+        self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
+    ) -> Refusal | None:
         """See the port. A scripted refusal or error comes in the place of the write."""
         if str(key) in self.writes:
             return None

@@ -27,14 +27,14 @@ class Patience:
     """Seconds for the inventory to reach the snapshot that a warrant names."""
     sleep: Sleep = asyncio.sleep
 
-    async def insist[T](self, call: Callable[[], Awaitable[T]]) -> T:
-        """The result of `call`, tried again after passing faults.
+    async def insist[T](self, call: Callable[[], Awaitable[T]], only: type[RetryLater] = RetryLater) -> T:
+        """The result of `call`, tried again after passing faults (or `only` those of one kind).
 
         Raises:
             RetryLater: the last attempt met a passing fault too.
         """
         retrying = AsyncRetrying(
-            retry=retry_if_exception_type(RetryLater),
+            retry=retry_if_exception_type(only),
             stop=stop_after_attempt(self.attempts),
             wait=wait_exponential_jitter(multiplier=self.first_wait, max=self.longest_wait, jitter=self.first_wait),
             sleep=self.sleep,

@@ -1,4 +1,4 @@
-"""The Target port: the world that an executor writes. Adapters: `twin`; Kubernetes follows.
+"""The Target port: the world that an executor writes. Adapters: `twin`, `kubernetes`.
 
 A target obeys: it has no opinion about the law. It refuses (a value) what cannot take effect, raises `RetryLater`
 for passing faults, and never writes more than the one step it was given.
@@ -37,5 +37,14 @@ class Target(Protocol):
     async def rehearse(self, steps: Sequence[Step]) -> Refusal | None:
         """A server-side dry run of the whole proposal: why it would fail, or None. Writes nothing."""
 
-    async def apply(self, key: StepKey, change: Change, preconditions: Sequence[Condition]) -> Refusal | None:
-        """Write one change, once per key, only while the preconditions hold (compare-and-swap). None: it is done."""
+    async def apply(
+        self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
+    ) -> Refusal | None:
+        """Write one change, once per key, only while the preconditions hold (compare-and-swap). None: it is done.
+
+        `expected` is what will be verified. A world that leaves choices open (which of equal pods stops) makes them so.
+
+        Raises:
+            RetryLater: a passing fault; whether anything was written is unknown, and the same call is safe.
+            NeverRetry: something was written and did not come to its end.
+        """

@@ -26,6 +26,8 @@ class TwinTarget:
         """See the port."""
         return await self._world.dry_run([step.change for step in steps])
 
-    async def apply(self, key: StepKey, change: Change, preconditions: Sequence[Condition]) -> Refusal | None:
+    async def apply(
+        self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
+    ) -> Refusal | None:
         """See the port."""
         return await self._world.apply(str(key), change, preconditions)

@@ -1,0 +1,107 @@
+"""The Kubernetes target on a real API server, scheduler and controller manager."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from estate.changes import CordonNode, MoveWorkload, ReplicaMove, ScaleWorkload, UncordonNode
+from estate.results import RefusalCode
+from estate.workloads import Binding
+from tests.execution.clusters import ClusterWorld, bare, cluster_world, until
+from tests.execution.rig import key
+from tools.controlplane.launching import ControlPlane
+from tools.kubernetes import resources
+
+pytestmark = pytest.mark.kubernetes
+
+KINDS = [
+    ("Deployment", {"strategy": {"rollingUpdate": {"maxUnavailable": 1, "maxSurge": 0}}}),
+    ("StatefulSet", {"updateStrategy": {"type": "RollingUpdate"}, "serviceName": "x"}),
+    ("StatefulSet", {"updateStrategy": {"type": "OnDelete"}, "serviceName": "x"}),
+    ("ReplicaSet", {}),
+]
+"""Controllers that roll their pods at a change of the template, and some that do not."""
+
+
+@pytest.fixture
+async def world(control_plane: ControlPlane, cluster_names: Callable[[str], str]) -> AsyncIterator[ClusterWorld]:
+    """A namespace of this test's own."""
+    async with cluster_world(control_plane, cluster_names) as made:
+        yield made
+
+
+async def test_a_fence_goes_up_and_down_and_leaves_the_node_as_it_was(world: ClusterWorld) -> None:
+    node = await world.node("a1")
+    path = resources.NODES.path(name=node)
+    before = bare(await world.ask("GET", path))
+    target = world.target()
+    (step,) = await world.steps(CordonNode(node=node))
+    assert await target.rehearse((step,)) is None
+    assert await target.apply(key(1), step.change, step.preconditions) is None
+    assert (await world.ask("GET", path))["spec"]["unschedulable"] is True
+    assert await target.check(step.postconditions) == ()
+    assert await target.apply(key(1, undo=True), UncordonNode(node=node), step.postconditions) is None
+    await until(lambda: world.ask("GET", path), lambda raw: bare(raw) == before)
+
+
+@pytest.mark.parametrize(("kind", "spec"), KINDS)
+async def test_a_move_binds_its_pods_where_the_plan_wants_them(
+    world: ClusterWorld, kind: str, spec: dict[str, object]
+) -> None:
+    one, two = await world.node("a1", accelerators=2), await world.node("a2", accelerators=2)
+    serve = await world.workload(kind, "serve", **spec)
+    three = await world.node("a3")
+    assert await world.on("serve") == sorted((one, two))
+    sight = await world.sight()
+    found = sight.workload(serve)
+    assert found is not None
+    replica = next(b.replica for b in found.bindings if b.node == one)
+    move = MoveWorkload(
+        workload=serve, moves=(ReplicaMove(replica=replica, source=one, target=three, accelerators=(0, 1)),)
+    )
+    (step,) = await world.steps(move)
+    target = world.target()
+    assert await target.rehearse((step,)) is None
+    assert await target.apply(key(1), step.change, step.preconditions, step.postconditions) is None
+    assert await target.check(step.postconditions) == ()
+    assert await world.on("serve") == sorted((two, three))
+    assert await target.apply(key(1), step.change, step.preconditions, step.postconditions) is None, "once per key"
+    inverse = step.inverse
+    assert inverse.kind == "MoveWorkload"
+    assert await target.apply(key(1, undo=True), inverse, step.postconditions, step.preconditions) is None
+    assert await target.check(step.preconditions) == ()
+
+
+@pytest.mark.parametrize(("kind", "spec"), KINDS)
+async def test_scaling_places_what_it_adds_and_stops_what_the_plan_gives_up(
+    world: ClusterWorld, kind: str, spec: dict[str, object]
+) -> None:
+    one, two = await world.node("a1", accelerators=2), await world.node("a2", accelerators=2)
+    serve = await world.workload(kind, "serve", **spec)
+    three = await world.node("a3")
+    grow = ScaleWorkload(workload=serve, replicas=3, bindings=(Binding(replica=2, node=three, accelerators=(0, 1)),))
+    (step,) = await world.steps(grow)
+    target = world.target()
+    assert await target.rehearse((step,)) is None
+    assert await target.apply(key(1), step.change, step.preconditions, step.postconditions) is None
+    assert await world.on("serve") == sorted((one, two, three))
+    inverse = step.inverse
+    assert inverse.kind == "ScaleWorkload"
+    assert await target.apply(key(1, undo=True), inverse, step.postconditions, step.preconditions) is None
+    assert await target.check(step.preconditions) == ()
+    assert await world.on("serve") == sorted((one, two))
+
+
+async def test_a_fence_of_another_manager_is_not_lifted(world: ClusterWorld) -> None:
+    node = await world.node("a1")
+    path = resources.NODES.path(name=node)
+    body = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": node}, "spec": {"unschedulable": True}}
+    await world.apply(path, body, "night-shift")
+    (step,) = await world.steps(UncordonNode(node=node))
+    refusal = await world.target().rehearse((step,))
+    assert refusal is not None
+    assert refusal.code is RefusalCode.OTHER_MANAGER
+    assert "`night-shift`" in refusal.message
+    assert await world.target().apply(key(1), step.change, step.preconditions) == refusal

@@ -1,0 +1,313 @@
+"""What raw objects mean, from the objects alone: the source and the executor both decide on it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from estate.conditions import written_bindings
+from estate.errors import BadInput, Denied
+from estate.hardware import Health
+from estate.ids import ClusterId, DatasetId, NodeId, RackId, SiteId
+from estate.workloads import Workload, WorkloadKind
+from tests import builders
+from tests.kubernetes import raws
+from tests.kubernetes.raws import Raw
+from tools.kubernetes import chains, naming, nodes, objects, power, resources, workloads
+from tools.kubernetes.numbering import Numbering
+
+EU = ClusterId("eu-1")
+FACTS = builders.facts()
+
+
+def mapped(owner: Raw, *pods: Raw, budgets: tuple[Raw, ...] = (), numbering: Numbering | None = None) -> Workload:
+    found = workloads.workload(owner, pods, budgets, FACTS, EU, numbering)
+    assert found is not None
+    return found
+
+
+def running(owner: Raw, *homes: str) -> list[Raw]:
+    return [raws.pod(f"p{i}", by=owner, on=home) for i, home in enumerate(homes)]
+
+
+class TestNodes:
+    def test_a_node_that_facts_place_by_its_bare_name_has_that_id(self) -> None:
+        assert nodes.node(raws.node("eu-a1"), FACTS, EU).id == "eu-a1"
+
+    def test_a_place_under_the_clusters_name_comes_first(self) -> None:
+        rack = builders.rack("eu-a", nodes=(NodeId("eu-1.gpu-1"), NodeId("gpu-1")))
+        facts = builders.facts(racks=(rack,))
+        assert naming.node_id(facts, EU, "gpu-1") == "eu-1.gpu-1"
+
+    def test_a_node_without_a_place_is_called_by_its_cluster(self) -> None:
+        assert naming.node_id(FACTS, EU, "gpu-9") == "eu-1.gpu-9"
+
+    def test_a_name_placed_at_another_site_is_no_place_for_this_cluster(self) -> None:
+        """A machine in another country must not become the one that facts place in this rack by taking its name."""
+        assert naming.node_id(FACTS, ClusterId("us-1"), "eu-a1") == "us-1.eu-a1"
+
+    def test_a_node_cannot_take_the_full_name_of_another_clusters_node(self) -> None:
+        rack = builders.rack("eu-a", nodes=(NodeId("eu-1.gpu-1"),))
+        clusters = (*FACTS.clusters, FACTS.clusters[0].model_copy(update={"id": ClusterId("eu-2")}))
+        facts = builders.facts(racks=(rack,), clusters=clusters)
+        assert naming.node_id(facts, ClusterId("eu-2"), "eu-1.gpu-1") == "eu-2.eu-1.gpu-1"
+
+    @given(st.text(min_size=1, max_size=300), st.text(min_size=1, max_size=300))
+    def test_every_name_has_an_id_and_no_two_have_the_same(self, one: str, other: str) -> None:
+        """Names of any length and script become slugs; what had to be changed carries its digest."""
+        first, second = naming.slug(one), naming.slug(other)
+        assert naming.slug(first) == first
+        assert (first == second) == (one == other) or first in (one, other)
+
+    def test_devices_come_from_capacity_with_model_and_memory_from_the_labels(self) -> None:
+        found = nodes.node(raws.node(), FACTS, EU)
+        assert [a.index for a in found.accelerators] == list(range(8))
+        assert {(a.model, a.memory_mebibytes) for a in found.accelerators} == {("NVIDIA-H100-80GB-HBM3", 81_559)}
+        assert found.accelerators[3].uuid == f"{found.uid}/3"
+        assert found.boot_id == "boot-eu-a1"
+
+    def test_devices_that_cannot_be_allotted_count_as_failed_from_the_highest(self) -> None:
+        found = nodes.node(raws.node(allots=6), FACTS, EU)
+        assert [a.index for a in found.accelerators if a.health is Health.FAILED] == [6, 7]
+
+    def test_a_clique_is_the_nvlink_domain(self) -> None:
+        labels = {"nvidia.com/gpu.clique": "7b9d.1"}
+        assert {a.nvlink_domain for a in nodes.node(raws.node(labels=labels), FACTS, EU).accelerators} == {"7b9d.1"}
+
+    def test_a_shared_board_shares_its_memory_and_its_watts(self) -> None:
+        labels = {"nvidia.com/gpu.product": "NVIDIA-A10G-SHARED", "nvidia.com/gpu.memory": "23028"}
+        raw = raws.node(gpus=2, labels=labels | {"nvidia.com/gpu.replicas": "2"})
+        found = nodes.node(raw, FACTS, EU)
+        assert [a.memory_mebibytes for a in found.accelerators] == [11_514, 11_514]
+        assert nodes.device_watts(found, raw) == 150
+
+    def test_the_vendors_tell_their_devices_each_in_their_own_way(self) -> None:
+        raw = raws.node(
+            gpus=0, labels={"amd.com/gpu.product-name": "AMD_Instinct_MI300X_OAM", "amd.com/gpu.vram": "192G"}
+        )
+        raw["status"]["capacity"] = {"amd.com/gpu": "1", "habana.ai/gaudi": 1, "google.com/tpu": "1"}
+        raw["status"]["allocatable"] = raw["status"]["capacity"]
+        found = nodes.node(raw, FACTS, EU).accelerators
+        assert [(a.index, a.model) for a in found] == [(0, "AMD_Instinct_MI300X_OAM"), (1, "gaudi"), (2, "tpu")]
+        assert found[0].memory_mebibytes == 192 * 1024
+
+    @pytest.mark.parametrize(
+        ("ready", "health"), [("True", Health.HEALTHY), ("False", Health.FAILED), ("Unknown", Health.UNKNOWN)]
+    )
+    def test_health_is_the_ready_condition(self, ready: str, health: Health) -> None:
+        assert nodes.node(raws.node(ready=ready), FACTS, EU).health is health
+
+    def test_a_node_that_never_reported_is_unknown_and_one_under_pressure_degraded(self) -> None:
+        silent, pressed = raws.node(), raws.node()
+        silent["status"] = {}
+        pressed["status"]["conditions"].append({"type": "DiskPressure", "status": "True"})
+        assert nodes.node(silent, FACTS, EU).health is Health.UNKNOWN
+        assert nodes.node(pressed, FACTS, EU).health is Health.DEGRADED
+
+    def test_an_unknown_model_is_never_taken_for_a_modest_one(self) -> None:
+        assert power.draw("Acme-Thunder-9000") == power.UNKNOWN
+        assert power.draw("NVIDIA-H100-80GB-HBM3").device == 700
+        assert power.draw("NVIDIA-H100-PCIe").device == 350
+        assert power.draw("A100-PCIE-40GB-MIG-1g.5gb").device == 36
+
+
+class TestWorkloads:
+    def test_a_deployment_is_its_pods_nodes_and_counts(self) -> None:
+        deployment = raws.owner("Deployment", "serve")
+        found = mapped(deployment, *running(deployment, "eu-a1", "eu-a2"))
+        assert found.id == "eu-1.tenant-a.deployment.serve"
+        assert (found.tenant, found.kind, found.counted) == ("tenant-a", WorkloadKind.INFERENCE, True)
+        assert written_bindings(found) == ("eu-a1×2", "eu-a2×2")
+
+    def test_replicas_are_what_is_wanted_or_what_runs_if_that_is_more(self) -> None:
+        """While a rollout surges, more run than are wanted, and each holds its devices."""
+        deployment = raws.owner("Deployment", "serve", replicas=1)
+        assert mapped(deployment, *running(deployment, "eu-a1", "eu-a2", "")).replicas == 2
+        assert mapped(raws.owner("Deployment", "serve", replicas=5)).replicas == 5
+
+    def test_daemons_mirrors_and_finished_pods_are_no_replicas(self) -> None:
+        deployment = raws.owner("Deployment", "serve")
+        daemon = {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "d", "uid": "u"}}
+        found = mapped(
+            deployment,
+            raws.pod("daemon", by=daemon, on="eu-a1"),
+            raws.pod("mirror", on="eu-a1", annotations={"kubernetes.io/config.mirror": "x"}),
+            raws.pod("done", by=deployment, on="eu-a1", phase="Succeeded"),
+        )
+        assert found.bindings == ()
+
+    def test_a_job_wants_what_is_left_of_it_and_nothing_once_it_is_over(self) -> None:
+        job = raws.owner("Job", "train", replicas=4, spec={"completions": 5})
+        job["status"] = {"succeeded": 3}
+        assert mapped(job).replicas == 2
+        assert mapped(job).kind is WorkloadKind.BATCH
+        job["status"]["conditions"] = [{"type": "Complete", "status": "True"}]
+        assert workloads.workload(job, [], [], FACTS, EU) is None
+
+    def test_a_namespace_that_is_nobodys_gives_a_tenant_that_no_fact_knows(self) -> None:
+        found = mapped(raws.owner("Deployment", "x", namespace="stray"))
+        assert found.tenant == naming.UNASSIGNED
+        assert found.tenant not in FACTS.tenant
+
+    def test_work_without_devices_in_nobodys_namespace_is_left_out(self) -> None:
+        assert workloads.workload(raws.owner("Deployment", "x", "stray", gpus=0), [], [], FACTS, EU) is None
+        assert mapped(raws.owner("Deployment", "x", gpus=0)).contract.accelerators_per_replica == 0
+
+    def test_a_label_says_what_the_work_is_and_never_whose(self) -> None:
+        labels = {"placet.dev/kind": "training", "placet.dev/tenant": "tenant-b", "tenant": "tenant-b"}
+        found = mapped(raws.owner("StatefulSet", "fit", labels=labels))
+        assert (found.kind, found.tenant) == (WorkloadKind.TRAINING, "tenant-a")
+
+    def test_datasets_of_the_annotation_can_only_narrow(self) -> None:
+        """One that cannot be a dataset's name becomes one that no fact knows: it denies."""
+        named = mapped(raws.owner("Deployment", "x", annotations={"placet.dev/datasets": "a-records, ,Ünfit"}))
+        assert DatasetId("a-records") in named.datasets
+        assert len(named.datasets) == 2
+
+    def test_models_come_from_selector_and_required_affinity(self) -> None:
+        product = "nvidia.com/gpu.product"
+
+        def models(**spec: Any) -> tuple[str, ...]:
+            return mapped(raws.owner("Deployment", "x", spec={"template": raws.template(2, **spec)})).contract.models
+
+        def affinity(*terms: list[str]) -> Raw:
+            wanted = [
+                {"matchExpressions": [{"key": product, "operator": "In", "values": values}] if values else []}
+                for values in terms
+            ]
+            required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": wanted}}
+            return {"nodeAffinity": required}
+
+        assert models() == ()
+        assert models(nodeSelector={product: "L4"}) == ("L4",)
+        assert models(affinity=affinity(["H100", "H200"], ["L4"])) == ("H100", "H200", "L4")
+        assert models(affinity=affinity(["H100"], [])) == ()
+        assert models(nodeSelector={product: "H100"}, affinity=affinity(["H100", "H200"])) == ("H100",)
+        assert models(nodeSelector={product: "L4"}, affinity=affinity(["H100"])) != ()
+
+    def test_devices_are_summed_over_containers_and_a_hungrier_start_counts(self) -> None:
+        def limits(count: int, **over: Any) -> Raw:
+            return {"resources": {"limits": {"nvidia.com/gpu": count}}} | over
+
+        spec = {"containers": [limits(1), limits(2)], "initContainers": [limits(1, restartPolicy="Always"), limits(6)]}
+        found = mapped(raws.owner("Deployment", "x", spec={"template": {"spec": spec}}))
+        assert found.contract.accelerators_per_replica == 6
+
+    @pytest.mark.parametrize(
+        ("spec", "demand"),
+        [
+            ({"minAvailable": 2}, 2),
+            ({"minAvailable": "50%"}, 2),
+            ({"maxUnavailable": 1}, 2),
+            ({"maxUnavailable": "34%"}, 1),
+            ({"maxUnavailable": "100%"}, 0),
+            ({}, 0),
+        ],
+    )
+    def test_the_budget_that_selects_the_pods_says_how_many_must_run(self, spec: Raw, demand: int) -> None:
+        deployment = raws.owner("Deployment", "x", replicas=3)
+        assert mapped(deployment, budgets=(raws.budget("b", **spec),)).contract.min_available == demand
+
+    def test_budgets_of_others_do_not_count(self) -> None:
+        deployment = raws.owner("Deployment", "x", replicas=3)
+        none = raws.budget("none", minAvailable=3)
+        none["spec"]["selector"] = None
+        others = (
+            raws.budget("other-labels", labels={"app": "other"}, minAvailable=3),
+            raws.budget("other-namespace", "tenant-b", minAvailable=3),
+            none,
+        )
+        assert mapped(deployment, budgets=others).contract.min_available == 0
+
+    def test_numbers_and_devices_stay_while_a_pod_lives(self) -> None:
+        deployment, numbering = raws.owner("Deployment", "x", replicas=3), Numbering()
+        first = mapped(deployment, *running(deployment, "eu-a1", "eu-a1", "eu-a1"), numbering=numbering)
+        gone, *left = running(deployment, "eu-a1", "eu-a1", "eu-a1")
+        numbering.forget(gone["metadata"]["uid"])
+        second = mapped(deployment, *left, numbering=numbering)
+        assert second.bindings == first.bindings[1:]
+        third = mapped(deployment, *left, raws.pod("new", by=deployment, on="eu-a1"), numbering=numbering)
+        assert third.bindings == first.bindings
+
+    def test_a_workloads_kind_of_object_is_found_again_from_its_id(self) -> None:
+        for kind in ("Deployment", "StatefulSet", "Job"):
+            found = resources.of_workload(mapped(raws.owner(kind, "a.b")))
+            assert found is not None
+            assert found.kind == kind
+
+
+class TestChains:
+    deployment = raws.owner("Deployment", "serve")
+    replica_set = raws.owner("ReplicaSet", "serve-1", by=deployment)
+
+    def test_a_pod_belongs_to_the_topmost_controller(self) -> None:
+        mine, bare = raws.pod("p", by=self.replica_set, on="eu-a1"), raws.pod("q", on="eu-a1")
+        between = [(resources.REPLICA_SETS, self.replica_set)]
+        assert chains.belonging(self.deployment, [mine, bare], between) == [mine]
+
+    def test_a_controller_of_a_watched_kind_counts_before_its_object_arrives(self) -> None:
+        """Watches are separate streams: the ReplicaSet may come before its Deployment."""
+        known = {o.ref.uid: o for o in [objects.owner(self.replica_set, resources.REPLICA_SETS)]}
+        root = chains.root(objects.pod(raws.pod("p", by=self.replica_set)), known.get)
+        assert (root.ref.kind, root.ref.name, root.desired) == ("Deployment", "serve", None)
+
+    def test_an_unwatched_controller_counts_only_where_a_pod_names_it(self) -> None:
+        ray = {"apiVersion": "ray.io/v1", "kind": "RayCluster", "metadata": {"name": "r", "uid": "u-r"}}
+        assert chains.root(objects.pod(raws.pod("p", by=ray)), {}.get).ref.kind == "RayCluster"
+        held = raws.owner("StatefulSet", "s", by=ray)
+        known = {held["metadata"]["uid"]: objects.owner(held, resources.STATEFUL_SETS)}
+        assert chains.root(objects.pod(raws.pod("p", by=held)), known.get).ref.kind == "StatefulSet"
+
+    def test_a_reference_that_does_not_fit_its_object_is_not_believed(self) -> None:
+        """Whoever writes a pod writes its references too."""
+        known = {o.ref.uid: o for o in [objects.owner(self.deployment, resources.DEPLOYMENTS)]}
+        stranger = raws.pod("p", "tenant-b", by=self.deployment)
+        assert chains.root(objects.pod(stranger), known.get).ref.kind == "Pod"
+
+    def test_a_chain_in_a_circle_ends(self) -> None:
+        one, other = raws.owner("ReplicaSet", "a"), raws.owner("ReplicaSet", "b")
+        one["metadata"]["ownerReferences"] = [raws.reference(other)]
+        other["metadata"]["ownerReferences"] = [raws.reference(one)]
+        known = {o["metadata"]["uid"]: objects.owner(o, resources.REPLICA_SETS) for o in (one, other)}
+        assert chains.root(objects.pod(raws.pod("p", by=one)), known.get).ref.kind == "ReplicaSet"
+
+    def test_a_borrowed_kind_name_does_not_collide_with_kubernetes_own(self) -> None:
+        volcano = {"apiVersion": "batch.volcano.sh/v1alpha1", "kind": "Job", "metadata": {"name": "j", "uid": "u"}}
+        root = chains.root(objects.pod(raws.pod("p", by=volcano)), {}.get)
+        assert root.ref.word == "Job-batch-volcano-sh"
+
+
+class TestTheRightCluster:
+    def test_only_the_cluster_that_facts_name_is_recognised(self) -> None:
+        naming.recognise(FACTS, EU, "uid-eu-1")
+        with pytest.raises(Denied, match="uid-us-1"):
+            naming.recognise(FACTS, EU, "uid-us-1")
+        with pytest.raises(Denied, match="no fact knows"):
+            naming.recognise(FACTS, ClusterId("eu-9"), "uid-eu-1")
+
+    def test_facts_may_not_know_the_tenant_of_nobodys_namespaces(self) -> None:
+        facts = builders.facts(tenants=(builders.tenant("unassigned"),), datasets=())
+        with pytest.raises(BadInput, match="unassigned"):
+            naming.recognise(facts, EU, "uid-eu-1")
+
+
+def test_what_is_kept_of_an_object_is_small_and_frozen() -> None:
+    """managedFields and all the rest is dropped, so that a whole cluster fits."""
+    kept = objects.pod(raws.pod("p", on="eu-a1") | {"managedFields": ["x" * 1000]})
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        kept.node = "other"  # type: ignore[misc]
+    assert {f.name for f in dataclasses.fields(kept)} == {
+        "ref", "namespace", "controller", "node", "finished", "mirror", "ask",
+    }  # fmt: skip
+
+
+def test_places_come_from_facts_alone() -> None:
+    """An observed label that names a rack or a site changes nothing."""
+    labels = {"topology.kubernetes.io/zone": "us-east", "rack": "us-a"}
+    found = nodes.node(raws.node("eu-a1", labels=labels), FACTS, EU)
+    assert FACTS.rack_of[found.id] == RackId("eu-a")
+    assert FACTS.rack[FACTS.rack_of[found.id]].site == SiteId("eu-de")

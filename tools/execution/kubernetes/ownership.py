@@ -1,0 +1,63 @@
+"""Who holds which field of an object, read off its managedFields. Pure; called before every server-side apply.
+
+An apply gives up whatever it leaves out, so each of ours starts from all that we hold. Force is never used: whoever
+else holds a field is named instead.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+MANAGER = "placet"
+"""The field manager of all that we write."""
+
+
+def owned(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """What we hold of the object by server-side apply, as the configuration that would apply just that."""
+    for entry in _entries(raw):
+        if entry.get("manager") == MANAGER and entry.get("operation") == "Apply" and not entry.get("subresource"):
+            held = _extract(raw, entry.get("fieldsV1") or {})
+            return held if isinstance(held, dict) else {}
+    return {}
+
+
+def holders(raw: Mapping[str, Any], *path: str) -> tuple[str, ...]:
+    """The other managers that hold the field at `path`, sorted."""
+    found = {e["manager"] for e in _entries(raw) if e.get("manager") != MANAGER and _covers(e.get("fieldsV1"), path)}
+    return tuple(sorted(found))
+
+
+def _entries(raw: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield from (raw.get("metadata") or {}).get("managedFields") or ()
+
+
+def _covers(fields: Any, path: tuple[str, ...]) -> bool:
+    for name in path:
+        if not isinstance(fields, Mapping) or f"f:{name}" not in fields:
+            return False
+        fields = fields[f"f:{name}"]
+    return True
+
+
+def _extract(value: Any, fields: Mapping[str, Any]) -> Any:
+    """The part of `value` that `fields` (FieldsV1) names; a field without children is held whole."""
+    if not any(name != "." for name in fields):
+        return value
+    if isinstance(value, list):
+        return list(_items(value, fields))
+    children = {name[2:]: below for name, below in fields.items() if name.startswith("f:")}
+    return {name: _extract(value[name], below) for name, below in children.items() if name in value}
+
+
+def _items(values: list[Any], fields: Mapping[str, Any]) -> Iterator[Any]:
+    for name, below in fields.items():
+        match name[:2]:
+            case "k:":
+                key = json.loads(name[2:])
+                yield from (_extract(v, below) for v in values if all(v.get(k) == key[k] for k in key))
+            case "v:":
+                yield json.loads(name[2:])
+            case _:
+                continue

@@ -1,0 +1,268 @@
+"""From the estate's names to the objects of the clusters in reach, read live and mapped as the source maps them.
+
+Called before every write and for every condition; keeps nothing but the uid of each cluster, so that no answer is
+ever a cache's. A cluster whose `kube-system` is not the one that the signed facts know is refused before anything is
+read.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from estate import hardware
+from estate.conditions import Condition, Field
+from estate.errors import Denied
+from estate.frozen import FrozenEstate
+from estate.ids import ClusterId, InstallationId, NodeId, WorkloadId
+from estate.law import Facts
+from estate.snapshots import SnapshotVersion
+from estate.things import ThingKind
+from estate.workloads import Workload
+from tools.execution.kubernetes.writing import Address, Found, find
+from tools.kubernetes import chains, fields, naming, nodes, objects, resources, workloads
+from tools.kubernetes.connecting import Connection, Object
+from tools.kubernetes.fields import Raw
+from tools.kubernetes.numbering import Numbering
+from tools.kubernetes.objects import Owner
+from tools.kubernetes.resources import Resource
+
+_LIVE = SnapshotVersion(installation=InstallationId("live"), epoch=0, sequence=0)
+_BETWEEN: Mapping[str, tuple[Resource, ...]] = {
+    "Deployment": (resources.REPLICA_SETS,),
+    "CronJob": (resources.JOBS,),
+    "ReplicaSet": (),
+    "StatefulSet": (),
+    "Job": (),
+    "Pod": (),
+}
+_ANY_BETWEEN = (resources.REPLICA_SETS, resources.STATEFUL_SETS, resources.JOBS)
+
+
+@dataclass(frozen=True, slots=True)
+class Household:
+    """One workload as its cluster has it: its controller, its pods and what the estate makes of both."""
+
+    owner: Found
+    pods: tuple[Object, ...]
+    workload: Workload
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a workload's id says: where its controller is."""
+
+    cluster: ClusterId
+    namespace: str
+    kind: str
+    name: str
+
+    @property
+    def resource(self) -> Resource | None:
+        """The kind of its controller, where Placet reads it."""
+        return next((r for r in resources.BY_KIND.values() if r.kind.lower() == self.kind), None)
+
+
+class Reach:
+    """The clusters of one executor."""
+
+    def __init__(self, clusters: Mapping[ClusterId, Connection], facts: Callable[[], Facts]) -> None:
+        self._clusters = clusters
+        self._facts = facts
+        self._uids: dict[ClusterId, str] = {}
+
+    @property
+    def facts(self) -> Facts:
+        """The signed facts in force."""
+        return self._facts()
+
+    async def connection(self, cluster: ClusterId) -> Connection:
+        """The connection to that cluster, which is the one that the facts know.
+
+        Raises:
+            Denied: it is another cluster, or not in reach.
+        """
+        if (connection := self._clusters.get(cluster)) is None:
+            raise Denied(f"cluster `{cluster}` is not in this executor's reach; give it its credentials")
+        if cluster not in self._uids:
+            identity = await connection.request("GET", resources.IDENTITY)
+            self._uids[cluster] = str(identity["metadata"]["uid"])
+        naming.recognise(self.facts, cluster, self._uids[cluster])
+        return connection
+
+    async def node(self, node: NodeId) -> Found | None:
+        """The node object behind that id, in whichever cluster it is."""
+        for cluster in self._clusters:
+            for name in dict.fromkeys((node.removeprefix(f"{cluster}."), str(node))):
+                if naming.node_id(self.facts, cluster, name) != node:
+                    continue
+                found = await find(await self.connection(cluster), Address(resources.NODES, name))
+                if found is not None:
+                    return found
+        return None
+
+    def node_of(self, found: Found) -> hardware.Node:
+        """What the estate makes of a node object."""
+        return nodes.node(found.raw, self.facts, self.cluster_of(found))
+
+    def cluster_of(self, found: Found) -> ClusterId:
+        """The cluster that an object was read from."""
+        return next(c for c, connection in self._clusters.items() if connection is found.connection)
+
+    def place(self, workload: WorkloadId) -> Place | None:
+        """Where the controller of that workload is; None when its cluster is not in reach."""
+        cluster, _, rest = workload.partition(".")
+        parts = rest.split(".", 2)
+        if ClusterId(cluster) not in self._clusters or len(parts) != 3:
+            return None
+        return Place(ClusterId(cluster), *parts)
+
+    async def household(self, workload: WorkloadId) -> Household | None:
+        """A workload whose controller Placet reads, with its pods (finished ones left out)."""
+        place = self.place(workload)
+        if place is None or place.resource is None:
+            return None
+        connection = await self.connection(place.cluster)
+        owner = await find(connection, Address(place.resource, place.name, place.namespace))
+        if owner is None:
+            return None
+        pods = await self._pods_of(owner)
+        budgets = await listed(connection, resources.BUDGETS, place.namespace)
+        made = workloads.workload(owner.raw, pods, budgets, self.facts, place.cluster)
+        return Household(owner, tuple(p for p in pods if objects.pod(p).counts), made) if made else None
+
+    async def residents(self, node: Found) -> dict[WorkloadId, list[Object]]:
+        """The pods on a node that are replicas of the estate's workloads, by workload."""
+        connection, cluster = node.connection, self.cluster_of(node)
+        pods = await listed(connection, resources.PODS, query={"fieldSelector": f"spec.nodeName={node.address.name}"})
+        found: dict[WorkloadId, list[Object]] = {}
+        for namespace in sorted({p["metadata"]["namespace"] for p in pods}):
+            here = [p for p in pods if p["metadata"]["namespace"] == namespace]
+            for owner, mine in (await self._grouped(connection, namespace, here)).values():
+                if (made := self._partly(owner, mine, cluster)) is not None:
+                    found[made.id] = mine
+        return found
+
+    async def sight(self, conditions: Iterable[Condition], *read: hardware.Node | Workload) -> FrozenEstate:
+        """The estate as far as these conditions speak of it, read now; what was `read` a moment ago is not read
+        again.
+        """
+        sight = self.estate(*read)
+        for about, field in dict.fromkeys((c.about, c.field) for c in conditions):
+            match about.kind:
+                case ThingKind.WORKLOAD | ThingKind.RESIDENT:
+                    name = WorkloadId(about.id.partition("@")[0])
+                    sight = await self._with_workload(sight, name)
+                case ThingKind.NODE:
+                    sight = await self._with_node(sight, NodeId(about.id), residents=field is Field.BINDINGS)
+                case _:
+                    continue
+        return sight
+
+    def estate(self, *things: hardware.Node | Workload) -> FrozenEstate:
+        """An estate of just these."""
+        estate = FrozenEstate(_LIVE, self.facts)
+        for thing in things:
+            estate = estate.with_workload(thing) if isinstance(thing, Workload) else estate.with_node(thing)
+        return estate
+
+    async def _with_node(self, sight: FrozenEstate, node: NodeId, *, residents: bool) -> FrozenEstate:
+        if sight.node(node) is not None and not residents:
+            return sight
+        found = await self.node(node)
+        if found is None:
+            return sight
+        sight = sight.with_node(self.node_of(found))
+        if residents:
+            for workload in await self.residents(found):
+                sight = await self._with_workload(sight, workload)
+        return sight
+
+    async def _with_workload(self, sight: FrozenEstate, workload: WorkloadId) -> FrozenEstate:
+        if sight.workload(workload) is not None:
+            return sight
+        found = await self.workload(workload)
+        return sight.with_workload(found) if found else sight
+
+    async def workload(self, workload: WorkloadId) -> Workload | None:
+        """What the estate makes of that workload now, also of one whose controller only its pods know."""
+        place = self.place(workload)
+        if place is None:
+            return None
+        if place.resource is not None:
+            household = await self.household(workload)
+            return household.workload if household else None
+        connection = await self.connection(place.cluster)
+        pods = await listed(connection, resources.PODS, place.namespace)
+        for owner, mine in (await self._grouped(connection, place.namespace, pods)).values():
+            made = self._partly(owner, mine, place.cluster)
+            if made is not None and made.id == workload:
+                return made
+        return None
+
+    async def _pods_of(self, owner: Found) -> list[Object]:
+        """Every pod that belongs to the controller in the end."""
+        connection, address = owner.connection, owner.address
+        pods = await listed(connection, resources.PODS, address.namespace)
+        if address.resource is resources.PODS:
+            return [p for p in pods if p["metadata"]["uid"] == owner.uid]
+        between: list[tuple[Resource, Raw]] = [
+            (kind, raw)
+            for kind in _BETWEEN.get(address.resource.kind, _ANY_BETWEEN)
+            for raw in await listed(connection, kind, address.namespace)
+        ]
+        mine = {
+            str(fields.mapping(p["metadata"], "metadata")["uid"]) for p in chains.belonging(owner.raw, pods, between)
+        }
+        return [p for p in pods if p["metadata"]["uid"] in mine]
+
+    async def _grouped(
+        self, connection: Connection, namespace: str, pods: Sequence[Object]
+    ) -> dict[str, tuple[Owner, list[Object]]]:
+        """Pods of one namespace by the controller that they belong to in the end. Those that are no replicas are
+        left.
+        """
+        known: dict[str, Owner | objects.Pod] = {}
+        for kind in _ANY_BETWEEN:
+            for raw in await listed(connection, kind, namespace):
+                owner = objects.owner(raw, kind)
+                known[owner.ref.uid] = owner
+        parsed = [(raw, objects.pod(raw)) for raw in pods]
+        known.update((pod.ref.uid, pod) for _, pod in parsed)
+        groups: dict[str, tuple[Owner, list[Object]]] = {}
+        for raw, pod in parsed:
+            if pod.counts:
+                root = chains.root(pod, known.get)
+                groups.setdefault(root.ref.uid, (root, []))[1].append(raw)
+        return groups
+
+    def _partly(self, owner: Owner, pods: Sequence[Object], cluster: ClusterId) -> Workload | None:
+        return workloads.assemble(owner, [objects.pod(p) for p in pods], (), self.facts, cluster, Numbering())
+
+    async def free(self, node: NodeId) -> int:
+        """How many usable accelerators of a node no pod holds."""
+        found = await self.node(node)
+        if found is None:
+            return 0
+        usable = sum(1 for a in self.node_of(found).accelerators if a.health is hardware.Health.HEALTHY)
+        residents = (await self.residents(found)).values()
+        return usable - sum(objects.pod(p).ask.accelerators for pods in residents for p in pods)
+
+    def node_called(self, workload: WorkloadId, name: str) -> NodeId:
+        """What the estate calls a node of the workload's cluster."""
+        return naming.node_id(self.facts, ClusterId(workload.partition(".")[0]), name)
+
+    def seats(self, household: Household) -> Counter[NodeId]:
+        """How many of its pods are bound to each node; pods that are on their way out count as long as they are
+        there.
+        """
+        bound = (p["spec"].get("nodeName") for p in household.pods)
+        return Counter(self.node_called(household.workload.id, name) for name in bound if name)
+
+
+async def listed(
+    connection: Connection, kind: Resource, namespace: str = "", query: Mapping[str, str] | None = None
+) -> list[Object]:
+    """Every object of a kind, as raw JSON."""
+    return [item async for page in connection.pages(kind.path(namespace), query) for item in page.items]

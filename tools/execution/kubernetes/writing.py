@@ -1,0 +1,141 @@
+"""The writes: server-side apply and merge patch as compare-and-swap, with the step's mark in the very same write.
+
+Called with an object as it was just read; the write carries that read's resourceVersion and is refused by the API
+server when anything changed since, which `Outrun` says. A conflict with another field manager is a refusal that names
+it. Force is used against nobody but our own earlier entry, which a merge patch of ours leaves behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from estate.errors import RetryLater
+from estate.results import Refusal, RefusalCode
+from tools.execution.kubernetes import keys, ownership
+from tools.kubernetes import connecting, faults
+from tools.kubernetes.connecting import Connection, Object
+from tools.kubernetes.resources import Resource
+
+
+class Outrun(RetryLater):
+    """The object changed between our read and our write; read it again, check again, write again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where an object lives in the API."""
+
+    resource: Resource
+    name: str
+    namespace: str = ""
+
+    @property
+    def path(self) -> str:
+        """The path of the object."""
+        return self.resource.path(self.namespace, self.name)
+
+    def __str__(self) -> str:
+        return f"{self.resource.kind} {f'{self.namespace}/' if self.namespace else ''}{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An object as it was read, and the connection that read it."""
+
+    connection: Connection
+    address: Address
+    raw: Object
+
+    @property
+    def uid(self) -> str:
+        """The uid that its cluster gave it."""
+        return str(self.raw["metadata"]["uid"])
+
+    @property
+    def version(self) -> str:
+        """The resourceVersion of the read."""
+        return str(self.raw["metadata"]["resourceVersion"])
+
+
+async def find(connection: Connection, address: Address) -> Found | None:
+    """A live read; None when it is not there."""
+    try:
+        return Found(connection, address, await connection.request("GET", address.path))
+    except faults.NotFound:
+        return None
+
+
+async def apply(found: Found, mark: str, held: Mapping[str, Any], *, dry_run: bool = False) -> Found | Refusal:
+    """Server-side apply of `held` (all that we shall hold of the object but the mark) under the mark.
+
+    Raises:
+        Outrun: the object changed since it was read.
+        RetryLater: a passing fault; whether it was written is unknown, and the mark tells.
+    """
+    resource = found.address.resource
+    body = dict(held) | {"apiVersion": resource.api_version, "kind": resource.kind}
+    body["metadata"] = _about(found, mark, held.get("metadata") or {}, dry_run)
+    try:
+        return await _patch(found, body, connecting.APPLY, dry_run)
+    except faults.OtherManager as conflict:
+        if set(conflict.managers) != {ownership.MANAGER}:
+            return held_by(found.address, conflict.managers, *conflict.fields)
+        return await _patch(found, body, connecting.APPLY, dry_run, force=True)
+
+
+async def merge(found: Found, mark: str, change: Mapping[str, Any], *, dry_run: bool = False) -> Found | Refusal:
+    """A merge patch under the mark, for lists that many managers write and no apply can share. Raises as `apply`."""
+    body = dict(change) | {"metadata": _about(found, mark, {}, dry_run)}
+    return await _patch(found, body, connecting.MERGE, dry_run)
+
+
+def held_by(address: Address, managers: tuple[str, ...], *fields: str) -> Refusal:
+    """The refusal that names the other manager."""
+    names, what = ", ".join(f"`{m}`" for m in managers), ", ".join(fields) or "it"
+    return Refusal(
+        code=RefusalCode.OTHER_MANAGER,
+        about=str(address),
+        message=f"{what} of {address} is held by the field manager {names}, which is never overruled; change it there,"
+        " or have it give the field up",
+    )
+
+
+def refused(address: Address, error: Exception) -> Refusal:
+    """The refusal of a write that can never succeed as it is: invalid, or a rule of the cluster says no."""
+    return Refusal(code=RefusalCode.FAULT, about=str(address), message=f"{address} was not written: {error}")
+
+
+def gone(address: Address) -> Refusal:
+    """The refusal of a write to what is not there any more."""
+    return Refusal(code=RefusalCode.UNKNOWN_TARGET, about=str(address), message=f"{address} is gone; decide again")
+
+
+def _about(found: Found, mark: str, held: Mapping[str, Any], dry_run: bool) -> Object:
+    """The metadata of a write. A dry run is of the newest object, whatever was read: it changes nothing."""
+    annotations = dict(held.get("annotations") or {}) | {keys.WARRANT: mark}
+    about: Object = {"name": found.address.name, "annotations": annotations}
+    if found.address.namespace:
+        about["namespace"] = found.address.namespace
+    return about if dry_run else about | {"resourceVersion": found.version}
+
+
+async def _patch(found: Found, body: Object, form: str, dry_run: bool, *, force: bool = False) -> Found | Refusal:
+    query: dict[str, str | int | bool] = {"fieldManager": ownership.MANAGER}
+    query |= {"dryRun": "All"} if dry_run else {}
+    query |= {"force": True} if force else {}
+    address = found.address
+    try:
+        answer = await found.connection.request("PATCH", address.path, query, body, content_type=form)
+    except faults.OtherManager:
+        raise
+    except faults.Conflicted as error:
+        raise Outrun(f"{address} changes faster than it can be written ({error})") from error
+    except faults.NotFound:
+        return gone(address)
+    except faults.Unauthenticated as error:
+        raise RetryLater(str(error)) from error
+    except (faults.Rejected, faults.Forbidden) as error:
+        return refused(address, error)
+    return Found(found.connection, address, answer)

@@ -1,0 +1,73 @@
+"""Numbers for what Kubernetes only counts: replicas by pod, devices by node. Stable for as long as a pod lives.
+
+Kept by the source, whose snapshots need them; a live read starts with an empty one, because conditions compare nodes
+and counts only (`Workload.counted`). It also remembers what a device of each node draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import count, islice
+
+from estate.ids import NodeId
+from estate.units import Watts
+from tools.kubernetes import power
+
+
+class Numbering:
+    """One cluster's book. A pod is known by its uid; it keeps its number and its devices until it is forgotten."""
+
+    def __init__(self) -> None:
+        self._replicas: dict[str, dict[str, int]] = {}
+        self._seats: dict[str, tuple[NodeId, tuple[int, ...]]] = {}
+        self._held: dict[NodeId, set[int]] = {}
+        self._watts: dict[NodeId, int] = {}
+
+    def replicas(self, owner: str, pods: Sequence[str], limit: int) -> dict[str, int]:
+        """A number below `limit` for each of the owner's pods: the one it had where it can keep it, else the lowest
+        that is free, in the order given. `limit` is at least their number."""
+        had = self._replicas.get(owner, {})
+        kept: dict[str, int] = {pod: had[pod] for pod in pods if had.get(pod, limit) < limit}
+        taken = set(kept.values())
+        free = (number for number in count() if number not in taken)
+        numbers = kept | dict(zip((p for p in pods if p not in kept), free, strict=False))
+        self._replicas[owner] = numbers
+        return numbers
+
+    def devices(self, pod: str, node: NodeId, wanted: int) -> tuple[int, ...]:
+        """The device indexes that the pod holds on `node`: what it had, else the lowest that are free."""
+        if (had := self._seats.get(pod)) is not None:
+            if had[0] == node and len(had[1]) == wanted:
+                return had[1]
+            self.forget(pod)
+        held = self._held.setdefault(node, set())
+        indexes = tuple(islice((i for i in count() if i not in held), wanted))
+        held.update(indexes)
+        self._seats[pod] = (node, indexes)
+        return indexes
+
+    def forget(self, pod: str) -> None:
+        """The pod is gone, or runs no longer: its devices are free."""
+        node, indexes = self._seats.pop(pod, (NodeId(""), ()))
+        held = self._held.get(node)
+        if held is not None:
+            held.difference_update(indexes)
+            if not held:
+                del self._held[node]
+
+    def forget_owner(self, owner: str) -> None:
+        """The owner is gone: its numbers are no longer needed."""
+        self._replicas.pop(owner, None)
+
+    def equip(self, node: NodeId, watts: int) -> bool:
+        """Remember what a device of the node draws (0: it has none). Whether that is news."""
+        if self._watts.get(node, 0) == watts:
+            return False
+        self._watts[node] = watts
+        return True
+
+    def watts(self, nodes: Iterable[NodeId], models: Sequence[str]) -> Watts:
+        """The most that a device under this work draws: on the hungriest of the nodes, else of the models asked for,
+        else of any that is known."""
+        on_nodes = max((self._watts.get(n, 0) for n in nodes), default=0)
+        return Watts(on_nodes or max((power.draw(m).device for m in models), default=power.UNKNOWN.device))

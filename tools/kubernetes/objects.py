@@ -1,0 +1,231 @@
+"""What Placet keeps of pods, controllers and disruption budgets: a few typed fields of each raw object. Pure.
+
+Everything else is dropped at the door (managedFields alone is half of an object), so that a whole cluster is small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from estate.errors import BadInput
+from estate.ids import DatasetId
+from estate.workloads import WorkloadKind
+from tools.kubernetes import fields, naming, requirements
+from tools.kubernetes.fields import Raw
+from tools.kubernetes.resources import BY_KIND, Resource
+
+KIND_LABEL = "placet.dev/kind"
+DATASETS_ANNOTATION = "placet.dev/datasets"
+_MIRROR = "kubernetes.io/config.mirror"
+_GROUPS = {kind: group for group, kind in BY_KIND} | {"DaemonSet": "apps", "ReplicationController": ""}
+_KINDS = {kind.value: kind for kind in WorkloadKind}
+MOST_REPLICAS = 10_000
+MOST_PER_REPLICA = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A controller as an object names it."""
+
+    group: str
+    kind: str
+    name: str
+    uid: str
+
+    @property
+    def word(self) -> str:
+        """The kind as ids write it: with its group where it borrows the name of a kind of Kubernetes' own."""
+        if self.kind in _GROUPS and _GROUPS[self.kind] != self.group:
+            return f"{self.kind}-{self.group.replace('.', '-')}"
+        return self.kind
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a pod, or the template of one, asks for and says of itself."""
+
+    accelerators: int = 0
+    models: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    kind: WorkloadKind | None = None
+    datasets: tuple[DatasetId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """One pod."""
+
+    ref: Reference
+    namespace: str
+    controller: Reference | None
+    node: str
+    """The name of the node it is bound to; empty while it is pending."""
+    finished: bool
+    mirror: bool
+    ask: Ask
+
+    @property
+    def counts(self) -> bool:
+        """Whether it may be a replica of something: it runs or will, and no node's own agent keeps it."""
+        daemon = self.controller is not None and self.controller.kind == "DaemonSet"
+        return not (self.finished or self.mirror or daemon)
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """One controller, or what is known of one by the pods that name it (`desired` and `ask` are then None)."""
+
+    ref: Reference
+    namespace: str
+    controller: Reference | None = None
+    desired: int | None = None
+    finished: bool = False
+    ask: Ask | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """One disruption budget. A `selector` of None selects nothing, an empty one everything in its namespace."""
+
+    uid: str
+    namespace: str
+    name: str
+    selector: requirements.Selector | None
+    min_available: int | str | None = None
+    max_unavailable: int | str | None = None
+
+
+def pod(raw: Raw) -> Pod:
+    """What is kept of a raw Pod. Raises BadInput."""
+    about, spec, status = (fields.mapping(raw.get(k), k) for k in ("metadata", "spec", "status"))
+    return Pod(
+        ref=_self(about, "", "Pod"),
+        namespace=fields.needed(about.get("namespace"), "metadata.namespace"),
+        controller=_controller(about),
+        node=fields.text(spec.get("nodeName"), "spec.nodeName"),
+        finished=fields.text(status.get("phase"), "status.phase") in {"Succeeded", "Failed"},
+        mirror=_MIRROR in fields.mapping(about.get("annotations"), "metadata.annotations"),
+        ask=_ask(about, spec),
+    )
+
+
+def owner(raw: Raw, resource: Resource) -> Owner:
+    """What is kept of a raw controller of that kind. Raises BadInput."""
+    if resource.kind == "Pod":
+        return bare(pod(raw))
+    about, spec, status = (fields.mapping(raw.get(k), k) for k in ("metadata", "spec", "status"))
+    running = spec
+    if resource.kind == "CronJob":
+        running = fields.mapping(fields.mapping(spec.get("jobTemplate"), "spec.jobTemplate").get("spec"), "spec")
+    template = fields.mapping(running.get("template"), "spec.template")
+    return Owner(
+        ref=_self(about, resource.group, resource.kind),
+        namespace=fields.needed(about.get("namespace"), "metadata.namespace"),
+        controller=_controller(about),
+        desired=_desired(resource.kind, spec, status),
+        finished=resource.kind == "Job" and _is_over(status),
+        ask=_template_ask(about, template),
+    )
+
+
+def bare(of: Pod) -> Owner:
+    """A pod that nothing controls, as its own one replica."""
+    return Owner(of.ref, of.namespace, None, 1, of.finished, of.ask)
+
+
+def leader(of: Pod) -> Owner:
+    """A pod in the middle of a chain (the leader of a LeaderWorkerSet's group controls its workers' set)."""
+    return Owner(of.ref, of.namespace, of.controller, 1, of.finished, of.ask)
+
+
+def budget(raw: Raw) -> Budget:
+    """What is kept of a raw PodDisruptionBudget. Raises BadInput."""
+    about, spec = (fields.mapping(raw.get(k), k) for k in ("metadata", "spec"))
+    return Budget(
+        uid=fields.needed(about.get("uid"), "metadata.uid"),
+        namespace=fields.needed(about.get("namespace"), "metadata.namespace"),
+        name=fields.needed(about.get("name"), "metadata.name"),
+        selector=requirements.selector(spec.get("selector")),
+        min_available=requirements.number_or_percent(spec.get("minAvailable"), "spec.minAvailable"),
+        max_unavailable=requirements.number_or_percent(spec.get("maxUnavailable"), "spec.maxUnavailable"),
+    )
+
+
+def _self(about: Raw, group: str, kind: str) -> Reference:
+    uid = fields.needed(about.get("uid"), "metadata.uid")
+    if len(uid) > 128:
+        raise BadInput("metadata.uid: is longer than 128 characters")
+    return Reference(group, kind, fields.needed(about.get("name"), "metadata.name"), uid)
+
+
+def _controller(about: Raw) -> Reference | None:
+    for entry in fields.sequence(about.get("ownerReferences"), "metadata.ownerReferences"):
+        named = fields.mapping(entry, "metadata.ownerReferences[]")
+        if not fields.flag(named.get("controller"), "controller"):
+            continue
+        group, slash, _ = fields.text(named.get("apiVersion"), "apiVersion").rpartition("/")
+        uid = fields.needed(named.get("uid"), "metadata.ownerReferences[].uid")
+        if len(uid) > 128:
+            raise BadInput("metadata.ownerReferences[].uid: is longer than 128 characters")
+        kind, name = (fields.needed(named.get(k), f"metadata.ownerReferences[].{k}") for k in ("kind", "name"))
+        return Reference(group if slash else "", kind, name, uid)
+    return None
+
+
+def _desired(kind: str, spec: Raw, status: Raw) -> int | None:
+    """How many replicas there should be; None where the controller does not say (a CronJob: whatever its jobs run)."""
+    if kind == "CronJob":
+        return None
+    if kind != "Job":
+        return _bounded(fields.integer(spec.get("replicas"), "spec.replicas", 1), "spec.replicas")
+    at_once = fields.integer(spec.get("parallelism"), "spec.parallelism", 1)
+    if fields.flag(spec.get("suspend"), "spec.suspend"):
+        return 0
+    if spec.get("completions") is None:
+        return _bounded(at_once, "spec.parallelism")
+    left = fields.integer(spec.get("completions"), "spec.completions", 1)
+    left -= fields.integer(status.get("succeeded"), "status.succeeded", 0)
+    return _bounded(max(0, min(at_once, left)), "spec.parallelism")
+
+
+def _bounded(found: int, at: str) -> int:
+    if found > MOST_REPLICAS:
+        raise BadInput(f"{at}: {found} replicas are more than {MOST_REPLICAS}")
+    return found
+
+
+def _is_over(status: Raw) -> bool:
+    conditions = (fields.mapping(c, "status.conditions[]") for c in fields.sequence(status.get("conditions"), "status"))
+    return any(c.get("type") in ("Complete", "Failed") and c.get("status") == "True" for c in conditions)
+
+
+def _template_ask(about: Raw, template: Raw) -> Ask:
+    """What the template asks for; what it says of itself, the controller may say too (the controller first)."""
+    inner = fields.mapping(template.get("metadata"), "spec.template.metadata")
+    ask = _ask(inner, fields.mapping(template.get("spec"), "spec.template.spec"))
+    kind, datasets = _said(about)
+    return Ask(
+        accelerators=ask.accelerators,
+        models=ask.models,
+        labels=ask.labels,
+        kind=kind or ask.kind,
+        datasets=tuple(sorted({*datasets, *ask.datasets})),
+    )
+
+
+def _ask(about: Raw, spec: Raw) -> Ask:
+    wanted = requirements.accelerators(spec)
+    if wanted > MOST_PER_REPLICA:
+        raise BadInput(f"spec.containers: {wanted} accelerators in one pod are more than {MOST_PER_REPLICA}")
+    kind, datasets = _said(about)
+    labels = fields.words(about.get("labels"), "metadata.labels")
+    return Ask(wanted, requirements.models(spec), labels, kind, datasets)
+
+
+def _said(about: Raw) -> tuple[WorkloadKind | None, tuple[DatasetId, ...]]:
+    """What labels and annotations say. They never make a tenant; a dataset can only narrow where it may run."""
+    kind = fields.words(about.get("labels"), "metadata.labels").get(KIND_LABEL, "")
+    told = fields.mapping(about.get("annotations"), "metadata.annotations").get(DATASETS_ANNOTATION)
+    named = (name.strip() for name in fields.text(told, f"annotation {DATASETS_ANNOTATION}").split(","))
+    return _KINDS.get(kind), tuple(sorted({DatasetId(naming.slug(name)) for name in named if name}))

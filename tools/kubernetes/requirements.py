@@ -1,0 +1,135 @@
+"""What pods ask for: devices, models of devices, and what a disruption budget demands for them. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from estate.errors import BadInput
+from tools.kubernetes import fields
+from tools.kubernetes.fields import Raw
+from tools.kubernetes.nodes import MODEL_LABELS, RESOURCES
+
+_PERCENT = re.compile(r"([0-9]{1,4})%")
+_MOST = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """One expression of a selector."""
+
+    key: str
+    operator: str
+    values: frozenset[str] = frozenset()
+
+    def holds(self, labels: Mapping[str, str]) -> bool:
+        """As Kubernetes decides: `NotIn` holds where there is no such label. An operator it does not know holds not."""
+        match self.operator:
+            case "In":
+                return labels.get(self.key) in self.values
+            case "NotIn":
+                return labels.get(self.key) not in self.values
+            case "Exists":
+                return self.key in labels
+            case "DoesNotExist":
+                return self.key not in labels
+            case _:
+                return False
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """Requirements that must all hold; none holds for everything."""
+
+    requirements: tuple[Requirement, ...]
+
+    def selects(self, labels: Mapping[str, str]) -> bool:
+        """Whether all hold for an object of these labels."""
+        return all(r.holds(labels) for r in self.requirements)
+
+
+def selector(value: object) -> Selector | None:
+    """A label selector; None when it is missing. Raises BadInput."""
+    if value is None:
+        return None
+    raw = fields.mapping(value, "spec.selector")
+    exact = fields.mapping(raw.get("matchLabels"), "spec.selector.matchLabels")
+    equal = [Requirement(k, "In", frozenset({fields.text(v, "matchLabels")})) for k, v in sorted(exact.items())]
+    expressions = fields.sequence(raw.get("matchExpressions"), "spec.selector.matchExpressions")
+    return Selector((*equal, *(_requirement(e, "spec.selector.matchExpressions[]") for e in expressions)))
+
+
+def number_or_percent(value: object, at: str) -> int | str | None:
+    """A count or a percentage; None when it is missing. Raises BadInput."""
+    if value is None or (isinstance(value, str) and _PERCENT.fullmatch(value)):
+        return value
+    return fields.integer(value, at, 0)
+
+
+def scaled(value: int | str, of: int) -> int:
+    """That number, or that percentage of `of` rounded up, as the disruption controller computes both bounds."""
+    if isinstance(value, int):
+        return min(value, _MOST)
+    return min(-(-int(value.removesuffix("%")) * of // 100), _MOST)
+
+
+def accelerators(spec: Raw) -> int:
+    """The devices that one pod holds: the sum over its containers, or its hungriest start (init) if that is more."""
+    together = sum(_limit(c, "spec.containers[]") for c in fields.sequence(spec.get("containers"), "spec.containers"))
+    starting = 0
+    for entry in fields.sequence(spec.get("initContainers"), "spec.initContainers"):
+        container = fields.mapping(entry, "spec.initContainers[]")
+        wanted = _limit(container, "spec.initContainers[]")
+        if container.get("restartPolicy") == "Always":  # a sidecar: it stays beside the others
+            together += wanted
+        else:
+            starting = max(starting, wanted)
+    return max(together, starting)
+
+
+def models(spec: Raw) -> tuple[str, ...]:
+    """The models of devices that a pod accepts, by node selector and required node affinity; empty: any."""
+    chosen = fields.words(spec.get("nodeSelector"), "spec.nodeSelector")
+    by_selector = [frozenset({chosen[label]}) for label in MODEL_LABELS if label in chosen]
+    limits = [*by_selector, *_by_affinity(spec)]
+    if not limits:
+        return ()
+    return tuple(sorted(frozenset.intersection(*limits) or limits[0]))  # a contradiction is no licence for any model
+
+
+def _by_affinity(spec: Raw) -> list[frozenset[str]]:
+    """The models that the terms accept together; no limit where one term (any of them suffices) names none."""
+    affinity = fields.mapping(spec.get("affinity"), "spec.affinity")
+    of_nodes = fields.mapping(affinity.get("nodeAffinity"), "spec.affinity.nodeAffinity")
+    required = fields.mapping(of_nodes.get("requiredDuringSchedulingIgnoredDuringExecution"), "nodeAffinity.required")
+    terms = [
+        _term(fields.mapping(t, "nodeSelectorTerms[]"))
+        for t in fields.sequence(required.get("nodeSelectorTerms"), "nodeSelectorTerms")
+    ]
+    told = [t for t in terms if t is not None]
+    return [frozenset().union(*told)] if told and len(told) == len(terms) else []
+
+
+def _term(term: Raw) -> frozenset[str] | None:
+    expressions = (
+        _requirement(e, "nodeSelectorTerms[].matchExpressions[]")
+        for e in fields.sequence(term.get("matchExpressions"), "matchExpressions")
+    )
+    named = [r.values for r in expressions if r.key in MODEL_LABELS and r.operator == "In"]
+    return frozenset.intersection(*named) if named else None
+
+
+def _requirement(entry: object, at: str) -> Requirement:
+    raw = fields.mapping(entry, at)
+    values = frozenset(fields.text(v, f"{at}.values[]") for v in fields.sequence(raw.get("values"), f"{at}.values"))
+    return Requirement(fields.needed(raw.get("key"), f"{at}.key"), fields.text(raw.get("operator"), at), values)
+
+
+def _limit(container: object, at: str) -> int:
+    resources = fields.mapping(fields.mapping(container, at).get("resources"), f"{at}.resources")
+    limits = fields.mapping(resources.get("limits"), f"{at}.resources.limits")
+    found = sum(fields.count(limits.get(name), f"{at}.resources.limits.{name}") for name in RESOURCES)
+    if found > 10**6:
+        raise BadInput(f"{at}: {found} accelerators are more than any machine has")
+    return found

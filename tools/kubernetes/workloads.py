@@ -1,0 +1,121 @@
+"""A controller, its pods and the budgets → `estate.workloads.Workload`. Pure but for the numbers it is given.
+
+`workload` is for raw objects as a live read brings them; the source keeps parsed ones and calls `assemble`: both mean
+the same. What comes out is counted (`Workload.counted`): nodes and counts are true, numbers are book-keeping.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from estate.ids import ClusterId, Uid
+from estate.law import Facts
+from estate.units import Watts
+from estate.workloads import Binding, Workload, WorkloadContract, WorkloadKind
+from tools.kubernetes import naming, objects, requirements, resources
+from tools.kubernetes.fields import Raw
+from tools.kubernetes.numbering import Numbering
+from tools.kubernetes.objects import Ask, Budget, Owner, Pod
+
+_LONG_RUNNING = frozenset({"Deployment", "StatefulSet", "ReplicaSet", "ReplicationController", "LeaderWorkerSet"})
+
+
+def workload(
+    owner: Raw,
+    pods: Iterable[Raw],
+    budgets: Iterable[Raw],
+    facts: Facts,
+    cluster: ClusterId,
+    numbering: Numbering | None = None,
+) -> Workload | None:
+    """The workload that a raw controller (with its `kind`) is, with its own pods and its namespace's budgets.
+
+    None where the estate does not hold it: it is over, or it needs no accelerator and its namespace is nobody's.
+
+    Raises:
+        BadInput: an object cannot be read; the reason names the field.
+    """
+    return assemble(
+        objects.owner(owner, resources.of_object(owner)),
+        [objects.pod(p) for p in pods],
+        [objects.budget(b) for b in budgets],
+        facts,
+        cluster,
+        numbering or Numbering(),
+    )
+
+
+def assemble(
+    owner: Owner, pods: Iterable[Pod], budgets: Iterable[Budget], facts: Facts, cluster: ClusterId, numbering: Numbering
+) -> Workload | None:
+    """As `workload`, of parsed objects. Pods that are no replicas are passed over."""
+    live = sorted((p for p in pods if p.counts), key=lambda p: (p.ref.name, p.ref.uid))
+    ask = owner.ask or _asked_together(live)
+    tenant = facts.tenant_of.get((cluster, owner.namespace), naming.UNASSIGNED)
+    per_replica = max((ask.accelerators, *(p.ask.accelerators for p in live if owner.ask is None)), default=0)
+    needs_none = not per_replica and not any(p.ask.accelerators for p in live)
+    if (tenant == naming.UNASSIGNED and needs_none) or (owner.finished and not live):
+        return None
+    bound = [p for p in live if p.node]
+    replicas = max(len(live) if owner.desired is None else owner.desired, len(bound))
+    bindings = _bindings(owner, bound, replicas, facts, cluster, numbering)
+    return Workload(
+        id=naming.workload_id(cluster, owner.namespace, owner.ref.word, owner.ref.name),
+        uid=Uid(owner.ref.uid),
+        tenant=tenant,
+        cluster=cluster,
+        namespace=owner.namespace,
+        name=owner.ref.name,
+        kind=ask.kind or _kind(owner.ref.kind),
+        contract=WorkloadContract(
+            accelerators_per_replica=per_replica,
+            models=ask.models,
+            min_available=_min_available(ask, owner.namespace, budgets, replicas),
+        ),
+        replicas=replicas,
+        watts_per_accelerator=numbering.watts((b.node for b in bindings), ask.models) if per_replica else Watts(0),
+        datasets=ask.datasets,
+        bindings=bindings,
+        counted=True,
+    )
+
+
+def _bindings(
+    owner: Owner, bound: Sequence[Pod], replicas: int, facts: Facts, cluster: ClusterId, numbering: Numbering
+) -> tuple[Binding, ...]:
+    numbers = numbering.replicas(owner.ref.uid, [p.ref.uid for p in bound], replicas)
+    found = []
+    for pod in bound:
+        node = naming.node_id(facts, cluster, pod.node)
+        devices = numbering.devices(pod.ref.uid, node, pod.ask.accelerators)
+        found.append(Binding(replica=numbers[pod.ref.uid], node=node, accelerators=devices))
+    return tuple(sorted(found, key=lambda b: b.replica))
+
+
+def _asked_together(pods: Sequence[Pod]) -> Ask:
+    """What pods ask for whose controller is known by name only: the first says what it is, all name their datasets."""
+    if not pods:
+        return Ask()
+    datasets = {d for p in pods for d in p.ask.datasets}
+    first = pods[0].ask
+    return Ask(first.accelerators, first.models, first.labels, first.kind, tuple(sorted(datasets)))
+
+
+def _min_available(ask: Ask, namespace: str, budgets: Iterable[Budget], replicas: int) -> int:
+    """The most that any budget which selects the pods asks for."""
+    mine = (
+        b for b in budgets if b.namespace == namespace and b.selector is not None and b.selector.selects(ask.labels)
+    )
+    return max((_demand(b, replicas) for b in mine), default=0)
+
+
+def _demand(budget: Budget, replicas: int) -> int:
+    if budget.min_available is not None:
+        return requirements.scaled(budget.min_available, replicas)
+    if budget.max_unavailable is not None:
+        return max(0, replicas - requirements.scaled(budget.max_unavailable, replicas))
+    return 0
+
+
+def _kind(controller: str) -> WorkloadKind:
+    return WorkloadKind.INFERENCE if controller in _LONG_RUNNING else WorkloadKind.BATCH
