@@ -169,6 +169,8 @@ class ClusterModel:
         if gone is not None and self._nodes.get(gone[0].id) == gone[0]:  # else another one took its name since
             del self._nodes[gone[0].id]
             self._news.nodes[gone[0].id] = None
+            if self._numbering.equip(gone[0].id, 0):
+                self._touch(self._families.on(gone[0].name))
 
     def _put_budget(self, budget: Budget) -> None:
         if self._budgets[budget.namespace].get(budget.uid) != budget:

@@ -110,7 +110,7 @@ class KubernetesSource:
     def _obeys_newest(self) -> bool:
         """Whether other facts came into force; the model is then read anew under them."""
         facts = self._newest_facts()
-        if facts is self._facts:
+        if facts is self._facts or facts.facts_digest == self._facts.facts_digest:
             return False
         self._facts = facts
         self._model.obey(facts)
