@@ -125,6 +125,16 @@ async def test_a_finalizer_holds_a_pod_until_its_owner_lets_go(populated: ApiCli
     await soon(lambda: gone(populated, pod))
 
 
+async def test_a_pod_stops_as_slowly_as_it_says(populated: ApiClient):
+    """What waits for a drain with a deadline needs a pod that takes its time."""
+    (pod,) = await pods_of(populated, "tenant-a", "a-scoring")
+    await merge(populated, path_of(pod), {"metadata": {"annotations": {"placet.dev/stops-after": "24h"}}})
+    await clients.ask(populated, "DELETE", path_of(pod))
+    assert "deletionTimestamp" in (await clients.ask(populated, "GET", path_of(pod)))["metadata"]
+    await merge(populated, path_of(pod), {"metadata": {"annotations": {"placet.dev/stops-after": "10ms"}}})
+    await soon(lambda: gone(populated, pod))
+
+
 async def test_a_job_completes_when_it_says_so(populated: ApiClient):
     """Jobs run until they are deleted, unless an annotation says how long they take."""
     jobs = "/apis/batch/v1/namespaces/tenant-a/jobs"
