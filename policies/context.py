@@ -20,7 +20,7 @@ from estate.ids import Digest, NodeId, TenantId, WorkloadId
 from estate.snapshots import Snapshot
 from estate.things import ThingKind
 from estate.workloads import Binding, Workload
-from policies import approving, mandates, sovereignty
+from policies import approving, completeness, mandates, sovereignty
 from policies.approving import Counted
 from policies.neighbours import Beside, beside
 from policies.playing import Play
@@ -164,15 +164,10 @@ def _missing_of(after: Snapshot, workload: Workload, fresh: Iterable[Binding]) -
 
 
 def _missing_at(snapshot: Snapshot, node: NodeId) -> set[str]:
-    rack, found = snapshot.rack_of(node), snapshot.node(node)
-    if rack is None or found is None:
+    found = snapshot.node(node)
+    if found is None:
         return {f"racks: no rack holds {node}"}
-    cluster = snapshot.facts.cluster.get(found.cluster)
-    if cluster is None:
-        return {f"clusters.{found.cluster}"}
-    if cluster.site != snapshot.site_of(node):
-        return {f"clusters.{cluster.id}.site contradicts racks.{rack}.site"}
-    return set()
+    return completeness.missing_place(snapshot.facts, found.cluster, node)
 
 
 def _availability(was: Workload, now: Workload, before: Snapshot, after: Snapshot) -> tuple[int, int]:

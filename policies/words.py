@@ -71,11 +71,17 @@ def _mandate(rule: Rule, context: Context) -> tuple[str, str, str]:
 def _sovereignty(dimension: Dimension, ask: Ask, play: Play) -> tuple[str, str, str]:
     axis = cast(Context, ask.context[dimension.value])
     allowed, found, unknown = (_list(axis[k]) for k in ("allowed", "found", "unknown"))
-    outside = sorted(set(found) - set(allowed))
-    told = f"reaches {', '.join(outside)}" if outside else f"reaches {', '.join(found) or 'nobody knows where'}"
-    if unknown:
-        told += f"; unknown: {', '.join(unknown)}"
-    return f"only {', '.join(allowed) or 'nothing (no limit is stated)'}", told, _lawful(ask, play)
+    return (*reach_told(allowed, found, unknown), _lawful(ask, play))
+
+
+def reach_told(allowed: Iterable[str], found: Iterable[str], unknown: Iterable[str]) -> tuple[str, str]:
+    """One axis of sovereignty in words: needed, and found."""
+    limit, reached, gaps = sorted(allowed), sorted(found), sorted(unknown)
+    outside = [c for c in reached if c not in limit]
+    told = f"reaches {', '.join(outside or reached) or 'nobody knows where'}"
+    if gaps:
+        told += f"; unknown: {', '.join(gaps)}"
+    return f"only {', '.join(limit) or 'nothing (no limit is stated)'}", told
 
 
 def _lawful(ask: Ask, play: Play) -> str:

@@ -97,9 +97,12 @@ class Component:
         """
         if self.pid is not None:
             return
-        self._process = await self._spawn()
         try:
-            await asyncio.wait_for(self._until_served(self._process), START_SECONDS)
+            async with asyncio.timeout(START_SECONDS):
+                while True:
+                    if await self._start_once():
+                        return
+                    await asyncio.sleep(_POLL_SECONDS)
         except TimeoutError as error:
             raise RetryLater(f"`{self.part}` did not serve in {START_SECONDS:.0f} s:\n{self.tail()}") from error
 
@@ -127,16 +130,19 @@ class Component:
                 env={"HOME": str(command.directory), "PATH": os.defpath},
             )  # fmt: skip
 
-    async def _until_served(self, process: asyncio.subprocess.Process) -> None:
+    async def _start_once(self) -> bool:
+        """Whether it serves; not if the component of an owner that was just killed has not let go of its lock yet."""
+        self._process = await self._spawn()
         while not await self._command.serves(self):
-            if process.returncode is not None:
-                raise self._failure(process.returncode)
+            if self._process.returncode == launching.STORE_TAKEN:
+                return False
+            if self._process.returncode is not None:
+                raise self._failure(self._process.returncode)
             await asyncio.sleep(_POLL_SECONDS)
+        return True
 
     def _failure(self, status: int) -> ComponentFailed | PortTaken:
         tail = self.tail()
-        if status == launching.STORE_TAKEN:
-            return ComponentFailed(f"another `{self.part}` runs in `{self._command.directory}`; stop it first")
         if _IN_USE in tail:
             return PortTaken(f"`{self.part}` found its port taken")
         return ComponentFailed(f"`{self.part}` ended with {status} while it started:\n{tail}")

@@ -128,6 +128,7 @@ class Flags:
             f"--kubeconfig={self._kubeconfig(CONTROLLER_MANAGER_USER)}",
             "--leader-elect=false",
             "--use-service-account-credentials=true",
+            "--node-monitor-period=1s",
             f"--service-account-private-key-file={private}",
             f"--root-ca-file={self.authority.ca_file}",
         )

@@ -1,0 +1,128 @@
+"""The warrant rule: Placet's writer writes nothing without a new `placet.dev/warrant`, and nobody else forges one.
+
+Two policies. `placet-warrant` binds our own account, everywhere and on every kind: RBAC says what the writer could do,
+this says that it does none of it unannounced. `placet-protected` holds in namespaces that opt in by the label
+`placet.dev/protected: "true"`: there only the writer, the workload controllers that copy templates, and the break-glass
+groups may change Placet's annotations.
+
+Admission sees one request, not the ledger: it proves that an object's warrant is there and new, which is that its first
+entry (entries by comma, the newest first) is none that the object carried before. A creation and an eviction have no
+object before them; an eviction must therefore name its pod by uid, so that a repeated one meets no other pod.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from policies.admission import identities
+from policies.admission.manifests import Bound, Check, Manifest, Rule, Watch, binding, validating
+
+WARRANT: Final = "placet.dev/warrant"
+DATASETS: Final = "placet.dev/datasets"
+PROTECTED: Final = "placet.dev/protected"
+PREFIX: Final = "placet.dev/"
+
+_REVIEWS: Final = Rule(("authorization.k8s.io", "authentication.k8s.io"), ("*/*",), ("*",))
+"""Questions, not writes: asking what one may do."""
+_CONTROLLERS: Final = (
+    "system:kube-controller-manager",
+    *(
+        f"system:serviceaccount:kube-system:{name}"
+        for name in (
+            "cronjob-controller",
+            "daemon-set-controller",
+            "deployment-controller",
+            "job-controller",
+            "replicaset-controller",
+            "statefulset-controller",
+        )
+    ),
+)
+"""Who copies the annotations of a template into what it makes."""
+_ANNOTATION: Final = f"?metadata.?annotations[?'{WARRANT}'].orValue('')"
+_FOUND: Final = f"object == null ? '' : object.{_ANNOTATION}"
+_BEFORE: Final = f"oldObject == null ? '' : oldObject.{_ANNOTATION}"
+
+
+def warrant_policy(*, enforce: bool = True) -> tuple[Manifest, Manifest]:
+    """The rule that binds Placet's own writer, and its binding to the whole cluster."""
+    watch = Watch(
+        rules=(Rule(("*",), ("*/*",), ("*",)),),
+        without=(_REVIEWS,),
+        conditions=(("placets-writer", f"request.userInfo.username == '{identities.username(identities.WRITER)}'"),),
+        variables=(
+            ("found", _FOUND),
+            ("before", _BEFORE),
+            ("newest", "variables.found.split(',')[0]"),
+            ("earlier", "variables.before.split(',')"),
+            ("part", "request.?subResource.orValue('')"),
+            ("what", "request.resource.resource + (variables.part == '' ? '' : '/' + variables.part)"),
+            ("named", "variables.what + ' ' + request.?name.orValue('')"),
+        ),
+    )
+    policy = validating("placet-warrant", watch, _warrant_checks())
+    return policy, binding(policy, "placet-warrant", Bound(), identities.NAMESPACE, enforce=enforce)
+
+
+def _warrant_checks() -> Sequence[Check]:
+    return (
+        Check(
+            "request.operation != 'CONNECT' && variables.part in ['', 'eviction'] && variables.what != 'bindings'",
+            "'placet-warrant: placet scales and places by writing the workload, never through ' + variables.what",
+            "Invalid",
+        ),
+        Check(
+            "!(request.operation in ['CREATE', 'UPDATE']) || variables.newest != ''",
+            f"'placet-warrant: ' + variables.named + ' carries no {WARRANT}; nothing changes without a warrant'",
+            "Invalid",
+        ),
+        Check(
+            "request.operation != 'UPDATE' || variables.newest == '' || !(variables.newest in variables.earlier)",
+            f"'placet-warrant: ' + variables.named + ' carries the {WARRANT} of an earlier write; give each its own'",
+            "Invalid",
+        ),
+        Check(
+            "request.operation != 'DELETE' || variables.before != ''",
+            f"'placet-warrant: ' + variables.named + ' carries no {WARRANT}; annotate it, then delete it'",
+            "Invalid",
+        ),
+        Check(
+            "variables.part != 'eviction' || object.?deleteOptions.?preconditions.?uid.orValue('') != ''",
+            "'placet-warrant: the eviction of ' + request.?name.orValue('') + ' names no uid; say which pod was meant'",
+            "Invalid",
+        ),
+    )
+
+
+def protected_policy(
+    break_glass: Sequence[str] = (identities.BREAK_GLASS,), *, enforce: bool = True
+) -> tuple[Manifest, Manifest]:
+    """The rule that keeps others' hands off Placet's annotations, and its binding to namespaces that opt in."""
+    exempt = ", ".join(f"'{u}'" for u in (identities.username(identities.WRITER), *_CONTROLLERS))
+    groups = ", ".join(f"'{g}'" for g in break_glass)
+    watch = Watch(
+        rules=(Rule(("*",), ("*",), ("CREATE", "UPDATE"), "Namespaced"),),
+        conditions=(
+            ("not-placet", f"!(request.userInfo.username in [{exempt}])"),
+            ("not-break-glass", f"!request.userInfo.?groups.orValue([]).exists(g, g in [{groups}])"),
+        ),
+        variables=(
+            ("found", "object.?metadata.?annotations.orValue({})"),
+            ("before", "oldObject == null ? {} : oldObject.?metadata.?annotations.orValue({})"),
+            (
+                "changed",
+                f"variables.found.filter(k, k.startsWith('{PREFIX}') && (k in variables.before "
+                f"? variables.before[k] != variables.found[k] : k != '{DATASETS}')) "
+                f"+ variables.before.filter(k, k.startsWith('{PREFIX}') && !(k in variables.found))",
+            ),
+        ),
+    )
+    check = Check(
+        "size(variables.changed) == 0",
+        "'placet-protected: ' + request.namespace + ' is protected: only placet may change ' + "
+        "variables.changed.join(', ') + '; ask `placet propose`, or a member of the break-glass group'",
+    )
+    policy = validating("placet-protected", watch, (check,))
+    where = Bound(labelled=((PROTECTED, "true"),))
+    return policy, binding(policy, "placet-protected", where, identities.NAMESPACE, enforce=enforce)

@@ -1,0 +1,125 @@
+"""Who may do what in a cluster: one table from change kinds to verbs. RBAC is written from it, `doctor` proves it.
+
+`docs/decisions/0009` says what the reader looks at. Never granted to either: secrets, anything on the policies that
+bind Placet, `bind`, `escalate`, `impersonate`, `exec`, and the subresources `scale` and `binding` (a workload is scaled
+and placed by writing the workload, where old and new warrant can be compared).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+LOOK: Final = ("get", "list", "watch")
+READ_VERBS: Final = frozenset(LOOK)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Grant:
+    """Verbs on resources of one API group; `names` limits it to objects of these names."""
+
+    group: str
+    resources: tuple[str, ...]
+    verbs: tuple[str, ...]
+    names: tuple[str, ...] = ()
+
+    def each(self) -> Iterator[Access]:
+        """Every single access that this gives."""
+        for resource in self.resources:
+            for verb in self.verbs:
+                for name in self.names or ("",):
+                    yield Access(verb, self.group, resource, name)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Access:
+    """One verb on one resource (`pods/eviction` for a subresource), everywhere or by name."""
+
+    verb: str
+    group: str
+    resource: str
+    name: str = ""
+
+    @property
+    def writes(self) -> bool:
+        """Whether it changes anything, or reaches into something."""
+        return self.verb not in READ_VERBS
+
+    def __str__(self) -> str:
+        resource = f"{self.resource}.{self.group}" if self.group else self.resource
+        return f"{self.verb} {resource}{f' {self.name}' if self.name else ''}"
+
+
+WORKLOADS: Final = ("deployments", "statefulsets")
+"""The owners that Placet writes."""
+LOOKED_AT: Final = (
+    Grant("", ("namespaces",), ("get",), ("kube-system",)),
+    Grant("", ("nodes", "pods"), LOOK),
+    Grant("apps", ("daemonsets", "deployments", "replicasets", "statefulsets"), LOOK),
+    Grant("batch", ("jobs",), LOOK),
+    Grant("policy", ("poddisruptionbudgets",), LOOK),
+)
+"""What source and executor read to know nodes and workloads."""
+
+_NODE: Final = (Grant("", ("nodes",), ("patch",)),)
+_EVICT: Final = (Grant("", ("pods/eviction",), ("create",)),)
+_OWNER: Final = (Grant("apps", WORKLOADS, ("patch",)),)
+_WHOLE: Final = (Grant("apps", WORKLOADS, ("create", "delete", "patch")),)
+
+BY_CHANGE: Final[Mapping[str, tuple[Grant, ...]]] = {
+    "CordonNode": _NODE,
+    "UncordonNode": _NODE,
+    "SetPowerCap": _NODE,
+    "ScaleWorkload": _OWNER,
+    "MoveWorkload": (*_WHOLE, *_EVICT),
+}
+"""What each kind of change needs to write. A kind that is not here can be carried out on no cluster."""
+
+DENIED: Final = (
+    *(Access(v, "", "secrets") for v in (*LOOK, "create", "patch", "delete")),
+    Access("create", "", "pods/exec"),
+    Access("create", "", "pods/binding"),
+    Access("create", "", "bindings"),
+    Access("create", "", "serviceaccounts/token"),
+    Access("delete", "", "nodes"),
+    Access("patch", "", "configmaps"),
+    Access("patch", "", "namespaces"),
+    Access("patch", "apps", "deployments/scale"),
+    Access("impersonate", "", "users"),
+    Access("escalate", "rbac.authorization.k8s.io", "clusterroles"),
+    Access("bind", "rbac.authorization.k8s.io", "clusterroles"),
+    Access("patch", "rbac.authorization.k8s.io", "clusterroles"),
+    Access("patch", "admissionregistration.k8s.io", "validatingadmissionpolicies"),
+    Access("delete", "admissionregistration.k8s.io", "validatingadmissionpolicybindings"),
+    Access("*", "*", "*"),
+)
+"""What neither may do, and `doctor` asks for by name."""
+
+
+def reader() -> tuple[Grant, ...]:
+    """What the reader may do: look."""
+    return LOOKED_AT
+
+
+def writer(kinds: Iterable[str] = BY_CHANGE) -> tuple[Grant, ...]:
+    """What the writer may do to carry out changes of these kinds, and to see what came of it."""
+    wanted = {g for kind in kinds for g in BY_CHANGE[kind]}
+    return (*LOOKED_AT, *merged(wanted))
+
+
+def merged(grants: Iterable[Grant]) -> tuple[Grant, ...]:
+    """The same accesses with one grant for each set of verbs, sorted."""
+    verbs: dict[tuple[str, str, tuple[str, ...]], set[str]] = {}
+    for grant in grants:
+        for resource in grant.resources:
+            verbs.setdefault((grant.group, resource, grant.names), set()).update(grant.verbs)
+    alike: dict[tuple[str, tuple[str, ...], tuple[str, ...]], list[str]] = {}
+    for (group, resource, names), held in verbs.items():
+        alike.setdefault((group, tuple(sorted(held)), names), []).append(resource)
+    return tuple(sorted(Grant(g, tuple(sorted(r)), v, n) for (g, v, n), r in alike.items()))
+
+
+def allowed(grants: Iterable[Grant]) -> frozenset[Access]:
+    """Every single access of these grants."""
+    return frozenset(a for g in grants for a in g.each())

@@ -1,0 +1,174 @@
+"""Which nodes of a cluster may hold a tenant's work by signed facts alone: what the law at the door is compiled from.
+
+It asks the law's own functions (`sovereignty`, `completeness`, `neighbours`) and has no rule of its own. Facts know
+where nodes stand, who can compel whom, and which tenants share a cluster; they do not know what runs where. So
+isolation is held here as far as it is a matter of the whole cluster, and `Tenancy.unheld` names the promises that only
+Placet's own decisions and its watch over the estate hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from estate.errors import BadInput
+from estate.frozen import FrozenEstate
+from estate.ids import (
+    ClusterId,
+    DatasetId,
+    Digest,
+    InstallationId,
+    NodeId,
+    PolicyId,
+    RackId,
+    SiteId,
+    TenantId,
+    Uid,
+    WorkloadId,
+)
+from estate.law import Facts, Isolation
+from estate.snapshots import SnapshotVersion
+from estate.verdicts import Dimension
+from estate.workloads import Workload, WorkloadContract, WorkloadKind
+from policies import completeness, sovereignty
+from policies.neighbours import beside
+from policies.words import reach_told
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """Why a tenant may run nowhere in the cluster: one failed dimension, in words."""
+
+    policy: PolicyId
+    dimension: Dimension
+    needed: str
+    found: str
+
+    def __str__(self) -> str:
+        return f"{self.policy} ({self.dimension.value}): needed {self.needed}, found {self.found}"
+
+
+@dataclass(frozen=True, slots=True)
+class Tenancy:
+    """A tenant with namespaces in the cluster, and what the facts say of it there."""
+
+    tenant: TenantId
+    namespaces: tuple[str, ...]
+    bars: tuple[Bar, ...]
+    datasets: tuple[DatasetId, ...]
+    """The datasets that its work may use in this cluster; no other may be named."""
+    unheld: tuple[str, ...]
+    """Promises that no fact can hold at the door."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """The lawful ground of one cluster: its nodes by their Kubernetes names, and its tenants."""
+
+    cluster: ClusterId
+    site: SiteId
+    version: int
+    digest: Digest
+    nodes: Mapping[str, RackId]
+    tenancies: tuple[Tenancy, ...]
+
+
+def survey(facts: Facts, cluster: ClusterId) -> Ground:
+    """The lawful ground of `cluster`.
+
+    Raises:
+        BadInput: the facts know no such cluster.
+    """
+    known = facts.cluster.get(cluster)
+    if known is None:
+        there = ", ".join(sorted(facts.cluster)) or "none"
+        raise BadInput(f"no cluster `{cluster}` in the facts; there are {there}")
+    return Ground(
+        cluster=cluster,
+        site=known.site,
+        version=facts.version,
+        digest=Digest(facts.facts_digest),
+        nodes=dict(sorted(_nodes(facts, cluster))),
+        tenancies=tuple(_tenancies(facts, cluster)),
+    )
+
+
+def node_id(facts: Facts, cluster: ClusterId, name: str) -> NodeId:
+    """The estate's id of the Kubernetes node `name` of `cluster` (`docs/decisions/0009`)."""
+    own, plain = NodeId(f"{cluster}.{name}"), NodeId(name)
+    return plain if own not in facts.rack_of and plain in facts.rack_of else own
+
+
+def _nodes(facts: Facts, cluster: ClusterId) -> Iterator[tuple[str, RackId]]:
+    """The one name under which each node stands in this cluster, where the facts agree that it does."""
+    for placed, rack in facts.rack_of.items():
+        name = placed.removeprefix(f"{cluster}.")
+        known = node_id(facts, cluster, name) == placed and not _another(facts, cluster, placed)
+        if known and not completeness.missing_place(facts, cluster, placed):
+            yield name, rack
+
+
+def _another(facts: Facts, cluster: ClusterId, node: NodeId) -> bool:
+    """Whether the id says itself that the node is of another cluster."""
+    head, dot, _ = node.partition(".")
+    return bool(dot) and head != cluster and ClusterId(head) in facts.cluster
+
+
+def _tenancies(facts: Facts, cluster: ClusterId) -> Iterator[Tenancy]:
+    held: dict[TenantId, list[str]] = {}
+    for (where, namespace), tenant in facts.tenant_of.items():
+        if where == cluster:
+            held.setdefault(tenant, []).append(namespace)
+    for tenant, namespaces in sorted(held.items()):
+        work = _work(tenant, cluster, namespaces[0])
+        bars = (*_sovereign(facts, work), *_crowded(facts, work))
+        datasets = tuple(sorted(d for d in facts.dataset if not bars and not _sovereign(facts, _using(work, d))))
+        yield Tenancy(tenant, tuple(sorted(namespaces)), bars, datasets, tuple(_unheld(facts, tenant)))
+
+
+def _work(tenant: TenantId, cluster: ClusterId, namespace: str) -> Workload:
+    """Any work of the tenant there: only whose it is and where it stands is asked of it."""
+    return Workload(
+        id=WorkloadId("any"),
+        uid=Uid("any"),
+        tenant=tenant,
+        cluster=cluster,
+        namespace=namespace,
+        name="any",
+        kind=WorkloadKind.INFERENCE,
+        contract=WorkloadContract(accelerators_per_replica=0),
+        replicas=0,
+    )
+
+
+def _using(work: Workload, dataset: DatasetId) -> Workload:
+    return work.model_copy(update={"datasets": (dataset,)})
+
+
+def _sovereign(facts: Facts, work: Workload) -> tuple[Bar, ...]:
+    return tuple(
+        Bar(PolicyId(f"sovereignty-{a.dimension.value}"), a.dimension, *reach_told(a.allowed, a.found, a.unknown))
+        for a in sovereignty.exposure(facts, work, work.cluster)
+        if not a.holds
+    )
+
+
+def _crowded(facts: Facts, work: Workload) -> tuple[Bar, ...]:
+    """Isolation from the tenants whose namespaces share the cluster, on an estate where nothing runs yet."""
+    empty = FrozenEstate(SnapshotVersion(installation=InstallationId("door"), epoch=0, sequence=0), facts)
+    near = beside(empty, work, ())
+    alone = near.isolation == Isolation.DEDICATED_CLUSTER and near.in_cluster
+    if not (alone or near.alone_in_cluster):
+        return ()
+    found = f"in the cluster: {', '.join(sorted(near.in_cluster))}"
+    needed = f"isolation `{near.isolation}`, and what its neighbours were promised"
+    return (Bar(PolicyId("tenant-isolation"), Dimension.TENANT, needed, found),)
+
+
+def _unheld(facts: Facts, tenant: TenantId) -> Iterator[str]:
+    known = facts.tenant[tenant]
+    if known.isolation in (Isolation.DEDICATED_NODE, Isolation.DEDICATED_RACK):
+        yield f"isolation {known.isolation.value}"
+    apart = {*known.apart_from, *(t.id for t in facts.tenants if tenant in t.apart_from)}
+    if apart:
+        yield f"apart from {', '.join(sorted(apart))}"

@@ -1,0 +1,131 @@
+"""`placet policy export`: offline, from signed facts only, the same every time, and what `deploy/kubernetes` shows."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from console.initialising import Founding, found
+from console.state import StateDirectory
+from estate.errors import BadInput
+from estate.ids import ClusterId, InstallationId, NodeId
+from policies.admission.exporting import admission
+from tests import builders, surroundings
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "deploy" / "kubernetes"
+FACTS = ROOT / "evals" / "scenarios" / "estate" / "facts.yaml"
+BARRED = "tenant-a: sovereignty-geographic (geographic): needed only DE, FR, NL, found reaches US"
+
+
+def placet(*arguments: str, state: Path) -> subprocess.CompletedProcess[str]:
+    """The command line as people run it; with nothing running anywhere."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-m", "console.cli.main", "--state-dir", str(state), *arguments],
+        capture_output=True,
+        text=True,
+        env=surroundings.plain() | {"NO_COLOR": "1", "PYTHONPATH": str(ROOT)},
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> StateDirectory:
+    state = StateDirectory(tmp_path / "state")
+    found(state, Founding(installation=InstallationId("test")), datetime.now(UTC))
+    return state
+
+
+@pytest.mark.parametrize(
+    ("example", "arguments"),
+    [
+        ("rbac.yaml", ("rbac",)),
+        ("admission-eu-1.yaml", ("admission", "--cluster", "eu-1", "--facts", str(FACTS))),
+        ("admission-us-1.yaml", ("admission", "--cluster", "us-1", "--facts", str(FACTS))),
+    ],
+)
+def test_the_examples_are_what_the_command_writes(example: str, arguments: tuple[str, ...], tmp_path: Path) -> None:
+    """What a reader of the repository reviews is what a cluster gets."""
+    written = placet("policy", "export", *arguments, state=tmp_path / "none")
+    assert written.returncode == 0, written.stderr
+    assert written.stdout == (EXAMPLES / example).read_text()
+
+
+def test_json_and_yaml_say_the_same(installed: StateDirectory) -> None:
+    asked = ("policy", "export", "admission", "--cluster", "eu-1", "-o")
+    listed = json.loads(placet(*asked, "json", state=installed.root).stdout)
+    assert listed["kind"] == "List"
+    assert listed["items"] == list(yaml.safe_load_all(placet(*asked, "yaml", state=installed.root).stdout))
+
+
+def test_what_stands_in_the_objects_is_told_beside_them(installed: StateDirectory) -> None:
+    """Data on stdout, words for the person on stderr: who may run there, who may not, and why."""
+    answer = placet("policy", "export", "admission", "--cluster", "us-1", state=installed.root)
+    assert "us-1: 16 lawful nodes at us-east by facts version 1" in answer.stderr
+    assert BARRED.replace("tenant-a", "tenant-a (tenant-a)", 1) in answer.stderr
+    assert "tenant-c (tenant-c): lawful here" in answer.stderr
+
+
+def test_facts_that_nobody_trusted_signed_open_no_door(installed: StateDirectory) -> None:
+    """One byte of the signed facts changed, and nothing is exported."""
+    sealed = bytearray(installed.facts_path.read_bytes())
+    at = sealed.index(b'"payload":"') + 40
+    sealed[at] = ord("A") if sealed[at] != ord("A") else ord("B")
+    installed.facts_path.write_bytes(bytes(sealed))
+    answer = placet("policy", "export", "admission", "--cluster", "eu-1", state=installed.root)
+    assert (answer.returncode, answer.stdout) == (3, "")
+
+
+def test_expired_facts_open_no_door_from_a_file_either(tmp_path: Path) -> None:
+    expired = tmp_path / "facts.yaml"
+    expired.write_text(FACTS.read_text().replace("2035-01-01", "2025-01-01"))
+    arguments = ("policy", "export", "admission", "--cluster", "eu-1", "--facts", str(expired))
+    answer = placet(*arguments, state=tmp_path / "none")
+    assert (answer.returncode, answer.stdout) == (3, "")
+    assert "the facts expired at 2025-01-01" in answer.stderr
+
+
+def test_a_cluster_that_no_fact_knows_is_a_usage_error(installed: StateDirectory) -> None:
+    answer = placet("policy", "export", "admission", "--cluster", "eu-9", state=installed.root)
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert "no cluster `eu-9` in the facts; there are eu-1, us-1" in answer.stderr
+
+
+def test_for_a_first_look_everything_warns_and_nothing_is_refused_or_changed() -> None:
+    objects: list[dict[str, Any]] = list(admission(builders.facts(), ClusterId("eu-1"), enforce=False))
+    assert not [o for o in objects if o["kind"].startswith("Mutating")]
+    actions = {tuple(o["spec"]["validationActions"]) for o in objects if o["kind"].endswith("PolicyBinding")}
+    assert actions == {("Warn", "Audit")}
+
+
+def test_every_binding_names_a_policy_and_parameters_that_are_exported_too() -> None:
+    """A binding to nothing would be an open door; parameters that are missing a shut one."""
+    objects: list[dict[str, Any]] = list(admission(builders.facts(), ClusterId("eu-1")))
+    there = {(o["kind"], o["metadata"]["name"]) for o in objects}
+    for bound in (o for o in objects if o["kind"].endswith("Binding")):
+        assert (bound["kind"].removesuffix("Binding"), bound["spec"]["policyName"]) in there
+        if "paramRef" in bound["spec"]:
+            assert ("ConfigMap", bound["spec"]["paramRef"]["name"]) in there
+
+
+def test_doors_fail_shut_and_only_labels_fail_open() -> None:
+    """A label only steers: where it cannot be evaluated, no kubelet may be kept from its node for it."""
+    objects: list[dict[str, Any]] = list(admission(builders.facts(), ClusterId("eu-1")))
+    policies = {o["metadata"]["name"]: o["spec"]["failurePolicy"] for o in objects if o["kind"].endswith("Policy")}
+    assert {name for name, mode in policies.items() if mode != "Fail"} == {"placet-node-labels"}
+
+
+def test_a_cluster_with_more_names_than_the_door_can_look_through_is_refused_when_exported() -> None:
+    """Refused here, in words, and not by the API server at each pod."""
+    nodes = tuple(NodeId(f"n{i:05d}{'x' * 94}") for i in range(9_100))
+    facts = builders.facts(racks=(builders.rack("eu-a", nodes=nodes),))
+    with pytest.raises(BadInput, match="9100 node names of up to 100 characters"):
+        admission(facts, ClusterId("eu-1"))

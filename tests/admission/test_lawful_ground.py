@@ -1,0 +1,200 @@
+"""What the door is compiled from agrees with what gate and kernel would decide, for every tenant, node and dataset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from estate.errors import BadInput
+from estate.frozen import FrozenEstate
+from estate.ids import ClusterId, Country, DatasetId, NodeId, RackId, SiteId, TenantId
+from estate.law import Dataset, Facts, Isolation, Namespace, Residency, Tenant
+from estate.verdicts import Dimension
+from policies import deciding, kernel
+from policies.admission.lawful import Ground, node_id, survey
+from policies.questions import Matter
+from tests import builders
+from tests.policies import asking
+
+CLUSTERS = ("eu-1", "us-1")
+TENANTS = ("tenant-a", "tenant-b", "tenant-c")
+DATASETS = ("a-records", "weights", "unheard-of")
+NODES = tuple(n.id for n in builders.default_nodes())
+TIER_0 = {Dimension.GEOGRAPHIC, Dimension.LEGAL, Dimension.OPERATIONAL, Dimension.TENANT, Dimension.FACTS}
+
+EVERYWHERE = tuple(Country(c) for c in ("DE", "FR", "US"))
+
+countries = st.sets(st.sampled_from(EVERYWHERE), max_size=2).map(lambda s: tuple(sorted(s)))
+
+
+class Spoiled(StrEnum):
+    """What may be wrong with a law base in which otherwise everybody may be everywhere."""
+
+    SITE = "where a site's bytes rest"
+    CLUSTER = "who helps a cluster"
+    RACKS = "which racks stand where"
+    GEOGRAPHIC = "a tenant's places"
+    LEGAL = "a tenant's powers"
+    OPERATIONAL = "a tenant's hands"
+    DATASET = "where a dataset may be"
+    ISOLATION = "who wants to be alone"
+    NAMESPACES = "who has a namespace where"
+
+
+@st.composite
+def law_bases(draw: st.DrawFn) -> Facts:
+    """The small estate's facts with one or two things spoiled that could make a place unlawful, or unknown."""
+    spoiled = draw(st.sets(st.sampled_from(Spoiled), max_size=2))
+    base = builders.facts()
+    sites, clusters, racks = list(base.sites), list(base.clusters), list(base.racks)
+    if Spoiled.SITE in spoiled:
+        sites[0] = sites[0].model_copy(update={"backups_in": draw(countries)})
+    if Spoiled.CLUSTER in spoiled:
+        clusters[0] = clusters[0].model_copy(update={"support_in": draw(countries)})
+    if Spoiled.RACKS in spoiled:
+        racks = [draw(st.sampled_from((r, builders.rack(r.id, site=SiteId("us-east"))))) for r in racks[1:]]
+    datasets = [_dataset(d, draw(_residency(Spoiled.DATASET in spoiled))) for d in DATASETS[:2]]
+    return builders.facts(
+        sites=tuple(sites),
+        clusters=tuple(clusters),
+        racks=tuple(racks),
+        tenants=tuple(draw(_tenant(name, spoiled)) for name in TENANTS),
+        datasets=tuple(datasets),
+    )
+
+
+@st.composite
+def _tenant(draw: st.DrawFn, name: str, spoiled: set[Spoiled]) -> Tenant:
+    axes = {
+        axis.value: draw(countries) if spoil in spoiled else EVERYWHERE
+        for axis, spoil in (
+            (Dimension.GEOGRAPHIC, Spoiled.GEOGRAPHIC),
+            (Dimension.LEGAL, Spoiled.LEGAL),
+            (Dimension.OPERATIONAL, Spoiled.OPERATIONAL),
+        )
+    }
+    where = draw(st.sets(st.sampled_from(CLUSTERS))) if Spoiled.NAMESPACES in spoiled else CLUSTERS
+    return builders.tenant(
+        name,
+        residency=Residency(**axes),
+        isolation=draw(st.sampled_from(Isolation)) if Spoiled.ISOLATION in spoiled else Isolation.SHARED_NODE,
+        namespaces=tuple(Namespace(cluster=ClusterId(c), name=name) for c in sorted(where)),
+    )
+
+
+def _residency(spoil: bool) -> st.SearchStrategy[Residency]:
+    axis = countries if spoil else st.just(EVERYWHERE)
+    return st.builds(Residency, geographic=axis, legal=axis, operational=axis)
+
+
+def _dataset(name: str, residency: Residency) -> Dataset:
+    return Dataset(id=DatasetId(name), tenant=TenantId("tenant-a"), personal=True, residency=residency)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Work of a tenant that somebody wants on a node."""
+
+    tenant: str
+    cluster: str
+    node: NodeId
+    datasets: tuple[str, ...]
+
+
+cases = st.builds(
+    Case,
+    st.sampled_from(TENANTS),
+    st.sampled_from(CLUSTERS),
+    st.sampled_from(NODES),
+    st.just(()) | st.sets(st.sampled_from(DATASETS), max_size=2).map(lambda s: tuple(sorted(s))),
+)
+
+
+def at_the_door(ground: Ground, case: Case) -> bool:
+    tenancy = next((t for t in ground.tenancies if t.tenant == case.tenant), None)
+    if tenancy is None or tenancy.bars:
+        return False
+    return case.node in ground.nodes and set(case.datasets) <= set(tenancy.datasets)
+
+
+def estate_of(facts: Facts, case: Case) -> FrozenEstate:
+    """An estate where nothing runs but the one pending replica."""
+    work = builders.workload(
+        "work",
+        tenant=case.tenant,
+        cluster=ClusterId(case.cluster),
+        contract=builders.contract(1),
+        replicas=1,
+        datasets=tuple(DatasetId(d) for d in case.datasets),
+    )
+    place = builders.node(case.node, cluster=ClusterId(case.cluster))
+    return builders.estate(law_base=facts, nodes=(place,), workloads=(work,))
+
+
+@given(law_bases(), cases)
+@settings(max_examples=300, deadline=None)
+def test_the_door_lets_in_exactly_what_gate_and_kernel_would_place(facts: Facts, case: Case) -> None:
+    """One law, three readers: what a scheduler may do at the door is what Placet itself might do on an empty estate."""
+    estate = estate_of(facts, case)
+    proposed = builders.proposal(asking.move("work", (0, None, case.node, (0,))), on=estate)
+    matter = Matter.of(proposed, mandate=asking.mandate_of(proposed))
+    objections = kernel.objections(matter, estate, (), builders.START)
+    failed = asking.dimensions(deciding.decide(asking.question(proposed, estate)).verdict) & TIER_0
+    lawful = case.tenant in {t for (c, _), t in facts.tenant_of.items() if c == case.cluster}
+    allowed = at_the_door(survey(facts, ClusterId(case.cluster)), case)
+    assert allowed == (not objections and lawful)
+    assert allowed == (not failed and lawful)
+
+
+@given(law_bases(), st.sampled_from(CLUSTERS))
+@settings(max_examples=50, deadline=None)
+def test_a_tenant_that_may_run_nowhere_is_told_why(facts: Facts, cluster: str) -> None:
+    """Each bar names a rule of the shipped law by its id, with what was needed and what was found."""
+    shipped = asking.law().rules
+    for tenancy in survey(facts, ClusterId(cluster)).tenancies:
+        for bar in tenancy.bars:
+            assert shipped[bar.policy].dimension is bar.dimension
+            assert bar.needed
+            assert bar.found
+        assert not (tenancy.bars and tenancy.datasets)
+
+
+def test_nodes_are_known_by_the_names_that_their_cluster_gives_them() -> None:
+    """A fact may place `eu-1.gpu-1` or `gpu-1`; in the cluster both are the node `gpu-1`, the full id first."""
+    nodes = (NodeId("eu-1.gpu-1"), NodeId("gpu-2"), NodeId("us-1.gpu-3"), NodeId("gpu-1.rack-9.example"))
+    facts = builders.facts(racks=(builders.rack("eu-a", nodes=nodes),))
+    ground = survey(facts, ClusterId("eu-1"))
+    assert set(ground.nodes) == {"gpu-1", "gpu-2", "gpu-1.rack-9.example"}
+    assert node_id(facts, ClusterId("eu-1"), "gpu-1") == "eu-1.gpu-1"
+    assert node_id(facts, ClusterId("eu-1"), "gpu-2") == "gpu-2"
+    assert node_id(facts, ClusterId("eu-1"), "nobody") == "eu-1.nobody"
+
+
+def test_a_node_that_facts_place_at_another_site_is_no_lawful_ground() -> None:
+    racks = (builders.rack("eu-a"), builders.rack("eu-b", site=SiteId("us-east")))
+    ground = survey(builders.facts(racks=racks), ClusterId("eu-1"))
+    assert set(ground.nodes.values()) == {RackId("eu-a")}
+
+
+def test_promises_that_facts_cannot_hold_at_the_door_are_named() -> None:
+    """Who runs beside whom is no fact: an export that hid it would promise more than it keeps."""
+    held = (
+        builders.tenant("tenant-a", isolation=Isolation.DEDICATED_NODE),
+        builders.tenant("tenant-b", apart_from=(TenantId("tenant-c"),)),
+        builders.tenant("tenant-c"),
+    )
+    ground = survey(builders.facts(tenants=held), ClusterId("eu-1"))
+    assert {t.tenant: t.unheld for t in ground.tenancies} == {
+        "tenant-a": ("isolation dedicated-node",),
+        "tenant-b": ("apart from tenant-c",),
+        "tenant-c": ("apart from tenant-b",),
+    }
+
+
+def test_a_cluster_that_no_fact_knows_has_no_door() -> None:
+    with pytest.raises(BadInput, match="no cluster `eu-9` in the facts; there are eu-1, us-1"):
+        survey(builders.facts(), ClusterId("eu-9"))

@@ -1,0 +1,119 @@
+"""Reader and writer on a real API server: each can what the table says, the API server itself says so, and no more."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import pytest
+
+from estate.changes import Change
+from policies.admission import grants, identities
+from policies.admission.grants import Access
+from policies.admission.roles import rbac
+from tests.admission.clusters import LAWFUL, Cluster, named, pod
+from tools.kubernetes import reviewing
+from tools.kubernetes.reviewing import Part, reader_can_write, review
+
+on_a_cluster = [pytest.mark.kubernetes, pytest.mark.xdist_group("door")]
+
+
+def test_every_kind_of_change_has_its_row_in_the_table() -> None:
+    """A kind without a row would reach the cluster as a refusal of RBAC, in the middle of an execution."""
+    union: Any = Change.__value__
+    kinds = {k.model_fields["kind"].default for k in get_args(get_args(union)[0])}
+    assert kinds <= set(grants.BY_CHANGE)
+
+
+def test_the_reader_writes_nothing_and_neither_reads_secrets() -> None:
+    reader, writer = grants.allowed(grants.reader()), grants.allowed(grants.writer())
+    assert not [a for a in reader if a.writes]
+    assert reader < writer
+    assert not writer & set(grants.DENIED)
+    assert not [a for a in writer if "*" in (a.verb, a.group, a.resource) or a.resource == "secrets"]
+
+
+@pytest.mark.parametrize("account", [identities.READER, identities.WRITER])
+def test_the_generated_roles_say_what_the_table_says(account: str) -> None:
+    """Read back from the objects that are applied, independently of how they were written."""
+    role: Any = next(o for o in rbac() if o["kind"] == "ClusterRole" and o["metadata"]["name"] == account)
+    written = {
+        Access(verb, group, resource, name)
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+        for name in rule.get("resourceNames", [""])
+    }
+    granted = grants.reader() if account == identities.READER else grants.writer()
+    assert written == grants.allowed(granted)
+
+
+class TestOnACluster:
+    """The same on the real API server."""
+
+    pytestmark = on_a_cluster
+
+    async def test_reader_and_writer_can_exactly_what_the_table_says(self, reader: Cluster, writer: Cluster) -> None:
+        """Every row by SelfSubjectAccessReview: what each should have it has, what it should not it has not."""
+        for connection, part in ((reader, Part.READER), (writer, Part.WRITER)):
+            rows = await review(connection, part)
+            assert [str(r.access) for r in rows if not r.well] == []
+            assert {r.who for r in rows} == {identities.username(f"placet-{part}")}
+            assert {r.found for r in rows} == {True, False}
+            assert reader_can_write(rows) == ()
+
+    async def test_a_reader_that_can_write_is_found_out(self, guarded: Cluster) -> None:
+        """Whoever points Placet's reader at an administrator's kubeconfig is told what it could do."""
+        found = {r.access for r in reader_can_write(await review(guarded, Part.READER))}
+        assert {
+            Access("patch", "", "nodes"),
+            Access("create", "", "pods/eviction"),
+            Access("get", "", "secrets"),
+        } <= found
+        assert Access("*", "*", "*") in found
+
+    async def test_a_right_that_nobody_thought_of_is_found_too(self, guarded: Cluster, reader: Cluster) -> None:
+        """It is in no table, so no review asks for it by name; the API server lists it."""
+        rules = [{"apiGroups": ["apps"], "resources": ["controllerrevisions"], "verbs": ["update"]}]
+        path = "/apis/rbac.authorization.k8s.io/v1"
+        await guarded.ask("POST", f"{path}/clusterroles", {"metadata": {"name": "odd"}, "rules": rules})
+        subject = {"kind": "ServiceAccount", "name": identities.READER, "namespace": identities.NAMESPACE}
+        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "odd"}
+        bound = {"metadata": {"name": "odd"}, "roleRef": role, "subjects": [subject]}
+        await guarded.ask("POST", f"{path}/clusterrolebindings", bound)
+        try:
+            rows = reader_can_write(await review(reader, Part.READER))
+            assert [str(r.access) for r in rows] == ["update controllerrevisions.apps"]
+        finally:
+            await guarded.ask("DELETE", f"{path}/clusterrolebindings/odd")
+
+    async def test_the_reader_really_reads_what_it_should_and_is_really_refused_the_rest(
+        self, guarded: Cluster, reader: Cluster
+    ) -> None:
+        """A review is the API server's word; these are its deeds."""
+        for path in (
+            "/api/v1/nodes",
+            "/api/v1/pods",
+            "/apis/policy/v1/poddisruptionbudgets",
+            "/apis/apps/v1/deployments",
+        ):
+            assert "items" in await reader.ask("GET", path)
+        assert (await reader.ask("GET", "/api/v1/namespaces/kube-system"))["metadata"]["uid"]
+        secrets, name = "/api/v1/namespaces/tenant-a/secrets", named("hidden")
+        await guarded.ask("POST", secrets, {"metadata": {"name": name}})
+        for asked in (
+            reader.ask("GET", f"{secrets}/{name}"),
+            reader.ask("GET", "/api/v1/secrets"),
+            reader.ask("GET", "/api/v1/namespaces/default"),
+            reader.ask("POST", "/api/v1/namespaces/tenant-a/pods", pod("any")),
+            reader.patch(f"/api/v1/nodes/{LAWFUL[0]}", {"spec": {"unschedulable": True}}),
+        ):
+            assert identities.username(identities.READER) in await reader.refused(asked)
+
+    async def test_the_writer_is_really_refused_secrets_and_the_policies_that_bind_it(self, writer: Cluster) -> None:
+        bound = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/placet-warrant"
+        for asked in (writer.ask("GET", "/api/v1/secrets"), writer.ask("DELETE", bound)):
+            assert identities.username(identities.WRITER) in await writer.refused(asked)
+
+    async def test_who_one_is_comes_from_the_api_server(self, writer: Cluster) -> None:
+        assert await reviewing.whoami(writer) == identities.username(identities.WRITER)

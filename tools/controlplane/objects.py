@@ -1,0 +1,149 @@
+"""An estate's nodes and workloads as the Kubernetes objects that a cluster would hold of them. Pure.
+
+Called by `populating`. Nodes carry the labels of NVIDIA's GPU operator; a workload is a Deployment of single-container
+pods with a limit of accelerators, and a disruption budget where its contract names one. Uids are the API server's own.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from estate.hardware import Health, Node
+from estate.workloads import Workload
+
+type Object = dict[str, Any]
+
+GPU = "nvidia.com/gpu"
+PRODUCT, MEMORY, COUNT, CLIQUE = (f"nvidia.com/gpu.{name}" for name in ("product", "memory", "count", "clique"))
+HOSTNAME = "kubernetes.io/hostname"
+APP = "app"
+KIND = "placet.dev/kind"
+DATASETS = "placet.dev/datasets"
+SILENT = "placet.dev/silent"
+_ROOM = {"cpu": "192", "memory": "2Ti", "ephemeral-storage": "8Ti", "pods": "250"}
+
+
+def node(of: Node) -> Object:
+    """A Node. Failed accelerators count in its capacity and not in what it can allot, as device plugins report."""
+    fit = sum(a.health is Health.HEALTHY for a in of.accelerators)
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": of.name, "labels": dict(_labels(of)), "annotations": _silence(of)},
+        "spec": {"unschedulable": True} if of.cordoned else {},
+        "status": {
+            "capacity": {**_ROOM, GPU: str(len(of.accelerators))},
+            "allocatable": {**_ROOM, GPU: str(fit)},
+            "nodeInfo": _info(of),
+            "conditions": [ready("False", "PlacetFault")] if of.health is Health.FAILED else [],
+        },
+    }
+
+
+def deployment(of: Workload, names: dict[str, str], *, pinned: bool) -> Object:
+    """A Deployment; `names` says what its cluster calls the nodes that the bindings name by id.
+
+    When pinned, only the nodes of its bindings may hold it, and no more on one than the bindings say.
+    """
+    labels = {APP: of.name, KIND: of.kind.value}
+    counts = Counter(names[str(binding.node)] for binding in of.bindings)
+    spec: Object = {
+        "containers": [_container(of)],
+        "terminationGracePeriodSeconds": 5,
+        **_affinity(of, sorted(counts) if pinned else []),
+    }
+    if pinned and counts:
+        spec["topologySpreadConstraints"] = [_spread(of, counts)]
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": of.name, "namespace": of.namespace, "labels": labels},
+        "spec": {
+            "replicas": of.replicas,
+            "selector": {"matchLabels": {APP: of.name}},
+            "template": {"metadata": {"labels": labels, "annotations": _annotations(of)}, "spec": spec},
+        },
+    }
+
+
+def disruption_budget(of: Workload) -> Object | None:
+    """The budget that keeps `min_available`; none where nothing was promised."""
+    if not of.contract.min_available:
+        return None
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": {"name": of.name, "namespace": of.namespace},
+        "spec": {"minAvailable": of.contract.min_available, "selector": {"matchLabels": {APP: of.name}}},
+    }
+
+
+def ready(status: str, reason: str) -> Object:
+    """The Ready condition of a node."""
+    return {"type": "Ready", "status": status, "reason": reason, "message": "written by tools.controlplane"}
+
+
+def _labels(of: Node) -> Iterator[tuple[str, str]]:
+    yield HOSTNAME, of.name
+    yield "kubernetes.io/os", "linux"
+    yield "kubernetes.io/arch", "amd64"
+    if of.accelerators:
+        first = of.accelerators[0]
+        yield "nvidia.com/gpu.present", "true"
+        yield PRODUCT, first.model
+        yield MEMORY, str(first.memory_mebibytes)
+        yield COUNT, str(len(of.accelerators))
+        if first.nvlink_domain:
+            yield CLIQUE, first.nvlink_domain
+
+
+def _silence(of: Node) -> dict[str, str]:
+    return {SILENT: "failed from the start"} if of.health is Health.FAILED else {}
+
+
+def _info(of: Node) -> dict[str, str]:
+    return {
+        "bootID": of.boot_id,
+        "machineID": of.name,
+        "systemUUID": of.name,
+        "kernelVersion": "",
+        "osImage": "",
+        "containerRuntimeVersion": "",
+        "kubeletVersion": "",
+        "kubeProxyVersion": "",
+        "operatingSystem": "linux",
+        "architecture": "amd64",
+    }
+
+
+def _container(of: Workload) -> Object:
+    limits = {GPU: str(of.contract.accelerators_per_replica)} if of.contract.accelerators_per_replica else {}
+    requests = {"cpu": "1", "memory": "1Gi"}
+    return {"name": "main", "image": "placet.invalid/workload", "resources": {"limits": limits, "requests": requests}}
+
+
+def _annotations(of: Workload) -> dict[str, str]:
+    return {DATASETS: ",".join(of.datasets)} if of.datasets else {}
+
+
+def _affinity(of: Workload, nodes: list[str]) -> Object:
+    wanted = [(PRODUCT, list(of.contract.models)), (HOSTNAME, nodes)]
+    expressions = [{"key": key, "operator": "In", "values": values} for key, values in wanted if values]
+    if not expressions:
+        return {}
+    terms = {"nodeSelectorTerms": [{"matchExpressions": expressions}]}
+    return {"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}}
+
+
+def _spread(of: Workload, counts: Counter[str]) -> Object:
+    """Evenly over the nodes that it may use now: a cordoned one counts no more, so that others may take its share."""
+    return {
+        "maxSkew": max(1, max(counts.values()) - min(counts.values())),
+        "topologyKey": HOSTNAME,
+        "whenUnsatisfiable": "DoNotSchedule",
+        "nodeAffinityPolicy": "Honor",
+        "nodeTaintsPolicy": "Honor",
+        "labelSelector": {"matchLabels": {APP: of.name}},
+    }
