@@ -27,7 +27,7 @@ from agents.checkpoints.savers import PlacetSaver
 from agents.minds.runbook import Runbook
 from agents.observing import Observer, telling
 from agents.process import AgentProcess, Setting
-from console import databases, provisioning, visiting, whereabouts
+from console import clusters, databases, provisioning, visiting, whereabouts
 from console.adapters import PLAIN, Adapters
 from console.config import ExecutorSpec, Sync
 from console.door.calls import Calls
@@ -69,9 +69,13 @@ from tools.bus.server import EmbeddedServer
 from tools.execution.authority import Law, Trust
 from tools.execution.executor import Executor
 from tools.execution.hands import Hands, Tell
+from tools.execution.kubernetes.target import KubernetesTarget
+from tools.execution.port import Target
 from tools.execution.recording import Holder
 from tools.execution.twin import TwinTarget
 from tools.inventory.follower import Follower
+from tools.inventory.kubernetes.source import KubernetesSource
+from tools.inventory.port import Source
 from tools.inventory.sources import TwinSource
 from tools.inventory.writer import Writer
 from tools.placement.engine import MaskEngine
@@ -164,7 +168,9 @@ class _Parts:
             await _declare(installation, admin, fresh=installation.config.nats_url is None)
         ledger = adapters.ledger(await _ledger(installation, stack)) if processes & RECORDERS else None
         facts_version = await _facts_version(installation, ledger)
-        world = await _world(installation, stack) if processes & OBSERVERS else None
+        world = (
+            await _world(installation, stack) if processes & OBSERVERS and not installation.config.clusters else None
+        )
         listener = _listener(installation, stack) if "console" in processes else None
         buses: dict[str, Bus] = {}
         system = System(
@@ -205,10 +211,20 @@ class _Hosts:
 
     async def _inventory(self) -> InventoryProcess:
         bus = await self._bus(accounts.INVENTORY)
-        source = TwinSource(self.parts.system.world)
-        installation = self.installation
-        writer = Writer(bus, installation.record.id, self._holder("inventory"), (source,), installation.clock)
+        installation, sources = self.installation, await self._sources()
+        writer = Writer(bus, installation.record.id, self._holder("inventory"), sources, installation.clock)
         return InventoryProcess(writer, installation.facts_envelope(), self.parts.latch())
+
+    async def _sources(self) -> tuple[Source, ...]:
+        config = self.installation.config
+        if not config.clusters:
+            return (TwinSource(self.parts.system.world),)
+        facts = self.installation.facts()
+        connections = await clusters.readers(config, self.parts.stack)
+        sources = tuple(KubernetesSource(c, cluster, lambda: facts) for cluster, c in connections.items())
+        for source in sources:
+            await source.recognise()
+        return sources
 
     async def _gate(self) -> GateProcess:
         installation, bus = self.installation, await self._bus(accounts.GATE)
@@ -245,7 +261,8 @@ class _Hosts:
             enrolled=standing.enrolments.of_key,
         )
         law = Law.of(trust, installation.clock)
-        hands = Hands(self.parts.adapters.target(TwinTarget(self.parts.system.world)), inventory, installation.clock)
+        target = self.parts.adapters.target(await self._target(spec, inventory))
+        hands = Hands(target, inventory, installation.clock)
         telling = _telling(bus, installation.subjects, installation.clock)
 
         def executor(fence: Callable[[], int]) -> Executor:
@@ -261,6 +278,13 @@ class _Hosts:
             ledger=self.parts.system.ledger,
             lease=Leasing(bus, user, holder.name),
         )
+
+    async def _target(self, spec: ExecutorSpec, inventory: Follower) -> Target:
+        config = self.installation.config
+        if not config.clusters:
+            return TwinTarget(self.parts.system.world)
+        connections = await clusters.writers(config, spec.id, self.parts.stack)
+        return KubernetesTarget(connections, lambda: inventory.newest().facts)
 
     async def _agent(self) -> AgentHost:
         installation, bus = self.installation, await self._bus(accounts.AGENT)
@@ -326,7 +350,7 @@ class _Hosts:
 
     def _standing(self) -> Standing:
         record, config = self.installation.record, self.installation.config
-        return Standing.of(record.id, record.administrator_key, self.installation.clock, config.mode)
+        return Standing.of(record.id, record.administrator_key, self.installation.clock, config.standing_mode)
 
     def _holder(self, role: str) -> str:
         """Unique to this start of this process."""

@@ -57,6 +57,25 @@ class ExecutorSpec(Model):
     """Empty: every cluster that no other executor names."""
 
 
+class Credentials(Model):
+    """How a process reaches a cluster: a kubeconfig file and a context of it, or the pod that it runs in."""
+
+    kubeconfig: Path | None = None
+    """None: the service account of the pod."""
+    context: str | None = None
+    """None: the file's current context."""
+
+
+class Cluster(Model):
+    """A Kubernetes cluster that the facts know, and as whom Placet reaches it. RBAC is what keeps the two apart."""
+
+    id: ClusterId
+    reader: Credentials | None = None
+    """As whom the inventory reads. It may write nothing: `placet run` looks, and refuses it otherwise."""
+    writer: Credentials | None = None
+    """As whom its executor writes. None: nobody writes it."""
+
+
 class Http(Model):
     """Where the HTTP door listens. Port 0 takes any free one; `run/system.json` says which."""
 
@@ -92,8 +111,10 @@ class Config(Model):
     where `placet provision` makes a user for each of them."""
     checkpoints: str = "embedded"
     """`embedded` (in JetStream) or `postgresql://…`, likewise."""
-    mode: Mode = Mode.AUTOMATIC
-    """Where no signed setting says otherwise. The default suits a twin; observe is the one for a real cluster."""
+    mode: Mode | None = None
+    """Where no signed setting says otherwise. None: `automatic` on a twin, `observe` on real clusters."""
+    clusters: tuple[Cluster, ...] = ()
+    """Kubernetes clusters. None: the twin is the world."""
     channels: tuple[Channel, ...] = ()
     executors: tuple[ExecutorSpec, ...] = (ExecutorSpec(id=ExecutorId("twin")),)
     http: Http = Http()
@@ -102,11 +123,17 @@ class Config(Model):
     @model_validator(mode="after")
     def _names_each_thing_once(self) -> Config:
         _once("channels", [c.id for c in self.channels])
+        _once("clusters", [c.id for c in self.clusters])
         _once("executors", [e.id for e in self.executors])
         _once("executors.clusters", [c for e in self.executors for c in e.clusters])
         for field in ("ledger", "checkpoints"):
             _known_store(field, getattr(self, field))
         return self
+
+    @property
+    def standing_mode(self) -> Mode:
+        """The mode where no signed setting says otherwise."""
+        return self.mode or (Mode.OBSERVE if self.clusters else Mode.AUTOMATIC)
 
     def executor_of(self, cluster: ClusterId) -> ExecutorId | None:
         """Who writes `cluster`: the executor that names it, else the first that names none."""

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from console import config as settings
 from console import databases
-from console.config import Channel, Config, Sync
+from console.config import Channel, Cluster, Config, Sync
 from console.installations import Installation
 from console.provisioning import stores, users
-from console.roles import SERVERS, Needs, RoleRecord, known, needs
+from console.roles import EXECUTOR, SERVERS, Needs, RoleRecord, known, needs
 from console.state import StateDirectory, write_private
 from estate.errors import BadInput
 from tools.bus.configuring import Place, configuration, listening
@@ -107,6 +107,7 @@ class Issuing:
                 "twin": self._twin if need.law else None,
                 "ledger": config.ledger if need.ledger else plain.ledger,
                 "checkpoints": config.checkpoints if need.checkpoints else plain.checkpoints,
+                "clusters": tuple(_cluster(c, name, config) for c in config.clusters),
                 "channels": tuple(_channel(c, need) for c in config.channels if need.channels),
                 "http": config.http if name == "console" else plain.http,
             }
@@ -131,6 +132,16 @@ class Issuing:
         found, role = issued.record().id, issued.role()
         if found != self.installation.record.id or role is None or role.name != name:
             raise BadInput(f"`{issued.root}` is another installation's or another role's; name another `--out`")
+
+
+def _cluster(cluster: Cluster, name: str, config: Config) -> Cluster:
+    """Only the inventory learns who reads a cluster, and only its executor who writes it."""
+    writes = name == f"{EXECUTOR}{config.executor_of(cluster.id)}"
+    return Cluster(
+        id=cluster.id,
+        reader=cluster.reader if name == "inventory" else None,
+        writer=cluster.writer if writes else None,
+    )
 
 
 def _channel(channel: Channel, need: Needs) -> Channel:

@@ -55,7 +55,7 @@ class System:
     def world(self) -> World:
         """The twin. Raises BadInput: no process that runs here looks at it or writes it."""
         if self.stores.world is None:
-            raise BadInput("no process that runs here holds the twin; ask the console")
+            raise BadInput("there is no twin here: the world is a cluster, or another process holds it")
         return self.stores.world
 
     def door(self, identity: Identity) -> DoorClient:
