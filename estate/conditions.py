@@ -48,6 +48,16 @@ class Miss(Model):
     fault: str
 
 
+def told(condition: Condition, value: Value) -> str:
+    """A value of the condition's field as everybody concerned may read it.
+
+    What stands on a node is the business of several tenants: of that, only how much there is.
+    """
+    if condition.about.kind is ThingKind.NODE and isinstance(value, tuple) and condition.field is Field.BINDINGS:
+        return f"{len(value)} bound"
+    return str(value)
+
+
 def written_bindings(workload: Workload, on: NodeId | None = None) -> tuple[str, ...]:
     """The bindings (on one node, or everywhere) as sorted text: one form for condition and diff.
 

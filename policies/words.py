@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import cast
 
-from estate.conditions import Condition
+from estate.conditions import Condition, told
 from estate.effects import Step
 from estate.ids import WorkloadId
 from estate.verdicts import Dimension, Failure
@@ -153,11 +153,12 @@ def _part(asked: Step, field: str, laid: Step) -> bool:
 def _read(asked: Condition, laid: Condition) -> str:
     if asked.uid != laid.uid:
         return f"{laid.about} was replaced (another uid)"
-    return f"{laid.about} {laid.field.value} is {_value(laid.equals)}, planned on {_value(asked.equals)}"
+    return f"{laid.about} {laid.field.value} is {_value(laid)}, planned on {_value(asked)}"
 
 
-def _value(value: object) -> str:
-    return f"[{', '.join(str(v) for v in value)}]" if isinstance(value, tuple) else f"`{value}`"
+def _value(condition: Condition) -> str:
+    text, value = told(condition, condition.equals), condition.equals
+    return f"[{', '.join(value)}]" if isinstance(value, tuple) and text == str(value) else f"`{text}`"
 
 
 def _missing(context: Context) -> str:

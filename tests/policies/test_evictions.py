@@ -164,6 +164,15 @@ def test_a_tenant_is_shown_its_own_replicas_of_a_drain_and_nobody_elses() -> Non
     assert "an undo only uncordons it" in line.change
 
 
+def test_a_stale_drain_does_not_tell_whose_work_is_on_the_node() -> None:
+    """Everybody concerned reads why a plan is stale."""
+    (stale,) = verdict(drain("eu-a2"), planned_on=fenced("eu-a2"), on=estate()).failures
+    newcomer = workload("new", tenant="tenant-c", replicas=1, bindings=(binding(0, "eu-a2", 4, 5),))
+    (fuller,) = verdict(drain("eu-a2"), planned_on=estate(), on=estate().with_workload(newcomer)).failures
+    assert "node/eu-a2 cordoned is `False`, planned on `True`" in stale.found
+    assert fuller.found == "step 1: node/eu-a2 bindings is `2 bound`, planned on `1 bound`"
+
+
 def test_an_eviction_in_flight_counts_until_the_node_shows_it() -> None:
     """Two plans must not both see the replica that the first of them takes."""
     on = fenced("eu-a1", "eu-a2")

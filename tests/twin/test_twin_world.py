@@ -213,4 +213,4 @@ async def test_a_drain_evicts_nobody_who_came_since_it_was_decided(world: World)
     refusal = await world.apply("k", step.change, step.preconditions)
     assert isinstance(refusal, Refusal)
     assert refusal.code is RefusalCode.PRECONDITION_FAILED
-    assert "new 0@eu-a1:2,3" in refusal.message
+    assert "`3 bound` where the decision read `2 bound`" in refusal.message, "and not whose they are"

@@ -11,7 +11,7 @@ from typing import assert_never
 
 from estate import canonical
 from estate.changes import Change, NoInverse
-from estate.conditions import Condition, Miss, misses
+from estate.conditions import Condition, Miss, misses, told
 from estate.effects import Step
 from estate.errors import Denied, NeverRetry, RetryLater
 from estate.outcomes import Ending, Outcome
@@ -226,7 +226,8 @@ class Run:
 
 def _missed(miss: Miss) -> str:
     condition = miss.condition
-    return f"`{condition.about}` {condition.field.value} {miss.fault}: `{miss.found}`, expected `{condition.equals}`"
+    found, expected = told(condition, miss.found), told(condition, condition.equals)
+    return f"`{condition.about}` {condition.field.value} {miss.fault}: `{found}`, expected `{expected}`"
 
 
 def _objected(verdict: Verdict) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from estate.changes import Change
-from estate.conditions import Condition, Miss, misses
+from estate.conditions import Condition, Miss, misses, told
 from estate.effects import effect, written
 from estate.errors import BadInput
 from estate.frozen import FrozenEstate
@@ -216,10 +216,11 @@ def _thing(after: Snapshot, named: Thing) -> Node | Workload:
 
 def _unmet(miss: Miss) -> Refusal:
     condition = miss.condition
+    found, read = told(condition, miss.found), told(condition, condition.equals)
     replaced = miss.fault.startswith("was replaced")
     return Refusal(
         code=RefusalCode.UID_CHANGED if replaced else RefusalCode.PRECONDITION_FAILED,
         about=str(condition.about),
-        message=f"`{condition.about}` {condition.field.value} {miss.fault}: `{miss.found}` where the decision read"
-        f" `{condition.equals}`; decide again on a newer snapshot",
+        message=f"`{condition.about}` {condition.field.value} {miss.fault}: `{found}` where the decision read"
+        f" `{read}`; decide again on a newer snapshot",
     )
