@@ -1,7 +1,8 @@
 """Connections to the clusters of an installation, each proven to be who it is called before it is used.
 
 Called by `console.bootstrap` for the inventory (readers) and for each executor (writers), and by `placet doctor`. A
-reader that could write is refused: RBAC is the guarantee that only the executor writes, and this looks whether it holds.
+reader that could write is refused: RBAC is the guarantee that only the executor writes, and this looks whether it
+holds.
 """
 
 from __future__ import annotations
