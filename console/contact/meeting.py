@@ -1,0 +1,160 @@
+"""First contact: look at a cluster, ask the law about what runs there, foresee what would be done. It changes nothing.
+
+Called by `placet connect`. It needs no installation. What it sends are gets and lists and, unless they are left out,
+questions about its own credentials (`contact.rights`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import yaml
+
+from agents.minds.runbook import Runbook
+from console.contact import describing, drafting, foreseeing, grounds, listing, troubles
+from console.contact.describing import Inventory
+from console.contact.foreseeing import Foreseen, Means
+from console.contact.grounds import Ground, LawBase
+from console.contact.listing import Say
+from console.contact.rights import Rights, rights
+from estate.ids import ClusterId, Uid
+from estate.modes import Mode
+from estate.records import Model
+from policies.bundle import Bundle
+from policies.reviewing import Review, review
+from tools.kubernetes.connecting import Access, Connection
+from tools.placement.engine import MaskEngine
+
+_IDENTITY_REQUESTS: Final = 2
+
+
+class Known(Model):
+    """The law base that the cluster was looked at under."""
+
+    source: str
+    knows_cluster: bool
+    """Whether it knows the cluster by its uid. Where not, everything there is unknown, and denied."""
+
+
+class Sent(Model):
+    """What was sent to the API server."""
+
+    reads: int
+    """Gets and lists; no watch."""
+    questions: int
+    """Creates of SelfSubject…Reviews, which keep nothing."""
+    writes: int = 0
+
+
+class Report(Model):
+    """Everything that first contact tells."""
+
+    cluster: ClusterId
+    uid: Uid
+    version: str
+    facts: Known
+    mode: Mode = Mode.OBSERVE
+    inventory: Inventory
+    kept_out: dict[str, str]
+    reviews: tuple[Review, ...]
+    foreseen: tuple[Foreseen, ...]
+    rights: Rights | None
+    """None: it was not asked."""
+    sent: Sent
+    next: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """A report, and what a draft of facts is made from."""
+
+    report: Report
+    ground: Ground
+    labels: drafting.Labels
+
+    def draft(self, now: datetime) -> str:
+        """A skeleton of facts. Raises BadInput where the facts know the cluster already."""
+        return drafting.draft(self.ground, self.report.inventory, self.labels, now)
+
+
+async def meet(access: Access, base: LawBase, now: datetime, say: Say, *, ask: bool = True) -> Meeting:
+    """Look once. `ask`: whether the credentials are asked about.
+
+    Raises:
+        Denied: the credentials are not accepted, or may not even read who the cluster is.
+        BadInput: the kubeconfig cannot be read.
+        RetryLater: the API server does not answer.
+    """
+    async with await Connection.open(access) as connection:
+        identity = await listing.identify(connection)
+        ground = grounds.recognise(base, identity.uid, _called(access))
+        sight = await listing.look(connection, ground, say)
+        held = await rights(connection) if ask else None
+    bundle = Bundle.load()
+    reviews = review(sight.estate, bundle, now)
+    found = troubles.troubles(sight.estate, reviews)
+    foreseen = await foreseeing.foresee(sight.estate, found, Means(bundle, MaskEngine(), Runbook(), now))
+    report = Report(
+        cluster=ground.cluster,
+        uid=identity.uid,
+        version=identity.version,
+        facts=Known(source=ground.source, knows_cluster=ground.known),
+        inventory=describing.describe(sight.estate),
+        kept_out=sight.kept_out,
+        reviews=reviews,
+        foreseen=foreseen,
+        rights=held,
+        sent=Sent(reads=sight.requests + _IDENTITY_REQUESTS, questions=held.questions if held else 0),
+        next=advice(access, ground, held),
+    )
+    return Meeting(report, ground, sight.labels)
+
+
+def advice(access: Access, ground: Ground, held: Rights | None) -> tuple[str, ...]:
+    """The next steps, as lines to read and to type."""
+    given = str(access.kubeconfig)
+    reader = given if held is not None and held.reader else "reader.kubeconfig"
+    return (*_facts_first(ground, given), *_reader_next(given, held), *_configured(ground, access, reader))
+
+
+def _facts_first(ground: Ground, given: str) -> tuple[str, ...]:
+    if ground.known:
+        return ()
+    return (
+        f"no fact knows this cluster (uid {ground.uid}): write a skeleton, fill it in, look again, have it signed",
+        f"  placet connect --kubeconfig {given} --draft-facts facts.yaml",
+        f"  placet connect --kubeconfig {given} --facts facts.yaml",
+        "  placet init --facts facts.yaml",
+    )
+
+
+def _reader_next(given: str, held: Rights | None) -> tuple[str, ...]:
+    if held is not None and held.reader:
+        return ()
+    why = "were not asked about" if held is None else "can write, and `placet run` refuses them as a reader"
+    return (
+        f"these credentials {why}: make a reader, and put its token into a kubeconfig of its own",
+        f"  placet policy export rbac | kubectl --kubeconfig {given} apply --server-side -f -",
+        f"  kubectl --kubeconfig {given} -n placet-system create token placet-reader --duration 24h",
+    )
+
+
+def _configured(ground: Ground, access: Access, reader: str) -> tuple[str, ...]:
+    credentials = {"kubeconfig": reader} | ({"context": access.context} if access.context else {})
+    form = {"clusters": [{"id": str(ground.cluster), "reader": credentials}]}
+    lines = yaml.safe_dump(form, sort_keys=False).splitlines()
+    return ("then watch it: this in placet.yaml, and `placet run`, which observes", *(f"  {line}" for line in lines))
+
+
+def _called(access: Access) -> str:
+    """What its owner calls the cluster: the context, as far as the kubeconfig says one."""
+    if access.context or access.kubeconfig is None:
+        return access.context or ""
+    try:
+        form = yaml.safe_load(Path(access.kubeconfig).read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return ""
+    return str(form.get("current-context") or "") if isinstance(form, dict) else ""
