@@ -27,6 +27,8 @@ class Field(StrEnum):
     CLUSTER = "cluster"
     REPLICAS = "replicas"
     BINDINGS = "bindings"
+    """Which replicas are bound: of a workload, of a workload on one node (a resident), or of everybody on a node."""
+    TAINTS = "taints"
 
 
 class Condition(Model):
@@ -46,31 +48,75 @@ class Miss(Model):
     fault: str
 
 
-def written_bindings(workload: Workload) -> tuple[str, ...]:
-    """The bindings as sorted text: one form for condition and diff.
+def told(condition: Condition, value: Value) -> str:
+    """A value of the condition's field as everybody concerned may read it.
+
+    What stands on a node is the business of several tenants: of that, only how much there is.
+    """
+    if condition.about.kind is ThingKind.NODE and isinstance(value, tuple) and condition.field is Field.BINDINGS:
+        return f"{len(value)} bound"
+    return str(value)
+
+
+def written_bindings(workload: Workload, on: NodeId | None = None) -> tuple[str, ...]:
+    """The bindings (on one node, or everywhere) as sorted text: one form for condition and diff.
 
     `replica@node:index,index`, or `node×devices` for each replica of a counted workload.
     """
+    bindings = workload.bindings if on is None else workload.on(on)
     if workload.counted:
-        return tuple(sorted(f"{b.node}×{len(b.accelerators)}" for b in workload.bindings))
+        return tuple(sorted(f"{b.node}×{len(b.accelerators)}" for b in bindings))
     return tuple(
         f"{b.replica}@{b.node}:{','.join(str(i) for i in sorted(b.accelerators))}"
-        for b in sorted(workload.bindings, key=lambda b: b.replica)
+        for b in sorted(bindings, key=lambda b: b.replica)
     )
+
+
+def written_residents(snapshot: Snapshot, node: NodeId) -> tuple[str, ...]:
+    """Everything bound to `node` as sorted text: the workload, a space, and what `written_bindings` says of it."""
+    return tuple(f"{w.id} {text}" for w in snapshot.workloads_on(node) for text in written_bindings(w, node))
 
 
 def read(snapshot: Snapshot, about: Thing, field: Field) -> tuple[Uid | None, Value]:
     """The uid and value that the snapshot has; the uid is None when the thing is unknown."""
-    match about.kind, field:
-        case ThingKind.NODE, Field.CORDONED | Field.HEALTH | Field.POWER_CAP_WATTS | Field.CLUSTER:
-            node = snapshot.node(NodeId(about.id))
-            return (node.uid, getattr(node, field.value)) if node else (None, None)
-        case ThingKind.WORKLOAD, Field.REPLICAS | Field.CLUSTER:
-            workload = snapshot.workload(WorkloadId(about.id))
-            return (workload.uid, getattr(workload, field.value)) if workload else (None, None)
-        case ThingKind.WORKLOAD, Field.BINDINGS:
-            workload = snapshot.workload(WorkloadId(about.id))
-            return (workload.uid, written_bindings(workload)) if workload else (None, None)
+    match about.kind:
+        case ThingKind.NODE:
+            return _of_node(snapshot, NodeId(about.id), field)
+        case ThingKind.WORKLOAD:
+            return _of_workload(snapshot, WorkloadId(about.id), field)
+        case ThingKind.RESIDENT:
+            workload, _, node = about.id.partition("@")
+            return _of_workload(snapshot, WorkloadId(workload), field, NodeId(node))
+        case _:
+            return None, None
+
+
+def _of_node(snapshot: Snapshot, name: NodeId, field: Field) -> tuple[Uid | None, Value]:
+    node = snapshot.node(name)
+    match field:
+        case _ if node is None:
+            return None, None
+        case Field.CORDONED | Field.HEALTH | Field.POWER_CAP_WATTS | Field.CLUSTER:
+            return node.uid, getattr(node, field.value)
+        case Field.TAINTS:
+            return node.uid, tuple(sorted(str(t) for t in node.taints))
+        case Field.BINDINGS:
+            return node.uid, written_residents(snapshot, name)
+        case _:
+            return None, None
+
+
+def _of_workload(
+    snapshot: Snapshot, name: WorkloadId, field: Field, on: NodeId | None = None
+) -> tuple[Uid | None, Value]:
+    workload = snapshot.workload(name)
+    match field:
+        case _ if workload is None:
+            return None, None
+        case Field.BINDINGS:
+            return workload.uid, written_bindings(workload, on)
+        case Field.REPLICAS | Field.CLUSTER if on is None:
+            return workload.uid, getattr(workload, field.value)
         case _:
             return None, None
 
@@ -79,6 +125,42 @@ def observed(snapshot: Snapshot, about: Thing, *fields: Field) -> tuple[Conditio
     """The conditions that are true of the snapshot now, in the order of `fields`; none when the thing is unknown."""
     found = ((field, *read(snapshot, about, field)) for field in fields)
     return tuple(Condition(about=about, uid=u, field=f, equals=value) for f, u, value in found if u is not None)
+
+
+def lasting(conditions: Iterable[Condition]) -> tuple[Condition, ...]:
+    """Of conditions in order, those that still count after all of them: the last of any that speak of the same.
+
+    Bindings are told of a workload, of its replicas on one node, or of a whole node. Whoever moves a replica to a node
+    after it was emptied does not break the promise that it was emptied, and the other way round.
+    """
+    last: list[Condition] = []
+    for condition in conditions:
+        last = [c for c in last if not _speak_of_the_same(c, condition)]
+        last.append(condition)
+    return tuple(last)
+
+
+def _speak_of_the_same(one: Condition, other: Condition) -> bool:
+    if one.field is not other.field:
+        return False
+    if one.about == other.about or one.field is not Field.BINDINGS:
+        return one.about == other.about
+    if ThingKind.NODE in (one.about.kind, other.about.kind):
+        return not _nodes_told_of(one).isdisjoint(_nodes_told_of(other))
+    whole = ThingKind.WORKLOAD in (one.about.kind, other.about.kind)
+    return whole and one.about.id.partition("@")[0] == other.about.id.partition("@")[0]
+
+
+def _nodes_told_of(condition: Condition) -> set[str]:
+    """The nodes of whose replicas a condition on bindings tells."""
+    match condition.about.kind:
+        case ThingKind.NODE:
+            return {condition.about.id}
+        case ThingKind.RESIDENT:
+            return {condition.about.id.partition("@")[2]}
+        case _:
+            texts = condition.equals if isinstance(condition.equals, tuple) else ()
+            return {(t.partition("@")[2] or t).partition(":")[0].partition("×")[0] for t in texts}
 
 
 def misses(snapshot: Snapshot, conditions: Iterable[Condition]) -> tuple[Miss, ...]:

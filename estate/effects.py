@@ -9,10 +9,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from estate.changes import Change, Footprint, NoInverse
+from estate.changes.kinds import workload_thing
 from estate.conditions import Condition
 from estate.records import Model
 from estate.results import Ok, Refusal, Result
 from estate.snapshots import Snapshot
+from estate.things import Thing
 
 
 class Step(Model):
@@ -37,6 +39,12 @@ class Layout:
 def effect(change: Change, snapshot: Snapshot) -> Result[Snapshot]:
     """The estate after `change`, or why it has no effect on `snapshot`."""
     return change.effect(snapshot)
+
+
+def written(change: Change, before: Snapshot) -> tuple[Thing, ...]:
+    """Everything that `change` writes, its target first: whoever stores an effect stores these and nothing else."""
+    workloads = (workload_thing(w) for w in change.disrupts(before))
+    return tuple(dict.fromkeys((change.target(), *workloads)))
 
 
 def lay_out(changes: Iterable[Change], snapshot: Snapshot) -> Result[Layout]:

@@ -92,11 +92,11 @@ class FrozenEstate:
     def rack_watts(self, rack: RackId) -> Watts:
         return Watts(self._tally.rack_watts.get(rack, 0))
 
-    def cordoned_in(self, rack: RackId) -> int:
-        return self._tally.rack_cordoned.get(rack, 0)
+    def fenced_in(self, rack: RackId) -> int:
+        return self._tally.rack_fenced.get(rack, 0)
 
-    def cordoned_at(self, site: SiteId) -> int:
-        return self._tally.site_cordoned.get(site, 0)
+    def fenced_at(self, site: SiteId) -> int:
+        return self._tally.site_fenced.get(site, 0)
 
     def stranded_accelerators(self) -> int:
         return self._tally.stranded
@@ -202,8 +202,8 @@ class FrozenEstate:
             rack=self.rack_of(node),
             site=self.site_of(node),
             watts=self.node_watts(node),
-            cordoned=found.cordoned,
-            open=not found.cordoned and found.health is Health.HEALTHY,
+            fenced=found.fenced,
+            open=not found.fenced and found.health is Health.HEALTHY,
             free=sum(1 for a in found.accelerators if a.health is Health.HEALTHY and a.index not in taken),
         )
 

@@ -75,16 +75,16 @@ class Snapshot(Protocol):
     def rack_watts(self, rack: RackId) -> Watts:
         """The sum of `node_watts` over the rack, kept current and not summed on demand."""
 
-    def cordoned_in(self, rack: RackId) -> int:
-        """How many nodes of the rack are cordoned, kept current."""
+    def fenced_in(self, rack: RackId) -> int:
+        """How many nodes of the rack are fenced (`Node.fenced`), kept current."""
 
-    def cordoned_at(self, site: SiteId) -> int:
-        """How many nodes of the site are cordoned, kept current."""
+    def fenced_at(self, site: SiteId) -> int:
+        """How many nodes of the site are fenced, kept current."""
 
     def stranded_accelerators(self) -> int:
         """Devices of the whole estate that hold no work and can receive none, kept current.
 
-        The healthy, untaken devices of nodes that are cordoned or not healthy, and of open nodes that have fewer of
+        The healthy, untaken devices of nodes that are fenced or not healthy, and of open nodes that have fewer of
         them left than the smallest replica of any workload asks for.
         """
 

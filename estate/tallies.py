@@ -21,7 +21,7 @@ class Share:
     rack: RackId | None
     site: SiteId | None
     watts: int
-    cordoned: bool
+    fenced: bool
     open: bool
     """Whether it may receive work."""
     free: int
@@ -33,8 +33,8 @@ class Tally:
     """The sums of one estate."""
 
     rack_watts: Map[RackId, int] = field(default_factory=Map)
-    rack_cordoned: Map[RackId, int] = field(default_factory=Map)
-    site_cordoned: Map[SiteId, int] = field(default_factory=Map)
+    rack_fenced: Map[RackId, int] = field(default_factory=Map)
+    site_fenced: Map[SiteId, int] = field(default_factory=Map)
     open_nodes: Map[int, int] = field(default_factory=Map)
     """How many open nodes have that many free accelerators."""
     closed_free: int = 0
@@ -65,11 +65,11 @@ class Tally:
         return self if asks == self.asks else replace(self, asks=asks)
 
     def _with(self, share: Share, sign: int) -> Tally:
-        fenced = sign if share.cordoned else 0
+        fenced = sign if share.fenced else 0
         return Tally(
             rack_watts=_added(self.rack_watts, share.rack, sign * share.watts),
-            rack_cordoned=_added(self.rack_cordoned, share.rack, fenced),
-            site_cordoned=_added(self.site_cordoned, share.site, fenced),
+            rack_fenced=_added(self.rack_fenced, share.rack, fenced),
+            site_fenced=_added(self.site_fenced, share.site, fenced),
             open_nodes=_added(self.open_nodes, share.free, sign) if share.open else self.open_nodes,
             closed_free=self.closed_free + (0 if share.open else sign * share.free),
             asks=self.asks,

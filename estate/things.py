@@ -17,6 +17,8 @@ class ThingKind(StrEnum):
     SITE = "site"
     TENANT = "tenant"
     CLUSTER = "cluster"
+    RESIDENT = "resident"
+    """The replicas of one workload on one node, written `resident/a-serve@eu-a1`."""
 
 
 class Thing(Model):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
 from typing import Self
 
 from pydantic import Field, model_validator
 
+from estate.hardware import Node, Taint, TaintEffect
 from estate.ids import ClusterId, DatasetId, NodeId, TenantId, Uid, WorkloadId
 from estate.law import Residency
 from estate.records import Model, Time
@@ -49,6 +51,22 @@ class WorkloadContract(Model):
     """Narrower limits than the tenant's own; never wider (the intersection holds)."""
 
 
+class Toleration(Model):
+    """Taints that a workload's replicas put up with."""
+
+    key: str = ""
+    """Empty tolerates every key."""
+    value: str | None = None
+    """None tolerates every value (Kubernetes' operator `Exists`)."""
+    effect: TaintEffect | None = None
+    """None tolerates every effect."""
+
+    def covers(self, taint: Taint) -> bool:
+        """Whether it puts up with `taint`."""
+        keys, values = self.key in ("", taint.key), self.value in (None, taint.value)
+        return keys and values and self.effect in (None, taint.effect)
+
+
 class Binding(Model):
     """One running replica: the node and the accelerator indexes it holds there."""
 
@@ -76,6 +94,7 @@ class Workload(Model):
     """Its system counts: equal pods without numbers, devices allotted by number and not by name (a Deployment that asks
     for `nvidia.com/gpu: 4`). Replica numbers and device indexes are then the inventory's book-keeping, and conditions
     compare nodes and counts."""
+    tolerations: tuple[Toleration, ...] = ()
 
     @model_validator(mode="after")
     def _binds_each_replica_once(self) -> Self:
@@ -85,6 +104,18 @@ class Workload(Model):
         if any(b.replica >= self.replicas for b in self.bindings):
             raise ValueError("a binding names a replica beyond `replicas`")
         return self
+
+    def repelled_by(self, node: Node) -> Taint | None:
+        """The first taint that keeps new replicas off `node` for certain."""
+        return next((t for t in node.closing_taints if not self.tolerates(t)), None)
+
+    def tolerates(self, taint: Taint) -> bool:
+        """Whether its replicas put up with `taint`."""
+        return any(t.covers(taint) for t in self.tolerations)
+
+    def without(self, bindings: Collection[Binding]) -> Self:
+        """The workload once these replicas are pending."""
+        return self.model_copy(update={"bindings": tuple(b for b in self.bindings if b not in bindings)})
 
     def on(self, node: NodeId) -> tuple[Binding, ...]:
         """The replicas that run on `node`."""

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from estate.approvals import Diff, Word, diff_line
+from estate.conditions import Condition, Field
 from estate.effects import Step
 from estate.identities import Role, Subject, SubjectKind
 from estate.ids import Digest, TenantId, WorkloadId
@@ -54,7 +55,7 @@ def diff_for(proposal: Proposal, tenant: TenantId | None, snapshot: Snapshot) ->
 def diff_of(proposal: Digest, steps: Sequence[Step], tenant: TenantId | None, snapshot: Snapshot) -> Diff:
     """`diff_for` off the parts, for a caller that knows the digest already."""
     shown = [s for s in steps if tenant is None or _concerns(s, tenant, snapshot)]
-    lines = tuple(diff_line(s) for s in shown)
+    lines = tuple(diff_line(s if tenant is None else _own_part(s, tenant, snapshot)) for s in shown)
     return Diff(proposal=proposal, tenant=tenant, lines=lines, elsewhere=len(steps) - len(shown))
 
 
@@ -64,6 +65,26 @@ def _concerns(step: Step, tenant: TenantId, snapshot: Snapshot) -> bool:
         return True
     workload = snapshot.workload(WorkloadId(target.id))
     return workload is not None and workload.tenant == tenant
+
+
+def _own_part(step: Step, tenant: TenantId, snapshot: Snapshot) -> Step:
+    """The step without what it tells of other tenants' replicas on a node."""
+    read = tuple(_own_condition(c, tenant, snapshot) for c in step.preconditions)
+    left = tuple(_own_condition(c, tenant, snapshot) for c in step.postconditions)
+    return step.model_copy(update={"preconditions": read, "postconditions": left})
+
+
+def _own_condition(condition: Condition, tenant: TenantId, snapshot: Snapshot) -> Condition:
+    everybody = condition.about.kind is ThingKind.NODE and condition.field is Field.BINDINGS
+    if not everybody or not isinstance(condition.equals, tuple):
+        return condition
+    own = tuple(text for text in condition.equals if _tenant_of(text.partition(" ")[0], snapshot) == tenant)
+    return condition.model_copy(update={"equals": own})
+
+
+def _tenant_of(workload: str, snapshot: Snapshot) -> TenantId | None:
+    found = snapshot.workload(WorkloadId(workload))
+    return found.tenant if found is not None else None
 
 
 def actor(subject: Subject) -> Actor:
@@ -126,8 +147,7 @@ def diffs(given: Given, matter: Matter, snapshot: Snapshot) -> tuple[Digest, ...
 
 def tenants_of(matter: Matter, snapshot: Snapshot) -> tuple[TenantId, ...]:
     """The tenants whose workloads the steps write, sorted."""
-    targets = (s.change.target() for s in matter.steps)
-    found = (snapshot.workload(WorkloadId(t.id)) for t in targets if t.kind is ThingKind.WORKLOAD)
+    found = (snapshot.workload(w) for s in matter.steps for w in s.change.disrupts(snapshot))
     return tuple(sorted({w.tenant for w in found if w is not None}))
 
 

@@ -34,7 +34,6 @@ LOCKED: Final = (
     "tenant-isolation",
 )
 """The files of tier 0 without which nothing loads."""
-_NO_ENTITIES: Final = cedarpy.Entities.from_json_str("[]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +69,8 @@ class Bundle:
     rules: Mapping[str, Rule]
     _policies: cedarpy.PolicySet
     _schema: cedarpy.Schema
+    _actions: cedarpy.Entities
+    """The actions and their groups, and nothing else: without them no rule on a group would ever match."""
 
     @classmethod
     def load(cls, root: Path | None = None) -> Bundle:
@@ -85,11 +86,11 @@ class Bundle:
         rules = _rules(texts)
         _validate(joined, schema)
         digest = canonical.digest_of([[path, text] for path, text in texts])
-        return cls(digest, rules, _parsed(joined), schema)
+        return cls(digest, rules, _parsed(joined), schema, cedarpy.Entities.from_json_str("[]", schema))
 
     def ask(self, requests: Sequence[dict[str, Any]]) -> tuple[Answer, ...]:
         """Cedar's answer to each request. An answer that allows and reports an error is not to be trusted."""
-        found = cedarpy.is_authorized_batch(list(requests), self._policies, _NO_ENTITIES, self._schema)
+        found = cedarpy.is_authorized_batch(list(requests), self._policies, self._actions, self._schema)
         return tuple(self._answer(result) for result in found)
 
     def _answer(self, result: Any) -> Answer:

@@ -12,12 +12,13 @@ from typing import Any
 
 from estate import canonical
 from estate.canonical import Json
-from estate.changes import Change, CordonNode, MoveWorkload, ScaleWorkload, SetPowerCap, UncordonNode
+from estate.changes import Change, EvictPod
 from estate.changes.kinds import tenants_on
 from estate.hardware import Health
 from estate.identities import SubjectKind
 from estate.ids import Digest, NodeId, TenantId, WorkloadId
 from estate.snapshots import Snapshot
+from estate.things import ThingKind
 from estate.workloads import Binding, Workload
 from policies import approving, mandates, sovereignty
 from policies.approving import Counted
@@ -86,27 +87,37 @@ def _who(matter: Matter) -> Context:
     return {"kind": matter.proposer.kind.value, "actsFor": _names(matter.for_tenants)}
 
 
+@dataclass(frozen=True, slots=True)
+class _Played:
+    """One step, with the estate before and after it."""
+
+    number: int
+    change: Change
+    before: Snapshot
+    after: Snapshot
+
+
 def _steps(question: Question, play: Play, counted: Counted) -> Iterator[Ask]:
+    """For each step: its node where it is a change of one, and every workload that it writes."""
     for index, step in enumerate(play.steps):
-        before, after = play.before(index), play.states[index]
-        match step.change:
-            case MoveWorkload() | ScaleWorkload() as change:
-                yield _workload(question, change, before, after, counted, step.number)
-            case CordonNode() | UncordonNode() | SetPowerCap() as change:
-                yield _node(question, change, before, step.number)
+        played = _Played(step.number, step.change, play.before(index), play.states[index])
+        target = step.change.target()
+        if target.kind is ThingKind.NODE:
+            yield _node(question, played, NodeId(target.id))
+        for workload, disrupted in sorted(step.change.disrupts(played.before).items()):
+            yield _workload(question, played, workload, disrupted, counted)
 
 
-def _workload(
-    question: Question,
-    change: MoveWorkload | ScaleWorkload,
-    before: Snapshot,
-    after: Snapshot,
-    counted: Counted,
-    number: int,
-) -> Ask:
-    was, now = before.workload(change.workload), after.workload(change.workload)
-    assert was is not None, change.workload  # the step was laid out
-    assert now is not None, change.workload
+def _on_workload(change: Change) -> str:
+    """The action that the law judges on a workload: what a change of a node does to one is an eviction."""
+    return change.kind if change.target().kind is ThingKind.WORKLOAD else EvictPod.__name__
+
+
+def _workload(question: Question, played: _Played, name: WorkloadId, disrupted: int, counted: Counted) -> Ask:
+    before, after = played.before, played.after
+    was, now = before.workload(name), after.workload(name)
+    assert was is not None, name  # the step was laid out
+    assert now is not None, name
     fresh = fresh_bindings(was, now)
     places = bool(fresh) or now.replicas > was.replicas or now.cluster != was.cluster
     tenant = after.facts.tenant.get(now.tenant)
@@ -120,14 +131,14 @@ def _workload(
         "missing": _names(_missing_of(after, now, fresh)),
         **{d.value: _axis(axes[d]) for d in sovereignty.AXES},
         "beside": _beside(beside(after, now, (b.node for b in fresh))),
-        "disrupted": change.footprint(before).disrupted_replicas,
+        "disrupted": disrupted,
         "disturbed": disturbed,
         "lowest": lowest,
         "minAvailable": now.contract.min_available,
         "consent": tenant.disruption.value if tenant else "unknown",
         "ownerApprovals": owners,
     }
-    return Ask(change.kind, "Workload", now.id, context, now.tenant, number)
+    return Ask(_on_workload(played.change), "Workload", now.id, context, now.tenant, played.number)
 
 
 def fresh_bindings(was: Workload, now: Workload) -> tuple[Binding, ...]:
@@ -167,7 +178,9 @@ def _missing_at(snapshot: Snapshot, node: NodeId) -> set[str]:
 def _availability(was: Workload, now: Workload, before: Snapshot, after: Snapshot) -> tuple[int, int]:
     """Healthy replicas that are disturbed, and the fewest that run at any time of this step.
 
-    A move to another cluster creates there before it deletes here, so only its end counts.
+    A move to another cluster creates there before it deletes here, so only its end counts. Where replicas are counted a
+    move replaces all of them, but by and by: the executor keeps that above `min_available` or refuses, so the fewest
+    are still those that do not change places.
     """
     kept = set(now.bindings)
     running = [b for b in was.bindings if _runs(before, b)]
@@ -186,9 +199,10 @@ def _runs(snapshot: Snapshot, binding: Binding) -> bool:
     return not failed.intersection(binding.accelerators)
 
 
-def _node(question: Question, change: CordonNode | UncordonNode | SetPowerCap, before: Snapshot, number: int) -> Ask:
-    node = before.node(change.node)
-    assert node is not None  # the step was laid out
+def _node(question: Question, played: _Played, name: NodeId) -> Ask:
+    before = played.before
+    node = before.node(name)
+    assert node is not None, name  # the step was laid out
     devices = (a.health for a in node.accelerators)
     context: Context = {
         "who": _who(question.matter),
@@ -196,7 +210,7 @@ def _node(question: Question, change: CordonNode | UncordonNode | SetPowerCap, b
         "tenants": _names(tenants_on(before, node.id)),
         "fit": all(h is Health.HEALTHY for h in (node.health, *devices)),
     }
-    return Ask(change.kind, "Node", node.id, context, step=number)
+    return Ask(played.change.kind, "Node", node.id, context, step=played.number)
 
 
 def _racks(question: Question, play: Play) -> Iterator[Ask]:
@@ -204,8 +218,8 @@ def _racks(question: Question, play: Play) -> Iterator[Ask]:
         known = play.base.facts.rack[rack]
         beyond = sum(w for n, w in play.unplayed.items() if play.base.rack_of(n) == rack)
         before, after = play.base.rack_watts(rack), play.after.rack_watts(rack) + beyond
-        cordoned = play.base.cordoned_in(rack), play.after.cordoned_in(rack)
-        if before == after and cordoned[0] == cordoned[1]:
+        fenced = play.base.fenced_in(rack), play.after.fenced_in(rack)
+        if before == after and fenced[0] == fenced[1]:
             continue
         context: Context = {
             "who": _who(question.matter),
@@ -213,28 +227,28 @@ def _racks(question: Question, play: Play) -> Iterator[Ask]:
             "wattsAfter": after,
             "wattsBudget": known.power_budget_watts,
             "nodes": len(known.nodes),
-            "cordonedBefore": cordoned[0],
-            "cordonedAfter": cordoned[1],
+            "fencedBefore": fenced[0],
+            "fencedAfter": fenced[1],
         }
         yield Ask("AffectRack", "Rack", rack, context)
 
 
 def _sites(question: Question, play: Play) -> Iterator[Ask]:
-    """The cordon level of each site where a node is fenced."""
+    """How much of each site is fenced, where the play fences a node."""
     fenced = (n for n in play.footprint.nodes if _fences(play, n))
     for site in sorted({s for n in fenced if (s := play.base.site_of(n)) is not None}):
         context: Context = {
             "who": _who(question.matter),
             "nodes": play.base.facts.nodes_at[site],
-            "cordonedBefore": play.base.cordoned_at(site),
-            "cordonedAfter": play.after.cordoned_at(site),
+            "fencedBefore": play.base.fenced_at(site),
+            "fencedAfter": play.after.fenced_at(site),
         }
         yield Ask("AffectSite", "Site", site, context)
 
 
 def _fences(play: Play, node: NodeId) -> bool:
     was, now = play.base.node(node), play.after.node(node)
-    return now is not None and now.cordoned and not (was is not None and was.cordoned)
+    return now is not None and now.fenced and not (was is not None and was.fenced)
 
 
 def _whole(question: Question, play: Play, counted: Counted) -> Ask:
@@ -269,16 +283,7 @@ def _mandate(matter: Matter) -> Context:
 
 def _written(play: Play) -> set[WorkloadId]:
     beyond = (s.change for s in play.asked[len(play.steps) :])
-    return {*play.footprint.workloads, *(w for c in beyond if (w := workload_of(c)) is not None)}
-
-
-def workload_of(change: Change) -> WorkloadId | None:
-    """The workload that a change writes, if it writes one."""
-    match change:
-        case MoveWorkload() | ScaleWorkload():
-            return change.workload
-        case CordonNode() | UncordonNode() | SetPowerCap():
-            return None
+    return {*play.footprint.workloads, *(w for c in beyond for w in c.disrupts(play.after))}
 
 
 def _people(matter: Matter, approvers: Iterable[Given], author: str) -> Context:

@@ -62,6 +62,5 @@ class Flights:
 
 
 def _shows(snapshot: Snapshot, steps: Iterable[Step]) -> bool:
-    """Whether the last word of the steps on each field is what the snapshot has."""
-    last = {(c.about, c.field): c for s in steps for c in s.postconditions}
-    return not conditions.misses(snapshot, last.values())
+    """Whether the last word of the steps on each thing is what the snapshot has."""
+    return not conditions.misses(snapshot, conditions.lasting(c for s in steps for c in s.postconditions))

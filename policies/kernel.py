@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from estate import conditions, effects
-from estate.changes import Change, MoveWorkload, ScaleWorkload
+from estate.changes import Change
 from estate.identities import Role, Subject, SubjectKind
-from estate.ids import ClusterId, Country, EntityId, NodeId, TenantId
+from estate.ids import ClusterId, Country, EntityId, NodeId, TenantId, WorkloadId
 from estate.law import Facts, Isolation, Residency
 from estate.results import Refusal
 from estate.snapshots import Snapshot
+from estate.things import Thing, ThingKind
 from estate.verdicts import Dimension
 from estate.workloads import Workload
 from policies import mandates
@@ -91,16 +92,33 @@ def _mandated(matter: Matter, about: str) -> Iterator[Objection]:
 
 
 def _change(matter: Matter, change: Change, before: Snapshot, after: Snapshot) -> Iterator[Objection]:
-    if isinstance(change, MoveWorkload | ScaleWorkload):
-        was, now = before.workload(change.workload), after.workload(change.workload)
-        if was is not None and now is not None:
+    """By what it did, whatever its kind says of itself: its target, and each workload that is no longer as it was."""
+    target = change.target()
+    for was in _written(target, before, after):
+        now = after.workload(was.id)
+        if now is not None:
             yield from _workload(matter, was, now, after)
+    if target.kind is ThingKind.NODE:
+        yield from _node(matter, NodeId(target.id), before)
+
+
+def _written(target: Thing, before: Snapshot, after: Snapshot) -> Iterator[Workload]:
+    """The workload that is the target; or those on the target node that are not as they were."""
+    if target.kind is ThingKind.WORKLOAD:
+        was = before.workload(WorkloadId(target.id))
+        yield from [was] if was is not None else []
         return
-    about = f"node/{change.node}"
-    users = [w.tenant for w in before.workloads_on(change.node)]
+    for resident in before.workloads_on(NodeId(target.id)):
+        if after.workload(resident.id) != resident:
+            yield resident
+
+
+def _node(matter: Matter, node: NodeId, before: Snapshot) -> Iterator[Objection]:
+    about = f"node/{node}"
+    users = [w.tenant for w in before.workloads_on(node)]
     if matter.for_tenants and (not users or any(t not in matter.for_tenants for t in users)):
         yield Objection(Dimension.TENANT, about, "it is not a node that they alone use")
-    if not _stands(before, change.node):
+    if not _stands(before, node):
         yield Objection(Dimension.FACTS, about, "its place is not a signed fact")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import cast
 
-from estate.conditions import Condition
+from estate.conditions import Condition, told
 from estate.effects import Step
 from estate.ids import WorkloadId
 from estate.verdicts import Dimension, Failure
@@ -35,13 +35,13 @@ def failure(rule: Rule, ask: Ask, play: Play) -> Failure:
 
 def _told(rule: Rule, ask: Ask, play: Play) -> tuple[str, str, str]:
     match rule.dimension, ask.action:
-        case ((Dimension.GEOGRAPHIC | Dimension.LEGAL | Dimension.OPERATIONAL), "MoveWorkload" | "ScaleWorkload"):
+        case ((Dimension.GEOGRAPHIC | Dimension.LEGAL | Dimension.OPERATIONAL), _) if ask.kind == "Workload":
             return _sovereignty(rule.dimension, ask, play)
         case _, "Execute" if rule.id in _MANDATES:
             return _mandate(rule, ask.context)
         case Dimension.POWER, "AffectRack":
             return _power(ask.context)
-        case Dimension.TENANT, "MoveWorkload" | "ScaleWorkload" if rule.id == "tenant-isolation":
+        case Dimension.TENANT, _ if rule.id == "tenant-isolation":
             return _isolation(ask.context)
         case Dimension.TENANT, _:
             return _eviction(ask.context)
@@ -153,11 +153,12 @@ def _part(asked: Step, field: str, laid: Step) -> bool:
 def _read(asked: Condition, laid: Condition) -> str:
     if asked.uid != laid.uid:
         return f"{laid.about} was replaced (another uid)"
-    return f"{laid.about} {laid.field.value} is {_value(laid.equals)}, planned on {_value(asked.equals)}"
+    return f"{laid.about} {laid.field.value} is {_value(laid)}, planned on {_value(asked)}"
 
 
-def _value(value: object) -> str:
-    return f"[{', '.join(str(v) for v in value)}]" if isinstance(value, tuple) else f"`{value}`"
+def _value(condition: Condition) -> str:
+    text, value = told(condition, condition.equals), condition.equals
+    return f"[{', '.join(value)}]" if isinstance(value, tuple) and text == str(value) else f"`{text}`"
 
 
 def _missing(context: Context) -> str:
@@ -170,8 +171,8 @@ def _level(rule: Rule, context: Context) -> str:
             return f"{context['lowest']} running at the lowest, {context['minAvailable']} promised"
         case Dimension.CONTRACT:
             return "the node or one of its accelerators is not healthy"
-        case Dimension.BLAST_RADIUS if "cordonedAfter" in context:
-            return f"{context['cordonedAfter']} of {context['nodes']} nodes cordoned after the change"
+        case Dimension.BLAST_RADIUS if "fencedAfter" in context:
+            return f"{context['fencedAfter']} of {context['nodes']} nodes fenced after the change"
         case Dimension.BLAST_RADIUS:
             return _radius(context)
         case Dimension.FREEZE:

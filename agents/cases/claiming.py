@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from estate.changes.seating import shut_to
 from estate.hardware import Health, Node
 from estate.ids import ClusterId, NodeId, SiteId
 from estate.snapshots import Snapshot
@@ -26,7 +27,7 @@ class Where:
 
 def claim(snapshot: Snapshot, workload: Workload, replicas: Sequence[int], where: Where) -> tuple[Binding, ...] | None:
     """Free devices for all the replicas within one cluster; None when capacity alone forbids it."""
-    nodes = [n for name in where.nodes if (n := snapshot.node(name)) is not None and _fit(n)]
+    nodes = [n for name in where.nodes if (n := snapshot.node(name)) is not None and _fit(n, workload)]
     for cluster in sorted({n.cluster for n in nodes if where.cluster in {None, n.cluster}}):
         here = [n for n in nodes if n.cluster == cluster]
         if (seats := _seats(snapshot, workload, replicas, here)) is not None:
@@ -62,5 +63,5 @@ def _free(snapshot: Snapshot, workload: Workload, node: Node) -> list[int]:
     ]
 
 
-def _fit(node: Node) -> bool:
-    return not node.cordoned and node.health is Health.HEALTHY
+def _fit(node: Node, workload: Workload) -> bool:
+    return shut_to(node, workload) is None and node.health is Health.HEALTHY

@@ -16,7 +16,7 @@ from agents.cases.answers import Answer, Route
 from agents.cases.nodes import Deps, Done
 from agents.cases.threads import Case
 from agents.minds.plans import Setback
-from estate.conditions import misses
+from estate.conditions import lasting, misses
 from estate.ids import NodeId
 from estate.incidents import CaseState, Incident, Origin
 from estate.outcomes import Ending, Outcome
@@ -130,8 +130,8 @@ class Waiting:
         return Done(Case(explanation=lines, ending=ending, next="close"), Stage.PLAN, ending.value, lines)
 
     async def _missing(self, proposal: Proposal) -> tuple[str, ...]:
-        """The postconditions of the last word on each field that the newest snapshot lacks, after some patience."""
-        wanted = {(str(c.about), c.field): c for s in proposal.steps for c in s.postconditions}.values()
+        """The postconditions of the whole proposal that the newest snapshot lacks, after some patience."""
+        wanted = lasting(c for s in proposal.steps for c in s.postconditions)
         waited = 0.0
         while found := misses(self._deps.reader.newest(), wanted):
             if waited >= self._deps.settling.total_seconds():

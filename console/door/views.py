@@ -49,6 +49,7 @@ def node_row(snapshot: Snapshot, node: Node, sight: Sight) -> Row:
         "cluster": node.cluster,
         "health": node.health.value,
         "cordoned": node.cordoned,
+        "taints": _texts(map(str, node.taints)),
         "accelerators": len(node.accelerators),
         "taken": len(snapshot.taken(node.id)),
         "unhealthy": failed,

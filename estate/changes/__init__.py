@@ -1,7 +1,8 @@
 """Changes: the closed union of what Placet can do to an estate.
 
-Each kind is one module with one frozen model that satisfies `kinds.ChangeKind`. To add a kind: write its module and
-name it in `Change` below; twin, rehearsal, gate, kernel and CLI take it from there.
+Each kind is a frozen model that satisfies `kinds.ChangeKind`. To add one: write its module, name it in `Change` below,
+and name it under its group in `policies/rules/schema.cedarschema` (an unnamed kind is permitted by nothing). Twin,
+rehearsal, gate, kernel and CLI take it from there.
 """
 
 from __future__ import annotations
@@ -11,13 +12,25 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter
 
 from estate.changes.cordoning import CordonNode, UncordonNode
+from estate.changes.draining import DrainNode
+from estate.changes.evicting import EvictPod
 from estate.changes.kinds import Footprint, NoInverse
 from estate.changes.moving import MoveWorkload, ReplicaMove
 from estate.changes.power import SetPowerCap
 from estate.changes.scaling import ScaleWorkload
+from estate.changes.tainting import TaintNode, UntaintNode
 
 type Change = Annotated[
-    CordonNode | UncordonNode | MoveWorkload | ScaleWorkload | SetPowerCap, Field(discriminator="kind")
+    CordonNode
+    | UncordonNode
+    | TaintNode
+    | UntaintNode
+    | EvictPod
+    | DrainNode
+    | MoveWorkload
+    | ScaleWorkload
+    | SetPowerCap,
+    Field(discriminator="kind"),
 ]
 
 adapter: TypeAdapter[Change] = TypeAdapter(Change)
@@ -25,12 +38,16 @@ adapter: TypeAdapter[Change] = TypeAdapter(Change)
 __all__ = [
     "Change",
     "CordonNode",
+    "DrainNode",
+    "EvictPod",
     "Footprint",
     "MoveWorkload",
     "NoInverse",
     "ReplicaMove",
     "ScaleWorkload",
     "SetPowerCap",
+    "TaintNode",
     "UncordonNode",
+    "UntaintNode",
     "adapter",
 ]

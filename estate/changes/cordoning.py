@@ -4,41 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from estate.changes.kinds import Footprint, NoInverse, node_thing, tenants_on, unknown
+from estate.changes.kinds import NodeChange, NoInverse
 from estate.conditions import Condition, Field, observed
-from estate.ids import NodeId
-from estate.records import Model
-from estate.results import Ok, Result
+from estate.results import Result
 from estate.snapshots import Snapshot
-from estate.things import Thing
 
 if TYPE_CHECKING:
     from estate.changes import Change
 
 
-class _NodeChange(Model):
-    node: NodeId
-
-    def target(self) -> Thing:
-        return node_thing(self.node)
-
+class _Cordoning(NodeChange):
     def preconditions(self, snapshot: Snapshot) -> tuple[Condition, ...]:
         return observed(snapshot, self.target(), Field.CORDONED)
 
     def postconditions(self, after: Snapshot) -> tuple[Condition, ...]:
         return self.preconditions(after)
 
-    def footprint(self, snapshot: Snapshot) -> Footprint:
-        return Footprint(nodes=(self.node,), tenants=tenants_on(snapshot, self.node))
 
-    def _set(self, snapshot: Snapshot, cordoned: bool) -> Result[Snapshot]:
-        node = snapshot.node(self.node)
-        if node is None:
-            return unknown(self.target())
-        return Ok(snapshot.with_node(node.model_copy(update={"cordoned": cordoned})))
-
-
-class CordonNode(_NodeChange):
+class CordonNode(_Cordoning):
     """Fence a node: no new work is placed on it."""
 
     kind: Literal["CordonNode"] = "CordonNode"
@@ -48,7 +31,7 @@ class CordonNode(_NodeChange):
         return f"cordon node {self.node}"
 
     def effect(self, snapshot: Snapshot) -> Result[Snapshot]:
-        return self._set(snapshot, True)
+        return self.rewritten(snapshot, cordoned=True)
 
     def inverse(self, snapshot: Snapshot) -> Change | NoInverse:
         if (node := snapshot.node(self.node)) is not None and node.cordoned:
@@ -56,7 +39,7 @@ class CordonNode(_NodeChange):
         return UncordonNode(node=self.node)
 
 
-class UncordonNode(_NodeChange):
+class UncordonNode(_Cordoning):
     """Lift a fence: the node receives new work again."""
 
     kind: Literal["UncordonNode"] = "UncordonNode"
@@ -65,7 +48,7 @@ class UncordonNode(_NodeChange):
         return f"uncordon node {self.node}"
 
     def effect(self, snapshot: Snapshot) -> Result[Snapshot]:
-        return self._set(snapshot, False)
+        return self.rewritten(snapshot, cordoned=False)
 
     def inverse(self, snapshot: Snapshot) -> Change | NoInverse:
         if (node := snapshot.node(self.node)) is not None and not node.cordoned:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from estate.conditions import Condition
 from estate.ids import NodeId, TenantId, WorkloadId
 from estate.records import Model
-from estate.results import Refusal, RefusalCode, Result
+from estate.results import Ok, Refusal, RefusalCode, Result
 from estate.snapshots import Snapshot
 from estate.things import Thing, ThingKind
 
@@ -53,8 +53,45 @@ class ChangeKind(Protocol):
     def inverse(self, snapshot: Snapshot) -> Change | NoInverse:
         """What undoes it, given the snapshot before it."""
 
+    def disrupts(self, snapshot: Snapshot) -> dict[WorkloadId, int]:
+        """The workloads it writes, each with how many running replicas stop or move, given the snapshot before it."""
+
     def footprint(self, snapshot: Snapshot) -> Footprint:
-        """What it touches, given the snapshot before it."""
+        """What it touches, given the snapshot before it. Its workloads are those of `disrupts`."""
+
+    def wanted_watts(self, snapshot: Snapshot) -> dict[NodeId, int]:
+        """Every node it names, with the watts that it wants to add there: told of a change that has no effect, too."""
+
+
+class NodeChange(Model):
+    """What changes of a node and of nothing that runs there have in common."""
+
+    node: NodeId
+
+    def target(self) -> Thing:
+        return node_thing(self.node)
+
+    def disrupts(self, snapshot: Snapshot) -> dict[WorkloadId, int]:
+        return {}
+
+    def footprint(self, snapshot: Snapshot) -> Footprint:
+        disrupted = self.disrupts(snapshot)
+        return Footprint(
+            nodes=(self.node,),
+            workloads=tuple(sorted(disrupted)),
+            tenants=tenants_on(snapshot, self.node),
+            disrupted_replicas=sum(disrupted.values()),
+        )
+
+    def wanted_watts(self, snapshot: Snapshot) -> dict[NodeId, int]:
+        return {self.node: 0}
+
+    def rewritten(self, snapshot: Snapshot, **update: object) -> Result[Snapshot]:
+        """The estate with these fields of the node otherwise, or the refusal that it is unknown."""
+        node = snapshot.node(self.node)
+        if node is None:
+            return unknown(self.target())
+        return Ok(snapshot.with_node(node.model_copy(update=update)))
 
 
 def unknown(thing: Thing) -> Refusal:
@@ -74,6 +111,11 @@ def node_thing(node: NodeId) -> Thing:
 def workload_thing(workload: WorkloadId) -> Thing:
     """The reference to a workload."""
     return Thing(kind=ThingKind.WORKLOAD, id=workload)
+
+
+def resident_thing(workload: WorkloadId, node: NodeId) -> Thing:
+    """The reference to the replicas of a workload on one node."""
+    return Thing(kind=ThingKind.RESIDENT, id=f"{workload}@{node}")
 
 
 def tenants_on(snapshot: Snapshot, node: NodeId) -> tuple[TenantId, ...]:

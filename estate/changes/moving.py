@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import model_validator
@@ -103,6 +104,15 @@ class MoveWorkload(Model):
         crossed = self.to_cluster is not None and self.to_cluster != workload.cluster
         return MoveWorkload(workload=self.workload, moves=back, to_cluster=workload.cluster if crossed else None)
 
+    def disrupts(self, snapshot: Snapshot) -> dict[WorkloadId, int]:
+        """See `ChangeKind`. Where replicas are counted, a place is written in the template that all of them share, and
+        its system replaces every one. It does so by and by: the executor holds that above `min_available`, or refuses.
+        """
+        workload = snapshot.workload(self.workload)
+        if workload is not None and workload.counted:
+            return {self.workload: len(workload.bindings)}
+        return {self.workload: sum(1 for m in self.moves if m.source)}
+
     def footprint(self, snapshot: Snapshot) -> Footprint:
         workload = snapshot.workload(self.workload)
         nodes = {n for m in self.moves for n in (m.source, m.target) if n}
@@ -110,8 +120,20 @@ class MoveWorkload(Model):
             nodes=tuple(sorted(nodes)),
             workloads=(self.workload,),
             tenants=(workload.tenant,) if workload else (),
-            disrupted_replicas=sum(1 for m in self.moves if m.source),
+            disrupted_replicas=sum(self.disrupts(snapshot).values()),
         )
+
+    def wanted_watts(self, snapshot: Snapshot) -> dict[NodeId, int]:
+        workload = snapshot.workload(self.workload)
+        each = workload.watts_per_accelerator if workload else 0
+        held = {b.replica: len(b.accelerators) for b in workload.bindings} if workload else {}
+        wanted: defaultdict[NodeId, int] = defaultdict(int)
+        for move in self.moves:
+            if move.source:
+                wanted[move.source] -= each * held.get(move.replica, 0)
+            if move.target:
+                wanted[move.target] += each * len(move.accelerators)
+        return dict(wanted)
 
 
 def _back(move: ReplicaMove, before: Binding | None) -> ReplicaMove:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field as Range
@@ -9,7 +10,7 @@ from pydantic import Field as Range
 from estate.changes.kinds import Footprint, NoInverse, unknown, workload_thing
 from estate.changes.seating import seat
 from estate.conditions import Condition, Field, observed
-from estate.ids import WorkloadId
+from estate.ids import NodeId, WorkloadId
 from estate.records import Model
 from estate.results import Ok, Refusal, RefusalCode, Result
 from estate.snapshots import Snapshot
@@ -67,18 +68,29 @@ class ScaleWorkload(Model):
         workload = snapshot.workload(self.workload)
         if workload is None:
             return NoInverse(reason="the workload is unknown")
-        stopped = tuple(b for b in workload.bindings if b.replica >= self.replicas)
-        return ScaleWorkload(workload=self.workload, replicas=workload.replicas, bindings=stopped)
+        return ScaleWorkload(workload=self.workload, replicas=workload.replicas, bindings=self._stopped(snapshot))
+
+    def disrupts(self, snapshot: Snapshot) -> dict[WorkloadId, int]:
+        return {self.workload: len(self._stopped(snapshot))}
 
     def footprint(self, snapshot: Snapshot) -> Footprint:
-        workload = snapshot.workload(self.workload)
-        if workload is None:
-            return Footprint(workloads=(self.workload,))
-        stopped = [b for b in workload.bindings if b.replica >= self.replicas]
+        workload, stopped = snapshot.workload(self.workload), self._stopped(snapshot)
         nodes = {b.node for b in (*stopped, *self.bindings)}
         return Footprint(
             nodes=tuple(sorted(nodes)),
             workloads=(self.workload,),
-            tenants=(workload.tenant,),
+            tenants=(workload.tenant,) if workload else (),
             disrupted_replicas=len(stopped),
         )
+
+    def wanted_watts(self, snapshot: Snapshot) -> dict[NodeId, int]:
+        workload = snapshot.workload(self.workload)
+        each = workload.watts_per_accelerator if workload else 0
+        wanted: defaultdict[NodeId, int] = defaultdict(int)
+        for binding in self.bindings:
+            wanted[binding.node] += each * len(binding.accelerators)
+        return dict(wanted)
+
+    def _stopped(self, snapshot: Snapshot) -> tuple[Binding, ...]:
+        workload = snapshot.workload(self.workload)
+        return tuple(b for b in workload.bindings if b.replica >= self.replicas) if workload else ()

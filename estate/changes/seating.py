@@ -21,14 +21,24 @@ def seat(snapshot: Snapshot, workload: Workload, fresh: Iterable[Binding]) -> Re
     return None
 
 
+def shut_to(node: Node, workload: Workload) -> str | None:
+    """What keeps new replicas of `workload` off `node` for certain, in words; None when it is open to them."""
+    if node.cordoned:
+        return "is cordoned"
+    taint = workload.repelled_by(node)
+    return f"is tainted `{taint}`" if taint is not None else None
+
+
 def _seat_one(snapshot: Snapshot, workload: Workload, binding: Binding) -> Refusal | None:
     node = snapshot.node(binding.node)
     if node is None:
         return _no(binding, "is not in the estate")
     if node.cluster != workload.cluster:
         return _no(binding, f"belongs to cluster `{node.cluster}`, the workload runs in `{workload.cluster}`")
-    if node.cordoned or node.health is not Health.HEALTHY:
-        return _no(binding, "is cordoned" if node.cordoned else f"is {node.health.value}")
+    if shut := shut_to(node, workload):
+        return _no(binding, shut)
+    if node.health is not Health.HEALTHY:
+        return _no(binding, f"is {node.health.value}")
     return _devices(snapshot, workload, binding, node)
 
 

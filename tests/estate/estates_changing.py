@@ -4,27 +4,68 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from estate.changes import Change, CordonNode, MoveWorkload, ReplicaMove, ScaleWorkload, SetPowerCap, UncordonNode
+from estate.changes import (
+    Change,
+    CordonNode,
+    DrainNode,
+    EvictPod,
+    MoveWorkload,
+    ReplicaMove,
+    ScaleWorkload,
+    SetPowerCap,
+    TaintNode,
+    UncordonNode,
+    UntaintNode,
+)
+from estate.hardware import Taint, TaintEffect
 from estate.ids import NodeId
 from estate.snapshots import Snapshot
 from estate.units import Watts
 from estate.workloads import Binding, Workload
 
+REVERSIBLE = ("cordon", "uncordon", "taint", "untaint", "cap", "move", "scale")
+"""The kinds whose inverse brings everything back."""
+taints = st.builds(
+    Taint,
+    key=st.sampled_from(["placet.dev/fault", "placet.dev/rest"]),
+    value=st.sampled_from(["", "xid-79"]),
+    effect=st.sampled_from([TaintEffect.NO_SCHEDULE, TaintEffect.PREFER_NO_SCHEDULE]),
+)
+
 
 @st.composite
-def changes(draw: st.DrawFn, estate: Snapshot) -> Change:
+def changes(draw: st.DrawFn, estate: Snapshot, kinds: tuple[str, ...] = (*REVERSIBLE, "evict", "drain")) -> Change:
     """One change of any kind on things that are there."""
     node = draw(st.sampled_from([n.id for n in estate.nodes()]))
-    make = draw(st.sampled_from(["cordon", "uncordon", "cap", "move", "scale"]))
+    make = draw(st.sampled_from(kinds))
     match make:
         case "cordon":
             return CordonNode(node=node)
         case "uncordon":
             return UncordonNode(node=node)
+        case "drain":
+            return DrainNode(node=node)
+        case "taint":
+            return TaintNode(node=node, taint=draw(taints))
+        case "untaint":
+            return UntaintNode(node=node, taint=draw(taints))
         case "cap":
             return SetPowerCap(node=node, watts=draw(st.none() | st.integers(500, 9_000).map(Watts)))
+        case "evict":
+            return draw(evictions(estate))
     workload = draw(st.sampled_from(list(estate.workloads())))
     return draw(moves(estate, workload) if make == "move" else scalings(estate, workload))
+
+
+@st.composite
+def evictions(draw: st.DrawFn, estate: Snapshot) -> Change:
+    """One replica that runs, off a fenced node where there is one."""
+    running = [(w.id, b) for w in estate.workloads() for b in w.bindings]
+    fenced = [(w, b) for w, b in running if (node := estate.node(b.node)) is not None and node.fenced]
+    if not running:
+        return CordonNode(node=draw(st.sampled_from([n.id for n in estate.nodes()])))
+    workload, binding = draw(st.sampled_from(fenced or running))
+    return EvictPod(workload=workload, replica=binding.replica, node=binding.node)
 
 
 @st.composite

@@ -8,11 +8,11 @@ from datetime import timedelta
 
 import pytest
 
-from estate.changes import Change, CordonNode, SetPowerCap
+from estate.changes import Change, CordonNode, DrainNode, EvictPod, SetPowerCap
 from estate.conditions import Condition, Miss, misses
 from estate.effects import Step
 from estate.errors import BadInput, Denied, NeverRetry, RetryLater
-from estate.ids import Digest, ExecutorId, InstallationId, NodeId, TenantId
+from estate.ids import Digest, ExecutorId, InstallationId, NodeId, TenantId, WorkloadId
 from estate.modes import Mode
 from estate.outcomes import Ending, Outcome
 from estate.results import Refusal
@@ -151,6 +151,30 @@ async def test_an_undo_that_cannot_take_effect_hands_over_and_goes_no_further_ba
     assert outcome.ending is Ending.HANDED_OVER
     assert "cordoned" in outcome.reason
     assert rig.step_keys(1, undo=True)[0] not in rig.world.writes
+
+
+@pytest.mark.parametrize(("evicted", "ending"), [(0, Ending.ROLLED_BACK), (1, Ending.HANDED_OVER)])
+async def test_a_drain_that_stopped_half_way_is_uncordoned(evicted: int, ending: Ending) -> None:
+    """A disruption budget may never give way: the node is opened again, and what did leave it is told to people."""
+    rig, before = Rig(), builders.estate()
+
+    class Blocked(Wrapped):
+        async def apply(self, key: StepKey, change: Change, preconditions: Sequence[Condition]) -> Refusal | None:
+            if not isinstance(change, DrainNode):
+                return await super().apply(key, change, preconditions)
+            done: list[Change] = [CordonNode(node=change.node)]
+            done += [EvictPod(workload=WorkloadId("a-serve"), replica=0, node=change.node)] * evicted
+            for number, part in enumerate(done):
+                await rig.world.apply(StepKey("a part of the drain", number, False), part, ())
+            raise NeverRetry("`b-train` may lose no replica, its budget says")
+
+    outcome = await rig.executor(target=Blocked(rig.world)).execute(sealed(warrant(DrainNode(node=NodeId("eu-a1")))))
+    assert outcome.ending is ending
+    assert "budget" in outcome.reason
+    node, work = rig.world.estate.node(NodeId("eu-a1")), rig.world.estate.workload(WorkloadId("a-serve"))
+    assert node == before.node(NodeId("eu-a1")), "it is open again"
+    assert work is not None
+    assert len(work.bindings) == 2 - evicted
 
 
 async def test_an_undo_that_keeps_failing_is_a_failure() -> None:

@@ -9,9 +9,22 @@ from typing import Any
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from estate.changes import Change, CordonNode, MoveWorkload, ReplicaMove, ScaleWorkload, SetPowerCap, UncordonNode
+from estate.changes import (
+    Change,
+    CordonNode,
+    DrainNode,
+    EvictPod,
+    MoveWorkload,
+    ReplicaMove,
+    ScaleWorkload,
+    SetPowerCap,
+    TaintNode,
+    UncordonNode,
+    UntaintNode,
+)
 from estate.effects import lay_out
 from estate.errors import PlacetError, RetryLater
+from estate.hardware import Taint, TaintEffect
 from estate.ids import NodeId, WorkloadId
 from estate.outcomes import Ending
 from estate.results import Ok, Refusal
@@ -22,20 +35,30 @@ from tests.execution.rig import BROKEN, Rig, after, content, key, sealed, warran
 from tests.execution.test_executor_crashes import Bomb, Killed, MinedLedger, MinedTarget
 
 NODES = tuple(NodeId(n) for n in ("eu-a1", "eu-a2", "eu-a3"))
+FENCE = Taint(key="placet.dev/fault", effect=TaintEffect.NO_SCHEDULE)
 nodes = st.sampled_from(NODES)
 moves = st.builds(
     lambda source, target, first: MoveWorkload(
         workload=WorkloadId("a-serve"),
         moves=(ReplicaMove(replica=0, source=source, target=target, accelerators=(first, first + 1)),),
     ),
-    nodes,
+    st.none() | nodes,
     nodes,
     st.sampled_from([0, 2]),
 )
 scalings = st.builds(lambda n: ScaleWorkload(workload=WorkloadId("a-serve"), replicas=n), st.integers(0, 4))
 caps = st.builds(lambda n, w: SetPowerCap(node=n, watts=w), nodes, st.sampled_from([None, Watts(4_000), Watts(9_000)]))
 changes: st.SearchStrategy[Change] = st.one_of(
-    st.builds(CordonNode, node=nodes), st.builds(UncordonNode, node=nodes), caps, scalings, moves, moves
+    st.builds(CordonNode, node=nodes),
+    st.builds(UncordonNode, node=nodes),
+    st.builds(TaintNode, node=nodes, taint=st.just(FENCE)),
+    st.builds(UntaintNode, node=nodes, taint=st.just(FENCE)),
+    st.builds(DrainNode, node=nodes),
+    st.builds(EvictPod, workload=st.just(WorkloadId("a-serve")), replica=st.integers(0, 1), node=nodes),
+    caps,
+    scalings,
+    moves,
+    moves,
 )
 faults = st.sampled_from([None, None, BROKEN, RetryLater("busy")])
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from estate.changes import DrainNode
 from estate.conditions import Condition, Field
 from estate.effects import Step
 from estate.errors import RetryLater
@@ -133,6 +134,16 @@ async def test_an_undo_has_a_key_of_its_own(subject: Subject) -> None:
         inverse = step.inverse
         assert await subject.target.apply(key(step.number, undo=True), inverse, step.postconditions) is None
     assert content(await subject.look()) == before
+
+
+async def test_a_drain_evicts_whoever_it_names_and_is_written_once(subject: Subject) -> None:
+    (drain,) = builders.steps(DrainNode(node=NodeId("eu-a1")))
+    for _ in range(2):
+        assert await subject.target.apply(key(1), drain.change, drain.preconditions) is None
+    assert await subject.target.check(drain.postconditions) == ()
+    left = await subject.look()
+    assert left.taken(NodeId("eu-a1")) == frozenset()
+    assert sum(len(w.bindings) for w in left.workloads()) == 3
 
 
 async def test_what_cannot_take_effect_is_refused_as_a_value(subject: Subject) -> None:

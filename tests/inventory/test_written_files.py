@@ -140,6 +140,11 @@ def test_each_kind_of_file_has_a_schema_that_names_its_kind(kind: str) -> None:
     assert files.schema(kind)["properties"]["kind"]["const"] == f"placet.{kind}"
 
 
+def test_the_schema_of_a_change_file_offers_every_kind_of_change() -> None:
+    offered = files.schema("change-file")["$defs"]["Change"]["discriminator"]["mapping"]
+    assert {"TaintNode", "UntaintNode", "EvictPod", "DrainNode", "CordonNode", "MoveWorkload"} <= set(offered)
+
+
 def test_a_schema_of_nothing_lists_what_there_is() -> None:
     with pytest.raises(BadInput, match="`facts`, `world`, `change-file`"):
         files.schema("planet")

@@ -7,13 +7,18 @@ from hypothesis import strategies as st
 from estate import law
 from estate.changes.seating import seat
 from estate.frozen import FrozenEstate
-from estate.hardware import Health, Node
+from estate.hardware import Health, Node, Taint, TaintEffect
 from estate.ids import ClusterId, NodeId, SiteId, WorkloadId
-from estate.workloads import BandwidthClass, Workload
+from estate.workloads import BandwidthClass, Toleration, Workload
 from tests import builders
 from tools.placement.port import Ask
 
 NAMES = tuple(f"{r}{n}" for r in ("eu-a", "eu-b", "us-a") for n in (1, 2, 3))
+TAINTS = (
+    Taint(key="gpu", effect=TaintEffect.NO_SCHEDULE),
+    Taint(key="placet.dev/fault", value="xid-79", effect=TaintEffect.NO_EXECUTE),
+    Taint(key="placet.dev/rest", effect=TaintEffect.PREFER_NO_SCHEDULE),
+)
 _TENANTS = ("tenant-a", "tenant-b", "tenant-c")
 _MODELS = ("H100-SXM5-80GB", "A100-SXM4-40GB")
 
@@ -41,6 +46,7 @@ def nodes(draw: st.DrawFn, name: str) -> Node:
         accelerators=0,
         cordoned=draw(st.sampled_from([False] * 5 + [True])),
         health=draw(healths),
+        taints=draw(st.sampled_from([()] * 4 + [TAINTS[:1], TAINTS[1:2], TAINTS])),
         power_cap_watts=draw(st.sampled_from([None, None, 1_200, 2_500])),
         cluster=ClusterId(draw(st.sampled_from(["eu-1" if name.startswith("eu") else "us-1"] * 9 + ["eu-1"]))),
     ).model_copy(update={"accelerators": devices})
@@ -80,6 +86,7 @@ def workloads(draw: st.DrawFn, name: str) -> Workload:
         namespace=draw(st.sampled_from([tenant] * 6 + ["tenant-a"])),
         cluster=ClusterId(draw(st.sampled_from(["eu-1", "eu-1", "us-1"]))),
         replicas=draw(st.integers(1, 4)),
+        tolerations=draw(st.sampled_from([(), (), (Toleration(key="gpu"),), (Toleration(),)])),
         watts_per_accelerator=draw(st.sampled_from([0, 300, 700])),
         contract=builders.contract(
             draw(st.integers(0, 3)),

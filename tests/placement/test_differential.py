@@ -102,6 +102,7 @@ def test_columns_carried_over_are_those_built_anew(data: st.DataObject) -> None:
         [c.models[m] if e else "" for m, e in zip(c.model.flat, c.exists.flat, strict=True)] for c in (carried, fresh)
     ]
     assert models[0] == models[1]
+    assert [carried.taints[t] for t in carried.taint] == [fresh.taints[t] for t in fresh.taint]
 
 
 @settings(max_examples=60, deadline=None)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from estate.frozen import FrozenEstate
-from estate.hardware import Health, Node
+from estate.hardware import Health, Node, Taint, TaintEffect
 from estate.ids import ClusterId, NodeId, SiteId, WorkloadId
 from estate.law import Isolation
 from estate.units import Mebibytes, Watts
 from estate.verdicts import Dimension
-from estate.workloads import BandwidthClass
+from estate.workloads import BandwidthClass, Toleration
 from tests import builders
 from tools.placement.engine import MaskEngine
 from tools.placement.port import Ask, NoPlacement, Placement, Reason
@@ -54,6 +54,23 @@ def test_a_cordoned_node_is_the_nearest_help_and_uncordoning_it_does_help() -> N
     estate = eu_only(builders.node("eu-a1", cordoned=True))
     assert refused(estate).nearest == "uncordon `eu-a1` once the symptom there is gone"
     assert isinstance(MaskEngine().place(estate.with_node(builders.node("eu-a1")), Ask(W, (0,))), Placement)
+
+
+def test_a_taint_is_named_and_lifting_or_tolerating_it_helps() -> None:
+    fault = Taint(key="placet.dev/fault", value="xid-79", effect=TaintEffect.NO_SCHEDULE)
+    estate = eu_only(builders.node("eu-a1", taints=(fault,)))
+    answer = refused(estate)
+    assert answer.nearest == "lift the taint of `eu-a1`, or let `w` tolerate it"
+    found = reason(answer, "no taint that it does not tolerate").found
+    assert found == "tainted: eu-a1 (placet.dev/fault=xid-79:NoSchedule)"
+    assert isinstance(MaskEngine().place(estate.with_node(builders.node("eu-a1")), Ask(W, (0,))), Placement)
+    tolerant = builders.workload("w", replicas=1, tolerations=(Toleration(key="placet.dev/fault"),))
+    assert isinstance(MaskEngine().place(estate.with_workload(tolerant), Ask(W, (0,))), Placement)
+
+
+def test_a_taint_that_only_discourages_refuses_nothing() -> None:
+    rest = Taint(key="placet.dev/rest", effect=TaintEffect.PREFER_NO_SCHEDULE)
+    assert isinstance(MaskEngine().place(eu_only(builders.node("eu-a1", taints=(rest,))), Ask(W, (0,))), Placement)
 
 
 def test_a_shortage_is_told_in_accelerators_of_the_node_that_lacks_least() -> None:

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from estate.approvals import Approval, Word
-from estate.changes import Change, CordonNode, MoveWorkload, ReplicaMove, ScaleWorkload
+from estate.changes import Change, CordonNode, DrainNode, EvictPod, MoveWorkload, ReplicaMove, ScaleWorkload
 from estate.clocks import Clock
 from estate.frozen import FrozenEstate
 from estate.identities import Enrolment, Role, Subject, SubjectKind
@@ -52,6 +52,16 @@ def move(workload: str, *moves: tuple[int, str | None, str | None, tuple[int, ..
 def cordon(node: str) -> Change:
     """A fence around `node`."""
     return CordonNode(node=NodeId(node), reason="xid 79")
+
+
+def drain(node: str) -> Change:
+    """`node` shut and emptied."""
+    return DrainNode(node=NodeId(node), reason="repair")
+
+
+def evict(workload: str, replica: int, node: str) -> Change:
+    """One replica off `node`."""
+    return EvictPod(workload=WorkloadId(workload), replica=replica, node=NodeId(node))
 
 
 def scale(workload: str, replicas: int) -> Change:

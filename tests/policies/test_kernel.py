@@ -11,9 +11,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from estate.changes import Change, CordonNode, MoveWorkload, ReplicaMove, ScaleWorkload, SetPowerCap
+from estate.changes import (
+    Change,
+    CordonNode,
+    DrainNode,
+    EvictPod,
+    MoveWorkload,
+    ReplicaMove,
+    ScaleWorkload,
+    SetPowerCap,
+    TaintNode,
+    UncordonNode,
+    UntaintNode,
+)
 from estate.effects import lay_out
 from estate.frozen import FrozenEstate
+from estate.hardware import Taint, TaintEffect
 from estate.identities import Role
 from estate.ids import ClusterId, Country, EntityId, NodeId, TenantId
 from estate.law import Facts, Isolation, Residency
@@ -33,6 +46,7 @@ FEW = st.lists(COUNTRIES, max_size=3, unique=True).map(tuple)
 ENTITIES = ("eu-hosting", "us-cloud", "acme", "borel", "corvus")
 TENANTS = ("tenant-a", "tenant-b", "tenant-c")
 NODES = [NodeId(f"{r}{n}") for r in ("eu-a", "eu-b", "us-a") for n in (1, 2, 3)]
+FENCE = Taint(key="placet.dev/fault", effect=TaintEffect.NO_SCHEDULE)
 _DEFAULT = builders.facts()
 
 
@@ -117,7 +131,12 @@ def estates(draw: st.DrawFn) -> FrozenEstate:
         promise = known.contract.model_copy(update={"residency": own})
         return known.model_copy(update={"namespace": space, "contract": promise})
 
-    return builders.estate(law_base=draw(laws()), workloads=[work(w) for w in builders.default_workloads()])
+    fenced = draw(st.sets(st.sampled_from(NODES), max_size=3))
+    return builders.estate(
+        law_base=draw(laws()),
+        nodes=[n.model_copy(update={"cordoned": n.id in fenced}) for n in builders.default_nodes()],
+        workloads=[work(w) for w in builders.default_workloads()],
+    )
 
 
 @st.composite
@@ -125,12 +144,19 @@ def changes(draw: st.DrawFn, on: FrozenEstate) -> Change:
     """A change that has a chance to have an effect."""
     workload = draw(st.sampled_from(list(on.workloads())))
     node = draw(st.sampled_from(NODES))
-    match draw(st.integers(0, 5)):
+    match draw(st.integers(0, 11)):
         case 0:
-            return CordonNode(node=node)
+            return draw(st.sampled_from([CordonNode(node=node), UncordonNode(node=node)]))
         case 1:
             return SetPowerCap(node=node, watts=None)
         case 2:
+            return draw(st.sampled_from([TaintNode(node=node, taint=FENCE), UntaintNode(node=node, taint=FENCE)]))
+        case 3 | 4:
+            return DrainNode(node=draw(st.sampled_from([n for n in NODES if on.workloads_on(n)])))
+        case 5 | 6:
+            seat = draw(st.sampled_from(workload.bindings))
+            return EvictPod(workload=workload.id, replica=seat.replica, node=seat.node)
+        case 7:
             return ScaleWorkload(workload=workload.id, replicas=draw(st.integers(0, 4)))
         case _:
             return _moved(draw, on, workload)
@@ -212,7 +238,7 @@ def _without_tier_0() -> Bundle:
 
     text = (SHIPPED / "tier2" / "permits.cedar").read_text(encoding="utf-8")
     shipped = law()
-    return Bundle(shipped.digest, shipped.rules, cedarpy.PolicySet.from_str(text), shipped._schema)
+    return Bundle(shipped.digest, shipped.rules, cedarpy.PolicySet.from_str(text), shipped._schema, shipped._actions)
 
 
 def test_the_kernel_knows_who_may_not_approve() -> None:
@@ -252,6 +278,15 @@ def test_the_kernel_shares_no_code_with_the_read_set() -> None:
         for name in (part.module, *(f"{part.module}.{a.name}" for a in part.names))
     }
     assert not imported & {f"policies.{m}" for m in ("context", "sovereignty", "neighbours", "playing", "bundle")}
+
+
+def test_the_kernel_sees_everybody_whom_a_drain_would_evict() -> None:
+    """A law that lost its teeth: whoever acts for one tenant does not empty a node of another's work."""
+    drain = builders.proposal(DrainNode(node=NodeId("eu-a1")), for_tenants=(TenantId("tenant-a"),))
+    asked = question(drain, bundle=_without_tier_0())
+    found = deciding.decide(asked).verdict
+    assert found.decision is Decision.FORBID
+    assert {f.about for f in found.failures if f.policy == deciding.KERNEL} == {"node/eu-a1", "workload/b-train"}
 
 
 def test_a_lawful_move_meets_no_objection() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from structlog.testing import capture_logs
 
-from estate.changes import Change, CordonNode, MoveWorkload, ReplicaMove, ScaleWorkload, SetPowerCap
-from estate.hardware import Health
+from estate.changes import Change, CordonNode, DrainNode, MoveWorkload, ReplicaMove, ScaleWorkload, SetPowerCap
+from estate.hardware import Health, Taint, TaintEffect
 from estate.ids import ClusterId, NodeId, RackId, WorkloadId
 from estate.units import Watts
 from tests import builders
@@ -44,6 +44,14 @@ def test_both_replicas_at_once_break_it() -> None:
     found = rehearse(builders.estate(), [both("eu-a3")])
     assert found.feasible
     assert found.contracts_broken == (A_SERVE,)
+
+
+def test_a_drain_is_rehearsed_for_everybody_on_the_node() -> None:
+    found = rehearse(builders.estate(), [DrainNode(node=NodeId("eu-a1"))])
+    assert (found.contracts_kept, found.tenants) == ((A_SERVE, WorkloadId("b-train")), ("tenant-a", "tenant-b"))
+    assert found.stranded_accelerators == 8
+    both_nodes = [DrainNode(node=NodeId("eu-a1")), DrainNode(node=NodeId("eu-a2"))]
+    assert rehearse(builders.estate(), both_nodes).contracts_broken == (A_SERVE,)
 
 
 def test_moving_what_is_already_lost_breaks_no_promise() -> None:
@@ -91,6 +99,9 @@ def test_free_devices_of_closed_nodes_and_useless_fragments_are_stranded() -> No
     assert estate.stranded_accelerators() == 0
     assert estate.with_node(builders.node("us-b1", cordoned=True)).stranded_accelerators() == 8
     assert estate.with_node(builders.node("us-b1", health=Health.FAILED)).stranded_accelerators() == 8
+    for key, lost in (("placet.dev/fault", 8), ("nvidia.com/gpu", 0)):
+        taint = Taint(key=key, effect=TaintEffect.NO_SCHEDULE)
+        assert estate.with_node(builders.node("us-b1", taints=(taint,))).stranded_accelerators() == lost
     one_left = builders.workload(
         "x", contract=builders.contract(7), replicas=1, bindings=(builders.binding(0, "eu-a3", *range(7)),)
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from estate.changes import CordonNode, MoveWorkload, ReplicaMove, SetPowerCap, UncordonNode
+from estate.changes import CordonNode, DrainNode, MoveWorkload, ReplicaMove, SetPowerCap, UncordonNode
 from estate.errors import BadInput, NewerRecord, RetryLater
 from estate.hardware import Health
 from estate.ids import NodeId, WorkloadId
@@ -194,3 +194,23 @@ async def test_of_many_that_open_one_new_world_one_seeds_it(tmp_path: Path) -> N
         assert seeded.count(True) == 1
         assert (await worlds[0].changes()).revision == 1
         await asyncio.gather(*(world.close() for world in worlds))
+
+
+async def test_a_drain_stores_the_node_and_everything_that_it_emptied(world: World) -> None:
+    """Another process reads the world from its file: what was not stored would run there for ever."""
+    (step,) = builders.steps(DrainNode(node=EU_A1))
+    before = (await world.changes()).revision
+    assert await world.apply("k", step.change, step.preconditions) is None
+    assert await world.check(step.postconditions) == ()
+    stored = await world.changes(before)
+    assert [n.id for n in stored.nodes] == ["eu-a1"]
+    assert {w.id: len(w.bindings) for w in stored.workloads} == {"a-serve": 1, "b-train": 1}
+
+
+async def test_a_drain_evicts_nobody_who_came_since_it_was_decided(world: World) -> None:
+    (step,) = builders.steps(DrainNode(node=EU_A1))
+    await world.start_workload(builders.workload("new", replicas=1, bindings=(builders.binding(0, "eu-a1", 2, 3),)))
+    refusal = await world.apply("k", step.change, step.preconditions)
+    assert isinstance(refusal, Refusal)
+    assert refusal.code is RefusalCode.PRECONDITION_FAILED
+    assert "`3 bound` where the decision read `2 bound`" in refusal.message, "and not whose they are"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from estate.hardware import Accelerator, Health
+from estate.hardware import Accelerator, Health, Taint
 from estate.ids import ClusterId, NodeId, RackId, SiteId, TenantId, WorkloadId
 from estate.records import Model
 from estate.units import Watts
@@ -25,6 +25,7 @@ class NodeAnswer(Answer):
     rack: RackId | None
     site: SiteId | None
     cordoned: bool
+    taints: tuple[Taint, ...]
     health: Health
     accelerators: tuple[Accelerator, ...]
     taken: tuple[int, ...]
@@ -81,6 +82,7 @@ def describe_node(desk: Desk, question: NodeQuestion) -> NodeAnswer:
         rack=desk.snapshot.rack_of(node.id),
         site=desk.snapshot.site_of(node.id),
         cordoned=node.cordoned,
+        taints=node.taints,
         health=node.health,
         accelerators=node.accelerators,
         taken=tuple(sorted(desk.snapshot.taken(node.id))),
@@ -130,7 +132,7 @@ def _resident(workload: Workload, node: NodeId) -> Resident:
 
 DESCRIBE_NODE = Tool(
     "describe_node",
-    "One node by id: cluster, rack, site, health, cordon, every accelerator with its health, and power draw.",
+    "One node by id: cluster, rack, site, health, cordon, taints, every accelerator with its health, and power draw.",
     NodeQuestion,
     NodeAnswer,
     describe_node,

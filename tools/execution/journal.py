@@ -11,13 +11,12 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Literal
 
-from estate.conditions import Condition, Field
+from estate.conditions import Condition, lasting
 from estate.effects import Step
 from estate.errors import BadInput
 from estate.ids import Digest, ExecutionId, ExecutorId
 from estate.outcomes import Ending, Outcome, StepResult
 from estate.records import Record
-from estate.things import Thing
 from policies.ledger.port import Entry, EntryKind
 
 
@@ -234,13 +233,10 @@ def _result(number: int, step: StepState) -> StepResult:
 
 
 def expected(steps: Iterable[Step]) -> tuple[Condition, ...]:
-    """What must be true after all of `steps`: of conditions on one field of one thing, the last step's counts."""
-    last: dict[tuple[Thing, Field], Condition] = {}
-    for step in steps:
-        last |= {(c.about, c.field): c for c in step.postconditions}
-    return tuple(last.values())
+    """What must be true after all of `steps`: of conditions that speak of the same, the last step's counts."""
+    return lasting(c for s in steps for c in s.postconditions)
 
 
 def original(steps: Iterable[Step]) -> tuple[Condition, ...]:
-    """What was true before all of `steps`: of conditions on one field of one thing, the first step's counts."""
-    return tuple({(c.about, c.field): c for s in reversed(tuple(steps)) for c in s.preconditions}.values())
+    """What was true before all of `steps`: of conditions that speak of the same, the first step's counts."""
+    return lasting(c for s in reversed(tuple(steps)) for c in s.preconditions)

@@ -11,7 +11,7 @@ from typing import assert_never
 
 from estate import canonical
 from estate.changes import Change, NoInverse
-from estate.conditions import Miss, misses
+from estate.conditions import Condition, Miss, misses, told
 from estate.effects import Step
 from estate.errors import Denied, NeverRetry, RetryLater
 from estate.outcomes import Ending, Outcome
@@ -155,7 +155,7 @@ class Run:
         key = StepKey(self._warrant.proposal, step.number, undo=True)
         try:
             refusal: Refusal | None = await self._hands.patience.insist(
-                lambda: self._hands.target.apply(key, inverse, step.postconditions)
+                lambda: self._hands.target.apply(key, inverse, self._left_for(inverse, step))
             )
         except (RetryLater, NeverRetry) as error:
             await self._recorder.stuck(step, Trouble.FAULT, str(error))
@@ -165,6 +165,11 @@ class Run:
             return
         await self._recorder.applied(step, undo=True)
         await self._tell(Stage.UNDO, f"step {step.number} undone: {inverse.describe()}")
+
+    def _left_for(self, inverse: Change, step: Step) -> tuple[Condition, ...]:
+        """What the step left of all that its inverse reads, so that a drain that stopped half-way is uncordoned too."""
+        read = {(c.about, c.field) for c in inverse.preconditions(self._hands.reader.newest())}
+        return tuple(c for c in step.postconditions if (c.about, c.field) in read) or step.postconditions
 
     async def _as_before(self, *steps: Step) -> bool:
         conditions = journal.original(steps)
@@ -221,7 +226,8 @@ class Run:
 
 def _missed(miss: Miss) -> str:
     condition = miss.condition
-    return f"`{condition.about}` {condition.field.value} {miss.fault}: `{miss.found}`, expected `{condition.equals}`"
+    found, expected = told(condition, miss.found), told(condition, condition.equals)
+    return f"`{condition.about}` {condition.field.value} {miss.fault}: `{found}`, expected `{expected}`"
 
 
 def _objected(verdict: Verdict) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from estate.hardware import Health, Node
+from estate.hardware import Health, Node, Taint
 from estate.ids import ClusterId, NodeId, RackId, SiteId, TenantId
 from estate.law import Facts
 from estate.snapshots import Snapshot
@@ -21,7 +21,7 @@ type Flags = NDArray[np.bool_]
 type Ints = NDArray[np.int64]
 
 UNCAPPED = 10**12
-_SHARED = frozenset({"names", "rows", "nodes", "loads", "models", "rack_budget"})
+_SHARED = frozenset({"names", "rows", "nodes", "loads", "models", "taints", "rack_budget"})
 """What a renewal does not copy as an array."""
 UNKNOWN_TENANT = -1
 """The last row of `present`: work of a tenant that no fact knows."""
@@ -60,6 +60,8 @@ class Columns:
     site: Ints
     rack: Ints
     cordoned: Flags
+    taint: Ints
+    """The position in `taints` of those that close the node."""
     fit: Flags
     idle: Ints
     load: Ints
@@ -73,6 +75,8 @@ class Columns:
     free: Flags
     present: Flags
     models: tuple[str, ...]
+    taints: tuple[tuple[Taint, ...], ...]
+    """The different sets of closing taints; a fleet has few."""
     rack_drawn: Ints
     rack_budget: Ints
 
@@ -88,7 +92,7 @@ def build(snapshot: Snapshot) -> Columns:
     nodes = tuple(snapshot.nodes())
     names = Names.of(snapshot.facts, nodes)
     columns = _blank(snapshot, names, nodes)
-    where = _Where(snapshot, names, columns.models)
+    where = _Where(snapshot, columns)
     for row in range(len(nodes)):
         _fill(columns, row, where)
     return columns
@@ -105,7 +109,7 @@ def renewed(before: Columns, snapshot: Snapshot, touched: Iterable[NodeId]) -> C
     known = {row: node for row, node in found if row is not None and node is not None}
     stale = {row: node for row, node in known.items() if not _same(before, row, node, snapshot)}
     columns = _copied(before, snapshot, stale)
-    where = _Where(snapshot, before.names, before.models)
+    where = _Where(snapshot, columns)
     for row in stale:
         _fill(columns, row, where)
     return columns
@@ -114,13 +118,15 @@ def renewed(before: Columns, snapshot: Snapshot, touched: Iterable[NodeId]) -> C
 class _Where:
     """Positions of names, for filling rows."""
 
-    def __init__(self, snapshot: Snapshot, names: Names, models: Sequence[str]) -> None:
+    def __init__(self, snapshot: Snapshot, columns: Columns) -> None:
+        names = columns.names
         self.snapshot = snapshot
         self.site = {s: i for i, s in enumerate(names.sites)}
         self.rack = {r: i for i, r in enumerate(names.racks)}
         self.cluster = {c: i for i, c in enumerate(names.clusters)}
         self.tenant = {t: i for i, t in enumerate(names.tenants)}
-        self.model = {m: i for i, m in enumerate(models)}
+        self.model = {m: i for i, m in enumerate(columns.models)}
+        self.taint = {t: i for i, t in enumerate(columns.taints)}
 
 
 def _fits(before: Columns, row: int | None, node: Node | None) -> bool:
@@ -160,6 +166,7 @@ def _blank(snapshot: Snapshot, names: Names, nodes: tuple[Node, ...]) -> Columns
         site=ints(rows),
         rack=ints(rows),
         cordoned=flags(rows),
+        taint=ints(rows),
         fit=flags(rows),
         idle=ints(rows),
         load=ints(rows),
@@ -173,6 +180,7 @@ def _blank(snapshot: Snapshot, names: Names, nodes: tuple[Node, ...]) -> Columns
         free=flags(rows, slots),
         present=flags(len(names.tenants) + 1, rows),
         models=tuple(dict.fromkeys(a.model for n in nodes for a in n.accelerators)),
+        taints=tuple(dict.fromkeys(n.closing_taints for n in nodes)),
         rack_drawn=drawn,
         rack_budget=budget,
     )
@@ -186,7 +194,8 @@ def _copied(before: Columns, snapshot: Snapshot, changed: Mapping[int, Node]) ->
         nodes[row], loads[row] = node, snapshot.workloads_on(node.id)
         if (rack := before.rack[row]) >= 0:
             fresh["rack_drawn"][rack] = snapshot.rack_watts(before.names.racks[rack])
-    return replace(before, nodes=tuple(nodes), loads=tuple(loads), **fresh)
+    taints = tuple(dict.fromkeys((*before.taints, *(n.closing_taints for n in changed.values()))))
+    return replace(before, nodes=tuple(nodes), loads=tuple(loads), taints=taints, **fresh)
 
 
 def _fill(columns: Columns, row: int, where: _Where) -> None:
@@ -196,6 +205,7 @@ def _fill(columns: Columns, row: int, where: _Where) -> None:
     columns.site[row] = where.site[site] if site else -1
     columns.rack[row] = where.rack[rack] if rack else -1
     columns.cordoned[row] = node.cordoned
+    columns.taint[row] = where.taint[node.closing_taints]
     columns.fit[row] = node.health is Health.HEALTHY
     columns.idle[row] = node.idle_watts
     columns.cap[row] = UNCAPPED if node.power_cap_watts is None else node.power_cap_watts

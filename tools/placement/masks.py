@@ -27,6 +27,7 @@ class Constraint(StrEnum):
     AVOID = "not to be avoided"
     SITE = "at an asked site"
     CORDON = "not cordoned"
+    TAINT = "no taint that it does not tolerate"
     FREE = "free accelerators on one node"
     POWER = "rack power budget"
     HEALTH = "healthy node"
@@ -140,6 +141,7 @@ def standing(wish: Wish) -> Masks:
     found: Masks = {
         Constraint.AVOID: _avoided(c, ask),
         Constraint.CORDON: c.cordoned,
+        Constraint.TAINT: _repelled(wish),
         Constraint.HEALTH: ~c.fit,
         Constraint.CLUSTER: ~np.isin(c.cluster, wish.clusters()),
         Constraint.SITE: _elsewhere(wish),
@@ -194,6 +196,13 @@ def largest_domain(columns: Columns, usable: Flags) -> Ints:
 def _avoided(columns: Columns, ask: Ask) -> Flags:
     found = np.zeros(len(columns.nodes), dtype=np.bool_)
     found[[row for n in ask.avoid if (row := columns.rows.get(n)) is not None]] = True
+    return found
+
+
+def _repelled(wish: Wish) -> Flags:
+    c, tolerates = wish.columns, wish.workload.tolerates
+    repelling = np.array([not all(map(tolerates, found)) for found in c.taints], dtype=np.bool_)
+    found: Flags = repelling[c.taint] if repelling.size else np.zeros(len(c.nodes), dtype=np.bool_)
     return found
 
 

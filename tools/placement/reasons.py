@@ -83,6 +83,14 @@ def _cordon(by: Refused) -> Words:
     return "an open node", f"cordoned: {some_nodes(wish, refused)}", "uncordon one once its symptom is gone"
 
 
+def _taint(by: Refused) -> Words:
+    wish, refused = by.wish, by.refused
+    rows = np.flatnonzero(refused)
+    repelling = {t for r in rows for t in wish.columns.nodes[r].closing_taints if not wish.workload.tolerates(t)}
+    found = f"tainted: {some_nodes(wish, refused)} ({', '.join(sorted(map(str, repelling)))})"
+    return "a node whose taints it tolerates", found, "lift the taint once its symptom is gone, or tolerate it"
+
+
 def _health(by: Refused) -> Words:
     wish, refused = by.wish, by.refused
     found = sorted({wish.columns.nodes[r].health.value for r in np.flatnonzero(refused)})
@@ -183,6 +191,7 @@ _WORDS: dict[Constraint, Callable[[Refused], Words]] = {
     Constraint.AVOID: _avoid,
     Constraint.SITE: _site,
     Constraint.CORDON: _cordon,
+    Constraint.TAINT: _taint,
     Constraint.FREE: _free,
     Constraint.POWER: _power,
     Constraint.HEALTH: _health,

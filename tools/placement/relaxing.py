@@ -129,6 +129,7 @@ _WORDS: dict[Constraint, Callable[[Wish, Attempt], str]] = {
     Constraint.AVOID: lambda w, a: f"stop avoiding {_chosen(w, a)}",
     Constraint.SITE: _site,
     Constraint.CORDON: lambda w, a: f"uncordon {_chosen(w, a)} once the symptom there is gone",
+    Constraint.TAINT: lambda w, a: f"lift the taint of {_chosen(w, a)}, or let `{w.workload.id}` tolerate it",
     Constraint.FREE: _free,
     Constraint.POWER: _power,
     Constraint.HEALTH: lambda w, a: f"repair {_chosen(w, a)}",

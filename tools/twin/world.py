@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Self
 
 from estate.changes import Change
-from estate.conditions import Condition, Miss, misses
-from estate.effects import effect
+from estate.conditions import Condition, Miss, misses, told
+from estate.effects import effect, written
 from estate.errors import BadInput
 from estate.frozen import FrozenEstate
 from estate.hardware import Health, Node
@@ -22,7 +22,7 @@ from estate.ids import InstallationId, NodeId, WorkloadId
 from estate.law import Facts
 from estate.results import Refusal, RefusalCode
 from estate.snapshots import Snapshot, SnapshotVersion
-from estate.things import ThingKind
+from estate.things import Thing, ThingKind
 from estate.workloads import Workload
 from tools.twin.faults import Fault
 from tools.twin.storage import Changes, Storage
@@ -180,7 +180,7 @@ class World:
         result = effect(change, before)
         if isinstance(result, Refusal):
             return result
-        self._storage.put(_written(change, result.value))
+        self._storage.put(*(_thing(result.value, t) for t in written(change, before)))
         self._storage.mark_applied(key)
         return None
 
@@ -207,20 +207,20 @@ def _changed(estate: FrozenEstate, found: Changes) -> FrozenEstate:
     return estate.at(estate.version.model_copy(update={"sequence": found.revision}))
 
 
-def _written(change: Change, after: Snapshot) -> Node | Workload:
-    """The one thing that the change wrote, as it is afterwards."""
-    target = change.target()
-    thing = after.node(NodeId(target.id)) if target.kind is ThingKind.NODE else after.workload(WorkloadId(target.id))
-    assert thing is not None, "an effect that succeeded has a target"
+def _thing(after: Snapshot, named: Thing) -> Node | Workload:
+    """One thing that a change wrote, as it is afterwards."""
+    thing = after.node(NodeId(named.id)) if named.kind is ThingKind.NODE else after.workload(WorkloadId(named.id))
+    assert thing is not None, "an effect that succeeded wrote what is there"
     return thing
 
 
 def _unmet(miss: Miss) -> Refusal:
     condition = miss.condition
+    found, read = told(condition, miss.found), told(condition, condition.equals)
     replaced = miss.fault.startswith("was replaced")
     return Refusal(
         code=RefusalCode.UID_CHANGED if replaced else RefusalCode.PRECONDITION_FAILED,
         about=str(condition.about),
-        message=f"`{condition.about}` {condition.field.value} {miss.fault}: `{miss.found}` where the decision read"
-        f" `{condition.equals}`; decide again on a newer snapshot",
+        message=f"`{condition.about}` {condition.field.value} {miss.fault}: `{found}` where the decision read"
+        f" `{read}`; decide again on a newer snapshot",
     )
