@@ -23,12 +23,17 @@ LONGEST = 8
 
 def root(pod: Pod, known: Known) -> Owner:
     """The controller that `pod` belongs to in the end; the pod itself where nothing controls it."""
-    namespace, at, controller = pod.namespace, objects.bare(pod), pod.controller
+    return top(objects.bare(pod), known)
+
+
+def top(at: Owner, known: Known) -> Owner:
+    """The end of the chain that begins at this controller; itself where nothing stands above it."""
+    start = at.ref
     for _ in range(LONGEST):
-        above = _above(controller, namespace, known, direct=at.ref == pod.ref)
+        above = _above(at.controller, at.namespace, known, direct=at.ref == start and start.kind == "Pod")
         if above is None:
             return at
-        at, controller = above, above.controller
+        at = above
     return at
 
 
@@ -52,7 +57,7 @@ def _above(controller: Reference | None, namespace: str, known: Known, *, direct
     found = known(controller.uid)
     if found is not None:
         honest = found.namespace == namespace and (found.ref.kind, found.ref.name) == (controller.kind, controller.name)
-        return (objects.leader(found) if isinstance(found, Pod) else found) if honest else None
+        return (objects.bare(found) if isinstance(found, Pod) else found) if honest else None
     if direct or (controller.group, controller.kind) in BY_KIND:
         return Owner(controller, namespace)
     return None

@@ -64,6 +64,8 @@ class Numbering:
         if self._watts.get(node, 0) == watts:
             return False
         self._watts[node] = watts
+        if not watts:
+            del self._watts[node]
         return True
 
     def watts(self, nodes: Iterable[NodeId], models: Sequence[str]) -> Watts:

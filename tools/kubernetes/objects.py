@@ -130,12 +130,7 @@ def owner(raw: Raw, resource: Resource) -> Owner:
 
 
 def bare(of: Pod) -> Owner:
-    """A pod that nothing controls, as its own one replica."""
-    return Owner(of.ref, of.namespace, None, 1, of.finished, of.ask)
-
-
-def leader(of: Pod) -> Owner:
-    """A pod in the middle of a chain (the leader of a LeaderWorkerSet's group controls its workers' set)."""
+    """A pod as its own one replica; also one in the middle of a chain (the leader of a LeaderWorkerSet's group)."""
     return Owner(of.ref, of.namespace, of.controller, 1, of.finished, of.ask)
 
 

@@ -1,0 +1,146 @@
+"""Follow one kind of objects: list, then watch from that version on, again and again, until cancelled.
+
+Called by `source`. A watch that ends is resumed at its last version; one whose version is gone is listed anew; passing
+faults are waited out with growing, jittered pauses, for as long as it takes. A first list that is refused for good ends
+it, later refusals do not: an API server that restarts denies for a moment what it allows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import structlog
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential_jitter
+
+from estate.errors import RetryLater
+from tools.inventory.kubernetes.modelling import ClusterModel
+from tools.kubernetes import faults
+from tools.kubernetes.connecting import Connection
+from tools.kubernetes.resources import Resource
+
+log = structlog.get_logger(__name__)
+
+_TOLD_EVERY = 12
+_HASTY_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long one cluster's source waits for what, in seconds."""
+
+    batch: float = 0.02
+    """What arrives within this time is one batch."""
+    facts: float = 1.0
+    """How often it looks for other facts."""
+    watch: int = 240
+    """How long one watch lasts before it is resumed."""
+    first_wait: float = 0.1
+    longest_wait: float = 5.0
+    slice: int = 500
+    """Workloads worked out at once, before others may run."""
+
+
+@dataclass(slots=True)
+class Following:
+    """One kind of one cluster. `recognise` raises unless the cluster is still the one it shall be."""
+
+    resource: Resource
+    connection: Connection
+    model: ClusterModel
+    pace: Pace
+    recognise: Callable[[], Awaitable[None]]
+    changed: Callable[[], None]
+    """Called after each change of the model, and once everything is listed."""
+    version: str = ""
+    listed: bool = False
+    recognised: bool = False
+    """Whether it is known to be the right cluster since the last fault."""
+
+    async def run(self) -> None:
+        """Until cancelled.
+
+        Raises:
+            Denied: it is another cluster, or (before the first list) these credentials may not read it.
+            NeverRetry: the first list can never succeed.
+        """
+        while True:
+            retrying = AsyncRetrying(
+                retry=retry_if_exception(self._passes),
+                wait=self._wait,
+                before_sleep=self._tell,
+                reraise=True,
+            )
+            async for attempt in retrying:
+                with attempt:
+                    await self._turn()
+
+    async def _turn(self) -> None:
+        if not (self.recognised and self.version):
+            await self.recognise()
+        self.recognised = False
+        self.recognised = await (self._watch() if self.version else self._list())
+
+    async def _list(self) -> bool:
+        self.model.relist(self.resource)
+        seen: set[str] = set()
+        version = ""
+        async for page in self.connection.pages(self.resource.path()):
+            seen.update(self.model.put(self.resource, raw) for raw in page.items)
+            version = page.version
+            self.changed()
+        self.model.keep_only(self.resource, seen)
+        self.version, self.listed = version, True
+        self.changed()
+        return True
+
+    async def _watch(self) -> bool:
+        """One watch; whether it ended in order. What it brought counts: only a break that brought nothing is raised."""
+        began, clock = self.version, asyncio.get_running_loop().time
+        until = clock() + _HASTY_SECONDS
+        asked = {"resourceVersion": began}
+        try:
+            async for event in self.connection.watch(self.resource.path(), asked, seconds=self.pace.watch):
+                self._take(event.type, event.object)
+        except faults.Gone as error:
+            log.info("watch expired", kind=self.resource.plural, reason=str(error))
+            self.version = ""
+        except RetryLater:
+            if self.version == began:
+                raise
+            return False
+        else:
+            if self.version == began and clock() < until:
+                raise faults.Unreachable(f"the watch of `{self.resource.plural}` ended at once")
+        return True
+
+    def _take(self, kind: str, raw: dict[str, object]) -> None:
+        about = raw.get("metadata")
+        if kind == "DELETED":
+            self.model.drop(self.resource, raw)
+        elif kind != "BOOKMARK":
+            self.model.put(self.resource, raw)
+        if isinstance(about, dict) and isinstance(version := about.get("resourceVersion"), str):
+            self.version = version
+        self.changed()
+
+    def _passes(self, error: BaseException) -> bool:
+        if isinstance(error, RetryLater | faults.Gone):
+            return True
+        refused = (faults.Forbidden, faults.Unauthenticated, faults.NotFound, faults.Rejected)
+        return self.listed and isinstance(error, refused)
+
+    def _wait(self, state: RetryCallState) -> float:
+        """Longer each time; never shorter than the server asks for."""
+        pace = self.pace
+        ours = wait_exponential_jitter(multiplier=pace.first_wait, max=pace.longest_wait, jitter=pace.first_wait)(state)
+        error = state.outcome.exception() if state.outcome else None
+        return max(ours, error.after) if isinstance(error, faults.Overloaded) else ours
+
+    def _tell(self, state: RetryCallState) -> None:
+        if state.attempt_number % _TOLD_EVERY == 1:
+            error = state.outcome.exception() if state.outcome else None
+            log.warning(
+                "cluster not readable", kind=self.resource.plural, attempt=state.attempt_number, error=str(error)
+            )

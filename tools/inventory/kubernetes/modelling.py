@@ -1,0 +1,234 @@
+"""What is known of one cluster, and what changed in the estate when an object did. In memory, no I/O.
+
+Called by `source`, event by event. The cost of an event is that of the one node or workload it touches: everything is
+found by index. An object that cannot be read is kept out and reported once with its reason; it never raises.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+import structlog
+from pydantic import ValidationError
+
+from estate import canonical
+from estate.errors import BadInput
+from estate.hardware import Node
+from estate.ids import ClusterId, NodeId, WorkloadId
+from estate.law import Facts
+from estate.records import explain
+from estate.workloads import Workload
+from tools.inventory.kubernetes.families import Families, Key
+from tools.inventory.port import Observed
+from tools.kubernetes import naming, nodes, objects, resources, workloads
+from tools.kubernetes.fields import Raw
+from tools.kubernetes.numbering import Numbering
+from tools.kubernetes.objects import Budget
+from tools.kubernetes.resources import Resource
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _News:
+    """What changed since it was last taken."""
+
+    nodes: dict[NodeId, Node | None] = field(default_factory=dict)
+    workloads: dict[WorkloadId, Workload | None] = field(default_factory=dict)
+
+
+class ClusterModel:
+    """One cluster under one law base. One task alone uses it."""
+
+    def __init__(self, source: str, cluster: ClusterId, facts: Facts) -> None:
+        """`source` is what batches say they are from."""
+        self._source = source
+        self._cluster = cluster
+        self._facts = facts
+        self._numbering = Numbering()
+        self._families = Families()
+        self._machines: dict[str, tuple[Node, int]] = {}
+        self._nodes: dict[NodeId, Node] = {}
+        self._budgets: defaultdict[str, dict[str, Budget]] = defaultdict(dict)
+        self._uids: defaultdict[str, set[str]] = defaultdict(set)
+        self._workloads: defaultdict[str, dict[Key, Workload]] = defaultdict(dict)
+        self._touched: dict[Key, None] = {}
+        self._news = _News()
+        self._refused: dict[str, str] = {}
+
+    @property
+    def refused(self) -> Mapping[str, str]:
+        """The objects that are kept out, each with the reason."""
+        return self._refused
+
+    @property
+    def dirty(self) -> bool:
+        """Whether something changed that was not taken yet."""
+        return bool(self._touched or self._news.nodes or self._news.workloads)
+
+    def put(self, resource: Resource, raw: Raw) -> str:
+        """An object is there, or is another one now. Its uid, empty where it has none."""
+        uid = _uid(raw)
+        try:
+            self._put(resource, uid, raw)
+        except (BadInput, ValidationError) as error:
+            self._drop(resource, uid)
+            self._refuse(f"{resource.kind} {_called(raw)}", error)
+            return ""
+        self._refused.pop(f"{resource.kind} {_called(raw)}", None)
+        self._uids[resource.plural].add(uid)
+        return uid
+
+    def drop(self, resource: Resource, raw: Raw) -> None:
+        """An object is gone."""
+        self._drop(resource, _uid(raw))
+        self._refused.pop(f"{resource.kind} {_called(raw)}", None)
+
+    def relist(self, resource: Resource) -> None:
+        """Everything of that kind is about to be listed: what is kept out will be told anew."""
+        self._refused = {called: why for called, why in self._refused.items() if not called.startswith(resource.kind)}
+
+    def keep_only(self, resource: Resource, uids: Collection[str]) -> None:
+        """Everything of that kind was listed: what is not in it is gone."""
+        for uid in self._uids[resource.plural] - set(uids):
+            self._drop(resource, uid)
+
+    def obey(self, facts: Facts) -> None:
+        """Other facts are in force: every id and tenant is read anew."""
+        self._facts = facts
+        machines, self._machines = self._machines, {}
+        for node, watts in machines.values():
+            self._news.nodes[node.id] = None
+            self._nodes.pop(node.id, None)
+            renamed = naming.node_id(facts, self._cluster, node.name)
+            self._place(node.model_copy(update={"id": renamed}), watts)
+        self._touch(self._families.everyone())
+
+    def settle(self, most: int) -> bool:
+        """Work out at most that many touched workloads; whether there are more."""
+        for _ in range(min(most, len(self._touched))):
+            key = next(iter(self._touched))
+            del self._touched[key]
+            self._work_out(key)
+        return bool(self._touched)
+
+    def take(self) -> Observed:
+        """What changed since the last time, as far as it is worked out."""
+        news, self._news = self._news, _News()
+        return Observed(
+            source=self._source,
+            nodes=tuple(n for n in news.nodes.values() if n is not None),
+            workloads=tuple(w for w in news.workloads.values() if w is not None),
+            removed_nodes=tuple(i for i, n in news.nodes.items() if n is None),
+            removed_workloads=tuple(i for i, w in news.workloads.items() if w is None),
+        )
+
+    def everything(self) -> Observed:
+        """All of it, as far as it is worked out."""
+        self._news = _News()
+        running = (w for held in self._workloads.values() for w in held.values())
+        return Observed(self._source, nodes=tuple(self._nodes.values()), workloads=tuple(running), whole=True)
+
+    def _put(self, resource: Resource, uid: str, raw: Raw) -> None:
+        if resource is resources.NODES:
+            node = nodes.node(raw, self._facts, self._cluster)
+            self._place(node, nodes.device_watts(node, raw))
+        elif resource is resources.BUDGETS:
+            self._put_budget(objects.budget(raw))
+        elif resource is resources.PODS:
+            pod = objects.pod(raw)
+            if not (pod.counts and pod.node):
+                self._numbering.forget(uid)
+            self._touch(self._families.put(pod))
+        else:
+            self._touch(self._families.put(objects.owner(raw, resource)))
+
+    def _drop(self, resource: Resource, uid: str) -> None:
+        self._uids[resource.plural].discard(uid)
+        if resource is resources.NODES:
+            self._displace(uid)
+        elif resource is resources.BUDGETS:
+            for namespace in [n for n, held in self._budgets.items() if uid in held]:
+                self._change_budgets(namespace, uid, None)
+        else:
+            self._numbering.forget(uid)
+            self._touch(self._families.drop(uid))
+
+    def _place(self, node: Node, watts: int) -> None:
+        self._machines[node.uid] = (node, watts)
+        if self._nodes.get(node.id) != node:
+            self._nodes[node.id] = node
+            self._news.nodes[node.id] = node
+        if self._numbering.equip(node.id, watts):
+            self._touch(self._families.on(node.name))
+
+    def _displace(self, uid: str) -> None:
+        gone = self._machines.pop(uid, None)
+        if gone is not None and self._nodes.get(gone[0].id) == gone[0]:  # else another one took its name since
+            del self._nodes[gone[0].id]
+            self._news.nodes[gone[0].id] = None
+            if self._numbering.equip(gone[0].id, 0):
+                self._touch(self._families.on(gone[0].name))
+
+    def _put_budget(self, budget: Budget) -> None:
+        if self._budgets[budget.namespace].get(budget.uid) != budget:
+            self._change_budgets(budget.namespace, budget.uid, budget)
+
+    def _change_budgets(self, namespace: str, uid: str, budget: Budget | None) -> None:
+        """A budget of that namespace is another one: only its workloads can have changed."""
+        if budget is None:
+            del self._budgets[namespace][uid]
+        else:
+            self._budgets[namespace][uid] = budget
+        self._touch(set(self._workloads.get(namespace, ())))
+
+    def _touch(self, keys: Collection[Key]) -> None:
+        self._touched.update(dict.fromkeys(sorted(keys, key=lambda k: (k.namespace, k.kind, k.name))))
+
+    def _work_out(self, key: Key) -> None:
+        held = self._workloads[key.namespace]
+        before, after = held.get(key), self._assembled(key)
+        if before is not None and (after is None or after.uid != before.uid):
+            self._numbering.forget_owner(before.uid)
+        if after is None:
+            if before is not None:
+                del held[key]
+                self._news.workloads[before.id] = None
+        elif after != before:
+            held[key] = after
+            self._news.workloads[after.id] = after
+
+    def _assembled(self, key: Key) -> Workload | None:
+        owner, pods = self._families.family(key)
+        if owner is None:
+            return None
+        called = f"workload {key.kind} {canonical.clean_text(f'{key.namespace}/{key.name}', limit=160)}"
+        budgets = self._budgets.get(key.namespace, {}).values()
+        try:
+            found = workloads.assemble(owner, pods, budgets, self._facts, self._cluster, self._numbering)
+        except (BadInput, ValidationError) as error:
+            self._refuse(called, error)
+            return None
+        self._refused.pop(called, None)
+        return found
+
+    def _refuse(self, called: str, error: BadInput | ValidationError) -> None:
+        reason = explain(error) if isinstance(error, ValidationError) else str(error)
+        if self._refused.get(called) != reason:
+            self._refused[called] = reason
+            log.warning("object kept out", source=self._source, object=called, reason=reason)
+
+
+def _uid(raw: Raw) -> str:
+    about = raw.get("metadata")
+    uid = about.get("uid") if isinstance(about, dict) else None
+    return uid if isinstance(uid, str) else ""
+
+
+def _called(raw: Raw) -> str:
+    """What a report calls an object that may be anything."""
+    about = raw.get("metadata")
+    parts = [about.get(k) for k in ("namespace", "name")] if isinstance(about, dict) else []
+    return canonical.clean_text("/".join(p for p in parts if isinstance(p, str) and p), limit=160) or "without a name"
