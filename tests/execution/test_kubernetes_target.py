@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 
 import pytest
 
@@ -153,13 +154,12 @@ async def test_every_write_carries_a_mark_that_was_not_there_before(world: Clust
     old = "oldObject.?metadata.?annotations[?'placet.dev/warrant'].orValue('').split(',')"
     ours = "!request.?options.?fieldManager.orValue('').startsWith('placet')"
     target = world.target()
-    async with world.rule("nodes", f"{ours} || !({rule} in {old})", "an old mark"):
-        async with world.rule("statefulsets", f"{ours} || !({rule} in {old})", "an old mark"):
-            for step in (fence, move):
-                assert (
-                    await target.apply(key(step.number), step.change, step.preconditions, step.postconditions) is None
-                )
-            for step in (move, fence):
-                assert step.inverse.kind != "NoInverse"
-                back = key(step.number, undo=True)
-                assert await target.apply(back, step.inverse, step.postconditions, step.preconditions) is None
+    async with AsyncExitStack() as rules:
+        for plural in ("nodes", "statefulsets"):
+            await rules.enter_async_context(world.rule(plural, f"{ours} || !({rule} in {old})", "an old mark"))
+        for step in (fence, move):
+            assert await target.apply(key(step.number), step.change, step.preconditions, step.postconditions) is None
+        for step in (fence, move):
+            assert step.inverse.kind != "NoInverse"
+            back = key(step.number, undo=True)
+            assert await target.apply(back, step.inverse, step.postconditions, step.preconditions) is None
