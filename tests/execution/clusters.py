@@ -165,6 +165,41 @@ class ClusterWorld:
         """The nodes of its pods, sorted."""
         return sorted(p["spec"].get("nodeName", "") for p in await self.pods(name))
 
+    @asynccontextmanager
+    async def webhook_down(self, url: str = "https://127.0.0.1:1/", seconds: int = 1) -> AsyncIterator[None]:
+        """While inside, every write of a controller in this namespace asks a webhook that does not answer."""
+        name = self.stem("webhook")
+        path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
+        rule = {"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": ["*"]}
+        hook = {
+            "name": "gone.example.org",
+            "clientConfig": {"url": url},
+            "rules": [rule],
+            "failurePolicy": "Fail",
+            "sideEffects": "None",
+            "admissionReviewVersions": ["v1"],
+            "timeoutSeconds": seconds,
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": self.namespace}},
+        }
+        await self.ask("POST", path, {"metadata": {"name": name}, "webhooks": [hook]})
+        await until(self._refused, lambda refused: refused)
+        yield
+        await self.ask("DELETE", f"{path}/{name}")
+        await until(self._refused, lambda refused: not refused)
+
+    async def _refused(self) -> bool:
+        """Whether a write of a controller of this namespace is refused now, by a dry run."""
+        kind, name = self.workloads[0].split(".")[2:]
+        resource = next(r for r in resources.OWNERS if r.kind.lower() == kind)
+        body = {"metadata": {"labels": {"probe": "1"}}}
+        query = {"dryRun": "All"}
+        try:
+            path = resource.path(self.namespace, name)
+            await self.connection.request("PATCH", path, query, body, content_type=MERGE)
+        except (faults.Overloaded, faults.Rejected, faults.Forbidden):
+            return True
+        return False
+
     async def clean(self) -> None:
         """Give the cluster back what was taken."""
         await _quietly(self.ask("DELETE", resources.NAMESPACES.path(name=self.namespace)))
