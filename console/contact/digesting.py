@@ -41,13 +41,25 @@ def node_told(node: NodeRow) -> str:
 
 
 def alike(reviews: Iterable[Review]) -> list[tuple[Failure, list[str]]]:
-    """Failures that say the same, each with the workloads it is about; those of most workloads first."""
-    found: dict[tuple[str, ...], tuple[Failure, list[str]]] = {}
+    """Failures of one policy that need the same, each with its workloads; those of most workloads first.
+
+    What was found is told of the first, where the others found something else.
+    """
+    found: dict[tuple[str, ...], tuple[Failure, set[str], list[str]]] = {}
     for review in reviews:
         for failure in review.failures:
-            key = (failure.dimension, failure.policy, failure.needed, failure.found, failure.remedy)
-            found.setdefault(key, (failure, []))[1].append(str(review.workload))
-    return sorted(found.values(), key=lambda f: (-len(f[1]), f[0].dimension, f[0].policy))
+            key = (failure.dimension, failure.policy, failure.needed, failure.remedy)
+            _, findings, names = found.setdefault(key, (failure, set(), []))
+            findings.add(failure.found)
+            names.append(str(review.workload))
+    told = [(_several(failure, len(findings)), names) for failure, findings, names in found.values()]
+    return sorted(told, key=lambda f: (-len(f[1]), f[0].dimension, f[0].policy))
+
+
+def _several(failure: Failure, findings: int) -> Failure:
+    if findings == 1:
+        return failure
+    return failure.model_copy(update={"found": f"{failure.found} (and {findings - 1} other findings)"})
 
 
 def idle(foreseen: Iterable[Foreseen]) -> list[tuple[str, str, list[str]]]:

@@ -7,7 +7,7 @@ and never a fact.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from textwrap import dedent
@@ -69,17 +69,19 @@ def _racks(seen: Inventory, labels: Labels) -> tuple[dict[str, list[str]], list[
     """Node ids by what their labels call the place, and those that say nothing."""
     racks: defaultdict[str, list[str]] = defaultdict(list)
     homeless: list[str] = []
+    cliques = Counter(of[CLIQUE] for of in labels.values() if CLIQUE in of)
     for node in seen.nodes:
-        place = _place(labels.get(node.name, {}))
+        place = _place(labels.get(node.name, {}), cliques)
         (racks[place] if place else homeless).append(str(node.id))
     return dict(racks), homeless
 
 
-def _place(labels: Mapping[str, str]) -> str:
-    """Zone and rack where labels name a rack, else the NVLink clique, else the zone."""
-    zone = labels.get(ZONE, "")
+def _place(labels: Mapping[str, str], cliques: Counter[str]) -> str:
+    """Zone and rack where labels name a rack, else zone and the NVLink clique that several share, else the zone."""
+    clique = labels.get(CLIQUE, "")
     rack = next((value for key, value in sorted(labels.items()) if key.rpartition("/")[2] == "rack" and value), "")
-    return ".".join(part for part in (zone, rack or labels.get(CLIQUE, "")) if part)
+    shared = clique if cliques[clique] > 1 else ""
+    return ".".join(part for part in (labels.get(ZONE, ""), rack or shared) if part)
 
 
 def _site(ground: Ground) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from estate.frozen import FrozenEstate
 from estate.ids import InstallationId, Uid
 from estate.snapshots import SnapshotVersion
 from tools.inventory.kubernetes.modelling import ClusterModel
-from tools.kubernetes import faults, resources
+from tools.kubernetes import faults, identifying, resources
 from tools.kubernetes.connecting import Connection
 from tools.kubernetes.resources import Resource
 
@@ -59,12 +59,7 @@ async def identify(connection: Connection) -> Identity:
         Denied: these credentials are not accepted, or may not even read that.
         RetryLater: the API server does not answer.
     """
-    form = await connection.request("GET", resources.IDENTITY)
-    about = form.get("metadata")
-    uid = about.get("uid") if isinstance(about, dict) else None
-    if not isinstance(uid, str) or not uid:
-        raise faults.Rejected("`kube-system` has no uid; is this a Kubernetes API server", 200)
-    return Identity(Uid(uid), await _version(connection))
+    return Identity(await identifying.cluster_uid(connection), await _version(connection))
 
 
 async def look(connection: Connection, ground: Ground, say: Say) -> Sight:

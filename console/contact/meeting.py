@@ -115,38 +115,46 @@ async def meet(access: Access, base: LawBase, now: datetime, say: Say, *, ask: b
 
 def advice(access: Access, ground: Ground, held: Rights | None) -> tuple[str, ...]:
     """The next steps, as lines to read and to type."""
-    given = str(access.kubeconfig)
-    reader = given if held is not None and held.reader else "reader.kubeconfig"
-    return (*_facts_first(ground, given), *_reader_next(given, held), *_configured(ground, access, reader))
+    own = held is not None and held.reader
+    return (*_facts_first(ground, access), *_reader_next(access, held), *_configured(ground, access, own))
 
 
-def _facts_first(ground: Ground, given: str) -> tuple[str, ...]:
+def _facts_first(ground: Ground, access: Access) -> tuple[str, ...]:
     if ground.known:
         return ()
+    given = _flags(access)
     return (
         f"no fact knows this cluster (uid {ground.uid}): write a skeleton, fill it in, look again, have it signed",
-        f"  placet connect --kubeconfig {given} --draft-facts facts.yaml",
-        f"  placet connect --kubeconfig {given} --facts facts.yaml",
+        f"  placet connect {given} --draft-facts facts.yaml",
+        f"  placet connect {given} --facts facts.yaml",
         "  placet init --facts facts.yaml",
     )
 
 
-def _reader_next(given: str, held: Rights | None) -> tuple[str, ...]:
+def _reader_next(access: Access, held: Rights | None) -> tuple[str, ...]:
     if held is not None and held.reader:
         return ()
+    given = _flags(access)
     why = "were not asked about" if held is None else "can write, and `placet run` refuses them as a reader"
     return (
         f"these credentials {why}: make a reader, and put its token into a kubeconfig of its own",
-        f"  placet policy export rbac | kubectl --kubeconfig {given} apply --server-side -f -",
-        f"  kubectl --kubeconfig {given} -n placet-system create token placet-reader --duration 24h",
+        f"  placet policy export rbac | kubectl {given} apply --server-side -f -",
+        f"  kubectl {given} -n placet-system create token placet-reader --duration 24h",
     )
 
 
-def _configured(ground: Ground, access: Access, reader: str) -> tuple[str, ...]:
-    credentials = {"kubeconfig": reader} | ({"context": access.context} if access.context else {})
+def _configured(ground: Ground, access: Access, own: bool) -> tuple[str, ...]:
+    """`own`: the credentials at hand are a reader's."""
+    context = {"context": access.context} if access.context else {}
+    credentials = {"kubeconfig": str(access.kubeconfig), **context} if own else {"kubeconfig": "reader.kubeconfig"}
     form = {"clusters": [{"id": str(ground.cluster), "reader": credentials}]}
     lines = yaml.safe_dump(form, sort_keys=False).splitlines()
     return ("then watch it: this in placet.yaml, and `placet run`, which observes", *(f"  {line}" for line in lines))
+
+
+def _flags(access: Access) -> str:
+    """As `placet` and `kubectl` take them."""
+    return f"--kubeconfig {access.kubeconfig}{f' --context {access.context}' if access.context else ''}"
 
 
 def _called(access: Access) -> str:

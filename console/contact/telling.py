@@ -68,9 +68,12 @@ def tell(report: Report) -> None:
 
 
 def _head(console: Console, report: Report) -> None:
-    known = "" if report.facts.knows_cluster else " [red]no fact knows this cluster: everything is denied[/red]"
-    console.print(f"[bold]{report.cluster}[/bold]  uid {report.uid}  Kubernetes {escape(visible(report.version))}")
-    console.print(f"facts: {escape(visible(report.facts.source))}{known}", soft_wrap=True)
+    console.print(
+        f"[bold]{report.cluster}[/bold]  uid {report.uid}  Kubernetes {_safe(report.version)}", highlight=False
+    )
+    console.print(f"facts: {_safe(report.facts.source)}", highlight=False, soft_wrap=True)
+    if not report.facts.knows_cluster:
+        console.print(f"[{_BAD}]no fact knows this cluster: all of it is unknown, and denied[/{_BAD}]")
     sent = report.sent
     told = f"{sent.reads} gets and lists, {sent.questions} questions about these credentials, {sent.writes} writes"
     console.print(f"mode {report.mode.value}: nothing was changed. Sent: {told}", highlight=False, soft_wrap=True)
