@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 from kubernetes.aio.client import ApiClient
 
+from console.contact.grounds import LawBase
+from console.contact.meeting import Meeting, meet
 from estate.ids import ClusterId, Country, Uid
 from estate.law import Facts
 from estate.worlds import World
@@ -24,6 +26,9 @@ from tests import builders, surroundings
 from tools.controlplane import clients, faults, populating
 from tools.controlplane.credentials import Identity
 from tools.controlplane.launching import ControlPlane
+from tools.kubernetes.connecting import Access
+
+type Form = dict[str, Any]
 
 EU = ClusterId("eu-1")
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -49,6 +54,15 @@ class Somebodys:
         clusters = tuple(c.model_copy(update={"uid": uid or self.uid}) if c.id == EU else c for c in plain.clusters)
         return builders.facts(tenants=tenants, clusters=clusters)
 
+    async def told(self, law: Facts | LawBase | None) -> Form:
+        """What a program is told, under these facts."""
+        return (await self.met(law)).report.json_form()
+
+    async def met(self, law: Facts | LawBase | None) -> Meeting:
+        """First contact as the reader, under these facts."""
+        base = law if isinstance(law, LawBase) else LawBase(law, "facts of a test")
+        return await meet(Access(self.reader.kubeconfig), base, datetime.now(UTC), lambda *_: None)
+
 
 def world() -> World:
     """Named as the facts name it: `a-serve` lawful, `b-train` unlawful, `stray` nobody's."""
@@ -65,7 +79,7 @@ def world() -> World:
 
 
 @asynccontextmanager
-async def somebodys(plane: ControlPlane) -> AsyncIterator[Somebodys]:
+async def furnished(plane: ControlPlane) -> AsyncIterator[Somebodys]:
     """The cluster, populated; `eu-a2` not ready, two accelerators of `eu-b2` lost, a pod that nobody can read."""
     async with plane.client() as api:
         await populating.populate(api, world(), EU)
@@ -94,14 +108,6 @@ async def placet(root: Path, *arguments: str | Path) -> subprocess.CompletedProc
     )
 
 
-async def told(root: Path, *arguments: str | Path) -> dict[str, Any]:
-    """What `placet connect -o json` says."""
-    done = await placet(root, "connect", *arguments, "-o", "json")
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
-
-
 def written(facts: Facts, root: Path) -> Path:
     """Facts as a person writes them."""
     file = root / "facts.yaml"
@@ -128,3 +134,18 @@ def _collection(of: dict[str, Any]) -> str:
     space = of["metadata"].get("namespace")
     plural = f"{of['kind'].lower()}s"
     return f"{root}/namespaces/{space}/{plural}" if space else f"{root}/{plural}"
+
+
+def unreachable(of: Identity, root: Path) -> Identity:
+    """The same credentials for an API server that is not there."""
+    return Identity(of.user, edited(of, root, server="https://127.0.0.1:9"), of.token)
+
+
+def edited(of: Identity, root: Path, *, token: str = "", server: str = "") -> Path:
+    """A kubeconfig with another token or another server."""
+    form = yaml.safe_load(of.kubeconfig.read_text())
+    form["users"][0]["user"]["token"] = token or form["users"][0]["user"]["token"]
+    form["clusters"][0]["cluster"]["server"] = server or form["clusters"][0]["cluster"]["server"]
+    file = root / "edited.kubeconfig"
+    file.write_text(yaml.safe_dump(form))
+    return file
