@@ -18,7 +18,7 @@ from console.contact import describing, drafting, foreseeing, grounds, listing, 
 from console.contact.describing import Inventory
 from console.contact.foreseeing import Foreseen, Means
 from console.contact.grounds import Ground, LawBase
-from console.contact.listing import Say
+from console.contact.listing import Identity, Say, Sight
 from console.contact.rights import Rights, rights
 from estate.ids import ClusterId, Uid
 from estate.modes import Mode
@@ -93,24 +93,43 @@ async def meet(access: Access, base: LawBase, now: datetime, say: Say, *, ask: b
         ground = grounds.recognise(base, identity.uid, _called(access))
         sight = await listing.look(connection, ground, say)
         held = await rights(connection) if ask else None
-    bundle = Bundle.load()
-    reviews = review(sight.estate, bundle, now)
-    found = troubles.troubles(sight.estate, reviews)
-    foreseen = await foreseeing.foresee(sight.estate, found, Means(bundle, MaskEngine(), Runbook(), now))
-    report = Report(
-        cluster=ground.cluster,
-        uid=identity.uid,
-        version=identity.version,
-        facts=Known(source=ground.source, knows_cluster=ground.known),
-        inventory=describing.describe(sight.estate),
-        kept_out=sight.kept_out,
+    return Meeting(await report(Found(access, identity, ground, sight, held), now), ground, sight.labels)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What first contact came back with."""
+
+    access: Access
+    identity: Identity
+    ground: Ground
+    sight: Sight
+    held: Rights | None
+
+
+async def report(found: Found, now: datetime) -> Report:
+    """What is told of it: the law asked, and what would be done foreseen. No I/O but the rules' own files."""
+    bundle, estate = Bundle.load(), found.sight.estate
+    reviews = review(estate, bundle, now)
+    means = Means(bundle, MaskEngine(), Runbook(), now)
+    return Report(
+        cluster=found.ground.cluster,
+        uid=found.identity.uid,
+        version=found.identity.version,
+        facts=Known(source=found.ground.source, knows_cluster=found.ground.known),
+        inventory=describing.describe(estate),
+        kept_out=found.sight.kept_out,
         reviews=reviews,
-        foreseen=foreseen,
-        rights=held,
-        sent=Sent(reads=sight.requests + _IDENTITY_REQUESTS, questions=held.questions if held else 0),
-        next=advice(access, ground, held),
+        foreseen=await foreseeing.foresee(estate, troubles.troubles(estate, reviews), means),
+        rights=found.held,
+        sent=_sent(found),
+        next=advice(found.access, found.ground, found.held),
     )
-    return Meeting(report, ground, sight.labels)
+
+
+def _sent(found: Found) -> Sent:
+    questions = found.held.questions if found.held else 0
+    return Sent(reads=found.sight.requests + _IDENTITY_REQUESTS, questions=questions)
 
 
 def advice(access: Access, ground: Ground, held: Rights | None) -> tuple[str, ...]:

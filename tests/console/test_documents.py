@@ -81,17 +81,18 @@ def test_every_command_of_a_page_prints_what_the_page_says(page: str, short_path
         port = str(free.getsockname()[1])
     told = commands((REPOSITORY / "docs" / page).read_text().replace("8090", port))
     assert len(told) > 15
-    environment = surroundings.plain() | {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PLACET_STATE_DIR": str(short_path / "state"),
-        "PLACET_HTTP_PORT": port,
-    }
+    check(told, short_path, {"PLACET_STATE_DIR": str(short_path / "state"), "PLACET_HTTP_PORT": port})
+
+
+def check(told: list[Command], folder: Path, environment: dict[str, str]) -> None:
+    """Run the commands in `folder` and compare what each of them prints."""
+    path = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     ran = subprocess.run(
         ["bash", "-c", script(told)],
         capture_output=True,
         text=True,
-        cwd=short_path,
-        env=environment,
+        cwd=folder,
+        env=surroundings.plain() | path | environment,
         timeout=240,
         check=False,
     )
