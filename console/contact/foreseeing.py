@@ -25,6 +25,7 @@ from estate.events import Event
 from estate.identities import Subject, SubjectKind
 from estate.incidents import Fence, Incident, Origin
 from estate.modes import Mode
+from estate.observations import Severity
 from estate.proposals import Lane, Proposal
 from estate.records import Model
 from estate.results import Refusal
@@ -39,6 +40,8 @@ from tools.rehearsal.rehearsing import rehearse
 
 ATTEMPTS = 3
 """As many as a case makes."""
+MOST_PLANS = 50
+"""Faults for which a plan is drawn: a look takes a minute, and a storm of more than that is a matter for people."""
 
 
 class Proposed(Model):
@@ -92,8 +95,11 @@ async def foresee(snapshot: Snapshot, troubles: Iterable[Trouble], means: Means)
     cases = [foreseeing.open(t) for t in troubles]
     for case in cases:
         foreseeing.contain(case)
-    for case in cases:
-        await foreseeing.pursue(case)
+    for number, case in enumerate((c for c in cases if c.incident is not None and not c.nothing), start=1):
+        if number > MOST_PLANS and case.trouble.severity is Severity.FATAL:
+            case.nothing = f"no plan was drawn for more than {MOST_PLANS} faults at once"
+        else:
+            await foreseeing.pursue(case)
     return tuple(
         Foreseen(about=c.trouble.about, trouble=c.trouble.told, proposed=tuple(c.proposed), nothing=c.nothing)
         for c in cases
