@@ -8,26 +8,30 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests import surroundings
+from tests.parting import free_port
+from tests.postgres import available, postgres
 
 pytestmark = [
     pytest.mark.nats,
+    pytest.mark.postgres,
     pytest.mark.processes,
     pytest.mark.xdist_group("system"),
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(600),
 ]
 REPOSITORY = Path(__file__).resolve().parents[2]
 MARK = "\x01"
+PASSWORD = "of-the-superuser"
 PROLOGUE = "exec 2>&1 < /dev/null\ntrap 'kill $(jobs -p) 2> /dev/null; wait' EXIT\n"
 
 
@@ -74,25 +78,39 @@ def short_path() -> Iterator[Path]:
         yield Path(folder)
 
 
+@pytest.fixture
+def ports() -> Iterator[dict[str, str]]:
+    """Free ones in the place of those that the pages name, with a PostgreSQL on one where this Python has it."""
+    free = {named: str(free_port()) for named in ("8090", "4222", "5432", "8222")}
+    with postgres(int(free["5432"]), PASSWORD) if available() else nullcontext():
+        yield free
+
+
+def text_of(page: str, ports: dict[str, str]) -> str:
+    """The page with those ports; without what needs a PostgreSQL where there is none."""
+    text = (REPOSITORY / "docs" / page).read_text()
+    for named, port in ports.items():
+        text = text.replace(named, port)
+    return text if available() else text.partition("## Processes apart")[0]
+
+
 @pytest.mark.parametrize("page", ["events.md", "operations.md"])
-def test_every_command_of_a_page_prints_what_the_page_says(page: str, short_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    told = commands((REPOSITORY / "docs" / page).read_text().replace("8090", port))
+def test_every_command_of_a_page_prints_what_the_page_says(page: str, ports: dict[str, str], short_path: Path) -> None:
+    told = commands(text_of(page, ports))
     assert len(told) > 15
     environment = surroundings.plain() | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PLACET_STATE_DIR": str(short_path / "state"),
-        "PLACET_HTTP_PORT": port,
+        "PLACET_HTTP_PORT": ports["8090"],
     }
+    (short_path / "superuser.password").write_text(PASSWORD)
     ran = subprocess.run(
         ["bash", "-c", script(told)],
         capture_output=True,
         text=True,
         cwd=short_path,
         env=environment,
-        timeout=240,
+        timeout=540,
         check=False,
     )
     printed = ran.stdout.split(MARK)
