@@ -298,8 +298,7 @@ def _only_replicas(body: Object) -> Object:
 
 def _open(node: Object) -> bool:
     ready = any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"].get("conditions", ()))
-    seen = "node.alpha.kubernetes.io/ttl" in node["metadata"].get("annotations", {})
-    return ready and seen and not node["spec"].get("taints")
+    return ready and not node["spec"].get("taints")
 
 
 def _run(pods: list[Object]) -> int:
