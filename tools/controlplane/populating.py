@@ -77,7 +77,7 @@ async def clear(api: ApiClient, world: World, cluster: ClusterId, *, seconds: fl
 
 
 async def at_once(requests: Iterable[Awaitable[object]], tasks: int = TASKS) -> None:
-    """Await them all, no more than `tasks` at a time; a generator is drawn from only as they end. Raises the first error."""
+    """Await them all, `tasks` at a time at most, drawing from a generator as they end. Raises the first error."""
     waiting = iter(requests)
 
     async def work() -> None:
