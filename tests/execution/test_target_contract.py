@@ -126,7 +126,7 @@ async def _on_kubernetes(opened: AbstractAsyncContextManager[ClusterWorld], kind
 
 async def _serving(world: ClusterWorld, kind: str) -> Subject:
     """Two nodes with a pod each, that hold no more; then three empty ones."""
-    one, two = await world.node("a1", accelerators=2), await world.node("a2", accelerators=2)
+    one, _ = await world.node("a1", accelerators=2), await world.node("a2", accelerators=2)
     serve = await world.workload(kind, "serve", **SPECS[kind])
     three, four, five = [await world.node(n) for n in ("a3", "a4", "a5")]
     seen = (await world.sight()).workload(serve)

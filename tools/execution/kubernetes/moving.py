@@ -87,14 +87,15 @@ async def _begin(
 
 
 async def _opened(means: Means, household: Household, seating: Seating, *, dry_run: bool = False) -> Refusal | None:
-    """The first write, and what has to be said of pods before it."""
+    """The first write. Pods that shall stop are told before it, and only once it is known that it would be taken."""
     if refusal := await _objection(means, household, seating.goal):
         return refusal
-    if _shrinks(household, seating.goal):
+    if _shrinks(household, seating.goal) and household.owner.address.resource.kind != "StatefulSet":
+        tried = await seating.opening(household, dry_run=True)
         leaving = stopping.leaving(means.reach, household, seating.goal)
-        if household.owner.address.resource.kind != "StatefulSet" and (
-            refusal := await stopping.mark(household, leaving, seating.key, dry_run=dry_run)
-        ):
+        refusal = tried if isinstance(tried, Refusal) else None
+        refusal = refusal or await stopping.mark(household, leaving, seating.key, dry_run=dry_run)
+        if refusal is not None:
             return refusal
     written = await seating.opening(household, dry_run=dry_run)
     return written if isinstance(written, Refusal) else None
