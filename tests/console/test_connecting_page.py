@@ -8,15 +8,16 @@ from pathlib import Path
 import pytest
 
 from tests.console.contacts import Somebodys
-from tests.console.test_documents import REPOSITORY, check, commands, short_path
+from tests.console.test_documents import commands, hold, ports, short_path, text_of
 
-__all__ = ["short_path"]
+__all__ = ["ports", "short_path"]
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.processes, pytest.mark.timeout(300)]
 
 
-async def test_every_command_of_the_page_prints_what_it_says(somebodys: Somebodys, short_path: Path) -> None:
-    told = commands((REPOSITORY / "docs" / "connecting.md").read_text())
+async def test_every_command_of_the_page_prints_what_it_says(
+    somebodys: Somebodys, ports: dict[str, str], short_path: Path
+) -> None:
+    told = commands(text_of("connecting.md", ports))
     assert len(told) > 8
-    environment = {"PLACET_STATE_DIR": str(short_path / "state"), "KUBECONFIG": str(somebodys.reader.kubeconfig)}
-    await asyncio.to_thread(check, told, short_path, environment)
+    await asyncio.to_thread(hold, told, ports, short_path, KUBECONFIG=str(somebodys.reader.kubeconfig))
