@@ -5,9 +5,10 @@ Everything else is dropped at the door (managedFields alone is half of an object
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from estate import canonical
 from estate.errors import BadInput
 from estate.ids import DatasetId
 from estate.workloads import Toleration, WorkloadKind
@@ -217,5 +218,14 @@ def _said(about: Raw) -> tuple[WorkloadKind | None, tuple[DatasetId, ...]]:
     """What labels and annotations say. They never make a tenant; a dataset can only narrow where it may run."""
     kind = fields.words(about.get("labels"), "metadata.labels").get(KIND_LABEL, "")
     told = fields.mapping(about.get("annotations"), "metadata.annotations").get(DATASETS_ANNOTATION)
-    named = (name.strip() for name in fields.text(told, f"annotation {DATASETS_ANNOTATION}").split(","))
-    return _KINDS.get(kind), tuple(sorted({DatasetId(naming.slug(name)) for name in named if name}))
+    return _KINDS.get(kind), tuple(sorted({DatasetId(naming.slug(name)) for name in _named(told) if name}))
+
+
+def _named(told: object) -> Iterable[str]:
+    """The datasets that an annotation names. One that cannot be read is one that no fact knows: its pod is seen, and
+    is lawful nowhere.
+    """
+    written = told if isinstance(told, str) else ""
+    if len(written) > fields.LONGEST_TEXT or canonical.text_fault(written):
+        return (written,)
+    return (name.strip() for name in written.split(","))

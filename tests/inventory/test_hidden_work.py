@@ -1,0 +1,47 @@
+"""What a tenant writes about its own pods never hides the devices that they hold: nobody else would get them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from estate.ids import ClusterId
+from estate.workloads import Workload
+from tests import builders
+from tests.kubernetes import raws
+from tools.inventory.kubernetes.modelling import ClusterModel
+from tools.kubernetes import resources
+
+FACTS = builders.facts()
+ANY_TEXT = st.text(max_size=40) | st.integers(1025, 3000).map("a".__mul__) | st.sampled_from(["a\u202eb", "e\u0301"])
+
+
+def seen(**over: Any) -> list[Workload]:
+    """What the model makes of one running pod with eight devices, whose metadata its tenant wrote."""
+    model = ClusterModel("kubernetes/eu-1", ClusterId("eu-1"), FACTS)
+    model.put(resources.NODES, raws.node("eu-a1"))
+    pod = raws.pod("p", on="eu-a1", gpus=8)
+    model.put(resources.PODS, pod | {"metadata": pod["metadata"] | over})
+    while model.settle(10):
+        pass
+    return list(model.take().workloads)
+
+
+def held(found: list[Workload]) -> int:
+    return sum(len(b.accelerators) for w in found for b in w.bindings if b.node == "eu-a1")
+
+
+@given(ANY_TEXT)
+@example("two\nlines")
+def test_no_annotation_hides_a_pod(written: str) -> None:
+    assert held(seen(annotations={"placet.dev/datasets": written})) == 8
+
+
+@given(st.integers(1025, 3000).map("a".__mul__) | st.sampled_from(["a\u202eb", "e\u0301", "a\x07"]))
+def test_datasets_that_cannot_be_read_are_datasets_that_no_fact_knows(written: str) -> None:
+    """So that nothing is permitted for the reason that nobody could read what it uses."""
+    (found,) = seen(annotations={"placet.dev/datasets": written})
+    assert found.datasets
+    assert not set(found.datasets) & set(FACTS.dataset)
