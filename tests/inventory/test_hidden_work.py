@@ -45,3 +45,12 @@ def test_datasets_that_cannot_be_read_are_datasets_that_no_fact_knows(written: s
     (found,) = seen(annotations={"placet.dev/datasets": written})
     assert found.datasets
     assert not set(found.datasets) & set(FACTS.dataset)
+
+
+@given(
+    ANY_TEXT.filter(bool), ANY_TEXT.filter(bool), ANY_TEXT.filter(bool), st.sampled_from(["apps/v1", "evil.example/v1"])
+)
+def test_no_owner_reference_hides_a_pod(kind: str, name: str, uid: str, version: str) -> None:
+    """API servers take any text there, and their garbage collector leaves owners of kinds that it does not know."""
+    named = {"apiVersion": version, "kind": kind, "name": name, "uid": uid, "controller": True}
+    assert held(seen(ownerReferences=[named])) == 8

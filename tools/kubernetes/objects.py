@@ -150,24 +150,34 @@ def budget(raw: Raw) -> Budget:
 
 
 def _self(about: Raw, group: str, kind: str) -> Reference:
-    uid = fields.needed(about.get("uid"), "metadata.uid")
-    if len(uid) > 128:
-        raise BadInput("metadata.uid: is longer than 128 characters")
-    return Reference(group, kind, fields.needed(about.get("name"), "metadata.name"), uid)
+    return Reference(group, kind, fields.needed(about.get("name"), "metadata.name"), _uid(about, "metadata.uid"))
 
 
 def _controller(about: Raw) -> Reference | None:
+    """The controller that an object names. API servers take any text there: what cannot be read names nobody, so that
+    it hides no object.
+    """
     for entry in fields.sequence(about.get("ownerReferences"), "metadata.ownerReferences"):
         named = fields.mapping(entry, "metadata.ownerReferences[]")
-        if not fields.flag(named.get("controller"), "controller"):
-            continue
-        group, slash, _ = fields.text(named.get("apiVersion"), "apiVersion").rpartition("/")
-        uid = fields.needed(named.get("uid"), "metadata.ownerReferences[].uid")
-        if len(uid) > 128:
-            raise BadInput("metadata.ownerReferences[].uid: is longer than 128 characters")
-        kind, name = (fields.needed(named.get(k), f"metadata.ownerReferences[].{k}") for k in ("kind", "name"))
-        return Reference(group if slash else "", kind, name, uid)
+        if fields.flag(named.get("controller"), "controller"):
+            try:
+                return _reference(named)
+            except BadInput:
+                return None
     return None
+
+
+def _reference(named: Raw) -> Reference:
+    group, slash, _ = fields.text(named.get("apiVersion"), "apiVersion").rpartition("/")
+    kind, name = (fields.needed(named.get(k), f"metadata.ownerReferences[].{k}") for k in ("kind", "name"))
+    return Reference(group if slash else "", kind, name, _uid(named, "metadata.ownerReferences[].uid"))
+
+
+def _uid(about: Raw, at: str) -> str:
+    uid = fields.needed(about.get("uid"), at)
+    if len(uid) > 128:
+        raise BadInput(f"{at}: is longer than 128 characters")
+    return uid
 
 
 def _desired(kind: str, spec: Raw, status: Raw) -> int | None:

@@ -21,6 +21,7 @@ from tools.execution.kubernetes.evicting import Unfinished, evict, pod_address
 from tools.execution.kubernetes.means import Means
 from tools.execution.kubernetes.writing import Found, Outrun, apply
 from tools.execution.port import StepKey
+from tools.kubernetes import objects
 from tools.kubernetes.connecting import Object
 
 type Change = EvictPod | DrainNode
@@ -124,7 +125,7 @@ def _soonest(pod: Object) -> tuple[bool, str]:
 def _objection(means: Means, pods: Sequence[Object]) -> Refusal | None:
     """The first pod that may not be evicted, with the reason."""
     for pod in pods:
-        if not any(o.get("controller") for o in pod["metadata"].get("ownerReferences") or ()):
+        if objects.pod(pod).controller is None:
             return _no(pod, "nothing would make it again; put it under a controller, or delete it yourself")
         volumes = [v["name"] for v in pod["spec"].get("volumes") or () if "emptyDir" in v]
         if volumes and not means.limits.empty_dirs:
