@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -54,3 +55,14 @@ def test_no_owner_reference_hides_a_pod(kind: str, name: str, uid: str, version:
     """API servers take any text there, and their garbage collector leaves owners of kinds that it does not know."""
     named = {"apiVersion": version, "kind": kind, "name": name, "uid": uid, "controller": True}
     assert held(seen(ownerReferences=[named])) == 8
+
+
+@pytest.mark.parametrize("version", ["apps/v1", "evil.example/v1"])
+def test_a_daemon_that_holds_devices_is_seen(version: str) -> None:
+    """Whoever may create pods may name a DaemonSet, or make one: it must not run beside the books."""
+    named = {"apiVersion": version, "kind": "DaemonSet", "name": "agent", "uid": "u", "controller": True}
+    assert held(seen(ownerReferences=[named])) == 8
+
+
+def test_a_mirror_pod_that_holds_devices_is_seen() -> None:
+    assert held(seen(annotations={"kubernetes.io/config.mirror": "x"})) == 8

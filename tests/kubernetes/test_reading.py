@@ -170,13 +170,13 @@ class TestWorkloads:
         assert mapped(deployment, *running(deployment, "eu-a1", "eu-a2", "")).replicas == 2
         assert mapped(raws.owner("Deployment", "serve", replicas=5)).replicas == 5
 
-    def test_daemons_mirrors_and_finished_pods_are_no_replicas(self) -> None:
+    def test_daemons_and_mirrors_without_devices_and_finished_pods_are_no_replicas(self) -> None:
         deployment = raws.owner("Deployment", "serve")
         daemon = {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "d", "uid": "u"}}
         found = mapped(
             deployment,
-            raws.pod("daemon", by=daemon, on="eu-a1"),
-            raws.pod("mirror", on="eu-a1", annotations={"kubernetes.io/config.mirror": "x"}),
+            raws.pod("daemon", by=daemon, on="eu-a1", gpus=0),
+            raws.pod("mirror", on="eu-a1", gpus=0, annotations={"kubernetes.io/config.mirror": "x"}),
             raws.pod("done", by=deployment, on="eu-a1", phase="Succeeded"),
         )
         assert found.bindings == ()

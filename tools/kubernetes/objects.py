@@ -69,9 +69,15 @@ class Pod:
 
     @property
     def counts(self) -> bool:
-        """Whether it may be a replica of something: it runs or will, and no node's own agent keeps it."""
-        daemon = self.controller is not None and self.controller.kind == "DaemonSet"
-        return not (self.finished or self.mirror or daemon)
+        """Whether it is a replica of something: it runs or will. What a node's own agents keep is none, unless it holds
+        accelerators: those are nobody else's then.
+        """
+        return not self.finished and (self.ask.accelerators > 0 or not self.kept_by_node)
+
+    @property
+    def kept_by_node(self) -> bool:
+        """Whether it comes back to the same node whoever ends it: a mirror pod, or one of a DaemonSet."""
+        return self.mirror or (self.controller is not None and self.controller.word == "DaemonSet")
 
 
 @dataclass(frozen=True, slots=True)
