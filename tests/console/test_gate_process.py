@@ -37,7 +37,14 @@ async def test_the_lane_of_fences_carries_nothing_but_fences(
     step = proposal.steps[0].model_copy(update={"change": change})
     sent = proposal.model_copy(update={"steps": (step,)})
     subject = subjects.proposal(Lane.CONTAINMENT, sent.site)
-    nobody = cast("Gate", None), memory_broker.connect(subjects), subjects, cast("KeyRing", None)
-    process = GateProcess(*nobody, cast("Standing", None), cast("Follower", None), cast("Leasing", None))
+    process = GateProcess(
+        cast("Gate", None),
+        memory_broker.connect(subjects),
+        subjects,
+        cast("Standing", None),
+        cast("Follower", None),
+        cast("KeyRing", None),
+        cast("Leasing", None),
+    )
     with pytest.raises(BadInput, match="containment is one fence"):
         await process.on_proposal(Delivery(subject, sent.canonical(), {}, "id", "S", 1, 1))
