@@ -13,15 +13,16 @@ from estate.workloads import Workload
 from tests import builders
 from tests.kubernetes import raws
 from tools.inventory.kubernetes.modelling import ClusterModel
-from tools.kubernetes import resources
+from tools.kubernetes import resources, workloads
 
 FACTS = builders.facts()
+EU = ClusterId("eu-1")
 ANY_TEXT = st.text(max_size=40) | st.integers(1025, 3000).map("a".__mul__) | st.sampled_from(["a\u202eb", "e\u0301"])
 
 
 def seen(**over: Any) -> list[Workload]:
     """What the model makes of one running pod with eight devices, whose metadata its tenant wrote."""
-    model = ClusterModel("kubernetes/eu-1", ClusterId("eu-1"), FACTS)
+    model = ClusterModel("kubernetes/eu-1", EU, FACTS)
     model.put(resources.NODES, raws.node("eu-a1"))
     pod = raws.pod("p", on="eu-a1", gpus=8)
     model.put(resources.PODS, pod | {"metadata": pod["metadata"] | over})
@@ -66,3 +67,12 @@ def test_a_daemon_that_holds_devices_is_seen(version: str) -> None:
 
 def test_a_mirror_pod_that_holds_devices_is_seen() -> None:
     assert held(seen(annotations={"kubernetes.io/config.mirror": "x"})) == 8
+
+
+def test_a_pod_that_asks_for_more_than_its_owner_says_is_no_work_without_power() -> None:
+    """A Deployment of no devices may be named by a pod of eight; what they draw counts against the rack."""
+    owner = raws.owner("Deployment", "idle", gpus=0)
+    found = workloads.workload(owner, [raws.pod("p", by=owner, on="eu-a1", gpus=8)], [], FACTS, EU)
+    assert found is not None
+    assert held([found]) == 8
+    assert found.watts_per_accelerator > 0
