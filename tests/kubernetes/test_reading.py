@@ -70,6 +70,13 @@ class TestNodes:
         assert found.accelerators[3].uuid == f"{found.uid}/3"
         assert found.boot_id == "boot-eu-a1"
 
+    @pytest.mark.parametrize("taint", [{"key": "k" * 318}, {"key": "k", "value": "v" * 64}])
+    def test_a_taint_that_is_too_long_is_bad_input(self, taint: dict[str, str]) -> None:
+        """Anything else would end the source."""
+        raw = raws.node() | {"spec": {"taints": [taint | {"effect": "NoSchedule"}]}}
+        with pytest.raises(BadInput, match="longer than a taint can be"):
+            nodes.node(raw, FACTS, EU)
+
     def test_devices_that_cannot_be_allotted_count_as_failed_from_the_highest(self) -> None:
         found = nodes.node(raws.node(allots=6), FACTS, EU)
         assert [a.index for a in found.accelerators if a.health is Health.FAILED] == [6, 7]
