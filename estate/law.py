@@ -219,6 +219,8 @@ def _check_unique(facts: Facts) -> None:
     placed = [n for r in facts.racks for n in r.nodes]
     if len(placed) != len(set(placed)):
         raise ValueError("racks: a node stands in two racks; keep one")
+    if claimed := doubled([f"{n.cluster}/{n.name}" for t in facts.tenants for n in t.namespaces]):
+        raise ValueError(f"tenants: namespace `{claimed[0]}` is claimed twice; it belongs to one tenant")
 
 
 def _known(
