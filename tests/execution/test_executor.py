@@ -426,6 +426,26 @@ async def test_an_executor_that_starts_finishes_what_others_left() -> None:
     assert await rig.executor("late", 4).resume_all() == ()
 
 
+async def test_a_write_whose_mark_somebody_took_away_is_undone() -> None:
+    """Whoever may write the object may strip it of the mark by which a resumed step knows that it was written."""
+    rig = Rig()
+    before = content(rig.world.estate)
+
+    class Dies(Wrapped):
+        async def apply(
+            self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
+        ) -> Refusal | None:
+            await super().apply(key, change, preconditions)
+            raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await rig.executor(target=Dies(rig.world)).execute(sealed(warrant(FENCE)))
+    rig.world.writes.clear()
+    (outcome,) = await rig.executor("next", 2).resume_all()
+    assert outcome.ending is Ending.ROLLED_BACK
+    assert content(rig.world.estate) == before
+
+
 async def test_what_one_execution_meets_keeps_no_other_from_being_finished() -> None:
     """An object that some tenant made must not hold the executor up, nor keep it from starting."""
     rig = Rig()
