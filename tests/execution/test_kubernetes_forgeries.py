@@ -79,3 +79,16 @@ async def test_a_placement_that_somebody_kept_in_our_name_is_no_error(world: Clu
     (scale,) = await world.steps(grow)
     assert await world.target().apply(key(1), scale.change, scale.preconditions, scale.postconditions) is None
     assert len(await world.running("serve", 2)) == 2
+
+
+async def test_a_pod_that_asks_for_the_moon_does_not_keep_its_node_from_being_looked_at(world: ClusterWorld) -> None:
+    """Whoever may create pods may name their node, past every scheduler, and ask for what no machine has."""
+    node = await world.node("a1")
+    inner = world.manifest("Deployment", "greedy", accelerators="2M")["spec"]["template"]  # type: ignore[arg-type]
+    body = {"metadata": {"name": "greedy"} | inner["metadata"], "spec": inner["spec"] | {"nodeName": str(node)}}
+    await world.ask("POST", resources.PODS.path(world.namespace), body)
+    (drain,) = await world.steps(DrainNode(node=node))
+    assert len(await world.target().check(drain.preconditions)) <= 1
+    refusal = await world.target().apply(key(1), drain.change, drain.preconditions)
+    assert refusal is not None
+    assert "nothing would make it again" in refusal.message

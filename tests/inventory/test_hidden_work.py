@@ -76,3 +76,12 @@ def test_a_pod_that_asks_for_more_than_its_owner_says_is_no_work_without_power()
     assert found is not None
     assert held([found]) == 8
     assert found.watts_per_accelerator > 0
+
+
+@pytest.mark.parametrize("asked", ["65", "2M", "9000000000000", 2**40])
+def test_no_appetite_hides_a_pod(asked: Any) -> None:
+    """A pod may name its node itself, past every scheduler: it must not poison what is read of that node."""
+    greedy = raws.pod("greedy", on="eu-a1", gpus=asked)
+    made = workloads.workload(greedy, [greedy], [], FACTS, EU)
+    assert made is not None
+    assert held([made]) == 64

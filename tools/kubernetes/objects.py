@@ -23,6 +23,7 @@ _GROUPS = {kind: group for group, kind in BY_KIND} | {"DaemonSet": "apps", "Repl
 _KINDS = {kind.value: kind for kind in WorkloadKind}
 MOST_REPLICAS = 10_000
 MOST_PER_REPLICA = 64
+"""More than that cannot be told of one pod, and no machine has it to give."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,9 +223,7 @@ def _template_ask(about: Raw, template: Raw) -> Ask:
 
 
 def _ask(about: Raw, spec: Raw) -> Ask:
-    wanted = requirements.accelerators(spec)
-    if wanted > MOST_PER_REPLICA:
-        raise BadInput(f"spec.containers: {wanted} accelerators in one pod are more than {MOST_PER_REPLICA}")
+    wanted = min(requirements.accelerators(spec), MOST_PER_REPLICA)
     kind, datasets = _said(about)
     labels = fields.words(about.get("labels"), "metadata.labels")
     return Ask(wanted, requirements.models(spec), labels, kind, datasets, tainting.tolerations(spec))
