@@ -92,3 +92,18 @@ async def test_a_pod_that_asks_for_the_moon_does_not_keep_its_node_from_being_lo
     refusal = await world.target().apply(key(1), drain.change, drain.preconditions)
     assert refusal is not None
     assert "nothing would make it again" in refusal.message
+
+
+async def test_a_wish_for_a_million_replicas_is_seen_drained_around_and_never_written(world: ClusterWorld) -> None:
+    """Its undo could not say how many there were."""
+    node = await world.node("a1", accelerators=2)
+    serve = await world.workload("StatefulSet", "serve", replicas=1, serviceName="serve")
+    body = {"spec": {"replicas": 1_000_000}}
+    await world.ask("PATCH", resources.STATEFUL_SETS.path(world.namespace, "serve"), body, content_type=MERGE)
+    (drain,) = await world.steps(DrainNode(node=node))
+    assert f"{serve} {node}" in str(drain.preconditions)
+    assert await world.target().check(drain.preconditions) == ()
+    (scale,) = await world.steps(ScaleWorkload(workload=serve, replicas=1))
+    refusal = await world.target().apply(key(1), scale.change, scale.preconditions, scale.postconditions)
+    assert refusal is not None
+    assert "more than 10000 replicas" in refusal.message

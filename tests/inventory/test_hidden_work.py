@@ -13,7 +13,7 @@ from estate.workloads import Workload
 from tests import builders
 from tests.kubernetes import raws
 from tools.inventory.kubernetes.modelling import ClusterModel
-from tools.kubernetes import resources, workloads
+from tools.kubernetes import objects, resources, workloads
 
 FACTS = builders.facts()
 EU = ClusterId("eu-1")
@@ -85,3 +85,12 @@ def test_no_appetite_hides_a_pod(asked: Any) -> None:
     made = workloads.workload(greedy, [greedy], [], FACTS, EU)
     assert made is not None
     assert held([made]) == 64
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "ReplicaSet", "StatefulSet", "Job"])
+def test_no_wish_for_replicas_hides_a_workload(kind: str) -> None:
+    """A quota stops the pods, and nobody the number: it must not poison what is read of the nodes of those that run."""
+    owner = raws.owner(kind, "many", replicas=2**31 - 1)
+    found = workloads.workload(owner, [raws.pod("p", by=owner, on="eu-a1", gpus=8)], [], FACTS, EU)
+    assert found is not None
+    assert (held([found]), found.replicas) == (8, objects.MOST_REPLICAS)
