@@ -24,6 +24,7 @@ from tools.execution.kubernetes.reaching import Household, listed
 from tools.execution.kubernetes.seating import Origin, Seating
 from tools.execution.kubernetes.writing import Outrun, held_by
 from tools.execution.port import StepKey
+from tools.kubernetes.objects import MOST_REPLICAS
 from tools.kubernetes.resources import Resource
 
 AUTOSCALERS = Resource("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
@@ -151,6 +152,10 @@ async def _objection(means: Means, household: Household, goal: Goal) -> Refusal 
     owner, about = household.owner.raw, str(goal.about)
     if owner["spec"].get("paused"):
         return _no(about, "is paused, so that no change of its template has an effect; resume its rollout")
+    if owner["spec"].get("replicas", 1) > MOST_REPLICAS:
+        return _no(
+            about, f"wants more than {MOST_REPLICAS} replicas, which cannot be told and put back; lower that first"
+        )
     if goal.replicas != owner["spec"].get("replicas", 1) and (refusal := await _autoscaled(household)):
         return refusal
     if _shrinks(household, goal):
