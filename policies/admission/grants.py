@@ -51,30 +51,37 @@ class Access:
         return f"{self.verb} {resource}{f' {self.name}' if self.name else ''}"
 
 
-WORKLOADS: Final = ("deployments", "statefulsets")
-"""The owners that Placet writes."""
+OWNERS: Final = ("deployments", "replicasets", "statefulsets")
+"""The controllers that Placet writes."""
 LOOKED_AT: Final = (
     Grant("", ("namespaces",), ("get",), ("kube-system",)),
     Grant("", ("nodes", "pods"), LOOK),
-    Grant("apps", ("daemonsets", "deployments", "replicasets", "statefulsets"), LOOK),
-    Grant("batch", ("jobs",), LOOK),
+    Grant("apps", ("deployments", "replicasets", "statefulsets"), LOOK),
+    Grant("batch", ("cronjobs", "jobs"), LOOK),
     Grant("policy", ("poddisruptionbudgets",), LOOK),
 )
 """What source and executor read to know nodes and workloads."""
 
 _NODE: Final = (Grant("", ("nodes",), ("patch",)),)
 _EVICT: Final = (Grant("", ("pods/eviction",), ("create",)),)
-_OWNER: Final = (Grant("apps", WORKLOADS, ("patch",)),)
-_WHOLE: Final = (Grant("apps", WORKLOADS, ("create", "delete", "patch")),)
+_OWNER: Final = (Grant("apps", OWNERS, ("patch",)),)
+_CHOICE: Final = (Grant("", ("pods",), ("patch",)),)
+"""Which of equal pods stops is said by a mark on the pod itself."""
+_RIVALS: Final = (Grant("autoscaling", ("horizontalpodautoscalers",), ("list",)),)
+"""Whoever scales a workload too would undo it."""
 
 BY_CHANGE: Final[Mapping[str, tuple[Grant, ...]]] = {
     "CordonNode": _NODE,
     "UncordonNode": _NODE,
-    "SetPowerCap": _NODE,
-    "ScaleWorkload": _OWNER,
-    "MoveWorkload": (*_WHOLE, *_EVICT),
+    "TaintNode": _NODE,
+    "UntaintNode": _NODE,
+    "SetPowerCap": (),  # no field of Kubernetes: the hands refuse it
+    "EvictPod": (*_NODE, *_EVICT),
+    "DrainNode": (*_NODE, *_EVICT),
+    "ScaleWorkload": (*_OWNER, *_CHOICE, *_RIVALS),
+    "MoveWorkload": (*_OWNER, *_EVICT),
 }
-"""What each kind of change needs to write. A kind that is not here can be carried out on no cluster."""
+"""What each kind of change needs beyond looking. A kind that is not here can be carried out on no cluster."""
 
 DENIED: Final = (
     *(Access(v, "", "secrets") for v in (*LOOK, "create", "patch", "delete")),
