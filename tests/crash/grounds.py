@@ -1,8 +1,8 @@
 """A real cluster that an installation stands on: nodes, two tenants' work on the one that will fail, our two accounts.
 
-The cluster is as `placet policy export` leaves it: generated RBAC for a reader and a writer with tokens of their own, and
-the warrant rule in force. What facts say of it carries its true uid. Each test gets nodes and workloads of its own, one
-after another on one control plane.
+The cluster is as `placet policy export` leaves it: generated RBAC for a reader and a writer with tokens of their own,
+and the warrant rule in force. What facts say of it carries its true uid. Each test gets nodes and workloads of its own,
+one after another on one control plane.
 """
 
 from __future__ import annotations
@@ -68,7 +68,9 @@ class Ground:
         """What stands on it at the start of a test."""
         whole = estate.world(racks=2)
         nodes = tuple(n for n in whole.nodes if n.cluster == self.id)
-        return World(nodes=nodes, workloads=tuple(w for w in whole.workloads if w.cluster == self.id and w.name in WORK))
+        return World(
+            nodes=nodes, workloads=tuple(w for w in whole.workloads if w.cluster == self.id and w.name in WORK)
+        )
 
     @property
     def failing(self) -> Node:
@@ -174,7 +176,11 @@ async def _seat(at: Ground, workload: Workload) -> None:
 def _deployment(workload: Workload) -> clients.Object:
     made = objects.deployment(workload, {str(b.node): str(b.node) for b in workload.bindings}, pinned=False)
     made["spec"] |= {"replicas": 0, "strategy": _STRATEGY}
-    made["spec"]["template"]["metadata"]["annotations"]["placet.dev/starts-after"] = STARTS_AFTER
+    template = made["spec"]["template"]
+    template["metadata"]["annotations"]["placet.dev/starts-after"] = STARTS_AFTER
+    # Whoever holds a template's affinity is never overruled, so this tenant says by a selector which devices it needs.
+    del template["spec"]["affinity"]
+    template["spec"]["nodeSelector"] = {objects.PRODUCT: workload.contract.models[0]}
     return made
 
 

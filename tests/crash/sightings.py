@@ -1,7 +1,7 @@
 """What an API server showed, from the first to the last: every state of every pod, and what was written by whom.
 
-Nothing of it comes from Placet. A pod counts as available where it is Ready and nobody deletes it: as a disruption budget
-counts.
+Nothing of it comes from Placet. A pod counts as available where it is Ready and nobody deletes it: as a disruption
+budget counts.
 """
 
 from __future__ import annotations

@@ -9,20 +9,18 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 
 import pytest
 
-from estate.ids import ClusterId
 from estate.incidents import CaseState
 from tests.crash import grounds
 from tests.crash.accounting import ledger_is_right, streams_come_to_rest
-from tests.crash.grounds import Ground, ground, lose_accelerator, settled
+from tests.crash.grounds import Ground, lose_accelerator, settled
 from tests.crash.sightings import Sightings, cluster_is_right, rollout_begun, sighted
-from tests.crash.supervision import Child, Outside
+from tests.crash.supervision import PATIENCE, Child, Outside
 from tests.parting import taken_apart
-from tools.controlplane.launching import controlplane
+from tools.controlplane.components import Part
 
 pytestmark = [
     pytest.mark.kubernetes,
@@ -30,17 +28,16 @@ pytestmark = [
     pytest.mark.postgres,
     pytest.mark.processes,
     pytest.mark.xdist_group("siege"),
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(900),
 ]
 EXECUTOR = "executor-eu"
+POINTS = {
+    "warrant consumed": ("appended:consumed:case", 1),
+    "first write": ("wrote:MoveWorkload", 1),
+    "second write": ("wrote:MoveWorkload", 2),
+    "before the warrant's ack": ("handled:executor-eu-case", 1),
+}
 ROLES = ("agent", "console", EXECUTOR, "gate", "inventory")
-
-
-@pytest.fixture(scope="module")
-async def eu() -> AsyncIterator[Ground]:
-    """The cluster `eu-1` on a control plane of these tests' own: they kill its parts."""
-    async with controlplane() as plane, ground(plane, ClusterId("eu-1")) as made:
-        yield made
 
 
 @pytest.fixture
@@ -61,10 +58,18 @@ async def seen(eu: Ground, apart: Outside) -> AsyncIterator[Sightings]:
         yield sightings
 
 
+async def start(role: str, outside: Outside, log: Path, *flags: str) -> Child:
+    """The process as it ships, or an executor with a mine laid."""
+    if not flags:
+        return await Child.apart(outside, log, role)
+    root = str(outside.directory(role).root)
+    return await Child.start(log, "tests.crash.worker_program", root, "--processes", "executor", *flags)
+
+
 @asynccontextmanager
-async def fleet(outside: Outside, log: Path) -> AsyncIterator[dict[str, Child]]:
-    """All five, killed at the end."""
-    children = {role: await Child.apart(outside, log, role) for role in ROLES}
+async def fleet(outside: Outside, log: Path, *mine: str) -> AsyncIterator[dict[str, Child]]:
+    """All five, killed at the end; the executor with that mine."""
+    children = {r: await start(r, outside, log, *(mine if r == EXECUTOR else ())) for r in ROLES}
     try:
         await children["console"].reachable(outside)
         yield children
@@ -95,6 +100,34 @@ async def test_a_move_survives_the_death_of_a_process_in_the_middle(
         await approved(apart, eu)
         await rollout_begun(seen)
         assert await children[victim].end() == -signal.SIGKILL
-        children[victim] = await Child.apart(apart, log, victim)
+        children[victim] = await start(victim, apart, log)
         await all_is_right(apart, seen)
+    await ledger_is_right(apart)
+
+
+@pytest.mark.parametrize(("point", "at"), POINTS.values(), ids=POINTS.keys())
+async def test_an_executor_killed_at_a_point_leaves_nothing_undone_and_does_nothing_twice(
+    point: str, at: int, eu: Ground, apart: Outside, seen: Sightings, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    async with fleet(apart, log, "--kill", point, "--at", str(at)) as children:
+        await approved(apart, eu)
+        dead = await asyncio.wait_for(children[EXECUTOR].process.wait(), PATIENCE)
+        assert dead == -signal.SIGKILL, "it died at the point"
+        children[EXECUTOR] = await start(EXECUTOR, apart, log)
+        await all_is_right(apart, seen)
+    await ledger_is_right(apart)
+
+
+async def test_an_api_server_killed_in_the_middle_and_started_again_sees_the_move_to_its_end(
+    eu: Ground, apart: Outside, seen: Sightings, tmp_path: Path
+) -> None:
+    """All five processes live on: those that lost their cluster find it again by themselves."""
+    async with fleet(apart, tmp_path / "log") as children:
+        await approved(apart, eu)
+        await rollout_begun(seen)
+        await eu.plane.kill(Part.API_SERVER)
+        await eu.plane.start(Part.API_SERVER)
+        await all_is_right(apart, seen)
+        assert [r for r, c in children.items() if c.process.returncode is not None] == [], "nobody died of it"
     await ledger_is_right(apart)
