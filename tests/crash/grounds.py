@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,7 +23,7 @@ from console.demo import estate, payloads
 from console.initialising import Founding, found
 from console.state import StateDirectory
 from estate.hardware import Node
-from estate.ids import ClusterId, ExecutorId, InstallationId, Uid, WorkloadId
+from estate.ids import ClusterId, ExecutorId, InstallationId, Uid
 from estate.law import Facts
 from estate.modes import Mode
 from estate.workloads import Workload
@@ -36,14 +36,21 @@ from tests.crash.supervision import Outside, until
 from tools.controlplane import clients, faults, objects, populating
 from tools.controlplane.credentials import Identity
 from tools.controlplane.launching import ControlPlane
+from tools.kubernetes import resources
+from tools.kubernetes.resources import Resource
 
 FAILING = {ClusterId("eu-1"): "eu-a1", ClusterId("us-1"): "us-a1"}
 """The node of each cluster whose device will fall off the bus."""
 DEVICE = 2
 WORK = ("a-chat", "b-imaging", "c-pilot")
+BY_ROLLOUT = "a-chat"
+"""A Deployment: whoever writes its template has its controller replace all pods."""
+BY_EVICTION = "b-imaging"
+"""A StatefulSet that rolls nothing by itself: its pods leave by eviction alone."""
 STARTS_AFTER = "1s"
 """How long a pod takes to be ready: so there is a middle of a rollout to be killed in."""
-_STRATEGY = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
+_ROLLS = {"strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}}
+_ON_DELETE = {"updateStrategy": {"type": "OnDelete"}, "serviceName": "none"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +88,11 @@ class Ground:
         """A request of the administrator's."""
         return await clients.ask(self.api, method, path, body)
 
+    async def delete(self, path: str) -> None:
+        """Delete what is there."""
+        with suppress(ApiException):
+            await self.ask("DELETE", path)
+
     async def patch(self, path: str, body: Any) -> clients.Object:
         """A merge patch of the administrator's."""
         return await clients.ask(self.api, "PATCH", path, body, content_type=clients.MERGE_PATCH)
@@ -112,6 +124,7 @@ async def settled(at: Ground) -> AsyncIterator[None]:
         await until(lambda: _open(at), "the nodes to be open")
         yield
     finally:
+        await asyncio.gather(*(at.delete(path_of(w)) for w in at.world.workloads))
         await populating.clear(at.api, at.world, at.id)
 
 
@@ -149,14 +162,14 @@ async def lose_accelerator(outside: Outside, at: Ground) -> None:
     await outside.post("kernel", payloads.kernel_line(node, node.accelerators[DEVICE], datetime.now(UTC)))
 
 
-def id_of(workload: Workload) -> WorkloadId:
-    """What an installation calls the Deployment of a workload of the world."""
-    return WorkloadId(f"{workload.cluster}.{workload.namespace}.deployment.{workload.name}")
-
-
 def path_of(workload: Workload) -> str:
-    """Where its Deployment lives."""
-    return f"/apis/apps/v1/namespaces/{workload.namespace}/deployments/{workload.name}"
+    """Where its controller lives."""
+    return resource_of(workload).path(workload.namespace, workload.name)
+
+
+def resource_of(workload: Workload) -> Resource:
+    """What its controller is."""
+    return resources.STATEFUL_SETS if workload.name == BY_EVICTION else resources.DEPLOYMENTS
 
 
 async def _seat(at: Ground, workload: Workload) -> None:
@@ -165,7 +178,7 @@ async def _seat(at: Ground, workload: Workload) -> None:
     budget, path = objects.disruption_budget(workload), path_of(workload)
     assert budget is not None
     await clients.create(at.api, f"/apis/policy/v1/namespaces/{workload.namespace}/poddisruptionbudgets", budget)
-    await clients.create(at.api, path.rpartition("/")[0], _deployment(workload))
+    await clients.create(at.api, path.rpartition("/")[0], _controller(workload))
     for count, binding in enumerate(workload.bindings, start=1):
         await _close(at, (binding.node,), closed=False)
         await at.patch(path, {"spec": {"replicas": count}})
@@ -173,9 +186,10 @@ async def _seat(at: Ground, workload: Workload) -> None:
         await _close(at, (binding.node,), closed=True)
 
 
-def _deployment(workload: Workload) -> clients.Object:
+def _controller(workload: Workload) -> clients.Object:
     made = objects.deployment(workload, {str(b.node): str(b.node) for b in workload.bindings}, pinned=False)
-    made["spec"] |= {"replicas": 0, "strategy": _STRATEGY}
+    made["kind"] = resource_of(workload).kind
+    made["spec"] |= {"replicas": 0} | (_ON_DELETE if workload.name == BY_EVICTION else _ROLLS)
     template = made["spec"]["template"]
     template["metadata"]["annotations"]["placet.dev/starts-after"] = STARTS_AFTER
     # Whoever holds a template's affinity is never overruled, so this tenant says by a selector which devices it needs.

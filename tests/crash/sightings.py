@@ -13,8 +13,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from estate.errors import RetryLater
+from estate.workloads import Workload
 from policies.admission import identities
-from tests.crash.grounds import Ground, path_of
+from tests.crash.grounds import BY_EVICTION, Ground, path_of, resource_of
 from tests.crash.supervision import until
 from tools.controlplane import auditing, objects
 from tools.controlplane.auditing import Request
@@ -33,10 +34,10 @@ class Sightings:
     audited: int
     """So many lines of the audit log are older."""
     generations: dict[str, int]
-    """Of each Deployment, at the start."""
+    """Of each controller, at the start."""
     pods: dict[str, Object] = field(default_factory=dict)
     lowest: Counter[str] = field(default_factory=Counter)
-    """The fewest pods of each Deployment that were available at any moment."""
+    """The fewest pods of each workload that were available at any moment."""
     version: str = ""
 
     async def look(self) -> None:
@@ -62,11 +63,11 @@ class Sightings:
         return {_version(p) for p in now} == {_version(p) for p in self.pods.values()} or None
 
     def available(self) -> Counter[str]:
-        """The available pods of each Deployment now."""
+        """The available pods of each workload now."""
         return Counter(_app(p) for p in self.pods.values() if _available(p))
 
     def nodes_of(self, app: str) -> list[str]:
-        """Where the pods of a Deployment are now, sorted."""
+        """Where the pods of a workload are now, sorted."""
         return sorted(p["spec"].get("nodeName", "") for p in self.pods.values() if _app(p) == app)
 
     def written(self) -> list[Request]:
@@ -114,39 +115,41 @@ async def cluster_is_right(seen: Sightings) -> None:
         assert failing not in seen.nodes_of(name), f"`{name}` still runs on {failing}"
         assert seen.available()[name] == len(seen.nodes_of(name)) == workload.replicas
         assert seen.lowest[name] >= promised, f"`{name}` had {seen.lowest[name]} of {promised} pods at some moment"
-        assert seen.lowest[name] < workload.replicas, "its rollout stops one pod at a time, which the watch must show"
-        await _moved_once(seen, name, path_of(workload))
-    expected = {("nodes", failing), *(("deployments", w.name) for w in at.world.workloads)}
-    written = Counter((r.resource, r.name) for r in seen.written() if r.status < 300)
-    assert written == dict.fromkeys(expected, 1), "one write for the fence and one for each move, no eviction"
+        assert seen.lowest[name] < workload.replicas, "its pods leave one at a time, which the watch must show"
+        await _moved_once(seen, workload)
+    written = Counter(r.resource for r in seen.written() if r.status < 300)
+    assert written == {"nodes": 1, **_writes(at)}, "the fence, a placement for each move, one eviction"
 
 
-async def _moved_once(seen: Sightings, name: str, path: str) -> None:
-    deployment = await seen.at.ask("GET", path)
-    assert deployment["metadata"]["generation"] == seen.generations[name] + 1, f"`{name}` was written more than once"
-    assert deployment["metadata"]["annotations"][WARRANT].count(":do") == 1
-    sets = (await seen.at.ask("GET", path.rpartition("/")[0].replace("deployments", "replicasets")))["items"]
-    mine = [s for s in sets if s["metadata"]["labels"][objects.APP] == name]
-    assert len(mine) == 2, f"`{name}` was rolled out once: {[s['metadata']['name'] for s in mine]}"
+def _writes(at: Ground) -> Counter[str]:
+    """What moves write: a placement where the controller rolls by itself; else one, an eviction, and the last."""
+    written: Counter[str] = Counter()
+    for workload in at.world.workloads:
+        by_eviction = workload.name == BY_EVICTION
+        written += Counter({resource_of(workload).plural: 1 + by_eviction, "pods/eviction": int(by_eviction)})
+    return written
 
 
-async def rollout_begun(seen: Sightings) -> str:
-    """The Deployment whose rollout has begun and is not over: its first new pod is ready, others are not yet."""
-
-    async def begun() -> str | None:
-        for workload in seen.at.world.workloads:
-            found = await seen.at.ask("GET", path_of(workload))
-            status = found.get("status", {})
-            if 0 < status.get("updatedReplicas", 0) < workload.replicas and _observed(found, seen.generations):
-                return workload.name
-        return None
-
-    return await until(begun, "a rollout to begin")
+async def _moved_once(seen: Sightings, workload: Workload) -> None:
+    name, at = workload.name, seen.at
+    about = (await at.ask("GET", path_of(workload)))["metadata"]
+    writes = _writes(at)[resource_of(workload).plural]
+    assert about["generation"] == seen.generations[name] + writes, f"`{name}` was written again"
+    assert about["annotations"][WARRANT].count(":do") == 1
+    if name != BY_EVICTION:
+        sets = (await at.ask("GET", resources.REPLICA_SETS.path(workload.namespace)))["items"]
+        mine = [s["metadata"]["name"] for s in sets if s["metadata"]["labels"][objects.APP] == name]
+        assert len(mine) == 2, f"`{name}` was rolled out once: {mine}"
 
 
-def _observed(deployment: Object, generations: dict[str, int]) -> bool:
-    about = deployment["metadata"]
-    return bool(about["generation"] > generations[about["name"]] <= deployment["status"]["observedGeneration"])
+async def pod_gone(seen: Sightings, workload: str) -> None:
+    """Until a move of the workload has begun: the first of its pods has gone, and none came in its place yet."""
+    replicas = next(w.replicas for w in seen.at.world.workloads if w.name == workload)
+
+    async def begun() -> bool | None:
+        return seen.available()[workload] < replicas or None
+
+    await until(begun, f"the first pod of `{workload}` to go")
 
 
 def _available(pod: Object) -> bool:

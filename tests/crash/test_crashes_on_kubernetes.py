@@ -16,8 +16,8 @@ import pytest
 from estate.incidents import CaseState
 from tests.crash import grounds
 from tests.crash.accounting import ledger_is_right, streams_come_to_rest
-from tests.crash.grounds import Ground, lose_accelerator, settled
-from tests.crash.sightings import Sightings, cluster_is_right, rollout_begun, sighted
+from tests.crash.grounds import BY_EVICTION, BY_ROLLOUT, Ground, lose_accelerator, settled
+from tests.crash.sightings import Sightings, cluster_is_right, pod_gone, sighted
 from tests.crash.supervision import PATIENCE, Child, Outside
 from tests.parting import taken_apart
 from tools.controlplane.components import Part
@@ -92,14 +92,14 @@ async def all_is_right(outside: Outside, seen: Sightings) -> None:
     await cluster_is_right(seen)
 
 
-@pytest.mark.parametrize("victim", ROLES)
+@pytest.mark.parametrize(("victim", "workload"), [*((r, BY_ROLLOUT) for r in ROLES), (EXECUTOR, BY_EVICTION)])
 async def test_a_move_survives_the_death_of_a_process_in_the_middle(
-    victim: str, eu: Ground, apart: Outside, seen: Sightings, tmp_path: Path
+    victim: str, workload: str, eu: Ground, apart: Outside, seen: Sightings, tmp_path: Path
 ) -> None:
     log = tmp_path / "log"
     async with fleet(apart, log) as children:
         await approved(apart, eu)
-        await rollout_begun(seen)
+        await pod_gone(seen, workload)
         assert await children[victim].end() == -signal.SIGKILL
         children[victim] = await start(victim, apart, log)
         await all_is_right(apart, seen)
@@ -126,7 +126,7 @@ async def test_an_api_server_killed_in_the_middle_and_started_again_sees_the_mov
     """All five processes live on: those that lost their cluster find it again by themselves."""
     async with fleet(apart, tmp_path / "log") as children:
         await approved(apart, eu)
-        await rollout_begun(seen)
+        await pod_gone(seen, BY_EVICTION)
         await eu.plane.kill(Part.API_SERVER)
         await eu.plane.start(Part.API_SERVER)
         await all_is_right(apart, seen)
