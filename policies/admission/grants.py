@@ -70,6 +70,16 @@ _CHOICE: Final = (Grant("", ("pods",), ("patch",)),)
 _RIVALS: Final = (Grant("autoscaling", ("horizontalpodautoscalers",), ("list",)),)
 """Whoever scales a workload too would undo it."""
 
+_OBJECTS: Final = tuple(
+    Grant(group, resources, ("get", "patch", "create", "delete"))
+    for group, resources in (
+        ("", ("configmaps", "limitranges", "resourcequotas", "services")),
+        ("networking.k8s.io", ("networkpolicies",)),
+        ("policy", ("poddisruptionbudgets",)),
+    )
+)
+"""Server-side apply of what is not there needs `create`; either kind of change undoes the other."""
+
 BY_CHANGE: Final[Mapping[str, tuple[Grant, ...]]] = {
     "CordonNode": _NODE,
     "UncordonNode": _NODE,
@@ -80,6 +90,8 @@ BY_CHANGE: Final[Mapping[str, tuple[Grant, ...]]] = {
     "DrainNode": (*_NODE, *_EVICT),
     "ScaleWorkload": (*_OWNER, *_CHOICE, *_RIVALS),
     "MoveWorkload": (*_OWNER, *_EVICT),
+    "ApplyManifest": _OBJECTS,
+    "DeleteObject": _OBJECTS,
 }
 """What each kind of change needs beyond looking. A kind that is not here can be carried out on no cluster."""
 
@@ -90,7 +102,9 @@ DENIED: Final = (
     Access("create", "", "bindings"),
     Access("create", "", "serviceaccounts/token"),
     Access("delete", "", "nodes"),
-    Access("patch", "", "configmaps"),
+    Access("patch", "", "serviceaccounts"),
+    Access("create", "networking.k8s.io", "ingresses"),
+    Access("deletecollection", "", "configmaps"),
     Access("patch", "", "namespaces"),
     Access("patch", "apps", "deployments/scale"),
     Access("impersonate", "", "users"),
