@@ -60,11 +60,6 @@ class PostgresServer:
             connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
-def available() -> bool:
-    """Whether this Python has the wheel."""
-    return importlib.util.find_spec(WHEEL) is not None
-
-
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """A real server for this session (and xdist worker)."""
