@@ -1,7 +1,7 @@
 """ApplyManifest and DeleteObject: one namespaced object that runs nothing and grants nothing, made, changed or removed.
 
 Placet writes what it holds alone. A change says what it expects to find (`before`): nothing, or the very manifest that
-Placet applied there; the executor looks before it writes, so a wrong word writes nothing. See `docs/decisions/0013`.
+Placet applied there; the executor looks before it writes, so a wrong word writes nothing. See `docs/decisions/0015`.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ _CHOICE: Final = (Grant("", ("pods",), ("patch",)),)
 _RIVALS: Final = (Grant("autoscaling", ("horizontalpodautoscalers",), ("list",)),)
 """Whoever scales a workload too would undo it."""
 
-_OBJECTS: Final = tuple(
+OBJECTS: Final = tuple(
     Grant(group, resources, ("get", "patch", "create", "delete"))
     for group, resources in (
         ("", ("configmaps", "limitranges", "resourcequotas", "services")),
@@ -90,8 +90,8 @@ BY_CHANGE: Final[Mapping[str, tuple[Grant, ...]]] = {
     "DrainNode": (*_NODE, *_EVICT),
     "ScaleWorkload": (*_OWNER, *_CHOICE, *_RIVALS),
     "MoveWorkload": (*_OWNER, *_EVICT),
-    "ApplyManifest": _OBJECTS,
-    "DeleteObject": _OBJECTS,
+    "ApplyManifest": OBJECTS,
+    "DeleteObject": OBJECTS,
 }
 """What each kind of change needs beyond looking. A kind that is not here can be carried out on no cluster."""
 
