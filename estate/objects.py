@@ -40,6 +40,9 @@ class Sighting(Model):
     others: tuple[str, ...] = Field(default=())
     """Field managers that hold content of it too: then it is not Placet's to write."""
 
+    ending: bool = False
+    """It is being deleted, and something still holds it."""
+
     @property
     def there(self) -> bool:
         """Whether anything is."""
@@ -47,7 +50,9 @@ class Sighting(Model):
 
     @property
     def value(self) -> str | None:
-        """What a condition compares: the digest of what Placet alone holds, or who else holds it."""
+        """What a condition compares: the digest of what Placet alone holds, or why it is not Placet's."""
+        if self.ending:
+            return "being deleted"
         if self.others:
             return f"held by {', '.join(self.others)}"
         return digest_of(self.form) if self.form is not None else None

@@ -98,7 +98,7 @@ def _warrant_checks() -> Sequence[Check]:
         ),
         Check(
             f"!(request.resource.resource in [{_names(OBJECTS)}]) || !({_SYSTEM})",
-            "'placet-warrant: ' + variables.named + ' is in ' + request.namespace + ', a namespace of the cluster itself'",
+            "'placet-warrant: ' + variables.named + ' is in ' + request.namespace + ', which is the cluster itself'",
         ),
         Check(
             "variables.part != 'eviction' || object.?deleteOptions.?preconditions.?uid.orValue('') != ''",
