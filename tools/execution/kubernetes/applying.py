@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from estate.changes import ApplyManifest, DeleteObject
 from estate.conditions import Condition
 from estate.errors import RetryLater
-from estate.manifests import Form, differences, form_of
+from estate.manifests import Form, differences, form_of, unfit
 from estate.objects import MADE
 from estate.results import Refusal, RefusalCode
 from tools.execution.kubernetes import keys
@@ -150,7 +150,9 @@ async def _unmet(
 
 
 def _barred(key: StepKey, change: Change, found: Found | None) -> Refusal | None:
-    """Why it is not known which object is meant, or it is not ours alone."""
+    """Why the object may not be written by anybody, or it is not known which one is meant."""
+    if isinstance(change, ApplyManifest) and (why := unfit(change.manifest)):
+        return Refusal(code=RefusalCode.NOT_SUPPORTED, about=str(change.target()), message=f"`{change.address}`: {why}")
     if change.before is None or change.before.uid != MADE or found is None:
         return None
     if not key.undo:
