@@ -324,7 +324,7 @@ async def test_a_deletion_taken_back_is_another_object_and_handed_over(world: Cl
     uid = (await seen(world, first)).uid
     async with refusing(world, "resourcequotas", key(2)):
         ending, reason = await execution(world, delete(first, uid), apply(quota))
-    assert ending is Ending.HANDED_OVER
+    assert ending is Ending.HANDED_OVER, reason
     assert "undone, and the estate is not as it was" in reason
     now = await seen(world, first)
     assert now.form == form_of(first)

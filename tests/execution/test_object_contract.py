@@ -199,6 +199,10 @@ async def test_a_dry_run_plays_the_whole_and_writes_nothing(subject: Subject) ->
     await subject.done(1, apply(first))
     refusal = await subject.target.rehearse(steps)
     assert refusal is not None, "it is there by now"
+    before = await subject.seen()
+    for change in (delete(first, uid=before.uid), apply(subject.settings(rate="9"), before=first, uid=before.uid)):
+        assert await subject.target.rehearse(await subject.steps(change)) is None
+        assert await subject.seen() == before
 
 
 async def test_a_service_to_elsewhere_is_refused_as_a_value(subject: Subject) -> None:

@@ -21,6 +21,7 @@ from tools.execution.kubernetes.reaching import held_form
 from tools.execution.kubernetes.writing import Address, Found, Outrun, apply, create, gone, held_by, refused
 from tools.execution.port import StepKey
 from tools.kubernetes import faults
+from tools.kubernetes.connecting import Object
 
 type Change = ApplyManifest | DeleteObject
 
@@ -107,12 +108,16 @@ async def _delete(
 
 
 async def _removed(found: Found, *, dry_run: bool = False) -> Refusal | None:
-    """Delete this very object as it was read."""
-    meant = {"uid": found.uid} | ({} if dry_run else {"resourceVersion": found.version})
-    body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": meant}
-    query = {"dryRun": "All"} if dry_run else {}
+    """Delete this very object as it was read.
+
+    All options stand in the body: an API server that is given one does not look at the query, at `dryRun` neither.
+    """
+    meant = {"uid": found.uid, "resourceVersion": found.version}
+    body: Object = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": meant}
     try:
-        await found.connection.request("DELETE", found.address.path, query, body)
+        await found.connection.request(
+            "DELETE", found.address.path, None, body | ({"dryRun": ["All"]} if dry_run else {})
+        )
     except faults.NotFound:
         return None
     except faults.Conflicted as error:
