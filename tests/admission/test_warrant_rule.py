@@ -124,6 +124,22 @@ async def test_what_is_created_carries_a_warrant_and_what_is_deleted_carried_one
     await overpowered.refused(overpowered.ask("DELETE", APPS))
 
 
+@pytest.mark.parametrize("space", ["kube-system", identities.NAMESPACE])
+async def test_the_writer_applies_no_object_in_a_namespace_of_the_cluster_itself(writer: Cluster, space: str) -> None:
+    """There lie the parameters of the law at the door; a stolen writer must not change what it is judged by."""
+    form, name = "application/apply-patch+yaml", named("settings")
+    about = {"name": name, "annotations": {WARRANT: named("apply")}}
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": about, "data": {"a": "b"}}
+    for where, allowed in ((space, False), ("tenant-a", True)):
+        path = f"/api/v1/namespaces/{where}/configmaps/{name}"
+        asked = writer.ask("PATCH", f"{path}?fieldManager=placet", body, form)
+        if allowed:
+            await asked
+            await writer.ask("DELETE", path)
+        else:
+            assert f"is in {space}, which is the cluster itself" in await writer.refused(asked)
+
+
 async def test_everybody_else_writes_as_before(guarded: Cluster) -> None:
     """The rule binds our own account, and no one who did not ask for it."""
     name = named("others")
