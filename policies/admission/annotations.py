@@ -45,7 +45,7 @@ _SYSTEM: Final = (
     "request.namespace.startsWith('kube-') || request.namespace.startsWith('openshift-') || "
     "request.namespace.endsWith('-system') || request.namespace.endsWith('-operator')"
 )
-"""The namespaces of tier 0's `system-namespace`: there lie the parameters of the law at the door, too."""
+"""The namespaces of tier 0's `system-namespace`, whatever RBAC gave the writer there."""
 _ANNOTATION: Final = f"?metadata.?annotations[?'{WARRANT}'].orValue('')"
 _FOUND: Final = f"object == null ? '' : object.{_ANNOTATION}"
 _BEFORE: Final = f"oldObject == null ? '' : oldObject.{_ANNOTATION}"
@@ -98,7 +98,7 @@ def _warrant_checks() -> Sequence[Check]:
         ),
         Check(
             f"!(request.resource.resource in [{_names(OBJECTS)}]) || !({_SYSTEM})",
-            "'placet-warrant: ' + variables.named + ' is in ' + request.namespace + ', which is the cluster itself'",
+            "'placet-warrant: ' + variables.named + ' is in ' + request.namespace + ', a namespace of the cluster'",
         ),
         Check(
             "variables.part != 'eviction' || object.?deleteOptions.?preconditions.?uid.orValue('') != ''",

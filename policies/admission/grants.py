@@ -94,6 +94,8 @@ BY_CHANGE: Final[Mapping[str, tuple[Grant, ...]]] = {
     "DeleteObject": OBJECTS,
 }
 """What each kind of change needs beyond looking. A kind that is not here can be carried out on no cluster."""
+IN_TENANTS: Final = frozenset({"ApplyManifest", "DeleteObject"})
+"""Kinds whose rights hold in the namespaces of tenants only, by a binding in each, and nowhere cluster-wide."""
 
 DENIED: Final = (
     *(Access(v, "", "secrets") for v in (*LOOK, "create", "patch", "delete")),
@@ -102,6 +104,9 @@ DENIED: Final = (
     Access("create", "", "bindings"),
     Access("create", "", "serviceaccounts/token"),
     Access("delete", "", "nodes"),
+    Access("patch", "", "configmaps"),
+    Access("delete", "", "services"),
+    Access("create", "networking.k8s.io", "networkpolicies"),
     Access("patch", "", "serviceaccounts"),
     Access("create", "networking.k8s.io", "ingresses"),
     Access("deletecollection", "", "configmaps"),
@@ -115,7 +120,7 @@ DENIED: Final = (
     Access("delete", "admissionregistration.k8s.io", "validatingadmissionpolicybindings"),
     Access("*", "*", "*"),
 )
-"""What neither may do, and `doctor` asks for by name."""
+"""What neither may do cluster-wide, and `doctor` asks for by name."""
 
 
 def reader() -> tuple[Grant, ...]:
@@ -124,9 +129,14 @@ def reader() -> tuple[Grant, ...]:
 
 
 def writer(kinds: Iterable[str] = BY_CHANGE) -> tuple[Grant, ...]:
-    """What the writer may do to carry out changes of these kinds, and to see what came of it."""
-    wanted = {g for kind in kinds for g in BY_CHANGE[kind]}
+    """What the writer may do cluster-wide to carry out changes of these kinds, and to see what came of it."""
+    wanted = {g for kind in kinds if kind not in IN_TENANTS for g in BY_CHANGE[kind]}
     return (*LOOKED_AT, *merged(wanted))
+
+
+def in_tenants() -> tuple[Grant, ...]:
+    """What the writer may do in the namespaces of tenants."""
+    return merged(g for kind in sorted(IN_TENANTS) for g in BY_CHANGE[kind])
 
 
 def merged(grants: Iterable[Grant]) -> tuple[Grant, ...]:
