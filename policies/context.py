@@ -12,7 +12,7 @@ from typing import Any
 
 from estate import canonical
 from estate.canonical import Json
-from estate.changes import ApplyManifest, Change, DeleteObject, EvictPod
+from estate.changes import ApplyManifest, Change, DeleteObject, EvictPod, MoveWorkload
 from estate.changes.kinds import tenants_on
 from estate.effects import Step
 from estate.hardware import Health
@@ -84,6 +84,17 @@ def approving_ask(matter: Matter, given: Given, author: str) -> Ask:
     return Ask("Approve", "Proposal", matter.proposal, {"people": _people(matter, (given,), author)})
 
 
+def standing_ask(matter: Matter, before: Snapshot, after: Snapshot, name: WorkloadId) -> Ask:
+    """The request whether a workload may stand as it does in `after`, as if whatever it was not in `before` were done
+    now by a move.
+    """
+    was, now = before.workload(name), after.workload(name)
+    assert was is not None, name  # the caller names what is there
+    assert now is not None, name
+    step = _Written(MoveWorkload.__name__, 1, was, now, before, after)
+    return _workload(_who(matter), step, 0, 0)
+
+
 def _who(matter: Matter) -> Context:
     return {"kind": matter.proposer.kind.value, "actsFor": _names(matter.for_tenants)}
 
@@ -108,7 +119,9 @@ def _steps(question: Question, play: Play, counted: Counted) -> Iterator[Ask]:
         if isinstance(step.change, ApplyManifest | DeleteObject):
             yield _object(question, step, played.before, counted)
         for workload, disrupted in sorted(step.change.disrupts(played.before).items()):
-            yield _workload(question, played, workload, disrupted, counted)
+            written = _written_by(played, workload)
+            owners = _owners(question, counted, written.now.tenant)
+            yield _workload(_who(question.matter), written, disrupted, owners)
 
 
 def _on_workload(change: Change) -> str:
@@ -116,18 +129,34 @@ def _on_workload(change: Change) -> str:
     return change.kind if change.target().kind is ThingKind.WORKLOAD else EvictPod.__name__
 
 
-def _workload(question: Question, played: _Played, name: WorkloadId, disrupted: int, counted: Counted) -> Ask:
-    before, after = played.before, played.after
-    was, now = before.workload(name), after.workload(name)
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """One workload that an action writes: as it was, and as it is then."""
+
+    action: str
+    number: int
+    was: Workload
+    now: Workload
+    before: Snapshot
+    after: Snapshot
+
+
+def _written_by(played: _Played, name: WorkloadId) -> _Written:
+    was, now = played.before.workload(name), played.after.workload(name)
     assert was is not None, name  # the step was laid out
     assert now is not None, name
+    return _Written(_on_workload(played.change), played.number, was, now, played.before, played.after)
+
+
+def _workload(who: Context, step: _Written, disrupted: int, owners: int) -> Ask:
+    was, now, after = step.was, step.now, step.after
     fresh = fresh_bindings(was, now)
     places = bool(fresh) or now.replicas > was.replicas or now.cluster != was.cluster
     tenant = after.facts.tenant.get(now.tenant)
-    disturbed, lowest = _availability(was, now, before, after)
+    disturbed, lowest = _availability(was, now, step.before, after)
     axes = {a.dimension: a for a in sovereignty.exposure(after.facts, now, now.cluster)}
     context: Context = {
-        "who": _who(question.matter),
+        "who": who,
         "tenant": now.tenant,
         "places": places,
         "missing": _names(_missing_of(after, now, fresh)),
@@ -138,9 +167,9 @@ def _workload(question: Question, played: _Played, name: WorkloadId, disrupted: 
         "lowest": lowest,
         "minAvailable": now.contract.min_available,
         "consent": tenant.disruption.value if tenant else "unknown",
-        "ownerApprovals": _owners(question, counted, now.tenant),
+        "ownerApprovals": owners,
     }
-    return Ask(_on_workload(played.change), "Workload", now.id, context, now.tenant, played.number)
+    return Ask(step.action, "Workload", now.id, context, now.tenant, step.number)
 
 
 def _owners(question: Question, counted: Counted, tenant: TenantId) -> int:

@@ -75,6 +75,14 @@ def objections(
     return tuple(sorted(found))
 
 
+def misplacements(matter: Matter, before: Snapshot, after: Snapshot, workload: WorkloadId) -> tuple[Objection, ...]:
+    """Every invariant that a workload breaks by standing as it does in `after` and did not in `before`, sorted."""
+    was, now = before.workload(workload), after.workload(workload)
+    if was is None or now is None:
+        return ()
+    return tuple(sorted({*_workload(matter, was, now, after)}))
+
+
 def _people(matter: Matter, facts: Facts, approvers: Iterable[Approver], about: str) -> Iterator[Objection]:
     own = [s for s in (matter.proposer, matter.on_behalf_of) if s is not None]
     for approver in approvers:

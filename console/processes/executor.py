@@ -1,7 +1,8 @@
 """The executor process: warrants from the streams into the executor, outcomes out of it, under one lease.
 
 The lease's token fences every entry of the journal, so that an executor that was replaced and does not know it yet
-writes nothing more. Whoever takes the lease finishes what the last holder left, before it takes anything new.
+writes nothing more. Whoever takes the lease finishes what the last holder left before it takes new cases; fences never
+wait for that, which on a cluster may take as long as somebody's disruption budget does.
 """
 
 from __future__ import annotations
@@ -71,18 +72,23 @@ class ExecutorProcess:
     async def _execute(self) -> None:
         await self.standing.load(self.ledger)
         await self.inventory.ready()
-        await self.lease.hold(self._obey)
+        await self.lease.hold(self.obey)
 
-    async def _obey(self, fence: Fence) -> None:
+    async def obey(self, fence: Fence) -> None:
+        """Act under a lease that is held, until cancelled: fences at once, cases once the old ones are finished."""
         executor = self.executor(fence)
-        for outcome in await executor.resume_all():
-            await self._publish(outcome)
 
         async def on_warrant(delivery: Delivery) -> None:
             await self._carry_out(executor, delivery.data)
 
+        async def consume(spec: ConsumerSpec) -> None:
+            if spec.stream == streams.warrants(Lane.CASE):
+                for outcome in await executor.resume_all():
+                    await self._publish(outcome)
+            await self.bus.consume(spec, on_warrant)
+
         specs = consumers(self.subjects, self.audience)
-        await keep(self.name, {spec.name: self.bus.consume(spec, on_warrant) for spec in specs})
+        await keep(self.name, {spec.name: consume(spec) for spec in specs})
 
     async def _carry_out(self, executor: Executor, envelope: bytes) -> None:
         try:

@@ -14,6 +14,7 @@ from console.processes.leasing import Fence, Leasing
 from console.processes.settings import Standing
 from console.processes.watching import keep
 from estate import canonical
+from estate.changes import CordonNode, TaintNode
 from estate.errors import BadInput, Denied, NeverRetry
 from estate.outcomes import Outcome
 from estate.proposals import Lane, Proposal
@@ -79,8 +80,8 @@ class GateProcess:
         proposal = Proposal.read(delivery.data)
         if delivery.subject != self.subjects.proposal(proposal.lane, proposal.site):
             raise BadInput(f"a proposal of lane `{proposal.lane.value}` came on `{delivery.subject}`; publish it there")
-        if proposal.lane is Lane.CONTAINMENT and len(proposal.steps) != 1:
-            raise BadInput("containment is one step; propose more on the lane of cases")
+        if proposal.lane is Lane.CONTAINMENT and not _is_one_fence(proposal):
+            raise BadInput("containment is one fence, which is quick; propose anything else on the lane of cases")
         await self._catch_up(proposal)
         try:
             answer = await self.gate.submit(proposal)
@@ -116,3 +117,8 @@ class GateProcess:
         warrant = Warrant.read(dsse.open_envelope(envelope, PAYLOAD_TYPE, self.ring).payload)
         subject = self.subjects.warrant(warrant.lane, warrant.audience)
         await self.bus.publish(subject, envelope, message_id=canonical.digest(envelope))
+
+
+def _is_one_fence(proposal: Proposal) -> bool:
+    """Anything else could wait for a disruption budget, or for pods to bind, and would hold the lane of fences up."""
+    return len(proposal.steps) == 1 and isinstance(proposal.steps[0].change, CordonNode | TaintNode)

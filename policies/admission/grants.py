@@ -13,6 +13,8 @@ from typing import Final
 
 LOOK: Final = ("get", "list", "watch")
 READ_VERBS: Final = frozenset(LOOK)
+_TUNNELS: Final = frozenset({"exec", "attach", "portforward", "proxy", "*"})
+"""Subresources through which a mere `get` runs commands: `get nodes/proxy` is a shell in every pod."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -44,7 +46,7 @@ class Access:
     @property
     def writes(self) -> bool:
         """Whether it changes anything, or reaches into something."""
-        return self.verb not in READ_VERBS
+        return self.verb not in READ_VERBS or self.resource.partition("/")[2] in _TUNNELS
 
     def __str__(self) -> str:
         resource = f"{self.resource}.{self.group}" if self.group else self.resource

@@ -100,20 +100,32 @@ class TestOnACluster:
         } <= found
         assert Access("*", "*", "*") in found
 
-    async def test_a_right_that_nobody_thought_of_is_found_too(self, guarded: Cluster, reader: Cluster) -> None:
-        """It is in no table, so no review asks for it by name; the API server lists it."""
-        rules = [{"apiGroups": ["apps"], "resources": ["controllerrevisions"], "verbs": ["update"]}]
+    @pytest.mark.parametrize(
+        "odd",
+        [
+            Access("update", "apps", "controllerrevisions"),
+            Access("get", "", "nodes/proxy"),
+            Access("get", "", "pods/exec"),
+        ],
+        ids=str,
+    )
+    async def test_a_right_that_nobody_thought_of_is_found_too(
+        self, guarded: Cluster, reader: Cluster, odd: Access
+    ) -> None:
+        """It is in no table, so no review asks for it by name; the API server lists it. A mere `get` may be a shell."""
+        name = named("odd")
+        rules = [{"apiGroups": [odd.group], "resources": [odd.resource], "verbs": [odd.verb]}]
         path = "/apis/rbac.authorization.k8s.io/v1"
-        await guarded.ask("POST", f"{path}/clusterroles", {"metadata": {"name": "odd"}, "rules": rules})
+        await guarded.ask("POST", f"{path}/clusterroles", {"metadata": {"name": name}, "rules": rules})
         subject = {"kind": "ServiceAccount", "name": identities.READER, "namespace": identities.NAMESPACE}
-        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "odd"}
-        bound = {"metadata": {"name": "odd"}, "roleRef": role, "subjects": [subject]}
+        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name}
+        bound = {"metadata": {"name": name}, "roleRef": role, "subjects": [subject]}
         await guarded.ask("POST", f"{path}/clusterrolebindings", bound)
         try:
             rows = reader_can_write(await review(reader, Part.READER))
-            assert [str(r.access) for r in rows] == ["update controllerrevisions.apps"]
+            assert [r.access for r in rows] == [odd]
         finally:
-            await guarded.ask("DELETE", f"{path}/clusterrolebindings/odd")
+            await guarded.ask("DELETE", f"{path}/clusterrolebindings/{name}")
 
     async def test_the_reader_really_reads_what_it_should_and_is_really_refused_the_rest(
         self, guarded: Cluster, reader: Cluster

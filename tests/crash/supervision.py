@@ -233,7 +233,7 @@ class Child:
     async def ready(self) -> None:
         """Until it says so."""
         assert self.process.stdout is not None
-        line = await asyncio.wait_for(self.process.stdout.readline(), PATIENCE)
+        line = await asyncio.wait_for(self.process.stdout.readline(), 3 * PATIENCE)
         assert line == b"ready\n", f"{line!r}\n{self.said}"
 
     async def end(self, number: signal.Signals = signal.SIGKILL) -> int:

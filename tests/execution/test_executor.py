@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from estate import canonical
 from estate.changes import Change, CordonNode, DrainNode, EvictPod, SetPowerCap
 from estate.conditions import Condition, Miss, misses
 from estate.effects import Step
@@ -423,6 +424,32 @@ async def test_an_executor_that_starts_finishes_what_others_left() -> None:
     assert again.body["holder"] == "foreign"
     assert await rig.count(EntryKind.OUTCOME) == 2
     assert await rig.executor("late", 4).resume_all() == ()
+
+
+async def test_what_one_execution_meets_keeps_no_other_from_being_finished() -> None:
+    """An object that some tenant made must not hold the executor up, nor keep it from starting."""
+    rig = Rig()
+
+    class Dies(Wrapped):
+        async def apply(
+            self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
+        ) -> Refusal | None:
+            raise asyncio.CancelledError
+
+    class Hostile(Wrapped):
+        async def apply(
+            self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
+        ) -> Refusal | None:
+            if key.proposal == canonical.digest(b"a test"):
+                raise ValueError("what no adapter should raise")
+            return await super().apply(key, change, preconditions)
+
+    one, two = warrant(), warrant(CAP, proposal=builders.proposal().digest, nonce="1" * 32)
+    for given in (one, two):
+        with pytest.raises(asyncio.CancelledError):
+            await rig.executor(target=Dies(rig.world)).execute(sealed(given))
+    (outcome,) = await rig.executor("next", 2, target=Hostile(rig.world)).resume_all()
+    assert (outcome.proposal, outcome.ending) == (two.proposal, Ending.VERIFIED)
 
 
 async def test_an_expired_warrant_still_resumes_to_undo_its_steps() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from typing import Any
+from typing import Any, cast
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,13 +14,20 @@ from estate.changes import MoveWorkload, ReplicaMove, ScaleWorkload
 from estate.conditions import misses
 from estate.effects import Step
 from estate.frozen import FrozenEstate
-from estate.ids import NodeId, WorkloadId
+from estate.ids import ClusterId, NodeId, WorkloadId
 from estate.results import Ok
+from estate.things import Thing, ThingKind
 from estate.workloads import Binding
 from tests import builders
 from tests.execution.rig import key
-from tools.execution.kubernetes import keys, owners, ownership, placing, templates
+from tests.kubernetes import raws
+from tools.execution.kubernetes import keys, owners, ownership, placing, stopping, templates
+from tools.execution.kubernetes.goals import Goal
+from tools.execution.kubernetes.reaching import Household, Reach
 from tools.execution.kubernetes.recounting import recounted
+from tools.execution.kubernetes.writing import Address, Found
+from tools.kubernetes import resources, workloads
+from tools.kubernetes.connecting import Connection
 
 SERVE = WorkloadId("a-serve")
 NODES = [NodeId(f"eu-{r}{n}") for r in "ab" for n in range(1, 5)]
@@ -161,3 +170,23 @@ def played(step: Step, live: FrozenEstate) -> tuple[object, ...]:
     result = change.effect(sight)
     assert isinstance(result, Ok), result
     return misses(result.value, step.postconditions)
+
+
+@given(st.text() | st.from_type(list[int]).map(json.dumps) | st.just('[["a", 1]]'))
+def test_a_kept_placement_that_cannot_be_read_is_none(written: str) -> None:
+    """Anybody may call himself by our field manager's name; the executor must not fall over what he wrote."""
+    held = {"metadata": {"annotations": {templates.BEFORE: written}}}
+    assert templates.remembered(held, key(1)) is None
+    assert templates.remembered(templates.remembering(held, key(1)), key(1)) == {}
+
+
+@pytest.mark.parametrize("name", ["serve", "serve-x", "serve-\u00b2", f"serve-{'9' * 30}"])
+def test_a_pod_that_only_claims_to_be_of_a_stateful_set_counts_as_its_last(name: str) -> None:
+    facts, owner = builders.facts(), raws.owner("StatefulSet", "serve", replicas=1)
+    pods = (raws.pod(name, by=owner, on="eu-b1"), raws.pod("serve-0", by=owner, on="eu-a1"))
+    made = workloads.workload(owner, pods, (), facts, ClusterId("eu-1"))
+    assert made is not None
+    address = Address(resources.STATEFUL_SETS, "serve", "tenant-a")
+    household = Household(Found(cast("Connection", None), address, owner), pods, made)
+    goal = Goal(Thing(kind=ThingKind.WORKLOAD, id=made.id), Counter({NodeId("eu-a1"): 1}), 1, placed=False)
+    assert stopping.objection(Reach({}, lambda: facts), household, goal) is None

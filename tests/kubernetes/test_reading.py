@@ -70,6 +70,13 @@ class TestNodes:
         assert found.accelerators[3].uuid == f"{found.uid}/3"
         assert found.boot_id == "boot-eu-a1"
 
+    @pytest.mark.parametrize("taint", [{"key": "k" * 318}, {"key": "k", "value": "v" * 64}])
+    def test_a_taint_that_is_too_long_is_bad_input(self, taint: dict[str, str]) -> None:
+        """Anything else would end the source."""
+        raw = raws.node() | {"spec": {"taints": [taint | {"effect": "NoSchedule"}]}}
+        with pytest.raises(BadInput, match="longer than a taint can be"):
+            nodes.node(raw, FACTS, EU)
+
     def test_devices_that_cannot_be_allotted_count_as_failed_from_the_highest(self) -> None:
         found = nodes.node(raws.node(allots=6), FACTS, EU)
         assert [a.index for a in found.accelerators if a.health is Health.FAILED] == [6, 7]
@@ -170,13 +177,13 @@ class TestWorkloads:
         assert mapped(deployment, *running(deployment, "eu-a1", "eu-a2", "")).replicas == 2
         assert mapped(raws.owner("Deployment", "serve", replicas=5)).replicas == 5
 
-    def test_daemons_mirrors_and_finished_pods_are_no_replicas(self) -> None:
+    def test_daemons_and_mirrors_without_devices_and_finished_pods_are_no_replicas(self) -> None:
         deployment = raws.owner("Deployment", "serve")
         daemon = {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "d", "uid": "u"}}
         found = mapped(
             deployment,
-            raws.pod("daemon", by=daemon, on="eu-a1"),
-            raws.pod("mirror", on="eu-a1", annotations={"kubernetes.io/config.mirror": "x"}),
+            raws.pod("daemon", by=daemon, on="eu-a1", gpus=0),
+            raws.pod("mirror", on="eu-a1", gpus=0, annotations={"kubernetes.io/config.mirror": "x"}),
             raws.pod("done", by=deployment, on="eu-a1", phase="Succeeded"),
         )
         assert found.bindings == ()

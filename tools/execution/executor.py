@@ -13,7 +13,6 @@ from weakref import WeakValueDictionary
 
 import structlog
 
-from estate.errors import PlacetError
 from estate.ids import ExecutionId
 from estate.outcomes import Outcome
 from estate.warrants import Warrant
@@ -65,12 +64,13 @@ class Executor:
             return await self._execute(warrant, envelope)
 
     async def resume_all(self) -> tuple[Outcome, ...]:
-        """Finish every execution of this audience that the ledger has without an outcome.
+        """Finish every execution of this audience that the ledger has without an outcome; none waits for another.
 
-        One that cannot be finished now is logged and left for its next delivery.
+        One that cannot be finished now, for whatever reason, is logged and left for its next delivery: what one object
+        of somebody's holds up must not keep these hands from all the rest.
         """
         envelopes = [envelope async for envelope in self._unfinished()]
-        finished = [await self._resumed(envelope) for envelope in envelopes]
+        finished = await asyncio.gather(*(self._resumed(envelope) for envelope in envelopes))
         return tuple(o for o in finished if o is not None)
 
     async def _execute(self, warrant: Warrant, envelope: bytes) -> Outcome:
@@ -94,8 +94,8 @@ class Executor:
             return await self.execute(envelope)
         except (Held, Fenced):
             return None
-        except PlacetError as error:
-            _log.warning("execution not resumed", reason=str(error))
+        except Exception as error:
+            _log.warning("execution not resumed", reason=f"{type(error).__name__}: {error}")
             return None
 
     async def _unfinished(self) -> AsyncIterator[bytes]:

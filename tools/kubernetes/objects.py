@@ -5,9 +5,10 @@ Everything else is dropped at the door (managedFields alone is half of an object
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from estate import canonical
 from estate.errors import BadInput
 from estate.ids import DatasetId
 from estate.workloads import Toleration, WorkloadKind
@@ -68,9 +69,15 @@ class Pod:
 
     @property
     def counts(self) -> bool:
-        """Whether it may be a replica of something: it runs or will, and no node's own agent keeps it."""
-        daemon = self.controller is not None and self.controller.kind == "DaemonSet"
-        return not (self.finished or self.mirror or daemon)
+        """Whether it is a replica of something: it runs or will. What a node's own agents keep is none, unless it holds
+        accelerators: those are nobody else's then.
+        """
+        return not self.finished and (self.ask.accelerators > 0 or not self.kept_by_node)
+
+    @property
+    def kept_by_node(self) -> bool:
+        """Whether it comes back to the same node whoever ends it: a mirror pod, or one of a DaemonSet."""
+        return self.mirror or (self.controller is not None and self.controller.word == "DaemonSet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,24 +156,34 @@ def budget(raw: Raw) -> Budget:
 
 
 def _self(about: Raw, group: str, kind: str) -> Reference:
-    uid = fields.needed(about.get("uid"), "metadata.uid")
-    if len(uid) > 128:
-        raise BadInput("metadata.uid: is longer than 128 characters")
-    return Reference(group, kind, fields.needed(about.get("name"), "metadata.name"), uid)
+    return Reference(group, kind, fields.needed(about.get("name"), "metadata.name"), _uid(about, "metadata.uid"))
 
 
 def _controller(about: Raw) -> Reference | None:
+    """The controller that an object names. API servers take any text there: what cannot be read names nobody, so that
+    it hides no object.
+    """
     for entry in fields.sequence(about.get("ownerReferences"), "metadata.ownerReferences"):
         named = fields.mapping(entry, "metadata.ownerReferences[]")
-        if not fields.flag(named.get("controller"), "controller"):
-            continue
-        group, slash, _ = fields.text(named.get("apiVersion"), "apiVersion").rpartition("/")
-        uid = fields.needed(named.get("uid"), "metadata.ownerReferences[].uid")
-        if len(uid) > 128:
-            raise BadInput("metadata.ownerReferences[].uid: is longer than 128 characters")
-        kind, name = (fields.needed(named.get(k), f"metadata.ownerReferences[].{k}") for k in ("kind", "name"))
-        return Reference(group if slash else "", kind, name, uid)
+        if fields.flag(named.get("controller"), "controller"):
+            try:
+                return _reference(named)
+            except BadInput:
+                return None
     return None
+
+
+def _reference(named: Raw) -> Reference:
+    group, slash, _ = fields.text(named.get("apiVersion"), "apiVersion").rpartition("/")
+    kind, name = (fields.needed(named.get(k), f"metadata.ownerReferences[].{k}") for k in ("kind", "name"))
+    return Reference(group if slash else "", kind, name, _uid(named, "metadata.ownerReferences[].uid"))
+
+
+def _uid(about: Raw, at: str) -> str:
+    uid = fields.needed(about.get("uid"), at)
+    if len(uid) > 128:
+        raise BadInput(f"{at}: is longer than 128 characters")
+    return uid
 
 
 def _desired(kind: str, spec: Raw, status: Raw) -> int | None:
@@ -217,5 +234,14 @@ def _said(about: Raw) -> tuple[WorkloadKind | None, tuple[DatasetId, ...]]:
     """What labels and annotations say. They never make a tenant; a dataset can only narrow where it may run."""
     kind = fields.words(about.get("labels"), "metadata.labels").get(KIND_LABEL, "")
     told = fields.mapping(about.get("annotations"), "metadata.annotations").get(DATASETS_ANNOTATION)
-    named = (name.strip() for name in fields.text(told, f"annotation {DATASETS_ANNOTATION}").split(","))
-    return _KINDS.get(kind), tuple(sorted({DatasetId(naming.slug(name)) for name in named if name}))
+    return _KINDS.get(kind), tuple(sorted({DatasetId(naming.slug(name)) for name in _named(told) if name}))
+
+
+def _named(told: object) -> Iterable[str]:
+    """The datasets that an annotation names. One that cannot be read is one that no fact knows: its pod is seen, and
+    is lawful nowhere.
+    """
+    written = told if isinstance(told, str) else ""
+    if len(written) > fields.LONGEST_TEXT or canonical.text_fault(written):
+        return (written,)
+    return (name.strip() for name in written.split(","))

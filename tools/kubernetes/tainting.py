@@ -28,9 +28,10 @@ def taints(spec: Raw) -> tuple[Taint, ...]:
             continue
         if effect not in _EFFECTS:
             raise BadInput(f"spec.taints[].effect: `{effect[:40]}` is unknown")
-        found.append(
-            Taint(key=key, value=fields.text(raw.get("value"), "spec.taints[].value"), effect=_EFFECTS[effect])
-        )
+        value = fields.text(raw.get("value"), "spec.taints[].value")
+        if len(key) > _LONGEST_KEY or len(value) > _LONGEST_VALUE:
+            raise BadInput(f"spec.taints[]: `{key[:40]}={value[:40]}` is longer than a taint can be")
+        found.append(Taint(key=key, value=value, effect=_EFFECTS[effect]))
     return tuple(sorted(found, key=str))
 
 

@@ -77,7 +77,7 @@ def assemble(
             min_available=_min_available(ask, owner.namespace, budgets, replicas),
         ),
         replicas=replicas,
-        watts_per_accelerator=numbering.watts((b.node for b in bindings), ask.models) if per_replica else Watts(0),
+        watts_per_accelerator=Watts(0) if needs_none else numbering.watts((b.node for b in bindings), ask.models),
         datasets=ask.datasets,
         bindings=bindings,
         counted=True,

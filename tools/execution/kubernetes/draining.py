@@ -1,8 +1,9 @@
 """EvictPod and DrainNode: pods leave through the Eviction API, and only those that the decision read.
 
 Before the first eviction the node carries the step's mark (a drain's in the very write that cordons it), so that
-whoever resumes goes on and never begins anew. DaemonSets' pods, mirror pods and finished pods stay; a pod that
-nothing would make again, or whose emptyDir would die with it, stops the step before anything is written.
+whoever resumes goes on and never begins anew. DaemonSets' pods, mirror pods and finished pods stay; one of them
+that holds accelerators, a pod that nothing would make again, or one whose emptyDir would die with it, stops the step
+before anything is written.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from tools.execution.kubernetes.evicting import Unfinished, evict, pod_address
 from tools.execution.kubernetes.means import Means
 from tools.execution.kubernetes.writing import Found, Outrun, apply
 from tools.execution.port import StepKey
+from tools.kubernetes import objects
 from tools.kubernetes.connecting import Object
 
 type Change = EvictPod | DrainNode
@@ -124,7 +126,9 @@ def _soonest(pod: Object) -> tuple[bool, str]:
 def _objection(means: Means, pods: Sequence[Object]) -> Refusal | None:
     """The first pod that may not be evicted, with the reason."""
     for pod in pods:
-        if not any(o.get("controller") for o in pod["metadata"].get("ownerReferences") or ()):
+        if objects.pod(pod).kept_by_node:
+            return _no(pod, "it would come back to this very node; have its DaemonSet (or its manifest) leave the node")
+        if objects.pod(pod).controller is None:
             return _no(pod, "nothing would make it again; put it under a controller, or delete it yourself")
         volumes = [v["name"] for v in pod["spec"].get("volumes") or () if "emptyDir" in v]
         if volumes and not means.limits.empty_dirs:

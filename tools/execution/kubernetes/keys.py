@@ -18,13 +18,14 @@ WARRANT = "placet.dev/warrant"
 KEPT = 6
 """So many steps are remembered by an object: more than one execution writes to it while another is resumed."""
 
-_ENTRY = re.compile(r"(?P<step>[^+-]+)(?:(?P<sign>[+-])(?P<count>\d+))?")
+_ENTRY = re.compile(r"(?P<step>[^+-]+)(?:(?P<sign>[+-])(?P<count>[0-9]{1,6}))?")
+_LONGEST = 160
 
 
 def standing(raw: Mapping[str, Any]) -> tuple[str, ...]:
-    """The entries of an object, the newest first."""
+    """The entries of an object, the newest first. What is longer than any of ours is not one of ours."""
     written = ((raw.get("metadata") or {}).get("annotations") or {}).get(WARRANT, "")
-    return tuple(entry for entry in written.split(",") if entry)
+    return tuple(entry for entry in written.split(",") if 0 < len(entry) <= _LONGEST)
 
 
 def holds(raw: Mapping[str, Any], key: StepKey) -> bool:

@@ -17,6 +17,7 @@ from tools.execution.kubernetes.goals import Goal, Seats
 from tools.execution.kubernetes.reaching import Household, Reach
 from tools.execution.kubernetes.writing import apply, find
 from tools.execution.port import StepKey
+from tools.kubernetes import objects
 from tools.kubernetes.connecting import Object
 
 COST = "controller.kubernetes.io/pod-deletion-cost"
@@ -78,4 +79,6 @@ def _by_name(pods: Sequence[Object]) -> list[Object]:
 
 
 def _ordinal(pod: Object) -> int:
-    return int(str(pod["metadata"]["name"]).rpartition("-")[2])
+    """The last for a pod that only claims to be of the set: its name is anybody's to choose."""
+    number = str(pod["metadata"]["name"]).rpartition("-")[2]
+    return int(number) if number.isdecimal() and len(number) < 9 else objects.MOST_REPLICAS

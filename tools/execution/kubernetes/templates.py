@@ -66,8 +66,12 @@ def forgetting(held: Mapping[str, Any], key: StepKey) -> dict[str, Any]:
 
 
 def _entries(held: Mapping[str, Any]) -> list[tuple[str, Placement]]:
+    """None where it cannot be read: the name of a field manager is the client's to choose, so it need not be ours."""
     text = held.get("metadata", {}).get("annotations", {}).get(BEFORE)
-    return [(str(k), dict(p)) for k, p in json.loads(text)] if text else []
+    try:
+        return [(str(k), dict(p)) for k, p in json.loads(text)] if text else []
+    except (ValueError, TypeError, RecursionError):
+        return []
 
 
 def _with_entries(held: Mapping[str, Any], entries: list[tuple[str, Placement]]) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 Called with an object as it was just read; the write carries that read's resourceVersion and is refused by the API
 server when anything changed since, which `Outrun` says. A conflict with another field manager is a refusal that names
-it. Force is used against nobody but our own earlier entry, which a merge patch of ours leaves behind.
+it. Force is used against nobody but our own earlier entry, which a merge patch of ours leaves behind, and for our own
+annotations: else whoever may annotate a node could keep it from being fenced.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from tools.execution.kubernetes import keys, ownership
 from tools.kubernetes import connecting, faults
 from tools.kubernetes.connecting import Connection, Object
 from tools.kubernetes.resources import Resource
+
+_OUR_ANNOTATIONS = ".metadata.annotations.placet.dev/"
 
 
 class Outrun(RetryLater):
@@ -80,7 +83,7 @@ async def apply(found: Found, mark: str, held: Mapping[str, Any], *, dry_run: bo
     try:
         return await _patch(found, body, connecting.APPLY, dry_run)
     except faults.OtherManager as conflict:
-        if set(conflict.managers) != {ownership.MANAGER}:
+        if not _ours(conflict):
             return held_by(found.address, conflict.managers, *conflict.fields)
         return await _patch(found, body, connecting.APPLY, dry_run, force=True)
 
@@ -128,6 +131,14 @@ def refused(address: Address, error: Exception) -> Refusal:
 def gone(address: Address) -> Refusal:
     """The refusal of a write to what is not there any more."""
     return Refusal(code=RefusalCode.UNKNOWN_TARGET, about=str(address), message=f"{address} is gone; decide again")
+
+
+def _ours(conflict: faults.OtherManager) -> bool:
+    """Whether nothing but our own entry, or our own annotations, stands against an apply."""
+    fields = conflict.fields
+    return set(conflict.managers) == {ownership.MANAGER} or (
+        bool(fields) and all(f.startswith(_OUR_ANNOTATIONS) for f in fields)
+    )
 
 
 def _about(found: Found, mark: str, held: Mapping[str, Any], dry_run: bool) -> Object:
