@@ -41,7 +41,7 @@ Time = Annotated[datetime, BeforeValidator(_parse_time), PlainSerializer(write_t
 class Model(BaseModel):
     """A frozen model that refuses unknown fields: everything written *for* Placet."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
 
     def json_form(self) -> dict[str, Json]:
         """Plain JSON types only."""
