@@ -51,28 +51,34 @@ class Access:
         return f"{self.verb} {resource}{f' {self.name}' if self.name else ''}"
 
 
-WORKLOADS: Final = ("deployments", "statefulsets")
+WORKLOADS: Final = ("deployments", "replicasets", "statefulsets")
 """The owners that Placet writes."""
 LOOKED_AT: Final = (
     Grant("", ("namespaces",), ("get",), ("kube-system",)),
     Grant("", ("nodes", "pods"), LOOK),
     Grant("apps", ("daemonsets", "deployments", "replicasets", "statefulsets"), LOOK),
-    Grant("batch", ("jobs",), LOOK),
+    Grant("autoscaling", ("horizontalpodautoscalers",), LOOK),
+    Grant("batch", ("cronjobs", "jobs"), LOOK),
     Grant("policy", ("poddisruptionbudgets",), LOOK),
 )
 """What source and executor read to know nodes and workloads."""
 
 _NODE: Final = (Grant("", ("nodes",), ("patch",)),)
 _EVICT: Final = (Grant("", ("pods/eviction",), ("create",)),)
+_COST: Final = (Grant("", ("pods",), ("patch",)),)
+"""To mark which of equal pods shall stop first."""
 _OWNER: Final = (Grant("apps", WORKLOADS, ("patch",)),)
-_WHOLE: Final = (Grant("apps", WORKLOADS, ("create", "delete", "patch")),)
 
 BY_CHANGE: Final[Mapping[str, tuple[Grant, ...]]] = {
     "CordonNode": _NODE,
     "UncordonNode": _NODE,
+    "TaintNode": _NODE,
+    "UntaintNode": _NODE,
+    "DrainNode": (*_NODE, *_EVICT),
+    "EvictPod": (*_NODE, *_EVICT),
     "SetPowerCap": _NODE,
-    "ScaleWorkload": _OWNER,
-    "MoveWorkload": (*_WHOLE, *_EVICT),
+    "ScaleWorkload": (*_OWNER, *_COST),
+    "MoveWorkload": (*_OWNER, *_EVICT),
 }
 """What each kind of change needs to write. A kind that is not here can be carried out on no cluster."""
 
