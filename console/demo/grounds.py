@@ -1,0 +1,128 @@
+"""Where `placet demo` plays: on the twin, or on two control planes of its own, started for it and gone after it.
+
+Called by `run`. Each cluster gets the part of the demo's estate that is its own, Placet's law at its door, and a reader
+and a writer that are no more than that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from kubernetes.aio.client import ApiClient
+
+from console.config import Cluster, Credentials, ExecutorSpec
+from console.demo import estate, installing
+from console.demo.cluster_scenery import ClusterScenery, Hands
+from console.demo.installing import Foothold
+from console.demo.narrator import Narrator
+from console.demo.scenery import Ground
+from console.demo.twin_scenery import TWIN
+from console.demo.witnessing import Witness
+from console.initialising import FACTS_FOR
+from estate.ids import ClusterId, ExecutorId, Uid
+from estate.law import Facts, Rack
+from estate.units import Watts
+from policies.admission import identities
+from tools.controlplane import building, clients, settling
+from tools.controlplane.launching import controlplane
+from tools.controlplane.populating import cluster_uid
+from tools.kubernetes import power
+from tools.kubernetes.connecting import Access, Connection
+
+CLUSTERS = (ClusterId("eu-1"), ClusterId("us-1"))
+PATIENCE = timedelta(seconds=120)
+
+type Opened = Callable[[Narrator, Path], AbstractAsyncContextManager[Ground]]
+
+
+@asynccontextmanager
+async def twin(narrator: Narrator, scratch: Path) -> AsyncIterator[Ground]:
+    """The twin, which needs nothing."""
+    yield TWIN
+
+
+@asynccontextmanager
+async def local(narrator: Narrator, scratch: Path) -> AsyncIterator[Ground]:
+    """Two real control planes on loopback, for the length of the block.
+
+    Raises:
+        BinariesMissing: they are neither built nor can be built here; the message says what to run.
+    """
+    await asyncio.to_thread(building.ensure, lambda words: narrator.says("building", words))
+    narrator.says("elsewhere", "starts two Kubernetes control planes: etcd, API server, controllers, scheduler, kwok")
+    async with AsyncExitStack() as stack:
+        async with asyncio.TaskGroup() as group:
+            started = [group.create_task(stack.enter_async_context(controlplane())) for _ in CLUSTERS]
+        planes = [task.result() for task in started]
+        admins = {c: plane.kubeconfig for c, plane in zip(CLUSTERS, planes, strict=True)}
+        yield await _prepared(admins, narrator, scratch, stack)
+
+
+async def _prepared(admins: dict[ClusterId, Path], narrator: Narrator, scratch: Path, stack: AsyncExitStack) -> Ground:
+    apis = {c: await stack.enter_async_context(await clients.connect(file)) for c, file in admins.items()}
+    facts = facts_of({c: await cluster_uid(api) for c, api in apis.items()})
+    async with asyncio.TaskGroup() as group:
+        made = [group.create_task(_furnish(apis[c], c, facts, admins[c], scratch)) for c in admins]
+    footholds = [task.result() for task in made]
+    hands = {f.cluster: await _hands(f, apis[f.cluster], stack) for f in footholds}
+    for foothold in footholds:
+        await _told(foothold, facts, narrator)
+    return Ground(
+        scenery=lambda _: ClusterScenery(hands, facts),
+        facts=facts,
+        clusters=tuple(_configured(f) for f in footholds),
+        executors=tuple(ExecutorSpec(id=ExecutorId(f"executor-{c}"), clusters=(c,)) for c in admins),
+        patience=PATIENCE,
+    )
+
+
+def facts_of(uids: dict[ClusterId, Uid]) -> Facts:
+    """The demo's law base for clusters of these uids.
+
+    On a cluster a machine's draw is read from its model and not told, which comes to more than the twin's machines
+    draw; the racks have that much more, so that the same work fits.
+    """
+    facts = estate.facts(datetime.now(UTC) + FACTS_FOR)
+    clusters = tuple(c.model_copy(update={"uid": uids[c.id]}) for c in facts.clusters)
+    return facts.model_copy(update={"clusters": clusters, "racks": tuple(map(_with_power, facts.racks))})
+
+
+def _with_power(rack: Rack) -> Rack:
+    beside = power.draw(estate.MODEL).beside
+    more = power.idle(beside, estate.ACCELERATORS_PER_NODE) - estate.IDLE_WATTS
+    return rack.model_copy(update={"power_budget_watts": Watts(rack.power_budget_watts + more * len(rack.nodes))})
+
+
+async def _furnish(api: ApiClient, cluster: ClusterId, facts: Facts, admin: Path, scratch: Path) -> Foothold:
+    foothold = await installing.identify(api, cluster, admin, scratch)
+    await installing.shut(api, facts, cluster)
+    await settling.settle(api, estate.world(), cluster)
+    return foothold
+
+
+async def _hands(foothold: Foothold, api: ApiClient, stack: AsyncExitStack) -> Hands:
+    connection = await stack.enter_async_context(await Connection.open(Access(foothold.admin)))
+    witness = Witness(connection)
+    await stack.enter_async_context(witness.watching())
+    return Hands(connection, api, witness)
+
+
+async def _told(foothold: Foothold, facts: Facts, narrator: Narrator) -> None:
+    nodes = [n for n in estate.world().nodes if n.cluster == foothold.cluster]
+    narrator.says(foothold.cluster, f"{len(nodes)} nodes, uid {facts.cluster[foothold.cluster].uid}")
+    async with await clients.connect(foothold.writer) as writer:
+        said = await installing.refused(writer, nodes[0].name)
+    claim = f"the door of {foothold.cluster} refuses {identities.WRITER} what carries no warrant"
+    narrator.check(claim, said is not None and "warrant" in said, str(said))
+
+
+def _configured(foothold: Foothold) -> Cluster:
+    return Cluster(
+        id=foothold.cluster,
+        reader=Credentials(kubeconfig=foothold.reader),
+        writer=Credentials(kubeconfig=foothold.writer),
+    )
