@@ -67,7 +67,7 @@ class ClusterScenery:
                 estate = estate.with_workload(workload)
         return estate
 
-    async def objects(self) -> object:
+    async def objects(self) -> Mapping[str, object]:
         """See the port. Without versions, statuses, and the annotations that Placet signs its own writes with."""
         found: dict[str, Object] = {}
         for cluster, hands in self._clusters.items():

@@ -6,7 +6,7 @@ what it does somebody else would do, a failing device, another tenant, a machine
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -48,8 +48,8 @@ class Scenery(Protocol):
     async def look(self) -> Snapshot:
         """The estate as the world has it now; Placet's inventory is not asked."""
 
-    async def objects(self) -> object:
-        """Everything as it lies, for comparing: equal means that nothing was changed."""
+    async def objects(self) -> Mapping[str, object]:
+        """Everything as it lies, by name, for comparing: equal means that nothing was changed."""
 
     async def lose_device(self, node: NodeId, index: int) -> None:
         """A device of the node fails; nobody says so yet."""

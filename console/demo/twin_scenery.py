@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from console.demo.scenery import Errand, Ground, Proof
@@ -40,10 +40,10 @@ class TwinScenery:
         """See the port."""
         return await self._world.snapshot()
 
-    async def objects(self) -> object:
+    async def objects(self) -> Mapping[str, object]:
         """See the port."""
         now = await self._world.snapshot()
-        return tuple(now.nodes()), tuple(now.workloads())
+        return {t.id: t for t in (*now.nodes(), *now.workloads())}
 
     async def lose_device(self, node: NodeId, index: int) -> None:
         """See the port."""
