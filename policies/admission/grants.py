@@ -51,13 +51,12 @@ class Access:
         return f"{self.verb} {resource}{f' {self.name}' if self.name else ''}"
 
 
-WORKLOADS: Final = ("deployments", "replicasets", "statefulsets")
-"""The owners that Placet writes."""
+OWNERS: Final = ("deployments", "replicasets", "statefulsets")
+"""The controllers that Placet writes."""
 LOOKED_AT: Final = (
     Grant("", ("namespaces",), ("get",), ("kube-system",)),
     Grant("", ("nodes", "pods"), LOOK),
-    Grant("apps", ("daemonsets", "deployments", "replicasets", "statefulsets"), LOOK),
-    Grant("autoscaling", ("horizontalpodautoscalers",), LOOK),
+    Grant("apps", ("deployments", "replicasets", "statefulsets"), LOOK),
     Grant("batch", ("cronjobs", "jobs"), LOOK),
     Grant("policy", ("poddisruptionbudgets",), LOOK),
 )
@@ -65,22 +64,24 @@ LOOKED_AT: Final = (
 
 _NODE: Final = (Grant("", ("nodes",), ("patch",)),)
 _EVICT: Final = (Grant("", ("pods/eviction",), ("create",)),)
-_COST: Final = (Grant("", ("pods",), ("patch",)),)
-"""To mark which of equal pods shall stop first."""
-_OWNER: Final = (Grant("apps", WORKLOADS, ("patch",)),)
+_OWNER: Final = (Grant("apps", OWNERS, ("patch",)),)
+_CHOICE: Final = (Grant("", ("pods",), ("patch",)),)
+"""Which of equal pods stops is said by a mark on the pod itself."""
+_RIVALS: Final = (Grant("autoscaling", ("horizontalpodautoscalers",), ("list",)),)
+"""Whoever scales a workload too would undo it."""
 
 BY_CHANGE: Final[Mapping[str, tuple[Grant, ...]]] = {
     "CordonNode": _NODE,
     "UncordonNode": _NODE,
     "TaintNode": _NODE,
     "UntaintNode": _NODE,
-    "DrainNode": (*_NODE, *_EVICT),
+    "SetPowerCap": (),  # no field of Kubernetes: the hands refuse it
     "EvictPod": (*_NODE, *_EVICT),
-    "SetPowerCap": _NODE,
-    "ScaleWorkload": (*_OWNER, *_COST),
+    "DrainNode": (*_NODE, *_EVICT),
+    "ScaleWorkload": (*_OWNER, *_CHOICE, *_RIVALS),
     "MoveWorkload": (*_OWNER, *_EVICT),
 }
-"""What each kind of change needs to write. A kind that is not here can be carried out on no cluster."""
+"""What each kind of change needs beyond looking. A kind that is not here can be carried out on no cluster."""
 
 DENIED: Final = (
     *(Access(v, "", "secrets") for v in (*LOOK, "create", "patch", "delete")),

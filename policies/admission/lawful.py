@@ -93,25 +93,21 @@ def survey(facts: Facts, cluster: ClusterId) -> Ground:
     )
 
 
-def node_id(facts: Facts, cluster: ClusterId, name: str) -> NodeId:
-    """The estate's id of the Kubernetes node `name` of `cluster` (`docs/decisions/0009`)."""
-    own, plain = NodeId(f"{cluster}.{name}"), NodeId(name)
-    return plain if own not in facts.rack_of and plain in facts.rack_of else own
-
-
 def _nodes(facts: Facts, cluster: ClusterId) -> Iterator[tuple[str, RackId]]:
-    """The one name under which each node stands in this cluster, where the facts agree that it does."""
+    """The name of each node that the facts place here: `n` of the id `c.n`, else of `n` (`docs/decisions/0009`)."""
     for placed, rack in facts.rack_of.items():
         name = placed.removeprefix(f"{cluster}.")
-        known = node_id(facts, cluster, name) == placed and not _another(facts, cluster, placed)
-        if known and not completeness.missing_place(facts, cluster, placed):
+        bare = name == placed
+        if bare and (_of_a_cluster(facts, placed) or NodeId(f"{cluster}.{name}") in facts.rack_of):
+            continue
+        if not completeness.missing_place(facts, cluster, placed):
             yield name, rack
 
 
-def _another(facts: Facts, cluster: ClusterId, node: NodeId) -> bool:
-    """Whether the id says itself that the node is of another cluster."""
+def _of_a_cluster(facts: Facts, node: NodeId) -> bool:
+    """Whether the id says itself which cluster the node is of."""
     head, dot, _ = node.partition(".")
-    return bool(dot) and head != cluster and ClusterId(head) in facts.cluster
+    return bool(dot) and ClusterId(head) in facts.cluster
 
 
 def _tenancies(facts: Facts, cluster: ClusterId) -> Iterator[Tenancy]:

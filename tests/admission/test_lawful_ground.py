@@ -14,11 +14,12 @@ from estate.frozen import FrozenEstate
 from estate.ids import ClusterId, Country, DatasetId, NodeId, RackId, SiteId, TenantId
 from estate.law import Dataset, Facts, Isolation, Namespace, Residency, Tenant
 from estate.verdicts import Dimension
-from policies import deciding, kernel
-from policies.admission.lawful import Ground, node_id, survey
+from policies import completeness, deciding, kernel
+from policies.admission.lawful import Ground, survey
 from policies.questions import Matter
 from tests import builders
 from tests.policies import asking
+from tools.kubernetes import naming
 
 CLUSTERS = ("eu-1", "us-1")
 TENANTS = ("tenant-a", "tenant-b", "tenant-c")
@@ -163,15 +164,23 @@ def test_a_tenant_that_may_run_nowhere_is_told_why(facts: Facts, cluster: str) -
         assert not (tenancy.bars and tenancy.datasets)
 
 
-def test_nodes_are_known_by_the_names_that_their_cluster_gives_them() -> None:
-    """A fact may place `eu-1.gpu-1` or `gpu-1`; in the cluster both are the node `gpu-1`, the full id first."""
-    nodes = (NodeId("eu-1.gpu-1"), NodeId("gpu-2"), NodeId("us-1.gpu-3"), NodeId("gpu-1.rack-9.example"))
-    facts = builders.facts(racks=(builders.rack("eu-a", nodes=nodes),))
-    ground = survey(facts, ClusterId("eu-1"))
-    assert set(ground.nodes) == {"gpu-1", "gpu-2", "gpu-1.rack-9.example"}
-    assert node_id(facts, ClusterId("eu-1"), "gpu-1") == "eu-1.gpu-1"
-    assert node_id(facts, ClusterId("eu-1"), "gpu-2") == "gpu-2"
-    assert node_id(facts, ClusterId("eu-1"), "nobody") == "eu-1.nobody"
+names = st.lists(st.sampled_from(("eu-1", "us-1", "gpu-1", "gpu-2", "rack-9")), min_size=1, max_size=3).map(".".join)
+
+
+@given(st.sets(names, max_size=6), st.sampled_from(("eu-de", "us-east")), names, st.sampled_from(CLUSTERS))
+@settings(max_examples=300, deadline=None)
+def test_the_door_knows_a_node_by_the_id_that_the_source_would_give_it(
+    placed: set[str], site: str, name: str, cluster: str
+) -> None:
+    """A node that calls itself as another cluster's id, or as another's neighbour, gains nothing by its name."""
+    ids = tuple(NodeId(n) for n in sorted(placed))
+    racks = (
+        builders.rack("eu-a", nodes=ids[::2]),
+        builders.rack("eu-b", nodes=ids[1::2], site=SiteId(site)),
+    )
+    facts, where = builders.facts(racks=racks), ClusterId(cluster)
+    known = naming.node_id(facts, where, name)
+    assert (name in survey(facts, where).nodes) == (not completeness.missing_place(facts, where, known))
 
 
 def test_a_node_that_facts_place_at_another_site_is_no_lawful_ground() -> None:

@@ -11,6 +11,7 @@ import pytest
 from kubernetes.aio.client import ApiClient, ApiException
 
 from console.demo import estate
+from estate.errors import BadInput
 from estate.ids import ClusterId
 from estate.worlds import World
 from tools.controlplane import clients, faults, objects, populating
@@ -85,6 +86,15 @@ async def test_who_evicts_a_pod_of_another_uid_is_refused_with_409(populated: Ap
     (pod,) = await pods_of(populated, "tenant-a", "a-scoring")
     pod["metadata"]["uid"] = "of-an-earlier-one"
     assert await evict(populated, pod) == 409
+
+
+async def test_a_binding_to_a_node_that_is_not_there_is_refused_first(kubernetes_api: ApiClient, world: World):
+    """Nothing of a world that contradicts itself gets into the cluster."""
+    torn = world.model_copy(update={"nodes": tuple(n for n in world.nodes if n.name != "eu-b4")})
+    with pytest.raises(BadInput, match="`b-segmentation` is bound to `eu-b4`"):
+        await populating.populate(kubernetes_api, torn, EU)
+    found = (await clients.ask(kubernetes_api, "GET", "/api/v1/nodes"))["items"]
+    assert not {n["metadata"]["name"] for n in found} & {n.name for n in world.nodes}
 
 
 async def test_a_deployment_without_pins_runs_anywhere(kubernetes_api: ApiClient, world: World):

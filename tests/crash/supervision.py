@@ -228,7 +228,7 @@ class Child:
                 return whereabouts.read(outside.front).pid == self.process.pid or None
             return None
 
-        await until(found, "its doors to open")
+        await until(found, "its doors to open", 3 * PATIENCE)
 
     async def ready(self) -> None:
         """Until it says so."""

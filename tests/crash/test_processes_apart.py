@@ -16,7 +16,7 @@ from estate.incidents import CaseState
 from tests.crash.accounting import estate_is_right, everything_was_heard, ledger_is_right
 from tests.crash.supervision import Child, Outside, until
 
-pytestmark = [pytest.mark.nats, pytest.mark.postgres, pytest.mark.processes]
+pytestmark = [pytest.mark.nats, pytest.mark.postgres, pytest.mark.processes, pytest.mark.timeout(300)]
 EXECUTOR = "executor-twin"
 ROLES = ("agent", "console", EXECUTOR, "gate", "inventory")
 SLOW = 1.5

@@ -17,7 +17,7 @@ from tools.bus import accounts, streams
 from tools.bus.nats import NatsBus
 from tools.bus.wire import Credentials
 
-pytestmark = [pytest.mark.nats, pytest.mark.postgres, pytest.mark.processes]
+pytestmark = [pytest.mark.nats, pytest.mark.postgres, pytest.mark.processes, pytest.mark.timeout(300)]
 RACERS = ("one", "two")
 REST = ("console", "executor-twin", "gate", "inventory")
 

@@ -165,6 +165,91 @@ class ClusterWorld:
         """The nodes of its pods, sorted."""
         return sorted(p["spec"].get("nodeName", "") for p in await self.pods(name))
 
+    async def alone(self, kind: str, name: str, node: NodeId) -> WorkloadId:
+        """A bare pod, or a job of one, running on that node."""
+        inner = self.manifest("Deployment", name)["spec"]["template"]
+        inner["spec"] |= {"nodeSelector": {"kubernetes.io/hostname": str(node)}, "restartPolicy": "Never"}
+        resource = resources.PODS if kind == "Pod" else resources.JOBS
+        body = {"metadata": {"name": name} | inner["metadata"], "spec": inner["spec"]}
+        body = body if kind == "Pod" else {"metadata": {"name": name}, "spec": {"template": inner}}
+        await self.ask("POST", resource.path(self.namespace), body)
+        await self.running(name, 1)
+        found = naming.workload_id(CLUSTER, self.namespace, kind, name)
+        self.workloads.append(found)
+        return found
+
+    async def hold(self, pod: Object) -> None:
+        """Let this pod be unready, which uses its disruption budget up."""
+        path = resources.PODS.path(self.namespace, pod["metadata"]["name"])
+        condition = {"type": "Ready", "status": "False", "reason": "Held"}
+        kept = [c for c in pod["status"]["conditions"] if c["type"] != "Ready"]
+        await self.ask("PATCH", f"{path}/status", {"status": {"conditions": [*kept, condition]}}, content_type=MERGE)
+        budget = resources.BUDGETS.path(self.namespace, pod["metadata"]["labels"]["app"])
+        await until(lambda: self.ask("GET", budget), lambda b: not b["status"].get("disruptionsAllowed"))
+
+    @asynccontextmanager
+    async def rule(self, plural: str, expression: str, message: str) -> AsyncIterator[None]:
+        """While inside, an admission policy of the cluster holds for this test's objects of that kind."""
+        name, root = self.stem(f"rule-{plural}"), "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
+        group = "" if plural == "nodes" else "apps"
+        rules = [{"apiGroups": [group], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": [plural]}]
+        mine = (
+            f"object.metadata.name in {self.nodes}" if plural == "nodes" else f"request.namespace == '{self.namespace}'"
+        )
+        spec = {
+            "failurePolicy": "Fail",
+            "matchConstraints": {"resourceRules": rules},
+            "matchConditions": [{"name": "mine", "expression": mine}],
+            "validations": [
+                {"expression": expression, "message": message},
+                {"expression": "!has(object.metadata.labels) || !('probe' in object.metadata.labels)"},
+            ],
+        }
+        await self.ask("POST", root, {"metadata": {"name": name}, "spec": spec})
+        bound = {"policyName": name, "validationActions": ["Deny"]}
+        await self.ask("POST", f"{root[:-3]}ybindings", {"metadata": {"name": name}, "spec": bound})
+        await until(lambda: self._refused(plural), lambda refused: refused)
+        yield
+        await self.ask("DELETE", f"{root[:-3]}ybindings/{name}")
+        await self.ask("DELETE", f"{root}/{name}")
+        await until(lambda: self._refused(plural), lambda refused: not refused)
+
+    @asynccontextmanager
+    async def webhook_down(self, url: str = "https://127.0.0.1:1/", seconds: int = 1) -> AsyncIterator[None]:
+        """While inside, every write of a controller in this namespace asks a webhook that does not answer."""
+        name = self.stem("webhook")
+        path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
+        rule = {"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": ["*"]}
+        hook = {
+            "name": "gone.example.org",
+            "clientConfig": {"url": url},
+            "rules": [rule],
+            "failurePolicy": "Fail",
+            "sideEffects": "None",
+            "admissionReviewVersions": ["v1"],
+            "timeoutSeconds": seconds,
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": self.namespace}},
+        }
+        await self.ask("POST", path, {"metadata": {"name": name}, "webhooks": [hook]})
+        await until(self._refused, lambda refused: refused)
+        yield
+        await self.ask("DELETE", f"{path}/{name}")
+        await until(self._refused, lambda refused: not refused)
+
+    async def _refused(self, plural: str = "") -> bool:
+        """Whether a write of a controller of this namespace (or of a node) is refused now, by a dry run."""
+        path = resources.NODES.path(name=self.nodes[0])
+        if plural != "nodes":
+            kind, name = self.workloads[0].split(".")[2:]
+            path = next(r for r in resources.OWNERS if r.kind.lower() == kind).path(self.namespace, name)
+        body = {"metadata": {"labels": {"probe": "1"}}}
+        query = {"dryRun": "All"}
+        try:
+            await self.connection.request("PATCH", path, query, body, content_type=MERGE)
+        except (faults.Overloaded, faults.Rejected, faults.Forbidden):
+            return True
+        return False
+
     async def clean(self) -> None:
         """Give the cluster back what was taken."""
         await _quietly(self.ask("DELETE", resources.NAMESPACES.path(name=self.namespace)))

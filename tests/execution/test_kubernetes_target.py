@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 
 import pytest
 
-from estate.changes import CordonNode, MoveWorkload, ReplicaMove, ScaleWorkload, UncordonNode
+from estate.changes import (
+    CordonNode,
+    MoveWorkload,
+    ReplicaMove,
+    ScaleWorkload,
+    TaintNode,
+    UncordonNode,
+    UntaintNode,
+)
+from estate.hardware import Taint, TaintEffect
 from estate.results import RefusalCode
 from estate.workloads import Binding
 from tests.execution.clusters import ClusterWorld, bare, cluster_world, until
 from tests.execution.rig import key
 from tools.controlplane.launching import ControlPlane
 from tools.kubernetes import resources
+from tools.kubernetes.connecting import MERGE
 
 pytestmark = pytest.mark.kubernetes
 
@@ -105,3 +116,50 @@ async def test_a_fence_of_another_manager_is_not_lifted(world: ClusterWorld) -> 
     assert refusal.code is RefusalCode.OTHER_MANAGER
     assert "`night-shift`" in refusal.message
     assert await world.target().apply(key(1), step.change, step.preconditions) == refusal
+
+
+async def test_taints_come_and_go_beside_those_of_others_and_beside_a_fence(world: ClusterWorld) -> None:
+    """The list of taints is one field that many write: nobody else's is lost, and a later fence meets no conflict."""
+    node = await world.node("a1")
+    path = resources.NODES.path(name=node)
+    foreign = {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}
+    await world.ask("PATCH", path, {"spec": {"taints": [foreign]}}, content_type=MERGE)
+    before = bare(await world.ask("GET", path))
+    taint = Taint(key="placet.dev/suspect", value="xid-79", effect=TaintEffect.NO_SCHEDULE)
+    steps = await world.steps(
+        TaintNode(node=node, taint=taint), CordonNode(node=node), UntaintNode(node=node, taint=taint)
+    )
+    target = world.target()
+    assert await target.rehearse(steps) is None
+    for step in (*steps, steps[0], steps[1]):
+        assert await target.apply(key(step.number), step.change, step.preconditions) is None
+    assert await target.check(steps[1].postconditions + steps[2].postconditions) == ()
+    for step in reversed(steps):
+        assert step.inverse.kind != "NoInverse"
+        assert await target.apply(key(step.number, undo=True), step.inverse, step.postconditions) is None
+    await until(lambda: world.ask("GET", path), lambda raw: bare(raw) == before)
+
+
+async def test_every_write_carries_a_mark_that_was_not_there_before(world: ClusterWorld) -> None:
+    """What the cluster's own rule demands of the writer: the first entry of the annotation is new with each write."""
+    one, _ = await world.node("a1", accelerators=2), await world.node("a2", accelerators=2)
+    serve = await world.workload("StatefulSet", "serve", updateStrategy={"type": "OnDelete"}, serviceName="x")
+    three = await world.node("a3")
+    found = (await world.sight()).workload(serve)
+    assert found is not None
+    replica = next(b.replica for b in found.bindings if b.node == one)
+    moves = (ReplicaMove(replica=replica, source=one, target=three, accelerators=(0, 1)),)
+    fence, move = await world.steps(CordonNode(node=one), MoveWorkload(workload=serve, moves=moves))
+    rule = "object.?metadata.?annotations[?'placet.dev/warrant'].orValue('').split(',')[0]"
+    old = "oldObject.?metadata.?annotations[?'placet.dev/warrant'].orValue('').split(',')"
+    ours = "!request.?options.?fieldManager.orValue('').startsWith('placet')"
+    target = world.target()
+    async with AsyncExitStack() as rules:
+        for plural in ("nodes", "statefulsets"):
+            await rules.enter_async_context(world.rule(plural, f"{ours} || !({rule} in {old})", "an old mark"))
+        for step in (fence, move):
+            assert await target.apply(key(step.number), step.change, step.preconditions, step.postconditions) is None
+        for step in (fence, move):
+            assert step.inverse.kind != "NoInverse"
+            back = key(step.number, undo=True)
+            assert await target.apply(back, step.inverse, step.postconditions, step.preconditions) is None

@@ -74,6 +74,7 @@ def objects(draw: st.DrawFn) -> tuple[Resource, Raw]:
         case "node":
             node = raws.node(draw(st.sampled_from(NODES)), gpus=draw(st.sampled_from((0, 4, 8))))
             node["metadata"]["uid"] += draw(st.sampled_from(("", "-again")))
+            node["spec"]["taints"] = [{"key": "placet.dev/fenced", "effect": "NoSchedule"}][: draw(st.integers(0, 1))]
             return resources.NODES, node
         case "budget":
             return resources.BUDGETS, raws.budget(name, space, minAvailable=draw(st.sampled_from((1, 2, "50%"))))

@@ -21,8 +21,8 @@ def node(name: str = "eu-a1", *, gpus: int = 8, allots: int | None = None, ready
         "metadata": metadata(name, **({"labels": labels} | over)),
         "spec": {},
         "status": {
-            "capacity": {"cpu": "96", "memory": "2Ti", "nvidia.com/gpu": str(gpus)},
-            "allocatable": {"cpu": "95", "memory": "1Ti", "nvidia.com/gpu": str(usable)},
+            "capacity": {"cpu": "96", "memory": "2Ti", "pods": "110", "nvidia.com/gpu": str(gpus)},
+            "allocatable": {"cpu": "95", "memory": "1Ti", "pods": "110", "nvidia.com/gpu": str(usable)},
             "conditions": [{"type": "Ready", "status": ready}],
             "nodeInfo": {"bootID": f"boot-{name}"},
         },

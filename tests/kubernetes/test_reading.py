@@ -114,8 +114,49 @@ class TestNodes:
         assert power.draw("NVIDIA-H100-PCIe").device == 350
         assert power.draw("A100-PCIE-40GB-MIG-1g.5gb").device == 36
 
+    def test_taints_are_told_but_for_those_that_the_cluster_keeps_itself(self) -> None:
+        """They say again what health and cordon say, and would come and go under every condition."""
+        raw = raws.node()
+        raw["spec"]["taints"] = [
+            {"key": "placet.dev/fenced", "value": "xid-79", "effect": "NoSchedule"},
+            {"key": "nvidia.com/gpu", "effect": "NoSchedule"},
+            {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"},
+        ]
+        found = nodes.node(raw, FACTS, EU)
+        assert [str(t) for t in found.taints] == ["nvidia.com/gpu=:NoSchedule", "placet.dev/fenced=xid-79:NoSchedule"]
+        assert found.fenced
+
+    def test_a_taint_that_nobody_understands_keeps_the_node_out(self) -> None:
+        raw = raws.node()
+        raw["spec"]["taints"] = [{"key": "a", "effect": "NoBreathing"}]
+        with pytest.raises(BadInput, match="NoBreathing"):
+            nodes.node(raw, FACTS, EU)
+
 
 class TestWorkloads:
+    @pytest.mark.parametrize(
+        ("toleration", "tolerates"),
+        [
+            ({"key": "nvidia.com/gpu", "operator": "Exists"}, True),
+            ({"operator": "Exists"}, True),
+            ({"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}, True),
+            ({"key": "nvidia.com/gpu", "value": "absent"}, False),
+            ({"key": "nvidia.com/gpu", "operator": "Gt", "value": "3"}, False),
+            ({"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoExecute"}, False),
+            ({"key": "nvidia.com/gpu", "operator": "Exists", "tolerationSeconds": 30}, False),
+            ({"value": "present"}, False),
+        ],
+    )
+    def test_a_workload_stays_off_a_tainted_node_unless_it_tolerates_the_taint(
+        self, toleration: Raw, tolerates: bool
+    ) -> None:
+        """What is not understood tolerates nothing: the scheduler may know better, a placement must not."""
+        raw = raws.node()
+        raw["spec"]["taints"] = [{"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}]
+        template = raws.template(2, tolerations=[toleration])
+        found = mapped(raws.owner("Deployment", "x", spec={"template": template}))
+        assert (found.repelled_by(nodes.node(raw, FACTS, EU)) is None) == tolerates
+
     def test_a_deployment_is_its_pods_nodes_and_counts(self) -> None:
         deployment = raws.owner("Deployment", "serve")
         found = mapped(deployment, *running(deployment, "eu-a1", "eu-a2"))

@@ -15,6 +15,9 @@ from tools.controlplane.credentials import MASTERS, Authority
 HERE = Path(__file__).parent
 # Sockets relative to etcd's and the API server's working folder: a path may be longer than a socket's name can be.
 _ETCD, _PEER = "unix://client:1", "unix://peer:1"
+# Clients limit themselves to some tens of requests a second by default, which makes a thousand pods take a minute.
+_UNTHROTTLED = ("--kube-api-qps=5000", "--kube-api-burst=10000")
+_LEASE_SECONDS = 40
 AUDIT_LOG = "audit.log"
 CONTROLLER_MANAGER_USER, SCHEDULER_USER, KWOK_USER = "system:kube-controller-manager", "system:kube-scheduler", "kwok"
 USERS = (
@@ -34,6 +37,9 @@ class Options:
     kwok: bool = True
     audit: bool = True
     """Log metadata of every request."""
+    heartbeats: bool = False
+    """Whether nodes must renew their leases, and fail without kwok. A loaded machine can miss a renewal, and kwok takes
+    ten seconds over a node that returns under an old name. Without, a node fails when somebody says so (`faults`)."""
     fsync: bool = False
     """Whether etcd syncs to disk; a lost machine then loses nothing, and every write is slower."""
     stages: Path = HERE / "stages.yaml"
@@ -128,7 +134,11 @@ class Flags:
             f"--kubeconfig={self._kubeconfig(CONTROLLER_MANAGER_USER)}",
             "--leader-elect=false",
             "--use-service-account-credentials=true",
+            # It writes a hint for kubelets into each node, and there are none.
+            "--controllers=*,-ttl-controller",
             "--node-monitor-period=1s",
+            *(() if self.options.heartbeats else ("--node-monitor-grace-period=87600h",)),
+            *_UNTHROTTLED,
             f"--service-account-private-key-file={private}",
             f"--root-ca-file={self.authority.ca_file}",
         )
@@ -138,6 +148,7 @@ class Flags:
             *self._serving(self.ports.scheduler),
             f"--kubeconfig={self._kubeconfig(SCHEDULER_USER)}",
             "--leader-elect=false",
+            *_UNTHROTTLED,
         )
 
     def _kwok(self) -> tuple[str, ...]:
@@ -145,7 +156,7 @@ class Flags:
             f"--kubeconfig={self._kubeconfig(KWOK_USER)}",
             f"--config={self.options.stages}",
             "--manage-all-nodes=true",
-            "--node-lease-duration-seconds=40",
+            f"--node-lease-duration-seconds={_LEASE_SECONDS if self.options.heartbeats else 0}",
         )
 
     def _serving(self, port: int) -> tuple[str, ...]:

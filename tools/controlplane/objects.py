@@ -37,7 +37,9 @@ def node(of: Node) -> Object:
             "capacity": {**_ROOM, GPU: str(len(of.accelerators))},
             "allocatable": {**_ROOM, GPU: str(fit)},
             "nodeInfo": _info(of),
-            "conditions": [ready("False", "PlacetFault")] if of.health is Health.FAILED else [],
+            "conditions": [
+                ready("False", "PlacetFault") if of.health is Health.FAILED else ready("True", "KubeletReady")
+            ],
         },
     }
 
@@ -87,8 +89,10 @@ def ready(status: str, reason: str) -> Object:
 
 def _labels(of: Node) -> Iterator[tuple[str, str]]:
     yield HOSTNAME, of.name
-    yield "kubernetes.io/os", "linux"
-    yield "kubernetes.io/arch", "amd64"
+    # The node controller adds the old names where they are missing: one write for each node.
+    for prefix in ("kubernetes.io", "beta.kubernetes.io"):
+        yield f"{prefix}/os", "linux"
+        yield f"{prefix}/arch", "amd64"
     if of.accelerators:
         first = of.accelerators[0]
         yield "nvidia.com/gpu.present", "true"

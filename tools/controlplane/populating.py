@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable, Collection, Iterable
 
 from kubernetes.aio.client import ApiClient, ApiException
 
-from estate.errors import NeverRetry, RetryLater
-from estate.hardware import Health
+from estate.errors import BadInput, NeverRetry, RetryLater
+from estate.hardware import Health, Node
 from estate.ids import ClusterId, Uid
 from estate.workloads import Workload
 from estate.worlds import World
@@ -40,12 +40,13 @@ async def populate(
     When `pinned`, each Deployment may use the nodes of its bindings only, and runs as they say.
 
     Raises:
+        BadInput: a binding names a node that the cluster does not have in this world.
         RetryLater: not everything ran in `seconds`; it names what did not.
         NeverRetry: the scheduler bound a pinned workload otherwise than the world says.
     """
     nodes = [n for n in world.nodes if n.cluster == cluster]
     workloads = [w for w in world.workloads if w.cluster == cluster]
-    names = {str(n.id): n.name for n in nodes}
+    names = _names(nodes, workloads)
     await at_once(clients.create(api, _NODES, objects.node(n)) for n in nodes)
     await create_namespaces(api, sorted({w.namespace for w in workloads}))
     # Spreading passes over tainted nodes, and every node starts as one that is not ready.
@@ -54,6 +55,16 @@ async def populate(
     await until_none(lambda: late(api, workloads), seconds)
     if pinned:
         await check(api, workloads, names)
+
+
+def _names(nodes: Iterable[Node], workloads: Iterable[Workload]) -> dict[str, str]:
+    """What the cluster calls the nodes that the estate knows by id."""
+    names = {str(n.id): n.name for n in nodes}
+    for workload in workloads:
+        for binding in workload.bindings:
+            if binding.node not in names:
+                raise BadInput(f"`{workload.id}` is bound to `{binding.node}`, which is no node of its cluster; add it")
+    return names
 
 
 async def clear(api: ApiClient, world: World, cluster: ClusterId, *, seconds: float = 60.0) -> None:
@@ -66,16 +77,19 @@ async def clear(api: ApiClient, world: World, cluster: ClusterId, *, seconds: fl
 
 
 async def at_once(requests: Iterable[Awaitable[object]], tasks: int = TASKS) -> None:
-    """Await them all, no more than `tasks` at a time; a generator is drawn from only as they end."""
+    """Await them all, `tasks` at a time at most, drawing from a generator as they end. Raises the first error."""
     waiting = iter(requests)
 
     async def work() -> None:
         for request in waiting:
             await request
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(tasks):
-            group.create_task(work())
+    try:
+        async with asyncio.TaskGroup() as group:
+            for number in range(tasks):
+                group.create_task(work(), name=f"requests {number}")
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from failed
 
 
 async def create_namespaces(api: ApiClient, names: Iterable[str]) -> None:
@@ -99,12 +113,15 @@ def _paths(workload: Workload) -> tuple[str, str]:
 async def until_none(offenders: Offenders, seconds: float) -> None:
     """Return once there are none. Raises RetryLater, which names those of the last look."""
     found: Collection[str] = ()
+    now = asyncio.get_running_loop().time
     try:
         async with asyncio.timeout(seconds):
             while True:
+                asked = now()
                 if not (found := await offenders()):
                     return
-                await asyncio.sleep(_POLL_SECONDS)
+                # A look at a large cluster is dear; most of the time belongs to those who are looked at.
+                await asyncio.sleep(max(_POLL_SECONDS, 4 * (now() - asked)))
     except TimeoutError as error:
         raise RetryLater(f"still so after {seconds:.0f} s: {', '.join(sorted(found))}") from error
 

@@ -15,7 +15,7 @@ from estate.hardware import Accelerator, Health, Node
 from estate.ids import ClusterId, Uid
 from estate.law import Facts
 from estate.units import Mebibytes
-from tools.kubernetes import fields, naming, power
+from tools.kubernetes import fields, naming, power, tainting
 from tools.kubernetes.fields import Raw
 
 MOST_DEVICES = 512
@@ -72,6 +72,7 @@ def node(raw: Raw, facts: Facts, cluster: ClusterId) -> Node:
         idle_watts=power.idle(_draw(devices[0].model, labels).beside if devices else 0, len(devices)),
         cordoned=fields.flag(spec.get("unschedulable"), "spec.unschedulable"),
         health=_health(status),
+        taints=tainting.taints(spec),
     )
 
 

@@ -6,12 +6,12 @@ Everything else is dropped at the door (managedFields alone is half of an object
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from estate.errors import BadInput
 from estate.ids import DatasetId
-from estate.workloads import WorkloadKind
-from tools.kubernetes import fields, naming, requirements
+from estate.workloads import Toleration, WorkloadKind
+from tools.kubernetes import fields, naming, requirements, tainting
 from tools.kubernetes.fields import Raw
 from tools.kubernetes.resources import BY_KIND, Resource
 
@@ -50,6 +50,7 @@ class Ask:
     labels: Mapping[str, str] = field(default_factory=dict)
     kind: WorkloadKind | None = None
     datasets: tuple[DatasetId, ...] = ()
+    tolerations: tuple[Toleration, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,13 +201,7 @@ def _template_ask(about: Raw, template: Raw) -> Ask:
     inner = fields.mapping(template.get("metadata"), "spec.template.metadata")
     ask = _ask(inner, fields.mapping(template.get("spec"), "spec.template.spec"))
     kind, datasets = _said(about)
-    return Ask(
-        accelerators=ask.accelerators,
-        models=ask.models,
-        labels=ask.labels,
-        kind=kind or ask.kind,
-        datasets=tuple(sorted({*datasets, *ask.datasets})),
-    )
+    return replace(ask, kind=kind or ask.kind, datasets=tuple(sorted({*datasets, *ask.datasets})))
 
 
 def _ask(about: Raw, spec: Raw) -> Ask:
@@ -215,7 +210,7 @@ def _ask(about: Raw, spec: Raw) -> Ask:
         raise BadInput(f"spec.containers: {wanted} accelerators in one pod are more than {MOST_PER_REPLICA}")
     kind, datasets = _said(about)
     labels = fields.words(about.get("labels"), "metadata.labels")
-    return Ask(wanted, requirements.models(spec), labels, kind, datasets)
+    return Ask(wanted, requirements.models(spec), labels, kind, datasets, tainting.tolerations(spec))
 
 
 def _said(about: Raw) -> tuple[WorkloadKind | None, tuple[DatasetId, ...]]:

@@ -7,6 +7,7 @@ the same. What comes out is counted (`Workload.counted`): nodes and counts are t
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from estate.ids import ClusterId, Uid
 from estate.law import Facts
@@ -77,6 +78,7 @@ def assemble(
         datasets=ask.datasets,
         bindings=bindings,
         counted=True,
+        tolerations=ask.tolerations,
     )
 
 
@@ -97,8 +99,7 @@ def _asked_together(pods: Sequence[Pod]) -> Ask:
     if not pods:
         return Ask()
     datasets = {d for p in pods for d in p.ask.datasets}
-    first = pods[0].ask
-    return Ask(first.accelerators, first.models, first.labels, first.kind, tuple(sorted(datasets)))
+    return replace(pods[0].ask, datasets=tuple(sorted(datasets)))
 
 
 def _min_available(ask: Ask, namespace: str, budgets: Iterable[Budget], replicas: int) -> int:

@@ -61,10 +61,8 @@ async def rehearsed(
     goal = _goal(means, change, household, preconditions, expected)
     if isinstance(goal, Refusal):
         return goal
-    if refusal := await _objection(means, household, goal):
-        return refusal
-    answer = await Seating(means.reach, means.limits, means.patience, key, goal).opening(household, dry_run=True)
-    return answer if isinstance(answer, Refusal) else None
+    seating = Seating(means.reach, means.limits, means.patience, key, goal)
+    return await _opened(means, household, seating, dry_run=True)
 
 
 async def _begin(
@@ -88,16 +86,18 @@ async def _begin(
     return Begun(seating, _origin(means, household, goal, preconditions))
 
 
-async def _opened(means: Means, household: Household, seating: Seating) -> Refusal | None:
+async def _opened(means: Means, household: Household, seating: Seating, *, dry_run: bool = False) -> Refusal | None:
+    """The first write. Pods that shall stop are told before it, and only once it is known that it would be taken."""
     if refusal := await _objection(means, household, seating.goal):
         return refusal
-    if _shrinks(household, seating.goal):
+    if _shrinks(household, seating.goal) and household.owner.address.resource.kind != "StatefulSet":
+        tried = await seating.opening(household, dry_run=True)
         leaving = stopping.leaving(means.reach, household, seating.goal)
-        if household.owner.address.resource.kind != "StatefulSet" and (
-            refusal := await stopping.mark(household, leaving, seating.key)
-        ):
+        refusal = tried if isinstance(tried, Refusal) else None
+        refusal = refusal or await stopping.mark(household, leaving, seating.key, dry_run=dry_run)
+        if refusal is not None:
             return refusal
-    written = await seating.opening(household)
+    written = await seating.opening(household, dry_run=dry_run)
     return written if isinstance(written, Refusal) else None
 
 

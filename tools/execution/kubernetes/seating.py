@@ -155,10 +155,20 @@ class Seating:
         written = await self._write(back, withdrawn=True)
         if isinstance(written, Refusal):
             raise Unfinished(f"{refusal.message}; it could not be taken back: {written.message}")
+        await self._unstuck()
         household = await self._until(lambda h: self.reach.seats(h) == origin.seats and owners.rolled_out(h.owner.raw))
         if self.reach.seats(household) != origin.seats:
             raise Unfinished(f"{refusal.message}; taken back, and its pods are on {_told(self.reach.seats(household))}")
         return refusal
+
+    async def _unstuck(self) -> None:
+        """Pods that wait for a node which is no longer wanted come back from the template that was put back."""
+        household = await self._until(lambda h: owners.observed(h.owner.raw))
+        if owners.rollout(household.owner.raw) is Rollout.ROLLS:
+            return
+        for pod in household.pods:
+            if not pod["spec"].get("nodeName"):
+                await evict(household.owner.connection, pod, keys.stamped(household.owner.raw, self.key), self.limits)
 
     async def _write(self, change: Change, *, withdrawn: bool = False) -> Found | Refusal:
         """A further write of this step, on whatever stands now; nothing where it stands already."""

@@ -56,7 +56,7 @@ def objection(reach: Reach, household: Household, goal: Goal) -> Refusal | None:
     )
 
 
-async def mark(household: Household, pods: Sequence[Object], key: StepKey) -> Refusal | None:
+async def mark(household: Household, pods: Sequence[Object], key: StepKey, *, dry_run: bool = False) -> Refusal | None:
     """Let these pods stop first."""
     for pod in pods:
         found = await find(household.owner.connection, pod_address(pod))
@@ -67,7 +67,7 @@ async def mark(household: Household, pods: Sequence[Object], key: StepKey) -> Re
         if annotations.get(COST) == _LOWEST:
             continue
         annotations[COST] = _LOWEST
-        written = await apply(found, keys.stamped(found.raw, key), held)
+        written = await apply(found, keys.stamped(found.raw, key), held, dry_run=dry_run)
         if isinstance(written, Refusal):
             return written
     return None

@@ -7,7 +7,7 @@ cluster that is not the one facts name, and stops with `Denied` when the cluster
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import suppress
 
 import structlog
@@ -59,7 +59,7 @@ class KubernetesSource:
         uid = about.get("uid") if isinstance(about, dict) else None
         naming.recognise(self._newest_facts(), self._cluster, str(uid))
 
-    async def watch(self) -> AsyncIterator[Observed]:
+    async def watch(self) -> AsyncGenerator[Observed]:
         """First everything (`whole`), then each batch of changes, until closed. One at a time.
 
         Raises:

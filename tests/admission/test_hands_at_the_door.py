@@ -1,0 +1,149 @@
+"""Placet's own hands with the writer's rights only, under the warrant rule: what the roles give is enough.
+
+Every kind of change is carried out and taken back on the real API server, by the account that the generated roles make.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+
+from estate.changes import (
+    Change,
+    CordonNode,
+    DrainNode,
+    EvictPod,
+    MoveWorkload,
+    NoInverse,
+    ReplicaMove,
+    ScaleWorkload,
+    SetPowerCap,
+    TaintNode,
+    UntaintNode,
+)
+from estate.effects import Step
+from estate.hardware import Taint, TaintEffect
+from estate.ids import NodeId, WorkloadId
+from estate.results import RefusalCode
+from estate.units import Watts
+from estate.workloads import Binding
+from policies.admission import grants, identities
+from tests import builders
+from tests.admission.clusters import Cluster, named
+from tests.execution.clusters import CLUSTER, QUICK, ClusterWorld, cluster_world
+from tests.execution.rig import key
+from tools.execution.kubernetes.target import KubernetesTarget
+from tools.kubernetes import resources
+from tools.kubernetes.connecting import Access, Connection
+
+KINDS: dict[str, dict[str, object]] = {
+    "Deployment": {"strategy": {"rollingUpdate": {"maxUnavailable": 1, "maxSurge": 0}}},
+    "StatefulSet": {"serviceName": "x"},
+    "ReplicaSet": {},
+}
+
+pytestmark = [pytest.mark.kubernetes, pytest.mark.xdist_group("door")]
+
+
+@dataclass
+class Played:
+    """A test's piece of the cluster, and hands that speak as the writer."""
+
+    world: ClusterWorld
+    hands: KubernetesTarget
+
+    async def done_and_undone(self, change: Change) -> Step:
+        """Rehearse, apply, verify; then the inverse, where there is one, and whether all is as it was."""
+        (step,) = await self.world.steps(change)
+        assert await self.hands.rehearse((step,)) is None
+        assert await self.hands.apply(key(1), step.change, step.preconditions, step.postconditions) is None
+        assert await self.hands.check(step.postconditions) == ()
+        if not isinstance(step.inverse, NoInverse):
+            undo = (key(1, undo=True), step.inverse, step.postconditions, step.preconditions)
+            assert await self.hands.apply(*undo) is None
+            assert isinstance(change, DrainNode) or await self.hands.check(step.preconditions) == ()
+        return step
+
+
+@pytest.fixture
+async def played(guarded: Cluster) -> AsyncIterator[Played]:
+    account = await guarded.plane.service_account(identities.NAMESPACE, identities.WRITER)
+    suffix = named("door")
+    async with (
+        cluster_world(guarded.plane, lambda stem: f"{stem}-{suffix}") as world,
+        await Connection.open(Access(account.kubeconfig)) as connection,
+    ):
+        yield Played(world, KubernetesTarget({CLUSTER: connection}, world.facts, QUICK))
+
+
+async def test_a_node_is_fenced_and_freed(played: Played) -> None:
+    await played.done_and_undone(CordonNode(node=await played.world.node("a1"), reason="xid 79"))
+
+
+async def test_a_node_is_tainted_and_freed(played: Played) -> None:
+    """Read off the node itself: what stands in its list of taints."""
+    taint = Taint(key="placet.dev/suspect", value="xid-79", effect=TaintEffect.NO_SCHEDULE)
+    node = await played.world.node("a1")
+    for number, change in enumerate((TaintNode(node=node, taint=taint), UntaintNode(node=node, taint=taint))):
+        assert await played.hands.apply(key(number), change, ()) is None
+        raw = await played.world.ask("GET", resources.NODES.path(name=node))
+        written = [(t["key"], t["value"], t["effect"]) for t in raw["spec"].get("taints", ())]
+        assert written == [(taint.key, taint.value, taint.effect.value)] * (1 - number)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_workload_is_scaled_up_and_down_again(played: Played, kind: str) -> None:
+    """Down too: of a Deployment's equal pods those stop that the plan gives up, which takes a write to pods."""
+    serve, _, three = await _serving(played.world, kind)
+    added = (Binding(replica=2, node=three, accelerators=(0, 1)),)
+    await played.done_and_undone(ScaleWorkload(workload=serve, replicas=3, bindings=added))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_replica_is_moved_and_moved_back(played: Played, kind: str) -> None:
+    serve, one, three = await _serving(played.world, kind)
+    await played.done_and_undone(await _move(played.world, serve, one, three))
+
+
+async def test_a_node_is_drained(played: Played) -> None:
+    _, one, _ = await _serving(played.world, "Deployment")
+    await played.done_and_undone(DrainNode(node=one, reason="xid 79"))
+
+
+async def test_a_replica_is_evicted_from_a_fenced_node(played: Played) -> None:
+    serve, one, _ = await _serving(played.world, "Deployment")
+    (fence,) = await played.world.steps(CordonNode(node=one, reason="xid 79"))
+    assert await played.hands.apply(key(2), fence.change, fence.preconditions, fence.postconditions) is None
+    found = (await played.world.sight()).workload(serve)
+    assert found is not None
+    replica = next(b.replica for b in found.bindings if b.node == one)
+    await played.done_and_undone(EvictPod(workload=serve, replica=replica, node=one))
+
+
+async def test_what_has_no_row_in_the_table_the_hands_refuse_themselves(played: Played) -> None:
+    """A kind without rights must never reach the API server: nobody would know what it would have needed."""
+    node = await played.world.node("a1")
+    for kind, change in {"SetPowerCap": SetPowerCap(node=node, watts=Watts(9_000))}.items():
+        assert grants.BY_CHANGE[kind] == ()
+        (step,) = builders.steps(change, on=builders.estate(nodes=(builders.node(node),), workloads=()))
+        refusal = await played.hands.rehearse((step,))
+        assert refusal is not None
+        assert refusal.code is RefusalCode.NOT_SUPPORTED
+    assert {k for k, granted in grants.BY_CHANGE.items() if not granted} == {"SetPowerCap"}
+
+
+async def _serving(world: ClusterWorld, kind: str) -> tuple[WorkloadId, NodeId, NodeId]:
+    """Two replicas that fill two nodes, and a third node that is free: the workload, its first node, the free one."""
+    one, _ = await world.node("a1", accelerators=2), await world.node("a2", accelerators=2)
+    serve = await world.workload(kind, "serve", **KINDS[kind])
+    return serve, one, await world.node("a3")
+
+
+async def _move(world: ClusterWorld, workload: WorkloadId, source: NodeId, target: NodeId) -> MoveWorkload:
+    found = (await world.sight()).workload(workload)
+    assert found is not None
+    replica = next(b.replica for b in found.bindings if b.node == source)
+    moves = (ReplicaMove(replica=replica, source=source, target=target, accelerators=(0, 1)),)
+    return MoveWorkload(workload=workload, moves=moves)

@@ -1,0 +1,93 @@
+"""What whoever stole one role's directory can do with it, on the servers themselves: what the role can, and no more."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from console import bootstrap, config
+from console.databases import as_user
+from console.installations import Installation
+from tests.crash.supervision import Child, Outside
+from tools.bus import accounts
+from tools.bus.port import NotAllowed
+from tools.bus.wire import Credentials, Wire
+
+pytestmark = [pytest.mark.nats, pytest.mark.postgres]
+
+
+def issued(outside: Outside, role: str) -> Installation:
+    """What a role knows of its installation."""
+    state = outside.directory(role)
+    return Installation.open(state, config.load(state.config_path, {}))
+
+
+def enters(address: str, statement: str = "SELECT 1") -> bool:
+    """Whether PostgreSQL lets somebody in and do that."""
+    try:
+        with psycopg.connect(address, connect_timeout=5) as connection:
+            connection.execute(statement.encode())
+    except psycopg.Error:
+        return False
+    return True
+
+
+async def test_an_agents_password_makes_nobody_an_administrator(apart: Outside) -> None:
+    agent = issued(apart, "agent")
+    url, password = agent.config.nats_url, agent.state.nats_password("agent")
+    assert url is not None
+    for user in (accounts.ADMINISTRATOR, accounts.GATE, accounts.CONSOLE, "executor-eu", "executor-us"):
+        with pytest.raises(NotAllowed):
+            await Wire.connect(Credentials(url, user, password), name="thief")
+    wire = await Wire.connect(Credentials(url, "agent", password), name="thief")
+    try:
+        for call in ("STREAM.CREATE.EVIL", "STREAM.DELETE.apart_DEAD", "STREAM.LIST", "ACCOUNT.INFO"):
+            with pytest.raises(NotAllowed):
+                await wire.api(call, {"name": "EVIL", "subjects": ["evil.>"]})
+        with pytest.raises(NotAllowed):
+            await wire.request(agent.subjects.verdict("eu-de", "permit"), b"{}")
+    finally:
+        await wire.close()
+
+
+def test_an_agent_enters_the_checkpoints_and_never_the_ledger(apart: Outside) -> None:
+    agent, gate = issued(apart, "agent"), issued(apart, "gate")
+    ledger, own = gate.config.ledger, agent.state.postgres_password("agent")
+    assert enters(agent.database(agent.config.checkpoints), "CREATE TABLE mine ()")
+    assert enters(gate.database(ledger), "SELECT * FROM ledger_entries")
+    assert not enters(as_user(ledger, "agent", own)), "the ledger's database is closed to it"
+    for other in ("gate", "console", "executor-eu", "postgres"):
+        assert not enters(as_user(ledger, other, own)), other
+    for wish in ("SET ROLE placet_ledger", "CREATE ROLE thief", "ALTER ROLE gate PASSWORD 'x'", "SET ROLE postgres"):
+        assert not enters(agent.database(agent.config.checkpoints), wish), wish
+
+
+def test_who_keeps_the_ledger_cannot_enter_the_checkpoints(apart: Outside) -> None:
+    gate, agent = issued(apart, "gate"), issued(apart, "agent")
+    assert not enters(as_user(agent.config.checkpoints, "gate", gate.state.postgres_password("gate")))
+
+
+async def test_an_executor_that_is_no_more_is_shut_out_by_the_next_provision(apart: Outside) -> None:
+    """Its directory may be anywhere; its user is let into the ledger no longer. Provisioning twice is harmless."""
+    gone, stays = issued(apart, "executor-us"), issued(apart, "executor-eu")
+    assert enters(gone.database(gone.config.ledger), "SELECT * FROM ledger_entries")
+    kept = apart.settings.executors[:1]
+    apart.state.config_path.write_text(config.write(apart.settings.model_copy(update={"executors": kept})))
+    for _ in range(2):
+        await bootstrap.provision(Installation.open(apart.state, apart.settings))
+    assert not enters(gone.database(gone.config.ledger))
+    assert enters(stays.database(stays.config.ledger), "SELECT * FROM ledger_entries")
+
+
+@pytest.mark.processes
+async def test_a_role_cannot_provision(apart: Outside) -> None:
+    """Nor does a process that starts make anything: it has no user for it."""
+    child = await Child.start(
+        apart.state.root.parent / "log",
+        "console.cli.main",
+        "--state-dir",
+        str(apart.directory("agent").root),
+        "provision",
+    )
+    assert await child.process.wait() == 2, child.said
+    assert "issued to `agent` and cannot speak as `" in child.said

@@ -1,0 +1,323 @@
+"""What stands in the way of a write on a real cluster: each ends in the right way, with its reason in words."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+
+import pytest
+
+from estate.changes import CordonNode, DrainNode, EvictPod, MoveWorkload, ReplicaMove, ScaleWorkload, UncordonNode
+from estate.errors import NeverRetry, RetryLater
+from estate.ids import ClusterId, NodeId, WorkloadId
+from estate.results import RefusalCode
+from estate.workloads import Binding
+from tests.execution.clusters import QUICK, SHORT, ClusterWorld, cluster_world, until
+from tests.execution.rig import key
+from tools.controlplane.launching import ControlPlane, controlplane
+from tools.execution.kubernetes import keys
+from tools.kubernetes import resources
+from tools.kubernetes.connecting import MERGE, Object
+
+pytestmark = pytest.mark.kubernetes
+
+SURGELESS = {"strategy": {"rollingUpdate": {"maxUnavailable": 1, "maxSurge": 0}}}
+HPA = "/apis/autoscaling/v2/namespaces/{}/horizontalpodautoscalers"
+
+
+@pytest.fixture
+async def world(control_plane: ControlPlane, cluster_names: Callable[[str], str]) -> AsyncIterator[ClusterWorld]:
+    """A namespace of this test's own."""
+    async with cluster_world(control_plane, cluster_names) as made:
+        yield made
+
+
+async def serving(world: ClusterWorld, **spec: object) -> tuple[NodeId, NodeId, WorkloadId]:
+    """`serve` with a pod on each of two nodes that hold no more."""
+    one, two = await world.node("a1", accelerators=2), await world.node("a2", accelerators=2)
+    return one, two, await world.workload("Deployment", "serve", **(SURGELESS | spec))
+
+
+async def move_to(world: ClusterWorld, serve: WorkloadId, source: NodeId, target: NodeId) -> MoveWorkload:
+    """A move of the replica on `source`, whatever its number is."""
+    seen = (await world.sight()).workload(serve)
+    assert seen is not None
+    replica = next(b.replica for b in seen.bindings if b.node == source)
+    return MoveWorkload(
+        workload=serve, moves=(ReplicaMove(replica=replica, source=source, target=target, accelerators=(0, 1)),)
+    )
+
+
+async def read(world: ClusterWorld, node: NodeId) -> Object:
+    """The node as it is."""
+    return await world.ask("GET", resources.NODES.path(name=node))
+
+
+async def test_a_budget_that_blocks_forever_refuses_the_dry_run_and_ends_the_write_by_name(world: ClusterWorld) -> None:
+    one, _, serve = await serving(world)
+    await world.budget("serve", minAvailable=2)
+    fence, drain = await world.steps(CordonNode(node=one), DrainNode(node=one))
+    refusal = await world.target().rehearse((fence, drain))
+    assert refusal is not None
+    assert "`serve` allows no disruption even when every pod is healthy" in refusal.message
+    (drain,) = await world.steps(DrainNode(node=one))
+    with pytest.raises(NeverRetry, match="disruption budget `serve` did not let it go within 1 s"):
+        await world.target(SHORT).apply(key(1), drain.change, drain.preconditions, drain.postconditions)
+    assert drain.inverse.kind == "UncordonNode"
+    assert await world.target().apply(key(1, undo=True), drain.inverse, drain.postconditions[:1]) is None
+    assert await world.target().check(drain.preconditions) == ()
+    assert len(await world.running("serve", 2)) == 2
+    assert str(serve) in str(drain.preconditions)
+
+
+async def test_an_eviction_that_a_budget_refuses_leaves_its_key_free(world: ClusterWorld) -> None:
+    one, _, serve = await serving(world)
+    await world.budget("serve", minAvailable=2)
+    assert await world.target().apply(key(1), CordonNode(node=one), ()) is None
+    (evict,) = await world.steps(EvictPod(workload=serve, replica=0, node=one))
+    refusal = await world.target(SHORT).apply(key(2), evict.change, evict.preconditions)
+    assert refusal is not None
+    assert "`serve`" in refusal.message
+    path = resources.BUDGETS.path(world.namespace, "serve")
+    await world.ask("PATCH", path, {"spec": {"minAvailable": 1}}, content_type=MERGE)
+    assert await world.target().apply(key(2), evict.change, evict.preconditions) is None
+    assert await world.target().check(evict.postconditions) == ()
+    assert await world.target().apply(key(2), evict.change, evict.preconditions) is None, "once per key"
+
+
+async def test_a_finalizer_that_never_ends_is_named_at_the_deadline(world: ClusterWorld) -> None:
+    one, _, _ = await serving(world)
+    (pod,) = [p for p in await world.pods("serve") if p["spec"]["nodeName"] == one]
+    path = resources.PODS.path(world.namespace, pod["metadata"]["name"])
+    await world.ask("PATCH", path, {"metadata": {"finalizers": ["example.org/never"]}}, content_type=MERGE)
+    (drain,) = await world.steps(DrainNode(node=one))
+    try:
+        with pytest.raises(NeverRetry, match=r"finalizers `example\.org/never` never ended"):
+            await world.target(SHORT).apply(key(1), drain.change, drain.preconditions)
+    finally:
+        await world.ask("PATCH", path, {"metadata": {"finalizers": None}}, content_type=MERGE)
+    await until(lambda: world.target().check(drain.postconditions), lambda missed: not missed)
+    assert await world.target().apply(key(1), drain.change, drain.preconditions) is None, "it goes on from there"
+
+
+async def test_a_fence_that_somebody_lifts_during_the_drain_is_told(world: ClusterWorld) -> None:
+    """A node that returns while it is drained may have been filled again behind our back."""
+    one, _, _ = await serving(world)
+    await world.budget("serve", minAvailable=2)
+    (drain,) = await world.steps(DrainNode(node=one))
+    limits = replace(QUICK, between_looks=0.05)
+    writing = asyncio.create_task(world.target(limits).apply(key(1), drain.change, drain.preconditions))
+    await until(lambda: read(world, one), lambda n: n["spec"].get("unschedulable", False))
+    body = {"spec": {"unschedulable": None}}
+    await world.ask("PATCH", resources.NODES.path(name=one), body, content_type=MERGE)
+    path = resources.BUDGETS.path(world.namespace, "serve")
+    await world.ask("PATCH", path, {"spec": {"minAvailable": 1}}, content_type=MERGE)
+    with pytest.raises(NeverRetry, match="lifted the fence"):
+        await writing
+
+
+async def test_a_rule_of_the_cluster_that_says_no_is_a_refusal_in_its_words(world: ClusterWorld) -> None:
+    node = await world.node("a1")
+    async with world.rule("nodes", "!has(object.spec.unschedulable)", "not on a Friday"):
+        (step,) = await world.steps(CordonNode(node=node))
+        refusal = await world.target().rehearse((step,))
+        assert refusal is not None
+        assert "not on a Friday" in refusal.message
+        assert await world.target().apply(key(1), step.change, step.preconditions) == refusal
+        assert keys.standing(await read(world, node)) == ()
+
+
+async def test_a_webhook_that_never_answers_is_a_passing_fault(world: ClusterWorld) -> None:
+    """It may answer tomorrow, and nothing was written meanwhile."""
+
+    async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    one, two, serve = await serving(world)
+    three = await world.node("a3")
+    (step,) = await world.steps(await move_to(world, serve, one, three))
+    server = await asyncio.start_server(swallow, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, world.webhook_down(f"https://127.0.0.1:{port}/"):
+        with pytest.raises(RetryLater):
+            await world.target().apply(key(1), step.change, step.preconditions, step.postconditions)
+    assert await world.target().check(step.preconditions) == ()
+    assert await world.on("serve") == sorted((one, two))
+
+
+async def test_replicas_that_another_manager_sets_are_not_ours_to_scale(world: ClusterWorld) -> None:
+    one, _, serve = await serving(world)
+    three = await world.node("a3")
+    path = resources.DEPLOYMENTS.path(world.namespace, "serve")
+    about = {"name": "serve", "namespace": world.namespace}
+    body = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": about, "spec": {"replicas": 2}}
+    await world.apply(path, body, "argocd")
+    grow = ScaleWorkload(workload=serve, replicas=3, bindings=(Binding(replica=2, node=three, accelerators=(0, 1)),))
+    (step,) = await world.steps(grow)
+    refusal = await world.target().rehearse((step,))
+    assert refusal is not None
+    assert (refusal.code, "`argocd`" in refusal.message) == (RefusalCode.OTHER_MANAGER, True)
+    assert await world.target().apply(key(1), step.change, step.preconditions, step.postconditions) == refusal
+    assert one in await world.on("serve")
+
+
+async def test_replicas_that_an_autoscaler_sets_are_not_ours_to_scale(world: ClusterWorld) -> None:
+    _, _, serve = await serving(world)
+    three = await world.node("a3")
+    spec = {
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "serve"},
+        "minReplicas": 2,
+        "maxReplicas": 4,
+    }
+    await world.ask("POST", HPA.format(world.namespace), {"metadata": {"name": "by-load"}, "spec": spec})
+    grow = ScaleWorkload(workload=serve, replicas=3, bindings=(Binding(replica=2, node=three, accelerators=(0, 1)),))
+    (step,) = await world.steps(grow)
+    refusal = await world.target().rehearse((step,))
+    assert refusal is not None
+    assert (refusal.code, "by-load" in refusal.message) == (RefusalCode.OTHER_MANAGER, True)
+
+
+async def test_an_affinity_of_the_tenants_own_is_kept_and_its_manager_is_named(world: ClusterWorld) -> None:
+    term = {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "Exists"}]}
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
+    one, _, serve = await serving(world, pod={"affinity": {"nodeAffinity": required}})
+    three = await world.node("a3")
+    (step,) = await world.steps(await move_to(world, serve, one, three))
+    refusal = await world.target().rehearse((step,))
+    assert refusal is not None
+    assert (refusal.code, "`tenant`" in refusal.message) == (RefusalCode.OTHER_MANAGER, True)
+    assert await world.target().apply(key(1), step.change, step.preconditions, step.postconditions) == refusal
+
+
+async def test_a_rollout_that_would_break_the_contract_is_refused_before_anything_is_written(
+    world: ClusterWorld,
+) -> None:
+    one, _, serve = await serving(world)
+    await world.budget("serve", minAvailable=2)
+    three = await world.node("a3")
+    (step,) = await world.steps(await move_to(world, serve, one, three))
+    refusal = await world.target().rehearse((step,))
+    assert refusal is not None
+    assert "stops up to 1 pods at a time, which leaves 1 where 2 must be available" in refusal.message
+
+
+async def test_a_move_that_cannot_bind_is_taken_back(world: ClusterWorld) -> None:
+    """The target fills up between rehearsal and write: the pods end where they were, and the refusal says so."""
+    one, two, serve = await serving(world)
+    three = await world.node("a3", accelerators=2)
+    (step,) = await world.steps(await move_to(world, serve, one, three))
+    await world.workload("StatefulSet", "squatter", 1, serviceName="squatter")
+    target = world.target(replace(QUICK, bind=3.0))
+    refusal = await target.apply(key(1), step.change, step.preconditions, step.postconditions)
+    assert refusal is not None
+    assert refusal.code is RefusalCode.NO_CAPACITY
+    held = await world.ask("GET", resources.DEPLOYMENTS.path(world.namespace, "serve"))
+    assert "affinity" not in held["spec"]["template"]["spec"]
+    await until(lambda: world.on("serve"), lambda nodes: nodes == sorted((one, two)))
+
+
+@pytest.mark.parametrize("kind", ["Pod", "Job"])
+async def test_what_nothing_would_make_again_is_neither_moved_nor_evicted(world: ClusterWorld, kind: str) -> None:
+    one, two = await world.node("a1"), await world.node("a2")
+    lone = await world.alone(kind, "lone", one)
+    seen = (await world.sight()).workload(lone)
+    assert seen is not None
+    move = MoveWorkload(workload=lone, moves=(ReplicaMove(replica=0, source=one, target=two, accelerators=(0, 1)),))
+    (step,) = await world.steps(move)
+    refusal = await world.target().rehearse((step,))
+    assert refusal is not None
+    assert refusal.code is RefusalCode.NOT_SUPPORTED
+    assert await world.target().apply(key(1), step.change, step.preconditions) == refusal
+    if kind == "Pod":
+        (drain,) = await world.steps(DrainNode(node=one))
+        stays = await world.target().apply(key(2), drain.change, drain.preconditions)
+        assert stays is not None
+        assert "nothing would make it again" in stays.message
+        assert (await read(world, one))["spec"].get("unschedulable") is None
+
+
+async def test_data_in_an_empty_dir_is_named_unless_it_may_die(world: ClusterWorld) -> None:
+    one, _, _ = await serving(world, pod={"volumes": [{"name": "scratch", "emptyDir": {}}]})
+    (drain,) = await world.steps(DrainNode(node=one))
+    refusal = await world.target().rehearse((drain,))
+    assert refusal is not None
+    assert "`scratch`" in refusal.message
+    target = world.target(replace(QUICK, empty_dirs=True))
+    assert await target.apply(key(1), drain.change, drain.preconditions) is None
+
+
+async def test_a_replaced_controller_is_another_one(world: ClusterWorld) -> None:
+    one, _, serve = await serving(world)
+    three = await world.node("a3")
+    (step,) = await world.steps(await move_to(world, serve, one, three))
+    path = resources.DEPLOYMENTS.path(world.namespace, "serve")
+    await world.ask("DELETE", path)
+    await until(lambda: world.pods("serve"), lambda pods: not pods)
+    world.workloads.clear()
+    await world.workload("Deployment", "serve", **SURGELESS)
+    refusal = await world.target().apply(key(1), step.change, step.preconditions, step.postconditions)
+    assert refusal is not None
+    assert refusal.code is RefusalCode.UID_CHANGED
+
+
+async def test_a_write_that_is_outrun_is_written_on_the_newest_object(world: ClusterWorld) -> None:
+    """Others write the same object all the time; only a changed precondition stops a write."""
+    node = await world.node("a1")
+    (step,) = await world.steps(CordonNode(node=node))
+    done = asyncio.Event()
+
+    async def disturb() -> None:
+        count = 0
+        while not done.is_set():
+            count += 1
+            body = {"metadata": {"annotations": {"example.org/beat": str(count)}}}
+            await world.ask("PATCH", resources.NODES.path(name=node), body, content_type=MERGE)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(disturb(), name="disturb")
+        assert await world.target().apply(key(1), step.change, step.preconditions) is None
+        done.set()
+    assert await world.target().check(step.postconditions) == ()
+
+
+async def test_a_cluster_that_is_not_the_one_of_the_facts_is_not_written(world: ClusterWorld) -> None:
+    node = await world.node("a1")
+    (step,) = await world.steps(CordonNode(node=node))
+    world.uid = "somebody-else"
+    refusal = await world.target().rehearse((step,))
+    assert refusal is not None
+    assert "connect to the right one" in refusal.message
+    with pytest.raises(RetryLater, match="connect to the right one"):
+        await world.target().apply(key(1), step.change, step.preconditions)
+
+
+async def test_a_move_between_clusters_says_why_it_is_refused(world: ClusterWorld) -> None:
+    one, two, serve = await serving(world)
+    moves = tuple(
+        ReplicaMove(replica=n, source=s, target=NodeId("us-a1"), accelerators=(0, 1)) for n, s in enumerate((one, two))
+    )
+    change = MoveWorkload(workload=serve, moves=moves, to_cluster=ClusterId("us-1"))
+    refusal = await world.target().apply(key(1), change, ())
+    assert refusal is not None
+    assert refusal.code is RefusalCode.NOT_SUPPORTED
+
+
+async def test_an_api_server_killed_during_a_drain_and_started_again_ends_in_a_finished_drain(
+    cluster_names: Callable[[str], str],
+) -> None:
+    async with controlplane() as plane, cluster_world(plane, cluster_names) as world:
+        one, _, _ = await serving(world)
+        await world.budget("serve", minAvailable=2)
+        (drain,) = await world.steps(DrainNode(node=one))
+        limits = replace(QUICK, evict=60.0)
+        writing = asyncio.create_task(world.target(limits).apply(key(1), drain.change, drain.preconditions))
+        await until(lambda: read(world, one), lambda n: n["spec"].get("unschedulable", False))
+        await plane.kill()
+        await plane.start()
+        path = resources.BUDGETS.path(world.namespace, "serve")
+        await world.ask("PATCH", path, {"spec": {"minAvailable": 1}}, content_type=MERGE)
+        assert await writing is None
+        assert await world.target().check(drain.postconditions) == ()
+        assert await world.target().apply(key(2), UncordonNode(node=one), ()) is None
