@@ -155,16 +155,16 @@ class ClusterScenery:
         return Proof(claim, here == wanted and len(here) == len(mine), str(here))
 
     async def _budgets(self) -> Proof:
-        broken, kept = [], 0
+        broken, told = [], []
         for hands in self._clusters.values():
             broken += [hands.witness.lost] if hands.witness.lost else []
             for budget in await _items(hands, resources.BUDGETS):
                 app = budget["metadata"]["namespace"], budget["metadata"]["name"]
-                fewest, needed = hands.witness.fewest.get(app, 0), budget["spec"]["minAvailable"]
-                kept += 1
-                broken += [f"{app[1]}: {fewest} of {needed}"] if fewest < needed else []
-        claim = f"{kept} disruption budgets held at every moment, by every event of every pod"
-        return Proof(claim, not broken, "; ".join(broken))
+                fewest, needed = hands.witness.fewest.get(app, 0), int(budget["spec"]["minAvailable"])
+                told.append(f"{app[1]} {fewest} where {needed} must be")
+                broken += [told[-1]] if fewest < needed else []
+        claim = f"no disruption budget broke at any moment, by every event of every pod: at worst {', '.join(told)}"
+        return Proof(claim, bool(told) and not broken, "; ".join(broken))
 
     async def _node(self, name: str) -> Object:
         return await clients.ask(self._of(NodeId(name)).api, "GET", resources.NODES.path(name=name))

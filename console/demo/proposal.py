@@ -27,7 +27,8 @@ async def play(stage: Stage, file: Path) -> None:
     async with scenery.failing():
         incident, state = await _proposed(stage, file)
     stage.narrator.check("the proposal is rolled back", state == "rolled-back", state)
-    changed = [name for name, found in (await scenery.objects()).items() if before.get(name) != found]
+    after = await scenery.objects()
+    changed = [name for name in sorted({*before, *after}) if before.get(name) != after.get(name)]
     stage.narrator.check("the estate is as before", not changed, str(changed))
     kinds = {e.kind async for e in stage.system.ledger.entries(incident=IncidentId(incident))}
     wanted = {EntryKind.STEP_FAILED, EntryKind.UNDO_APPLIED}

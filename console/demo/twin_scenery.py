@@ -43,7 +43,7 @@ class TwinScenery:
     async def objects(self) -> Mapping[str, object]:
         """See the port."""
         now = await self._world.snapshot()
-        return {t.id: t for t in (*now.nodes(), *now.workloads())}
+        return {n.id: n for n in now.nodes()} | {w.id: w for w in now.workloads()}
 
     async def lose_device(self, node: NodeId, index: int) -> None:
         """See the port."""

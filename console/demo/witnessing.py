@@ -12,8 +12,9 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+from estate.errors import PlacetError
 from tools.controlplane import objects
-from tools.kubernetes import faults, resources
+from tools.kubernetes import resources
 from tools.kubernetes.connecting import Connection
 
 type App = tuple[str, str]
@@ -55,7 +56,7 @@ class Witness:
                     self._version = event.object["metadata"]["resourceVersion"]
                     if event.type != "BOOKMARK":
                         self._seen(event.object, gone=event.type == "DELETED")
-            except faults.Gone as error:
+            except PlacetError as error:
                 self.lost = str(error)
                 return
 
