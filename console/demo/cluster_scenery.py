@@ -33,7 +33,7 @@ from tools.kubernetes.connecting import Connection, Object
 
 FAULT = "facilities have us-d2 on a lift: nobody writes to it now"
 TAINTED, CORDONED, ADDED = "us-d1", "us-d2", "us-c1"
-_OWN = "placet.dev/"
+_OWN, _CONTROLLERS = "placet.dev/", "node.kubernetes.io/"
 _LIVE = SnapshotVersion(installation=InstallationId("live"), epoch=0, sequence=0)
 
 
@@ -180,9 +180,12 @@ async def _items(hands: Hands, kind: resources.Resource) -> list[Object]:
 
 
 def _bare(raw: Object) -> Object:
-    about = raw["metadata"]
+    """An object without versions, status, our own annotations, and the taints that follow a fence by and by."""
+    about, spec = raw["metadata"], dict(raw["spec"])
     annotations = {k: v for k, v in about.get("annotations", {}).items() if not k.startswith(_OWN)}
-    return {"labels": about.get("labels", {}), "annotations": annotations, "spec": raw["spec"]}
+    if taints := [t for t in spec.pop("taints", ()) if not t["key"].startswith(_CONTROLLERS)]:
+        spec["taints"] = taints
+    return {"labels": about.get("labels", {}), "annotations": annotations, "spec": spec}
 
 
 def _seat(pod: Object) -> tuple[str, str, str]:
