@@ -118,7 +118,9 @@ async def provision(installation: Installation) -> None:
         BadInput: no NATS server is named, or this is the directory of one role.
         RetryLater: a server does not answer.
     """
-    url = installation.config.nats_url
+    url, role = installation.config.nats_url, installation.role
+    if role is not None:
+        raise BadInput(f"`{installation.state.root}` was issued to `{role.name}`; provision from what `init` made")
     if url is None:
         raise BadInput("processes apart meet at a NATS server; name it with `--nats-url`")
     for store in provisioning.stores(installation):

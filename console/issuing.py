@@ -6,6 +6,7 @@ Issuing again writes the same directories anew: after new facts, another executo
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,17 +51,29 @@ class Issuing:
         stores(installation)
         return cls(installation, out.resolve())
 
+    def renew(self, names: tuple[str, ...]) -> None:
+        """Draw new passwords for these roles, kept where the whole lies: what was stolen opens nothing any more.
+
+        They hold once the NATS server has its new configuration and `provision` was run.
+        """
+        state = self.installation.state
+        for name in (n for n in self._known(names) if n not in SERVERS):
+            for server in ("nats", *("postgres" for s in stores(self.installation) if name in s.users)):
+                write_private(state.password_path(server, name), f"{secrets.token_hex(32)}\n".encode())
+
     def issue(self, names: tuple[str, ...]) -> tuple[Path, ...]:
         """Write the directories of these roles, all where none is named; where each lies.
 
         Raises:
             BadInput: there is no such role, or another installation's directory is in the way.
         """
-        executors = tuple(e.id for e in self.installation.config.executors)
-        made = tuple(self._server(n) if n in SERVERS else self._role(n) for n in known(names, executors))
+        made = tuple(self._server(n) if n in SERVERS else self._role(n) for n in self._known(names))
         if self._twin.parent == self.out / WORLD:
             StateDirectory(self._twin.parent).make_private()
         return made
+
+    def _known(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        return known(names, tuple(e.id for e in self.installation.config.executors))
 
     def nats_configuration(self, place: Place) -> str:
         """What a nats-server of one's own must be told."""

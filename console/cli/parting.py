@@ -21,6 +21,7 @@ def issue(
             help="gate, executor-ID, inventory, agent, console, client, nats, postgres; all if none is named."
         ),
     ] = None,
+    renew: Annotated[bool, typer.Option("--renew", help="Draw new passwords for these roles first.")] = False,
 ) -> None:
     """Write a state directory for each role: what it needs, its own passwords, and nothing else.
 
@@ -30,7 +31,8 @@ def issue(
 
     Needs a NATS server (`--nats-url`) and a ledger in PostgreSQL (`ledger:` or PLACET_LEDGER). An address without a
     user, `postgresql://HOST/DATABASE`, lets `placet provision` make a user for each role. Issue again after new facts,
-    another executor or another channel; passwords stay what they are.
+    another executor or another channel; passwords stay what they are. After a directory was stolen, issue that role
+    and `nats` with `--renew`, reload the NATS server, and provision.
 
     Example: `placet --nats-url nats://nats:4222 issue --out roles`, then `placet --state-dir roles/gate gate`
     """
@@ -39,6 +41,8 @@ def issue(
 
     invocation = given(context)
     issuing = Issuing.of(invocation.state(), invocation.settings(), out)
+    if renew:
+        issuing.renew(tuple(roles or ()))
     for path in issuing.issue(tuple(roles or ())):
         note(f"issued {path}")
 

@@ -15,8 +15,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from policies.admission import identities
-from policies.admission.manifests import Bound, Check, Manifest, Rule, Watch, binding, validating
+from policies.admission import identities, texts
+from policies.admission.manifests import Check, Manifest, Rule, Watch, validating
 
 WARRANT: Final = "placet.dev/warrant"
 DATASETS: Final = "placet.dev/datasets"
@@ -45,8 +45,8 @@ _FOUND: Final = f"object == null ? '' : object.{_ANNOTATION}"
 _BEFORE: Final = f"oldObject == null ? '' : oldObject.{_ANNOTATION}"
 
 
-def warrant_policy(*, enforce: bool = True) -> tuple[Manifest, Manifest]:
-    """The rule that binds Placet's own writer, and its binding to the whole cluster."""
+def warrant_policy() -> Manifest:
+    """The rule that binds Placet's own writer, in the whole cluster."""
     watch = Watch(
         rules=(Rule(("*",), ("*/*",), ("*",)),),
         without=(_REVIEWS,),
@@ -61,8 +61,7 @@ def warrant_policy(*, enforce: bool = True) -> tuple[Manifest, Manifest]:
             ("named", "variables.what + ' ' + request.?name.orValue('')"),
         ),
     )
-    policy = validating("placet-warrant", watch, _warrant_checks())
-    return policy, binding(policy, "placet-warrant", Bound(), identities.NAMESPACE, enforce=enforce)
+    return validating("placet-warrant", watch, _warrant_checks())
 
 
 def _warrant_checks() -> Sequence[Check]:
@@ -95,14 +94,13 @@ def _warrant_checks() -> Sequence[Check]:
     )
 
 
-def protected_policy(
-    break_glass: Sequence[str] = (identities.BREAK_GLASS,), *, enforce: bool = True
-) -> tuple[Manifest, Manifest]:
-    """The rule that keeps others' hands off Placet's annotations, and its binding to namespaces that opt in."""
+def protected_policy(break_glass: Sequence[str] = (identities.BREAK_GLASS,)) -> Manifest:
+    """The rule that keeps others' hands off Placet's annotations, in namespaces that opt in."""
     exempt = ", ".join(f"'{u}'" for u in (identities.username(identities.WRITER), *_CONTROLLERS))
-    groups = ", ".join(f"'{g}'" for g in break_glass)
+    groups = ", ".join(texts.literal(g) for g in break_glass)
     watch = Watch(
         rules=(Rule(("*",), ("*",), ("CREATE", "UPDATE"), "Namespaced"),),
+        labelled=((PROTECTED, "true"),),
         conditions=(
             ("not-placet", f"!(request.userInfo.username in [{exempt}])"),
             ("not-break-glass", f"!request.userInfo.?groups.orValue([]).exists(g, g in [{groups}])"),
@@ -123,6 +121,4 @@ def protected_policy(
         "'placet-protected: ' + request.namespace + ' is protected: only placet may change ' + "
         "variables.changed.join(', ') + '; ask `placet propose`, or a member of the break-glass group'",
     )
-    policy = validating("placet-protected", watch, (check,))
-    where = Bound(labelled=((PROTECTED, "true"),))
-    return policy, binding(policy, "placet-protected", where, identities.NAMESPACE, enforce=enforce)
+    return validating("placet-protected", watch, (check,))

@@ -1,10 +1,10 @@
 """The law at the door: a cluster's lawful ground as admission policies, so that what others do is governed too.
 
 `placet-lawful-pods` and `placet-lawful-bindings` refuse: by the node's *name* against the names that signed facts
-place, so that no forged label helps. `placet-lawful-tenants` refuses where a tenant may run nowhere in the cluster, and
+place, so that no forged label helps. `placet-tenant-…` refuses where a tenant may run nowhere in the cluster, and
 datasets that it may not use there. `placet-steer` puts the label of the lawful site into a pod's nodeSelector, so that
-lawful pods do not stay pending. Parameters lie in Placet's own namespace, where no tenant writes; where they are
-missing, every pod of a tenant is refused, and nobody else's.
+lawful pods do not stay pending. The law stands in the policies themselves: there are no parameters that could be
+missing, stale, or somebody else's to write (`docs/decisions/0011`).
 """
 
 from __future__ import annotations
@@ -12,162 +12,92 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from estate.canonical import Json
-from estate.errors import BadInput
-from policies.admission import identities, labels
+from policies.admission import labels, texts
 from policies.admission.annotations import DATASETS
 from policies.admission.lawful import Ground, Tenancy
-from policies.admission.manifests import Bound, Check, Manifest, Rule, Watch, binding, manifest, mutating, validating
-
-NODES: Final = "placet-nodes"
-LARGEST: Final = 1_000_000
-"""Bytes of names in one ConfigMap; the API server refuses 1 MiB."""
-COSTLIEST: Final = 1_000_000
-"""What the API server lets one expression cost; looking for a name costs a tenth of both lengths, multiplied."""
+from policies.admission.manifests import Check, Manifest, Rule, Watch, mutating, validating
 
 _PODS: Final = (Rule(("",), ("pods",), ("CREATE",), "Namespaced"),)
 _BINDINGS: Final = (Rule(("",), ("pods/binding", "bindings"), ("CREATE",), "Namespaced"),)
-_GROUND: Final = (
-    ("count", f"params.metadata.annotations['{labels.COUNT}']"),
-    ("site", f"params.metadata.annotations['{labels.SITE}']"),
-    ("version", f"params.metadata.annotations['{labels.VERSION}']"),
-)
-_NOT_PLACED: Final = (
-    "'placet-lawful: {what} may not run on ' + variables.node + ': facts-complete-workload (facts): needed a node "
-    "that signed facts (version ' + variables.version + ') place at ' + variables.site + ', found one that they do "
-    "not; have its rack signed, or choose one of the ' + variables.count + ' that they place'"
-)
+_POD: Final = "request.namespace + '/' + object.metadata.?name.orValue(object.metadata.?generateName.orValue(''))"
 
 
-def doors(ground: Ground, *, enforce: bool = True) -> Iterator[Manifest]:
-    """Parameters, policies and bindings for `ground`, in the order in which they can be applied.
+def doors(ground: Ground) -> Iterator[Manifest]:
+    """The policies for `ground`: one a tenant, and those for the nodes of whoever may be there at all.
 
     Raises:
-        BadInput: the nodes do not fit into one ConfigMap.
+        BadInput: the nodes are more than an API server looks through.
     """
-    lawful = [t for t in ground.tenancies if not t.bars]
-    yield _nodes(ground)
     yield from (_tenant(ground, t) for t in ground.tenancies)
-    tenants = validating("placet-lawful-tenants", _tenants_watch(), _tenants_checks())
-    refusing = _refusing()
-    yield from (tenants, *refusing)
-    for tenancy in ground.tenancies:
-        where = Bound(tenancy.namespaces, params=_named(tenancy))
-        yield binding(tenants, f"placet-lawful-tenants-{tenancy.tenant}", where, identities.NAMESPACE, enforce=enforce)
+    lawful = tuple(sorted(n for t in ground.tenancies if not t.bars for n in t.namespaces))
     if lawful:
-        where = Bound(tuple(n for t in lawful for n in t.namespaces), params=NODES)
-        bound = (*refusing, steering := _steering()) if enforce else refusing
-        yield from (steering,) if enforce else ()
-        for policy in bound:
-            yield binding(policy, _name(policy), where, identities.NAMESPACE, enforce=enforce)
-
-
-def _nodes(ground: Ground) -> Manifest:
-    names = "".join(f"{name}\n" for name in ("# the nodes that signed facts place here", *ground.nodes))
-    longest = max((len(n) for n in ground.nodes), default=0)
-    if len(names) > LARGEST or len(names) / 10 * (longest / 10 + 1) > COSTLIEST:
-        raise BadInput(
-            f"cluster `{ground.cluster}`: {len(ground.nodes)} node names of up to {longest} characters are more than "
-            "an API server looks through at the door; give the nodes shorter names, or split the cluster"
-        )
-    told = {
-        labels.SITE: ground.site,
-        labels.COUNT: str(len(ground.nodes)),
-        labels.VERSION: str(ground.version),
-        "placet.dev/facts": ground.digest,
-    }
-    data: Json = {"nodes": names}
-    return manifest("v1", "ConfigMap", NODES, namespace=identities.NAMESPACE, told=told, data=data)
+        yield _pods(ground, lawful)
+        yield _bindings(ground, lawful)
+        yield _steering(ground, lawful)
 
 
 def _tenant(ground: Ground, tenancy: Tenancy) -> Manifest:
-    told = {"placet.dev/tenant": tenancy.tenant, "placet.dev/facts": ground.digest}
+    watch = Watch((*_PODS, *_BINDINGS), namespaces=tenancy.namespaces, variables=(("what", _POD),))
+    told = {**labels.told(ground), "placet.dev/tenant": tenancy.tenant}
     if tenancy.unheld:
         told["placet.dev/not-held-at-the-door"] = "; ".join(tenancy.unheld)
-    data = {
-        "cluster": ground.cluster,
-        "tenant": tenancy.tenant,
-        "refused": "; ".join(str(b) for b in tenancy.bars),
-        "datasets": ",".join(tenancy.datasets),
-    }
-    return manifest("v1", "ConfigMap", _named(tenancy), namespace=identities.NAMESPACE, told=told, data={**data})
+    check = _nowhere(ground, tenancy) if tenancy.bars else _datasets(ground, tenancy)
+    return validating(f"placet-tenant-{tenancy.tenant}", watch, (check,), told)
 
 
-def _named(tenancy: Tenancy) -> str:
-    return f"placet-tenant-{tenancy.tenant}"
+def _nowhere(ground: Ground, tenancy: Tenancy) -> Check:
+    why = f" of {tenancy.tenant} may run nowhere in {ground.cluster}: {'; '.join(str(b) for b in tenancy.bars)}"
+    return Check("false", f"'placet-lawful: ' + variables.what + {texts.literal(why)}")
 
 
-def _name(policy: Manifest) -> str:
-    metadata = policy["metadata"]
-    assert isinstance(metadata, dict)
-    return str(metadata["name"])
-
-
-def _tenants_watch() -> Watch:
-    return Watch(
-        rules=(*_PODS, *_BINDINGS),
-        params=True,
-        variables=(
-            (
-                "what",
-                "request.namespace + '/' + object.metadata.?name.orValue(object.metadata.?generateName.orValue(''))",
-            ),
-            ("asked", f"object.metadata.?annotations[?'{DATASETS}'].orValue('').split(',').map(d, d.trim())"),
-            ("known", "params.data.datasets.split(',')"),
-            ("unlawful", "variables.asked.filter(d, d != '' && !(d in variables.known))"),
-        ),
+def _datasets(ground: Ground, tenancy: Tenancy) -> Check:
+    known = ", ".join(texts.literal(d) for d in ("", *tenancy.datasets))
+    asked = f"object.metadata.?annotations[?'{DATASETS}'].orValue('').split(',').map(d, d.trim())"
+    unlawful = f"{asked}.filter(d, !(d in [{known}]))"
+    why = f" names datasets that may not be used in {ground.cluster}: "
+    return Check(
+        f"size({unlawful}) == 0",
+        f"'placet-lawful: ' + variables.what + {texts.literal(why)} + {unlawful}.join(', ')",
     )
 
 
-def _tenants_checks() -> tuple[Check, ...]:
-    return (
-        Check(
-            "params.data.refused == ''",
-            "'placet-lawful: ' + variables.what + ' of ' + params.data.tenant + ' may run nowhere in ' "
-            "+ params.data.cluster + ': ' + params.data.refused",
-        ),
-        Check(
-            "params.data.refused != '' || size(variables.unlawful) == 0",
-            "'placet-lawful: ' + variables.what + ' names datasets that may not be used in ' + params.data.cluster "
-            "+ ': ' + variables.unlawful.join(', ')",
-        ),
+def _pods(ground: Ground, namespaces: tuple[str, ...]) -> Manifest:
+    names = texts.Names.of(ground.nodes)
+    variables = (("node", "object.spec.?nodeName.orValue('')"), *names.variables)
+    checks = [Check(f"variables.node == '' || {names.hold('variables.node')}", _unplaced(ground))]
+    if not ground.nodes:
+        why = f"signed facts (version {ground.version}) place no node of {ground.cluster} at {ground.site}"
+        checks = [Check("false", texts.literal(f"placet-lawful: facts-complete-workload (facts): {why}"))]
+    watch = Watch(_PODS, namespaces=namespaces, variables=variables)
+    return validating("placet-lawful-pods", watch, checks, labels.told(ground))
+
+
+def _bindings(ground: Ground, namespaces: tuple[str, ...]) -> Manifest:
+    names = texts.Names.of(ground.nodes)
+    variables = (("node", "object.target.?name.orValue('')"), *names.variables)
+    watch = Watch(_BINDINGS, namespaces=namespaces, variables=variables)
+    check = Check(names.hold("variables.node"), _unplaced(ground))
+    return validating("placet-lawful-bindings", watch, (check,), labels.told(ground))
+
+
+def _unplaced(ground: Ground) -> str:
+    """CEL for what is said of a node that no fact places: policy, axis, needed, found and what to do."""
+    why = (
+        f": facts-complete-workload (facts): needed a node that signed facts (version {ground.version}) place at "
+        f"{ground.site}, found one that they do not; have its rack signed, or choose one of the {len(ground.nodes)} "
+        "that they place"
     )
+    return f"'placet-lawful: ' + {_POD} + ' may not run on ' + variables.node + {texts.literal(why)}"
 
 
-def _refusing() -> tuple[Manifest, ...]:
-    named = "request.namespace + '/' + object.metadata.?name.orValue(object.metadata.?generateName.orValue(''))"
-    pods = Watch(_PODS, params=True, variables=(*_GROUND, ("node", "object.spec.?nodeName.orValue('')")))
-    bindings = Watch(_BINDINGS, params=True, variables=(*_GROUND, ("node", "object.target.?name.orValue('')")))
-    told = _NOT_PLACED.format(what=f"' + {named} + '")
-    nowhere = (
-        "'placet-lawful: facts-complete-workload (facts): signed facts (version ' + variables.version "
-        "+ ') place no node of this cluster at ' + variables.site"
-    )
-    placed = Check(labels.PLACED.format("variables.node"), told)
-    return (
-        validating(
-            "placet-lawful-pods",
-            pods,
-            (
-                Check("variables.count != '0'", nowhere),
-                Check(f"variables.node == '' || {placed.holds}", told),
-            ),
-        ),
-        validating("placet-lawful-bindings", bindings, (placed,)),
-    )
-
-
-def _steering() -> Manifest:
+def _steering(ground: Ground, namespaces: tuple[str, ...]) -> Manifest:
     """Adds to the map key by key: a pod's own nodeSelector stays, a forged site in it does not."""
-    watch = Watch(
-        _PODS,
-        params=True,
-        conditions=(("not-bound-yet", "object.spec.?nodeName.orValue('') == ''"),),
-        variables=(("site", f"params.metadata.annotations['{labels.SITE}']"),),
-    )
+    unbound = (("not-bound-yet", "object.spec.?nodeName.orValue('') == ''"),)
+    path, site = f"/spec/nodeSelector/{labels.escaped(labels.SITE)}", texts.literal(ground.site)
     patch = (
         "has(object.spec.nodeSelector) "
-        f"? [JSONPatch{{op: 'add', path: '/spec/nodeSelector/{labels.escaped(labels.SITE)}', value: variables.site}}] "
-        f": [JSONPatch{{op: 'add', path: '/spec/nodeSelector', value: {{'{labels.SITE}': variables.site}}}}]"
+        f"? [JSONPatch{{op: 'add', path: '{path}', value: {site}}}] "
+        f": [JSONPatch{{op: 'add', path: '/spec/nodeSelector', value: {{'{labels.SITE}': {site}}}}}]"
     )
-    return mutating("placet-steer", watch, (patch,))
+    watch = Watch(_PODS, namespaces=namespaces, conditions=unbound)
+    return mutating("placet-steer", watch, (patch,), labels.told(ground))

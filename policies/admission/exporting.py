@@ -6,12 +6,11 @@ from collections.abc import Sequence
 
 from estate.ids import ClusterId
 from estate.law import Facts
-from policies.admission import identities
+from policies.admission import identities, labels
 from policies.admission.annotations import protected_policy, warrant_policy
-from policies.admission.doors import NODES, doors
-from policies.admission.labels import node_labels
+from policies.admission.doors import doors
 from policies.admission.lawful import survey
-from policies.admission.manifests import Manifest
+from policies.admission.manifests import Manifest, binding, marked, mutates
 
 
 def admission(
@@ -21,16 +20,16 @@ def admission(
     *,
     enforce: bool = True,
 ) -> tuple[Manifest, ...]:
-    """The admission policies of `cluster`. Without `enforce` they warn and audit, refuse nothing and steer nothing.
+    """The admission policies of `cluster`, each with its binding.
+
+    All carry the facts' version as a label, so that those of older facts can be found and taken away. Without `enforce`
+    they warn and audit, refuse nothing and change nothing.
 
     Raises:
-        BadInput: the facts know no such cluster, or its nodes do not fit into one ConfigMap.
+        BadInput: the facts know no such cluster, or its nodes are more than an API server looks through.
     """
     ground = survey(facts, cluster)
-    return (
-        identities.namespace(),
-        *warrant_policy(enforce=enforce),
-        *protected_policy(break_glass, enforce=enforce),
-        *doors(ground, enforce=enforce),
-        *node_labels(NODES, enforce=enforce),
-    )
+    policies = (warrant_policy(), protected_policy(break_glass), *doors(ground), *labels.node_labels(ground))
+    held = [p for p in policies if enforce or not mutates(p)]
+    bound = (binding(p, enforce=enforce) for p in held)
+    return tuple(marked(o, {labels.VERSION: str(ground.version)}) for o in (*held, *bound))

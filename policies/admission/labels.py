@@ -11,15 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from policies.admission import identities
-from policies.admission.manifests import Bound, Check, Manifest, Rule, Watch, binding, mutating, validating
+from policies.admission import texts
+from policies.admission.lawful import Ground
+from policies.admission.manifests import Check, Manifest, Rule, Watch, mutating, validating
 
 SITE: Final = "placet.dev/site"
 VERSION: Final = "placet.dev/facts-version"
-COUNT: Final = "placet.dev/nodes"
-PLACED: Final = "params.data.nodes.contains('\\n' + {} + '\\n')"
-"""CEL: whether facts place a node of that name. One long text is read in place; a map of thousands of keys would be
-copied for every expression of every request (measured in `deploy/kubernetes/README.md`)."""
+"""On policies: of which facts they are."""
 
 _NAME: Final = "placet-node-labels"
 _MAIN: Final = Rule(("",), ("nodes",), ("CREATE", "UPDATE"), "Cluster")
@@ -27,48 +25,36 @@ _STATUS: Final = Rule(("",), ("nodes/status",), ("UPDATE",), "Cluster")
 _LABEL: Final = f"?metadata.?labels[?'{SITE}'].orValue('')"
 
 
+def told(ground: Ground) -> dict[str, str]:
+    """The annotations by which everybody sees from which facts a policy was compiled."""
+    return {
+        "placet.dev/cluster": ground.cluster,
+        "placet.dev/facts": ground.digest,
+    }
+
+
 def escaped(key: str) -> str:
     """A key as one step of a JSON pointer."""
     return key.replace("~", "~0").replace("/", "~1")
 
 
-def node_labels(params: str, *, enforce: bool = True) -> Iterator[Manifest]:
-    """The policies that keep the label true, with the nodes in the ConfigMap `params`."""
-    where = Bound(params=params, missing="Allow")
-    policies = [validating(_NAME, _guard(), _checks())]
-    if enforce:
-        policies.append(mutating(_NAME, _writer(), (_patch(),)))
-    yield from policies
-    for policy in policies:
-        yield binding(policy, _NAME, where, identities.NAMESPACE, enforce=enforce)
+def node_labels(ground: Ground) -> Iterator[Manifest]:
+    """The policies that keep the label true."""
+    names = texts.Names.of(ground.nodes)
+    lawful = f"{names.hold('object.metadata.name')} ? {texts.literal(ground.site)} : ''"
+    variables = (*names.variables, ("lawful", lawful), ("found", f"object.{_LABEL}"))
+    changed = (("label-changed", f"oldObject == null || oldObject.{_LABEL} != object.{_LABEL}"),)
+    guard = Watch((_MAIN, _STATUS), conditions=changed, variables=variables, closed=False)
+    yield validating(_NAME, guard, (_check(),), told(ground))
+    yield mutating(_NAME, Watch((_MAIN,), variables=variables, closed=False), (_patch(),), told(ground))
 
 
-_VARIABLES: Final = (
-    (
-        "lawful",
-        f"{PLACED.format('object.metadata.name')} ? params.metadata.annotations['{SITE}'] : ''",
-    ),
-    ("found", f"object.{_LABEL}"),
-)
-
-
-def _guard() -> Watch:
-    changed = f"oldObject == null || oldObject.{_LABEL} != object.{_LABEL}"
-    return Watch(
-        (_MAIN, _STATUS), conditions=(("label-changed", changed),), variables=_VARIABLES, params=True, closed=False
-    )
-
-
-def _checks() -> tuple[Check, ...]:
-    told = (
+def _check() -> Check:
+    said = (
         f"'placet-node-labels: ' + object.metadata.name + ' may not be labelled {SITE}=' + variables.found + "
         "'; signed facts say `' + variables.lawful + '`'"
     )
-    return (Check("variables.found == '' || variables.found == variables.lawful", told),)
-
-
-def _writer() -> Watch:
-    return Watch((_MAIN,), variables=_VARIABLES, params=True, closed=False)
+    return Check("variables.found == '' || variables.found == variables.lawful", said)
 
 
 def _patch() -> str:

@@ -11,6 +11,7 @@ from estate.canonical import Json
 type Manifest = dict[str, Json]
 
 ADMISSION: Final = "admissionregistration.k8s.io/v1"
+_VALIDATING, _MUTATING = "ValidatingAdmissionPolicy", "MutatingAdmissionPolicy"
 _LABELS: Final[Mapping[str, str]] = {"app.kubernetes.io/name": "placet", "app.kubernetes.io/component": "admission"}
 
 
@@ -53,10 +54,12 @@ class Watch:
 
     rules: tuple[Rule, ...]
     without: tuple[Rule, ...] = ()
+    namespaces: tuple[str, ...] = ()
+    """By name, which nobody can forge: the API server writes `kubernetes.io/metadata.name` itself."""
+    labelled: tuple[tuple[str, str], ...] = ()
+    """Only namespaces with these labels."""
     conditions: tuple[tuple[str, str], ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
-    params: bool = False
-    """Whether it takes a ConfigMap of parameters."""
     closed: bool = True
     """Whether a fault in evaluating it refuses the request."""
 
@@ -65,27 +68,27 @@ class Watch:
         matched: Manifest = {"resourceRules": [r.form() for r in self.rules]}
         if self.without:
             matched["excludeResourceRules"] = [r.form() for r in self.without]
+        if selector := self._selector():
+            matched["namespaceSelector"] = selector
         spec: Manifest = {"failurePolicy": "Fail" if self.closed else "Ignore", "matchConstraints": matched}
-        if self.params:
-            spec["paramKind"] = {"apiVersion": "v1", "kind": "ConfigMap"}
         if self.conditions:
             spec["matchConditions"] = [{"name": n, "expression": e} for n, e in self.conditions]
         if self.variables:
             spec["variables"] = [{"name": n, "expression": e} for n, e in self.variables]
         return spec
 
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """Where a policy is in force, and with which parameters."""
-
-    namespaces: tuple[str, ...] = ()
-    """By name, which nobody can forge: the API server writes `kubernetes.io/metadata.name` itself."""
-    labelled: tuple[tuple[str, str], ...] = ()
-    params: str | None = None
-    """A ConfigMap in Placet's own namespace."""
-    missing: str = "Deny"
-    """What happens where the parameters are missing."""
+    def _selector(self) -> Manifest:
+        selector: Manifest = {}
+        if self.labelled:
+            selector["matchLabels"] = dict(self.labelled)
+        if self.namespaces:
+            named: Json = {
+                "key": "kubernetes.io/metadata.name",
+                "operator": "In",
+                "values": [*sorted(self.namespaces)],
+            }
+            selector["matchExpressions"] = [named]
+        return selector
 
 
 def manifest(
@@ -106,39 +109,39 @@ def manifest(
     return {"apiVersion": version, "kind": kind, "metadata": metadata, **fields}
 
 
-def validating(name: str, watch: Watch, checks: Sequence[Check]) -> Manifest:
+def validating(name: str, watch: Watch, checks: Sequence[Check], told: Mapping[str, str] | None = None) -> Manifest:
     """A policy that refuses."""
     spec = {**watch.form(), "validations": [c.form() for c in checks]}
-    return manifest(ADMISSION, "ValidatingAdmissionPolicy", name, spec=spec)
+    return manifest(ADMISSION, _VALIDATING, name, told=told, spec=spec)
 
 
-def mutating(name: str, watch: Watch, patches: Iterable[str]) -> Manifest:
+def mutating(name: str, watch: Watch, patches: Iterable[str], told: Mapping[str, str] | None = None) -> Manifest:
     """A policy that patches; each of `patches` is CEL that gives a list of JSONPatch."""
     mutations: list[Json] = [{"patchType": "JSONPatch", "jsonPatch": {"expression": p}} for p in patches]
     spec = {**watch.form(), "reinvocationPolicy": "IfNeeded", "mutations": mutations}
-    return manifest(ADMISSION, "MutatingAdmissionPolicy", name, spec=spec)
+    return manifest(ADMISSION, _MUTATING, name, told=told, spec=spec)
 
 
-def binding(policy: Manifest, name: str, bound: Bound, home: str, *, enforce: bool = True) -> Manifest:
-    """Puts `policy` in force; parameters lie in namespace `home`. Without `enforce` it warns and refuses nothing."""
-    kind, named = policy["kind"], policy["metadata"]
-    assert isinstance(named, dict)
-    spec: Manifest = {"policyName": named["name"]}
-    if kind == "ValidatingAdmissionPolicy":
+def marked(found: Manifest, labels: Mapping[str, str]) -> Manifest:
+    """The object with these labels too."""
+    metadata = found["metadata"]
+    assert isinstance(metadata, dict)
+    held = metadata["labels"]
+    assert isinstance(held, dict)
+    return {**found, "metadata": {**metadata, "labels": {**held, **labels}}}
+
+
+def mutates(policy: Manifest) -> bool:
+    """Whether a policy patches."""
+    return policy["kind"] == _MUTATING
+
+
+def binding(policy: Manifest, *, enforce: bool = True) -> Manifest:
+    """Puts `policy` in force, under the same name. Without `enforce` it warns and refuses nothing."""
+    metadata = policy["metadata"]
+    assert isinstance(metadata, dict)
+    name = str(metadata["name"])
+    spec: Manifest = {"policyName": name}
+    if not mutates(policy):
         spec["validationActions"] = ["Deny", "Audit"] if enforce else ["Warn", "Audit"]
-    if bound.params is not None:
-        spec["paramRef"] = {"name": bound.params, "namespace": home, "parameterNotFoundAction": bound.missing}
-    selector = _selector(bound)
-    if selector:
-        spec["matchResources"] = {"namespaceSelector": selector}
-    return manifest(ADMISSION, f"{kind}Binding", name, spec=spec)
-
-
-def _selector(bound: Bound) -> Manifest:
-    selector: Manifest = {}
-    if bound.labelled:
-        selector["matchLabels"] = dict(bound.labelled)
-    if bound.namespaces:
-        named: Json = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": [*sorted(bound.namespaces)]}
-        selector["matchExpressions"] = [named]
-    return selector
+    return manifest(ADMISSION, f"{policy['kind']}Binding", name, spec=spec)

@@ -11,11 +11,14 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from console.initialising import Founding, found
 from console.state import StateDirectory
 from estate.errors import BadInput
 from estate.ids import ClusterId, InstallationId, NodeId
+from policies.admission import texts
 from policies.admission.exporting import admission
 from tests import builders, surroundings
 
@@ -106,14 +109,29 @@ def test_for_a_first_look_everything_warns_and_nothing_is_refused_or_changed() -
     assert actions == {("Warn", "Audit")}
 
 
-def test_every_binding_names_a_policy_and_parameters_that_are_exported_too() -> None:
-    """A binding to nothing would be an open door; parameters that are missing a shut one."""
+def test_every_policy_is_bound_and_says_of_which_facts_it_is() -> None:
+    """A policy without a binding is an open door; one of older facts must be found, to be taken away."""
+    objects: list[dict[str, Any]] = list(admission(builders.facts(version=7), ClusterId("eu-1")))
+    policies = {(o["kind"], o["metadata"]["name"]) for o in objects if o["kind"].endswith("Policy")}
+    bound = {(o["kind"], o["spec"]["policyName"]) for o in objects if o["kind"].endswith("Binding")}
+    assert bound == {(f"{kind}Binding", name) for kind, name in policies}
+    assert {o["metadata"]["labels"]["placet.dev/facts-version"] for o in objects} == {"7"}
+
+
+def test_the_law_stands_in_the_policies_and_not_in_parameters() -> None:
+    """What is parameterised can be missing, stale, or somebody else's to write."""
     objects: list[dict[str, Any]] = list(admission(builders.facts(), ClusterId("eu-1")))
-    there = {(o["kind"], o["metadata"]["name"]) for o in objects}
-    for bound in (o for o in objects if o["kind"].endswith("Binding")):
-        assert (bound["kind"].removesuffix("Binding"), bound["spec"]["policyName"]) in there
-        if "paramRef" in bound["spec"]:
-            assert ("ConfigMap", bound["spec"]["paramRef"]["name"]) in there
+    assert not [o for o in objects if "paramKind" in o["spec"] or "paramRef" in o["spec"]]
+
+
+@given(st.text(), st.lists(st.from_regex(r"[a-z0-9]([a-z0-9.-]{0,60}[a-z0-9])?", fullmatch=True), max_size=40))
+def test_texts_and_names_come_into_cel_as_they_are(text: str, names: list[str]) -> None:
+    """Nothing that stands in a fact can end a literal; every name stands between two line ends in some variable."""
+    assert json.loads(texts.literal(text)) == text
+    assert "\n" not in texts.literal(text)
+    held = texts.Names.of(names).variables
+    assert {n for n in names if not any(f"\n{n}\n" in v for _, v in held)} == set()
+    assert [n for _, v in held for n in v.strip("'\n").split("\n")] == names
 
 
 def test_doors_fail_shut_and_only_labels_fail_open() -> None:

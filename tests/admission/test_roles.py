@@ -12,6 +12,8 @@ from policies.admission.grants import Access
 from policies.admission.roles import rbac
 from tests.admission.clusters import LAWFUL, Cluster, named, pod
 from tools.kubernetes import resources, reviewing
+from tools.kubernetes.connecting import Access as KubeAccess
+from tools.kubernetes.connecting import Connection
 from tools.kubernetes.reviewing import Part, reader_can_write, review
 
 on_a_cluster = [pytest.mark.kubernetes, pytest.mark.xdist_group("door")]
@@ -71,7 +73,8 @@ class TestOnACluster:
 
     async def test_a_reader_that_can_write_is_found_out(self, guarded: Cluster) -> None:
         """Whoever points Placet's reader at an administrator's kubeconfig is told what it could do."""
-        found = {r.access for r in reader_can_write(await review(guarded, Part.READER))}
+        async with await Connection.open(KubeAccess(guarded.plane.kubeconfig)) as connection:
+            found = {r.access for r in reader_can_write(await review(connection, Part.READER))}
         assert {
             Access("patch", "", "nodes"),
             Access("create", "", "pods/eviction"),

@@ -212,3 +212,16 @@ async def test_a_part_is_not_run_as_the_whole(tmp_path: Path) -> None:
     state = StateDirectory(gate)
     with pytest.raises(BadInput, match="issued to `gate` alone; start it with `placet gate`"):
         await serve(state, config.load(state.config_path, {}), PROCESSES)
+
+
+def test_a_stolen_directory_is_made_worthless_by_renewing_its_role_alone(tmp_path: Path) -> None:
+    """Its passwords change everywhere; nobody else has to do anything."""
+    made = issuing(tmp_path)
+    made.issue(())
+    before = secrets_of(made.installation)
+    made.renew(("agent",))
+    after = secrets_of(made.installation)
+    assert {what for what in before if before[what] != after[what]} == {"nats agent", "postgres agent"}
+    made.issue(("agent", "nats"))
+    assert held(made.out / "agent", after) == OWN["agent"]
+    assert held(made.out / "agent", before) == set()

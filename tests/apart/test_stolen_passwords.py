@@ -90,4 +90,4 @@ async def test_a_role_cannot_provision(apart: Outside) -> None:
         "provision",
     )
     assert await child.process.wait() == 2, child.said
-    assert "issued to `agent` and cannot speak as `" in child.said
+    assert "issued to `agent`; provision from what `init` made" in child.said

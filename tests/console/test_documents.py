@@ -8,26 +8,33 @@ from __future__ import annotations
 
 import os
 import re
-import socket
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests import surroundings
+from tests.parting import free_port
+from tests.postgres import postgres
 
 pytestmark = [
     pytest.mark.nats,
     pytest.mark.processes,
     pytest.mark.xdist_group("system"),
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(600),
 ]
 REPOSITORY = Path(__file__).resolve().parents[2]
 MARK = "\x01"
+PASSWORD = "of-the-superuser"
+APART = "## Processes apart"
+LONGEST_SECONDS = 500
 PROLOGUE = "exec 2>&1 < /dev/null\ntrap 'kill $(jobs -p) 2> /dev/null; wait' EXIT\n"
 
 
@@ -74,28 +81,67 @@ def short_path() -> Iterator[Path]:
         yield Path(folder)
 
 
+@pytest.fixture
+def ports() -> dict[str, str]:
+    """Free ones in the place of those that the pages name."""
+    return {named: str(free_port()) for named in ("8090", "4222", "5432", "8222")}
+
+
+@pytest.fixture
+def database(ports: dict[str, str]) -> Iterator[None]:
+    """A PostgreSQL where the page says that one is."""
+    with postgres(int(ports["5432"]), PASSWORD):
+        yield
+
+
+def text_of(page: str, ports: dict[str, str]) -> str:
+    """The page with those ports."""
+    text = (REPOSITORY / "docs" / page).read_text()
+    for named, port in ports.items():
+        text = text.replace(named, port)
+    return text
+
+
 @pytest.mark.parametrize("page", ["events.md", "operations.md"])
-def test_every_command_of_a_page_prints_what_the_page_says(page: str, short_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    told = commands((REPOSITORY / "docs" / page).read_text().replace("8090", port))
+def test_every_command_of_a_page_prints_what_the_page_says(page: str, ports: dict[str, str], short_path: Path) -> None:
+    told = commands(text_of(page, ports).partition(APART)[0])
     assert len(told) > 15
+    hold(told, ports, short_path)
+
+
+@pytest.mark.postgres
+@pytest.mark.usefixtures("database")
+def test_every_command_for_processes_apart_prints_what_the_page_says(ports: dict[str, str], short_path: Path) -> None:
+    told = commands(text_of("operations.md", ports).partition(APART)[2])
+    assert len(told) > 15
+    (short_path / "superuser.password").write_text(PASSWORD)
+    hold(told, ports, short_path)
+
+
+def hold(told: list[Command], ports: dict[str, str], folder: Path) -> None:
+    """Run the session, compare what it printed, and leave nothing of it running."""
     environment = surroundings.plain() | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PLACET_STATE_DIR": str(short_path / "state"),
-        "PLACET_HTTP_PORT": port,
+        "PLACET_STATE_DIR": str(folder / "state"),
+        "PLACET_HTTP_PORT": ports["8090"],
     }
-    ran = subprocess.run(
+    session = subprocess.Popen(
         ["bash", "-c", script(told)],
-        capture_output=True,
+        stdout=subprocess.PIPE,
         text=True,
-        cwd=short_path,
+        cwd=folder,
         env=environment,
-        timeout=240,
-        check=False,
+        start_new_session=True,
     )
-    printed = ran.stdout.split(MARK)
-    assert len(printed) == len(told) + 1, ran.stdout[-2000:]
+    watch = threading.Timer(LONGEST_SECONDS, os.killpg, (session.pid, signal.SIGKILL))
+    watch.start()
+    try:
+        said, _ = session.communicate()
+    finally:
+        watch.cancel()
+        with suppress(ProcessLookupError):
+            os.killpg(session.pid, signal.SIGKILL)
+    printed = said.split(MARK)
+    assert len(printed) == len(told) + 1, said[-2000:]
     for command, output in zip(told, printed, strict=False):
         assert expected(command.printed).fullmatch(output), f"$ {command.typed}\n{output}"

@@ -143,10 +143,10 @@ class ClusterWorld:
         """Server-side apply under some field manager."""
         return await self.connection.request("PATCH", path, {"fieldManager": manager}, body, content_type=APPLY)
 
-    async def budget(self, name: str, **spec: Any) -> None:
-        """A disruption budget over the pods of `name`, once the cluster has counted them."""
-        path = resources.BUDGETS.path(self.namespace)
-        body = {"metadata": {"name": name}, "spec": {"selector": {"matchLabels": {"app": name}}} | spec}
+    async def budget(self, app: str, *, name: str = "", **spec: Any) -> None:
+        """A disruption budget over the pods of `app`, once the cluster has counted them."""
+        path, name = resources.BUDGETS.path(self.namespace), name or app
+        body = {"metadata": {"name": name}, "spec": {"selector": {"matchLabels": {"app": app}}} | spec}
         await self.ask("POST", path, body)
         await until(lambda: self.ask("GET", f"{path}/{name}"), lambda b: b.get("status", {}).get("expectedPods", 0) > 0)
 
@@ -298,8 +298,7 @@ def _only_replicas(body: Object) -> Object:
 
 def _open(node: Object) -> bool:
     ready = any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"].get("conditions", ()))
-    seen = "node.alpha.kubernetes.io/ttl" in node["metadata"].get("annotations", {})
-    return ready and seen and not node["spec"].get("taints")
+    return ready and not node["spec"].get("taints")
 
 
 def _run(pods: list[Object]) -> int:

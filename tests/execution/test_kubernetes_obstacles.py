@@ -86,6 +86,17 @@ async def test_an_eviction_that_a_budget_refuses_leaves_its_key_free(world: Clus
     assert await world.target().apply(key(2), evict.change, evict.preconditions) is None, "once per key"
 
 
+async def test_a_pod_under_two_budgets_is_refused_at_once(world: ClusterWorld) -> None:
+    """Kubernetes answers 500 to its eviction for ever, which looks like a fault that passes."""
+    one, _, _ = await serving(world)
+    await world.budget("serve", minAvailable=1)
+    await world.budget("serve", name="also", minAvailable=1)
+    (drain,) = await world.steps(DrainNode(node=one))
+    refusal = await world.target().rehearse((drain,))
+    assert refusal is not None
+    assert "`also`, `serve` hold it together" in refusal.message
+
+
 async def test_a_finalizer_that_never_ends_is_named_at_the_deadline(world: ClusterWorld) -> None:
     one, _, _ = await serving(world)
     (pod,) = [p for p in await world.pods("serve") if p["spec"]["nodeName"] == one]

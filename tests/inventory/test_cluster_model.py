@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Iterable
 from typing import Any
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from estate.conditions import written_bindings
+from estate.errors import BadInput
 from estate.hardware import Node
 from estate.ids import ClusterId, NodeId
 from estate.workloads import Workload
@@ -18,7 +20,9 @@ from tests.kubernetes import raws
 from tests.kubernetes.raws import Raw
 from tools.inventory.kubernetes.modelling import ClusterModel
 from tools.inventory.port import Observed
-from tools.kubernetes import naming, resources
+from tools.kubernetes import naming, nodes, resources, workloads
+from tools.kubernetes import objects as kept
+from tools.kubernetes.numbering import Numbering
 from tools.kubernetes.resources import Resource
 
 EU = ClusterId("eu-1")
@@ -219,7 +223,7 @@ def broken(draw: st.DrawFn) -> tuple[Resource, Any]:
         for step in way:
             holder = holder[step] if isinstance(holder, dict | list) and step in _keys(holder) else {}
         if isinstance(holder, dict | list) and last in _keys(holder):
-            holder[last] = draw(_json | st.just("\u202e" * 3) | st.just("9" * 400) | st.just(2**70))
+            holder[last] = draw(_json | st.just("\u202e" * 3) | st.just("9" * 400) | st.just(2**70) | st.just(10**5000))
     return resource, raw
 
 
@@ -247,6 +251,20 @@ class TestHostileObjects:
         for resource, raw in hostile:
             model.drop(resource, raw)
         taken(model)
+
+    @given(broken())
+    @settings(max_examples=300, deadline=None)
+    def test_a_live_read_of_a_broken_object_says_why_and_nothing_else(self, hostile: tuple[Resource, Any]) -> None:
+        """The executor reads through the same functions; anything but a reason would end a step with a stray error."""
+        resource, raw = hostile
+        with contextlib.suppress(BadInput):
+            if resource is resources.NODES:
+                nodes.node(raw, FACTS, EU).canonical()
+            elif resource is resources.BUDGETS:
+                kept.budget(raw)
+            else:
+                found = workloads.assemble(kept.owner(raw, resource), [], [], FACTS, EU, Numbering())
+                assert found is None or found.canonical()
 
     def test_a_broken_object_is_kept_out_told_once_and_taken_in_when_it_is_mended(self) -> None:
         model = fresh()

@@ -199,6 +199,23 @@ async def test_a_source_that_comes_back_forgets_what_it_no_longer_sees(
         assert not list(found.workloads())
 
 
+async def test_a_source_that_refuses_us_blinds_nobody_to_the_others(
+    bus: Bus, installation: InstallationId, subjects: Subjects
+) -> None:
+    """Credentials of one cluster expire: the other's changes are still seen, and the first comes back by itself."""
+    source, other = small(), ListSource(Observed(source="o", nodes=(builders.node("eu-x1"),), whole=True))
+    follower, pace = Follower(bus, subjects, verify), Pace(refused=timedelta(milliseconds=50))
+    async with running(writer(bus, installation, source, other, pace=pace).run(ENVELOPE, verify), follower.run()):
+        await follower.ready()
+        await source.later.put(Denied("these credentials have expired"))
+        await other.later.put(Observed(source="o", nodes=(builders.node("eu-x2"),)))
+        found = await until(follower.newest, lambda e: e.node(NodeId("eu-x2")) is not None)
+        assert found.node(NodeId("eu-a1")) is not None, "what it saw before is kept"
+        source.first = Observed(source="s", nodes=builders.default_nodes()[1:], whole=True)
+        await source.later.put(Denied("once more"))
+        await until(follower.newest, lambda e: e.node(NodeId("eu-a1")) is None)
+
+
 async def test_two_sources_that_claim_one_thing_are_never_merged(
     bus: Bus, installation: InstallationId, subjects: Subjects
 ) -> None:

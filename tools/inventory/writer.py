@@ -18,7 +18,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponen
 
 from estate.clocks import Clock
 from estate.deltas import Delta, split
-from estate.errors import BadInput, Denied, RetryLater
+from estate.errors import BadInput, Denied, NeverRetry, RetryLater
 from estate.frozen import FrozenEstate
 from estate.ids import InstallationId
 from estate.snapshots import SnapshotVersion
@@ -42,7 +42,9 @@ class Pace:
     whole_within: timedelta = timedelta(seconds=60)
     """A change is followed by a whole estate within this time."""
     rewatch: timedelta = timedelta(seconds=1)
-    """Pause before a source that failed is watched again."""
+    """Pause before a source that failed in passing is watched again."""
+    refused: timedelta = timedelta(seconds=30)
+    """Pause before a source that refuses us, or that we refuse, is tried again: somebody has to set it right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +156,11 @@ class Writer:
             await self._work.put(_Tick())
 
     async def _watch(self, position: int, source: Source) -> None:
-        """Queue what the source sees; watch it again, from everything, whenever it fails in passing."""
+        """Queue what the source sees; watch it again, from everything, whenever it fails.
+
+        One cluster with expired credentials must not blind Placet to all others. What it saw before stays in the
+        estate, as it was.
+        """
         while True:
             try:
                 async for observed in source.watch():
@@ -163,6 +169,9 @@ class Writer:
             except RetryLater as error:
                 log.warning("source lost", source=position, error=str(error))
                 await asyncio.sleep(self._pace.rewatch.total_seconds())
+            except (Denied, NeverRetry) as error:
+                log.error("source refused", source=position, error=str(error))
+                await asyncio.sleep(self._pace.refused.total_seconds())
 
     async def _publish_all(self, book: _Book, verify: VerifyFacts) -> None:
         if not book.waiting_for:

@@ -14,6 +14,7 @@ from estate.errors import BadInput
 LONGEST_TEXT = 1024
 _WHOLE = re.compile(r"(0|[1-9][0-9]{0,8})(k?)")
 _BINARY = re.compile(r"([1-9][0-9]{0,11})(Ki|Mi|Gi|Ti|K|M|G|T|)B?")
+_MOST_MEBIBYTES = 10**9
 _MEBIBYTES = {"Ti": 1024 * 1024, "T": 1024 * 1024, "Gi": 1024, "G": 1024, "Mi": 1, "M": 1, "": 1}
 
 type Raw = Mapping[str, object]
@@ -74,7 +75,7 @@ def integer(value: object, at: str, default: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise BadInput(f"{at}: expected an integer, found {_kind(value)}")
     if not 0 <= value <= 2**31:
-        raise BadInput(f"{at}: `{str(value)[:24]}` is out of range")
+        raise BadInput(f"{at}: is out of range")
     return value
 
 
@@ -82,16 +83,19 @@ def count(value: object, at: str) -> int:
     """A quantity of an extended resource: a whole number, as Kubernetes asks for."""
     if value is None:
         return 0
-    found = _WHOLE.fullmatch(str(value)) if isinstance(value, str | int) and not isinstance(value, bool) else None
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**9:
+        return value
+    found = _WHOLE.fullmatch(value) if isinstance(value, str) else None
     if found is None:
         raise BadInput(f"{at}: `{_short(value)}` is not a whole quantity")
     return int(found[1]) * (1000 if found[2] else 1)
 
 
 def mebibytes(value: str) -> int:
-    """Memory that a vendor wrote into a label (`81559`, `192G`); 0 where it cannot be read."""
+    """Memory that a vendor wrote into a label (`81559`, `192G`); 0 where it cannot be, or is no device's."""
     found = _BINARY.fullmatch(value)
-    return int(found[1]) * _MEBIBYTES.get(found[2], 0) if found else 0
+    told = int(found[1]) * _MEBIBYTES.get(found[2], 0) if found else 0
+    return told if told <= _MOST_MEBIBYTES else 0
 
 
 def words(value: object, at: str) -> dict[str, str]:
@@ -112,4 +116,4 @@ def _kind(value: object) -> str:
 
 
 def _short(value: object) -> str:
-    return canonical.clean_text(str(value)[:40], limit=40)
+    return canonical.clean_text(value[:40], limit=40) if isinstance(value, str) else _kind(value)

@@ -13,6 +13,7 @@ from tools.kubernetes import fields
 from tools.kubernetes.fields import Raw
 
 _CONTROLLERS = "node.kubernetes.io/"
+_LONGEST_KEY, _LONGEST_VALUE = 317, 63
 _EFFECTS = {effect.value: effect for effect in TaintEffect}
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from estate.errors import BadInput
 from estate.ids import ClusterId, Uid
 from estate.law import Facts
 from estate.units import Watts
@@ -49,7 +50,7 @@ def workload(
 def assemble(
     owner: Owner, pods: Iterable[Pod], budgets: Iterable[Budget], facts: Facts, cluster: ClusterId, numbering: Numbering
 ) -> Workload | None:
-    """As `workload`, of parsed objects. Pods that are no replicas are passed over."""
+    """As `workload`, of parsed objects. Pods that are no replicas are passed over. Raises BadInput for too many."""
     live = sorted((p for p in pods if p.counts), key=lambda p: (p.ref.name, p.ref.uid))
     ask = owner.ask or _asked_together(live)
     tenant = facts.tenant_of.get((cluster, owner.namespace), naming.UNASSIGNED)
@@ -59,6 +60,8 @@ def assemble(
         return None
     bound = [p for p in live if p.node]
     replicas = max(len(live) if owner.desired is None else owner.desired, len(bound))
+    if replicas > objects.MOST_REPLICAS:
+        raise BadInput(f"pods: {replicas} replicas are more than {objects.MOST_REPLICAS}")
     bindings = _bindings(owner, bound, replicas, facts, cluster, numbering)
     return Workload(
         id=naming.workload_id(cluster, owner.namespace, owner.ref.word, owner.ref.name),

@@ -19,6 +19,11 @@ async def closed(connection: Connection, pod: Mapping[str, Any]) -> tuple[str, .
     return _names([b for b in await _selecting(connection, pod) if _never(b)])
 
 
+async def over(connection: Connection, pod: Mapping[str, Any]) -> tuple[str, ...]:
+    """All that select this pod, sorted. Kubernetes evicts no pod that is under more than one."""
+    return _names(await _selecting(connection, pod))
+
+
 async def _selecting(connection: Connection, pod: Mapping[str, Any]) -> list[Object]:
     about = pod["metadata"]
     answer = await connection.request("GET", resources.BUDGETS.path(about["namespace"]))

@@ -35,16 +35,16 @@ async def evict(connection: Connection, pod: Object, mark: str, limits: Limits) 
         Unfinished: it was evicted and is still there at the deadline.
         RetryLater: the API server was out of reach until the deadline.
     """
-    if not pod["metadata"].get("deletionTimestamp"):
-        asked = await _asked(connection, pod, mark, limits)
-        if isinstance(asked, Refusal):
-            return asked
+    if not pod["metadata"].get("deletionTimestamp") and (refusal := await _let_go(connection, pod, mark, limits)):
+        return refusal
     await _ended(connection, pod, limits)
     return None
 
 
 async def rehearsed(connection: Connection, pod: Object, mark: str) -> Refusal | None:
     """Why an eviction of this pod could never succeed, by a dry run; None where it could, now or later."""
+    if refusal := await _doubly_held(connection, pod):
+        return refusal
     try:
         await _request(connection, pod, mark, dry_run=True)
     except faults.Budgeted:
@@ -55,6 +55,16 @@ async def rehearsed(connection: Connection, pod: Object, mark: str) -> Refusal |
     except (faults.Rejected, faults.Forbidden) as error:
         return refused(pod_address(pod), error)
     return None
+
+
+async def _let_go(connection: Connection, pod: Object, mark: str, limits: Limits) -> Refusal | None:
+    return await _doubly_held(connection, pod) or await _asked(connection, pod, mark, limits)
+
+
+async def _doubly_held(connection: Connection, pod: Object) -> Refusal | None:
+    """Kubernetes answers 500 to such an eviction, for ever; what looks like a passing fault is none."""
+    names = await budgets.over(connection, pod)
+    return _blocked(pod, names, "hold it together, and Kubernetes evicts no pod under two") if len(names) > 1 else None
 
 
 async def _asked(connection: Connection, pod: Object, mark: str, limits: Limits) -> Refusal | None:

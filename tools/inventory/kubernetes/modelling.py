@@ -11,14 +11,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import structlog
-from pydantic import ValidationError
 
 from estate import canonical
 from estate.errors import BadInput
 from estate.hardware import Node
 from estate.ids import ClusterId, NodeId, WorkloadId
 from estate.law import Facts
-from estate.records import explain
 from estate.workloads import Workload
 from tools.inventory.kubernetes.families import Families, Key
 from tools.inventory.port import Observed
@@ -73,7 +71,7 @@ class ClusterModel:
         uid = _uid(raw)
         try:
             self._put(resource, uid, raw)
-        except (BadInput, ValidationError) as error:
+        except BadInput as error:
             self._drop(resource, uid)
             self._refuse(f"{resource.kind} {_called(raw)}", error)
             return ""
@@ -208,14 +206,14 @@ class ClusterModel:
         budgets = self._budgets.get(key.namespace, {}).values()
         try:
             found = workloads.assemble(owner, pods, budgets, self._facts, self._cluster, self._numbering)
-        except (BadInput, ValidationError) as error:
+        except BadInput as error:
             self._refuse(called, error)
             return None
         self._refused.pop(called, None)
         return found
 
-    def _refuse(self, called: str, error: BadInput | ValidationError) -> None:
-        reason = explain(error) if isinstance(error, ValidationError) else str(error)
+    def _refuse(self, called: str, error: BadInput) -> None:
+        reason = str(error)
         if self._refused.get(called) != reason:
             self._refused[called] = reason
             log.warning("object kept out", source=self._source, object=called, reason=reason)
