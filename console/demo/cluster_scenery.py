@@ -24,7 +24,7 @@ from estate.ids import ClusterId, InstallationId, NodeId
 from estate.law import Facts
 from estate.snapshots import Snapshot, SnapshotVersion
 from estate.workloads import Workload
-from policies.admission.manifests import Bound, Check, Rule, Watch, binding, validating
+from policies.admission.manifests import Check, Rule, Watch, binding, validating
 from tools.controlplane import clients, faults, objects, settling
 from tools.controlplane.populating import until_none
 from tools.inventory.kubernetes.source import KubernetesSource
@@ -113,7 +113,7 @@ class ClusterScenery:
         for_good = ("no-rehearsal", "!(has(request.dryRun) && request.dryRun)")
         watch = Watch((Rule(("",), ("nodes",), ("UPDATE",), "Cluster"),), conditions=(this_node, for_good))
         policy = validating("placet-demo-fault", watch, (Check("false", f"'{FAULT}'"),))
-        bound = binding(policy, "placet-demo-fault", Bound(), "")
+        bound = binding(policy)
         made = (policy, bound)
         for manifest in made:
             await clients.create(api, collection(manifest), manifest)

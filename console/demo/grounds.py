@@ -1,4 +1,4 @@
-"""Where `placet demo` plays: on the twin, or on two control planes of its own, started for it and gone after it.
+"""Where `placet demo` plays: on the twin, on two control planes of its own, or on somebody's empty cluster and one.
 
 Called by `run`. Each cluster gets the part of the demo's estate that is its own, Placet's law at its door, and a reader
 and a writer that are no more than that.
@@ -15,7 +15,7 @@ from pathlib import Path
 from kubernetes.aio.client import ApiClient
 
 from console.config import Cluster, Credentials, ExecutorSpec
-from console.demo import estate, installing
+from console.demo import estate, guesting, installing
 from console.demo.cluster_scenery import ClusterScenery, Hands
 from console.demo.installing import Foothold
 from console.demo.narrator import Narrator
@@ -52,18 +52,58 @@ async def local(narrator: Narrator, scratch: Path) -> AsyncIterator[Ground]:
     Raises:
         BinariesMissing: they are neither built nor can be built here; the message says what to run.
     """
-    await asyncio.to_thread(building.ensure, lambda words: narrator.says("building", words))
+    await _built(narrator)
     narrator.says("elsewhere", "starts two Kubernetes control planes: etcd, API server, controllers, scheduler, kwok")
     async with AsyncExitStack() as stack:
         async with asyncio.TaskGroup() as group:
             started = [group.create_task(stack.enter_async_context(controlplane())) for _ in CLUSTERS]
         planes = [task.result() for task in started]
-        admins = {c: plane.kubeconfig for c, plane in zip(CLUSTERS, planes, strict=True)}
-        yield await _prepared(admins, narrator, scratch, stack)
+        admins = {c: Access(plane.kubeconfig) for c, plane in zip(CLUSTERS, planes, strict=True)}
+        apis = {c: await _client(admin, stack) for c, admin in admins.items()}
+        yield await _prepared(admins, apis, narrator, scratch, stack)
 
 
-async def _prepared(admins: dict[ClusterId, Path], narrator: Narrator, scratch: Path, stack: AsyncExitStack) -> Ground:
-    apis = {c: await stack.enter_async_context(await clients.connect(file)) for c, file in admins.items()}
+def given(admin: Access) -> Opened:
+    """Somebody's empty cluster as `eu-1`, left as it was; `us-1` is a control plane of the demo's own.
+
+    Raises, once opened:
+        Denied: something lives in that cluster; nothing was touched.
+        BinariesMissing: as `local`.
+    """
+
+    @asynccontextmanager
+    async def opened(narrator: Narrator, scratch: Path) -> AsyncIterator[Ground]:
+        async with AsyncExitStack() as stack:
+            mine, theirs = CLUSTERS[1], CLUSTERS[0]
+            api = await _client(admin, stack)
+            await guesting.refuse_inhabited(api, str(admin))
+            await _built(narrator)
+            narrator.says("elsewhere", f"finds {admin} empty, and starts one Kubernetes control plane beside it")
+            plane = await stack.enter_async_context(controlplane())
+            admins = {theirs: admin, mine: Access(plane.kubeconfig)}
+            apis = {theirs: api, mine: await _client(admins[mine], stack)}
+            stack.push_async_callback(guesting.leave, api, theirs)
+            yield await _prepared(admins, apis, narrator, scratch, stack)
+
+    return opened
+
+
+async def _built(narrator: Narrator) -> None:
+    await asyncio.to_thread(building.ensure, lambda words: narrator.says("building", words))
+
+
+async def _client(admin: Access, stack: AsyncExitStack) -> ApiClient:
+    assert admin.kubeconfig is not None, "a demo is given a kubeconfig"
+    return await stack.enter_async_context(await clients.connect(admin.kubeconfig, admin.context))
+
+
+async def _prepared(
+    admins: dict[ClusterId, Access],
+    apis: dict[ClusterId, ApiClient],
+    narrator: Narrator,
+    scratch: Path,
+    stack: AsyncExitStack,
+) -> Ground:
     facts = facts_of({c: await cluster_uid(api) for c, api in apis.items()})
     async with asyncio.TaskGroup() as group:
         made = [group.create_task(_furnish(apis[c], c, facts, admins[c], scratch)) for c in admins]
@@ -97,7 +137,7 @@ def _with_power(rack: Rack) -> Rack:
     return rack.model_copy(update={"power_budget_watts": Watts(rack.power_budget_watts + more * len(rack.nodes))})
 
 
-async def _furnish(api: ApiClient, cluster: ClusterId, facts: Facts, admin: Path, scratch: Path) -> Foothold:
+async def _furnish(api: ApiClient, cluster: ClusterId, facts: Facts, admin: Access, scratch: Path) -> Foothold:
     foothold = await installing.identify(api, cluster, admin, scratch)
     await installing.shut(api, facts, cluster)
     await settling.settle(api, estate.world(), cluster)
@@ -105,7 +145,7 @@ async def _furnish(api: ApiClient, cluster: ClusterId, facts: Facts, admin: Path
 
 
 async def _hands(foothold: Foothold, api: ApiClient, stack: AsyncExitStack) -> Hands:
-    connection = await stack.enter_async_context(await Connection.open(Access(foothold.admin)))
+    connection = await stack.enter_async_context(await Connection.open(foothold.admin))
     witness = Witness(connection)
     await stack.enter_async_context(witness.watching())
     return Hands(connection, api, witness)

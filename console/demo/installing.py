@@ -26,6 +26,7 @@ from policies.admission.roles import rbac
 from tools.controlplane import clients
 from tools.controlplane.credentials import write_private
 from tools.controlplane.populating import at_once, until_none
+from tools.kubernetes.connecting import Access
 
 TOKENS_FOR = timedelta(hours=8)
 _DRY_RUN = "dryRun=All"
@@ -37,12 +38,12 @@ class Foothold:
     """How a demo reaches one cluster: as its administrator, and as Placet's two accounts."""
 
     cluster: ClusterId
-    admin: Path
+    admin: Access
     reader: Path
     writer: Path
 
 
-async def identify(api: ApiClient, cluster: ClusterId, admin: Path, folder: Path) -> Foothold:
+async def identify(api: ApiClient, cluster: ClusterId, admin: Access, folder: Path) -> Foothold:
     """Make the accounts with their roles, and a kubeconfig for each in `folder`."""
     await _create(api, rbac())
     files = {}
@@ -51,6 +52,12 @@ async def identify(api: ApiClient, cluster: ClusterId, admin: Path, folder: Path
         files[account] = folder / f"{cluster}-{account}.kubeconfig"
         _write_kubeconfig(admin, account, token, files[account])
     return Foothold(cluster, admin, files[identities.READER], files[identities.WRITER])
+
+
+async def withdraw(api: ApiClient, facts: Facts, cluster: ClusterId) -> None:
+    """Delete all that `identify` and `shut` made, in the other order."""
+    for manifest in reversed((*rbac(), *admission(facts, cluster))):
+        await clients.delete(api, f"{collection(manifest)}/{_name(manifest)}")
 
 
 async def shut(api: ApiClient, facts: Facts, cluster: ClusterId, *, seconds: float = 60.0) -> None:
@@ -82,6 +89,12 @@ async def _create(api: ApiClient, found: Iterable[Manifest]) -> None:
         await at_once(clients.create(api, collection(m), m) for m in group)
 
 
+def _name(manifest: Manifest) -> str:
+    about = manifest["metadata"]
+    assert isinstance(about, dict)
+    return str(about["name"])
+
+
 def collection(found: Manifest) -> str:
     """Where objects of this kind are created."""
     version, kind, about = str(found["apiVersion"]), str(found["kind"]).lower(), found["metadata"]
@@ -98,15 +111,19 @@ async def _unlabelled(api: ApiClient, node: str, site: str) -> list[str]:
     return [] if labelled else [f"no label for {node} yet"]
 
 
-def _write_kubeconfig(admin: Path, user: str, token: str, into: Path) -> None:
-    """The administrator's kubeconfig with another user in it."""
-    form: dict[str, Any] = yaml.safe_load(admin.read_text())
-    context = _named(form, "contexts", form["current-context"], admin)["context"]
-    cluster = _named(form, "clusters", context["cluster"], admin)
+def _write_kubeconfig(admin: Access, user: str, token: str, into: Path) -> None:
+    """The cluster of the administrator's context, with another user."""
+    file = admin.kubeconfig
+    assert file is not None, "a demo is given a kubeconfig"
+    form: dict[str, Any] = yaml.safe_load(file.read_text())
+    context = _named(form, "contexts", admin.context or form["current-context"], file)["context"]
+    cluster = _named(form, "clusters", context["cluster"], file)["cluster"]
+    if "certificate-authority" in cluster:
+        cluster["certificate-authority"] = str(file.parent.absolute() / cluster["certificate-authority"])
     made = {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [{"name": "cluster", "cluster": cluster["cluster"]}],
+        "clusters": [{"name": "cluster", "cluster": cluster}],
         "users": [{"name": user, "user": {"token": token}}],
         "contexts": [{"name": user, "context": {"cluster": "cluster", "user": user}}],
         "current-context": user,

@@ -10,7 +10,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable
 
-from kubernetes.aio.client import ApiClient, ApiException
+from kubernetes.aio.client import ApiClient
 
 from estate.errors import BadInput, NeverRetry, RetryLater
 from estate.hardware import Health, Node
@@ -71,9 +71,9 @@ async def clear(api: ApiClient, world: World, cluster: ClusterId, *, seconds: fl
     """Delete what `populate` created, but for the namespaces; return when all is gone. Raises RetryLater."""
     workloads = [w for w in world.workloads if w.cluster == cluster]
     nodes = [n.name for n in world.nodes if n.cluster == cluster]
-    await at_once(_delete(api, path) for w in workloads for path in _paths(w))
+    await at_once(clients.delete(api, path) for w in workloads for path in _paths(w))
     await until_none(lambda: _pods_left(api, {(w.namespace, w.name) for w in workloads}), seconds)
-    await at_once(_delete(api, f"{_NODES}/{name}") for name in nodes)
+    await at_once(clients.delete(api, f"{_NODES}/{name}") for name in nodes)
 
 
 async def at_once(requests: Iterable[Awaitable[object]], tasks: int = TASKS) -> None:
@@ -160,14 +160,6 @@ async def check(api: ApiClient, workloads: list[Workload], names: dict[str, str]
         found = {node: where[workload.namespace, workload.name, node] for node in wanted}
         if workload.replicas == len(workload.bindings) and found != wanted:
             raise NeverRetry(f"`{workload.name}` runs on {found}, not on {dict(wanted)}; change its bindings")
-
-
-async def _delete(api: ApiClient, path: str) -> None:
-    try:
-        await clients.ask(api, "DELETE", path)
-    except ApiException as error:
-        if error.status != 404:
-            raise
 
 
 def _key(item: clients.Object) -> tuple[str, str]:
