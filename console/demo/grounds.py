@@ -7,12 +7,13 @@ and a writer that are no more than that.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-from kubernetes.aio.client import ApiClient
+from kubernetes.aio.client import ApiClient, ApiException
 
 from console.config import Cluster, Credentials, ExecutorSpec
 from console.demo import estate, guesting, installing
@@ -23,6 +24,7 @@ from console.demo.scenery import Ground
 from console.demo.twin_scenery import TWIN
 from console.demo.witnessing import Witness
 from console.initialising import FACTS_FOR
+from estate.errors import NeverRetry
 from estate.ids import ClusterId, ExecutorId, Uid
 from estate.law import Facts, Rack
 from estate.units import Watts
@@ -55,9 +57,7 @@ async def local(narrator: Narrator, scratch: Path) -> AsyncIterator[Ground]:
     await _built(narrator)
     narrator.says("elsewhere", "starts two Kubernetes control planes: etcd, API server, controllers, scheduler, kwok")
     async with AsyncExitStack() as stack:
-        async with asyncio.TaskGroup() as group:
-            started = [group.create_task(stack.enter_async_context(controlplane())) for _ in CLUSTERS]
-        planes = [task.result() for task in started]
+        planes = await _together([stack.enter_async_context(controlplane()) for _ in CLUSTERS])
         admins = {c: Access(plane.kubeconfig) for c, plane in zip(CLUSTERS, planes, strict=True)}
         apis = {c: await _client(admin, stack) for c, admin in admins.items()}
         yield await _prepared(admins, apis, narrator, scratch, stack)
@@ -105,9 +105,7 @@ async def _prepared(
     stack: AsyncExitStack,
 ) -> Ground:
     facts = facts_of({c: await cluster_uid(api) for c, api in apis.items()})
-    async with asyncio.TaskGroup() as group:
-        made = [group.create_task(_furnish(apis[c], c, facts, admins[c], scratch)) for c in admins]
-    footholds = [task.result() for task in made]
+    footholds = await _together([_furnish(apis[c], c, facts, admins[c], scratch) for c in admins])
     hands = {f.cluster: await _hands(f, apis[f.cluster], stack) for f in footholds}
     for foothold in footholds:
         await _told(foothold, facts, narrator)
@@ -118,6 +116,24 @@ async def _prepared(
         executors=tuple(ExecutorSpec(id=ExecutorId(f"executor-{c}"), clusters=(c,)) for c in admins),
         patience=PATIENCE,
     )
+
+
+async def _together[T](works: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """All their results; raises the first fault of any, an API server's refusal in words."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(work) for work in works]
+    except ExceptionGroup as failed:
+        fault = _first(failed)
+        if isinstance(fault, ApiException):
+            raise NeverRetry(f"an API server answered {fault.status}: {fault.body or fault.reason}") from failed
+        raise fault from failed
+    return [task.result() for task in tasks]
+
+
+def _first(failed: ExceptionGroup) -> Exception:
+    first = failed.exceptions[0]
+    return _first(first) if isinstance(first, ExceptionGroup) else first
 
 
 def facts_of(uids: dict[ClusterId, Uid]) -> Facts:
