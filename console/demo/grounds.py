@@ -75,8 +75,8 @@ def given(admin: Access) -> Opened:
     async def opened(narrator: Narrator, scratch: Path) -> AsyncIterator[Ground]:
         async with AsyncExitStack() as stack:
             mine, theirs = CLUSTERS[1], CLUSTERS[0]
+            await guesting.refuse_inhabited(admin)
             api = await _client(admin, stack)
-            await guesting.refuse_inhabited(api, str(admin))
             await _built(narrator)
             narrator.says("elsewhere", f"finds {admin} empty, and starts one Kubernetes control plane beside it")
             plane = await stack.enter_async_context(controlplane())
