@@ -17,24 +17,27 @@ from estate.conditions import Condition, Field
 from estate.ids import ClusterId, NodeId, Uid
 from estate.things import Thing, ThingKind
 from tools.controlplane import clients, populating, settling
-from tools.controlplane.launching import ControlPlane
+from tools.controlplane.launching import controlplane
 from tools.kubernetes.connecting import Access, Connection
 
-pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.kubernetes, pytest.mark.xdist_group("demo"), pytest.mark.timeout(180)]
 
 US = ClusterId("us-1")
 PILOT = "/api/v1/namespaces/tenant-c/pods"
 
 
 @pytest.fixture(scope="module")
-async def hands(control_plane: ControlPlane) -> AsyncIterator[Hands]:
-    """The American half of the demo's estate in the shared cluster, as its tenants would have left it."""
-    async with control_plane.client() as api, await Connection.open(Access(control_plane.kubeconfig)) as connection:
+async def hands() -> AsyncIterator[Hands]:
+    """A cluster that holds the American half of the demo's estate and nothing else, as its tenants would leave it."""
+    async with (
+        controlplane() as plane,
+        plane.client() as api,
+        await Connection.open(Access(plane.kubeconfig)) as connection,
+    ):
         await settling.settle(api, estate.world(), US)
         witness = Witness(connection)
         async with witness.watching():
             yield Hands(connection, api, witness)
-        await populating.clear(api, estate.world(), US)
 
 
 @pytest.fixture(scope="module")
