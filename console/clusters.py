@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 
 import structlog
 
 from console.config import Cluster, Config, Credentials
 from estate.errors import BadInput, Denied
-from estate.ids import ClusterId, ExecutorId
-from tools.kubernetes import reviewing
+from estate.ids import ClusterId, ExecutorId, Uid
+from tools.kubernetes import identifying, reviewing
 from tools.kubernetes.connecting import Access, Connection
 from tools.kubernetes.reviewing import Part, Row
 
@@ -60,6 +61,36 @@ def _reader(cluster: Cluster) -> Credentials:
     if cluster.reader is None:
         raise BadInput(f"clusters.{cluster.id}: no `reader`; name the kubeconfig by which it is read")
     return cluster.reader
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One of the two accounts in a cluster: the cluster that answers to it, and what it may do there."""
+
+    uid: Uid
+    rows: tuple[Row, ...]
+
+    @property
+    def who(self) -> str:
+        """The name that the API server knows it by."""
+        return self.rows[0].who
+
+    @property
+    def faults(self) -> tuple[Row, ...]:
+        """The accesses that are not as the roles say."""
+        return tuple(r for r in self.rows if not r.well)
+
+
+async def account(credentials: Credentials, part: Part) -> Account:
+    """Ask the API server what these credentials may do. Nothing is changed.
+
+    Raises:
+        BadInput: they cannot be read.
+        Denied, RetryLater, NeverRetry: as the API server answers, or does not.
+    """
+    async with AsyncExitStack() as stack:
+        connection = await _opened(credentials, stack)
+        return Account(await identifying.cluster_uid(connection), await reviewing.review(connection, part))
 
 
 async def _opened(credentials: Credentials, stack: AsyncExitStack) -> Connection:

@@ -16,7 +16,7 @@ from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, mod
 from estate.errors import BadInput
 from estate.ids import ChannelId, ClusterId, ExecutorId, InstallationId, TenantId
 from estate.modes import Mode
-from estate.records import Model, explain
+from estate.records import Model, doubled, explain
 
 
 class Format(StrEnum):
@@ -230,8 +230,8 @@ def _fault(error: ValidationError, file: Path | None, written: Mapping[str, str]
 
 
 def _once(field: str, ids: list[Any]) -> None:
-    if doubled := sorted({i for i in ids if ids.count(i) > 1}):
-        raise ValueError(f"{field}: `{doubled[0]}` is there twice; keep one")
+    if twice := doubled(ids):
+        raise ValueError(f"{field}: `{twice[0]}` is there twice; keep one")
 
 
 def _known_store(field: str, value: str) -> None:

@@ -10,15 +10,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from console import whereabouts
+from console import clusters, whereabouts
 from console.roles import RoleRecord, needs
 from console.state import ROLE_KEYS, StateDirectory
 from estate.errors import PlacetError
 from estate.records import Model
+from tools.kubernetes.reviewing import Part
 
 if TYPE_CHECKING:
     from console.cli.invocations import Invocation
+    from console.config import Credentials
     from console.door.commands import Reply
+    from estate.ids import ClusterId, Uid
+    from estate.law import Facts
 
 FACTS_SOON = timedelta(days=30)
 
@@ -43,6 +47,7 @@ def examine(invocation: Invocation) -> tuple[Finding, ...]:
         *([_checked("facts", lambda: _facts(state))] if _role(state) is None or state.facts_path.exists() else []),
         _checked("rules", _rules),
         *([_checked("nats-server", _nats_server)] if _role(state) is None else []),
+        *_clusters(invocation),
         *_system(invocation),
     )
 
@@ -53,8 +58,7 @@ def _checked(check: str, look: Callable[[], str]) -> Finding:
     except OSError as error:
         return Finding(check=check, well=False, found=f"{error.filename}: {error.strerror}", remedy="run `placet init`")
     except PlacetError as error:
-        found, _, remedy = str(error).partition("; ")
-        return Finding(check=check, well=False, found=found, remedy=remedy)
+        return _failed(check, error)
 
 
 def _private(state: StateDirectory) -> Iterator[Finding]:
@@ -90,13 +94,17 @@ def _key(state: StateDirectory, role: str) -> str:
     return FileSigner.load(state.key_path(role)).key_id
 
 
-def _facts(state: StateDirectory) -> str:
+def _signed(state: StateDirectory) -> Facts:
     from console.initialising import facts_ring
-    from estate.errors import BadInput
     from policies.signed_facts import open_facts
 
-    now = datetime.now(UTC)
-    facts = open_facts(state.facts_path.read_bytes(), facts_ring(state.record()), now)
+    return open_facts(state.facts_path.read_bytes(), facts_ring(state.record()), datetime.now(UTC))
+
+
+def _facts(state: StateDirectory) -> str:
+    from estate.errors import BadInput
+
+    facts, now = _signed(state), datetime.now(UTC)
     if facts.valid_until < now + FACTS_SOON:
         raise BadInput(f"they expire on {facts.valid_until:%Y-%m-%d}; have them reviewed and signed again")
     return f"version {facts.version} by {facts.author}, valid until {facts.valid_until:%Y-%m-%d}"
@@ -112,6 +120,48 @@ def _nats_server() -> str:
     from tools.bus.server import find_binary
 
     return str(find_binary())
+
+
+def _clusters(invocation: Invocation) -> Iterator[Finding]:
+    """Each account of each cluster that is configured here, as the API server itself answers."""
+    try:
+        configured = invocation.settings().clusters
+    except PlacetError:
+        return  # the configuration has a finding of its own
+    for cluster in configured:
+        for part, credentials in ((Part.READER, cluster.reader), (Part.WRITER, cluster.writer)):
+            if credentials is not None:
+                yield from _account(invocation.state(), cluster.id, part, credentials)
+
+
+def _account(state: StateDirectory, cluster: ClusterId, part: Part, credentials: Credentials) -> Iterator[Finding]:
+    check = f"{part.value} of {cluster}"
+    try:
+        found = asyncio.run(clusters.account(credentials, part))
+    except PlacetError as error:
+        yield _failed(check, error)
+        return
+    yield _checked(f"{check}: cluster", lambda: _is_known(state, cluster, found.uid))
+    if not found.faults:
+        yield Finding(check=check, well=True, found=f"`{found.who}`: {len(found.rows)} accesses are as they should be")
+    for row in found.faults:
+        told = f"`{row.who}` {'may' if row.found else 'may not'} {row.access}"
+        expected = "may" if row.expected else "may not"
+        remedy = f"{part.value}s {expected}: bind no more and no less than `placet policy export rbac` says"
+        yield Finding(check=check, well=False, found=told, remedy=remedy)
+
+
+def _is_known(state: StateDirectory, cluster: ClusterId, uid: Uid) -> str:
+    from tools.kubernetes import naming
+
+    if _role(state) is None or state.facts_path.exists():
+        naming.recognise(_signed(state), cluster, uid)
+    return f"uid {uid}"
+
+
+def _failed(check: str, error: PlacetError) -> Finding:
+    found, _, remedy = str(error).partition("; ")
+    return Finding(check=check, well=False, found=found, remedy=remedy)
 
 
 def _system(invocation: Invocation) -> Iterator[Finding]:

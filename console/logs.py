@@ -13,6 +13,11 @@ def quiet() -> None:
     configure(logging.WARNING)
 
 
+def errors_only() -> None:
+    """Errors only: for commands whose answer names what was left out, object by object."""
+    configure(logging.ERROR)
+
+
 def verbose() -> None:
     """Everything."""
     configure(logging.DEBUG)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
-from estate.conditions import Value
+from estate import manifests
+from estate.changes import ApplyManifest, Change, DeleteObject
+from estate.conditions import Condition, Value
 from estate.effects import Step
 from estate.identities import Subject
 from estate.ids import Digest, IncidentId, InstallationId, TenantId
+from estate.objects import Held
 from estate.records import Model, Record, Time
+from estate.things import ThingKind
 from estate.words import Word
 
 __all__ = ["Approval", "Diff", "DiffLine", "Word", "diff_line"]
@@ -52,12 +57,30 @@ class Diff(Record):
 
 
 def diff_line(step: Step) -> DiffLine:
-    """One step in an approver's words."""
+    """One step in an approver's words; of an object all that it states, because nobody reads a digest."""
     undo = step.inverse.reason if step.inverse.kind == "NoInverse" else step.inverse.describe()
     return DiffLine(
         step=step.number,
         change=step.change.describe(),
-        before=tuple((f"{c.about}.{c.field.value}", c.equals) for c in step.preconditions),
-        after=tuple((f"{c.about}.{c.field.value}", c.equals) for c in step.postconditions),
+        before=tuple(_told(step.preconditions, _stated(step.change, after=False))),
+        after=tuple(_told(step.postconditions, _stated(step.change, after=True))),
         undo=undo,
     )
+
+
+def _told(conditions: Iterable[Condition], stated: tuple[tuple[str, Value], ...]) -> Iterator[tuple[str, Value]]:
+    for condition in conditions:
+        if condition.about.kind is ThingKind.OBJECT and condition.equals is not None:
+            yield from stated
+        else:
+            yield f"{condition.about}.{condition.field.value}", condition.equals
+
+
+def _stated(change: Change, *, after: bool) -> tuple[tuple[str, Value], ...]:
+    match change:
+        case ApplyManifest() if after:
+            return manifests.lines(change.manifest)
+        case ApplyManifest(before=Held() as held) | DeleteObject(before=held) if not after:
+            return manifests.lines(held.manifest)
+        case _:
+            return ()

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import StrEnum
 
-from estate.ids import NodeId, Uid, WorkloadId
+from estate.ids import NodeId, ObjectId, Uid, WorkloadId
+from estate.objects import ABSENT, is_expected
 from estate.records import Model
 from estate.snapshots import Snapshot
 from estate.things import Thing, ThingKind
@@ -29,6 +30,8 @@ class Field(StrEnum):
     BINDINGS = "bindings"
     """Which replicas are bound: of a workload, of a workload on one node (a resident), or of everybody on a node."""
     TAINTS = "taints"
+    FORM = "form"
+    """What Placet holds of an object, by its digest; None where the object is not there."""
 
 
 class Condition(Model):
@@ -87,6 +90,9 @@ def read(snapshot: Snapshot, about: Thing, field: Field) -> tuple[Uid | None, Va
         case ThingKind.RESIDENT:
             workload, _, node = about.id.partition("@")
             return _of_workload(snapshot, WorkloadId(workload), field, NodeId(node))
+        case ThingKind.OBJECT if field is Field.FORM:
+            seen = snapshot.object(ObjectId(about.id))
+            return (seen.uid, seen.value) if seen is not None else (None, None)
         case _:
             return None, None
 
@@ -164,12 +170,14 @@ def _nodes_told_of(condition: Condition) -> set[str]:
 
 
 def misses(snapshot: Snapshot, conditions: Iterable[Condition]) -> tuple[Miss, ...]:
-    """Those that do not hold, in order."""
+    """Those that do not hold, in order. What nobody looked at, an object's place, is for the live read to tell."""
     return tuple(m for c in conditions if (m := _miss(snapshot, c)) is not None)
 
 
 def _miss(snapshot: Snapshot, condition: Condition) -> Miss | None:
     uid, value = read(snapshot, condition.about, condition.field)
+    if condition.about.kind is ThingKind.OBJECT and condition.field is Field.FORM:
+        return _object_miss(condition, uid, value)
     if uid is None:
         return Miss(condition=condition, found=None, fault="is gone")
     if uid != condition.uid:
@@ -177,3 +185,15 @@ def _miss(snapshot: Snapshot, condition: Condition) -> Miss | None:
     if value != condition.equals:
         return Miss(condition=condition, found=value, fault="has another value")
     return None
+
+
+def _object_miss(condition: Condition, uid: Uid | None, value: Value) -> Miss | None:
+    if uid is None or (is_expected(uid, condition.uid) and value == condition.equals):
+        return None
+    if uid == ABSENT:
+        return Miss(condition=condition, found=None, fault="is gone")
+    if condition.uid == ABSENT:
+        return Miss(condition=condition, found=value, fault="is there already")
+    if not is_expected(uid, condition.uid):
+        return Miss(condition=condition, found=str(uid), fault="was replaced (another uid)")
+    return Miss(condition=condition, found=value, fault="has another value")

@@ -9,8 +9,9 @@ from typing import Self
 from immutables import Map
 
 from estate.hardware import Health, Node
-from estate.ids import ClusterId, NodeId, RackId, SiteId, WorkloadId
+from estate.ids import ClusterId, NodeId, ObjectId, RackId, SiteId, WorkloadId
 from estate.law import Facts
+from estate.objects import Sighting
 from estate.snapshots import SnapshotVersion
 from estate.tallies import Share, Tally
 from estate.things import AcceleratorRef
@@ -35,6 +36,8 @@ class FrozenEstate:
     _names: _Names = field(default_factory=Map)
     _workload_names: _WorkloadNames = field(default_factory=Map)
     _uuids: Map[str, AcceleratorRef] = field(default_factory=Map)
+    _objects: Map[ObjectId, Sighting] = field(default_factory=Map)
+    _complete: bool = False
     _trail: Trail = field(default_factory=Trail, compare=False)
 
     @classmethod
@@ -113,6 +116,16 @@ class FrozenEstate:
     def workload_named(self, cluster: ClusterId, namespace: str, name: str) -> WorkloadId | None:
         return self._workload_names.get((cluster, namespace, name))
 
+    def object(self, object: ObjectId) -> Sighting | None:
+        return self._objects.get(object) or (Sighting(id=object) if self._complete else None)
+
+    def with_object(self, sighting: Sighting) -> Self:
+        return replace(self, _objects=self._objects.set(sighting.id, sighting))
+
+    def complete(self) -> Self:
+        """The same, as a world that knows of every object: what it has not is not there."""
+        return replace(self, _complete=True)
+
     def with_node(self, node: Node) -> Self:
         base = self._forget_names(node.id)
         uuids = base._uuids.update({a.uuid: AcceleratorRef(node=node.id, index=a.index) for a in node.accelerators})
@@ -168,7 +181,8 @@ class FrozenEstate:
         return changed._settled(self, _nodes_of(before))
 
     def with_facts(self, facts: Facts) -> Self:
-        return type(self).of(self.version, facts, self.nodes(), self.workloads())
+        rebuilt = type(self).of(self.version, facts, self.nodes(), self.workloads())
+        return replace(rebuilt, _objects=self._objects, _complete=self._complete)
 
     def at(self, version: SnapshotVersion) -> Self:
         return replace(self, version=version)

@@ -27,6 +27,8 @@ TenantId = NewType("TenantId", Token)
 EntityId = NewType("EntityId", Slug)
 DatasetId = NewType("DatasetId", Slug)
 WorkloadId = NewType("WorkloadId", Slug)
+ObjectId = NewType("ObjectId", Annotated[str, StringConstraints(min_length=1, max_length=512)])
+"""`cluster/apiVersion/kind/namespace/name`; see `estate.manifests.Address`."""
 ChannelId = NewType("ChannelId", Token)
 ExecutorId = NewType("ExecutorId", Token)
 PolicyId = NewType("PolicyId", Slug)

@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from estate.ids import ClusterId, Country, DatasetId, EntityId, NodeId, RackId, SiteId, TenantId, Uid
-from estate.records import Model, Record, Time
+from estate.records import Model, Record, Time, doubled
 from estate.units import Watts
 
 
@@ -214,11 +214,13 @@ def _check_references(facts: Facts) -> None:
 def _check_unique(facts: Facts) -> None:
     for field in ("entities", "sites", "racks", "clusters", "tenants", "datasets"):
         ids = [item.id for item in getattr(facts, field)]
-        if doubled := sorted({i for i in ids if ids.count(i) > 1}):
-            raise ValueError(f"{field}: `{doubled[0]}` is there twice; keep one")
+        if twice := doubled(ids):
+            raise ValueError(f"{field}: `{twice[0]}` is there twice; keep one")
     placed = [n for r in facts.racks for n in r.nodes]
     if len(placed) != len(set(placed)):
         raise ValueError("racks: a node stands in two racks; keep one")
+    if claimed := doubled([f"{n.cluster}/{n.name}" for t in facts.tenants for n in t.namespaces]):
+        raise ValueError(f"tenants: namespace `{claimed[0]}` is claimed twice; it belongs to one tenant")
 
 
 def _known(

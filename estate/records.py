@@ -7,7 +7,8 @@ paths.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Self
 
@@ -40,7 +41,7 @@ Time = Annotated[datetime, BeforeValidator(_parse_time), PlainSerializer(write_t
 class Model(BaseModel):
     """A frozen model that refuses unknown fields: everything written *for* Placet."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
 
     def json_form(self) -> dict[str, Json]:
         """Plain JSON types only."""
@@ -101,6 +102,11 @@ class Record(Model):
             return cls.model_validate(form)
         except ValidationError as error:
             raise BadInput(explain(error)) from error
+
+
+def doubled[T: str](names: Iterable[T]) -> list[T]:
+    """Those that are there more than once, sorted. One pass: files name every node of an estate."""
+    return sorted(name for name, count in Counter(names).items() if count > 1)
 
 
 def explain(error: ValidationError) -> str:

@@ -12,8 +12,9 @@ from typing import Protocol, Self
 from pydantic import Field
 
 from estate.hardware import Node
-from estate.ids import ClusterId, InstallationId, NodeId, RackId, SiteId, WorkloadId
+from estate.ids import ClusterId, InstallationId, NodeId, ObjectId, RackId, SiteId, WorkloadId
 from estate.law import Facts
+from estate.objects import Sighting
 from estate.records import Model
 from estate.things import AcceleratorRef
 from estate.units import Watts
@@ -102,6 +103,12 @@ class Snapshot(Protocol):
 
     def workload_named(self, cluster: ClusterId, namespace: str, name: str) -> WorkloadId | None:
         """The workload of that name in that namespace."""
+
+    def object(self, object: ObjectId) -> Sighting | None:
+        """What was seen at that object's place; None where nobody looked, which says nothing."""
+
+    def with_object(self, sighting: Sighting) -> Self:
+        """This estate with that place as it was seen."""
 
     def with_node(self, node: Node) -> Self:
         """This estate with `node` added or replaced."""

@@ -19,6 +19,8 @@ class ThingKind(StrEnum):
     CLUSTER = "cluster"
     RESIDENT = "resident"
     """The replicas of one workload on one node, written `resident/a-serve@eu-a1`."""
+    OBJECT = "object"
+    """One namespaced object, written `object/eu-1/v1/ConfigMap/tenant-a/settings`."""
 
 
 class Thing(Model):

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from estate.changes import Change
 from estate.hardware import Node
-from estate.records import Record
+from estate.records import Record, doubled
 from estate.workloads import Workload
 
 
@@ -26,8 +26,8 @@ class World(Record):
             ("nodes", [str(n.id) for n in self.nodes]),
             ("workloads", [str(w.id) for w in self.workloads]),
         ):
-            if doubled := sorted({i for i in ids if ids.count(i) > 1}):
-                raise ValueError(f"{field}: `{doubled[0]}` is there twice; keep one")
+            if twice := doubled(ids):
+                raise ValueError(f"{field}: `{twice[0]}` is there twice; keep one")
         return self
 
 

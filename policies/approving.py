@@ -20,6 +20,7 @@ from estate.ids import Digest, TenantId, WorkloadId
 from estate.proposals import Proposal
 from estate.snapshots import Snapshot
 from estate.things import ThingKind
+from policies import objects
 from policies.questions import Given, Matter
 
 PAYLOAD_TYPE: Final = "application/vnd.placet.approval.v1+json"
@@ -48,7 +49,7 @@ class Counted:
 
 
 def diff_for(proposal: Proposal, tenant: TenantId | None, snapshot: Snapshot) -> Diff:
-    """What an approver is shown: all of it, or (for a tenant) that tenant's workloads and the steps on nodes."""
+    """What an approver is shown: all of it, or (for a tenant) its own workloads and objects and the steps on nodes."""
     return diff_of(proposal.digest, proposal.steps, tenant, snapshot)
 
 
@@ -61,6 +62,8 @@ def diff_of(proposal: Digest, steps: Sequence[Step], tenant: TenantId | None, sn
 
 def _concerns(step: Step, tenant: TenantId, snapshot: Snapshot) -> bool:
     target = step.change.target()
+    if target.kind is ThingKind.OBJECT:
+        return objects.owner_of_change(snapshot.facts, step.change) == tenant
     if target.kind is not ThingKind.WORKLOAD:
         return True
     workload = snapshot.workload(WorkloadId(target.id))
@@ -146,9 +149,10 @@ def diffs(given: Given, matter: Matter, snapshot: Snapshot) -> tuple[Digest, ...
 
 
 def tenants_of(matter: Matter, snapshot: Snapshot) -> tuple[TenantId, ...]:
-    """The tenants whose workloads the steps write, sorted."""
+    """The tenants whose workloads and objects the steps write, sorted."""
     found = (snapshot.workload(w) for s in matter.steps for w in s.change.disrupts(snapshot))
-    return tuple(sorted({w.tenant for w in found if w is not None}))
+    owners = (objects.owner_of_change(snapshot.facts, s.change) for s in matter.steps)
+    return tuple(sorted({w.tenant for w in found if w is not None} | {t for t in owners if t is not None}))
 
 
 def _operates(given: Given, whole: Digest) -> bool:

@@ -30,6 +30,7 @@ LOCKED: Final = (
     "sovereignty-geographic",
     "sovereignty-legal",
     "sovereignty-operational",
+    "system-namespace",
     "tenant-eviction",
     "tenant-isolation",
 )

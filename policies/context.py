@@ -12,15 +12,16 @@ from typing import Any
 
 from estate import canonical
 from estate.canonical import Json
-from estate.changes import Change, EvictPod
+from estate.changes import ApplyManifest, Change, DeleteObject, EvictPod, MoveWorkload
 from estate.changes.kinds import tenants_on
+from estate.effects import Step
 from estate.hardware import Health
 from estate.identities import SubjectKind
 from estate.ids import Digest, NodeId, TenantId, WorkloadId
 from estate.snapshots import Snapshot
 from estate.things import ThingKind
 from estate.workloads import Binding, Workload
-from policies import approving, completeness, mandates, sovereignty
+from policies import approving, completeness, mandates, objects, sovereignty
 from policies.approving import Counted
 from policies.neighbours import Beside, beside
 from policies.playing import Play
@@ -83,6 +84,17 @@ def approving_ask(matter: Matter, given: Given, author: str) -> Ask:
     return Ask("Approve", "Proposal", matter.proposal, {"people": _people(matter, (given,), author)})
 
 
+def standing_ask(matter: Matter, before: Snapshot, after: Snapshot, name: WorkloadId) -> Ask:
+    """The request whether a workload may stand as it does in `after`, as if whatever it was not in `before` were done
+    now by a move.
+    """
+    was, now = before.workload(name), after.workload(name)
+    assert was is not None, name  # the caller names what is there
+    assert now is not None, name
+    step = _Written(MoveWorkload.__name__, 1, was, now, before, after)
+    return _workload(_who(matter), step, 0, 0)
+
+
 def _who(matter: Matter) -> Context:
     return {"kind": matter.proposer.kind.value, "actsFor": _names(matter.for_tenants)}
 
@@ -98,14 +110,18 @@ class _Played:
 
 
 def _steps(question: Question, play: Play, counted: Counted) -> Iterator[Ask]:
-    """For each step: its node where it is a change of one, and every workload that it writes."""
+    """For each step: its node or object where it is a change of one, and every workload that it writes."""
     for index, step in enumerate(play.steps):
         played = _Played(step.number, step.change, play.before(index), play.states[index])
         target = step.change.target()
         if target.kind is ThingKind.NODE:
             yield _node(question, played, NodeId(target.id))
+        if isinstance(step.change, ApplyManifest | DeleteObject):
+            yield _object(question, step, played.before, counted)
         for workload, disrupted in sorted(step.change.disrupts(played.before).items()):
-            yield _workload(question, played, workload, disrupted, counted)
+            written = _written_by(played, workload)
+            owners = _owners(question, counted, written.now.tenant)
+            yield _workload(_who(question.matter), written, disrupted, owners)
 
 
 def _on_workload(change: Change) -> str:
@@ -113,19 +129,34 @@ def _on_workload(change: Change) -> str:
     return change.kind if change.target().kind is ThingKind.WORKLOAD else EvictPod.__name__
 
 
-def _workload(question: Question, played: _Played, name: WorkloadId, disrupted: int, counted: Counted) -> Ask:
-    before, after = played.before, played.after
-    was, now = before.workload(name), after.workload(name)
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """One workload that an action writes: as it was, and as it is then."""
+
+    action: str
+    number: int
+    was: Workload
+    now: Workload
+    before: Snapshot
+    after: Snapshot
+
+
+def _written_by(played: _Played, name: WorkloadId) -> _Written:
+    was, now = played.before.workload(name), played.after.workload(name)
     assert was is not None, name  # the step was laid out
     assert now is not None, name
+    return _Written(_on_workload(played.change), played.number, was, now, played.before, played.after)
+
+
+def _workload(who: Context, step: _Written, disrupted: int, owners: int) -> Ask:
+    was, now, after = step.was, step.now, step.after
     fresh = fresh_bindings(was, now)
     places = bool(fresh) or now.replicas > was.replicas or now.cluster != was.cluster
     tenant = after.facts.tenant.get(now.tenant)
-    disturbed, lowest = _availability(was, now, before, after)
-    owners = len(counted.owners.get(now.tenant, ())) + (1 if now.tenant in question.vouched.owners else 0)
+    disturbed, lowest = _availability(was, now, step.before, after)
     axes = {a.dimension: a for a in sovereignty.exposure(after.facts, now, now.cluster)}
     context: Context = {
-        "who": _who(question.matter),
+        "who": who,
         "tenant": now.tenant,
         "places": places,
         "missing": _names(_missing_of(after, now, fresh)),
@@ -138,7 +169,38 @@ def _workload(question: Question, played: _Played, name: WorkloadId, disrupted: 
         "consent": tenant.disruption.value if tenant else "unknown",
         "ownerApprovals": owners,
     }
-    return Ask(_on_workload(played.change), "Workload", now.id, context, now.tenant, played.number)
+    return Ask(step.action, "Workload", now.id, context, now.tenant, step.number)
+
+
+def _owners(question: Question, counted: Counted, tenant: TenantId) -> int:
+    return len(counted.owners.get(tenant, ())) + (1 if tenant in question.vouched.owners else 0)
+
+
+def _operators(question: Question, counted: Counted) -> int:
+    return len(counted.operators) + question.vouched.operators
+
+
+def _object(question: Question, step: Step, before: Snapshot, counted: Counted) -> Ask:
+    assert isinstance(step.change, ApplyManifest | DeleteObject)
+    facts, found = before.facts, objects.read(step.change)
+    owner = objects.owner_of(facts, found.address)
+    tenant = facts.tenant.get(owner) if owner is not None else None
+    axes = sovereignty.exposure_of_tenant(facts, owner, found.address.cluster)
+    context: Context = {
+        "who": _who(question.matter),
+        "tenant": owner or "unassigned",
+        "system": objects.is_system(found.address.namespace),
+        "missing": _names(objects.missing(facts, found.address)),
+        "places": found.places,
+        **{a.dimension.value: _axis(a) for a in axes},
+        "opens": found.opens,
+        "loosens": found.loosens,
+        "disturbs": found.disturbs,
+        "consent": tenant.disruption.value if tenant else "unknown",
+        "ownerApprovals": _owners(question, counted, owner) if owner is not None else 0,
+        "operatorApprovals": _operators(question, counted),
+    }
+    return Ask(step.change.kind, "Object", str(found.address), context, owner, step.number)
 
 
 def fresh_bindings(was: Workload, now: Workload) -> tuple[Binding, ...]:
@@ -253,12 +315,13 @@ def _whole(question: Question, play: Play, counted: Counted) -> Ask:
         "mandate": _mandate(matter),
         "people": _people(matter, counted.approvers, facts.author),
         "deniers": _names(str(g.approval.approver) for g in counted.deniers),
-        "operatorApprovals": len(counted.operators) + question.vouched.operators,
+        "operatorApprovals": _operators(question, counted),
         "factsInForce": facts.valid_until > question.now,
         "layoutMatches": play.matches,
         "executorKnown": question.standing.executor_known,
         "nodes": len({*play.footprint.nodes, *play.unplayed}),
         "workloads": len(_written(play)),
+        "objects": len({s.change.target() for s in play.asked if s.change.target().kind is ThingKind.OBJECT}),
         "disruptedReplicas": play.footprint.disrupted_replicas,
         "freezes": _names(f"{f.scope.site or '*'}/{f.scope.tenant or '*'}" for f in question.standing.freezes),
         "mode": question.standing.mode.value,

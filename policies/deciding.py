@@ -7,7 +7,7 @@ every failed dimension, not the first. Needs-approval: each deciding forbid is o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from estate import verdicts
@@ -17,7 +17,7 @@ from policies import approving, context, kernel, playing, words
 from policies.approving import Counted
 from policies.bundle import Answer, Rule
 from policies.context import Ask, ReadSet
-from policies.kernel import Approver
+from policies.kernel import Approver, Objection
 from policies.playing import Play
 from policies.questions import Given, Question, Ruling
 
@@ -76,9 +76,9 @@ def _found(question: Question, play: Play, counted: Counted, answered: Sequence[
         forbids = [r for r in answer.rules if r.forbids]
         failures += [words.failure(r, ask, play) for r in forbids]
         requirements += [_requirement(r, ask) for r in forbids if r.requires is not None]
-        broken = _broken(ask, answer, forbids)
-        failures += broken
-        lifted = lifted and not broken and all(r.requires is not None for r in forbids)
+        found = broken(ask, answer)
+        failures += found
+        lifted = lifted and not found and all(r.requires is not None for r in forbids)
     second = _second_opinion(question, play, counted, failures)
     rules = [r for r in deciding if r.forbids] or deciding
     return Findings(
@@ -89,11 +89,11 @@ def _found(question: Question, play: Play, counted: Counted, answered: Sequence[
     )
 
 
-def _broken(ask: Ask, answer: Answer, forbids: Sequence[Rule]) -> list[Failure]:
+def broken(ask: Ask, answer: Answer) -> list[Failure]:
     """What denies without a forbid: a rule that errored, and a request that nothing permits."""
     if answer.errors:
         return [_plain(Dimension.FACTS, ERRORED, ask.about, "every rule evaluated", "; ".join(answer.errors))]
-    if not answer.allowed and not forbids:
+    if not answer.allowed and not any(r.forbids for r in answer.rules):
         return [_plain(Dimension.APPROVAL, UNPERMITTED, ask.about, f"a rule that permits {ask.action}", "none")]
     return []
 
@@ -113,9 +113,13 @@ def _plain(dimension: Dimension, policy: PolicyId, about: str, needed: str, foun
 def _second_opinion(
     question: Question, play: Play, counted: Counted, failures: Sequence[Failure]
 ) -> tuple[Failure, ...]:
-    """The kernel's objections that Cedar did not raise: each is a disagreement, and forbids."""
     approvers = [Approver(g.approval.approver, g.enrolment.roles) for g in counted.approvers]
     objections = kernel.objections(question.matter, play.base, approvers, question.now, question.first)
+    return disagreements(objections, failures)
+
+
+def disagreements(objections: Iterable[Objection], failures: Iterable[Failure]) -> tuple[Failure, ...]:
+    """The kernel's objections that Cedar did not raise: each is a disagreement, and forbids."""
     raised = {(f.dimension, f.about) for f in failures}
     return tuple(
         _plain(o.dimension, KERNEL, o.about, "the agreement of the kernel", o.why)

@@ -7,12 +7,14 @@ executor ask it beside Cedar, and a permit needs both. Property tests hold the t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from estate import conditions, effects
-from estate.changes import Change
+from estate.changes import ApplyManifest, Change, DeleteObject
 from estate.identities import Role, Subject, SubjectKind
 from estate.ids import ClusterId, Country, EntityId, NodeId, TenantId, WorkloadId
 from estate.law import Facts, Isolation, Residency
@@ -30,6 +32,9 @@ _LEVEL = {
     Isolation.DEDICATED_RACK: 2,
     Isolation.DEDICATED_CLUSTER: 3,
 }
+
+
+type _Limit = Callable[[Residency], tuple[Country, ...]]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -70,6 +75,14 @@ def objections(
     return tuple(sorted(found))
 
 
+def misplacements(matter: Matter, before: Snapshot, after: Snapshot, workload: WorkloadId) -> tuple[Objection, ...]:
+    """Every invariant that a workload breaks by standing as it does in `after` and did not in `before`, sorted."""
+    was, now = before.workload(workload), after.workload(workload)
+    if was is None or now is None:
+        return ()
+    return tuple(sorted({*_workload(matter, was, now, after)}))
+
+
 def _people(matter: Matter, facts: Facts, approvers: Iterable[Approver], about: str) -> Iterator[Objection]:
     own = [s for s in (matter.proposer, matter.on_behalf_of) if s is not None]
     for approver in approvers:
@@ -100,6 +113,8 @@ def _change(matter: Matter, change: Change, before: Snapshot, after: Snapshot) -
             yield from _workload(matter, was, now, after)
     if target.kind is ThingKind.NODE:
         yield from _node(matter, NodeId(target.id), before)
+    if isinstance(change, ApplyManifest | DeleteObject):
+        yield from _object(matter, change, before.facts)
 
 
 def _written(target: Thing, before: Snapshot, after: Snapshot) -> Iterator[Workload]:
@@ -107,6 +122,7 @@ def _written(target: Thing, before: Snapshot, after: Snapshot) -> Iterator[Workl
     if target.kind is ThingKind.WORKLOAD:
         was = before.workload(WorkloadId(target.id))
         yield from [was] if was is not None else []
+    if target.kind is not ThingKind.NODE:
         return
     for resident in before.workloads_on(NodeId(target.id)):
         if after.workload(resident.id) != resident:
@@ -135,6 +151,23 @@ def _workload(matter: Matter, was: Workload, now: Workload, after: Snapshot) -> 
             yield Objection(Dimension.TENANT, about, "it would stand too close to another tenant")
 
 
+def _object(matter: Matter, change: ApplyManifest | DeleteObject, facts: Facts) -> Iterator[Objection]:
+    """Read off the manifest that is written, and off the one that is taken away."""
+    manifest: Any = change.manifest if isinstance(change, ApplyManifest) else change.before.manifest
+    space = manifest["metadata"]["namespace"]
+    about = f"object/{change.target().id}"
+    claims = [t for t in facts.tenants for n in t.namespaces if n.cluster == change.cluster and n.name == space]
+    if matter.for_tenants and (not claims or claims[-1].id not in matter.for_tenants):
+        yield Objection(Dimension.TENANT, about, "it belongs to another tenant than they act for")
+    if re.match(r"kube-|openshift-|.*-(system|operator)$", space):
+        yield Objection(Dimension.TENANT, about, "its namespace is the cluster's own")
+    if not claims or all(c.id != change.cluster for c in facts.clusters):
+        yield Objection(Dimension.FACTS, about, "its owner or its cluster is not a signed fact")
+    if isinstance(change, ApplyManifest):
+        allowed = claims[-1].residency if claims else Residency()
+        yield from _outside(facts, change.cluster, about, lambda limit: set(limit(allowed)))
+
+
 def _owned(facts: Facts, workload: Workload) -> bool:
     claims = [t.id for t in facts.tenants for n in t.namespaces if (n.cluster, n.name) == _seat(workload)]
     owner = claims[-1] if claims else None
@@ -155,20 +188,26 @@ def _stands(snapshot: Snapshot, node: NodeId) -> bool:
 
 
 def _sovereign(facts: Facts, workload: Workload, about: str) -> Iterator[Objection]:
-    places = _exposed_places(facts, workload.cluster)
-    powers = _exposed_powers(facts, workload.cluster)
-    hands = _exposed_hands(facts, workload.cluster)
-    axes = (
+    yield from _outside(facts, workload.cluster, about, lambda limit: _allowed(facts, workload, limit))
+
+
+def _outside(
+    facts: Facts, cluster: ClusterId, about: str, allowed: Callable[[_Limit], set[Country]]
+) -> Iterator[Objection]:
+    places = _exposed_places(facts, cluster)
+    powers = _exposed_powers(facts, cluster)
+    hands = _exposed_hands(facts, cluster)
+    axes: tuple[tuple[Dimension, set[Country], _Limit], ...] = (
         (Dimension.GEOGRAPHIC, places, lambda r: r.geographic),
         (Dimension.LEGAL, powers, lambda r: r.legal),
         (Dimension.OPERATIONAL, hands, lambda r: r.operational),
     )
     for dimension, exposed, limit in axes:
-        if not exposed or not exposed <= _allowed(facts, workload, limit):
-            yield Objection(dimension, about, f"`{workload.cluster}` is outside its limits or unknown")
+        if not exposed or not exposed <= allowed(limit):
+            yield Objection(dimension, about, f"`{cluster}` is outside its limits or unknown")
 
 
-def _allowed(facts: Facts, workload: Workload, limit: Callable[[Residency], tuple[Country, ...]]) -> set[Country]:
+def _allowed(facts: Facts, workload: Workload, limit: _Limit) -> set[Country]:
     """What everybody who has a say allows; nothing when one of them is unknown."""
     tenants = [t.residency for t in facts.tenants if t.id == workload.tenant]
     datasets = [d.residency for d in facts.datasets if d.id in workload.datasets]

@@ -58,7 +58,7 @@ def _tenants(snapshot: Snapshot, nodes: Iterable[NodeId]) -> set[TenantId]:
 
 
 def _of_cluster(facts: Facts, cluster: ClusterId) -> set[TenantId]:
-    return {tenant for (name, _), tenant in facts.tenant_of.items() if name == cluster}
+    return {t.id for t in facts.tenants for n in t.namespaces if n.cluster == cluster}
 
 
 def _wanting(facts: Facts, tenants: Iterable[TenantId], levels: frozenset[Isolation]) -> frozenset[TenantId]:

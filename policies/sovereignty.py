@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from estate.ids import ClusterId, Country, EntityId
+from estate.ids import ClusterId, Country, EntityId, TenantId
 from estate.law import Facts, Residency
 from estate.verdicts import Dimension
 from estate.workloads import Workload
@@ -72,7 +72,16 @@ def limits(facts: Facts, workload: Workload) -> Residency:
 
 def exposure(facts: Facts, workload: Workload, cluster: ClusterId) -> tuple[Axis, ...]:
     """The three axes of putting `workload` on `cluster`, in the order of `AXES`."""
-    allowed, found = limits(facts, workload), reach(facts, cluster)
+    return _axes(limits(facts, workload), reach(facts, cluster))
+
+
+def exposure_of_tenant(facts: Facts, name: TenantId | None, cluster: ClusterId) -> tuple[Axis, ...]:
+    """The three axes of putting something of a tenant, and of no dataset, into `cluster`."""
+    tenant = facts.tenant.get(name) if name is not None else None
+    return _axes(tenant.residency if tenant else Residency(), reach(facts, cluster))
+
+
+def _axes(allowed: Residency, found: Reach) -> tuple[Axis, ...]:
     return tuple(
         Axis(
             dimension=axis,

@@ -16,6 +16,7 @@ from estate.ids import ClusterId, NodeId, SiteId, TenantId, WorkloadId
 from estate.modes import Freeze, Mode
 from estate.snapshots import Snapshot
 from estate.things import Thing, ThingKind
+from policies import objects
 from policies.forecasts import wanted
 from policies.questions import Matter, Standing
 
@@ -44,11 +45,13 @@ def concern(matter: Matter, snapshot: Snapshot) -> Concern:
     nodes = {n for s in matter.steps for n in _nodes(s, snapshot)}
     workloads = [w for s in matter.steps if (w := snapshot.workload(_workload(s.change.target()))) is not None]
     known = [n for name in nodes if (n := snapshot.node(name)) is not None]
-    clusters = {n.cluster for n in known} | {w.cluster for w in workloads}
+    changes = tuple(s.change for s in matter.steps)
+    clusters = {n.cluster for n in known} | {w.cluster for w in workloads} | objects.clusters_of(changes)
     at = {site for n in nodes if (site := snapshot.site_of(n)) is not None}
     of = {c.site for name in clusters if (c := snapshot.facts.cluster.get(name)) is not None}
     beside = {t for n in nodes for t in tenants_on(snapshot, n)} if _on_nodes(matter) else set[TenantId]()
-    tenants = {w.tenant for w in workloads} | beside | set(matter.for_tenants)
+    holding = {t for c in changes if (t := objects.owner_of_change(snapshot.facts, c)) is not None}
+    tenants = {w.tenant for w in workloads} | beside | holding | set(matter.for_tenants)
     return Concern(tuple(sorted({matter.site} | at | of)), tuple(sorted(tenants)), frozenset(clusters))
 
 

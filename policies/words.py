@@ -10,6 +10,7 @@ from typing import cast
 
 from estate.conditions import Condition, told
 from estate.effects import Step
+from estate.identities import Role
 from estate.ids import WorkloadId
 from estate.verdicts import Dimension, Failure
 from policies import sovereignty
@@ -35,8 +36,10 @@ def failure(rule: Rule, ask: Ask, play: Play) -> Failure:
 
 def _told(rule: Rule, ask: Ask, play: Play) -> tuple[str, str, str]:
     match rule.dimension, ask.action:
-        case ((Dimension.GEOGRAPHIC | Dimension.LEGAL | Dimension.OPERATIONAL), _) if ask.kind == "Workload":
+        case ((Dimension.GEOGRAPHIC | Dimension.LEGAL | Dimension.OPERATIONAL), _) if ask.kind in _PLACED:
             return _sovereignty(rule.dimension, ask, play)
+        case _ if rule.id == "system-namespace":
+            return "a namespace that signed facts give a tenant", f"{ask.id} is the cluster's own", ""
         case _, "Execute" if rule.id in _MANDATES:
             return _mandate(rule, ask.context)
         case Dimension.POWER, "AffectRack":
@@ -53,6 +56,7 @@ def _told(rule: Rule, ask: Ask, play: Play) -> tuple[str, str, str]:
             return "", _level(rule, ask.context), ""
 
 
+_PLACED = frozenset({"Workload", "Object"})
 _MANDATES = frozenset({"mandate-person", "mandate-tenants", "mandate-changes"})
 
 
@@ -86,7 +90,7 @@ def reach_told(allowed: Iterable[str], found: Iterable[str], unknown: Iterable[s
 
 def _lawful(ask: Ask, play: Play) -> str:
     """The clusters that would hold on all three axes, with their sites."""
-    workload = play.base.workload(WorkloadId(ask.id))
+    workload = play.base.workload(WorkloadId(ask.id)) if ask.kind == "Workload" else None
     if workload is None:
         return ""
     facts = play.base.facts
@@ -190,12 +194,14 @@ def _level(rule: Rule, context: Context) -> str:
 
 
 def _radius(context: Context) -> str:
-    return f"{context['nodes']} nodes, {context['workloads']} workloads, {context['disruptedReplicas']} replicas"
+    told = f"{context['nodes']} nodes, {context['workloads']} workloads, {context['disruptedReplicas']} replicas"
+    return f"{told}, {context['objects']} objects" if context["objects"] else told
 
 
 def _approvals(rule: Rule, context: Context) -> str:
     if rule.requires is not None:
-        return f"{context.get('ownerApprovals', context.get('operatorApprovals'))} of {rule.count} given"
+        given = context["operatorApprovals" if rule.requires is Role.OPERATOR else "ownerApprovals"]
+        return f"{given} of {rule.count} given"
     people = cast(Context, context["people"])
     told = _list(context.get("deniers", [])) or _list(people["approvers"])
     return ", ".join(told)

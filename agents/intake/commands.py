@@ -14,6 +14,7 @@ from estate import canonical
 from estate.errors import BadInput
 from estate.events import DirectProposal, Request
 from estate.ids import NodeId, SiteId, TenantId, WorkloadId
+from estate.manifests import Address
 from estate.records import explain
 from estate.snapshots import Snapshot
 from estate.things import Thing, ThingKind
@@ -67,8 +68,8 @@ def home(command: Command, snapshot: Snapshot) -> SiteId:
 def _standing(thing: Thing, snapshot: Snapshot) -> SiteId | None:
     if thing.kind is ThingKind.NODE:
         return snapshot.site_of(NodeId(thing.id))
-    workload = snapshot.workload(WorkloadId(thing.id))
-    cluster = snapshot.facts.cluster.get(workload.cluster) if workload else None
+    found = Address.parse(thing.id) if thing.kind is ThingKind.OBJECT else snapshot.workload(WorkloadId(thing.id))
+    cluster = snapshot.facts.cluster.get(found.cluster) if found else None
     return cluster.site if cluster else None
 
 

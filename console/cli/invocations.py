@@ -132,11 +132,12 @@ def ask_door(context: typer.Context, command: Command) -> Reply:
 def exit_code(error: PlacetError) -> int:
     """What the program exits with after this error (DESIGN §10)."""
     from console.door.calls import Unauthenticated
+    from tools.kubernetes import faults
 
     match error:
         case Failed():
             return error.code
-        case Unauthenticated():
+        case Unauthenticated() | faults.Unauthenticated():
             return 4
         case Denied():
             return 3

@@ -13,7 +13,19 @@ from typing import Annotated
 
 import typer
 
-from console.cli import asking, deciding, getting, inspecting, ledgers, letters, parting, people, policies, running
+from console.cli import (
+    asking,
+    contacting,
+    deciding,
+    getting,
+    inspecting,
+    ledgers,
+    letters,
+    parting,
+    people,
+    policies,
+    running,
+)
 from console.cli.invocations import Invocation, exit_code
 from estate.errors import PlacetError
 
@@ -44,7 +56,7 @@ def options(
         verbose()
 
 
-for commands in (running, parting, asking, getting, deciding, people, inspecting):
+for commands in (running, parting, contacting, asking, getting, deciding, people, inspecting):
     commands.register(app)
 app.add_typer(ledgers.app, name="ledger", help="The tamper-evident record.")
 app.add_typer(policies.app, name="policy", help="The law as a cluster's own API server can hold it.")

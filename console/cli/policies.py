@@ -67,17 +67,28 @@ def admission(
 
 
 @exports.command()
-def rbac(output: FormOption = Form.YAML) -> None:
+def rbac(
+    context: typer.Context,
+    cluster: Annotated[
+        str | None, typer.Option(help="Also let the writer write objects of this one's tenants.")
+    ] = None,
+    facts: Annotated[Path | None, typer.Option(help="An unsigned facts file instead of the signed facts.")] = None,
+    output: FormOption = Form.YAML,
+) -> None:
     """Write the namespace, the reader and the writer with their roles; the same for every cluster.
 
     The reader looks at nodes, pods, their owners and disruption budgets. The writer can do what the changes need, and
-    nothing of it without a warrant once the admission policies are in force. Neither can read a secret.
+    nothing of it without a warrant once the admission policies are in force. Neither can read a secret. With
+    `--cluster`, the writer may also apply and delete objects (ConfigMaps, Services, quotas and the like) in the
+    namespaces that facts give a tenant there.
 
     Example: `placet policy export rbac | kubectl apply --server-side -f -`
     """
-    from policies.admission.roles import rbac as roles
+    from estate.ids import ClusterId
+    from policies.admission import roles
 
-    _write(roles(), output)
+    held = () if cluster is None else roles.tenancies(_facts(context, facts), ClusterId(cluster))
+    _write((*roles.rbac(), *held), output)
 
 
 def _facts(context: typer.Context, file: Path | None) -> Facts:

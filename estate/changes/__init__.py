@@ -11,6 +11,7 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
+from estate.changes.applying import ApplyManifest, DeleteObject
 from estate.changes.cordoning import CordonNode, UncordonNode
 from estate.changes.draining import DrainNode
 from estate.changes.evicting import EvictPod
@@ -29,15 +30,19 @@ type Change = Annotated[
     | DrainNode
     | MoveWorkload
     | ScaleWorkload
-    | SetPowerCap,
+    | SetPowerCap
+    | ApplyManifest
+    | DeleteObject,
     Field(discriminator="kind"),
 ]
 
 adapter: TypeAdapter[Change] = TypeAdapter(Change)
 
 __all__ = [
+    "ApplyManifest",
     "Change",
     "CordonNode",
+    "DeleteObject",
     "DrainNode",
     "EvictPod",
     "Footprint",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from estate.conditions import Condition
 from estate.ids import NodeId, TenantId, WorkloadId
+from estate.manifests import Address
 from estate.records import Model
 from estate.results import Ok, Refusal, RefusalCode, Result
 from estate.snapshots import Snapshot
@@ -111,6 +112,11 @@ def node_thing(node: NodeId) -> Thing:
 def workload_thing(workload: WorkloadId) -> Thing:
     """The reference to a workload."""
     return Thing(kind=ThingKind.WORKLOAD, id=workload)
+
+
+def object_thing(address: Address) -> Thing:
+    """The reference to a namespaced object."""
+    return Thing(kind=ThingKind.OBJECT, id=str(address))
 
 
 def resident_thing(workload: WorkloadId, node: NodeId) -> Thing:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from policies.admission import identities, texts
+from policies.admission import grants, identities, texts
 from policies.admission.manifests import Check, Manifest, Rule, Watch, validating
 
 WARRANT: Final = "placet.dev/warrant"
@@ -40,9 +40,19 @@ _CONTROLLERS: Final = (
     ),
 )
 """Who copies the annotations of a template into what it makes."""
+OBJECTS: Final = tuple(sorted({r for g in grants.OBJECTS for r in g.resources}))
+_SYSTEM: Final = (
+    "request.namespace.startsWith('kube-') || request.namespace.startsWith('openshift-') || "
+    "request.namespace.endsWith('-system') || request.namespace.endsWith('-operator')"
+)
+"""The namespaces of tier 0's `system-namespace`, whatever RBAC gave the writer there."""
 _ANNOTATION: Final = f"?metadata.?annotations[?'{WARRANT}'].orValue('')"
 _FOUND: Final = f"object == null ? '' : object.{_ANNOTATION}"
 _BEFORE: Final = f"oldObject == null ? '' : oldObject.{_ANNOTATION}"
+
+
+def _names(items: Sequence[str]) -> str:
+    return ", ".join(f"'{item}'" for item in items)
 
 
 def warrant_policy() -> Manifest:
@@ -85,6 +95,10 @@ def _warrant_checks() -> Sequence[Check]:
             "request.operation != 'DELETE' || variables.before != ''",
             f"'placet-warrant: ' + variables.named + ' carries no {WARRANT}; annotate it, then delete it'",
             "Invalid",
+        ),
+        Check(
+            f"!(request.resource.resource in [{_names(OBJECTS)}]) || !({_SYSTEM})",
+            "'placet-warrant: ' + variables.named + ' is in ' + request.namespace + ', a namespace of the cluster'",
         ),
         Check(
             "variables.part != 'eviction' || object.?deleteOptions.?preconditions.?uid.orValue('') != ''",

@@ -68,9 +68,19 @@ _NODE: Final = (Grant("", ("nodes",), ("patch",)),)
 _EVICT: Final = (Grant("", ("pods/eviction",), ("create",)),)
 _OWNER: Final = (Grant("apps", OWNERS, ("patch",)),)
 _CHOICE: Final = (Grant("", ("pods",), ("patch",)),)
-"""Which of equal pods stops is said by a mark on the pod itself."""
+"""Which of equal pods stops, or stops first, is said by a mark on the pod itself."""
 _RIVALS: Final = (Grant("autoscaling", ("horizontalpodautoscalers",), ("list",)),)
 """Whoever scales a workload too would undo it."""
+
+OBJECTS: Final = tuple(
+    Grant(group, resources, ("get", "patch", "create", "delete"))
+    for group, resources in (
+        ("", ("configmaps", "limitranges", "resourcequotas", "services")),
+        ("networking.k8s.io", ("networkpolicies",)),
+        ("policy", ("poddisruptionbudgets",)),
+    )
+)
+"""Server-side apply of what is not there needs `create`; either kind of change undoes the other."""
 
 BY_CHANGE: Final[Mapping[str, tuple[Grant, ...]]] = {
     "CordonNode": _NODE,
@@ -81,9 +91,13 @@ BY_CHANGE: Final[Mapping[str, tuple[Grant, ...]]] = {
     "EvictPod": (*_NODE, *_EVICT),
     "DrainNode": (*_NODE, *_EVICT),
     "ScaleWorkload": (*_OWNER, *_CHOICE, *_RIVALS),
-    "MoveWorkload": (*_OWNER, *_EVICT),
+    "MoveWorkload": (*_OWNER, *_EVICT, *_CHOICE),
+    "ApplyManifest": OBJECTS,
+    "DeleteObject": OBJECTS,
 }
 """What each kind of change needs beyond looking. A kind that is not here can be carried out on no cluster."""
+IN_TENANTS: Final = frozenset({"ApplyManifest", "DeleteObject"})
+"""Kinds whose rights hold in the namespaces of tenants only, by a binding in each, and nowhere cluster-wide."""
 
 DENIED: Final = (
     *(Access(v, "", "secrets") for v in (*LOOK, "create", "patch", "delete")),
@@ -93,6 +107,11 @@ DENIED: Final = (
     Access("create", "", "serviceaccounts/token"),
     Access("delete", "", "nodes"),
     Access("patch", "", "configmaps"),
+    Access("delete", "", "services"),
+    Access("create", "networking.k8s.io", "networkpolicies"),
+    Access("patch", "", "serviceaccounts"),
+    Access("create", "networking.k8s.io", "ingresses"),
+    Access("deletecollection", "", "configmaps"),
     Access("patch", "", "namespaces"),
     Access("patch", "apps", "deployments/scale"),
     Access("impersonate", "", "users"),
@@ -103,7 +122,7 @@ DENIED: Final = (
     Access("delete", "admissionregistration.k8s.io", "validatingadmissionpolicybindings"),
     Access("*", "*", "*"),
 )
-"""What neither may do, and `doctor` asks for by name."""
+"""What neither may do cluster-wide, and `doctor` asks for by name."""
 
 
 def reader() -> tuple[Grant, ...]:
@@ -112,9 +131,14 @@ def reader() -> tuple[Grant, ...]:
 
 
 def writer(kinds: Iterable[str] = BY_CHANGE) -> tuple[Grant, ...]:
-    """What the writer may do to carry out changes of these kinds, and to see what came of it."""
-    wanted = {g for kind in kinds for g in BY_CHANGE[kind]}
+    """What the writer may do cluster-wide to carry out changes of these kinds, and to see what came of it."""
+    wanted = {g for kind in kinds if kind not in IN_TENANTS for g in BY_CHANGE[kind]}
     return (*LOOKED_AT, *merged(wanted))
+
+
+def in_tenants() -> tuple[Grant, ...]:
+    """What the writer may do in the namespaces of tenants."""
+    return merged(g for kind in sorted(IN_TENANTS) for g in BY_CHANGE[kind])
 
 
 def merged(grants: Iterable[Grant]) -> tuple[Grant, ...]:

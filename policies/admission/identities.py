@@ -9,6 +9,8 @@ from policies.admission.manifests import Manifest, manifest
 NAMESPACE: Final = "placet-system"
 READER: Final = "placet-reader"
 WRITER: Final = "placet-writer"
+OBJECTS: Final = "placet-writer-objects"
+"""The role by which the writer applies and deletes objects, bound in each namespace of a tenant."""
 BREAK_GLASS: Final = "placet:break-glass"
 """The group that may touch Placet's annotations by hand, where no other is named."""
 

@@ -1,4 +1,7 @@
-"""RBAC from the table of `grants`: a ClusterRole and its binding for each of the two accounts."""
+"""RBAC from the table of `grants`: a ClusterRole and its binding for each of the two accounts.
+
+The writer's role for objects is bound in each namespace that signed facts give a tenant, and nowhere else.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,12 @@ from collections.abc import Iterable
 from typing import Final
 
 from estate.canonical import Json
+from estate.ids import ClusterId
+from estate.law import Facts
+from policies import objects
 from policies.admission import grants, identities
 from policies.admission.grants import Grant
+from policies.admission.lawful import survey
 from policies.admission.manifests import Manifest, manifest
 
 _RBAC: Final = "rbac.authorization.k8s.io"
@@ -20,16 +27,42 @@ def rbac() -> tuple[Manifest, ...]:
         *identities.accounts(),
         *_role(identities.READER, grants.reader()),
         *_role(identities.WRITER, grants.writer()),
+        manifest(f"{_RBAC}/v1", "ClusterRole", identities.OBJECTS, rules=[_rule(g) for g in grants.in_tenants()]),
     )
+
+
+def tenancies(facts: Facts, cluster: ClusterId) -> tuple[Manifest, ...]:
+    """The bindings by which the writer may write objects of the tenants in `cluster`; never in a system namespace.
+
+    Raises:
+        BadInput: the facts know no such cluster.
+    """
+    spaces = {n for t in survey(facts, cluster).tenancies for n in t.namespaces if not objects.is_system(n)}
+    return tuple(bound_in(space) for space in sorted(spaces))
+
+
+def bound_in(space: str) -> Manifest:
+    """The binding in one namespace."""
+    return manifest(
+        f"{_RBAC}/v1",
+        "RoleBinding",
+        identities.OBJECTS,
+        namespace=space,
+        roleRef={"apiGroup": _RBAC, "kind": "ClusterRole", "name": identities.OBJECTS},
+        subjects=[_subject(identities.WRITER)],
+    )
+
+
+def _subject(account: str) -> Json:
+    return {"kind": "ServiceAccount", "name": account, "namespace": identities.NAMESPACE}
 
 
 def _role(account: str, granted: Iterable[Grant]) -> tuple[Manifest, Manifest]:
     rules: list[Json] = [_rule(g) for g in granted]
-    subject: Json = {"kind": "ServiceAccount", "name": account, "namespace": identities.NAMESPACE}
     ref: Json = {"apiGroup": _RBAC, "kind": "ClusterRole", "name": account}
     return (
         manifest(f"{_RBAC}/v1", "ClusterRole", account, rules=rules),
-        manifest(f"{_RBAC}/v1", "ClusterRoleBinding", account, roleRef=ref, subjects=[subject]),
+        manifest(f"{_RBAC}/v1", "ClusterRoleBinding", account, roleRef=ref, subjects=[_subject(account)]),
     )
 
 

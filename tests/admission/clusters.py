@@ -17,7 +17,7 @@ from estate.ids import ClusterId
 from estate.law import Facts
 from policies.admission import identities, labels
 from policies.admission.exporting import admission
-from policies.admission.roles import rbac
+from policies.admission.roles import rbac, tenancies
 from tests import builders
 from tools.controlplane import clients
 from tools.controlplane.launching import ControlPlane
@@ -77,7 +77,8 @@ def law() -> Facts:
 
 async def at_its_door(cluster: Cluster, *, touch: bool = True) -> None:
     """Do as the guide says on a cluster that is there: apply everything, wait until it is in force, touch the nodes."""
-    for found in (*rbac(), *admission(law(), ClusterId("eu-1"))):
+    cluster_id = ClusterId("eu-1")
+    for found in (*rbac(), *tenancies(law(), cluster_id), *admission(law(), cluster_id)):
         await clients.create(cluster.api, collection(found), found)
     writer = await cluster.plane.service_account(identities.NAMESPACE, identities.WRITER)
     async with cluster.plane.client(writer) as api:

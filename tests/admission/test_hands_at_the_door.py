@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from estate import manifests
 from estate.changes import (
     Change,
     CordonNode,
@@ -29,10 +30,12 @@ from estate.results import RefusalCode
 from estate.units import Watts
 from estate.workloads import Binding
 from policies.admission import grants, identities
+from policies.admission.roles import bound_in
 from tests import builders
-from tests.admission.clusters import Cluster, named
+from tests.admission.clusters import Cluster, collection, named
 from tests.execution.clusters import CLUSTER, QUICK, ClusterWorld, cluster_world
 from tests.execution.rig import key
+from tests.objects import SPECS, apply, delete, manifest
 from tools.execution.kubernetes.target import KubernetesTarget
 from tools.kubernetes.connecting import Access, Connection
 
@@ -112,6 +115,32 @@ async def test_a_replica_is_evicted_from_a_fenced_node(played: Played) -> None:
     assert found is not None
     replica = next(b.replica for b in found.bindings if b.node == one)
     await played.done_and_undone(EvictPod(workload=serve, replica=replica, node=one))
+
+
+@pytest.mark.parametrize("kind", manifests.KINDS)
+async def test_an_object_is_made_changed_and_deleted(played: Played, kind: str) -> None:
+    """Each under a warrant of its own: a creation, a change, and a deletion that is announced on the object first."""
+    granted = bound_in(played.world.namespace)
+    await played.world.ask("POST", collection(granted), granted)
+    first = manifest(kind, namespace=played.world.namespace)
+    second = manifest(kind, namespace=played.world.namespace, labels={"team": "a"}, **SPECS[kind])
+    await played.done_and_undone(apply(first))
+    (step,) = builders.steps(apply(first))
+    assert await played.hands.apply(key(2), step.change, step.preconditions, step.postconditions) is None
+    uid = (await played.world.object(apply(first).address)).uid
+    await played.done_and_undone(apply(second, before=first, uid=uid))
+    (gone,) = builders.steps(delete(first, uid=uid))
+    assert await played.hands.rehearse((gone,)) is None
+    assert await played.hands.apply(key(3), gone.change, gone.preconditions, gone.postconditions) is None
+    assert await played.hands.check(gone.postconditions) == ()
+
+
+async def test_an_object_of_a_namespace_that_facts_give_nobody_is_refused_by_the_cluster_too(played: Played) -> None:
+    """There the writer has no right at all: what the law missed, RBAC would refuse, by the dry run already."""
+    (step,) = builders.steps(apply(manifest(namespace=played.world.namespace)))
+    refusal = await played.hands.rehearse((step,))
+    assert refusal is not None
+    assert "forbidden" in refusal.message
 
 
 async def test_what_has_no_row_in_the_table_the_hands_refuse_themselves(played: Played) -> None:

@@ -7,15 +7,19 @@ from typing import Any, get_args
 import pytest
 
 from estate.changes import Change
+from estate.ids import ClusterId
+from estate.law import Namespace
 from policies.admission import grants, identities
 from policies.admission.grants import Access
-from policies.admission.roles import rbac
+from policies.admission.roles import rbac, tenancies
+from tests import builders
 from tests.admission.clusters import LAWFUL, Cluster, named, pod
 from tools.kubernetes import resources, reviewing
 from tools.kubernetes.connecting import Access as KubeAccess
 from tools.kubernetes.connecting import Connection
 from tools.kubernetes.reviewing import Part, reader_can_write, review
 
+EU = ClusterId("eu-1")
 on_a_cluster = [pytest.mark.kubernetes, pytest.mark.xdist_group("door")]
 
 
@@ -55,6 +59,20 @@ def test_the_generated_roles_say_what_the_table_says(account: str) -> None:
     }
     granted = grants.reader() if account == identities.READER else grants.writer()
     assert written == grants.allowed(granted)
+
+
+def test_objects_are_written_in_the_namespaces_of_tenants_only() -> None:
+    """Nothing of it is granted cluster-wide, and a system namespace is left out whatever a fact says."""
+    assert not grants.allowed(grants.in_tenants()) & {a for a in grants.allowed(grants.writer()) if a.writes}
+    facts = builders.facts()
+    wrong = facts.tenants[0].model_copy(
+        update={"namespaces": (*facts.tenants[0].namespaces, Namespace(cluster=EU, name="kube-system"))}
+    )
+    bound: Any = tenancies(facts.model_copy(update={"tenants": (wrong, *facts.tenants[1:])}), EU)
+    assert [o["metadata"]["namespace"] for o in bound] == ["tenant-a", "tenant-b", "tenant-c"]
+    role: Any = next(o for o in rbac() if o["metadata"]["name"] == identities.OBJECTS)
+    assert {o["roleRef"]["name"] for o in bound} == {role["metadata"]["name"]}
+    assert {r for rule in role["rules"] for r in rule["resources"]} == {r.plural for r in resources.APPLIED.values()}
 
 
 class TestOnACluster:

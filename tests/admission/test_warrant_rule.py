@@ -124,6 +124,25 @@ async def test_what_is_created_carries_a_warrant_and_what_is_deleted_carried_one
     await overpowered.refused(overpowered.ask("DELETE", APPS))
 
 
+@pytest.mark.parametrize("space", ["kube-system", identities.NAMESPACE])
+async def test_the_writer_applies_no_object_in_a_namespace_of_the_cluster_itself(
+    overpowered: Cluster, space: str
+) -> None:
+    """Whatever a fact or a role gave it there."""
+    form, name = "application/apply-patch+yaml", named("settings")
+    about = {"name": name, "annotations": {WARRANT: named("apply")}}
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": about, "data": {"a": "b"}}
+    path = f"/api/v1/namespaces/{{}}/configmaps/{name}?fieldManager=placet"
+
+    async def by_the_policy() -> bool:
+        """The rights take a moment to arrive; until then RBAC refuses."""
+        said = await overpowered.refused(overpowered.ask("PATCH", path.format(space), body, form))
+        return f"is in {space}, a namespace of the cluster" in said
+
+    await until(by_the_policy)
+    await overpowered.ask("PATCH", path.format("tenant-a"), body, form)
+
+
 async def test_everybody_else_writes_as_before(guarded: Cluster) -> None:
     """The rule binds our own account, and no one who did not ask for it."""
     name = named("others")

@@ -16,6 +16,7 @@ from console.initialising import Founding, found
 from console.state import StateDirectory
 from console.systems import System
 from estate.ids import InstallationId
+from estate.law import Facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +40,10 @@ class Running:
         )
 
 
-def founded(root: Path, name: str = "test") -> StateDirectory:
+def founded(root: Path, name: str = "test", facts: Facts | None = None) -> StateDirectory:
     """A state directory after `placet init`."""
     state = StateDirectory(root)
-    found(state, Founding(installation=InstallationId(name)), datetime.now(UTC))
+    found(state, Founding(installation=InstallationId(name), facts=facts), datetime.now(UTC))
     return state
 
 

@@ -39,7 +39,8 @@ def test_the_nearest_source_wins(
     file = written(folder, f"mode: {in_file.value}\n" if in_file else "")
     environment = {"PLACET_MODE": in_env.value} if in_env else {}
     loaded = config.load(file, environment, {"mode": in_flag.value if in_flag else None})
-    assert loaded.mode is (in_flag or in_env or in_file or Mode.AUTOMATIC)
+    assert loaded.mode is (in_flag or in_env or in_file)
+    assert loaded.standing_mode is (loaded.mode or Mode.AUTOMATIC)
 
 
 def test_an_inner_field_is_set_without_losing_its_neighbours(tmp_path: Path) -> None:
@@ -99,3 +100,10 @@ def test_a_cluster_is_written_by_the_executor_that_names_it_else_by_the_one_that
 
 def test_the_schema_refuses_unknown_fields() -> None:
     assert config.schema()["additionalProperties"] is False
+
+
+def test_a_real_cluster_is_only_observed_until_somebody_says_otherwise() -> None:
+    known = config.Cluster(id=ClusterId("eu-1"))
+    assert config.Config(clusters=(known,)).standing_mode is Mode.OBSERVE
+    assert config.Config(clusters=(known,), mode=Mode.APPROVE).standing_mode is Mode.APPROVE
+    assert config.Config().standing_mode is Mode.AUTOMATIC

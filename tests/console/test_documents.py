@@ -118,12 +118,13 @@ def test_every_command_for_processes_apart_prints_what_the_page_says(ports: dict
     hold(told, ports, short_path)
 
 
-def hold(told: list[Command], ports: dict[str, str], folder: Path) -> None:
-    """Run the session, compare what it printed, and leave nothing of it running."""
+def hold(told: list[Command], ports: dict[str, str], folder: Path, **more: str) -> None:
+    """Run the session, with `more` in its environment, compare what it printed, and leave nothing of it running."""
     environment = surroundings.plain() | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PLACET_STATE_DIR": str(folder / "state"),
         "PLACET_HTTP_PORT": ports["8090"],
+        **more,
     }
     session = subprocess.Popen(
         ["bash", "-c", script(told)],

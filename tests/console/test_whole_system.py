@@ -8,9 +8,11 @@ import pytest
 from installations import Running, until
 
 from console.demo import payloads
-from console.door.commands import Ask, ExitCode, Get, Kind, WhoAmI
-from estate.ids import NodeId
+from console.door.commands import Ask, ExitCode, Get, Kind, Propose, WhoAmI
+from estate.ids import NodeId, ObjectId
+from estate.manifests import form_of
 from policies.ledger.port import EntryKind
+from tests.objects import apply, manifest
 
 pytestmark = [pytest.mark.nats, pytest.mark.xdist_group("system")]
 
@@ -50,6 +52,27 @@ async def test_a_lost_accelerator_is_fenced_and_every_step_of_it_is_in_the_ledge
     )
     places = [kinds.index(k) for k in order]
     assert places == sorted(places)
+
+
+async def test_an_object_that_a_person_wrote_is_applied_and_in_the_ledger(placet: Running) -> None:
+    """Proposed in a file, judged by whose namespace it is, carried out on the twin; the gate never saw the object."""
+    made = apply(manifest(namespace="tenant-a"))
+    door = placet.system.door(placet.admin)
+    asked = await door.call(Propose(summary="settings of tenant-a", changes=(made,)))
+    assert asked.ok, asked.message
+    name = ObjectId(made.target().id)
+
+    async def applied() -> bool:
+        seen = (await placet.system.world.snapshot()).object(name)
+        return seen is not None and seen.form == form_of(made.manifest)
+
+    await until(applied)
+
+    async def verified() -> bool:
+        entries = [e async for e in placet.system.ledger.entries(kind=EntryKind.OUTCOME)]
+        return [e.body["ending"] for e in entries] == ["verified"]
+
+    await until(verified)
 
 
 async def test_a_person_is_known_by_their_key_and_may_ask(placet: Running) -> None:

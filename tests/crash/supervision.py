@@ -34,7 +34,7 @@ from tools.twin.seed import seed
 from tools.twin.world import World
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PATIENCE = 60.0
+PATIENCE = 180.0
 APPROVER = "grace"
 FAILING, DEVICE = NodeId("eu-a1"), 2
 WEBHOOKS = 2
@@ -233,7 +233,7 @@ class Child:
     async def ready(self) -> None:
         """Until it says so."""
         assert self.process.stdout is not None
-        line = await asyncio.wait_for(self.process.stdout.readline(), PATIENCE)
+        line = await asyncio.wait_for(self.process.stdout.readline(), 3 * PATIENCE)
         assert line == b"ready\n", f"{line!r}\n{self.said}"
 
     async def end(self, number: signal.Signals = signal.SIGKILL) -> int:

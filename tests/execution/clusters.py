@@ -18,6 +18,8 @@ from estate.conditions import Condition, Field, observed
 from estate.effects import Step
 from estate.frozen import FrozenEstate
 from estate.ids import ClusterId, NodeId, TenantId, Uid, WorkloadId
+from estate.manifests import Address
+from estate.objects import Sighting
 from estate.things import Thing, ThingKind
 from tests import builders
 from tools.controlplane.launching import ControlPlane
@@ -80,6 +82,11 @@ class ClusterWorld:
         things += [Thing(kind=ThingKind.WORKLOAD, id=w) for w in self.workloads]
         wanted = [Condition(about=t, uid=Uid("any"), field=Field.BINDINGS, equals=()) for t in things]
         return await Reach({CLUSTER: self.connection}, self.facts).sight(wanted)
+
+    async def object(self, address: Address) -> Sighting:
+        """What is at an object's place, as a live read sees it."""
+        reach = Reach({CLUSTER: self.connection}, self.facts)
+        return reach.sighting(address, await reach.object(address))
 
     async def content(self) -> tuple[Condition, ...]:
         """What conditions can tell of it, in order."""

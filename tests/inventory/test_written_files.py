@@ -31,6 +31,16 @@ changes:
 """
 
 
+def test_a_namespace_belongs_to_one_tenant(tmp_path: Path) -> None:
+    """Of two claims one would win by the order of the file, and the law would not say whose work it judges."""
+    form = builders.facts().json_form()
+    form["tenants"][1]["namespaces"] = [dict(form["tenants"][0]["namespaces"][0])]
+    path = tmp_path / "facts.yaml"
+    path.write_text(yaml.safe_dump(form, sort_keys=False))
+    with pytest.raises(BadInput, match="namespace `eu-1/tenant-a` is claimed twice"):
+        files.load_facts(path)
+
+
 @pytest.mark.parametrize("record", [builders.facts(), builders.world()], ids=["facts", "world"])
 def test_a_record_written_as_yaml_is_read_back_the_same(record: Record, tmp_path: Path) -> None:
     path = tmp_path / "file.yaml"

@@ -18,7 +18,7 @@ class MemoryTarget:
     """A world that is one value. No method yields in the middle, so writes are atomic."""
 
     def __init__(self, estate: FrozenEstate) -> None:
-        self.estate = estate
+        self.estate = estate.complete()
         self.writes: list[str] = []
         """The keys that changed something, in order: each must be there once."""
         self._faults: dict[str, list[PlacetError | Refusal]] = {}

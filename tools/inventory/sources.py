@@ -18,6 +18,8 @@ class TwinSource:
     async def watch(self) -> AsyncIterator[Observed]:
         whole = True
         async for found in self._world.watch():
+            if not (whole or found.of_inventory):
+                continue
             yield Observed(
                 source=self._name,
                 nodes=found.nodes,

@@ -183,6 +183,8 @@ class Writer:
                 case _NewFacts(envelope):
                     await self._change_facts(book, envelope, verify)
                 case _Tick():
+                    if book.waiting_for:
+                        log.error("nothing is published yet", waiting_for_sources=sorted(book.waiting_for))
                     if book.since_whole:
                         await self._publish_whole(book)
 

@@ -41,6 +41,14 @@ STATEFUL_SETS = Resource("apps", "v1", "statefulsets", "StatefulSet")
 JOBS = Resource("batch", "v1", "jobs", "Job")
 CRON_JOBS = Resource("batch", "v1", "cronjobs", "CronJob")
 
+CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
+LIMIT_RANGES = Resource("", "v1", "limitranges", "LimitRange")
+NETWORK_POLICIES = Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
+QUOTAS = Resource("", "v1", "resourcequotas", "ResourceQuota")
+SERVICES = Resource("", "v1", "services", "Service")
+
+APPLIED = {r.kind: r for r in (BUDGETS, CONFIG_MAPS, LIMIT_RANGES, NETWORK_POLICIES, QUOTAS, SERVICES)}
+"""The kinds of `estate.manifests.KINDS`: written whole, never watched."""
 OWNERS = (DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, JOBS, CRON_JOBS)
 """Controllers whose objects are watched."""
 WATCHED = (NODES, BUDGETS, *OWNERS, PODS)

@@ -18,6 +18,7 @@ from estate import canonical
 from estate.errors import BadInput, NewerRecord, RetryLater
 from estate.hardware import Node
 from estate.ids import NodeId, WorkloadId
+from estate.objects import Sighting
 from estate.workloads import Workload
 from tools.twin.faults import Fault
 
@@ -44,13 +45,19 @@ class Changes:
     revision: int
     nodes: tuple[Node, ...] = ()
     workloads: tuple[Workload, ...] = ()
+    objects: tuple[Sighting, ...] = ()
     removed_nodes: tuple[NodeId, ...] = ()
     removed_workloads: tuple[WorkloadId, ...] = ()
 
     @property
     def empty(self) -> bool:
         """Whether nothing changed."""
-        return not (self.nodes or self.workloads or self.removed_nodes or self.removed_workloads)
+        return not (self.of_inventory or self.objects)
+
+    @property
+    def of_inventory(self) -> bool:
+        """Whether anything changed that an inventory keeps; objects are looked at when they are written."""
+        return bool(self.nodes or self.workloads or self.removed_nodes or self.removed_workloads)
 
 
 class Storage:
@@ -111,11 +118,12 @@ class Storage:
             workloads=tuple(
                 Workload.model_validate(canonical.loads(b)) for k, _, b, _ in rows if k == "workload" and b
             ),
+            objects=tuple(Sighting.model_validate(canonical.loads(b)) for k, _, b, _ in rows if k == "object" and b),
             removed_nodes=tuple(NodeId(i) for k, i, b, _ in rows if k == "node" and not b),
             removed_workloads=tuple(WorkloadId(i) for k, i, b, _ in rows if k == "workload" and not b),
         )
 
-    def put(self, *things: Node | Workload) -> int:
+    def put(self, *things: Node | Workload | Sighting) -> int:
         """Store these as they are now, within `writing`; the new revision."""
         revision = self._next()
         rows = [(_kind(t), str(t.id), t.canonical().decode(), revision) for t in things]
@@ -182,5 +190,11 @@ class Storage:
         self._db.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?)", (FORMAT,))
 
 
-def _kind(thing: Node | Workload) -> str:
-    return "node" if isinstance(thing, Node) else "workload"
+def _kind(thing: Node | Workload | Sighting) -> str:
+    match thing:
+        case Node():
+            return "node"
+        case Workload():
+            return "workload"
+        case Sighting():
+            return "object"

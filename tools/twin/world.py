@@ -18,8 +18,9 @@ from estate.effects import effect, written
 from estate.errors import BadInput
 from estate.frozen import FrozenEstate
 from estate.hardware import Health, Node
-from estate.ids import InstallationId, NodeId, WorkloadId
+from estate.ids import InstallationId, NodeId, ObjectId, WorkloadId
 from estate.law import Facts
+from estate.objects import Sighting
 from estate.results import Refusal, RefusalCode
 from estate.snapshots import Snapshot, SnapshotVersion
 from estate.things import Thing, ThingKind
@@ -38,7 +39,7 @@ class World:
         self._storage = storage
         self._revision = 0
         self._wrote = asyncio.Event()  # set once, and replaced, when this process wrote
-        self._estate = FrozenEstate(SnapshotVersion(installation=_TWIN, epoch=0, sequence=0), facts)
+        self._estate = FrozenEstate(SnapshotVersion(installation=_TWIN, epoch=0, sequence=0), facts).complete()
 
     @classmethod
     async def open(cls, path: Path, facts: Facts) -> Self:
@@ -127,6 +128,10 @@ class World:
         """Somebody removes a workload without asking Placet."""
         await self._write(lambda: self._storage.remove(ThingKind.WORKLOAD.value, workload))
 
+    async def set_object(self, seen: Sighting) -> None:
+        """Somebody makes, changes or removes an object without asking Placet."""
+        await self._write(lambda: self._storage.put(seen))
+
     async def fail_accelerator(self, node: NodeId, index: int, health: Health = Health.FAILED) -> None:
         """One device of a node fails (or gets another health).
 
@@ -200,6 +205,8 @@ def _changed(estate: FrozenEstate, found: Changes) -> FrozenEstate:
         estate = estate.with_node(node)
     for workload in found.workloads:
         estate = estate.with_workload(workload)
+    for seen in found.objects:
+        estate = estate.with_object(seen)
     for gone in found.removed_nodes:
         estate = estate.without_node(gone)
     for stopped in found.removed_workloads:
@@ -207,9 +214,16 @@ def _changed(estate: FrozenEstate, found: Changes) -> FrozenEstate:
     return estate.at(estate.version.model_copy(update={"sequence": found.revision}))
 
 
-def _thing(after: Snapshot, named: Thing) -> Node | Workload:
+def _thing(after: Snapshot, named: Thing) -> Node | Workload | Sighting:
     """One thing that a change wrote, as it is afterwards."""
-    thing = after.node(NodeId(named.id)) if named.kind is ThingKind.NODE else after.workload(WorkloadId(named.id))
+    thing: Node | Workload | Sighting | None
+    match named.kind:
+        case ThingKind.NODE:
+            thing = after.node(NodeId(named.id))
+        case ThingKind.OBJECT:
+            thing = after.object(ObjectId(named.id))
+        case _:
+            thing = after.workload(WorkloadId(named.id))
     assert thing is not None, "an effect that succeeded wrote what is there"
     return thing
 

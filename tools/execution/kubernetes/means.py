@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from estate.conditions import Condition, Miss, misses
 from estate.hardware import Node
+from estate.objects import Sighting
 from estate.results import Refusal, RefusalCode
 from estate.workloads import Workload
 from tools.execution.kubernetes.reaching import Reach
@@ -22,7 +23,7 @@ class Means:
     limits: Limits
     patience: Patience
 
-    async def unmet(self, conditions: Sequence[Condition], *read: Node | Workload) -> Refusal | None:
+    async def unmet(self, conditions: Sequence[Condition], *read: Node | Workload | Sighting) -> Refusal | None:
         """The refusal for the first condition that does not hold now; what was `read` a moment ago is taken as it
         was.
         """

@@ -98,6 +98,11 @@ async def _opened(means: Means, household: Household, seating: Seating, *, dry_r
         refusal = refusal or await stopping.mark(household, leaving, seating.key, dry_run=dry_run)
         if refusal is not None:
             return refusal
+    elif seating.goal.placed and household.owner.address.resource.kind == "Deployment" and not dry_run:
+        tried = await seating.opening(household, dry_run=True)
+        if isinstance(tried, Refusal):
+            return tried
+        await stopping.free_first(means.reach, household, seating.goal, seating.key)
     written = await seating.opening(household, dry_run=dry_run)
     return written if isinstance(written, Refusal) else None
 

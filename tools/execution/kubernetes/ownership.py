@@ -29,6 +29,12 @@ def holders(raw: Mapping[str, Any], *path: str) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
+def strangers(raw: Mapping[str, Any]) -> tuple[str, ...]:
+    """The other managers that hold any content of the object, sorted. Labels, annotations and status are no content."""
+    content = ((e.get("manager"), set(e.get("fieldsV1") or ())) for e in _entries(raw) if not e.get("subresource"))
+    return tuple(sorted({str(m) for m, held in content if m != MANAGER and held - {"f:metadata", "f:status"}}))
+
+
 def _entries(raw: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     yield from (raw.get("metadata") or {}).get("managedFields") or ()
 
@@ -52,12 +58,11 @@ def _extract(value: Any, fields: Mapping[str, Any]) -> Any:
 
 
 def _items(values: list[Any], fields: Mapping[str, Any]) -> Iterator[Any]:
-    for name, below in fields.items():
-        match name[:2]:
-            case "k:":
-                key = json.loads(name[2:])
-                yield from (_extract(v, below) for v in values if all(v.get(k) == key[k] for k in key))
-            case "v:":
-                yield json.loads(name[2:])
-            case _:
-                continue
+    """In the order of the list, whatever the order of the fields."""
+    named = [(name[:2], json.loads(name[2:]), below) for name, below in fields.items() if name[:2] in ("k:", "v:")]
+    for value in values:
+        for sort, known, below in named:
+            if sort == "k:" and all(value.get(k) == known[k] for k in known):
+                yield _extract(value, below)
+            elif sort == "v:" and value == known:
+                yield value

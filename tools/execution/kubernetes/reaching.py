@@ -11,15 +11,19 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from estate import hardware
+from estate import hardware, manifests
+from estate.canonical import Json
 from estate.conditions import Condition, Field
 from estate.errors import Denied, RetryLater
 from estate.frozen import FrozenEstate
-from estate.ids import ClusterId, InstallationId, NodeId, WorkloadId
+from estate.ids import ClusterId, InstallationId, NodeId, ObjectId, Uid, WorkloadId
 from estate.law import Facts
+from estate.manifests import OWN, Form
+from estate.objects import Sighting
 from estate.snapshots import SnapshotVersion
 from estate.things import ThingKind
 from estate.workloads import Workload
+from tools.execution.kubernetes import ownership
 from tools.execution.kubernetes.writing import Address, Found, find
 from tools.kubernetes import chains, fields, naming, nodes, objects, resources, workloads
 from tools.kubernetes.connecting import Connection, Object
@@ -113,6 +117,40 @@ class Reach:
             raise fault
         return None
 
+    async def object(self, address: manifests.Address) -> Found | None:
+        """The object at that address, read live."""
+        return await self.object_at(await self.connection(address.cluster), self.address(address))
+
+    async def object_at(self, connection: Connection, address: Address) -> Found | None:
+        """The same, where its connection is known."""
+        return await find(connection, address)
+
+    def address(self, address: manifests.Address) -> Address:
+        """Where the API has it."""
+        return Address(resources.APPLIED[address.kind], address.name, address.namespace)
+
+    def sighting(self, address: manifests.Address, found: Found | None) -> Sighting:
+        """What the estate makes of what was found at that address."""
+        place = ObjectId(str(address))
+        return Sighting(id=place) if found is None else self._sighted(place, found)
+
+    def sighting_of(self, found: Found) -> Sighting:
+        """What the estate makes of an object that is there."""
+        where = found.address
+        place = manifests.Address(
+            self.cluster_of(found), where.resource.api_version, where.resource.kind, where.namespace, where.name
+        )
+        return self._sighted(ObjectId(str(place)), found)
+
+    def _sighted(self, place: ObjectId, found: Found) -> Sighting:
+        return Sighting(
+            id=place,
+            uid=Uid(found.uid),
+            form=held_form(found.raw),
+            others=ownership.strangers(found.raw),
+            ending=bool(found.raw["metadata"].get("deletionTimestamp")),
+        )
+
     def node_of(self, found: Found) -> hardware.Node:
         """What the estate makes of a node object."""
         return nodes.node(found.raw, self.facts, self.cluster_of(found))
@@ -155,7 +193,7 @@ class Reach:
                     found[made.id] = mine
         return found
 
-    async def sight(self, conditions: Iterable[Condition], *read: hardware.Node | Workload) -> FrozenEstate:
+    async def sight(self, conditions: Iterable[Condition], *read: hardware.Node | Workload | Sighting) -> FrozenEstate:
         """The estate as far as these conditions speak of it, read now; what was `read` a moment ago is not read
         again.
         """
@@ -167,16 +205,32 @@ class Reach:
                     sight = await self._with_workload(sight, name)
                 case ThingKind.NODE:
                     sight = await self._with_node(sight, NodeId(about.id), residents=field is Field.BINDINGS)
+                case ThingKind.OBJECT:
+                    sight = await self._with_object(sight, ObjectId(about.id))
                 case _:
                     continue
         return sight
 
-    def estate(self, *things: hardware.Node | Workload) -> FrozenEstate:
+    def estate(self, *things: hardware.Node | Workload | Sighting) -> FrozenEstate:
         """An estate of just these."""
         estate = FrozenEstate(_LIVE, self.facts)
         for thing in things:
-            estate = estate.with_workload(thing) if isinstance(thing, Workload) else estate.with_node(thing)
+            match thing:
+                case Workload():
+                    estate = estate.with_workload(thing)
+                case Sighting():
+                    estate = estate.with_object(thing)
+                case hardware.Node():
+                    estate = estate.with_node(thing)
         return estate
+
+    async def _with_object(self, sight: FrozenEstate, name: ObjectId) -> FrozenEstate:
+        """What is no address of the closed list is nothing that is there."""
+        address = manifests.Address.parse(name)
+        if sight.object(name) is not None:
+            return sight
+        found = await self.object(address) if address is not None else None
+        return sight.with_object(Sighting(id=name) if address is None else self.sighting(address, found))
 
     async def _with_node(self, sight: FrozenEstate, node: NodeId, *, residents: bool) -> FrozenEstate:
         if sight.node(node) is not None and not residents:
@@ -270,6 +324,19 @@ class Reach:
         """
         bound = (p["spec"].get("nodeName") for p in household.pods)
         return Counter(self.node_called(household.workload.id, name) for name in bound if name)
+
+
+def held_form(raw: Object) -> Form:
+    """What Placet holds of an object beyond its own mark: see `estate.manifests.form_of`."""
+    held: Form = ownership.owned(raw)
+    about = held.pop("metadata", {})
+    told = {field: _foreign(values) for field, values in about.items()} if isinstance(about, dict) else {}
+    kept: Form = {field: values for field, values in told.items() if values}
+    return held | ({"metadata": kept} if kept else {})
+
+
+def _foreign(values: Json) -> Json:
+    return {k: v for k, v in values.items() if not k.startswith(OWN)} if isinstance(values, dict) else values
 
 
 async def listed(

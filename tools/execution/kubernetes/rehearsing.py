@@ -12,7 +12,9 @@ from typing import assert_never
 
 from estate import canonical
 from estate.changes import (
+    ApplyManifest,
     CordonNode,
+    DeleteObject,
     DrainNode,
     EvictPod,
     MoveWorkload,
@@ -28,7 +30,7 @@ from estate.frozen import FrozenEstate
 from estate.ids import NodeId, Uid
 from estate.results import Refusal
 from estate.things import Thing, ThingKind
-from tools.execution.kubernetes import capping, cordoning, draining, moving
+from tools.execution.kubernetes import applying, capping, cordoning, draining, moving
 from tools.execution.kubernetes.means import Means, refusal_of
 from tools.execution.kubernetes.recounting import recounted
 from tools.execution.port import StepKey
@@ -58,6 +60,8 @@ async def _by_server(means: Means, step: Step) -> Refusal | None:
             return await moving.rehearsed(means, key, change, step.preconditions, step.postconditions)
         case EvictPod() | DrainNode():
             return await draining.rehearsed(means, key, change)
+        case ApplyManifest() | DeleteObject():
+            return await applying.rehearsed(means, key, change)
         case SetPowerCap():
             return capping.refused(change)
         case unreachable:

@@ -12,8 +12,10 @@ from contextlib import contextmanager
 from typing import assert_never
 
 from estate.changes import (
+    ApplyManifest,
     Change,
     CordonNode,
+    DeleteObject,
     DrainNode,
     EvictPod,
     MoveWorkload,
@@ -29,7 +31,7 @@ from estate.errors import BadInput, Denied, PlacetError, RetryLater
 from estate.ids import ClusterId
 from estate.law import Facts
 from estate.results import Refusal, RefusalCode
-from tools.execution.kubernetes import capping, cordoning, draining, moving, rehearsing
+from tools.execution.kubernetes import applying, capping, cordoning, draining, moving, rehearsing
 from tools.execution.kubernetes.means import Means
 from tools.execution.kubernetes.reaching import Reach
 from tools.execution.kubernetes.waiting import Limits
@@ -75,6 +77,8 @@ class KubernetesTarget:
                     return await moving.write(self._means, key, change, preconditions, expected)
                 case EvictPod() | DrainNode():
                     return await draining.write(self._means, key, change, preconditions)
+                case ApplyManifest() | DeleteObject():
+                    return await applying.write(self._means, key, change, preconditions)
                 case SetPowerCap():
                     return capping.refused(change)
                 case unreachable:

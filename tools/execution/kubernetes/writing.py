@@ -88,6 +88,24 @@ async def apply(found: Found, mark: str, held: Mapping[str, Any], *, dry_run: bo
         return await _patch(found, body, connecting.APPLY, dry_run, force=True)
 
 
+async def create(
+    connection: Connection, address: Address, mark: str, held: Mapping[str, Any], *, dry_run: bool = False
+) -> Found | Refusal:
+    """Server-side apply of an object that was not there. Raises as `apply`, but never Outrun: whoever made it in the
+    same moment stands beside us in the answer's managedFields.
+    """
+    resource = address.resource
+    told = held.get("metadata") or {}
+    annotations = dict(told.get("annotations") or {}) | {keys.WARRANT: mark}
+    about = dict(told) | {"name": address.name, "namespace": address.namespace, "annotations": annotations}
+    body = dict(held) | {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": about}
+    nothing = Found(connection, address, {})
+    try:
+        return await _patch(nothing, body, connecting.APPLY, dry_run)
+    except faults.OtherManager as conflict:
+        return held_by(address, conflict.managers, *conflict.fields)
+
+
 async def merge(found: Found, mark: str, change: Mapping[str, Any], *, dry_run: bool = False) -> Found | Refusal:
     """A merge patch under the mark, for lists that many managers write and no apply can share. Raises as `apply`."""
     body = dict(change) | {"metadata": _about(found, mark, {}, dry_run)}
@@ -126,7 +144,7 @@ def _ours(conflict: faults.OtherManager) -> bool:
 def _about(found: Found, mark: str, held: Mapping[str, Any], dry_run: bool) -> Object:
     """The metadata of a write. A dry run is of the newest object, whatever was read: it changes nothing."""
     annotations = dict(held.get("annotations") or {}) | {keys.WARRANT: mark}
-    about: Object = {"name": found.address.name, "annotations": annotations}
+    about: Object = dict(held) | {"name": found.address.name, "annotations": annotations}
     if found.address.namespace:
         about["namespace"] = found.address.namespace
     return about if dry_run else about | {"resourceVersion": found.version}

@@ -18,6 +18,7 @@ from policies.mandates import Mandate
 from policies.questions import Matter
 from tests import builders
 from tests.builders import binding, contract, default_nodes, default_workloads, estate, node, proposal, steps, workload
+from tests.objects import apply, delete, manifest
 from tests.policies.asking import (
     MOVE_A,
     TENANT_B,
@@ -55,6 +56,8 @@ LAWFUL: tuple[tuple[Change, FrozenEstate], ...] = (
     (MOVE_A, estate()),
     (scale("a-serve", 3), estate()),
     (adapter.validate_python({"kind": "SetPowerCap", "node": "eu-a1", "watts": 6_000}), estate()),
+    (apply(manifest()), estate()),
+    (delete(manifest()), estate()),
 )
 
 

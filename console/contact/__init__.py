@@ -1,0 +1,1 @@
+"""First contact with somebody's cluster: what is there, what the law says of it, what would be done. Reads only."""
