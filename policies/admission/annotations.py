@@ -5,6 +5,8 @@ this says that it does none of it unannounced. `placet-protected` holds in names
 `placet.dev/protected: "true"`: there only the writer, the workload controllers that copy templates, and the break-glass
 groups may change Placet's annotations.
 
+Of what runs, the writer changes the placement and nothing else.
+
 Admission sees one request, not the ledger: it proves that an object's warrant is there and new, which is that its first
 entry (entries by comma, the newest first) is none that the object carried before. A creation and an eviction have no
 object before them; an eviction must therefore name its pod by uid, so that a repeated one meets no other pod.
@@ -47,12 +49,29 @@ _SYSTEM: Final = (
 )
 """The namespaces of tier 0's `system-namespace`, whatever RBAC gave the writer there."""
 _ANNOTATION: Final = f"?metadata.?annotations[?'{WARRANT}'].orValue('')"
+_RUNNING: Final = (
+    "pods",
+    "podtemplates",
+    "replicationcontrollers",
+    "deployments",
+    "replicasets",
+    "statefulsets",
+    "daemonsets",
+    "jobs",
+)
+_PLACEMENT: Final = ("affinity", "topologySpreadConstraints")
+"""All that the writer may change of what runs: RBAC knows no fields, and an image of one's own is a shell on a node."""
 _FOUND: Final = f"object == null ? '' : object.{_ANNOTATION}"
 _BEFORE: Final = f"oldObject == null ? '' : oldObject.{_ANNOTATION}"
 
 
 def _names(items: Sequence[str]) -> str:
     return ", ".join(f"'{item}'" for item in items)
+
+
+def _running(of: str) -> str:
+    """CEL for the pod spec of a workload, or of a pod; empty for all else, and for what is not an update."""
+    return f"variables.runs ? {of}.?spec.?template.?spec.orValue({of}.?spec.orValue({{}})) : {{}}"
 
 
 def warrant_policy() -> Manifest:
@@ -69,6 +88,9 @@ def warrant_policy() -> Manifest:
             ("part", "request.?subResource.orValue('')"),
             ("what", "request.resource.resource + (variables.part == '' ? '' : '/' + variables.part)"),
             ("named", "variables.what + ' ' + request.?name.orValue('')"),
+            ("runs", f"request.operation == 'UPDATE' && request.resource.resource in [{_names(_RUNNING)}]"),
+            ("now", _running("object")),
+            ("then", _running("oldObject")),
         ),
     )
     return validating("placet-warrant", watch, _warrant_checks())
@@ -99,6 +121,11 @@ def _warrant_checks() -> Sequence[Check]:
         Check(
             f"!(request.resource.resource in [{_names(OBJECTS)}]) || !({_SYSTEM})",
             "'placet-warrant: ' + variables.named + ' is in ' + request.namespace + ', a namespace of the cluster'",
+        ),
+        Check(
+            f"variables.now.all(k, k in [{_names(_PLACEMENT)}] || (k in variables.then && variables.now[k] == "
+            f"variables.then[k])) && variables.then.all(k, k in [{_names(_PLACEMENT)}] || k in variables.now)",
+            "'placet-warrant: placet says where ' + variables.named + ' runs, never what runs in it'",
         ),
         Check(
             "variables.part != 'eviction' || object.?deleteOptions.?preconditions.?uid.orValue('') != ''",

@@ -64,6 +64,43 @@ async def test_a_workload_is_scaled_through_itself_and_never_through_its_subreso
     await overpowered.refused(overpowered.patch(f"{APPS}/{name}", under(warrant, spec={"replicas": 1})))
 
 
+@pytest.mark.parametrize(
+    "stolen",
+    [
+        {"containers": [{"name": "main", "image": "example.org/shell"}]},
+        {"hostPID": True},
+        {"serviceAccountName": "somebody-else"},
+        {"nodeName": LAWFUL[0]},
+    ],
+    ids=lambda s: next(iter(s)),
+)
+async def test_a_stolen_writer_runs_nothing_of_its_own(guarded: Cluster, overpowered: Cluster, stolen: Body) -> None:
+    """A warrant in an annotation is anybody's to make up; RBAC knows no fields."""
+    name = named("kept")
+    await guarded.ask("POST", APPS, deployment(name, 1))
+    body = under(named("steal"), spec={"template": {"spec": stolen}})
+    said = await overpowered.refused(overpowered.patch(f"{APPS}/{name}", body))
+    assert f"placet says where deployments {name} runs, never what runs in it" in said
+    term = {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": [LAWFUL[0]]}]}
+    required = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}}
+    placed = under(named("place"), spec={"template": {"spec": {"affinity": required}}})
+    done = await overpowered.patch(f"{APPS}/{name}", placed)
+    assert done["spec"]["template"]["spec"]["affinity"] == required
+    await overpowered.patch(f"{APPS}/{name}", under(named("lift"), spec={"template": {"spec": {"affinity": None}}}))
+
+
+async def test_nor_in_a_pod_that_runs_already(guarded: Cluster, overpowered: Cluster) -> None:
+    """The image of a container is the one thing of a running pod that an API server lets anybody change."""
+    name = named("running")
+    made = await guarded.ask("POST", PODS, pod(name, schedulerName="nobody"))
+    containers = [{"name": made["spec"]["containers"][0]["name"], "image": "example.org/shell"}]
+    body = under(named("steal"), spec={"containers": containers})
+    path, form = f"{PODS}/{name}", "application/strategic-merge-patch+json"
+    said = await overpowered.refused(overpowered.ask("PATCH", path, body, form))
+    assert "never what runs in it" in said
+    await overpowered.patch(path, under(named("mark")))
+
+
 async def test_server_side_apply_is_bound_like_any_other_write(guarded: Cluster, writer: Cluster) -> None:
     """A dry run too: what is rehearsed is the very write that will be made."""
     name, form = named("applied"), "application/apply-patch+yaml"
