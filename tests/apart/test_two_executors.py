@@ -57,7 +57,10 @@ async def asked(outside: Outside, text: str) -> str:
 
 async def verified(outside: Outside, incident: str) -> None:
     async def ended() -> bool | None:
-        (row,) = _rows((await outside.ask("admin", Get(what=Kind.INCIDENT, name=incident))).result)
+        found = await outside.ask("admin", Get(what=Kind.INCIDENT, name=incident))
+        if not found.ok:
+            return None  # it was asked a moment ago, and its record is still on its way
+        (row,) = _rows(found.result)
         return row["state"] == "verified" or None
 
     await until(ended, f"`{incident}` to be verified")
