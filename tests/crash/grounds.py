@@ -30,6 +30,7 @@ from estate.workloads import Workload
 from estate.worlds import World
 from policies.admission import identities
 from policies.admission.annotations import protected_policy, warrant_policy
+from policies.admission.manifests import binding
 from policies.admission.roles import rbac
 from tests.admission.clusters import collection
 from tests.crash.supervision import Outside, until
@@ -102,7 +103,8 @@ class Ground:
 async def ground(plane: ControlPlane, cluster: ClusterId) -> AsyncIterator[Ground]:
     """The cluster with our accounts, the warrant rule, and nothing on it yet."""
     async with plane.client() as api:
-        for made in (*rbac(), *warrant_policy(), *protected_policy()):
+        policies = (warrant_policy(), protected_policy())
+        for made in (*rbac(), *policies, *(binding(p, enforce=True) for p in policies)):
             await clients.create(api, collection(made), made)
         reader = await plane.service_account(identities.NAMESPACE, identities.READER)
         writer = await plane.service_account(identities.NAMESPACE, identities.WRITER)
@@ -179,11 +181,11 @@ async def _seat(at: Ground, workload: Workload) -> None:
     assert budget is not None
     await clients.create(at.api, f"/apis/policy/v1/namespaces/{workload.namespace}/poddisruptionbudgets", budget)
     await clients.create(at.api, path.rpartition("/")[0], _controller(workload))
-    for count, binding in enumerate(workload.bindings, start=1):
-        await _close(at, (binding.node,), closed=False)
+    for count, seat in enumerate(workload.bindings, start=1):
+        await _close(at, (seat.node,), closed=False)
         await at.patch(path, {"spec": {"replicas": count}})
         await until(lambda count=count: _ready(at, path, count), f"replica {count} of `{workload.name}`")  # type: ignore[misc]
-        await _close(at, (binding.node,), closed=True)
+        await _close(at, (seat.node,), closed=True)
 
 
 def _controller(workload: Workload) -> clients.Object:

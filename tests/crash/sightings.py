@@ -113,7 +113,8 @@ async def cluster_is_right(seen: Sightings) -> None:
     for workload in at.world.workloads:
         name, promised = workload.name, workload.contract.min_available
         assert failing not in seen.nodes_of(name), f"`{name}` still runs on {failing}"
-        assert seen.available()[name] == len(seen.nodes_of(name)) == workload.replicas
+        served, nodes = seen.available()[name], seen.nodes_of(name)
+        assert served == len(nodes) == workload.replicas, f"{served} pods of `{name}` serve, on {nodes}"
         assert seen.lowest[name] >= promised, f"`{name}` had {seen.lowest[name]} of {promised} pods at some moment"
         assert seen.lowest[name] < workload.replicas, "its pods leave one at a time, which the watch must show"
         await _moved_once(seen, workload)

@@ -63,7 +63,12 @@ async def both(eu: Ground, us: Ground, folder: Path) -> AsyncIterator[tuple[Outs
             await children["console"].reachable(outside)
             yield outside, children
         finally:
-            await asyncio.gather(*(child.end() for child in children.values()))
+            await ended(children)
+
+
+async def ended(children: dict[str, Child]) -> None:
+    """Kill whatever still runs."""
+    await asyncio.gather(*(child.end() for child in children.values()))
 
 
 async def test_a_warrant_for_one_cluster_is_refused_by_the_executor_of_the_other(
@@ -86,7 +91,8 @@ async def test_a_warrant_for_one_cluster_is_refused_by_the_executor_of_the_other
         await outside.incident(CaseState.VERIFIED)
         await cluster_is_right(seen)
         assert set(asked(us)[before:]) <= auditing.READING, "nobody wrote in the other cluster, nor tried to"
-    await ledger_is_right(outside)
+        await ended(children)
+        await ledger_is_right(outside)
 
 
 def asked(at: Ground) -> list[str]:
