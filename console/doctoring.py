@@ -70,7 +70,7 @@ def _private(state: StateDirectory) -> Iterator[Finding]:
 def _is_shared(path: Path) -> bool:
     if path.is_symlink():
         return True
-    secret = path.is_dir() or path.suffix in {".key", ".secret", ".token", ".password"}
+    secret = path.is_dir() or path.suffix in {".key", ".secret", ".token", ".password", ".kubeconfig"}
     return secret and bool(stat.S_IMODE(path.stat().st_mode) & 0o077)
 
 

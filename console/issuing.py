@@ -7,12 +7,13 @@ Issuing again writes the same directories anew: after new facts, another executo
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from console import config as settings
 from console import databases
-from console.config import Channel, Cluster, Config, Sync
+from console.config import Channel, Cluster, Config, Credentials, Sync
 from console.installations import Installation
 from console.provisioning import stores, users
 from console.roles import EXECUTOR, SERVERS, Needs, RoleRecord, known, needs
@@ -99,7 +100,7 @@ class Issuing:
             issued.role_path: RoleRecord(
                 installation=here.record.id, name=name, facts_version=here.facts().version
             ).canonical(),
-            issued.config_path: settings.write(self._settings(name, need)).encode(),
+            issued.config_path: settings.write(self._settings(issued, name, need)).encode(),
             issued.ledger_key_path: whole.ledger_key_path.read_bytes(),
             issued.password_path("nats", name): f"{whole.nats_password(name)}\n".encode(),
         }
@@ -107,11 +108,38 @@ class Issuing:
         if need.law:
             files[issued.facts_path] = here.facts_envelope()
             files[issued.world_path] = here.world_file().canonical()
+        files |= dict(self._kubeconfigs(issued, name))
         for password in (s.users[name] for s in stores(here) if name in s.users):
             files[issued.password_path("postgres", name)] = f"{password}\n".encode()
         return files
 
-    def _settings(self, name: str, need: Needs) -> Config:
+    def _kubeconfigs(self, issued: StateDirectory, name: str) -> Iterator[tuple[Path, bytes]]:
+        """Copies, so that nobody reads another role's: the inventory the readers', an executor its writers'."""
+        for cluster in self.installation.config.clusters:
+            credentials = self._credentials(cluster, name)
+            if credentials is None or credentials.kubeconfig is None:
+                continue
+            try:
+                yield issued.kubeconfig_path(cluster.id), credentials.kubeconfig.read_bytes()
+            except OSError as error:
+                raise BadInput(
+                    f"clusters.{cluster.id}: `{credentials.kubeconfig}`: {error.strerror}; correct the path"
+                ) from error
+
+    def _credentials(self, cluster: Cluster, name: str) -> Credentials | None:
+        """Only the inventory learns who reads a cluster, and only its executor who writes it."""
+        if name == "inventory":
+            return cluster.reader
+        return cluster.writer if name == f"{EXECUTOR}{self.installation.config.executor_of(cluster.id)}" else None
+
+    def _cluster(self, cluster: Cluster, issued: StateDirectory, name: str) -> Cluster:
+        credentials = self._credentials(cluster, name)
+        if credentials is not None and credentials.kubeconfig is not None:
+            credentials = credentials.model_copy(update={"kubeconfig": issued.kubeconfig_path(cluster.id)})
+        reads = name == "inventory"
+        return Cluster(id=cluster.id, reader=credentials if reads else None, writer=None if reads else credentials)
+
+    def _settings(self, issued: StateDirectory, name: str, need: Needs) -> Config:
         config, plain = self.installation.config, Config()
         return config.model_copy(
             update={
@@ -120,7 +148,7 @@ class Issuing:
                 "twin": self._twin if need.law else None,
                 "ledger": config.ledger if need.ledger else plain.ledger,
                 "checkpoints": config.checkpoints if need.checkpoints else plain.checkpoints,
-                "clusters": tuple(_cluster(c, name, config) for c in config.clusters),
+                "clusters": tuple(self._cluster(c, issued, name) for c in config.clusters),
                 "channels": tuple(_channel(c, need) for c in config.channels if need.channels),
                 "http": config.http if name == "console" else plain.http,
             }
@@ -145,16 +173,6 @@ class Issuing:
         found, role = issued.record().id, issued.role()
         if found != self.installation.record.id or role is None or role.name != name:
             raise BadInput(f"`{issued.root}` is another installation's or another role's; name another `--out`")
-
-
-def _cluster(cluster: Cluster, name: str, config: Config) -> Cluster:
-    """Only the inventory learns who reads a cluster, and only its executor who writes it."""
-    writes = name == f"{EXECUTOR}{config.executor_of(cluster.id)}"
-    return Cluster(
-        id=cluster.id,
-        reader=cluster.reader if name == "inventory" else None,
-        writer=cluster.writer if writes else None,
-    )
 
 
 def _channel(channel: Channel, need: Needs) -> Channel:

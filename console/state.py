@@ -26,7 +26,7 @@ import platformdirs
 
 from console.roles import RoleRecord
 from estate.errors import BadInput, NewerRecord, RetryLater
-from estate.ids import InstallationId, KeyId
+from estate.ids import ClusterId, InstallationId, KeyId
 from estate.records import Record, Time
 
 FORMAT = 1
@@ -147,6 +147,10 @@ class StateDirectory:
     def key_path(self, role: str) -> Path:
         """The private key of a role."""
         return self.root / "keys" / f"{role}.key"
+
+    def kubeconfig_path(self, cluster: ClusterId) -> Path:
+        """By what a role's process reaches that cluster, in a directory that was issued to it."""
+        return self.root / "keys" / f"{cluster}.kubeconfig"
 
     def identity_path(self, name: str) -> Path:
         """The private key of a person who uses this machine."""

@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from console import bootstrap
 from console.config import Http, Sync
@@ -55,11 +55,19 @@ async def nats_of(directory: Path, port: int) -> AsyncIterator[None]:
         await process.wait()
 
 
+class Founder(Protocol):
+    """Makes the installation that is then taken apart; `supervision.founded` makes one on the twin."""
+
+    async def __call__(self, root: Path, name: str, **settings: Any) -> Outside: ...
+
+
 @asynccontextmanager
-async def taken_apart(folder: Path, name: str = "apart", **settings: Any) -> AsyncIterator[Outside]:
+async def taken_apart(
+    folder: Path, name: str = "apart", founding: Founder = founded, **settings: Any
+) -> AsyncIterator[Outside]:
     """Every role's directory in `roles`, both servers up and provisioned, no process of ours running."""
     nats, database = free_port(), free_port()
-    outside = await founded(
+    outside = await founding(
         folder / "state",
         name,
         nats_url=f"nats://127.0.0.1:{nats}",

@@ -16,7 +16,7 @@ from estate.incidents import Incident
 from estate.observations import EventType
 from estate.proposals import Evidence
 from estate.snapshots import Snapshot
-from tools.catalogue.nodes import DESCRIBE_NODE, RACK_POWER, WORKLOADS_ON_NODE, NodeQuestion, RackQuestion
+from tools.catalogue.nodes import DESCRIBE_NODE, RACK_POWER, WORKLOADS_ON_NODE, NodeQuestion, RackQuestion, Resident
 from tools.catalogue.registry import Catalogue
 from tools.catalogue.xids import XID_MEANING, XidQuestion
 
@@ -70,11 +70,18 @@ def _about(name: NodeId, tools: Catalogue) -> Iterator[Evidence]:
     state = "cordoned" if node.cordoned else "not cordoned"
     yield Evidence(source=DESCRIBE_NODE.name, claim=f"{name} in rack {node.rack} is {node.health.value} and {state}")
     for resident in tools.ask(WORKLOADS_ON_NODE, NodeQuestion(node=name)).workloads:
-        seats = ", ".join(str(i) for i in resident.accelerators_here)
-        held = f"{resident.workload} of {resident.tenant} ({resident.work.value}) holds accelerators {seats} of {name}"
+        held = f"{resident.workload} of {resident.tenant} ({resident.work.value}) holds {_devices(resident)} of {name}"
         yield Evidence(source=WORKLOADS_ON_NODE.name, claim=held)
     if node.rack is not None:
         yield _power(node.rack, tools)
+
+
+def _devices(resident: Resident) -> str:
+    """Where devices are only counted, any failed one of the node may be the workload's."""
+    indexes = resident.accelerators_here
+    if resident.counted:
+        return f"{len(indexes)} accelerators, nobody says which,"
+    return f"accelerators {', '.join(map(str, indexes))}"
 
 
 def _power(rack: RackId, tools: Catalogue) -> Evidence:

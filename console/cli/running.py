@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,12 @@ PROCESSES = ("gate", "executor", "inventory", "agent", "console")
 
 PortOption = Annotated[int | None, typer.Option(help="The HTTP door's port; 0 takes any free one.")]
 JsonLogs = Annotated[bool, typer.Option("--json-logs", help="Logs as JSON lines.")]
+
+
+class Where(StrEnum):
+    """Clusters that a demo can play on."""
+
+    LOCAL = "local"
 
 
 def init(
@@ -59,17 +66,44 @@ def demo(
     context: typer.Context,
     out: Annotated[Path | None, typer.Option(help="Where events, ledger, keys and a summary go.")] = None,
     stay: Annotated[bool, typer.Option("--stay", help="Keep the system up afterwards.")] = False,
+    cluster: Annotated[
+        Where | None, typer.Option(help="Play on real Kubernetes API servers, started here and gone afterwards.")
+    ] = None,
+    kubeconfig: Annotated[
+        Path | None, typer.Option(help="Play on this cluster, which must be empty, and one started here.")
+    ] = None,
+    kube_context: Annotated[
+        str | None, typer.Option("--context", help="A context of the kubeconfig; its current one if not given.")
+    ] = None,
 ) -> None:
     """Play the three acts: an incident, a request, a proposal. No key, no cluster, no GPU; under a minute.
 
-    Example: `placet demo --out demo-out`
+    By default the world is a twin. With `--cluster local` it is two real Kubernetes control planes on loopback, with
+    Placet's roles and admission policies in them: what is claimed is then read from their API servers' own objects, and
+    Placet reads and writes them with service accounts that may do no more. Their binaries are built where they are
+    missing (once; `make controlplane`), or taken from the folder that KUBEBUILDER_ASSETS names.
+
+    With `--kubeconfig FILE` the European site is a cluster that runs already. The demo makes nodes that only kwok can
+    play, so it refuses a cluster with any node, pod or namespace beyond Kubernetes' own, and leaves it as it was.
+
+    Example: `placet demo --out demo-out`, `placet demo --cluster local`
     """
     from console import logs
     from console.cli.rendering import data_console
+    from console.demo import grounds
     from console.demo.run import play
+    from estate.errors import BadInput
+    from tools.kubernetes.connecting import Access
 
+    if kubeconfig is not None and cluster is not None:
+        raise BadInput("`--cluster` and `--kubeconfig` name two grounds; give one of them")
+    if kube_context is not None and kubeconfig is None:
+        raise BadInput("`--context` is one of a kubeconfig; name the file with `--kubeconfig`")
     logs.quiet()
-    raise typer.Exit(run(lambda: play(out, stay, data_console())))
+    opened: grounds.Opened = grounds.local if cluster is Where.LOCAL else grounds.twin
+    if kubeconfig is not None:
+        opened = grounds.given(Access(kubeconfig, kube_context))
+    raise typer.Exit(run(lambda: play(out, stay, data_console(), opened)))
 
 
 def register(app: typer.Typer) -> None:

@@ -134,7 +134,7 @@ def _sent(found: Found) -> Sent:
 
 def advice(access: Access, ground: Ground, held: Rights | None) -> tuple[str, ...]:
     """The next steps, as lines to read and to type."""
-    own = held is not None and held.reader
+    own = held is not None and held.suffices
     return (*_facts_first(ground, access), *_reader_next(access, held), *_configured(ground, access, own))
 
 
@@ -151,15 +151,22 @@ def _facts_first(ground: Ground, access: Access) -> tuple[str, ...]:
 
 
 def _reader_next(access: Access, held: Rights | None) -> tuple[str, ...]:
-    if held is not None and held.reader:
+    if held is not None and held.suffices:
         return ()
     given = _flags(access)
-    why = "were not asked about" if held is None else "can write, and `placet run` refuses them as a reader"
     return (
-        f"these credentials {why}: make a reader, and put its token into a kubeconfig of its own",
+        f"these credentials {_unfit(held)}: make a reader, and put its token into a kubeconfig of its own",
         f"  placet policy export rbac | kubectl {given} apply --server-side -f -",
         f"  kubectl {given} -n placet-system create token placet-reader --duration 24h",
     )
+
+
+def _unfit(held: Rights | None) -> str:
+    if held is None:
+        return "were not asked about"
+    if not held.reader:
+        return "can write, and `placet run` refuses them as a reader"
+    return "may not read everything that a reader needs"
 
 
 def _configured(ground: Ground, access: Access, own: bool) -> tuple[str, ...]:

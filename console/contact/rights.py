@@ -30,6 +30,11 @@ class Rights(Model):
         """Whether `placet run` would take them for a reader."""
         return not self.beyond
 
+    @property
+    def suffices(self) -> bool:
+        """Whether they are a reader's and miss nothing that a reader needs."""
+        return not (self.beyond or self.lacking)
+
 
 async def rights(connection: Connection) -> Rights:
     """Ask the API server about these credentials. Raises RetryLater and Denied as the connection does."""

@@ -201,7 +201,7 @@ def _rights(console: Console, report: Report) -> None:
         return
     _heading(console, "These credentials", held.who)
     if held.reader:
-        console.print(f"[{_GOOD}]they can write nothing[/{_GOOD}]: `placet run` takes them for a reader")
+        console.print(f"[{_GOOD}]they can write nothing[/{_GOOD}]: `placet run` does not refuse them as a reader")
     else:
         console.print(
             f"[{_BAD}]they can write[/{_BAD}]: `placet run` will refuse them as a reader. They may, among others:"

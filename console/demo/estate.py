@@ -33,6 +33,7 @@ DE, US = Country("DE"), Country("US")
 NODES_PER_RACK, ACCELERATORS_PER_NODE = 4, 8
 RACK_BUDGET = Watts(28_000)
 ACCELERATOR_WATTS, IDLE_WATTS = Watts(700), Watts(2_000)
+MODEL = "H100-SXM5-80GB"
 
 
 def facts(valid_until: datetime, racks: int = 4) -> Facts:
@@ -198,7 +199,7 @@ def _accelerator(node: str, index: int) -> Accelerator:
         index=index,
         uuid=f"GPU-{node}-{index}",
         pci_address=f"0000:{0x17 + 0x11 * index:02x}:00.0",
-        model="H100-SXM5-80GB",
+        model=MODEL,
         memory_mebibytes=Mebibytes(81_559),
         nvlink_domain=f"{node}-nvl",
     )
@@ -240,7 +241,7 @@ def _workload(  # noqa: PLR0913 - a row of a table
         kind=kind,
         contract=WorkloadContract(
             accelerators_per_replica=per_replica,
-            models=("H100-SXM5-80GB",),
+            models=(MODEL,),
             memory_mebibytes=Mebibytes(80_000),
             min_available=min_available,
         ),

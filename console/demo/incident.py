@@ -7,16 +7,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from console.demo import estate, payloads
-from console.demo.stage import Stage
+from console.demo.stage import Stage, called
 from console.door.commands import ExitCode
 from estate.approvals import Word
 from estate.hardware import Node
-from estate.ids import IncidentId, NodeId, SiteId, WorkloadId
+from estate.ids import IncidentId, NodeId, SiteId
 from estate.progress import Progress
 from estate.progress import Stage as At
 from estate.verdicts import Decision, Dimension, Verdict
 from policies.ledger.port import EntryKind
 from tools.bus.port import NotAllowed
+from tools.inventory.follower import Follower
 
 FAILING, DEVICE = NodeId("eu-a1"), 2
 
@@ -42,6 +43,7 @@ async def play(stage: Stage) -> None:
     ended = await stage.ended(incident)
     stage.narrator.check("the change is applied and verified", ended["state"] == "verified", ended["state"])
     await _world_is_right(stage)
+    await stage.prove(incident)
 
 
 class _Rival:
@@ -56,21 +58,21 @@ class _Rival:
             return
         self._started = True
         job = estate.power_hungry_job()
-        await self._stage.system.world.start_workload(job)
+        await self._stage.scenery.start_job(job)
         follower = self._stage.system.inventories["gate"]
-        await self._stage.until(lambda: _seen(follower, job.id), "the inventory to see the other job")
-        self._stage.narrator.says("elsewhere", f"tenant-c starts {job.id} on eu-b3: 5.6 kW of rack eu-b are gone")
+        await self._stage.until(lambda: _seen(follower, job.name), "the inventory to see the other job")
+        self._stage.narrator.says("elsewhere", f"tenant-c starts {job.name} on eu-b3: 5.6 kW of rack eu-b are gone")
 
 
-async def _seen(follower: Any, job: WorkloadId) -> bool | None:
-    return True if follower.newest().workload(job) is not None else None
+async def _seen(follower: Follower, job: str) -> bool | None:
+    found = called(job, follower.newest())
+    return True if found is not None and found.bindings else None
 
 
 async def _device_fails(stage: Stage) -> Node:
-    await stage.system.world.fail_accelerator(FAILING, DEVICE)
-    node = (await stage.system.world.snapshot()).node(FAILING)
-    assert node is not None
-    return node
+    """The machine, as its senders know it: they name the device by its address, which a cluster does not."""
+    await stage.scenery.lose_device(FAILING, DEVICE)
+    return next(n for n in estate.world().nodes if n.id == FAILING)
 
 
 async def _senders_speak(stage: Stage, node: Node) -> None:
@@ -131,12 +133,12 @@ async def _approval(stage: Stage, incident: str) -> None:
 
 
 async def _world_is_right(stage: Stage) -> None:
-    now = await stage.system.world.snapshot()
+    now = await stage.scenery.look()
     node = now.node(FAILING)
     stage.narrator.check("the fence stays: the GPU is still gone", bool(node and node.cordoned))
-    left = [w.id for w in now.workloads_on(FAILING)]
+    left = [w.name for w in now.workloads_on(FAILING)]
     stage.narrator.check("nothing runs on eu-a1 any more", not left, str(left))
-    moved = [now.workload(WorkloadId(w)) for w in ("a-chat", "b-imaging")]
+    moved = [called(w, now) for w in ("a-chat", "b-imaging")]
     stage.narrator.check("every replica runs", all(w and len(w.bindings) == w.replicas for w in moved))
     over = [r.id for r in now.facts.racks if now.rack_watts(r.id) > r.power_budget_watts]
     stage.narrator.check("no rack is over its power budget", not over, str(over))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from console.demo.stage import ADMINISTRATOR, Stage
+from console.demo.stage import ADMINISTRATOR, Stage, called
 from console.door.commands import Ask, Describe, Kind
-from estate.ids import WorkloadId
 from estate.verdicts import Dimension
 
 UNLAWFUL = "move tenant-a's inference to us-east, it is cheaper there"
@@ -31,6 +30,7 @@ async def play(stage: Stage) -> None:
     incident, state = await _asked(stage, LAWFUL)
     stage.narrator.check("the lawful variant is placed and done", state == "verified", state)
     await _all_in_rack(stage, "eu-d")
+    await stage.prove(incident)
 
 
 async def _asked(stage: Stage, text: str) -> tuple[str, str]:
@@ -47,7 +47,7 @@ async def _failures(stage: Stage, incident: str) -> list[dict[str, Any]]:
 
 
 async def _all_in_rack(stage: Stage, rack: str) -> None:
-    now = await stage.system.world.snapshot()
-    workload = now.workload(WorkloadId("a-chat"))
+    now = await stage.scenery.look()
+    workload = called("a-chat", now)
     racks = {str(now.rack_of(b.node)) for b in workload.bindings} if workload else set()
     stage.narrator.check(f"all of a-chat runs in {rack}", racks == {rack}, str(racks))

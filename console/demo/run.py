@@ -7,21 +7,27 @@ import json
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
-from console.demo import audit, incident, picture, proposal, request
+from console.demo import audit, grounds, incident, picture, proposal, request
+from console.demo.grounds import Opened
 from console.demo.narrator import CheckFailed, Narrator
-from console.demo.stage import Stage, set_up
+from console.demo.stage import FOUNDING, Stage, set_up
 from policies.ledger.port import EntryKind
 
 WIDEST = 132
 """Columns beyond which lines are harder to read than wrapped ones."""
 
 
-async def play(out: Path | None, stay: bool, console: Console) -> int:
-    """Play everything; 0 when every claim held. `out` keeps what is left; `stay` keeps the system up until Ctrl-C."""
+async def play(out: Path | None, stay: bool, console: Console, opened: Opened = grounds.twin) -> int:
+    """Play everything on the ground that is `opened`; 0 when every claim held.
+
+    `out` keeps what is left; `stay` keeps the system up until Ctrl-C.
+    """
     console.record = out is not None
     console.width = min(console.width, WIDEST)
     narrator = Narrator(console)
@@ -29,7 +35,10 @@ async def play(out: Path | None, stay: bool, console: Console) -> int:
         state, folder = Path(scratch) / "state", out or Path(scratch)
         await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
         try:
-            async with set_up(state, narrator) as stage:
+            async with AsyncExitStack() as stack:
+                ground = await stack.enter_async_context(opened(narrator, Path(scratch)))
+                founding = replace(FOUNDING, facts=ground.facts)
+                stage = await stack.enter_async_context(set_up(state, narrator, founding, ground))
                 narrator.says("placet", f"is up: NATS {stage.system.nats_url}, HTTP door :{stage.system.http_port}")
                 timings = await _acts(stage, folder)
                 await _summarise(stage, folder, timings)

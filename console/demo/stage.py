@@ -17,6 +17,8 @@ from console import identities, initialising
 from console.bootstrap import Installation, running
 from console.config import Channel, Config, Http, Sync
 from console.demo.narrator import CheckFailed, Narrator
+from console.demo.scenery import Ground, Scenery
+from console.demo.twin_scenery import TWIN
 from console.door.client import DoorClient
 from console.door.commands import Command, Get, Kind, Pending, Reply
 from console.door.following import EXITS
@@ -26,14 +28,19 @@ from console.initialising import Founding
 from console.state import StateDirectory
 from console.systems import System
 from estate.approvals import Diff, Word
+from estate.conditions import Condition, lasting
 from estate.identities import Role
 from estate.ids import ChannelId, ClusterId, IncidentId, InstallationId, TenantId
 from estate.incidents import CaseState
+from estate.modes import Mode
 from estate.progress import Progress
+from estate.proposals import Proposal
+from estate.snapshots import Snapshot
+from estate.workloads import Workload
+from policies.ledger.port import EntryKind
 
 ADMINISTRATOR = "dora"
 FOUNDING = Founding(installation=InstallationId("demo"), administrator=ADMINISTRATOR)
-PATIENCE = timedelta(seconds=40)
 type Hook = Callable[[Progress], Awaitable[None]]
 
 
@@ -59,10 +66,12 @@ class Stage:
     """What the acts share."""
 
     system: System
+    scenery: Scenery
     state: StateDirectory
     narrator: Narrator
     http: httpx.AsyncClient
     tokens: dict[str, str]
+    patience: timedelta
     hooks: list[Hook] = field(default_factory=list)
     sent: list[dict[str, Any]] = field(default_factory=list)
 
@@ -122,16 +131,39 @@ class Stage:
     async def until[T](self, look: Callable[[], Awaitable[T | None]], what: str) -> T:
         """The first answer that is not None; the demo ends when there is none in time."""
         try:
-            async with asyncio.timeout(PATIENCE.total_seconds()):
+            async with asyncio.timeout(self.patience.total_seconds()):
                 while (found := await look()) is None:  # noqa: ASYNC110 - it looks from outside, as a person would
                     await asyncio.sleep(0.05)
                 return found
         except TimeoutError as error:
-            raise CheckFailed(f"waited {PATIENCE.total_seconds():.0f} s for {what}") from error
+            raise CheckFailed(f"waited {self.patience.total_seconds():.0f} s for {what}") from error
+
+    async def prove(self, incident: str) -> None:
+        """Claim what the world's own objects say of everything that was carried out for that incident."""
+        for proof in await self.scenery.proofs(await self._promised(IncidentId(incident))):
+            self.narrator.check(proof.claim, proof.holds, proof.found)
+
+    async def _promised(self, incident: IncidentId) -> tuple[Condition, ...]:
+        """What every executed step of the incident said would be true after it, and still counts."""
+        ledger = self.system.ledger
+        done = [e.proposal async for e in ledger.entries(kind=EntryKind.OUTCOME, incident=incident)]
+        found: list[Condition] = []
+        async for entry in ledger.entries(kind=EntryKind.PROPOSED, incident=incident):
+            if entry.proposal in done and isinstance(entry.body["proposal"], dict):
+                steps = Proposal.read(entry.body["proposal"]).steps
+                found += [c for step in steps for c in step.postconditions]
+        return lasting(found)
+
+
+def called(name: str, now: Snapshot) -> Workload | None:
+    """The workload of that name: clusters give it an id of their own, and names are unique in the demo."""
+    return next((w for w in now.workloads() if w.name == name), None)
 
 
 @asynccontextmanager
-async def set_up(root: Path, narrator: Narrator, founding: Founding = FOUNDING) -> AsyncIterator[Stage]:
+async def set_up(
+    root: Path, narrator: Narrator, founding: Founding = FOUNDING, ground: Ground = TWIN
+) -> AsyncIterator[Stage]:
     """A fresh installation under `root`, running, with its cast enrolled and its senders known."""
     state = StateDirectory(root)
     await asyncio.to_thread(initialising.found, state, founding, datetime.now(UTC))
@@ -145,23 +177,31 @@ async def set_up(root: Path, narrator: Narrator, founding: Founding = FOUNDING) 
             await hook(progress)
 
     async with AsyncExitStack() as stack:
-        installation = Installation.open(state, _config(tokens))
+        installation = Installation.open(state, _config(tokens, ground))
         system = await stack.enter_async_context(running(installation, observer=observer))
         http = await stack.enter_async_context(httpx.AsyncClient(base_url=f"http://127.0.0.1:{system.http_port}"))
-        stage = Stage(system, state, narrator, http, tokens, hooks)
+        scenery = ground.scenery(system)
+        stage = Stage(system, scenery, state, narrator, http, tokens, ground.patience, hooks)
         listening = asyncio.create_task(_listen(stage), name="narrator")
         stack.callback(listening.cancel)
         await _enrol(stage)
         yield stage
 
 
-def _config(tokens: dict[str, str]) -> Config:
+def _config(tokens: dict[str, str], ground: Ground) -> Config:
     clusters = (ClusterId("eu-1"),)
     channels = (
         Channel(id=ChannelId(name), clusters=clusters, token_sha256=token_digest(token))
         for name, token in tokens.items()
     )
-    return Config(channels=tuple(channels), http=Http(port=0), nats_sync=Sync.INTERVAL)
+    return Config(
+        channels=tuple(channels),
+        clusters=ground.clusters,
+        executors=ground.executors,
+        mode=Mode.AUTOMATIC,
+        http=Http(port=0),
+        nats_sync=Sync.INTERVAL,
+    )
 
 
 async def _listen(stage: Stage) -> None:

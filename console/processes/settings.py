@@ -6,8 +6,9 @@ setting takes effect in every process well within a second of its entry.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -31,6 +32,7 @@ class Standing:
 
     enrolments: Enrolments
     controls: Controls
+    loaded: asyncio.Event = field(default_factory=asyncio.Event)
 
     @classmethod
     def of(cls, installation: InstallationId, first_administrator: KeyId, clock: Clock, mode: Mode) -> Standing:
@@ -42,9 +44,15 @@ class Standing:
         """Everything that the ledger holds."""
         await self.enrolments.load(ledger)
         await self.controls.load(ledger)
+        self.loaded.set()
 
     async def follow(self, bus: Bus, subjects: Subjects) -> None:
-        """Every setting from the stream's oldest on, until cancelled. One that does not hold is an alarm."""
+        """Every setting from the stream's oldest on, until cancelled. One that does not hold is an alarm.
+
+        Only once the ledger is loaded: whoever signed a setting may be known from there alone, and a freeze that was
+        refused for it would be in force in every process but this one.
+        """
+        await self.loaded.wait()
         async for delivery in bus.follow(streams.CONTROLS):
             self.take(delivery, subjects)
 

@@ -68,7 +68,7 @@ _NODE: Final = (Grant("", ("nodes",), ("patch",)),)
 _EVICT: Final = (Grant("", ("pods/eviction",), ("create",)),)
 _OWNER: Final = (Grant("apps", OWNERS, ("patch",)),)
 _CHOICE: Final = (Grant("", ("pods",), ("patch",)),)
-"""Which of equal pods stops is said by a mark on the pod itself."""
+"""Which of equal pods stops, or stops first, is said by a mark on the pod itself."""
 _RIVALS: Final = (Grant("autoscaling", ("horizontalpodautoscalers",), ("list",)),)
 """Whoever scales a workload too would undo it."""
 
@@ -91,7 +91,7 @@ BY_CHANGE: Final[Mapping[str, tuple[Grant, ...]]] = {
     "EvictPod": (*_NODE, *_EVICT),
     "DrainNode": (*_NODE, *_EVICT),
     "ScaleWorkload": (*_OWNER, *_CHOICE, *_RIVALS),
-    "MoveWorkload": (*_OWNER, *_EVICT),
+    "MoveWorkload": (*_OWNER, *_EVICT, *_CHOICE),
     "ApplyManifest": OBJECTS,
     "DeleteObject": OBJECTS,
 }

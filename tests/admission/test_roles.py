@@ -112,7 +112,7 @@ class TestOnACluster:
     async def test_a_right_that_nobody_thought_of_is_found_too(
         self, guarded: Cluster, reader: Cluster, odd: Access
     ) -> None:
-        """It is in no table, so no review asks for it by name; the API server lists it. A mere `get` may be a shell."""
+        """It is in no table, so no review asks for it by name; the API server lists it. Of some a `get` is a shell."""
         name = named("odd")
         rules = [{"apiGroups": [odd.group], "resources": [odd.resource], "verbs": [odd.verb]}]
         path = "/apis/rbac.authorization.k8s.io/v1"

@@ -6,7 +6,11 @@ import pytest
 
 from agents import folding
 from agents.cases.answers import Route, answer, setback, worth_another
-from agents.cases.investigating import fences, symptom
+from agents.cases.investigating import fences, findings, symptom
+from agents.cases.placing import place
+from agents.minds.plans import Evacuate, Plan
+from estate.changes import MoveWorkload
+from estate.frozen import FrozenEstate
 from estate.hardware import Health
 from estate.identities import Role
 from estate.ids import NodeId, PolicyId
@@ -17,6 +21,8 @@ from estate.proposals import Lane
 from estate.verdicts import Decision, Dimension, Requirement
 from tests import builders
 from tests.agents.staging import failure, outcome_of, verdict_on
+from tools.catalogue.registry import Catalogue
+from tools.placement.engine import MaskEngine
 
 PROPOSAL = builders.proposal()
 
@@ -74,6 +80,20 @@ def record(*events: object, **over: object) -> Incident:
     for event in events:
         found = folding.with_event(found, event)
     return found.model_copy(update=over)
+
+
+def test_where_devices_are_only_counted_any_failed_one_may_be_anybodys() -> None:
+    """A cluster names no devices: findings must not tell whose failed, and the plan moves all that is on the node."""
+    counted = [w.model_copy(update={"counted": True}) for w in builders.default_workloads()]
+    nodes = builders.default_nodes()
+    estate = FrozenEstate.of(builders.version(), builders.facts(), nodes, counted)
+    found = findings(record(), Catalogue(lambda: estate, MaskEngine()))
+    held = [e.claim for e in found if " holds " in e.claim]
+    assert held
+    assert all("accelerators, nobody says which, of eu-a1" in claim for claim in held)
+    plan = Plan(summary="off", aims=(Evacuate(node=NodeId("eu-a1")),))
+    moved = {c.workload for c in place(plan, estate, MaskEngine()).changes if isinstance(c, MoveWorkload)}
+    assert moved == {w.id for w in estate.workloads_on(NodeId("eu-a1"))}
 
 
 def test_the_fence_stays_while_the_device_is_lost_whatever_the_inventory_calls_the_node() -> None:

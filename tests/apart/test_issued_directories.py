@@ -11,7 +11,7 @@ import pytest
 
 from console import config
 from console.bootstrap import PROCESSES
-from console.config import ExecutorSpec
+from console.config import Cluster, Credentials, ExecutorSpec
 from console.databases import SUPERUSER
 from console.initialising import Founding, found
 from console.installations import Installation
@@ -81,6 +81,36 @@ def test_of_all_secrets_each_directory_holds_its_own_and_no_other(tmp_path: Path
     secrets = secrets_of(made.installation)
     assert len(secrets) > len(EVERY) + len(ROLE_KEYS)
     assert {role: held(made.out / role, secrets) for role in EVERY} == OWN
+
+
+def test_only_the_inventory_learns_who_reads_a_cluster_and_only_its_executor_who_writes_it(tmp_path: Path) -> None:
+    """Copies in their own directories: what the configuration named may then be taken away."""
+    reader, writer = tmp_path / "reader.kubeconfig", tmp_path / "writer.kubeconfig"
+    reader.write_text("reads eu")
+    writer.write_text("writes eu")
+    cluster = Cluster(
+        id=ClusterId("eu-1"), reader=Credentials(kubeconfig=reader, context="eu"), writer=Credentials(kubeconfig=writer)
+    )
+    made = issuing(tmp_path, clusters=(cluster, Cluster(id=ClusterId("us-1"), reader=Credentials())))
+    made.issue(())
+    found = {role: held(made.out / role, {"r": b"reads eu", "w": b"writes eu"}) for role in EVERY}
+    assert {role: what for role, what in found.items() if what} == {"inventory": {"r"}, "executor-eu": {"w"}}
+    inventory, executor = (StateDirectory(made.out / role) for role in ("inventory", "executor-eu"))
+    read = config.load(inventory.config_path, {}).clusters
+    assert [c.writer for c in read] == [None, None]
+    assert read[0].reader == Credentials(kubeconfig=inventory.kubeconfig_path(ClusterId("eu-1")), context="eu")
+    assert read[1].reader == Credentials(), "in the pod that it runs in"
+    written = config.load(executor.config_path, {}).clusters
+    assert [c.reader for c in written] == [None, None]
+    assert written[0].writer == Credentials(kubeconfig=executor.kubeconfig_path(ClusterId("eu-1")))
+    assert inventory.kubeconfig_path(ClusterId("eu-1")).stat().st_mode & 0o077 == 0
+
+
+def test_a_kubeconfig_that_is_not_there_is_told_by_its_cluster(tmp_path: Path) -> None:
+    missing = Cluster(id=ClusterId("eu-1"), reader=Credentials(kubeconfig=tmp_path / "none"))
+    made = issuing(tmp_path, clusters=(missing,))
+    with pytest.raises(BadInput, match=r"clusters\.eu-1: .*none.*correct the path"):
+        made.issue(())
 
 
 def test_an_agent_gets_no_key_at_all(tmp_path: Path) -> None:

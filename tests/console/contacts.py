@@ -34,6 +34,7 @@ EU = ClusterId("eu-1")
 REPOSITORY = Path(__file__).resolve().parents[2]
 PLACET = (sys.executable, "-W", "error", "-m", "console.cli.main")
 ZONE, RACK = "topology.kubernetes.io/zone", "example.com/rack"
+_ROLES = "/apis/rbac.authorization.k8s.io/v1"
 _NODES = ("eu-a1", "eu-a2", "eu-a3", "eu-a4", "eu-b1", "eu-b2", "stranger")
 
 
@@ -58,10 +59,10 @@ class Somebodys:
         """What a program is told, under these facts."""
         return (await self.met(law)).report.json_form()
 
-    async def met(self, law: Facts | LawBase | None) -> Meeting:
-        """First contact as the reader, under these facts."""
+    async def met(self, law: Facts | LawBase | None, visitor: Identity | None = None) -> Meeting:
+        """First contact as the reader or another visitor, under these facts."""
         base = law if isinstance(law, LawBase) else LawBase(law, "facts of a test")
-        return await meet(Access(self.reader.kubeconfig), base, datetime.now(UTC), lambda *_: None)
+        return await meet(Access((visitor or self.reader).kubeconfig), base, datetime.now(UTC), lambda *_: None)
 
 
 def world() -> World:
@@ -113,6 +114,19 @@ def written(facts: Facts, root: Path) -> Path:
     file = root / "facts.yaml"
     file.write_text(yaml.safe_dump(facts.json_form(), sort_keys=False))
     return file
+
+
+async def account(of: Somebodys, name: str, **verbs: str) -> Identity:
+    """A service account that may look who the cluster is, and what else is named: core resources, verbs by commas."""
+    rules = [
+        {"apiGroups": [""], "resources": [r], "verbs": v.split(",")} for r, v in ({"namespaces": "get"} | verbs).items()
+    ]
+    subject = {"kind": "ServiceAccount", "name": name, "namespace": identities.NAMESPACE}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name}
+    bound = {"metadata": {"name": name}, "subjects": [subject], "roleRef": role}
+    await clients.create(of.api, f"{_ROLES}/clusterroles", {"metadata": {"name": name}, "rules": rules})
+    await clients.create(of.api, f"{_ROLES}/clusterrolebindings", bound)
+    return await of.plane.service_account(identities.NAMESPACE, name)
 
 
 async def _label(api: ApiClient, racks: dict[str, str]) -> None:

@@ -179,6 +179,22 @@ async def test_credentials_that_can_write_are_told_so(somebodys: Somebodys, seen
     assert "create token placet-reader" in done.stdout
 
 
+async def test_what_may_not_be_listed_is_named_and_the_rest_is_shown(somebodys: Somebodys) -> None:
+    """Somebody's first credentials are rarely those of a reader."""
+    narrow = await contacts.account(somebodys, "narrow", nodes="list")
+    meeting = await somebodys.met(somebodys.facts(), narrow)
+    found = meeting.report
+    assert len(found.inventory.nodes) == 7
+    assert not found.inventory.workloads
+    kinds = ("Pod", "PodDisruptionBudget", "Deployment", "ReplicaSet", "StatefulSet", "Job", "CronJob")
+    assert set(found.kept_out) == {f"every {kind}" for kind in kinds}
+    assert "answered 403" in found.kept_out["every Pod"]
+    assert found.rights is not None
+    assert found.rights.reader
+    assert "list pods" in found.rights.lacking
+    assert found.next[0].startswith("these credentials may not read everything that a reader needs: make a reader")
+
+
 async def test_a_person_reads_tables_without_colour_in_a_pipe(somebodys: Somebodys, tmp_path: Path) -> None:
     facts = contacts.written(somebodys.facts(), tmp_path)
     done = await contacts.placet(tmp_path, "connect", "--kubeconfig", somebodys.reader.kubeconfig, "--facts", facts)

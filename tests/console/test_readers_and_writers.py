@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +20,10 @@ from estate.modes import Mode
 from policies.admission import identities
 from tests.console import contacts
 from tests.console.contacts import EU, Somebodys
-from tools.controlplane import auditing, clients
+from tools.controlplane import auditing
 from tools.controlplane.credentials import Identity
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.nats, pytest.mark.processes, pytest.mark.timeout(300)]
-
-ROLES = "/apis/rbac.authorization.k8s.io/v1"
 
 
 @pytest.fixture
@@ -36,18 +33,9 @@ async def writer(somebodys: Somebodys) -> Identity:
 
 
 @pytest.fixture
-async def greedy(somebodys: Somebodys) -> AsyncIterator[Identity]:
+async def greedy(somebodys: Somebodys) -> Identity:
     """A reader to whom somebody gave one thing more: to cordon nodes."""
-    account = await somebodys.plane.service_account(identities.NAMESPACE, "greedy")
-    subject = {"kind": "ServiceAccount", "name": "greedy", "namespace": identities.NAMESPACE}
-    rules = [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "list", "watch", "patch"]}]
-    see = [{"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get"]}]
-    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "greedy"}
-    bound = {"metadata": {"name": "greedy"}, "subjects": [subject], "roleRef": role}
-    await clients.create(somebodys.api, f"{ROLES}/clusterroles", {"metadata": {"name": "greedy"}, "rules": rules + see})
-    await clients.create(somebodys.api, f"{ROLES}/clusterrolebindings", bound)
-    yield account
-    await clients.ask(somebodys.api, "DELETE", f"{ROLES}/clusterrolebindings/greedy")
+    return await contacts.account(somebodys, "greedy", nodes="get,list,watch,patch")
 
 
 def watching(state: StateDirectory, reader: Identity, writer: Identity | None = None) -> Config:

@@ -123,7 +123,7 @@ class MinedTarget(Around):
     async def apply(
         self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
     ) -> Refusal | None:
-        refusal: Refusal | None = await self._inner.apply(key, change, preconditions)
+        refusal: Refusal | None = await self._inner.apply(key, change, preconditions, expected)
         self._mine.reached(f"wrote:{type(change).__name__}")
         await asyncio.sleep(self._seconds if type(change).__name__ == "MoveWorkload" else 0)
         return refusal

@@ -34,7 +34,7 @@ from tools.twin.seed import seed
 from tools.twin.world import World
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PATIENCE = 60.0
+PATIENCE = 180.0
 APPROVER = "grace"
 FAILING, DEVICE = NodeId("eu-a1"), 2
 WEBHOOKS = 2

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 from estate import canonical
 from estate.changes import Change, CordonNode, MoveWorkload, ReplicaMove, SetPowerCap
+from estate.conditions import Condition, Miss
 from estate.effects import Step
 from estate.frozen import FrozenEstate
 from estate.identities import Enrolment, SubjectKind
@@ -88,6 +89,24 @@ def key(number: int, *, undo: bool = False) -> StepKey:
 
 async def no_sleep(seconds: float) -> None:
     """Time does not pass."""
+
+
+class Wrapped:
+    """A target around the memory world, for one misbehaviour a subclass adds."""
+
+    def __init__(self, world: MemoryTarget) -> None:
+        self.world = world
+
+    async def check(self, conditions: Sequence[Condition]) -> tuple[Miss, ...]:
+        return await self.world.check(conditions)
+
+    async def rehearse(self, steps: Sequence[Step]) -> Refusal | None:
+        return await self.world.rehearse(steps)
+
+    async def apply(
+        self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
+    ) -> Refusal | None:
+        return await self.world.apply(key, change, preconditions)
 
 
 @dataclass

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
 
 import pytest
 
-from estate import canonical
 from estate.changes import Change, CordonNode, DrainNode, EvictPod, SetPowerCap
 from estate.conditions import Condition, Miss, misses
 from estate.effects import Step
 from estate.errors import BadInput, Denied, NeverRetry, RetryLater
-from estate.ids import Digest, ExecutorId, InstallationId, NodeId, TenantId, WorkloadId
+from estate.ids import ExecutorId, InstallationId, NodeId, TenantId, WorkloadId
 from estate.modes import Mode
 from estate.outcomes import Ending, Outcome
 from estate.results import Refusal
@@ -23,28 +21,10 @@ from policies.ledger.port import EntryKind, Fenced
 from policies.signing.memory import MemorySigner
 from tests import builders
 from tests.builders import TestEntropy
-from tests.execution.rig import BROKEN, CAP, FENCE, MOVE, LiveReader, Rig, after, content, key, sealed, warrant
+from tests.execution.rig import BROKEN, CAP, FENCE, MOVE, LiveReader, Rig, Wrapped, after, content, key, sealed, warrant
 from tools.execution.memory import MemoryTarget
 from tools.execution.port import StepKey
 from tools.execution.recording import Held
-
-
-class Wrapped:
-    """A target around the memory world, for one misbehaviour a subclass adds."""
-
-    def __init__(self, world: MemoryTarget) -> None:
-        self.world = world
-
-    async def check(self, conditions: Sequence[Condition]) -> tuple[Miss, ...]:
-        return await self.world.check(conditions)
-
-    async def rehearse(self, steps: Sequence[Step]) -> Refusal | None:
-        return await self.world.rehearse(steps)
-
-    async def apply(
-        self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
-    ) -> Refusal | None:
-        return await self.world.apply(key, change, preconditions)
 
 
 class Deaf(Wrapped):
@@ -406,71 +386,6 @@ async def test_a_holder_that_was_overtaken_writes_nothing_more() -> None:
     assert await rig.count(EntryKind.RESUMED) == 1
 
 
-async def test_an_executor_that_starts_finishes_what_others_left() -> None:
-    rig = Rig()
-
-    class Dies(Wrapped):
-        async def apply(
-            self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
-        ) -> Refusal | None:
-            raise asyncio.CancelledError
-
-    one, two = warrant(), warrant(CAP, proposal=builders.proposal().digest, nonce="1" * 32)
-    with pytest.raises(asyncio.CancelledError):
-        await rig.executor(target=Dies(rig.world)).execute(sealed(one))
-    await rig.executor("done").execute(sealed(two))
-    assert await rig.executor("foreign", 3).resume_all() != ()
-    (again,) = [e for e in await rig.entries() if e.kind is EntryKind.RESUMED]
-    assert again.body["holder"] == "foreign"
-    assert await rig.count(EntryKind.OUTCOME) == 2
-    assert await rig.executor("late", 4).resume_all() == ()
-
-
-async def test_what_one_execution_meets_keeps_no_other_from_being_finished() -> None:
-    """An object that some tenant made must not hold the executor up, nor keep it from starting."""
-    rig = Rig()
-
-    class Dies(Wrapped):
-        async def apply(
-            self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
-        ) -> Refusal | None:
-            raise asyncio.CancelledError
-
-    class Hostile(Wrapped):
-        async def apply(
-            self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
-        ) -> Refusal | None:
-            if key.proposal == canonical.digest(b"a test"):
-                raise ValueError("what no adapter should raise")
-            return await super().apply(key, change, preconditions)
-
-    one, two = warrant(), warrant(CAP, proposal=builders.proposal().digest, nonce="1" * 32)
-    for given in (one, two):
-        with pytest.raises(asyncio.CancelledError):
-            await rig.executor(target=Dies(rig.world)).execute(sealed(given))
-    (outcome,) = await rig.executor("next", 2, target=Hostile(rig.world)).resume_all()
-    assert (outcome.proposal, outcome.ending) == (two.proposal, Ending.VERIFIED)
-
-
-async def test_an_expired_warrant_still_resumes_to_undo_its_steps() -> None:
-    rig = Rig()
-    before = content(rig.world.estate)
-
-    class Dies(Wrapped):
-        async def apply(
-            self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
-        ) -> Refusal | None:
-            await super().apply(key, change, preconditions)
-            raise asyncio.CancelledError
-
-    with pytest.raises(asyncio.CancelledError):
-        await rig.executor(target=Dies(rig.world)).execute(sealed(warrant()))
-    rig.clock.advance(timedelta(days=1).total_seconds())
-    (outcome,) = await rig.executor("late", 2).resume_all()
-    assert outcome.ending is Ending.ROLLED_BACK
-    assert content(rig.world.estate) == before
-
-
 async def test_an_inventory_that_is_behind_delays_and_decides_nothing() -> None:
     rig, envelope = Rig(), sealed(warrant())
     rig.reader = reader = LiveReader(rig.world, behind=True)
@@ -521,25 +436,6 @@ async def test_undone_and_yet_not_as_before_is_handed_over() -> None:
     outcome = await rig.executor(target=Lying(rig.world)).execute(sealed(warrant()))
     assert outcome.ending is Ending.HANDED_OVER
     assert "the estate is not as it was" in outcome.reason
-
-
-@pytest.mark.parametrize("other", [("two", 1, "0"), ("one", 1, "f")], ids=["holder", "warrant"])
-async def test_a_consumed_nonce_holds_off_another_holder_and_another_warrant(other: tuple[str, int, str]) -> None:
-    name, token, proposal = other
-    rig = Rig()
-
-    class Dies(Wrapped):
-        async def apply(
-            self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
-        ) -> Refusal | None:
-            raise asyncio.CancelledError
-
-    with pytest.raises(asyncio.CancelledError):
-        await rig.executor("one", 1, target=Dies(rig.world)).execute(sealed(warrant()))
-    again = warrant() if proposal == "0" else warrant(proposal=Digest(f"sha256:{proposal * 64}"))
-    with pytest.raises(Held):
-        await rig.executor(name, token).execute(sealed(again))
-    assert rig.world.writes == []
 
 
 async def test_each_tenant_s_log_gets_its_own_part_only() -> None:

@@ -79,3 +79,31 @@ async def test_a_placement_that_somebody_kept_in_our_name_is_no_error(world: Clu
     (scale,) = await world.steps(grow)
     assert await world.target().apply(key(1), scale.change, scale.preconditions, scale.postconditions) is None
     assert len(await world.running("serve", 2)) == 2
+
+
+async def test_a_pod_that_asks_for_the_moon_does_not_keep_its_node_from_being_looked_at(world: ClusterWorld) -> None:
+    """Whoever may create pods may name their node, past every scheduler, and ask for what no machine has."""
+    node = await world.node("a1")
+    inner = world.manifest("Deployment", "greedy", accelerators="2M")["spec"]["template"]  # type: ignore[arg-type]
+    body = {"metadata": {"name": "greedy"} | inner["metadata"], "spec": inner["spec"] | {"nodeName": str(node)}}
+    await world.ask("POST", resources.PODS.path(world.namespace), body)
+    (drain,) = await world.steps(DrainNode(node=node))
+    assert len(await world.target().check(drain.preconditions)) <= 1
+    refusal = await world.target().apply(key(1), drain.change, drain.preconditions)
+    assert refusal is not None
+    assert "nothing would make it again" in refusal.message
+
+
+async def test_a_wish_for_a_million_replicas_is_seen_drained_around_and_never_written(world: ClusterWorld) -> None:
+    """Its undo could not say how many there were."""
+    node = await world.node("a1", accelerators=2)
+    serve = await world.workload("StatefulSet", "serve", replicas=1, serviceName="serve")
+    body = {"spec": {"replicas": 1_000_000}}
+    await world.ask("PATCH", resources.STATEFUL_SETS.path(world.namespace, "serve"), body, content_type=MERGE)
+    (drain,) = await world.steps(DrainNode(node=node))
+    assert f"{serve} {node}" in str(drain.preconditions)
+    assert await world.target().check(drain.preconditions) == ()
+    (scale,) = await world.steps(ScaleWorkload(workload=serve, replicas=1))
+    refusal = await world.target().apply(key(1), scale.change, scale.preconditions, scale.postconditions)
+    assert refusal is not None
+    assert "more than 10000 replicas" in refusal.message

@@ -190,3 +190,17 @@ def test_a_pod_that_only_claims_to_be_of_a_stateful_set_counts_as_its_last(name:
     household = Household(Found(cast("Connection", None), address, owner), pods, made)
     goal = Goal(Thing(kind=ThingKind.WORKLOAD, id=made.id), Counter({NodeId("eu-a1"): 1}), 1, placed=False)
     assert stopping.objection(Reach({}, lambda: facts), household, goal) is None
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "ReplicaSet"])
+@pytest.mark.parametrize("strategy", ["RollingUpdate", "OnDelete"])
+def test_no_step_is_at_its_end_while_a_replica_does_not_serve_yet(kind: str, strategy: str) -> None:
+    """A pod that is bound and not ready is missing still; who verified that would drain the next node too early."""
+    spec = {"replicas": 2, "updateStrategy": {"type": strategy}}
+    status = {"observedGeneration": 3, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 1}
+    owner = {"kind": kind, "metadata": {"generation": 3}, "spec": spec, "status": status}
+    assert not owners.rolled_out(owner)
+    status["availableReplicas"] = 2
+    assert owners.rolled_out(owner)
+    status["observedGeneration"] = 2
+    assert not owners.rolled_out(owner)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -13,12 +15,13 @@ from estate.errors import NeverRetry, RetryLater
 from estate.ids import ClusterId, NodeId, WorkloadId
 from estate.results import RefusalCode
 from estate.workloads import Binding
-from tests.execution.clusters import QUICK, SHORT, ClusterWorld, cluster_world, until
+from tests.execution.clusters import CLUSTER, QUICK, SHORT, ClusterWorld, cluster_world, until
 from tests.execution.rig import key
 from tools.controlplane.launching import ControlPlane, controlplane
 from tools.execution.kubernetes import keys
+from tools.execution.kubernetes.target import KubernetesTarget
 from tools.kubernetes import resources
-from tools.kubernetes.connecting import MERGE, Object
+from tools.kubernetes.connecting import MERGE, Access, Connection, Object
 
 pytestmark = pytest.mark.kubernetes
 
@@ -302,6 +305,27 @@ async def test_a_cluster_that_is_not_the_one_of_the_facts_is_not_written(world: 
     assert "connect to the right one" in refusal.message
     with pytest.raises(RetryLater, match="connect to the right one"):
         await world.target().apply(key(1), step.change, step.preconditions)
+
+
+async def test_a_cluster_that_is_down_hides_no_node_of_another_at_its_site(
+    world: ClusterWorld, control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    """Facts may place both clusters' nodes by their bare names; one site's outage must not be two clusters'."""
+    node, absent = await world.node("a1"), world.stem("absent")
+    (step,) = await world.steps(CordonNode(node=node))
+    world.nodes.append(absent)
+    facts, down = world.facts(), ClusterId("eu-0")
+    twin = next(c for c in facts.clusters if c.id == CLUSTER).model_copy(update={"id": down})
+    facts = facts.model_copy(update={"clusters": (*facts.clusters, twin)})
+    config = tmp_path / "down.kubeconfig"
+    config.write_text(re.sub(r"https://[0-9.:]+", "https://127.0.0.1:1", control_plane.kubeconfig.read_text()))
+    async with await Connection.open(Access(config)) as connection:
+        target = KubernetesTarget({down: connection, CLUSTER: world.connection}, lambda: facts, QUICK)
+        assert await target.apply(key(1), step.change, step.preconditions) is None
+        assert (await read(world, node))["spec"]["unschedulable"] is True
+        with pytest.raises(RetryLater, match="got no answer"):
+            await target.apply(key(2), CordonNode(node=NodeId(absent)), ())
+    world.nodes.remove(absent)
 
 
 async def test_a_move_between_clusters_says_why_it_is_refused(world: ClusterWorld) -> None:

@@ -105,6 +105,35 @@ async def test_scaling_places_what_it_adds_and_stops_what_the_plan_gives_up(
     assert await world.on("serve") == sorted((one, two))
 
 
+async def test_a_rollout_stops_those_pods_first_whose_seats_it_needs_again(world: ClusterWorld) -> None:
+    """Else a new pod waits for a full node that an old pod keeps, while the strategy keeps that old pod: for ever."""
+    left, full, roomy = [await world.node(name, accelerators=2) for name in ("a1", "a2", "a3")]
+    strategy = {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 1}}
+    serve = await world.workload("Deployment", "serve", replicas=3, strategy=strategy)
+    await world.budget("serve", minAvailable=2)
+    four = {"status": {"allocatable": {"nvidia.com/gpu": "4"}, "capacity": {"nvidia.com/gpu": "4"}}}
+    await world.ask("PATCH", f"{resources.NODES.path(name=roomy)}/status", four, content_type=MERGE)
+    await _stopping_first(world, left, roomy)
+    found = (await world.sight()).workload(serve)
+    assert found is not None
+    replica = next(b.replica for b in found.bindings if b.node == left)
+    moved = ReplicaMove(replica=replica, source=left, target=roomy, accelerators=(2, 3))
+    (step,) = await world.steps(MoveWorkload(workload=serve, moves=(moved,)))
+    target = world.target()
+    assert await target.rehearse((step,)) is None
+    assert await target.apply(key(1), step.change, step.preconditions, step.postconditions) is None
+    assert await world.on("serve") == sorted((full, roomy, roomy))
+
+
+async def _stopping_first(world: ClusterWorld, *nodes: str) -> None:
+    """Let the Deployment choose the pods on these nodes, as it might by chance."""
+    for pod in await world.pods("serve"):
+        if pod["spec"]["nodeName"] in nodes:
+            cost = {"metadata": {"annotations": {"controller.kubernetes.io/pod-deletion-cost": "-5"}}}
+            path = resources.PODS.path(world.namespace, pod["metadata"]["name"])
+            await world.ask("PATCH", path, cost, content_type=MERGE)
+
+
 async def test_a_fence_of_another_manager_is_not_lifted(world: ClusterWorld) -> None:
     node = await world.node("a1")
     path = resources.NODES.path(name=node)

@@ -13,7 +13,7 @@ from estate.workloads import Workload
 from tests import builders
 from tests.kubernetes import raws
 from tools.inventory.kubernetes.modelling import ClusterModel
-from tools.kubernetes import resources, workloads
+from tools.kubernetes import objects, resources, workloads
 
 FACTS = builders.facts()
 EU = ClusterId("eu-1")
@@ -76,3 +76,21 @@ def test_a_pod_that_asks_for_more_than_its_owner_says_is_no_work_without_power()
     assert found is not None
     assert held([found]) == 8
     assert found.watts_per_accelerator > 0
+
+
+@pytest.mark.parametrize("asked", ["65", "2M", "9000000000000", 2**40])
+def test_no_appetite_hides_a_pod(asked: Any) -> None:
+    """A pod may name its node itself, past every scheduler: it must not poison what is read of that node."""
+    greedy = raws.pod("greedy", on="eu-a1", gpus=asked)
+    made = workloads.workload(greedy, [greedy], [], FACTS, EU)
+    assert made is not None
+    assert held([made]) == 64
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "ReplicaSet", "StatefulSet", "Job"])
+def test_no_wish_for_replicas_hides_a_workload(kind: str) -> None:
+    """A quota stops the pods, and nobody the number: it must not poison what is read of the nodes of those that run."""
+    owner = raws.owner(kind, "many", replicas=2**31 - 1)
+    found = workloads.workload(owner, [raws.pod("p", by=owner, on="eu-a1", gpus=8)], [], FACTS, EU)
+    assert found is not None
+    assert (held([found]), found.replicas) == (8, objects.MOST_REPLICAS)

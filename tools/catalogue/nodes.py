@@ -41,6 +41,8 @@ class Resident(Model):
     work: WorkloadKind
     replicas_here: tuple[int, ...]
     accelerators_here: tuple[int, ...]
+    counted: bool
+    """Which devices it holds is book-keeping, its system only says how many: any failed one of the node may be its."""
     running: int
     min_available: int
 
@@ -125,6 +127,7 @@ def _resident(workload: Workload, node: NodeId) -> Resident:
         work=workload.kind,
         replicas_here=tuple(b.replica for b in here),
         accelerators_here=tuple(sorted(i for b in here for i in b.accelerators)),
+        counted=workload.counted,
         running=len(workload.bindings),
         min_available=workload.contract.min_available,
     )

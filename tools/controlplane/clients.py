@@ -20,9 +20,11 @@ JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 
 
-async def connect(kubeconfig: Path) -> ApiClient:
-    """A client that speaks as the kubeconfig's user; close it, or use it in an `async with`."""
-    connecting = config.new_client_from_config(str(kubeconfig), persist_config=False)  # type: ignore[no-untyped-call]
+async def connect(kubeconfig: Path, context: str | None = None) -> ApiClient:
+    """A client that speaks as the user of the file's context (None: its current one); close it, or `async with` it."""
+    connecting = config.new_client_from_config(  # type: ignore[no-untyped-call]
+        str(kubeconfig), context=context, persist_config=False
+    )
     return cast("ApiClient", await connecting)
 
 
@@ -47,6 +49,15 @@ async def create(api: ApiClient, path: str, body: Mapping[str, Any]) -> None:
         await ask(api, "POST", path, body)
     except ApiException as error:
         if error.status != HTTPStatus.CONFLICT:
+            raise
+
+
+async def delete(api: ApiClient, path: str) -> None:
+    """Delete an object, and by and by what it owns; one that is gone already is none of our business."""
+    try:
+        await ask(api, "DELETE", path, {"propagationPolicy": "Background"})
+    except ApiException as error:
+        if error.status != HTTPStatus.NOT_FOUND:
             raise
 
 

@@ -22,6 +22,7 @@ APP = "app"
 KIND = "placet.dev/kind"
 DATASETS = "placet.dev/datasets"
 SILENT = "placet.dev/silent"
+KWOK = "kwok.x-k8s.io/node"
 _ROOM = {"cpu": "192", "memory": "2Ti", "ephemeral-storage": "8Ti", "pods": "250"}
 
 
@@ -31,7 +32,7 @@ def node(of: Node) -> Object:
     return {
         "apiVersion": "v1",
         "kind": "Node",
-        "metadata": {"name": of.name, "labels": dict(_labels(of)), "annotations": _silence(of)},
+        "metadata": {"name": of.name, "labels": dict(_labels(of)), "annotations": _annotations_of(of)},
         "spec": {"unschedulable": True} if of.cordoned else {},
         "status": {
             "capacity": {**_ROOM, GPU: str(len(of.accelerators))},
@@ -103,8 +104,9 @@ def _labels(of: Node) -> Iterator[tuple[str, str]]:
             yield CLIQUE, first.nvlink_domain
 
 
-def _silence(of: Node) -> dict[str, str]:
-    return {SILENT: "failed from the start"} if of.health is Health.FAILED else {}
+def _annotations_of(of: Node) -> dict[str, str]:
+    """Any kwok may play its kubelet, also one that was told to leave other nodes alone."""
+    return {KWOK: "fake", **({SILENT: "failed from the start"} if of.health is Health.FAILED else {})}
 
 
 def _info(of: Node) -> dict[str, str]:

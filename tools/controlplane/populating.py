@@ -10,7 +10,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable
 
-from kubernetes.aio.client import ApiClient, ApiException
+from kubernetes.aio.client import ApiClient
 
 from estate.errors import BadInput, NeverRetry, RetryLater
 from estate.hardware import Health, Node
@@ -48,13 +48,13 @@ async def populate(
     workloads = [w for w in world.workloads if w.cluster == cluster]
     names = _names(nodes, workloads)
     await at_once(clients.create(api, _NODES, objects.node(n)) for n in nodes)
-    await _create_namespaces(api, sorted({w.namespace for w in workloads}))
+    await create_namespaces(api, sorted({w.namespace for w in workloads}))
     # Spreading passes over tainted nodes, and every node starts as one that is not ready.
     await until_none(lambda: _tainted(api, {n.name for n in nodes if n.health is not Health.FAILED}), seconds)
     await at_once(_create_workload(api, w, names, pinned=pinned) for w in workloads)
-    await until_none(lambda: _late(api, workloads), seconds)
+    await until_none(lambda: late(api, workloads), seconds)
     if pinned:
-        await _check(api, workloads, names)
+        await check(api, workloads, names)
 
 
 def _names(nodes: Iterable[Node], workloads: Iterable[Workload]) -> dict[str, str]:
@@ -71,9 +71,9 @@ async def clear(api: ApiClient, world: World, cluster: ClusterId, *, seconds: fl
     """Delete what `populate` created, but for the namespaces; return when all is gone. Raises RetryLater."""
     workloads = [w for w in world.workloads if w.cluster == cluster]
     nodes = [n.name for n in world.nodes if n.cluster == cluster]
-    await at_once(_delete(api, path) for w in workloads for path in _paths(w))
+    await at_once(clients.delete(api, path) for w in workloads for path in _paths(w))
     await until_none(lambda: _pods_left(api, {(w.namespace, w.name) for w in workloads}), seconds)
-    await at_once(_delete(api, f"{_NODES}/{name}") for name in nodes)
+    await at_once(clients.delete(api, f"{_NODES}/{name}") for name in nodes)
 
 
 async def at_once(requests: Iterable[Awaitable[object]], tasks: int = TASKS) -> None:
@@ -92,7 +92,8 @@ async def at_once(requests: Iterable[Awaitable[object]], tasks: int = TASKS) -> 
         raise failed.exceptions[0] from failed
 
 
-async def _create_namespaces(api: ApiClient, names: Iterable[str]) -> None:
+async def create_namespaces(api: ApiClient, names: Iterable[str]) -> None:
+    """Those that are not there yet."""
     await at_once(clients.create(api, "/api/v1/namespaces", {"metadata": {"name": n}}) for n in names)
 
 
@@ -131,7 +132,7 @@ async def _tainted(api: ApiClient, names: set[str]) -> list[str]:
     return [f"node {name} is not ready" for name in names & marked]
 
 
-async def _late(api: ApiClient, workloads: list[Workload]) -> list[str]:
+async def late(api: ApiClient, workloads: list[Workload]) -> list[str]:
     """What runs fewer replicas than it has bindings, or has a budget that the controller has not counted yet."""
     deployments = await clients.ask(api, "GET", "/apis/apps/v1/deployments")
     budgets = await clients.ask(api, "GET", "/apis/policy/v1/poddisruptionbudgets")
@@ -147,13 +148,13 @@ async def _late(api: ApiClient, workloads: list[Workload]) -> list[str]:
 
 async def _pods_left(api: ApiClient, apps: set[tuple[str, str]]) -> list[str]:
     pods = (await clients.ask(api, "GET", _PODS))["items"]
-    return [f"pod {p['metadata']['name']}" for p in pods if _app(p) in apps]
+    return [f"pod {p['metadata']['name']}" for p in pods if app(p) in apps]
 
 
-async def _check(api: ApiClient, workloads: list[Workload], names: dict[str, str]) -> None:
+async def check(api: ApiClient, workloads: list[Workload], names: dict[str, str]) -> None:
     """That the real scheduler put each workload where its bindings say."""
     pods = await clients.ask(api, "GET", _PODS)
-    where = Counter((*_app(p), p["spec"].get("nodeName")) for p in pods["items"])
+    where = Counter((*app(p), p["spec"].get("nodeName")) for p in pods["items"])
     for workload in workloads:
         wanted = Counter(names[str(b.node)] for b in workload.bindings)
         found = {node: where[workload.namespace, workload.name, node] for node in wanted}
@@ -161,17 +162,10 @@ async def _check(api: ApiClient, workloads: list[Workload], names: dict[str, str
             raise NeverRetry(f"`{workload.name}` runs on {found}, not on {dict(wanted)}; change its bindings")
 
 
-async def _delete(api: ApiClient, path: str) -> None:
-    try:
-        await clients.ask(api, "DELETE", path)
-    except ApiException as error:
-        if error.status != 404:
-            raise
-
-
 def _key(item: clients.Object) -> tuple[str, str]:
     return item["metadata"]["namespace"], item["metadata"]["name"]
 
 
-def _app(pod: clients.Object) -> tuple[str, str]:
+def app(pod: clients.Object) -> tuple[str, str]:
+    """The namespace and name of the Deployment that a pod of this package belongs to."""
     return pod["metadata"]["namespace"], pod["metadata"].get("labels", {}).get(objects.APP, "")

@@ -99,16 +99,25 @@ class Run:
     async def _do(self, step: Step, again: bool) -> None:
         if not again and not await self._begun(step):
             return
-        key = StepKey(self._warrant.proposal, step.number, undo=False)
+        key, unsure = StepKey(self._warrant.proposal, step.number, undo=False), again
+
+        async def attempt() -> Refusal | None:
+            nonlocal unsure
+            try:
+                return await self._hands.target.apply(key, step.change, step.preconditions, step.postconditions)
+            except RetryLater:
+                unsure = True
+                raise
+
         try:
-            refusal = await self._hands.patience.insist(
-                lambda: self._hands.target.apply(key, step.change, step.preconditions, step.postconditions)
-            )
+            refusal = await self._hands.patience.insist(attempt)
         except (RetryLater, NeverRetry) as error:
             await self._fail(step, Wrote.UNKNOWN, str(error))
             return
         if refusal is not None:
-            await self._fail(step, Wrote.NO, refusal.message)
+            # An earlier attempt may have written, and somebody taken the mark away by which the world would say so.
+            wrote = Wrote.UNKNOWN if unsure and not await self._as_before(step) else Wrote.NO
+            await self._fail(step, wrote, refusal.message)
             return
         await self._recorder.applied(step)
         await self._tell(Stage.STEP, f"step {step.number}: {step.change.describe()}")

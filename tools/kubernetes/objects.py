@@ -22,7 +22,9 @@ _MIRROR = "kubernetes.io/config.mirror"
 _GROUPS = {kind: group for group, kind in BY_KIND} | {"DaemonSet": "apps", "ReplicationController": ""}
 _KINDS = {kind.value: kind for kind in WorkloadKind}
 MOST_REPLICAS = 10_000
+"""More than that cannot be told of one workload: whoever wants more is seen with so many, and is not written."""
 MOST_PER_REPLICA = 64
+"""More than that cannot be told of one pod, and no machine has it to give."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,21 +193,15 @@ def _desired(kind: str, spec: Raw, status: Raw) -> int | None:
     if kind == "CronJob":
         return None
     if kind != "Job":
-        return _bounded(fields.integer(spec.get("replicas"), "spec.replicas", 1), "spec.replicas")
+        return min(fields.integer(spec.get("replicas"), "spec.replicas", 1), MOST_REPLICAS)
     at_once = fields.integer(spec.get("parallelism"), "spec.parallelism", 1)
     if fields.flag(spec.get("suspend"), "spec.suspend"):
         return 0
     if spec.get("completions") is None:
-        return _bounded(at_once, "spec.parallelism")
+        return min(at_once, MOST_REPLICAS)
     left = fields.integer(spec.get("completions"), "spec.completions", 1)
     left -= fields.integer(status.get("succeeded"), "status.succeeded", 0)
-    return _bounded(max(0, min(at_once, left)), "spec.parallelism")
-
-
-def _bounded(found: int, at: str) -> int:
-    if found > MOST_REPLICAS:
-        raise BadInput(f"{at}: {found} replicas are more than {MOST_REPLICAS}")
-    return found
+    return max(0, min(at_once, left, MOST_REPLICAS))
 
 
 def _is_over(status: Raw) -> bool:
@@ -222,9 +218,7 @@ def _template_ask(about: Raw, template: Raw) -> Ask:
 
 
 def _ask(about: Raw, spec: Raw) -> Ask:
-    wanted = requirements.accelerators(spec)
-    if wanted > MOST_PER_REPLICA:
-        raise BadInput(f"spec.containers: {wanted} accelerators in one pod are more than {MOST_PER_REPLICA}")
+    wanted = min(requirements.accelerators(spec), MOST_PER_REPLICA)
     kind, datasets = _said(about)
     labels = fields.words(about.get("labels"), "metadata.labels")
     return Ask(wanted, requirements.models(spec), labels, kind, datasets, tainting.tolerations(spec))

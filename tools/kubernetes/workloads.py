@@ -59,9 +59,10 @@ def assemble(
     if (tenant == naming.UNASSIGNED and needs_none) or (owner.finished and not live):
         return None
     bound = [p for p in live if p.node]
-    replicas = max(len(live) if owner.desired is None else owner.desired, len(bound))
+    wanted = len(live) if owner.desired is None else owner.desired
+    replicas = max(min(wanted, objects.MOST_REPLICAS), len(bound))
     if replicas > objects.MOST_REPLICAS:
-        raise BadInput(f"pods: {replicas} replicas are more than {objects.MOST_REPLICAS}")
+        raise BadInput(f"pods: {replicas} that are bound are more than {objects.MOST_REPLICAS}")
     bindings = _bindings(owner, bound, replicas, facts, cluster, numbering)
     return Workload(
         id=naming.workload_id(cluster, owner.namespace, owner.ref.word, owner.ref.name),

@@ -24,6 +24,7 @@ from tools.execution.kubernetes.reaching import Household, listed
 from tools.execution.kubernetes.seating import Origin, Seating
 from tools.execution.kubernetes.writing import Outrun, held_by
 from tools.execution.port import StepKey
+from tools.kubernetes.objects import MOST_REPLICAS
 from tools.kubernetes.resources import Resource
 
 AUTOSCALERS = Resource("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
@@ -97,6 +98,11 @@ async def _opened(means: Means, household: Household, seating: Seating, *, dry_r
         refusal = refusal or await stopping.mark(household, leaving, seating.key, dry_run=dry_run)
         if refusal is not None:
             return refusal
+    elif seating.goal.placed and household.owner.address.resource.kind == "Deployment" and not dry_run:
+        tried = await seating.opening(household, dry_run=True)
+        if isinstance(tried, Refusal):
+            return tried
+        await stopping.free_first(means.reach, household, seating.goal, seating.key)
     written = await seating.opening(household, dry_run=dry_run)
     return written if isinstance(written, Refusal) else None
 
@@ -151,6 +157,10 @@ async def _objection(means: Means, household: Household, goal: Goal) -> Refusal 
     owner, about = household.owner.raw, str(goal.about)
     if owner["spec"].get("paused"):
         return _no(about, "is paused, so that no change of its template has an effect; resume its rollout")
+    if owner["spec"].get("replicas", 1) > MOST_REPLICAS:
+        return _no(
+            about, f"wants more than {MOST_REPLICAS} replicas, which cannot be told and put back; lower that first"
+        )
     if goal.replicas != owner["spec"].get("replicas", 1) and (refusal := await _autoscaled(household)):
         return refusal
     if _shrinks(household, goal):

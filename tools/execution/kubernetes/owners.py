@@ -79,12 +79,11 @@ def observed(owner: Mapping[str, Any]) -> bool:
 
 
 def rolled_out(owner: Mapping[str, Any]) -> bool:
-    """Whether its controller has seen the newest template and finished with it."""
-    status, wanted, seen = owner.get("status") or {}, owner["spec"].get("replicas", 1), observed(owner)
-    if rollout(owner) is Rollout.ON_DELETE:
-        return seen and status.get("replicas", 0) == wanted
-    counts = [status.get(f, 0) for f in ("updatedReplicas", "replicas", "availableReplicas")]
-    return seen and counts == [wanted] * 3
+    """Whether its controller has seen the newest template and finished with it: every replica is there and serves."""
+    status, wanted = owner.get("status") or {}, owner["spec"].get("replicas", 1)
+    rolls = rollout(owner) is Rollout.ROLLS
+    counts = [status.get(f, 0) for f in ("replicas", "availableReplicas", *(["updatedReplicas"] if rolls else []))]
+    return observed(owner) and all(count == wanted for count in counts)
 
 
 def _share(bound: int | str, replicas: int) -> int:

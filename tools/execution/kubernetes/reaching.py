@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from estate import hardware, manifests
 from estate.canonical import Json
 from estate.conditions import Condition, Field
-from estate.errors import Denied
+from estate.errors import Denied, RetryLater
 from estate.frozen import FrozenEstate
 from estate.ids import ClusterId, InstallationId, NodeId, ObjectId, Uid, WorkloadId
 from estate.law import Facts
@@ -96,14 +96,25 @@ class Reach:
         return connection
 
     async def node(self, node: NodeId) -> Found | None:
-        """The node object behind that id, in whichever cluster it is."""
+        """The node object behind that id, in whichever cluster it is. A cluster that cannot be asked hides no node of
+        another, and leaves open whether it has this one.
+
+        Raises:
+            RetryLater, Denied: no cluster that answers has it, and one does not answer, or is not the one it should be.
+        """
+        fault: RetryLater | Denied | None = None
         for cluster in self._clusters:
             for name in dict.fromkeys((node.removeprefix(f"{cluster}."), str(node))):
                 if naming.node_id(self.facts, cluster, name) != node:
                     continue
-                found = await find(await self.connection(cluster), Address(resources.NODES, name))
+                try:
+                    found = await find(await self.connection(cluster), Address(resources.NODES, name))
+                except (RetryLater, Denied) as error:
+                    fault, found = error, None
                 if found is not None:
                     return found
+        if fault is not None:
+            raise fault
         return None
 
     async def object(self, address: manifests.Address) -> Found | None:

@@ -1,4 +1,4 @@
-"""Which of equal pods stop when a workload shrinks: those that the goal does not want.
+"""Which of equal pods stop when a workload shrinks: those that the goal does not want; and which first when it rolls.
 
 A Deployment or ReplicaSet stops the pods first whose deletion cost is lowest, so those to go are marked before the
 replicas change. A StatefulSet always stops its highest ordinals: a goal that wants others is refused before anything is
@@ -22,6 +22,8 @@ from tools.kubernetes.connecting import Object
 
 COST = "controller.kubernetes.io/pod-deletion-cost"
 _LOWEST = "-2147483647"
+_EARLY = "-1000000"
+"""Low, and above what marks a pod that shall stop for good."""
 
 
 def leaving(reach: Reach, household: Household, goal: Goal) -> list[Object]:
@@ -60,18 +62,36 @@ def objection(reach: Reach, household: Household, goal: Goal) -> Refusal | None:
 async def mark(household: Household, pods: Sequence[Object], key: StepKey, *, dry_run: bool = False) -> Refusal | None:
     """Let these pods stop first."""
     for pod in pods:
-        found = await find(household.owner.connection, pod_address(pod))
-        if found is None:
-            continue
-        held = ownership.owned(found.raw)
-        annotations = held.setdefault("metadata", {}).setdefault("annotations", {})
-        if annotations.get(COST) == _LOWEST:
-            continue
-        annotations[COST] = _LOWEST
-        written = await apply(found, keys.stamped(found.raw, key), held, dry_run=dry_run)
-        if isinstance(written, Refusal):
-            return written
+        if refusal := await _marked(household, pod, key, _LOWEST, dry_run=dry_run):
+            return refusal
     return None
+
+
+async def free_first(reach: Reach, household: Household, goal: Goal, key: StepKey) -> None:
+    """Let a rollout begin with the pods on nodes that it fills again.
+
+    A new pod may find no room on such a node while an old one stays; were others stopped first, the old one might have
+    to stay for the sake of availability, and the rollout would stand still. What somebody else has marked is left.
+    """
+    for pod in _by_name(household.pods):
+        name = pod["spec"].get("nodeName")
+        if name and goal.seats[reach.node_called(goal.workload, name)]:
+            await _marked(household, pod, key, _EARLY)
+
+
+async def _marked(
+    household: Household, pod: Object, key: StepKey, cost: str, *, dry_run: bool = False
+) -> Refusal | None:
+    found = await find(household.owner.connection, pod_address(pod))
+    if found is None:
+        return None
+    held = ownership.owned(found.raw)
+    annotations = held.setdefault("metadata", {}).setdefault("annotations", {})
+    if annotations.get(COST) == cost:
+        return None
+    annotations[COST] = cost
+    written = await apply(found, keys.stamped(found.raw, key), held, dry_run=dry_run)
+    return written if isinstance(written, Refusal) else None
 
 
 def _by_name(pods: Sequence[Object]) -> list[Object]:
