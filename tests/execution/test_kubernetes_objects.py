@@ -26,7 +26,7 @@ from tools.execution.kubernetes.target import KubernetesTarget
 from tools.execution.memory import MemoryTarget
 from tools.execution.port import StepKey
 from tools.kubernetes import faults, resources
-from tools.kubernetes.connecting import MERGE, Access, Connection, Object, Query
+from tools.kubernetes.connecting import APPLY, MERGE, Access, Connection, Object, Query
 
 pytestmark = pytest.mark.kubernetes
 
@@ -228,6 +228,36 @@ class Losing(Connection):
             type(self).losing = ""
             raise faults.unreachable(f"{method} {path}", ConnectionResetError("cut"))
         return answer
+
+
+class Racing(Connection):
+    """A real connection before whose first write somebody else makes the same object."""
+
+    theirs: Object | None = None
+
+    async def request(
+        self, method: str, path: str, query: Query | None = None, body: Any = None, **more: Any
+    ) -> Object:
+        if method == "PATCH" and (made := self.theirs) is not None:
+            self.theirs = None
+            await super().request("PATCH", path, {"fieldManager": "tenant"}, made, content_type=APPLY)
+        return await super().request(method, path, query, body, **more)
+
+
+async def test_what_somebody_makes_in_the_same_moment_stays_theirs(
+    world: ClusterWorld, control_plane: ControlPlane
+) -> None:
+    """No write of an object that is not there can be compared with a version; what was added is taken back."""
+    first, theirs = of(world), of(world, data={"other": "1"})
+    change = apply(first)
+    (step,) = builders.steps(change)
+    async with await Racing.open(Access(control_plane.kubeconfig)) as racing:
+        racing.theirs = theirs
+        target = KubernetesTarget({CLUSTER: racing}, world.facts, QUICK)
+        refusal = await target.apply(key(1), change, step.preconditions, step.postconditions)
+    assert refusal is not None
+    assert refusal.code is RefusalCode.OTHER_MANAGER
+    assert (await raw(world, first))["data"] == {"other": "1"}
 
 
 @pytest.mark.parametrize("method", ["PATCH", "DELETE"])
