@@ -95,8 +95,8 @@ async def test_a_pod_that_asks_for_the_moon_does_not_keep_its_node_from_being_lo
 
 
 async def test_a_wish_for_too_many_replicas_is_seen_drained_around_and_never_written(world: ClusterWorld) -> None:
-    """Its undo could not say how many there were. One too many will do: at a million, the controller manager itself takes
-    six gigabytes.
+    """Its undo could not say how many there were. One too many will do: at a million, the controller manager itself
+    takes six gigabytes.
     """
     node = await world.node("a1", accelerators=2)
     serve = await world.workload("StatefulSet", "serve", replicas=1, serviceName="serve")
