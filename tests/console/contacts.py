@@ -85,7 +85,7 @@ async def furnished(plane: ControlPlane) -> AsyncIterator[Somebodys]:
     async with plane.client() as api:
         await populating.populate(api, world(), EU)
         await _label(api, {"eu-a1": "a", "eu-a2": "a", "eu-b1": "b"})
-        await _odd_pod(api)
+        await _odd_node(api)
         await faults.fail_node(api, "eu-a2")
         await faults.lose_accelerators(api, "eu-b2", 6)
         for found in rbac():
@@ -135,11 +135,11 @@ async def _label(api: ApiClient, racks: dict[str, str]) -> None:
         await clients.ask(api, "PATCH", f"/api/v1/nodes/{node}", labels, content_type=clients.MERGE_PATCH)
 
 
-async def _odd_pod(api: ApiClient) -> None:
-    limits = {"nvidia.com/gpu": "65"}
-    container = {"name": "main", "image": "placet.invalid/odd", "resources": {"limits": limits}}
-    odd = {"metadata": {"name": "odd"}, "spec": {"containers": [container]}}
-    await clients.create(api, "/api/v1/namespaces/nobodys/pods", odd)
+async def _odd_node(api: ApiClient) -> None:
+    """One that says of itself what cannot be."""
+    await clients.create(api, "/api/v1/nodes", {"metadata": {"name": "odd"}, "spec": {"unschedulable": True}})
+    status = {"status": {"capacity": {"nvidia.com/gpu": "513"}}}
+    await clients.ask(api, "PATCH", "/api/v1/nodes/odd/status", status, content_type=clients.MERGE_PATCH)
 
 
 def _collection(of: dict[str, Any]) -> str:

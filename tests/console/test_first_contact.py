@@ -87,7 +87,7 @@ async def test_everything_that_is_there_is_told(somebodys: Somebodys, seen: Form
         "min_available": 1,
         "controller": "deployment",
     }
-    assert seen["kept_out"] == {"Pod nobodys/odd": "spec.containers: 65 accelerators in one pod are more than 64"}
+    assert seen["kept_out"] == {"Node odd": "status.capacity.nvidia.com/gpu: 513 devices are more than 512"}
 
 
 async def test_the_law_is_asked_about_what_runs(seen: Form) -> None:
@@ -187,7 +187,7 @@ async def test_what_may_not_be_listed_is_named_and_the_rest_is_shown(somebodys: 
     assert len(found.inventory.nodes) == 7
     assert not found.inventory.workloads
     kinds = ("Pod", "PodDisruptionBudget", "Deployment", "ReplicaSet", "StatefulSet", "Job", "CronJob")
-    assert set(found.kept_out) == {f"every {kind}" for kind in kinds}
+    assert set(found.kept_out) == {"Node odd", *(f"every {kind}" for kind in kinds)}
     assert "answered 403" in found.kept_out["every Pod"]
     assert found.rights is not None
     assert found.rights.reader
@@ -199,7 +199,7 @@ async def test_a_person_reads_tables_without_colour_in_a_pipe(somebodys: Somebod
     facts = contacts.written(somebodys.facts(), tmp_path)
     done = await contacts.placet(tmp_path, "connect", "--kubeconfig", somebodys.reader.kubeconfig, "--facts", facts)
     assert done.returncode == 0
-    assert done.stderr == "listed 7 nodes, 1 poddisruptionbudgets, 3 deployments, 3 replicasets, 6 pods\n"
+    assert done.stderr == "listed 8 nodes, 1 poddisruptionbudgets, 3 deployments, 3 replicasets, 5 pods\n"
     assert COLOUR not in done.stdout
     for told in ("7 nodes: 6 ready, 1 not ready", "2 of 3 workloads are not lawful where they run", "placet.yaml"):
         assert told in done.stdout

@@ -20,6 +20,7 @@ from tests.execution.rig import key
 from tools.controlplane.launching import ControlPlane, controlplane
 from tools.execution.kubernetes import keys
 from tools.execution.kubernetes.target import KubernetesTarget
+from tools.execution.patience import Patience
 from tools.kubernetes import resources
 from tools.kubernetes.connecting import MERGE, Access, Connection, Object
 
@@ -280,19 +281,16 @@ async def test_a_write_that_is_outrun_is_written_on_the_newest_object(world: Clu
     """Others write the same object all the time; only a changed precondition stops a write."""
     node = await world.node("a1")
     (step,) = await world.steps(CordonNode(node=node))
-    done = asyncio.Event()
+    stubborn = world.target(patience=Patience(attempts=100, longest_wait=0.2))
 
     async def disturb() -> None:
-        count = 0
-        while not done.is_set():
-            count += 1
+        for count in range(40):
             body = {"metadata": {"annotations": {"example.org/beat": str(count)}}}
             await world.ask("PATCH", resources.NODES.path(name=node), body, content_type=MERGE)
 
     async with asyncio.TaskGroup() as group:
         group.create_task(disturb(), name="disturb")
-        assert await world.target().apply(key(1), step.change, step.preconditions) is None
-        done.set()
+        assert await stubborn.apply(key(1), step.change, step.preconditions) is None
     assert await world.target().check(step.postconditions) == ()
 
 
