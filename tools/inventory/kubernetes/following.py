@@ -34,8 +34,9 @@ class Pace:
     """What arrives within this time is one batch."""
     facts: float = 1.0
     """How often it looks for other facts."""
-    watch: int = 240
-    """How long one watch lasts before it is resumed."""
+    watch: int = 75
+    """Seconds that one watch lasts before it is resumed: less than `connecting.QUIET_SECONDS`, so that a kind of which
+    nothing happens ends in order and is not taken for a dead connection."""
     first_wait: float = 0.1
     longest_wait: float = 5.0
     slice: int = 500
