@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from console.demo.proposal import CHANGE_FILE
+from console.demo.twin_scenery import CHANGE_FILE
 from estate.ids import NodeId
 from estate.incidents import CaseState
 from tests.compose.composition import Composition, composed
