@@ -9,7 +9,6 @@ read. The inventory is played: what was fenced is in the next snapshot.
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
 import sys
 import tempfile
@@ -20,9 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import structlog
-
-from benchmarks.figures import Figure, figure, main, percentile
+from benchmarks.figures import Figure, figure, hushed, main, percentile
 from benchmarks.fleets import fleet
 from estate.changes import CordonNode
 from estate.effects import lay_out
@@ -109,8 +106,7 @@ class Nobody:
 
 def measure() -> list[Figure]:
     """Start a control plane, fence, and compare."""
-    logging.getLogger().setLevel(logging.ERROR)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    hushed()
     with tempfile.TemporaryDirectory(prefix="placet-cordon-") as scratch:
         return asyncio.run(_measure(Path(scratch)))
 

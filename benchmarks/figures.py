@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import platform
 import statistics
@@ -10,6 +11,8 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
+
+import structlog
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,15 @@ def figure(
     if at_least is not None:
         return Figure(name, rounded, unit, f"at least {at_least:g} {unit}", value >= at_least)
     return Figure(name, rounded, unit)
+
+
+def hushed() -> None:
+    """Errors only, on stderr: stdout belongs to the figures."""
+    logging.getLogger().setLevel(logging.ERROR)
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
 
 
 def percentile(values: Sequence[float], percent: int) -> float:

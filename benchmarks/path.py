@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import sys
 import tempfile
 import time
@@ -21,11 +20,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
 
-import structlog
-
 from agents.incidents import Incidents
 from benchmarks import floors, stories
-from benchmarks.figures import Figure, figure, main, percentile
+from benchmarks.figures import Figure, figure, hushed, main, percentile
 from benchmarks.fleets import Fleet, fleet
 from benchmarks.stories import CONCLUDED, FENCED, SENT, Stories
 from console import config, initialising
@@ -101,8 +98,7 @@ class Bench:
 
 def measure() -> list[Figure]:
     """Run all phases in a temporary directory."""
-    logging.getLogger().setLevel(logging.ERROR)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    hushed()
     with tempfile.TemporaryDirectory(prefix="placet-path-") as scratch:
         return asyncio.run(_measure(Path(scratch)))
 

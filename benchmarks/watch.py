@@ -19,7 +19,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from benchmarks.figures import Figure, figure, main, percentile
+from benchmarks.figures import Figure, figure, hushed, main, percentile
 from console.demo import estate as demo
 from estate.conditions import written_bindings
 from estate.hardware import Node
@@ -47,6 +47,7 @@ _SERVER = Options(controller_manager=False, scheduler=False, kwok=False, audit=F
 
 def measure() -> list[Figure]:
     """A control plane of its own, and everything gone afterwards."""
+    hushed()
     return asyncio.run(_measure())
 
 
