@@ -10,9 +10,13 @@ from immutables import Map
 
 from estate.hardware import Health, Node
 from estate.ids import ClusterId, NodeId, ObjectId, RackId, SiteId, WorkloadId
+from estate.items import Item
 from estate.law import Facts
+from estate.neighbours import groups
 from estate.objects import Sighting
+from estate.references import Ref
 from estate.snapshots import SnapshotVersion
+from estate.stock import Stock
 from estate.tallies import Share, Tally
 from estate.things import AcceleratorRef
 from estate.trails import Trail
@@ -29,6 +33,7 @@ class FrozenEstate:
 
     version: SnapshotVersion
     facts: Facts
+    stock: Stock = field(default_factory=Stock)
     _nodes: Map[NodeId, Node] = field(default_factory=Map)
     _workloads: Map[WorkloadId, Workload] = field(default_factory=Map)
     _on: Map[NodeId, frozenset[WorkloadId]] = field(default_factory=Map)
@@ -36,16 +41,22 @@ class FrozenEstate:
     _names: _Names = field(default_factory=Map)
     _workload_names: _WorkloadNames = field(default_factory=Map)
     _uuids: Map[str, AcceleratorRef] = field(default_factory=Map)
+    _groups: Map[Ref, frozenset[NodeId]] = field(default_factory=Map)
     _objects: Map[ObjectId, Sighting] = field(default_factory=Map)
     _complete: bool = False
     _trail: Trail = field(default_factory=Trail, compare=False)
 
     @classmethod
     def of(
-        cls, version: SnapshotVersion, facts: Facts, nodes: Iterable[Node] = (), workloads: Iterable[Workload] = ()
+        cls,
+        version: SnapshotVersion,
+        facts: Facts,
+        nodes: Iterable[Node] = (),
+        workloads: Iterable[Workload] = (),
+        items: Iterable[Item] = (),
     ) -> Self:
         """A snapshot of these things."""
-        estate = cls(version, facts)
+        estate = cls(version, facts, Stock.of(items))
         for node in nodes:
             estate = estate.with_node(node)
         for workload in workloads:
@@ -110,6 +121,9 @@ class FrozenEstate:
     def named(self, cluster: ClusterId, name: str) -> NodeId | None:
         return self._names.get((cluster, name))
 
+    def holding(self, ref: Ref) -> frozenset[NodeId]:
+        return self._groups.get(ref, frozenset())
+
     def accelerator(self, uuid: str) -> AcceleratorRef | None:
         return self._uuids.get(uuid)
 
@@ -129,11 +143,13 @@ class FrozenEstate:
     def with_node(self, node: Node) -> Self:
         base = self._forget_names(node.id)
         uuids = base._uuids.update({a.uuid: AcceleratorRef(node=node.id, index=a.index) for a in node.accelerators})
+        groups_now = {ref: base.holding(ref) | {node.id} for ref in groups(node)}
         changed = replace(
             base,
             _nodes=base._nodes.set(node.id, node),
             _names=base._names.set((node.cluster, node.name), node.id),
             _uuids=uuids,
+            _groups=base._groups.update(groups_now),
         )
         return changed._settled(self, {node.id})
 
@@ -180,9 +196,12 @@ class FrozenEstate:
         )
         return changed._settled(self, _nodes_of(before))
 
+    def with_stock(self, stock: Stock) -> Self:
+        return replace(self, stock=stock)
+
     def with_facts(self, facts: Facts) -> Self:
         rebuilt = type(self).of(self.version, facts, self.nodes(), self.workloads())
-        return replace(rebuilt, _objects=self._objects, _complete=self._complete)
+        return replace(rebuilt, stock=self.stock, _objects=self._objects, _complete=self._complete)
 
     def at(self, version: SnapshotVersion) -> Self:
         return replace(self, version=version)
@@ -198,7 +217,11 @@ class FrozenEstate:
         names = self._names
         if names.get((before.cluster, before.name)) == node:
             names = names.delete((before.cluster, before.name))
-        return replace(self, _uuids=uuids, _names=names)
+        held = self._groups
+        for ref in groups(before):
+            left = held[ref] - {node}
+            held = held.set(ref, left) if left else held.delete(ref)
+        return replace(self, _uuids=uuids, _names=names, _groups=held)
 
     def _settled(self, before: FrozenEstate, nodes: set[NodeId]) -> Self:
         """With the sums and the trail after these nodes, or what runs on them, went from `before` to now."""

@@ -128,7 +128,7 @@ class Node(Model):
     """Drivers, runtimes and frameworks with their versions, sorted."""
     end_of_life: Time | None = later()
     origins: tuple[Origin, ...] = later((), max_length=len(Layer))
-    """Where each layer of these fields is from, and when it was seen. One that is not named: as its cluster reports it."""
+    """Where each layer of these fields is from, and when it was seen. One without: as its cluster reports it."""
 
     @property
     def fenced(self) -> bool:

@@ -6,6 +6,7 @@ signed; nothing observed on a cluster, and no proposer, ever writes one.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from functools import cached_property
 from typing import Literal
@@ -180,6 +181,21 @@ class Facts(Record):
         return {s.id: sum(len(r.nodes) for r in self.racks if r.site == s.id) for s in self.sites}
 
     @cached_property
+    def racks_at(self) -> dict[SiteId, tuple[RackId, ...]]:
+        """The racks of each site."""
+        return {s.id: tuple(r.id for r in self.racks if r.site == s.id) for s in self.sites}
+
+    @cached_property
+    def racks_on_feed(self) -> dict[str, tuple[RackId, ...]]:
+        """The racks on each power feed that a fact names."""
+        return _grouped((r.power_feed, r.id) for r in self.racks)
+
+    @cached_property
+    def racks_on_leaf(self) -> dict[str, tuple[RackId, ...]]:
+        """The racks on each leaf switch that a fact names."""
+        return _grouped((r.leaf_switch, r.id) for r in self.racks)
+
+    @cached_property
     def tenant_of(self) -> dict[tuple[ClusterId, str], TenantId]:
         """The tenant of each (cluster, namespace)."""
         return {(n.cluster, n.name): t.id for t in self.tenants for n in t.namespaces}
@@ -188,6 +204,13 @@ class Facts(Record):
     def facts_digest(self) -> str:
         """The digest of the canonical form, computed once."""
         return self.digest
+
+
+def _grouped(pairs: Iterable[tuple[str, RackId]]) -> dict[str, tuple[RackId, ...]]:
+    groups: dict[str, list[RackId]] = {}
+    for name, rack in pairs:
+        groups.setdefault(name, []).append(rack)
+    return {name: tuple(racks) for name, racks in groups.items()}
 
 
 def _check_references(facts: Facts) -> None:
