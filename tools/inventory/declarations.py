@@ -20,6 +20,8 @@ from tools.inventory.documents import Document
 from tools.inventory.stamping import stamped
 
 SUFFIXES = (".yaml", ".yml", ".json")
+SCHEMAS = ".schema.json"
+"""How the names of schemas end that stand beside estate files for editors."""
 _SEEN = frozenset({"node", "workload", "accelerator", "nvlink-domain"})
 """What is observed and not declared: a file cannot know whether it is there."""
 
@@ -53,11 +55,15 @@ def listed(paths: Iterable[Path]) -> tuple[Path, ...]:
     found: list[Path] = []
     for path in paths:
         try:
-            inside = sorted(p for p in path.iterdir() if p.suffix in SUFFIXES) if path.is_dir() else [path]
+            inside = sorted(filter(_is_estate_file, path.iterdir())) if path.is_dir() else [path]
         except OSError as error:
             raise BadInput(f"{path}: cannot be listed ({error.strerror}); check its permissions") from error
         found += inside
     return tuple(dict.fromkeys(found))
+
+
+def _is_estate_file(path: Path) -> bool:
+    return path.suffix in SUFFIXES and not path.name.endswith(SCHEMAS)
 
 
 def _of_file(path: Path) -> Iterator[Declared]:
