@@ -13,11 +13,13 @@ from typing import assert_never
 from estate import canonical
 from estate.changes import (
     ApplyManifest,
+    CopyWorkload,
     CordonNode,
     DeleteObject,
     DrainNode,
     EvictPod,
     MoveWorkload,
+    RemoveWorkload,
     ScaleWorkload,
     SetPowerCap,
     TaintNode,
@@ -30,7 +32,7 @@ from estate.frozen import FrozenEstate
 from estate.ids import NodeId, Uid
 from estate.results import Refusal
 from estate.things import Thing, ThingKind
-from tools.execution.kubernetes import applying, capping, cordoning, draining, moving
+from tools.execution.kubernetes import applying, capping, copying, cordoning, draining, moving, removing
 from tools.execution.kubernetes.means import Means, refusal_of
 from tools.execution.kubernetes.recounting import recounted
 from tools.execution.port import StepKey
@@ -58,6 +60,10 @@ async def _by_server(means: Means, step: Step) -> Refusal | None:
             return await cordoning.rehearsed(means, key, change)
         case MoveWorkload() | ScaleWorkload():
             return await moving.rehearsed(means, key, change, step.preconditions, step.postconditions)
+        case CopyWorkload():
+            return await copying.rehearsed(means, key, change)
+        case RemoveWorkload():
+            return await removing.rehearsed(means, change)
         case EvictPod() | DrainNode():
             return await draining.rehearsed(means, key, change)
         case ApplyManifest() | DeleteObject():
@@ -93,7 +99,7 @@ def _receiving(step: Step) -> tuple[NodeId, ...]:
     match step.change:
         case MoveWorkload(moves=moves):
             return tuple(m.target for m in moves if m.target)
-        case ScaleWorkload(bindings=bindings):
+        case ScaleWorkload(bindings=bindings) | CopyWorkload(bindings=bindings):
             return tuple(b.node for b in bindings)
         case _:
             return ()
