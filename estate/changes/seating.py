@@ -10,11 +10,22 @@ from estate.snapshots import Snapshot
 from estate.workloads import Binding, Workload
 
 
+def seat(snapshot: Snapshot, workload: Workload, fresh: Iterable[Binding]) -> Refusal | None:
+    """Why the `fresh` bindings of `workload` cannot be held, or None.
+
+    `snapshot` is without the workload's moved replicas; `workload` is the workload as it will be.
+    """
+    for binding in fresh:
+        if refusal := _seat_one(snapshot, workload, binding):
+            return refusal
+    return None
+
+
 def seated(snapshot: Snapshot, workload: Workload, fresh: Iterable[Binding]) -> Result[Snapshot]:
     """The estate with `workload` as it will be, its `fresh` bindings added; or why one of them cannot be held."""
     after = snapshot.with_workload(workload)
     for binding in fresh:
-        if refusal := _seat_one(after, workload, binding):
+        if refusal := seat(after, workload, (binding,)):
             return refusal
         workload = workload.model_copy(update={"bindings": (*workload.bindings, binding)})
         after = after.with_workload(workload)
