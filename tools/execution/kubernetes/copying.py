@@ -36,8 +36,12 @@ from tools.execution.kubernetes.reaching import Household, listed
 from tools.execution.kubernetes.seating import hostnames, told
 from tools.execution.kubernetes.writing import Address, Found, Outrun, apply, create, find, held_by
 from tools.execution.port import StepKey
-from tools.kubernetes import resources, workloads
+from tools.kubernetes import workloads
 from tools.kubernetes.connecting import Connection, Object
+from tools.kubernetes.resources import BUDGETS
+
+_NOT_YET = "not-yet-known"
+"""The uid of what is not made yet: who reads objects asks for one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +75,8 @@ async def write(means: Means, key: StepKey, change: CopyWorkload, preconditions:
     return made if isinstance(made, Refusal) else await _followed(means, site, made)
 
 
-async def rehearsed(means: Means, key: StepKey, change: CopyWorkload) -> Refusal | None:
-    """Why the copy would be refused, with a dry run of its creation."""
+async def rehearsed(means: Means, key: StepKey, change: CopyWorkload, coming: Sequence[Object] = ()) -> Refusal | None:
+    """Why the copy would be refused, with a dry run of its creation. `coming` is what earlier steps apply there."""
     site = await _site(means, change)
     if isinstance(site, Refusal):
         return site
@@ -81,7 +85,7 @@ async def rehearsed(means: Means, key: StepKey, change: CopyWorkload) -> Refusal
     household = await means.reach.household(change.workload)
     if household is None:
         return unknown(change.target())
-    form = await _form(means, site, household)
+    form = await _form(means, site, household, coming)
     made = form if isinstance(form, Refusal) else await _created(site, key, form, dry_run=True)
     return made if isinstance(made, Refusal) else None
 
@@ -132,14 +136,15 @@ async def _begin(
     return form if isinstance(form, Refusal) else await _made(site, key, form)
 
 
-async def _form(means: Means, site: Site, household: Household) -> Object | Refusal:
+async def _form(means: Means, site: Site, household: Household, coming: Sequence[Object] = ()) -> Object | Refusal:
     """All that the copy shall be, or what stands against it."""
     if why := placing.uneven(Counter({str(n): c for n, c in site.seats.items()})):
         return _no(site.about, f"cannot be placed so: {why}")
     form = blueprints.blueprint(household.owner.raw, site.about)
     if isinstance(form, Refusal):
         return form
-    if refusal := await _objection(means, site, household, form):
+    here = [c for c in coming if _namespace(c) == site.address.namespace]
+    if refusal := await _objection(means, site, household, form, here):
         return refusal
     found = await hostnames(means.reach, site.seats)
     return found if isinstance(found, Refusal) else _placed(site, form, found)
@@ -152,7 +157,13 @@ def _placed(site: Site, form: Object, found: dict[NodeId, str]) -> Object:
     return templates.with_replicas(templates.beside(form, wanted), site.replicas)
 
 
-async def _objection(means: Means, site: Site, household: Household, form: Object) -> Refusal | None:
+def _namespace(manifest: Object) -> str:
+    return str(manifest["metadata"]["namespace"])
+
+
+async def _objection(
+    means: Means, site: Site, household: Household, form: Object, coming: Sequence[Object]
+) -> Refusal | None:
     facts, workload = means.reach.facts, household.workload
     owner = facts.tenant_of.get((site.cluster, site.address.namespace))
     if owner != workload.tenant:
@@ -163,20 +174,23 @@ async def _objection(means: Means, site: Site, household: Household, form: Objec
         if scaler := await autoscalers.scaling(connection, address):
             why = f"is scaled by the HorizontalPodAutoscaler `{scaler}`, which does not come along; delete it first"
             return _no(site.about, why)
-    if refusal := await needs.missing(
-        site.connection, site.address.namespace, form["spec"]["template"]["spec"], site.about
-    ):
+    named = {(c["kind"], c["metadata"]["name"]) for c in coming}
+    looking = needs.Looking(site.connection, site.address.namespace, frozenset(named))
+    if refusal := await needs.missing(looking, form["spec"]["template"]["spec"], site.about):
         return refusal
-    return await _unbudgeted(means, site, household, form)
+    budgets = [c | {"metadata": c["metadata"] | {"uid": _NOT_YET}} for c in coming if c["kind"] == BUDGETS.kind]
+    budgets += await listed(site.connection, BUDGETS, site.address.namespace)
+    return _unbudgeted(means, site, household, form, budgets)
 
 
-async def _unbudgeted(means: Means, site: Site, household: Household, form: Object) -> Refusal | None:
+def _unbudgeted(
+    means: Means, site: Site, household: Household, form: Object, budgets: Sequence[Object]
+) -> Refusal | None:
     """A budget is a promise to whoever uses the workload; it stands there as well before the workload does."""
     needed = household.workload.contract.min_available
     resource, about = site.address.resource, {"name": site.address.name, "namespace": site.address.namespace}
     raw = {"kind": resource.kind, "apiVersion": resource.api_version, "spec": form["spec"]}
-    raw |= {"metadata": form["metadata"] | about | {"uid": "none-yet"}}
-    budgets = await listed(site.connection, resources.BUDGETS, site.address.namespace)
+    raw |= {"metadata": form["metadata"] | about | {"uid": _NOT_YET}}
     there = workloads.workload(raw, (), budgets, means.reach.facts, site.cluster)
     if there is None or there.contract.min_available >= needed:
         return None

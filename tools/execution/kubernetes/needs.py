@@ -38,14 +38,25 @@ class Need:
     name: str
 
 
-async def missing(connection: Connection, namespace: str, spec: Object, about: str) -> Refusal | None:
+@dataclass(frozen=True, slots=True)
+class Looking:
+    """Where it is looked for, and what will be there by then: pairs of kind and name."""
+
+    connection: Connection
+    namespace: str
+    coming: frozenset[tuple[str, str]] = frozenset()
+
+
+async def missing(at: Looking, spec: Object, about: str) -> Refusal | None:
     """The refusal that names the first thing which is not there, or cannot be seen to be; None where all is there."""
     if why := next(_unknown(spec), None):
         return _refused(about, why)
     for need in dict.fromkeys(needs(spec)):
         kind = need.resource.kind
+        if (kind, need.name) in at.coming:
+            continue
         try:
-            await connection.metadata(need.resource.path(namespace, need.name))
+            await at.connection.metadata(need.resource.path(at.namespace, need.name))
         except faults.NotFound:
             return _refused(about, f"it needs {kind} `{need.name}`, which is not there; make it there first")
         except faults.Forbidden:

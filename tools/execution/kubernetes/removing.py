@@ -38,13 +38,18 @@ async def write(
     return answer
 
 
-async def rehearsed(means: Means, change: RemoveWorkload) -> Refusal | None:
-    """Why its cluster would not let it be deleted, by a dry run; nothing of a copy that this proposal makes."""
+async def rehearsed(means: Means, key: StepKey, change: RemoveWorkload) -> Refusal | None:
+    """Why its cluster would not let it be marked, which is the first write; and where it bears a mark, be deleted."""
     place = _place(means, change)
     if isinstance(place, Refusal):
         return place
     found = await _found(means, place)
-    return unknown(change.target()) if found is None else await ending.delete(found, dependents=True, dry_run=True)
+    if found is None:
+        return unknown(change.target())
+    marked = await apply(found, keys.stamped(found.raw, key), ownership.owned(found.raw), dry_run=True)
+    if isinstance(marked, Refusal) or not keys.standing(found.raw):
+        return marked if isinstance(marked, Refusal) else None
+    return await ending.delete(found, dependents=True, dry_run=True)
 
 
 async def _begin(
