@@ -24,6 +24,7 @@ from estate.units import Watts
 from estate.workloads import Workload
 
 type _Names = Map[tuple[ClusterId, str], NodeId]
+type _Groups = Map[Ref, frozenset[NodeId]]
 type _WorkloadNames = Map[tuple[ClusterId, str, str], WorkloadId]
 
 
@@ -41,7 +42,7 @@ class FrozenEstate:
     _names: _Names = field(default_factory=Map)
     _workload_names: _WorkloadNames = field(default_factory=Map)
     _uuids: Map[str, AcceleratorRef] = field(default_factory=Map)
-    _groups: Map[Ref, frozenset[NodeId]] = field(default_factory=Map)
+    _groups: _Groups = field(default_factory=Map)
     _objects: Map[ObjectId, Sighting] = field(default_factory=Map)
     _complete: bool = False
     _trail: Trail = field(default_factory=Trail, compare=False)
@@ -143,13 +144,12 @@ class FrozenEstate:
     def with_node(self, node: Node) -> Self:
         base = self._forget_names(node.id)
         uuids = base._uuids.update({a.uuid: AcceleratorRef(node=node.id, index=a.index) for a in node.accelerators})
-        groups_now = {ref: base.holding(ref) | {node.id} for ref in groups(node)}
         changed = replace(
             base,
             _nodes=base._nodes.set(node.id, node),
             _names=base._names.set((node.cluster, node.name), node.id),
             _uuids=uuids,
-            _groups=base._groups.update(groups_now),
+            _groups=_regrouped(self._groups, self._nodes.get(node.id), node),
         )
         return changed._settled(self, {node.id})
 
@@ -178,7 +178,8 @@ class FrozenEstate:
         if node not in self._nodes:
             return self
         base = self._forget_names(node)
-        return replace(base, _nodes=base._nodes.delete(node))._settled(self, {node})
+        left = _regrouped(self._groups, self._nodes[node], None)
+        return replace(base, _nodes=base._nodes.delete(node), _groups=left)._settled(self, {node})
 
     def without_workload(self, workload: WorkloadId) -> Self:
         before = self._workloads.get(workload)
@@ -217,11 +218,7 @@ class FrozenEstate:
         names = self._names
         if names.get((before.cluster, before.name)) == node:
             names = names.delete((before.cluster, before.name))
-        held = self._groups
-        for ref in groups(before):
-            left = held[ref] - {node}
-            held = held.set(ref, left) if left else held.delete(ref)
-        return replace(self, _uuids=uuids, _names=names, _groups=held)
+        return replace(self, _uuids=uuids, _names=names)
 
     def _settled(self, before: FrozenEstate, nodes: set[NodeId]) -> Self:
         """With the sums and the trail after these nodes, or what runs on them, went from `before` to now."""
@@ -243,6 +240,18 @@ class FrozenEstate:
             open=not found.fenced and found.health is Health.HEALTHY,
             free=sum(1 for a in found.accelerators if a.health is Health.HEALTHY and a.index not in taken),
         )
+
+
+def _regrouped(held: _Groups, before: Node | None, after: Node | None) -> _Groups:
+    """Who is on which NVLink domain and switch, once a node went from `before` to `after`."""
+    old, new = (frozenset() if node is None else groups(node) for node in (before, after))
+    for node, refs, joins in ((before, old - new, False), (after, new - old, True)):
+        for ref in refs:
+            assert node is not None
+            members = held.get(ref, frozenset())
+            members = members | {node.id} if joins else members - {node.id}
+            held = held.set(ref, members) if members else held.delete(ref)
+    return held
 
 
 def _nodes_of(workload: Workload | None) -> set[NodeId]:
