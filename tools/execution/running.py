@@ -86,7 +86,10 @@ class Run:
         verdict = self._law.decide_again(self._warrant, snapshot, self._again)
         if not redeciding.acts(verdict):
             return _objected(verdict)
-        refusal = await self._hands.patience.insist(lambda: self._hands.target.rehearse(self._warrant.steps))
+        try:
+            refusal = await self._hands.patience.insist(lambda: self._hands.target.rehearse(self._warrant.steps))
+        except NeverRetry as error:
+            return f"there was no dry run: {error}"
         return f"the dry run was refused: {refusal.message}" if refusal else None
 
     def _barred(self, snapshot: Snapshot) -> str | None:
@@ -128,7 +131,11 @@ class Run:
             await self._fail(step, Wrote.NO, barred)
             return False
         await self._recorder.started(step)
-        missed = await self._hands.patience.insist(lambda: self._hands.target.check(step.preconditions))
+        try:
+            missed = await self._hands.patience.insist(lambda: self._hands.target.check(step.preconditions))
+        except NeverRetry as error:
+            await self._fail(step, Wrote.NO, str(error))
+            return False
         if missed:
             await self._fail(step, Wrote.NO, _missed(missed[0]))
         return not missed
@@ -181,8 +188,13 @@ class Run:
         return tuple(c for c in step.postconditions if (c.about, c.field) in read) or step.postconditions
 
     async def _as_before(self, *steps: Step) -> bool:
+        """Whether a live read says so; what cannot be read is taken for changed."""
         conditions = journal.original(steps)
-        return bool(conditions) and not await self._hands.patience.insist(lambda: self._hands.target.check(conditions))
+        try:
+            missed = await self._hands.patience.insist(lambda: self._hands.target.check(conditions))
+        except NeverRetry:
+            return False
+        return bool(conditions) and not missed
 
     async def _forbidden(self, step: Step, inverse: Change) -> str | None:
         return self._law.undo_objection(inverse, await self._caught_up(step))
@@ -198,7 +210,13 @@ class Run:
     async def _verified(self) -> bool:
         """Whether the world shows the whole; the step whose effect is missing turns the execution back."""
         conditions = journal.expected(self._warrant.steps)
-        missed = await self._hands.patience.until(lambda: self._hands.target.check(conditions), lambda found: not found)
+        try:
+            missed = await self._hands.patience.until(
+                lambda: self._hands.target.check(conditions), lambda found: not found
+            )
+        except NeverRetry as error:
+            await self._fail(self._warrant.steps[-1], Wrote.YES, f"not verified: {error}")
+            return False
         if not missed:
             await self._tell(Stage.VERIFY, f"{len(conditions)} postconditions hold")
             return True
