@@ -43,7 +43,9 @@ class Buggy(Wrapped):
         self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
     ) -> Refusal | None:
         self.asked.append(key)
-        here = self.call not in ("check", "rehearse") and key.number == self.number and key.undo == (self.call == "undo")
+        here = (
+            self.call not in ("check", "rehearse") and key.number == self.number and key.undo == (self.call == "undo")
+        )
         if here and self.call != "after the write":
             raise KeyError("spec")
         if self.call == "undo" and key.number == self.number + 1:
