@@ -71,6 +71,12 @@ class ScaleWorkload(Model):
         return ScaleWorkload(workload=self.workload, replicas=workload.replicas, bindings=self._stopped(snapshot))
 
     def disrupts(self, snapshot: Snapshot) -> dict[WorkloadId, int]:
+        """See `ChangeKind`. Where replicas are counted, a place for added ones is written in the template that all of
+        them share, and its system replaces every one, as `MoveWorkload` says.
+        """
+        workload = snapshot.workload(self.workload)
+        if workload is not None and workload.counted and self.bindings:
+            return {self.workload: len(workload.bindings)}
         return {self.workload: len(self._stopped(snapshot))}
 
     def footprint(self, snapshot: Snapshot) -> Footprint:
@@ -80,7 +86,7 @@ class ScaleWorkload(Model):
             nodes=tuple(sorted(nodes)),
             workloads=(self.workload,),
             tenants=(workload.tenant,) if workload else (),
-            disrupted_replicas=len(stopped),
+            disrupted_replicas=sum(self.disrupts(snapshot).values()),
         )
 
     def wanted_watts(self, snapshot: Snapshot) -> dict[NodeId, int]:
