@@ -154,6 +154,8 @@ def _workload(who: Context, step: _Written, disrupted: int, owners: int) -> Ask:
     places = bool(fresh) or now.replicas > was.replicas or now.cluster != was.cluster
     tenant = after.facts.tenant.get(now.tenant)
     disturbed, lowest = _availability(was, now, step.before, after)
+    if was == now and disrupted:  # it stands as it stood, and begins anew with its gang
+        disturbed, lowest = disrupted, max(0, len(was.bindings) - disrupted)
     axes = {a.dimension: a for a in sovereignty.exposure(after.facts, now, now.cluster)}
     context: Context = {
         "who": who,
@@ -239,9 +241,9 @@ def _availability(was: Workload, now: Workload, before: Snapshot, after: Snapsho
     move replaces all of them, but by and by: the executor keeps that above `min_available` or refuses, so the fewest
     are still those that do not change places.
     """
-    kept = set(now.bindings)
+    broken = set(was.broken_by(now.bindings))
     running = [b for b in was.bindings if _runs(before, b)]
-    disturbed = sum(1 for b in running if b not in kept)
+    disturbed = sum(1 for b in running if b in broken)
     ends = sum(1 for b in now.bindings if _runs(after, b))
     if was.cluster != now.cluster:
         return disturbed, ends

@@ -16,7 +16,7 @@ from typing import Any
 from estate import conditions, effects
 from estate.changes import ApplyManifest, Change, DeleteObject
 from estate.identities import Role, Subject, SubjectKind
-from estate.ids import ClusterId, Country, EntityId, NodeId, TenantId, WorkloadId
+from estate.ids import ClusterId, Country, EntityId, GangId, NodeId, TenantId, WorkloadId
 from estate.law import Facts, Isolation, Residency
 from estate.results import Refusal
 from estate.snapshots import Snapshot
@@ -118,15 +118,30 @@ def _change(matter: Matter, change: Change, before: Snapshot, after: Snapshot) -
 
 
 def _written(target: Thing, before: Snapshot, after: Snapshot) -> Iterator[Workload]:
-    """The workload that is the target; or those on the target node that are not as they were."""
+    """The workload that is the target, or those on the target node that are not as they were; and whoever is in a gang
+    with a replica of theirs that left its place.
+    """
+    found: list[Workload] = []
     if target.kind is ThingKind.WORKLOAD:
-        was = before.workload(WorkloadId(target.id))
-        yield from [was] if was is not None else []
-    if target.kind is not ThingKind.NODE:
-        return
-    for resident in before.workloads_on(NodeId(target.id)):
-        if after.workload(resident.id) != resident:
-            yield resident
+        found = [w for w in [before.workload(WorkloadId(target.id))] if w is not None]
+    if target.kind is ThingKind.NODE:
+        found = [w for w in before.workloads_on(NodeId(target.id)) if after.workload(w.id) != w]
+    yield from found
+    seen = {w.id for w in found}
+    for gang in sorted({g for w in found for g in _left(w, after)}):
+        for mate in before.in_gang(gang):
+            if mate.id not in seen:
+                seen.add(mate.id)
+                yield mate
+
+
+def _left(was: Workload, after: Snapshot) -> set[GangId]:
+    """The gangs of those replicas that are no longer where they were; of equal ones all, once any moves."""
+    now = after.workload(was.id)
+    held = now.bindings if now is not None else ()
+    rolled = was.counted and any(b not in was.bindings for b in held)
+    out = [b for b in was.bindings if rolled or b not in held]
+    return {g.id for g in was.gangs for b in out if not g.replicas or b.replica in g.replicas}
 
 
 def _node(matter: Matter, node: NodeId, before: Snapshot) -> Iterator[Objection]:
