@@ -11,7 +11,7 @@ from tools.kubernetes.connecting import Connection, Object
 
 async def holding(connection: Connection, pod: Mapping[str, Any]) -> tuple[str, ...]:
     """The names of the budgets that select this pod and allow no disruption now, sorted."""
-    return _names([b for b in await _selecting(connection, pod) if not _allowed(b)])
+    return _names([b for b in await _selecting(connection, pod) if not allowed(b)])
 
 
 async def closed(connection: Connection, pod: Mapping[str, Any]) -> tuple[str, ...]:
@@ -28,21 +28,23 @@ async def _selecting(connection: Connection, pod: Mapping[str, Any]) -> list[Obj
     about = pod["metadata"]
     answer = await connection.request("GET", resources.BUDGETS.path(about["namespace"]))
     labels = about.get("labels") or {}
-    return [b for b in answer.get("items") or () if _selects(b, labels)]
+    return [b for b in answer.get("items") or () if selects(b, labels)]
 
 
-def _selects(budget: Object, labels: Mapping[str, str]) -> bool:
+def selects(budget: Object, labels: Mapping[str, str]) -> bool:
+    """Whether a budget is over pods with these labels."""
     selector = objects.budget(budget).selector
     return selector is not None and selector.selects(labels)
 
 
-def _allowed(budget: Mapping[str, Any]) -> int:
+def allowed(budget: Mapping[str, Any]) -> int:
+    """How many of its pods may be evicted now."""
     return int((budget.get("status") or {}).get("disruptionsAllowed", 0))
 
 
 def _never(budget: Mapping[str, Any]) -> bool:
     status = budget.get("status") or {}
-    return not _allowed(budget) and int(status.get("desiredHealthy", 0)) >= int(status.get("expectedPods", 0))
+    return not allowed(budget) and int(status.get("desiredHealthy", 0)) >= int(status.get("expectedPods", 0))
 
 
 def _names(found: list[Object]) -> tuple[str, ...]:

@@ -188,7 +188,7 @@ class Reach:
         found: dict[WorkloadId, list[Object]] = {}
         for namespace in sorted({p["metadata"]["namespace"] for p in pods}):
             here = [p for p in pods if p["metadata"]["namespace"] == namespace]
-            for owner, mine in (await self._grouped(connection, namespace, here)).values():
+            for owner, mine in (await self.families(connection, namespace, here)).values():
                 if (made := self._partly(owner, mine, cluster)) is not None:
                     found[made.id] = mine
         return found
@@ -260,7 +260,7 @@ class Reach:
             return household.workload if household else None
         connection = await self.connection(place.cluster)
         pods = await listed(connection, resources.PODS, place.namespace)
-        for owner, mine in (await self._grouped(connection, place.namespace, pods)).values():
+        for owner, mine in (await self.families(connection, place.namespace, pods)).values():
             made = self._partly(owner, mine, place.cluster)
             if made is not None and made.id == workload:
                 return made
@@ -282,7 +282,7 @@ class Reach:
         }
         return [p for p in pods if p["metadata"]["uid"] in mine]
 
-    async def _grouped(
+    async def families(
         self, connection: Connection, namespace: str, pods: Sequence[Object]
     ) -> dict[str, tuple[Owner, list[Object]]]:
         """Pods of one namespace by the controller that they belong to in the end. Those that are no replicas are
