@@ -17,6 +17,7 @@ from estate.conditions import Condition, Miss
 from estate.effects import Step
 from estate.errors import NeverRetry, PlacetError
 from estate.results import Refusal
+from tools.execution.patience import Patience
 from tools.execution.port import StepKey, Target
 
 _log = structlog.get_logger(__name__)
@@ -37,6 +38,11 @@ class Guarded:
         """See the port."""
         with _told("check"):
             return await self._target.check(conditions)
+
+    async def verify(self, conditions: Sequence[Condition], patience: Patience) -> tuple[Miss, ...]:
+        """See the port."""
+        with _told("verify"):
+            return await self._target.verify(conditions, patience)
 
     async def rehearse(self, steps: Sequence[Step]) -> Refusal | None:
         """See the port."""

@@ -211,8 +211,8 @@ class Run:
         """Whether the world shows the whole; the step whose effect is missing turns the execution back."""
         conditions = journal.expected(self._warrant.steps)
         try:
-            missed = await self._hands.patience.until(
-                lambda: self._hands.target.check(conditions), lambda found: not found
+            missed = await self._hands.patience.insist(
+                lambda: self._hands.target.verify(conditions, self._hands.patience)
             )
         except NeverRetry as error:
             await self._fail(self._warrant.steps[-1], Wrote.YES, f"not verified: {error}")

@@ -18,6 +18,7 @@ from tools.execution.kubernetes import keys
 from tools.execution.kubernetes.evicting import Unfinished
 from tools.execution.kubernetes.means import Means
 from tools.execution.kubernetes.reaching import held_form
+from tools.execution.kubernetes.watching import Since
 from tools.execution.kubernetes.writing import Address, Found, Outrun, apply, create, gone, held_by, refused
 from tools.execution.port import StepKey
 from tools.kubernetes import faults
@@ -137,12 +138,19 @@ async def _ended(means: Means, found: Found) -> None:
         left = await means.reach.object_at(found.connection, found.address)
         return left if left is not None and left.uid == found.uid else None
 
-    left = await means.limits.deadline(seconds).until(look, lambda seen: seen is None)
+    left = await means.limits.deadline(seconds).until(look, lambda seen: seen is None, _since)
     if left is not None:
         finalizers = ", ".join(left.raw["metadata"].get("finalizers") or ()) or "none"
         raise Unfinished(
             f"{found.address} was deleted and is still there after {seconds:g} s; its finalizers: {finalizers}"
         )
+
+
+def _since(found: Found | None) -> tuple[Since, ...]:
+    if found is None:
+        return ()
+    address = found.address
+    return (Since.of(found.connection, address.resource, address.namespace, address.name, found.version),)
 
 
 async def _unmet(

@@ -13,6 +13,7 @@ from estate.errors import NeverRetry, PlacetError, RetryLater
 from estate.results import Refusal, RefusalCode
 from tools.execution.kubernetes import budgets, keys
 from tools.execution.kubernetes.waiting import Limits
+from tools.execution.kubernetes.watching import Since
 from tools.execution.kubernetes.writing import Address, refused
 from tools.kubernetes import faults, resources
 from tools.kubernetes.connecting import Connection, Object
@@ -43,7 +44,7 @@ async def evict(connection: Connection, pod: Object, mark: str, limits: Limits) 
 
 async def rehearsed(connection: Connection, pod: Object, mark: str) -> Refusal | None:
     """Why an eviction of this pod could never succeed, by a dry run; None where it could, now or later."""
-    if refusal := await _doubly_held(connection, pod):
+    if refusal := _doubly_held(pod, (await budgets.over(connection, pod))[0]):
         return refusal
     try:
         await _request(connection, pod, mark, dry_run=True)
@@ -58,17 +59,17 @@ async def rehearsed(connection: Connection, pod: Object, mark: str) -> Refusal |
 
 
 async def _let_go(connection: Connection, pod: Object, mark: str, limits: Limits) -> Refusal | None:
-    return await _doubly_held(connection, pod) or await _asked(connection, pod, mark, limits)
+    names, since = await budgets.over(connection, pod)
+    return _doubly_held(pod, names) or await _asked(connection, pod, mark, limits, since)
 
 
-async def _doubly_held(connection: Connection, pod: Object) -> Refusal | None:
+def _doubly_held(pod: Object, names: tuple[str, ...]) -> Refusal | None:
     """Kubernetes answers 500 to such an eviction, for ever; what looks like a passing fault is none."""
-    names = await budgets.over(connection, pod)
     return _blocked(pod, names, "hold it together, and Kubernetes evicts no pod under two") if len(names) > 1 else None
 
 
-async def _asked(connection: Connection, pod: Object, mark: str, limits: Limits) -> Refusal | None:
-    """Ask until the eviction is granted, the pod is another one, or the time is up."""
+async def _asked(connection: Connection, pod: Object, mark: str, limits: Limits, since: Since) -> Refusal | None:
+    """Ask until the eviction is granted, the pod is another one, or the time is up; again when its budgets change."""
 
     async def ask() -> PlacetError | None:
         try:
@@ -79,7 +80,8 @@ async def _asked(connection: Connection, pod: Object, mark: str, limits: Limits)
             return answer
         return None
 
-    answer = await limits.deadline(limits.evict).until(ask, lambda seen: not isinstance(seen, RetryLater))
+    deadline = limits.deadline(limits.evict)
+    answer = await deadline.until(ask, lambda seen: not isinstance(seen, RetryLater), lambda _: (since,))
     if answer is None:
         return None
     if isinstance(answer, faults.Budgeted):
@@ -111,7 +113,12 @@ async def _ended(connection: Connection, pod: Object, limits: Limits) -> None:
             return None
         return seen if seen["metadata"]["uid"] == uid else None
 
-    if (left := await limits.deadline(limits.end).until(look, lambda seen: seen is None)) is not None:
+    def since(seen: Object | None) -> tuple[Since, ...]:
+        version = seen["metadata"]["resourceVersion"] if seen is not None else ""
+        return (Since.of(connection, resources.PODS, address.namespace, address.name, version),)
+
+    left = await limits.deadline(limits.end).until(look, lambda seen: seen is None, since)
+    if left is not None:
         raise Unfinished(f"{address} was evicted and is still there after {limits.end:g} s: {_why(left)}")
 
 

@@ -15,8 +15,9 @@ from typing import Any
 from estate.results import Refusal, RefusalCode
 from tools.execution.kubernetes import budgets
 from tools.execution.kubernetes.evicting import Unfinished
+from tools.execution.kubernetes.listing import listed, listing
 from tools.execution.kubernetes.means import Means
-from tools.execution.kubernetes.reaching import listed
+from tools.execution.kubernetes.watching import Since
 from tools.execution.kubernetes.writing import Address, find
 from tools.kubernetes import objects, resources
 from tools.kubernetes.connecting import Connection, Object
@@ -48,7 +49,7 @@ async def gangs_of(means: Means, connection: Connection, pods: Sequence[Object])
     leaving = {p["metadata"]["uid"] for p in pods}
     found: list[Gang] = []
     for namespace in sorted(spaces):
-        for name, members in sorted((await _by_name(means, connection, namespace)).items()):
+        for name, members in sorted((await _by_name(means, connection, namespace))[0].items()):
             if any(p["metadata"]["uid"] in leaving for p in members):
                 found.append(Gang(namespace, name, tuple(members)))
     return tuple(found)
@@ -83,12 +84,13 @@ async def begun_anew(means: Means, connection: Connection, gangs: Sequence[Gang]
 async def _begun_anew(means: Means, connection: Connection, gang: Gang) -> None:
     gone, wanted = {p["metadata"]["uid"] for p in gang.pods}, len(gang.bound)
 
-    async def made() -> int:
-        members = (await _by_name(means, connection, gang.namespace)).get(gang.name, [])
-        live = (p for p in members if not p["metadata"].get("deletionTimestamp"))
-        return sum(1 for p in live if p["metadata"]["uid"] not in gone)
+    async def made() -> tuple[int, Since]:
+        named, since = await _by_name(means, connection, gang.namespace)
+        live = (p for p in named.get(gang.name, ()) if not p["metadata"].get("deletionTimestamp"))
+        return sum(1 for p in live if p["metadata"]["uid"] not in gone), since
 
-    seen = await means.limits.deadline(means.limits.bind).until(made, lambda count: count >= wanted)
+    deadline = means.limits.deadline(means.limits.bind)
+    seen, _ = await deadline.until(made, lambda found: found[0] >= wanted, lambda found: found[1:])
     if seen < wanted:
         raise Unfinished(
             f"{gang} was stopped whole, and its controllers have made {seen} of {wanted} pods again after"
@@ -96,15 +98,15 @@ async def _begun_anew(means: Means, connection: Connection, gang: Gang) -> None:
         )
 
 
-async def _by_name(means: Means, connection: Connection, namespace: str) -> dict[str, list[Object]]:
-    """The pods of each gang in a namespace that count as replicas."""
-    pods = await listed(connection, resources.PODS, namespace)
+async def _by_name(means: Means, connection: Connection, namespace: str) -> tuple[dict[str, list[Object]], Since]:
+    """The pods of each gang in a namespace that count as replicas, and what to watch for another answer."""
+    found = await listing(connection, resources.PODS, namespace)
     named: defaultdict[str, list[Object]] = defaultdict(list)
-    for owner, members in (await means.reach.families(connection, namespace, pods)).values():
+    for owner, members in (await means.reach.families(connection, namespace, found.items)).values():
         for raw in members:
             if name := owner.gang_of(objects.pod(raw)):
                 named[name].append(raw)
-    return named
+    return named, found.since
 
 
 def _may_be_ganged(raw: Object) -> bool:

@@ -18,9 +18,10 @@ from estate.conditions import Condition, Field
 from estate.results import Refusal, RefusalCode
 from tools.execution.kubernetes import goals, keys, owners, placing, stopping
 from tools.execution.kubernetes.goals import Goal
+from tools.execution.kubernetes.listing import listed
 from tools.execution.kubernetes.means import Means
 from tools.execution.kubernetes.owners import Rollout
-from tools.execution.kubernetes.reaching import Household, listed
+from tools.execution.kubernetes.reaching import Household
 from tools.execution.kubernetes.seating import Origin, Seating
 from tools.execution.kubernetes.writing import Outrun, held_by
 from tools.execution.port import StepKey

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from estate import hardware, manifests
 from estate.canonical import Json
@@ -24,6 +24,8 @@ from estate.snapshots import SnapshotVersion
 from estate.things import ThingKind
 from estate.workloads import Workload
 from tools.execution.kubernetes import ownership
+from tools.execution.kubernetes.listing import listed, listing
+from tools.execution.kubernetes.watching import Since
 from tools.execution.kubernetes.writing import Address, Found, find
 from tools.kubernetes import chains, fields, naming, nodes, objects, resources, workloads
 from tools.kubernetes.connecting import Connection, Object
@@ -51,6 +53,8 @@ class Household:
     owner: Found
     pods: tuple[Object, ...]
     workload: Workload
+    since: tuple[Since, ...] = ()
+    """What to watch for another sight of it: the controller and its pods, from the versions that were read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,15 +180,16 @@ class Reach:
         owner = await find(connection, Address(place.resource, place.name, place.namespace))
         if owner is None:
             return None
-        pods = await self._pods_of(owner)
+        pods, change = await self._pods_of(owner)
         budgets = await listed(connection, resources.BUDGETS, place.namespace)
         made = workloads.workload(owner.raw, pods, budgets, self.facts, place.cluster)
-        return Household(owner, tuple(p for p in pods if objects.pod(p).counts), made) if made else None
+        since = (Since.of(connection, place.resource, place.namespace, place.name, owner.version), change)
+        return Household(owner, tuple(p for p in pods if objects.pod(p).counts), made, since) if made else None
 
     async def residents(self, node: Found) -> dict[WorkloadId, list[Object]]:
         """The pods on a node that are replicas of the estate's workloads, by workload."""
         connection, cluster = node.connection, self.cluster_of(node)
-        pods = await listed(connection, resources.PODS, query={"fieldSelector": f"spec.nodeName={node.address.name}"})
+        pods = await listed(connection, resources.PODS, fields=f"spec.nodeName={node.address.name}")
         found: dict[WorkloadId, list[Object]] = {}
         for namespace in sorted({p["metadata"]["namespace"] for p in pods}):
             here = [p for p in pods if p["metadata"]["namespace"] == namespace]
@@ -266,12 +271,13 @@ class Reach:
                 return made
         return None
 
-    async def _pods_of(self, owner: Found) -> list[Object]:
-        """Every pod that belongs to the controller in the end."""
+    async def _pods_of(self, owner: Found) -> tuple[list[Object], Since]:
+        """Every pod that belongs to the controller in the end, and what to watch for another answer."""
         connection, address = owner.connection, owner.address
-        pods = await listed(connection, resources.PODS, address.namespace)
+        found = await listing(connection, resources.PODS, address.namespace)
+        pods, since = found.items, _narrowed(found.since, owner.raw["spec"].get("selector"))
         if address.resource is resources.PODS:
-            return [p for p in pods if p["metadata"]["uid"] == owner.uid]
+            return [p for p in pods if p["metadata"]["uid"] == owner.uid], since
         between: list[tuple[Resource, Raw]] = [
             (kind, raw)
             for kind in _BETWEEN.get(address.resource.kind, _ANY_BETWEEN)
@@ -280,7 +286,7 @@ class Reach:
         mine = {
             str(fields.mapping(p["metadata"], "metadata")["uid"]) for p in chains.belonging(owner.raw, pods, between)
         }
-        return [p for p in pods if p["metadata"]["uid"] in mine]
+        return [p for p in pods if p["metadata"]["uid"] in mine], since
 
     async def families(
         self, connection: Connection, namespace: str, pods: Sequence[Object]
@@ -326,6 +332,15 @@ class Reach:
         return Counter(self.node_called(household.workload.id, name) for name in bound if name)
 
 
+def _narrowed(since: Since, selector: object) -> Since:
+    """Only the pods with a controller's labels, where its selector is nothing but labels."""
+    told = fields.mapping(selector, "spec.selector")
+    labels = fields.words(told.get("matchLabels"), "spec.selector.matchLabels")
+    if not labels or told.get("matchExpressions"):
+        return since
+    return replace(since, labels=",".join(f"{k}={v}" for k, v in sorted(labels.items())))
+
+
 def held_form(raw: Object) -> Form:
     """What Placet holds of an object beyond its own mark: see `estate.manifests.form_of`."""
     held: Form = ownership.owned(raw)
@@ -337,10 +352,3 @@ def held_form(raw: Object) -> Form:
 
 def _foreign(values: Json) -> Json:
     return {k: v for k, v in values.items() if not k.startswith(OWN)} if isinstance(values, dict) else values
-
-
-async def listed(
-    connection: Connection, kind: Resource, namespace: str = "", query: Mapping[str, str] | None = None
-) -> list[Object]:
-    """Every object of a kind, as raw JSON."""
-    return [item async for page in connection.pages(kind.path(namespace), query) for item in page.items]

@@ -31,7 +31,7 @@ from estate.errors import BadInput, Denied, PlacetError, RetryLater
 from estate.ids import ClusterId
 from estate.law import Facts
 from estate.results import Refusal, RefusalCode
-from tools.execution.kubernetes import applying, capping, cordoning, draining, moving, rehearsing
+from tools.execution.kubernetes import applying, capping, cordoning, draining, moving, rehearsing, verifying
 from tools.execution.kubernetes.means import Means
 from tools.execution.kubernetes.reaching import Reach
 from tools.execution.kubernetes.waiting import Limits
@@ -57,6 +57,11 @@ class KubernetesTarget:
         """See the port."""
         with _passing(BadInput, Denied):
             return misses(await self._means.reach.sight(conditions), conditions)
+
+    async def verify(self, conditions: Sequence[Condition], patience: Patience) -> tuple[Miss, ...]:
+        """See the port."""
+        with _passing(BadInput, Denied):
+            return await verifying.verified(self._means, conditions, patience.seconds)
 
     async def rehearse(self, steps: Sequence[Step]) -> Refusal | None:
         """See the port. Every first write of the whole is dry-run by the API servers."""
