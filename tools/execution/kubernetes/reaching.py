@@ -7,6 +7,7 @@ read.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -106,20 +107,22 @@ class Reach:
         Raises:
             RetryLater, Denied: no cluster that answers has it, and one does not answer, or is not the one it should be.
         """
-        fault: RetryLater | Denied | None = None
-        for cluster in self._clusters:
-            for name in dict.fromkeys((node.removeprefix(f"{cluster}."), str(node))):
-                if naming.node_id(self.facts, cluster, name) != node:
-                    continue
-                try:
-                    found = await find(await self.connection(cluster), Address(resources.NODES, name))
-                except (RetryLater, Denied) as error:
-                    fault, found = error, None
-                if found is not None:
-                    return found
-        if fault is not None:
-            raise fault
-        return None
+        places = [
+            (cluster, name)
+            for cluster in self._clusters
+            for name in dict.fromkeys((node.removeprefix(f"{cluster}."), str(node)))
+            if naming.node_id(self.facts, cluster, name) == node
+        ]
+        asked = [asyncio.create_task(self._node_in(c, n), name=f"node {n} of {c}") for c, n in places]
+        try:
+            return await _first_found(asked)
+        finally:
+            for task in asked:
+                task.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
+
+    async def _node_in(self, cluster: ClusterId, name: str) -> Found | None:
+        return await find(await self.connection(cluster), Address(resources.NODES, name))
 
     async def object(self, address: manifests.Address) -> Found | None:
         """The object at that address, read live."""
@@ -330,6 +333,20 @@ class Reach:
         """
         bound = (p["spec"].get("nodeName") for p in household.pods)
         return Counter(self.node_called(household.workload.id, name) for name in bound if name)
+
+
+async def _first_found(asked: Iterable[asyncio.Task[Found | None]]) -> Found | None:
+    """The first answer that is one; so a cluster that never answers holds up none that does."""
+    fault: RetryLater | Denied | None = None
+    for answered in asyncio.as_completed(asked):
+        try:
+            if (found := await answered) is not None:
+                return found
+        except (RetryLater, Denied) as error:
+            fault = error
+    if fault is not None:
+        raise fault
+    return None
 
 
 def _narrowed(since: Since, selector: object) -> Since:
