@@ -7,6 +7,7 @@ an undo is bound by neither times nor freezes, but tier 0 may forbid it, and the
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import assert_never
 
 from estate import canonical
@@ -14,6 +15,7 @@ from estate.changes import Change, NoInverse
 from estate.conditions import Condition, Miss, misses, told
 from estate.effects import Step
 from estate.errors import Denied, NeverRetry, RetryLater
+from estate.ids import WorkloadId
 from estate.outcomes import Ending, Outcome
 from estate.progress import Stage
 from estate.results import Refusal
@@ -41,6 +43,8 @@ class Run:
         self._hands = hands
         self._tell = tell
         self._again = again
+        self._stops: Mapping[int, Mapping[WorkloadId, int]] = {}
+        """How many replicas each step was to stop, by the estate that it was decided on."""
 
     async def finish(self) -> Outcome:
         """Carry it out from wherever it stands.
@@ -52,6 +56,7 @@ class Run:
         snapshot = await self._current()
         steps = self._warrant.steps
         self._recorder.tenants = {s.number: s.change.footprint(snapshot).tenants for s in steps}
+        self._stops = {s.number: s.change.disrupts(snapshot) for s in steps}
         if not self._recorder.state.begun:
             if reason := await self._objection(snapshot):
                 return await self._conclude(Ending.REFUSED, reason)
@@ -123,7 +128,13 @@ class Run:
             await self._fail(step, wrote, refusal.message)
             return
         await self._recorder.applied(step)
-        await self._tell(Stage.STEP, f"step {step.number}: {step.change.describe()}")
+        await self._tell(Stage.STEP, f"step {step.number}: {step.change.describe()}{self._stopped(step)}")
+
+    def _stopped(self, step: Step) -> str:
+        """How much stopped with it; not whose, because several tenants may listen."""
+        stops = self._stops.get(step.number, {})
+        replicas, workloads = sum(stops.values()), sum(1 for count in stops.values() if count)
+        return f" (it disturbed {replicas} replicas of {workloads} workloads)" if replicas else ""
 
     async def _begun(self, step: Step) -> bool:
         """Whether the step may start; it is in the journal as started, or as failed."""

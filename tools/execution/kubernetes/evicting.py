@@ -59,8 +59,18 @@ async def rehearsed(connection: Connection, pod: Object, mark: str) -> Refusal |
 
 
 async def _let_go(connection: Connection, pod: Object, mark: str, limits: Limits) -> Refusal | None:
-    names, since = await budgets.over(connection, pod)
-    return _doubly_held(pod, names) or await _asked(connection, pod, mark, limits, since)
+    """Ask until the eviction is granted, the pod is another one, or the time is up; again when its budgets change."""
+
+    async def ask() -> tuple[Refusal | PlacetError | None, Since]:
+        names, since = await budgets.over(connection, pod)
+        return _doubly_held(pod, names) or await _answer(connection, pod, mark), since
+
+    deadline = limits.deadline(limits.evict)
+    answer, _ = await deadline.until(ask, lambda seen: not isinstance(seen[0], RetryLater), lambda seen: seen[1:])
+    if isinstance(answer, faults.Budgeted):
+        holding = await budgets.holding(connection, pod)
+        return _blocked(pod, holding, f"did not let it go within {limits.evict:g} s")
+    return refused(pod_address(pod), answer) if isinstance(answer, PlacetError) else answer
 
 
 def _doubly_held(pod: Object, names: tuple[str, ...]) -> Refusal | None:
@@ -68,26 +78,15 @@ def _doubly_held(pod: Object, names: tuple[str, ...]) -> Refusal | None:
     return _blocked(pod, names, "hold it together, and Kubernetes evicts no pod under two") if len(names) > 1 else None
 
 
-async def _asked(connection: Connection, pod: Object, mark: str, limits: Limits, since: Since) -> Refusal | None:
-    """Ask until the eviction is granted, the pod is another one, or the time is up; again when its budgets change."""
-
-    async def ask() -> PlacetError | None:
-        try:
-            await _request(connection, pod, mark)
-        except (faults.NotFound, faults.Conflicted):
-            return None
-        except (faults.Budgeted, faults.Rejected, faults.Forbidden) as answer:
-            return answer
+async def _answer(connection: Connection, pod: Object, mark: str) -> PlacetError | None:
+    """None: it was granted, or there is no such pod any more."""
+    try:
+        await _request(connection, pod, mark)
+    except (faults.NotFound, faults.Conflicted):
         return None
-
-    deadline = limits.deadline(limits.evict)
-    answer = await deadline.until(ask, lambda seen: not isinstance(seen, RetryLater), lambda _: (since,))
-    if answer is None:
-        return None
-    if isinstance(answer, faults.Budgeted):
-        holding = await budgets.holding(connection, pod)
-        return _blocked(pod, holding, f"did not let it go within {limits.evict:g} s")
-    return refused(pod_address(pod), answer)
+    except (faults.Budgeted, faults.Rejected, faults.Forbidden) as answer:
+        return answer
+    return None
 
 
 async def _request(connection: Connection, pod: Object, mark: str, *, dry_run: bool = False) -> None:
