@@ -8,10 +8,19 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from estate import conditions, gangs
-from estate.changes import CordonNode, DrainNode, EvictPod, MoveWorkload, ReplicaMove, ScaleWorkload
+from estate.changes import (
+    CopyWorkload,
+    CordonNode,
+    DrainNode,
+    EvictPod,
+    MoveWorkload,
+    RemoveWorkload,
+    ReplicaMove,
+    ScaleWorkload,
+)
 from estate.effects import effect, lay_out
 from estate.frozen import FrozenEstate
-from estate.ids import GangId, NodeId, WorkloadId
+from estate.ids import ClusterId, GangId, NodeId, WorkloadId
 from estate.results import Ok
 from estate.snapshots import Snapshot
 from estate.worlds import World
@@ -139,3 +148,20 @@ def test_a_world_file_of_before_reads_as_one_without_gangs() -> None:
     for workload in form["workloads"]:  # type: ignore[union-attr]
         del workload["gangs"]  # type: ignore[union-attr, index, call-overload, arg-type]
     assert World.read(form) == builders.world()
+
+
+def test_a_copy_in_another_cluster_is_a_gang_of_its_own() -> None:
+    """Else whoever drains a node here would stop the copy there."""
+    seats = tuple(builders.binding(r, f"us-b{r + 1}", 0, 1, 2, 3) for r in range(2))
+    copied = effect(CopyWorkload(workload=B_TRAIN, to_cluster=ClusterId("us-1"), bindings=seats), ganged())
+    assert isinstance(copied, Ok)
+    (made,) = [w for w in copied.value.workloads() if w.cluster == "us-1" and w.tenant == "tenant-b"]
+    assert made.gangs == (builders.gang("us-1.tenant-b.b-job"),)
+    drained = effect(DRAIN, copied.value)
+    assert isinstance(drained, Ok)
+    assert running(drained.value, made.id) == [0, 1]
+
+
+def test_a_removal_lets_the_rest_of_its_gang_begin_anew() -> None:
+    end = RemoveWorkload(workload=B_EVAL, replaced_by=B_TRAIN)
+    assert end.disrupts(ganged()) == {B_EVAL: 1, B_TRAIN: 2}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -32,6 +33,7 @@ from estate.outcomes import Ending
 from estate.units import Watts
 from estate.workloads import Binding
 from tests.execution.grounds import BROKEN, ClusterGround, Ground, done_ahead, on_a_twin, on_kubernetes, run, settles
+from tests.execution.pairs import across
 from tests.objects import apply, delete, manifest
 
 TAINT = Taint(key="placet.dev/fault", value="xid-79", effect=TaintEffect.NO_SCHEDULE)
@@ -54,6 +56,8 @@ class Row:
     """Whether all that was done before it stands too, because it cannot be undone at all."""
     refused: str = ""
     """Why Kubernetes cannot do it."""
+    elsewhere: str = ""
+    """The module that plays its whole executions on Kubernetes, where that takes two control planes."""
 
 
 async def _nothing() -> Change | None:
@@ -122,6 +126,18 @@ async def unmake(ground: Ground) -> tuple[Change, ...]:
     return (delete(manifest(namespace=ground.names.namespace), uid=there.uid),)
 
 
+def _across(ground: Ground) -> tuple[Change, ...]:
+    return across(WorkloadId(ground.names.serve), ground.names.namespace, NodeId("us-a2"), NodeId("us-a3"))
+
+
+async def copy(ground: Ground) -> tuple[Change, ...]:
+    return _across(ground)[:1]
+
+
+async def remove(ground: Ground) -> tuple[Change, ...]:
+    return _across(ground)
+
+
 async def cordoned(ground: Ground) -> Change:
     return CordonNode(node=empty(ground))
 
@@ -143,6 +159,8 @@ ROWS = (
     Row("DrainNode", drain, lost="undone, and the estate is not as it was"),
     Row("MoveWorkload", move),
     Row("ScaleWorkload", scale),
+    Row("CopyWorkload", copy, elsewhere="test_copy_contract.py"),
+    Row("RemoveWorkload", remove, lost="what it ran is not kept", stays=True, elsewhere="test_copy_contract.py"),
     Row("SetPowerCap", cap, refused="Kubernetes knows no power cap"),
     Row("ApplyManifest", make),
     Row("DeleteObject", unmake, made, lost_on_kubernetes="undone, and the estate is not as it was"),
@@ -156,10 +174,17 @@ def test_every_kind_of_change_has_a_row() -> None:
     assert {r.kind for r in ROWS} == {kind.__name__ for kind in union}
 
 
-@pytest.fixture(params=["twin", pytest.param("kubernetes", marks=pytest.mark.kubernetes)])
-def opening(request: pytest.FixtureRequest) -> AbstractAsyncContextManager[Ground]:
+@pytest.mark.parametrize("row", [r for r in ROWS if r.elsewhere], ids=lambda r: r.kind)
+def test_what_takes_two_clusters_is_played_where_the_row_says(row: Row) -> None:
+    text = (Path(__file__).parent / row.elsewhere).read_text(encoding="utf-8")
+    assert "pair_of(" in text, "on two control planes"
+    assert ".execute(sealed(" in text, "as whole executions"
+
+
+@pytest.fixture
+def opening(request: pytest.FixtureRequest, adapter: str) -> AbstractAsyncContextManager[Ground]:
     """A ground behind each adapter."""
-    if request.param == "twin":
+    if adapter == "twin":
         return on_a_twin(request.getfixturevalue("tmp_path"))
     return on_kubernetes(*(request.getfixturevalue(f) for f in ("control_plane", "cluster_names")))
 
@@ -171,7 +196,17 @@ async def ground(opening: AbstractAsyncContextManager[Ground]) -> AsyncIterator[
         yield made
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda r: r.kind)
+@pytest.mark.parametrize(
+    ("adapter", "row"),
+    [
+        *(pytest.param("twin", r, id=f"twin-{r.kind}") for r in ROWS),
+        *(
+            pytest.param("kubernetes", r, id=f"kubernetes-{r.kind}", marks=pytest.mark.kubernetes)
+            for r in ROWS
+            if not r.elsewhere
+        ),
+    ],
+)
 async def test_a_change_is_done_once_and_undone_whichever_write_fails(ground: Ground, row: Row) -> None:
     if (earlier := await row.ahead(ground)) is not None:
         await done_ahead(ground, earlier)

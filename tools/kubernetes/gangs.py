@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from estate import names
 from estate.ids import ClusterId, GangId
 from estate.workloads import WorkloadKind
-from tools.kubernetes import fields, naming
+from tools.kubernetes import fields
 from tools.kubernetes.fields import Raw
 
 _JOB_SET: Final = "jobset.sigs.k8s.io/jobset-name"
@@ -59,7 +60,7 @@ def of_job(name: str, spec: Raw, kind: WorkloadKind | None) -> str:
 
 def identified(cluster: ClusterId, namespace: str, gang: str) -> GangId:
     """What the estate calls a gang."""
-    return GangId(naming.slug(f"{cluster}.{namespace}.{gang}"))
+    return GangId(names.slug(f"{cluster}.{namespace}.{gang}"))
 
 
 def _scheduled_as(spec: Raw) -> str:
