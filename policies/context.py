@@ -151,7 +151,8 @@ def _written_by(played: _Played, name: WorkloadId, base: Snapshot) -> _Written:
     assert some is not None, name  # the step was laid out
     nothing = some.model_copy(update={"replicas": 0, "bindings": ()})
     change, after = played.change, played.after
-    instead = after.workload(change.replaced_by) if isinstance(change, RemoveWorkload) else None
+    removed = isinstance(change, RemoveWorkload) and change.workload == name
+    instead = after.workload(change.replaced_by) if isinstance(change, RemoveWorkload) and removed else None
     lone = instead is not None and base.workload(instead.id) is not None
     action = _on_workload(change)
     return _Written(action, played.number, was or nothing, now or nothing, played.before, after, instead, lone)
@@ -163,6 +164,8 @@ def _workload(who: Context, step: _Written, disrupted: int, owners: int) -> Ask:
     places = bool(fresh) or now.replicas > was.replicas
     tenant = after.facts.tenant.get(now.tenant)
     disturbed, lowest = _availability(step)
+    if was == now and disrupted:  # it stands as it stood, and begins anew with its gang
+        disturbed, lowest = disrupted, max(0, len(was.bindings) - disrupted)
     axes = {a.dimension: a for a in sovereignty.exposure(after.facts, now, now.cluster)}
     context: Context = {
         "who": who,
@@ -248,9 +251,9 @@ def _availability(step: _Written) -> tuple[int, int]:
     `min_available` or refuses, so the fewest are still those that do not change places. Of what is removed, those count
     that run in its place.
     """
-    kept = set(step.now.bindings)
+    broken = set(step.was.broken_by(step.now.bindings))
     running = [b for b in step.was.bindings if _runs(step.before, b)]
-    disturbed = sum(1 for b in running if b not in kept)
+    disturbed = sum(1 for b in running if b in broken)
     ends = sum(1 for b in step.now.bindings if _runs(step.after, b))
     instead = sum(1 for b in step.instead.bindings if _runs(step.after, b)) if step.instead else 0
     return disturbed, min(len(running) - disturbed, ends) + instead
