@@ -3,23 +3,24 @@
 Before the first eviction the node carries the step's mark (a drain's in the very write that cordons it), so that
 whoever resumes goes on and never begins anew. DaemonSets' pods, mirror pods and finished pods stay; one of them
 that holds accelerators, a pod that nothing would make again, or one whose emptyDir would die with it, stops the step
-before anything is written.
+before anything is written; and so does a workload whose next pod could land where the law forbids it (`landing`).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from estate.changes import DrainNode, EvictPod
 from estate.changes.kinds import node_thing, unknown
 from estate.conditions import Condition
 from estate.errors import PlacetError
+from estate.ids import Uid, WorkloadId
 from estate.results import Refusal, RefusalCode
-from tools.execution.kubernetes import cordoning, evicting, keys, ownership
+from tools.execution.kubernetes import cordoning, evicting, keys, landing, ownership
 from tools.execution.kubernetes.evicting import Unfinished, evict, pod_address
-from tools.execution.kubernetes.means import Means
+from tools.execution.kubernetes.means import Means, uid_of
 from tools.execution.kubernetes.writing import Found, Outrun, apply
 from tools.execution.port import StepKey
 from tools.kubernetes import objects
@@ -49,18 +50,19 @@ async def write(means: Means, key: StepKey, change: Change, preconditions: Seque
     if not refusals:
         await _still_shut(means, change, begun)
         return None
-    if isinstance(change, EvictPod) and isinstance(await _unmarked(means, key, change), Found):
+    if isinstance(change, EvictPod) and isinstance(await _unmarked(means, key, change, Uid(begun.node.uid)), Found):
         return refusals[0]
     raise Unfinished(f"{len(refusals)} of {len(begun.pods)} pods are still on `{change.node}`: {refusals[0].message}")
 
 
-async def rehearsed(means: Means, key: StepKey, change: Change) -> Refusal | None:
+async def rehearsed(means: Means, key: StepKey, change: Change, preconditions: Sequence[Condition]) -> Refusal | None:
     """Why the change would be refused, with a dry run of the cordon and of each eviction."""
-    node = await means.reach.node(change.node)
+    node = await means.reach.node(change.node, uid_of(node_thing(change.node), preconditions))
     if node is None:
         return unknown(node_thing(change.node))
-    pods = await _chosen(means, change, node)
-    if refusal := _objection(means, pods):
+    chosen = await _chosen(means, change, node)
+    pods = _all(chosen)
+    if refusal := _objection(means, pods) or await _unlawfully(means, node, chosen):
         return refusal
     mark = keys.stamped(node.raw, key)
     if isinstance(change, DrainNode) and (refusal := await cordoning.cordon(node, mark, dry_run=True)):
@@ -74,15 +76,16 @@ async def rehearsed(means: Means, key: StepKey, change: Change) -> Refusal | Non
 async def _begin(
     means: Means, key: StepKey, change: Change, preconditions: Sequence[Condition]
 ) -> Begun | Refusal | None:
-    node = await means.reach.node(change.node)
+    node = await means.reach.node(change.node, uid_of(node_thing(change.node), preconditions))
     if node is None:
         return unknown(node_thing(change.node))
     if keys.holds(node.raw, key):
         return await _resumed(means, key, change, node, preconditions)
     if refusal := await means.unmet(preconditions):
         return refusal
-    pods = await _chosen(means, change, node)
-    if refusal := _objection(means, pods):
+    chosen = await _chosen(means, change, node)
+    pods = _all(chosen)
+    if refusal := _objection(means, pods) or await _unlawfully(means, node, chosen):
         return refusal
     mark = keys.stamped(node.raw, key)
     if isinstance(change, DrainNode):
@@ -99,7 +102,7 @@ async def _resumed(
     """What is left of a step that has begun. An eviction that is no longer to be seen has happened."""
     if not keys.newest(node.raw, key):
         return None
-    pods = await _chosen(means, change, node)
+    pods = _all(await _chosen(means, change, node))
     if isinstance(change, DrainNode):
         return Begun(node, pods)
     leaving = tuple(p for p in pods if p["metadata"].get("deletionTimestamp"))
@@ -107,15 +110,19 @@ async def _resumed(
     return Begun(node, pods if untouched else leaving)
 
 
-async def _chosen(means: Means, change: Change, node: Found) -> tuple[Object, ...]:
-    """The pods that shall leave: of a drain all replicas on the node, of an eviction one, which may be leaving
-    already.
+async def _chosen(means: Means, change: Change, node: Found) -> dict[WorkloadId, list[Object]]:
+    """The pods that shall leave, by workload: of a drain all replicas on the node, of an eviction one, which may be
+    leaving already.
     """
     residents = await means.reach.residents(node)
     if isinstance(change, DrainNode):
-        return tuple(pod for _, pods in sorted(residents.items()) for pod in pods)
+        return dict(sorted(residents.items()))
     mine = sorted(residents.get(change.workload, ()), key=_soonest)
-    return tuple(mine[:1])
+    return {change.workload: mine[:1]}
+
+
+def _all(chosen: Mapping[WorkloadId, list[Object]]) -> tuple[Object, ...]:
+    return tuple(pod for pods in chosen.values() for pod in pods)
 
 
 def _soonest(pod: Object) -> tuple[bool, str]:
@@ -134,6 +141,14 @@ def _objection(means: Means, pods: Sequence[Object]) -> Refusal | None:
         if volumes and not means.limits.empty_dirs:
             named = ", ".join(f"`{v}`" for v in volumes)
             return _no(pod, f"what is in its emptyDir {named} would die with it; allow that, or move the data first")
+    return None
+
+
+async def _unlawfully(means: Means, node: Found, chosen: Mapping[WorkloadId, list[Object]]) -> Refusal | None:
+    """The first workload whose next pod could land where the law forbids it."""
+    for workload, pods in chosen.items():
+        if refusal := await landing.objection(means.reach, node, workload, pods):
+            return refusal
     return None
 
 
@@ -159,7 +174,7 @@ async def _still_shut(means: Means, change: Change, begun: Begun) -> None:
     """Look whether the node is the one that was drained, and is shut: one that returned meanwhile may have filled
     again.
     """
-    node = await means.reach.node(change.node)
+    node = await means.reach.node(change.node, Uid(begun.node.uid))
     if node is None or not isinstance(change, DrainNode):
         return
     if node.uid != begun.node.uid:
@@ -170,11 +185,11 @@ async def _still_shut(means: Means, change: Change, begun: Begun) -> None:
         )
 
 
-async def _unmarked(means: Means, key: StepKey, change: Change) -> Found | Refusal:
+async def _unmarked(means: Means, key: StepKey, change: Change, uid: Uid) -> Found | Refusal:
     """Take the mark of an eviction that did not happen back, so that the step may be tried again."""
 
     async def attempt() -> Found | Refusal:
-        node = await means.reach.node(change.node)
+        node = await means.reach.node(change.node, uid)
         if node is None:
             return unknown(node_thing(change.node))
         return await apply(node, keys.stamped(node.raw, key, withdrawn=True), ownership.owned(node.raw))

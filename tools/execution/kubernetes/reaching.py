@@ -8,7 +8,7 @@ read.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from estate import hardware, manifests
@@ -99,27 +99,35 @@ class Reach:
         naming.recognise(self.facts, cluster, self._uids[cluster])
         return connection
 
-    async def node(self, node: NodeId) -> Found | None:
-        """The node object behind that id, in whichever cluster it is. A cluster that cannot be asked hides no node of
-        another, and leaves open whether it has this one.
+    async def node(self, node: NodeId, uid: Uid | None = None) -> Found | None:
+        """The node object behind that id, in whichever cluster it is; where two clusters have one, that of this uid,
+        else the first. A cluster that cannot be asked hides no node of another, and leaves open whether it has this
+        one.
 
         Raises:
             RetryLater, Denied: no cluster that answers has it, and one does not answer, or is not the one it should be.
         """
         fault: RetryLater | Denied | None = None
-        for cluster in self._clusters:
-            for name in dict.fromkeys((node.removeprefix(f"{cluster}."), str(node))):
-                if naming.node_id(self.facts, cluster, name) != node:
-                    continue
-                try:
-                    found = await find(await self.connection(cluster), Address(resources.NODES, name))
-                except (RetryLater, Denied) as error:
-                    fault, found = error, None
-                if found is not None:
-                    return found
+        first: Found | None = None
+        for cluster, name in self._called(node):
+            try:
+                found = await find(await self.connection(cluster), Address(resources.NODES, name))
+            except (RetryLater, Denied) as error:
+                fault = error
+                continue
+            if found is not None and uid in (None, found.uid):
+                return found
+            first = first or found
         if fault is not None:
             raise fault
-        return None
+        return first
+
+    def _called(self, node: NodeId) -> Iterator[tuple[ClusterId, str]]:
+        """Where a node of that id could be, and what its cluster would call it."""
+        for cluster in self._clusters:
+            for name in dict.fromkeys((node.removeprefix(f"{cluster}."), str(node))):
+                if naming.node_id(self.facts, cluster, name) == node:
+                    yield cluster, name
 
     async def object(self, address: manifests.Address) -> Found | None:
         """The object at that address, read live."""
@@ -202,13 +210,13 @@ class Reach:
         again.
         """
         sight = self.estate(*read)
-        for about, field in dict.fromkeys((c.about, c.field) for c in conditions):
+        for about, field, uid in dict.fromkeys((c.about, c.field, c.uid) for c in conditions):
             match about.kind:
                 case ThingKind.WORKLOAD | ThingKind.RESIDENT:
                     name = WorkloadId(about.id.partition("@")[0])
                     sight = await self._with_workload(sight, name)
                 case ThingKind.NODE:
-                    sight = await self._with_node(sight, NodeId(about.id), residents=field is Field.BINDINGS)
+                    sight = await self._with_node(sight, NodeId(about.id), uid, residents=field is Field.BINDINGS)
                 case ThingKind.OBJECT:
                     sight = await self._with_object(sight, ObjectId(about.id))
                 case _:
@@ -236,10 +244,10 @@ class Reach:
         found = await self.object(address) if address is not None else None
         return sight.with_object(Sighting(id=name) if address is None else self.sighting(address, found))
 
-    async def _with_node(self, sight: FrozenEstate, node: NodeId, *, residents: bool) -> FrozenEstate:
+    async def _with_node(self, sight: FrozenEstate, node: NodeId, uid: Uid, *, residents: bool) -> FrozenEstate:
         if sight.node(node) is not None and not residents:
             return sight
-        found = await self.node(node)
+        found = await self.node(node, uid)
         if found is None:
             return sight
         sight = sight.with_node(self.node_of(found))
