@@ -123,14 +123,15 @@ class Run:
         await self._tell(Stage.STEP, f"step {step.number}: {step.change.describe()}")
 
     async def _begun(self, step: Step) -> bool:
-        """Whether the step may start; it is in the journal as started, or as failed. Its preconditions are the target's
-        to check, in the very read that its write is compared with.
-        """
+        """Whether the step may start; it is in the journal as started, or as failed."""
         if barred := self._barred(self._hands.reader.newest()):
             await self._fail(step, Wrote.NO, barred)
             return False
         await self._recorder.started(step)
-        return True
+        missed = await self._hands.patience.insist(lambda: self._hands.target.check(step.preconditions))
+        if missed:
+            await self._fail(step, Wrote.NO, _missed(missed[0]))
+        return not missed
 
     async def _fail(self, step: Step, wrote: Wrote, reason: str) -> None:
         await self._recorder.failed(step, wrote, reason)
