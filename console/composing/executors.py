@@ -67,6 +67,7 @@ async def _executor(parts: Parts, spec: ExecutorSpec, bundle: Bundle) -> Executo
         inventory=inventory,
         ledger=ledger,
         lease=Leasing(bus, user, holder.name),
+        clusters=installation.config.clusters_of(spec.id),
     )
 
 

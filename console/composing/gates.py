@@ -29,4 +29,13 @@ async def compose(parts: Parts) -> Host:
         audience=installation.audience,
     )
     lease = Leasing(bus, "gate", parts.holder("gate"))
-    return GateProcess(gate, bus, installation.subjects, standing, inventory, installation.ring("gate"), lease)
+    return GateProcess(
+        gate,
+        bus,
+        installation.subjects,
+        standing,
+        inventory,
+        installation.ring("gate"),
+        lease,
+        installation.config.clusters_of,
+    )
