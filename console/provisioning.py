@@ -30,7 +30,7 @@ def users(installation: Installation) -> tuple[accounts.User, ...]:
         subjects=installation.subjects,
         consumers=consumers(installation),
         executors=[e.id for e in installation.config.executors],
-        channels=[c.id for c in installation.config.channels],
+        channels={c.id: [f.value for f in c.formats] for c in installation.config.channels},
     )
     return made.users(installation.state.nats_password)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 
 from console import clusters
 from console.config import ExecutorSpec
@@ -27,9 +28,11 @@ class ClusterGround:
         """Each cluster, proven to be the one it is called."""
         facts = self.installation.facts()
         connections = await clusters.readers(self.installation.config, self.stack)
-        sources = tuple(KubernetesSource(c, cluster, lambda: facts) for cluster, c in connections.items())
-        for source in sources:
-            await source.recognise()
+        sources = tuple(
+            KubernetesSource(found, cluster, lambda: facts, proof=partial(clusters.prove_reader, cluster, found))
+            for cluster, found in connections.items()
+        )
+        await clusters.recognised(sources)
         return sources
 
     async def target(self, spec: ExecutorSpec, inventory: Follower) -> Target:

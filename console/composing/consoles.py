@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Awaitable, Callable
 
 from starlette.applications import Starlette
@@ -15,6 +16,7 @@ from console.door.server import DoorServer
 from console.door.spooling import Spool
 from console.http.app import Door, application
 from console.http.channels import Channels
+from console.http.rates import Rates
 from console.http.server import bound
 from console.processes.console import ConsoleProcess
 from console.processes.settings import Standing
@@ -58,7 +60,8 @@ async def _desk(parts: Parts, bus: Bus, standing: Standing, inventory: Follower)
 def _application(parts: Parts, bus: Bus, inventory: Follower) -> Starlette:
     installation = parts.installation
     channels = Channels(installation.config.channels)
-    return application(Door(bus, installation.subjects, channels, _readiness(inventory), installation.clock))
+    rates = Rates(installation.config.channels, time.monotonic)
+    return application(Door(bus, installation.subjects, channels, rates, _readiness(inventory), installation.clock))
 
 
 def _listener(parts: Parts) -> socket.socket:
