@@ -119,6 +119,8 @@ class Config(Model):
     """Where no signed setting says otherwise. None: `automatic` on a twin, `observe` on real clusters."""
     clusters: tuple[Cluster, ...] = ()
     """Kubernetes clusters. None: the twin is the world."""
+    estate: tuple[Path, ...] = ()
+    """Estate files, or folders of them: facilities, fabrics, hardware, promises, prices. They are watched."""
     clusters_within_seconds: Annotated[int, Field(ge=1, le=86_400)] = 120
     """How long the inventory waits at its start for a cluster that is out of reach; then its racks count as unknown."""
     channels: tuple[Channel, ...] = ()

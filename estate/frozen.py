@@ -10,9 +10,13 @@ from immutables import Map
 
 from estate.hardware import Health, Node
 from estate.ids import ClusterId, GangId, NodeId, ObjectId, RackId, SiteId, WorkloadId
+from estate.items import Item
 from estate.law import Facts
+from estate.neighbours import groups
 from estate.objects import Sighting
+from estate.references import Ref
 from estate.snapshots import SnapshotVersion
+from estate.stock import Stock
 from estate.tallies import Share, Tally
 from estate.things import AcceleratorRef
 from estate.trails import Trail
@@ -20,6 +24,7 @@ from estate.units import Watts
 from estate.workloads import Workload
 
 type _Names = Map[tuple[ClusterId, str], NodeId]
+type _Groups = Map[Ref, frozenset[NodeId]]
 type _WorkloadNames = Map[tuple[ClusterId, str, str], WorkloadId]
 
 
@@ -29,6 +34,7 @@ class FrozenEstate:
 
     version: SnapshotVersion
     facts: Facts
+    stock: Stock = field(default_factory=Stock)
     _nodes: Map[NodeId, Node] = field(default_factory=Map)
     _workloads: Map[WorkloadId, Workload] = field(default_factory=Map)
     _on: Map[NodeId, frozenset[WorkloadId]] = field(default_factory=Map)
@@ -37,16 +43,22 @@ class FrozenEstate:
     _names: _Names = field(default_factory=Map)
     _workload_names: _WorkloadNames = field(default_factory=Map)
     _uuids: Map[str, AcceleratorRef] = field(default_factory=Map)
+    _groups: _Groups = field(default_factory=Map)
     _objects: Map[ObjectId, Sighting] = field(default_factory=Map)
     _complete: bool = False
     _trail: Trail = field(default_factory=Trail, compare=False)
 
     @classmethod
     def of(
-        cls, version: SnapshotVersion, facts: Facts, nodes: Iterable[Node] = (), workloads: Iterable[Workload] = ()
+        cls,
+        version: SnapshotVersion,
+        facts: Facts,
+        nodes: Iterable[Node] = (),
+        workloads: Iterable[Workload] = (),
+        items: Iterable[Item] = (),
     ) -> Self:
         """A snapshot of these things."""
-        estate = cls(version, facts)
+        estate = cls(version, facts, Stock.of(items))
         for node in nodes:
             estate = estate.with_node(node)
         for workload in workloads:
@@ -114,6 +126,9 @@ class FrozenEstate:
     def named(self, cluster: ClusterId, name: str) -> NodeId | None:
         return self._names.get((cluster, name))
 
+    def holding(self, ref: Ref) -> frozenset[NodeId]:
+        return self._groups.get(ref, frozenset())
+
     def accelerator(self, uuid: str) -> AcceleratorRef | None:
         return self._uuids.get(uuid)
 
@@ -132,7 +147,8 @@ class FrozenEstate:
 
     def with_node(self, node: Node) -> Self:
         base = self if self._is_known_as(node) else self._forget_names(node.id)._learn_names(node)
-        return replace(base, _nodes=base._nodes.set(node.id, node))._settled(self, {node.id})
+        held = _connected(self._groups, self._nodes.get(node.id), node)
+        return replace(base, _nodes=base._nodes.set(node.id, node), _groups=held)._settled(self, {node.id})
 
     def with_workload(self, workload: Workload) -> Self:
         before = self._workloads.get(workload.id)
@@ -160,7 +176,8 @@ class FrozenEstate:
         if node not in self._nodes:
             return self
         base = self._forget_names(node)
-        return replace(base, _nodes=base._nodes.delete(node))._settled(self, {node})
+        left = _connected(self._groups, self._nodes[node], None)
+        return replace(base, _nodes=base._nodes.delete(node), _groups=left)._settled(self, {node})
 
     def without_workload(self, workload: WorkloadId) -> Self:
         before = self._workloads.get(workload)
@@ -179,9 +196,12 @@ class FrozenEstate:
         )
         return changed._settled(self, _nodes_of(before))
 
+    def with_stock(self, stock: Stock) -> Self:
+        return replace(self, stock=stock)
+
     def with_facts(self, facts: Facts) -> Self:
         rebuilt = type(self).of(self.version, facts, self.nodes(), self.workloads())
-        return replace(rebuilt, _objects=self._objects, _complete=self._complete)
+        return replace(rebuilt, stock=self.stock, _objects=self._objects, _complete=self._complete)
 
     def at(self, version: SnapshotVersion) -> Self:
         return replace(self, version=version)
@@ -234,6 +254,18 @@ class FrozenEstate:
             open=not found.fenced and found.health is Health.HEALTHY,
             free=sum(1 for a in found.accelerators if a.health is Health.HEALTHY and a.index not in taken),
         )
+
+
+def _connected(held: _Groups, before: Node | None, after: Node | None) -> _Groups:
+    """Who is on which NVLink domain and switch, once a node went from `before` to `after`."""
+    old, new = (frozenset() if node is None else groups(node) for node in (before, after))
+    for node, refs, joins in ((before, old - new, False), (after, new - old, True)):
+        for ref in refs:
+            assert node is not None
+            members = held.get(ref, frozenset())
+            members = members | {node.id} if joins else members - {node.id}
+            held = held.set(ref, members) if members else held.delete(ref)
+    return held
 
 
 def _nodes_of(workload: Workload | None) -> set[NodeId]:

@@ -225,8 +225,8 @@ class Writer:
         """Publish what is known; of each cluster that shows nothing, what must be assumed. Where nobody has shown
         anything, or who is late shows no single cluster, all wait on.
         """
-        clusters = self._unseen(book)
-        if book.published or len(clusters) < len(book.waiting_for) or len(clusters) == len(self._sources):
+        clusters, every = self._unseen(book), [s for s in self._sources if s.cluster is not None]
+        if book.published or len(clusters) < len(book.waiting_for) or len(clusters) == len(every):
             return
         for cluster in clusters:
             book.state = fold(book.state, silences.assumed(book.estate.facts, cluster)).state
@@ -271,6 +271,8 @@ class Writer:
                 workloads=folding.workloads,
                 removed_nodes=folding.removed_nodes,
                 removed_workloads=folding.removed_workloads,
+                items=folding.items,
+                removed_items=folding.removed_items,
             ),
         )
 
@@ -307,6 +309,7 @@ class Writer:
                 facts_envelope=book.envelope.decode(),
                 nodes=tuple(book.estate.nodes()),
                 workloads=tuple(book.estate.workloads()),
+                items=tuple(book.estate.stock),
             )
         )
         book.since_whole = 0
