@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tools.payloads import reading
-from tools.payloads.facts.statements import Origin
+from tools.payloads.facts.statements import Witness
 from tools.payloads.parsed import Headers
 from tools.payloads.telemetry.series import Target
 
@@ -31,9 +31,9 @@ class Context:
         return Target(self.host, self.cluster)
 
     @property
-    def origin(self) -> Origin:
+    def witness(self) -> Witness:
         """For facts that have no time of their own."""
-        return Origin(self.source, self.at)
+        return Witness(self.source, self.at)
 
 
 def of(headers: Headers, source: str) -> Context:

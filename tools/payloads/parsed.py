@@ -1,7 +1,8 @@
 """What a parser gives back, and the shape of a parser.
 
-Observations are what intake makes events of; facts and readings are what the inventory keeps. A payload of many items loses none of them to a bad neighbour: the good ones are observations, the bad ones are
-faults with their place. Only a payload out of which nothing at all can be read is refused whole (`BadInput`).
+Observations are what intake makes events of; facts and readings are what the inventory keeps. A payload of many items
+loses none of them to a bad neighbour: the bad ones are faults with their place. Only a payload out of which nothing at
+all can be read is refused whole (`BadInput`).
 """
 
 from __future__ import annotations

@@ -140,6 +140,11 @@ class Fields:
         """Whether the sender writes the field at all, be it null."""
         return field in self._value
 
+    def names(self) -> list[str]:
+        """Every field of an open map; they count as asked for."""
+        self._asked.update(self._value)
+        return list(self._value)
+
     def place(self, field: str) -> str:
         """Where the field stands, for messages."""
         return f"{self._at}.{field}" if self._at else field

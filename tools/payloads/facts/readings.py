@@ -15,7 +15,7 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
-from tools.payloads.facts.aliases import Alias
+from tools.payloads.facts.mentions import Mention
 from tools.payloads.facts.metrics import ORDER, Metric
 
 type Floats = npt.NDArray[np.float64]
@@ -40,7 +40,7 @@ class Presence(IntEnum):
 class Reading:
     """One value of one metric of one subject."""
 
-    subject: Alias
+    subject: Mention
     metric: Metric
     value: float | None
     """In the metric's unit; None unless it is measured."""
@@ -54,7 +54,7 @@ class Readings:
     """Columns of equal length. They are not to be written to."""
 
     source: str
-    subjects: tuple[Alias, ...]
+    subjects: tuple[Mention, ...]
     subject: Ints
     """Places in `subjects`."""
     metric: Shorts
@@ -92,16 +92,14 @@ class Writing:
     source: str
     at: datetime | None = None
     """For readings that have no time of their own."""
-    _subjects: dict[Alias, int] = field(default_factory=dict)
+    _subjects: dict[Mention, int] = field(default_factory=dict)
     _subject: list[int] = field(default_factory=list)
     _metric: list[int] = field(default_factory=list)
     _value: list[float] = field(default_factory=list)
     _presence: list[int] = field(default_factory=list)
     _at: list[int] = field(default_factory=list)
 
-    def add(
-        self, subject: Alias, metric: Metric, value: float | None, absence: Presence = Presence.BLANK
-    ) -> None:
+    def add(self, subject: Mention, metric: Metric, value: float | None, absence: Presence = Presence.BLANK) -> None:
         """A value in the metric's unit; None is `absence`."""
         measured = value is not None and np.isfinite(value)
         self._subject.append(self._subjects.setdefault(subject, len(self._subjects)))

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from tools.payloads.facts.aliases import Alias
+from tools.payloads.facts.mentions import Mention
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class Witness:
     """Who says so, and when: the sender's own time, else the time at which it was read."""
 
     source: str
@@ -52,6 +52,8 @@ class Attribute(StrEnum):
     REPLICAS = "replicas"
     MIG_STRATEGY = "mig-strategy"
     MIG_PROFILE = "mig-profile"
+    TOPOLOGY = "topology"
+    """How devices are wired, in the vendor's word: `2x2x1`."""
     DRIVER_UPGRADE = "driver-upgrade"
     DEVICE_KIND = "device-kind"
 
@@ -72,10 +74,13 @@ class Attribute(StrEnum):
     WORKER_NODES = "worker-nodes"
     WANTED_NODES = "wanted-nodes"
     READY_NODES = "ready-nodes"
-    PAUSED = "paused"
-    DRY_RUN = "dry-run"
     CHART = "chart"
     CONFIG_DIGEST = "config-digest"
+    MOST_REPAIRS = "most-repairs"
+    REPAIRS_AFTER = "repairs-after"
+    REPAIRS_WHILE_UNHEALTHY = "repairs-while-unhealthy"
+    REPAIRS_WHILE_HEALTHY = "repairs-while-healthy"
+    STRATEGY = "strategy"
     PROVIDERS = "providers"
     VCPUS = "vcpus"
 
@@ -110,20 +115,20 @@ class Tie(StrEnum):
 class Statement:
     """An attribute of a thing."""
 
-    subject: Alias
+    subject: Mention
     attribute: Attribute
     value: str | int
-    origin: Origin
+    witness: Witness
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
     """A named state of a thing, as Kubernetes' conditions and Redfish's status say it."""
 
-    subject: Alias
+    subject: Mention
     type: str
     status: Status
-    origin: Origin
+    witness: Witness
     reason: str = ""
     message: str = ""
     since: datetime | None = None
@@ -133,10 +138,10 @@ class Condition:
 class Relation:
     """One thing and another that it hangs on."""
 
-    subject: Alias
+    subject: Mention
     tie: Tie
-    other: Alias
-    origin: Origin
+    other: Mention
+    witness: Witness
 
 
 class Basis(StrEnum):
@@ -152,11 +157,11 @@ class Basis(StrEnum):
 class Price:
     """What an offer costs, in millionths of a currency, from when and until when."""
 
-    subject: Alias
+    subject: Mention
     basis: Basis
     micros: int
     currency: str
-    origin: Origin
+    witness: Witness
     since: datetime | None = None
     until: datetime | None = None
     """None: it holds until another price is said."""
@@ -166,24 +171,24 @@ class Price:
 class Quota:
     """How many of an offer may be had, and how many are."""
 
-    subject: Alias
+    subject: Mention
     limit: int
     used: int | None
     """None: the sender does not say."""
     counted: str
     """What the numbers count, in the provider's word: `vcpu`, `gpu`, `instance`."""
-    origin: Origin
+    witness: Witness
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
     """A provider takes an instance back."""
 
-    subject: Alias
+    subject: Mention
     action: str
     """`terminate`, `stop`, `hibernate`, `preempt`, `rebalance`."""
     due: datetime | None
-    origin: Origin
+    witness: Witness
 
 
 type Fact = Statement | Condition | Relation | Price | Quota | Notice

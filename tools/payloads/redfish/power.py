@@ -1,4 +1,4 @@
-"""Power: the `Power` resource of older services (deprecated in 2020.4), `PowerSubsystem`'s supplies, metrics of both."""
+"""Power: the `Power` resource of older services (deprecated in 2020.4), `PowerSubsystem`'s supplies, their metrics."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from estate.errors import BadInput
 from tools.payloads import reading
 from tools.payloads.contexts import Context
-from tools.payloads.facts.aliases import Alias
+from tools.payloads.facts.mentions import Mention
 from tools.payloads.facts.metrics import Metric
 from tools.payloads.facts.statements import Attribute
 from tools.payloads.parsed import Fault
@@ -16,10 +16,10 @@ from tools.payloads.redfish.quantities import Page, fragment, number, text
 _MOST_MEMBERS = 1_000
 _KWH = 3.6e6
 
-type Member = Callable[[Page, reading.Fields, Alias], None]
+type Member = Callable[[Page, reading.Fields, Mention], None]
 
 
-def power(page: Page, resource: reading.Fields, subject: Alias, context: Context) -> list[Fault]:
+def power(page: Page, resource: reading.Fields, subject: Mention, context: Context) -> list[Fault]:
     """Supplies, controls, voltages and redundancy of one chassis. Subjects are parts of the chassis, not of `Power`."""
     whole = subject.whole()
     return [
@@ -30,12 +30,12 @@ def power(page: Page, resource: reading.Fields, subject: Alias, context: Context
     ]
 
 
-def supply_resource(page: Page, resource: reading.Fields, subject: Alias, context: Context) -> None:
+def supply_resource(page: Page, resource: reading.Fields, subject: Mention, context: Context) -> None:
     """One `PowerSupply` of a `PowerSubsystem`."""
     supply(page, resource, subject)
 
 
-def supply_metrics(page: Page, resource: reading.Fields, subject: Alias, context: Context) -> None:
+def supply_metrics(page: Page, resource: reading.Fields, subject: Mention, context: Context) -> None:
     """`PowerSupplyMetrics`: sensors in excerpt form."""
     whole = subject.whole()
     presence = page.state(whole, resource)
@@ -50,7 +50,7 @@ def supply_metrics(page: Page, resource: reading.Fields, subject: Alias, context
             page.measure(whole, metric, number(resource.within(name), "Reading"), presence)
 
 
-def environment_metrics(page: Page, resource: reading.Fields, subject: Alias, context: Context) -> None:
+def environment_metrics(page: Page, resource: reading.Fields, subject: Mention, context: Context) -> None:
     """`EnvironmentMetrics` of a chassis, GPU or other device."""
     whole = subject.whole()
     presence = page.state(whole, resource)
@@ -66,7 +66,7 @@ def environment_metrics(page: Page, resource: reading.Fields, subject: Alias, co
             page.measure(whole, metric, None if value is None else value * scale, presence)
 
 
-def members(page: Page, resource: reading.Fields, field: str, whole: Alias, read: Member) -> list[Fault]:
+def members(page: Page, resource: reading.Fields, field: str, whole: Mention, read: Member) -> list[Fault]:
     """Each member of an array; one that cannot be read costs no other."""
     faults = []
     for number_, item in enumerate(resource.items(field)[:_MOST_MEMBERS]):
@@ -80,7 +80,7 @@ def members(page: Page, resource: reading.Fields, field: str, whole: Alias, read
     return faults
 
 
-def supply(page: Page, member: reading.Fields, subject: Alias) -> None:
+def supply(page: Page, member: reading.Fields, subject: Mention) -> None:
     """A power supply in either form."""
     presence = page.state(subject, member)
     for name, attribute in (
@@ -103,7 +103,7 @@ def supply(page: Page, member: reading.Fields, subject: Alias) -> None:
             page.measure(subject, metric, number(member, name), presence)
 
 
-def _control(page: Page, member: reading.Fields, subject: Alias) -> None:
+def _control(page: Page, member: reading.Fields, subject: Mention) -> None:
     presence = page.state(subject, member)
     for name, metric in (
         ("PowerConsumedWatts", Metric.POWER_DRAWN),
@@ -117,14 +117,14 @@ def _control(page: Page, member: reading.Fields, subject: Alias) -> None:
         page.measure(subject, Metric.POWER_LIMIT, number(limit, "LimitInWatts"), presence)
 
 
-def _voltage(page: Page, member: reading.Fields, subject: Alias) -> None:
+def _voltage(page: Page, member: reading.Fields, subject: Mention) -> None:
     presence = page.state(subject, member)
     page.say(subject, Attribute.NAME, text(member, "Name"))
     if member.says("ReadingVolts"):
         page.measure(subject, Metric.VOLTAGE, number(member, "ReadingVolts"), presence)
 
 
-def _redundancy(page: Page, member: reading.Fields, subject: Alias) -> None:
+def _redundancy(page: Page, member: reading.Fields, subject: Mention) -> None:
     presence = page.state(subject, member)
     page.say(subject, Attribute.NAME, text(member, "Name"))
     if member.says("MinNumNeeded"):

@@ -12,18 +12,18 @@ from dataclasses import dataclass
 from estate import canonical
 from estate.errors import BadInput
 from tools.payloads import reading
-from tools.payloads.facts.aliases import Alias
+from tools.payloads.facts.mentions import Mention
 from tools.payloads.facts.metrics import Metric
 from tools.payloads.facts.readings import Presence, Writing
 from tools.payloads.facts.statements import (
     Attribute,
     Condition,
     Fact,
-    Origin,
     Relation,
     Statement,
     Status,
     Tie,
+    Witness,
 )
 
 _HEALTH = {"OK": Status.TRUE, "Warning": Status.FALSE, "Critical": Status.FALSE}
@@ -35,30 +35,30 @@ _LARGEST = 1e18
 class Page:
     """What one resource states, as it is read."""
 
-    origin: Origin
+    witness: Witness
     facts: list[Fact]
     readings: Writing
 
-    def say(self, subject: Alias, attribute: Attribute, value: str | int | None) -> None:
+    def say(self, subject: Mention, attribute: Attribute, value: str | int | None) -> None:
         """An attribute, if it is said."""
         if value is not None and value != "":
-            self.facts.append(Statement(subject, attribute, value, self.origin))
+            self.facts.append(Statement(subject, attribute, value, self.witness))
 
-    def tie(self, subject: Alias, tie: Tie, other: Alias | None) -> None:
+    def tie(self, subject: Mention, tie: Tie, other: Mention | None) -> None:
         """A relation, if there is the other."""
         if other is not None:
-            self.facts.append(Relation(subject, tie, other, self.origin))
+            self.facts.append(Relation(subject, tie, other, self.witness))
 
-    def measure(self, subject: Alias, metric: Metric, value: float | None, presence: Presence) -> None:
+    def measure(self, subject: Mention, metric: Metric, value: float | None, presence: Presence) -> None:
         """A value of a member that is `presence`: MEASURED where it is there."""
         there = presence is Presence.MEASURED
         self.readings.add(subject, metric, value if there else None, presence if not there else Presence.BLANK)
 
-    def judge(self, subject: Alias, type: str, true: bool) -> None:
+    def judge(self, subject: Mention, type: str, true: bool) -> None:
         """A condition that is true or false."""
-        self.facts.append(Condition(subject, type, Status.TRUE if true else Status.FALSE, self.origin))
+        self.facts.append(Condition(subject, type, Status.TRUE if true else Status.FALSE, self.witness))
 
-    def state(self, subject: Alias, member: reading.Fields) -> Presence:
+    def state(self, subject: Mention, member: reading.Fields) -> Presence:
         """Its condition; whether its numbers count."""
         status = member.within("Status")
         state, health = status.text("State", ""), status.text("Health", "")
@@ -70,7 +70,7 @@ class Page:
                     subject,
                     "Healthy",
                     _HEALTH.get(health, Status.UNKNOWN),
-                    self.origin,
+                    self.witness,
                     reason=reading.name(health),
                     message=canonical.clean_text(state),
                 )

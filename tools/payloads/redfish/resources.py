@@ -13,7 +13,7 @@ from types import MappingProxyType
 from estate.errors import BadInput
 from tools.payloads import contexts, reading
 from tools.payloads.contexts import Context
-from tools.payloads.facts.aliases import Alias, AliasKind
+from tools.payloads.facts.mentions import Mention, MentionKind
 from tools.payloads.facts.readings import Writing
 from tools.payloads.parsed import Fault, Headers, Parsed
 from tools.payloads.redfish import chassis, power, thermal
@@ -21,7 +21,7 @@ from tools.payloads.redfish.quantities import Page, path
 
 _TYPE = re.compile(r"#(?P<name>[A-Za-z]+)(?:\.v(?P<major>\d{1,3})_\d{1,3}_\d{1,3})?\.(?P=name)")
 
-type Reader = Callable[[Page, reading.Fields, Alias, Context], list[Fault] | None]
+type Reader = Callable[[Page, reading.Fields, Mention, Context], list[Fault] | None]
 
 READERS: Mapping[str, Reader] = MappingProxyType(
     {
@@ -64,8 +64,8 @@ def parse(body: bytes, headers: Headers) -> Parsed:
     where = path(resource.text("@odata.id", ""))
     if not where:
         raise BadInput(f"@odata.id: `{reading.shown(resource.raw('@odata.id'))}` is not the path of a resource")
-    page = Page(context.origin, [], Writing(context.source, context.at))
-    faults = reader(page, resource, Alias(AliasKind.CHASSIS, where, context.host), context)
+    page = Page(context.witness, [], Writing(context.source, context.at))
+    faults = reader(page, resource, Mention(MentionKind.CHASSIS, where, context.host), context)
     return Parsed(faults=tuple(faults or ()), facts=tuple(page.facts), readings=page.readings.done())
 
 

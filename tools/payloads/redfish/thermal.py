@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tools.payloads import reading
 from tools.payloads.contexts import Context
-from tools.payloads.facts.aliases import Alias
+from tools.payloads.facts.mentions import Mention
 from tools.payloads.facts.metrics import Metric
 from tools.payloads.facts.statements import Attribute
 from tools.payloads.parsed import Fault
@@ -35,7 +35,7 @@ _SENSORS: dict[tuple[str, str], tuple[Metric, float]] = {
 """`ReadingType` and `ReadingUnits` (UCUM), to metrics."""
 
 
-def thermal(page: Page, resource: reading.Fields, subject: Alias, context: Context) -> list[Fault]:
+def thermal(page: Page, resource: reading.Fields, subject: Mention, context: Context) -> list[Fault]:
     """Temperatures, fans and redundancy of one chassis. Subjects are parts of the chassis, not of `Thermal`."""
     whole = subject.whole()
     return [
@@ -44,13 +44,13 @@ def thermal(page: Page, resource: reading.Fields, subject: Alias, context: Conte
     ]
 
 
-def thermal_metrics(page: Page, resource: reading.Fields, subject: Alias, context: Context) -> list[Fault]:
+def thermal_metrics(page: Page, resource: reading.Fields, subject: Mention, context: Context) -> list[Fault]:
     """`ThermalMetrics` of a `ThermalSubsystem`."""
     whole = subject.whole()
     return members(page, resource, "TemperatureReadingsCelsius", whole, _excerpt)
 
 
-def sensor(page: Page, resource: reading.Fields, subject: Alias, context: Context) -> None:
+def sensor(page: Page, resource: reading.Fields, subject: Mention, context: Context) -> None:
     """One `Sensor`, by its type and unit. A sensor of another type or unit is named and not read."""
     presence = page.state(subject, resource)
     page.say(subject, Attribute.NAME, text(resource, "Name"))
@@ -63,7 +63,7 @@ def sensor(page: Page, resource: reading.Fields, subject: Alias, context: Contex
     page.measure(subject, metric, None if value is None else value * scale, presence)
 
 
-def _temperature(page: Page, member: reading.Fields, subject: Alias) -> None:
+def _temperature(page: Page, member: reading.Fields, subject: Mention) -> None:
     presence = page.state(subject, member)
     page.say(subject, Attribute.NAME, text(member, "Name"))
     page.measure(subject, Metric.TEMPERATURE, number(member, "ReadingCelsius"), presence)
@@ -72,7 +72,7 @@ def _temperature(page: Page, member: reading.Fields, subject: Alias) -> None:
             page.measure(subject, metric, number(member, name), presence)
 
 
-def _fan(page: Page, member: reading.Fields, subject: Alias) -> None:
+def _fan(page: Page, member: reading.Fields, subject: Mention) -> None:
     presence = page.state(subject, member)
     page.say(subject, Attribute.NAME, text(member, "Name") or text(member, "FanName"))
     speed = number(member, "Reading")
@@ -84,6 +84,6 @@ def _fan(page: Page, member: reading.Fields, subject: Alias) -> None:
         page.measure(subject, Metric.FAN_LEAST, number(member, "LowerThresholdFatal"), presence)
 
 
-def _excerpt(page: Page, member: reading.Fields, subject: Alias) -> None:
+def _excerpt(page: Page, member: reading.Fields, subject: Mention) -> None:
     page.say(subject, Attribute.NAME, text(member, "DeviceName"))
     page.measure(subject, Metric.TEMPERATURE, number(member, "Reading"), page.state(subject, member))

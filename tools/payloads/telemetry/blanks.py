@@ -1,4 +1,4 @@
-"""Numbers by which DCGM says that it has none (dcgm_structs.h: `DCGM_INT32_BLANK`, `DCGM_INT64_BLANK`, `DCGM_FP64_BLANK`).
+"""Numbers by which DCGM says that it has none (dcgm_structs.h: `DCGM_INT32_BLANK`, `…_INT64_BLANK`, `…_FP64_BLANK`).
 
 Each blank has three neighbours: not found, not supported, not permissioned. Only the 64-bit ones are beyond what a
 counter can reach, so the smaller ones are blanks in gauges alone.

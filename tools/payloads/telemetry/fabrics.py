@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from tools.payloads.facts.aliases import Alias
+from tools.payloads.facts.mentions import Mention
 from tools.payloads.facts.metrics import Metric
 from tools.payloads.telemetry.series import Labels, Series, Subject, Target
 from tools.payloads.telemetry.subjects import adapter_port, node, switch_port
@@ -15,14 +15,14 @@ from tools.payloads.telemetry.subjects import adapter_port, node, switch_port
 _MEGABIT = 1e6 / 8
 
 
-def _interface(labels: Labels, target: Target) -> Alias | None:
+def _interface(labels: Labels, target: Target) -> Mention | None:
     """A network interface of a machine."""
     found, device = node(labels, target), labels.get("device", "")
     return found.of(f"interface/{device}") if found and re.fullmatch(r"[\w.\-@:]{1,64}", device) else None
 
 
 def _priority(number: int, of: Subject) -> Subject:
-    def subject(labels: Labels, target: Target) -> Alias | None:
+    def subject(labels: Labels, target: Target) -> Mention | None:
         found = of(labels, target)
         return found.of("/".join(filter(None, (found.part, f"priority/{number}")))) if found else None
 

@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from estate.errors import BadInput
 from tools.payloads import reading
-from tools.payloads.facts.aliases import Alias
+from tools.payloads.facts.mentions import Mention
 from tools.payloads.facts.readings import Floats, Ints, Longs, Presence, Readings, Shorts, milliseconds
 from tools.payloads.parsed import Fault
 from tools.payloads.telemetry import blanks, tables
@@ -44,7 +44,7 @@ class Scrape:
 class _Meaning:
     """A series of ours, resolved."""
 
-    subject: Alias
+    subject: Mention
     series: Series
 
 
@@ -54,7 +54,7 @@ class _Columns:
 
     rows: Ints
     """Which samples are ours."""
-    subjects: tuple[Alias, ...]
+    subjects: tuple[Mention, ...]
     subject: Ints
     metric: Shorts
     scale: Floats
@@ -162,7 +162,7 @@ def _resolved(key: bytes, target: Target) -> _Meaning | None:
 
 def _columns(meanings: list[_Meaning | None]) -> _Columns:
     ours = [(row, m) for row, m in enumerate(meanings) if m is not None]
-    places: dict[Alias, int] = {}
+    places: dict[Mention, int] = {}
     subject = [places.setdefault(m.subject, len(places)) for _, m in ours]
     return _Columns(
         rows=np.array([row for row, _ in ours], np.int32),

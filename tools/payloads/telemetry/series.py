@@ -1,11 +1,11 @@
-"""What one series of an exporter means: which metric, in which unit, of which subject. Rows of these fill the tables."""
+"""What one series of an exporter means: which metric, in which unit, of which subject. Rows of it fill the tables."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from tools.payloads.facts.aliases import Alias
+from tools.payloads.facts.mentions import Mention
 from tools.payloads.facts.metrics import Form, Metric
 
 type Labels = Mapping[str, str]
@@ -19,7 +19,7 @@ class Target:
     cluster: str = ""
 
 
-type Subject = Callable[[Labels, Target], Alias | None]
+type Subject = Callable[[Labels, Target], Mention | None]
 """The thing that a series is of; None when its labels name none."""
 
 

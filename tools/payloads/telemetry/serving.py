@@ -56,9 +56,7 @@ _TRITON = (
         server,
         _MILLI,
     ),
-    Series(
-        "nv_trt_llm_kv_cache_block_metrics", Metric.CACHE_USED, server, where=("kv_cache_block_type", "fraction")
-    ),
+    Series("nv_trt_llm_kv_cache_block_metrics", Metric.CACHE_USED, server, where=("kv_cache_block_type", "fraction")),
     Series("nv_trt_llm_request_metrics", Metric.REQUESTS_WAITING, server, where=("request_type", "waiting")),
     Series("nv_trt_llm_request_metrics", Metric.REQUESTS_RUNNING, server, where=("request_type", "active")),
 )

@@ -1,4 +1,4 @@
-"""What senders call things. An alias is a claim: the inventory resolves it, and a weak one never merges two things."""
+"""What senders call things. A mention is a claim: the inventory resolves it, and a weak one never merges two things."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class AliasKind(StrEnum):
+class MentionKind(StrEnum):
     """Which name of which system."""
 
     GPU_UUID = "gpu-uuid"
@@ -21,6 +21,7 @@ class AliasKind(StrEnum):
     """A maker gives it once; `scope` is the maker."""
     SYSTEM_UUID = "system-uuid"
     PROVIDER_ID = "provider-id"
+    """The cloud's own name of an instance; `scope` is the cloud."""
     HOSTNAME = "hostname"
     NODE = "node"
     """A Kubernetes node's name in the cluster `scope`."""
@@ -49,19 +50,19 @@ class AliasKind(StrEnum):
 _ASPECT = re.compile(r"(?:/ThermalSubsystem)?/(?:Power|Thermal|ThermalMetrics|EnvironmentMetrics|Metrics)$")
 _STRONG = frozenset(
     {
-        AliasKind.GPU_UUID,
-        AliasKind.SERIAL,
-        AliasKind.SYSTEM_UUID,
-        AliasKind.PROVIDER_ID,
+        MentionKind.GPU_UUID,
+        MentionKind.SERIAL,
+        MentionKind.SYSTEM_UUID,
+        MentionKind.PROVIDER_ID,
     }
 )
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Alias:
+class Mention:
     """One name: its kind, its text, within what it is unique, and which part of the thing is meant."""
 
-    kind: AliasKind
+    kind: MentionKind
     value: str
     scope: str = ""
     part: str = ""
@@ -72,20 +73,29 @@ class Alias:
         """Whether two sources that say it surely mean the same thing."""
         return self.kind in _STRONG
 
-    def of(self, part: str) -> Alias:
+    def of(self, part: str) -> Mention:
         """A part of the same thing."""
-        return Alias(self.kind, self.value, self.scope, part)
+        return Mention(self.kind, self.value, self.scope, part)
 
-    def whole(self) -> Alias:
+    def whole(self) -> Mention:
         """For a Redfish path: the thing whose power, heat or metrics the resource holds, with the same part."""
-        value = _ASPECT.sub("", self.value) if self.kind is AliasKind.CHASSIS else self.value
-        return Alias(self.kind, value or self.value, self.scope, self.part)
+        value = _ASPECT.sub("", self.value) if self.kind is MentionKind.CHASSIS else self.value
+        return Mention(self.kind, value or self.value, self.scope, self.part)
 
     def __str__(self) -> str:
         within = f"{self.scope}/" if self.scope else ""
         return f"{self.kind}:{within}{self.value}{f'#{self.part}' if self.part else ''}"
 
 
-def serial(maker: str, number: str) -> Alias:
+def provider(written: str) -> Mention:
+    """A Kubernetes `providerID`: `aws:///eu-central-1a/i-0abc` is the instance `i-0abc` of aws, wherever it stands."""
+    scheme, found, rest = written.partition("://")
+    if not found:
+        return Mention(MentionKind.PROVIDER_ID, written)
+    place = rest.strip("/")
+    return Mention(MentionKind.PROVIDER_ID, place.rpartition("/")[2] if scheme == "aws" else place, scheme)
+
+
+def serial(maker: str, number: str) -> Mention:
     """A serial number of a maker, however its name is capitalised."""
-    return Alias(AliasKind.SERIAL, number, maker.lower())
+    return Mention(MentionKind.SERIAL, number, maker.lower())
