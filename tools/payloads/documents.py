@@ -7,7 +7,7 @@ time stays text, and so does everything else that YAML alone would make a type o
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 
@@ -49,13 +49,14 @@ def _guard(text: str) -> None:
 class _Loader(yaml.SafeLoader):
     """Types of JSON, and text."""
 
-    yaml_implicit_resolvers: ClassVar = {
-        first: [(tag, pattern) for tag, pattern in ways if tag.removeprefix(_PLAIN) in _TYPES]
-        for first, ways in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         found: dict[Hashable, Any] = super().construct_mapping(node, deep)
         if len(found) != len(node.value) or not all(isinstance(key, str) for key in found):
             raise ValueError("a key is there twice, or is no text")
         return found
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in ways if tag.removeprefix(_PLAIN) in _TYPES]
+    for first, ways in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}

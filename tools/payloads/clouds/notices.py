@@ -5,7 +5,7 @@ Each is a fact with its deadline, and an event: whoever runs there has minutes.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 from estate import canonical
@@ -20,18 +20,20 @@ _AWS_ACTIONS = {
     "EC2 Spot Instance Interruption Warning": "",
     "EC2 Instance Rebalance Recommendation": "rebalance",
 }
+_AHEAD = timedelta(minutes=2)
 _AZURE = {"Preempt": "preempt", "Terminate": "terminate"}
 
 
 def aws_event(raw: reading.Fields, context: Context) -> list[Notice]:
-    """An EventBridge event of EC2. The warning comes two minutes ahead and names no deadline of its own."""
+    """An EventBridge event of EC2. A warning comes two minutes ahead; a recommendation is never due."""
     kind = raw.text("detail-type")
     if kind not in _AWS_ACTIONS:
         raise BadInput(f"detail-type: `{reading.shown(kind)}` is no notice that takes an instance back")
     detail = raw.within("detail", required=True)
     action = _AWS_ACTIONS[kind] or reading.name(detail.text("instance-action"))
     subject = Mention(MentionKind.PROVIDER_ID, reading.name(detail.text("instance-id")), "aws")
-    return [Notice(subject, action, raw.time("time"), context.witness)]
+    warned = raw.time("time") if not _AWS_ACTIONS[kind] else None
+    return [Notice(subject, action, warned + _AHEAD if warned else None, context.witness)]
 
 
 def aws_metadata(raw: reading.Fields, context: Context) -> list[Notice]:

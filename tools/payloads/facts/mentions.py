@@ -47,7 +47,9 @@ class MentionKind(StrEnum):
     """`region/instance type` of the provider `scope`."""
 
 
-_ASPECT = re.compile(r"(?:/ThermalSubsystem)?/(?:Power|Thermal|ThermalMetrics|EnvironmentMetrics|Metrics)$")
+_ASPECT = re.compile(
+    r"(?:/ThermalSubsystem)?/(?:Power|Thermal|(?:Power|Thermal)Subsystem|ThermalMetrics|EnvironmentMetrics|Metrics)$"
+)
 _STRONG = frozenset(
     {
         MentionKind.GPU_UUID,

@@ -13,7 +13,8 @@ from tools.payloads.parsed import Fault, Headers, Parsed
 MOST_LINES = 20_000
 _DEVICE = re.compile(
     r"(?P<address>(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]) (?P<kind>[\w /\-,]{1,80}) "
-    r"\[[0-9a-f]{4}\]: (?P<model>.{1,300}?) \[(?P<id>[0-9a-f]{4}:[0-9a-f]{4})\](?: \(rev [0-9a-f]{2}\))?(?: \(prog-if .{1,60}\))?",
+    r"\[[0-9a-f]{4}\]: (?P<model>.{1,300}?) \[(?P<id>[0-9a-f]{4}:[0-9a-f]{4})\]"
+    r"(?: \(rev [0-9a-f]{2}\))?(?: \(prog-if .{1,60}\))?",
     re.ASCII,
 )
 

@@ -30,6 +30,17 @@ def power(page: Page, resource: reading.Fields, subject: Mention, context: Conte
     ]
 
 
+def subsystem(page: Page, resource: reading.Fields, subject: Mention, context: Context) -> None:
+    """`PowerSubsystem` of a chassis: what it can give and what is promised of it."""
+    whole = subject.whole()
+    presence = page.state(whole.of("PowerSubsystem"), resource)
+    if resource.says("CapacityWatts"):
+        page.measure(whole, Metric.POWER_CAPACITY, number(resource, "CapacityWatts"), presence)
+    allocation = resource.within("Allocation")
+    if allocation.says("AllocatedWatts"):
+        page.measure(whole, Metric.POWER_ALLOCATED, number(allocation, "AllocatedWatts"), presence)
+
+
 def supply_resource(page: Page, resource: reading.Fields, subject: Mention, context: Context) -> None:
     """One `PowerSupply` of a `PowerSubsystem`."""
     supply(page, resource, subject)

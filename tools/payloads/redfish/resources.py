@@ -17,7 +17,7 @@ from tools.payloads.facts.mentions import Mention, MentionKind
 from tools.payloads.facts.readings import Writing
 from tools.payloads.parsed import Fault, Headers, Parsed
 from tools.payloads.redfish import chassis, power, thermal
-from tools.payloads.redfish.quantities import Page, path
+from tools.payloads.redfish.quantities import Page, link, path
 
 _TYPE = re.compile(r"#(?P<name>[A-Za-z]+)(?:\.v(?P<major>\d{1,3})_\d{1,3}_\d{1,3})?\.(?P=name)")
 
@@ -37,17 +37,30 @@ READERS: Mapping[str, Reader] = MappingProxyType(
         "Port": chassis.port,
         "PortCollection": chassis.collection,
         "Power": power.power,
+        "PowerSubsystem": power.subsystem,
         "PowerSupply": power.supply_resource,
         "PowerSupplyCollection": chassis.collection,
         "PowerSupplyMetrics": power.supply_metrics,
+        "ProcessorCollection": chassis.collection,
         "Processor": chassis.processor,
         "Sensor": thermal.sensor,
         "SensorCollection": chassis.collection,
         "Thermal": thermal.thermal,
+        "ThermalSubsystem": thermal.subsystem,
         "ThermalMetrics": thermal.thermal_metrics,
     }
 )
 """Who reads a type. All of them are version 1; DMTF keeps it compatible."""
+
+_FOLLOWED: Mapping[str, tuple[str, ...]] = {
+    "Chassis": ("Power", "PowerSubsystem", "Thermal", "ThermalSubsystem", "EnvironmentMetrics", "Sensors"),
+    "ComputerSystem": ("Processors",),
+    "PowerSubsystem": ("PowerSupplies",),
+    "PowerSupply": ("Metrics",),
+    "Processor": ("EnvironmentMetrics",),
+    "ThermalSubsystem": ("ThermalMetrics",),
+}
+_NEWER = {"Power": "PowerSubsystem", "Thermal": "ThermalSubsystem"}
 
 
 def parse(body: bytes, headers: Headers) -> Parsed:
@@ -67,6 +80,27 @@ def parse(body: bytes, headers: Headers) -> Parsed:
     page = Page(context.witness, [], Writing(context.source, context.at))
     faults = reader(page, resource, Mention(MentionKind.CHASSIS, where, context.host), context)
     return Parsed(faults=tuple(faults or ()), facts=tuple(page.facts), readings=page.readings.done())
+
+
+def links(body: bytes) -> tuple[str, ...]:
+    """The paths of what hangs on this resource and is read too, in its order; none for a body that is no resource.
+
+    A chassis that has the newer subsystems has the same numbers in `Power` and `Thermal` again: these are left out.
+    """
+    resource = reading.Fields(reading.load(body), "")
+    kind = _TYPE.fullmatch(resource.text("@odata.type", ""))
+    name = kind["name"] if kind else ""
+    if name.endswith("Collection"):
+        members = (reading.Fields(m, "Members") for m in resource.items("Members"))
+        found = [path(member.text("@odata.id", "")) for member in members]
+    else:
+        found = [link(resource, field) for field in _FOLLOWED.get(name, ()) if not _told_anew(resource, field)]
+    return tuple(p for p in found if p)
+
+
+def _told_anew(resource: reading.Fields, field: str) -> bool:
+    newer = _NEWER.get(field)
+    return newer is not None and resource.has(newer)
 
 
 def _reader(written: str) -> Reader:

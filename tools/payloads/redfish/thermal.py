@@ -44,6 +44,11 @@ def thermal(page: Page, resource: reading.Fields, subject: Mention, context: Con
     ]
 
 
+def subsystem(page: Page, resource: reading.Fields, subject: Mention, context: Context) -> None:
+    """`ThermalSubsystem` of a chassis: its health; what it measures stands in `ThermalMetrics`."""
+    page.state(subject.whole().of("ThermalSubsystem"), resource)
+
+
 def thermal_metrics(page: Page, resource: reading.Fields, subject: Mention, context: Context) -> list[Fault]:
     """`ThermalMetrics` of a `ThermalSubsystem`."""
     whole = subject.whole()

@@ -1,4 +1,7 @@
-"""What Prometheus' HTTP API answers to an instant query: a vector of samples, or why there is none.
+"""What Prometheus' HTTP API answers to an instant query: a vector, a matrix, or why there is none.
+
+A vector's times are those of the query. A matrix, as a range selector gives one, has the samples' own times: the last
+of each series is taken.
 
 The API server's own JSON is decoded by orjson, because answers are large; a repeated key means its last value there. A
 sample without a name, as every expression gives one, takes the name that the reader asked under (`placet-series`).
@@ -20,6 +23,7 @@ from tools.payloads.telemetry.series import Series, Target
 SERIES = "placet-series"
 LARGEST = 256 * 1024 * 1024
 _MOST_FAULTS = 100
+_KINDS = frozenset({"vector", "matrix"})
 _LAST_SECOND = 253402300799
 """The end of the year 9999."""
 
@@ -35,7 +39,7 @@ def parse(body: bytes, headers: Headers) -> Parsed:
     writing = Writing(context.source, context.at)
     faults: list[Fault] = []
     ignored = 0
-    for number, item in enumerate(_vector(body)):
+    for number, item in enumerate(_series(body)):
         try:
             ignored += not _sample(item, f"result.{number}", asked, context.target, writing)
         except BadInput as error:
@@ -43,7 +47,7 @@ def parse(body: bytes, headers: Headers) -> Parsed:
     return Parsed(faults=tuple(faults[:_MOST_FAULTS]), ignored=ignored, readings=writing.done())
 
 
-def _vector(body: bytes) -> list[object]:
+def _series(body: bytes) -> list[object]:
     if len(body) > LARGEST:
         raise BadInput(f"an answer of {len(body)} bytes is over {LARGEST}; ask for fewer series at once")
     try:
@@ -54,8 +58,8 @@ def _vector(body: bytes) -> list[object]:
         kind, why = answer.text("errorType", "unknown"), answer.text("error", "no reason given")
         raise BadInput(f"prometheus refused the query: {reading.shown(kind)}: {reading.shown(why)}")
     data = answer.within("data", required=True)
-    if (kind := data.text("resultType")) != "vector":
-        raise BadInput(f"data.resultType: `{reading.shown(kind)}` is not read; ask an instant query for a vector")
+    if (kind := data.text("resultType")) not in _KINDS:
+        raise BadInput(f"data.resultType: `{reading.shown(kind)}` is not read; ask for a vector or a matrix")
     return data.items("result", required=True)
 
 
@@ -67,9 +71,7 @@ def _sample(item: object, at: str, asked: str, target: Target, writing: Writing)
     row = tables.row(name, labels)
     if row is None:
         return False
-    if not fields.has("value"):
-        raise BadInput(f"{fields.place('value')}: required, and missing (a native histogram is not read)")
-    when, number, exact = _value(fields.items("value"), fields.place("value"))
+    when, number, exact = _value(_last(fields), fields.place("value"))
     subject = row.subject(labels, target)
     if subject is None:
         raise BadInput(f"`{reading.shown(name)}` with labels {reading.shown(sorted(labels))} names no thing")
@@ -77,6 +79,16 @@ def _sample(item: object, at: str, asked: str, target: Target, writing: Writing)
     absence = _absence(exact, row)
     writing.add(subject, row.metric, None if absence else number * row.scale, absence or Presence.BLANK)
     return True
+
+
+def _last(fields: reading.Fields) -> list[object]:
+    """The newest pair of time and value."""
+    if fields.has("value"):
+        return fields.items("value")
+    pairs = fields.items("values")
+    if not pairs or not isinstance(pairs[-1], list):
+        raise BadInput(f"{fields.place('value')}: required, and missing (a native histogram is not read)")
+    return pairs[-1]
 
 
 def _value(pair: list[object], at: str) -> tuple[datetime, float, float]:

@@ -27,7 +27,8 @@ def told(value: float) -> Presence | None:
     for base in (_INT32, _INT64, _FP64):
         if 0 <= value - base < len(_MEANINGS) and value == int(value):
             return _MEANINGS[int(value) - base]
-    return Presence.BLANK if value == _AS_FLOAT else None
+    # Prometheus writes the double with the fewest digits that name it: 9223372036854776000.
+    return Presence.BLANK if float(value) == _AS_FLOAT else None
 
 
 def possible(values: Floats, blanks: Flags, gauges: Flags) -> Flags:

@@ -72,6 +72,11 @@ class Layout:
     _meanings: dict[bytes, _Meaning | None] = field(default_factory=dict)
     _columns: _Columns | None = None
 
+    @property
+    def remembered(self) -> int:
+        """How many series it holds."""
+        return len(self._meanings)
+
     def read(self, body: bytes, at: datetime | None) -> Scrape:
         """The readings of a scrape at that time.
 
@@ -87,7 +92,7 @@ class Layout:
         taken = [values[row] for row in columns.rows.tolist()]
         numbers, times = _numbers(taken, at, faults)
         found = _readings(self.source, columns, numbers, times, taken)
-        if faults and not len(found) and len(faults) + len(keys) > 0 and not any(self._meanings.values()):
+        if faults and not any(self._meanings.values()):
             raise BadInput("; ".join(str(f) for f in faults[:3]))
         return Scrape(found, tuple(faults[:MOST_FAULTS]), ignored=len(keys) - len(columns.rows))
 
