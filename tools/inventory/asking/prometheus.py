@@ -19,12 +19,11 @@ from estate.errors import BadInput, RetryLater
 from tools.inventory.asking import answers
 from tools.inventory.asking.rounds import Pace, Rounds
 from tools.inventory.port import Heard, Observed
-from tools.payloads import contexts
-from tools.payloads.contexts import Context
 from tools.payloads.facts.readings import Readings
 from tools.payloads.parsed import Fault
 from tools.payloads.telemetry import answers as telemetry
 from tools.payloads.telemetry import tables
+from tools.payloads.telemetry.series import Target
 
 SOURCE = "prometheus"
 _AT_ONCE = 16
@@ -85,6 +84,8 @@ class _Talk:
     http: httpx.AsyncClient
     source: str
     clock: Clock
+    memories: dict[str, telemetry.Memory] = field(default_factory=dict)
+    """What each query's series mean."""
 
     async def round(self) -> Heard:
         """Everything that it knows now.
@@ -96,7 +97,8 @@ class _Talk:
         faults: list[Fault] = []
         for name, query in queries(self.server.window_seconds):
             try:
-                parsed = telemetry.parse(await self._ask(query), self._headers(name))
+                memory = self.memories.setdefault(query, self._memory())
+                parsed = memory.read(await self._ask(query), name)
             except BadInput as error:
                 raise RetryLater(f"`{self.server.url}` gave no answer that can be read: {error}") from error
             faults += parsed.faults
@@ -107,9 +109,8 @@ class _Talk:
         request = self.http.build_request("POST", "/api/v1/query", data={"query": query})
         return await answers.body(self.http, request, telemetry.LARGEST)
 
-    def _headers(self, name: str) -> dict[str, str]:
-        context = Context(f"{self.source}/{self.server.name}", cluster=self.server.cluster, at=self.clock())
-        return contexts.headers(context) | {telemetry.SERIES: name}
+    def _memory(self) -> telemetry.Memory:
+        return telemetry.Memory(f"{self.source}/{self.server.name}", Target(cluster=self.server.cluster))
 
 
 def queries(window_seconds: int) -> Iterator[tuple[str, str]]:

@@ -31,6 +31,12 @@ def told(value: float) -> Presence | None:
     return Presence.BLANK if float(value) == _AS_FLOAT else None
 
 
+def of_text(text: str | bytes, value: float) -> Presence:
+    """What a number that may be a blank says; its text tells the 64-bit ones apart."""
+    exact = int(text) if text.isdigit() and len(text) < 20 else value
+    return told(exact) or Presence.BLANK
+
+
 def possible(values: Floats, blanks: Flags, gauges: Flags) -> Flags:
     """Where a blank may stand: `told` says of each what it means."""
     small = ((values >= _INT32) & (values < _INT32 + 4)) | ((values >= _FP64) & (values < _FP64 + 4))

@@ -203,12 +203,6 @@ def _numbers(taken: list[bytes], at: datetime | None, faults: list[Fault]) -> tu
 def _readings(source: str, columns: _Columns, numbers: Floats, times: Longs, taken: list[bytes]) -> Readings:
     presence = blanks.unmeasured(numbers)
     for row in np.flatnonzero(blanks.possible(numbers, columns.blanks, columns.gauges)).tolist():
-        presence[row] = _blank(taken[row], float(numbers[row]))
+        presence[row] = blanks.of_text(taken[row].split()[0], float(numbers[row]))
     values = np.where(presence == Presence.MEASURED, numbers * columns.scale, np.nan)
     return Readings(source, columns.subjects, columns.subject, columns.metric, values, presence, times)
-
-
-def _blank(text: bytes, value: float) -> Presence:
-    word = text.split()[0]
-    exact = int(word) if word.isdigit() and len(word) < 20 else value
-    return blanks.told(exact) or Presence.BLANK
