@@ -244,7 +244,16 @@ class _Hosts:
             audience=installation.audience,
         )
         lease = Leasing(bus, "gate", self._holder("gate"))
-        return GateProcess(gate, bus, installation.subjects, standing, inventory, installation.ring("gate"), lease)
+        return GateProcess(
+            gate,
+            bus,
+            installation.subjects,
+            standing,
+            inventory,
+            installation.ring("gate"),
+            lease,
+            installation.config.clusters_of,
+        )
 
     async def _executors(self) -> _Several:
         return _Several("executor", tuple([await self._executor(e) for e in self.installation.executors]))
@@ -279,6 +288,7 @@ class _Hosts:
             inventory=inventory,
             ledger=self.parts.system.ledger,
             lease=Leasing(bus, user, holder.name),
+            clusters=installation.config.clusters_of(spec.id),
         )
 
     async def _target(self, spec: ExecutorSpec, inventory: Follower) -> Target:

@@ -140,6 +140,10 @@ class Config(Model):
         named = next((e.id for e in self.executors if cluster in e.clusters), None)
         return named or next((e.id for e in self.executors if not e.clusters), None)
 
+    def clusters_of(self, executor: ExecutorId) -> tuple[ClusterId, ...]:
+        """The Kubernetes clusters that it writes, by id."""
+        return tuple(sorted(c.id for c in self.clusters if self.executor_of(c.id) == executor))
+
 
 def load(
     file: Path | None, environment: Mapping[str, str], flags: Mapping[str, str | int | None] | None = None

@@ -9,7 +9,7 @@ from typing import Self
 from immutables import Map
 
 from estate.hardware import Health, Node
-from estate.ids import ClusterId, NodeId, ObjectId, RackId, SiteId, WorkloadId
+from estate.ids import ClusterId, GangId, NodeId, ObjectId, RackId, SiteId, WorkloadId
 from estate.law import Facts
 from estate.objects import Sighting
 from estate.snapshots import SnapshotVersion
@@ -32,6 +32,7 @@ class FrozenEstate:
     _nodes: Map[NodeId, Node] = field(default_factory=Map)
     _workloads: Map[WorkloadId, Workload] = field(default_factory=Map)
     _on: Map[NodeId, frozenset[WorkloadId]] = field(default_factory=Map)
+    _gangs: Map[GangId, frozenset[WorkloadId]] = field(default_factory=Map)
     _tally: Tally = field(default_factory=Tally)
     _names: _Names = field(default_factory=Map)
     _workload_names: _WorkloadNames = field(default_factory=Map)
@@ -66,6 +67,9 @@ class FrozenEstate:
 
     def workloads_on(self, node: NodeId) -> tuple[Workload, ...]:
         return tuple(self._workloads[w] for w in sorted(self._on.get(node, frozenset())))
+
+    def in_gang(self, gang: GangId) -> tuple[Workload, ...]:
+        return tuple(self._workloads[w] for w in sorted(self._gangs.get(gang, frozenset())))
 
     def nodes_in(self, rack: RackId) -> tuple[Node, ...]:
         known = self.facts.rack.get(rack)
@@ -153,6 +157,7 @@ class FrozenEstate:
             self,
             _workloads=self._workloads.set(workload.id, workload),
             _on=on,
+            _gangs=_regrouped(self._gangs, before, workload),
             _workload_names=names,
             _tally=self._tally.asked(before, workload),
         )
@@ -175,6 +180,7 @@ class FrozenEstate:
             self,
             _workloads=self._workloads.delete(workload),
             _on=on,
+            _gangs=_regrouped(self._gangs, before, None),
             _workload_names=_dropped(self._workload_names, before),
             _tally=self._tally.asked(before, None),
         )
@@ -224,6 +230,19 @@ class FrozenEstate:
 
 def _nodes_of(workload: Workload | None) -> set[NodeId]:
     return {b.node for b in workload.bindings} if workload else set()
+
+
+def _regrouped(
+    gangs: Map[GangId, frozenset[WorkloadId]], before: Workload | None, after: Workload | None
+) -> Map[GangId, frozenset[WorkloadId]]:
+    """Who is in which gang once a workload went from `before` to `after`; a gang without members has no entry."""
+    old, new = ({g.id: w.id for g in w.gangs} if w is not None else {} for w in (before, after))
+    for gang in old.keys() - new.keys():
+        left = gangs[gang] - {old[gang]}
+        gangs = gangs.set(gang, left) if left else gangs.delete(gang)
+    for gang in new.keys() - old.keys():
+        gangs = gangs.set(gang, gangs.get(gang, frozenset()) | {new[gang]})
+    return gangs
 
 
 def _name_of(workload: Workload) -> tuple[ClusterId, str, str]:

@@ -27,6 +27,7 @@ TenantId = NewType("TenantId", Token)
 EntityId = NewType("EntityId", Slug)
 DatasetId = NewType("DatasetId", Slug)
 WorkloadId = NewType("WorkloadId", Slug)
+GangId = NewType("GangId", Slug)
 ObjectId = NewType("ObjectId", Annotated[str, StringConstraints(min_length=1, max_length=512)])
 """`cluster/apiVersion/kind/namespace/name`; see `estate.manifests.Address`."""
 ChannelId = NewType("ChannelId", Token)

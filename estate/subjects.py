@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from estate.ids import ChannelId, ExecutorId, IncidentId, InstallationId, SiteId
+from estate.ids import ChannelId, ClusterId, ExecutorId, IncidentId, InstallationId, SiteId
 from estate.observations import EventType
 from estate.outcomes import Ending
 from estate.proposals import Lane
@@ -70,9 +70,17 @@ class Subjects:
         """Signed approvals to the gate; only the console's user may publish them."""
         return f"{self.root}.approval.{site}.given"
 
-    def warrant(self, lane: Lane | str, audience: ExecutorId | str) -> str:
-        """Signed warrants to one executor, a plane for each lane; only the gate's user may publish them."""
-        return f"{self.root}.warrant-{_token(lane)}.{audience}.issued"
+    def warrant(self, lane: Lane | str, audience: ExecutorId | str, cluster: ClusterId | None = None) -> str:
+        """Signed warrants to one executor, a plane for each lane; only the gate's user may publish them.
+
+        Those to an executor of several clusters that are about one of them name it, so that it has hands of its own.
+        """
+        about = f"issued-{cluster}" if cluster is not None else "issued"
+        return f"{self.root}.warrant-{_token(lane)}.{audience}.{about}"
+
+    def warrants(self, lane: Lane) -> str:
+        """Every warrant of a lane, as a pattern."""
+        return f"{self.root}.warrant-{_token(lane)}.*.*"
 
     def outcome(self, site: SiteId | str, ending: Ending | str) -> str:
         """Outcomes; only an executor's user may publish them."""

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field as Range
 
-from estate.changes.kinds import Footprint, NoInverse, unknown, workload_thing
-from estate.changes.seating import seat
+from estate import gangs
+from estate.changes.kinds import Footprint, NoInverse, footprint_of, unknown, workload_thing
+from estate.changes.seating import seated
 from estate.conditions import Condition, Field, observed
+from estate.gangs import Stops
 from estate.ids import NodeId, WorkloadId
 from estate.records import Model
-from estate.results import Ok, Refusal, RefusalCode, Result
+from estate.results import Refusal, RefusalCode, Result
 from estate.snapshots import Snapshot
 from estate.things import Thing
 from estate.workloads import Binding, Workload
@@ -50,13 +52,7 @@ class ScaleWorkload(Model):
     def _scaled(self, snapshot: Snapshot, workload: Workload) -> Result[Snapshot]:
         kept = tuple(b for b in workload.bindings if b.replica < self.replicas)
         scaled = workload.model_copy(update={"replicas": self.replicas, "bindings": kept})
-        after = snapshot.with_workload(scaled)
-        for binding in self.bindings:
-            if refusal := seat(after, scaled, (binding,)):
-                return refusal
-            scaled = scaled.model_copy(update={"bindings": (*scaled.bindings, binding)})
-            after = after.with_workload(scaled)
-        return Ok(after)
+        return seated(snapshot, scaled, self.bindings)
 
     def preconditions(self, snapshot: Snapshot) -> tuple[Condition, ...]:
         return observed(snapshot, self.target(), Field.REPLICAS, Field.BINDINGS)
@@ -71,17 +67,18 @@ class ScaleWorkload(Model):
         return ScaleWorkload(workload=self.workload, replicas=workload.replicas, bindings=self._stopped(snapshot))
 
     def disrupts(self, snapshot: Snapshot) -> dict[WorkloadId, int]:
-        return {self.workload: len(self._stopped(snapshot))}
+        """See `ChangeKind`. Where replicas are counted, a place for added ones is written in the template that all of
+        them share, and its system replaces every one, as `MoveWorkload` says.
+        """
+        return gangs.counts(self._stops(snapshot))
 
     def footprint(self, snapshot: Snapshot) -> Footprint:
-        workload, stopped = snapshot.workload(self.workload), self._stopped(snapshot)
-        nodes = {b.node for b in (*stopped, *self.bindings)}
-        return Footprint(
-            nodes=tuple(sorted(nodes)),
-            workloads=(self.workload,),
-            tenants=(workload.tenant,) if workload else (),
-            disrupted_replicas=len(stopped),
-        )
+        return footprint_of(snapshot, self._stops(snapshot), *(b.node for b in self.bindings))
+
+    def _stops(self, snapshot: Snapshot) -> Stops:
+        workload = snapshot.workload(self.workload)
+        rolled = workload.bindings if workload is not None and workload.counted and self.bindings else ()
+        return gangs.together(snapshot, {self.workload: rolled or self._stopped(snapshot)})
 
     def wanted_watts(self, snapshot: Snapshot) -> dict[NodeId, int]:
         workload = snapshot.workload(self.workload)

@@ -54,6 +54,7 @@ class ClusterWorld:
     stem: Callable[[str], str]
     nodes: list[str] = field(default_factory=list)
     workloads: list[WorkloadId] = field(default_factory=list)
+    id: ClusterId = CLUSTER
 
     @property
     def namespace(self) -> str:
@@ -128,7 +129,7 @@ class ClusterWorld:
         del body["spec"]["replicas"]
         await self.apply(path, body, "tenant")
         await self.running(name, replicas)
-        found = naming.workload_id(CLUSTER, self.namespace, kind, name)
+        found = naming.workload_id(self.id, self.namespace, kind, name)
         self.workloads.append(found)
         return found
 
@@ -181,7 +182,7 @@ class ClusterWorld:
         body = body if kind == "Pod" else {"metadata": {"name": name}, "spec": {"template": inner}}
         await self.ask("POST", resource.path(self.namespace), body)
         await self.running(name, 1)
-        found = naming.workload_id(CLUSTER, self.namespace, kind, name)
+        found = naming.workload_id(self.id, self.namespace, kind, name)
         self.workloads.append(found)
         return found
 
@@ -196,13 +197,14 @@ class ClusterWorld:
 
     @asynccontextmanager
     async def rule(self, plural: str, expression: str, message: str) -> AsyncIterator[None]:
-        """While inside, an admission policy of the cluster holds for this test's objects of that kind."""
-        name, root = self.stem(f"rule-{plural}"), "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
-        group = "" if plural == "nodes" else "apps"
-        rules = [{"apiGroups": [group], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": [plural]}]
-        mine = (
-            f"object.metadata.name in {self.nodes}" if plural == "nodes" else f"request.namespace == '{self.namespace}'"
-        )
+        """While inside, an admission policy of the cluster holds for this test's objects of that kind (`*`: of any)."""
+        stem = "all" if plural == "*" else plural
+        name, root = self.stem(f"rule-{stem}"), "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
+        groups = {"nodes": [""], "*": ["", "apps"]}.get(plural, ["apps"])
+        verbs = ["CREATE", "UPDATE"] if plural == "*" else ["UPDATE"]
+        rules = [{"apiGroups": groups, "apiVersions": ["v1"], "operations": verbs, "resources": [plural]}]
+        node, inside = f"object.metadata.name in {self.nodes}", f"request.namespace == '{self.namespace}'"
+        mine = {"nodes": node, "*": f"{node} || {inside}"}.get(plural, inside)
         spec = {
             "failurePolicy": "Fail",
             "matchConstraints": {"resourceRules": rules},
@@ -265,11 +267,13 @@ class ClusterWorld:
 
 
 @asynccontextmanager
-async def cluster_world(plane: ControlPlane, names: Callable[[str], str]) -> AsyncIterator[ClusterWorld]:
+async def cluster_world(
+    plane: ControlPlane, names: Callable[[str], str], cluster: ClusterId = CLUSTER
+) -> AsyncIterator[ClusterWorld]:
     """A namespace and no nodes yet."""
     async with await Connection.open(Access(plane.kubeconfig)) as connection:
         identity = await connection.request("GET", resources.IDENTITY)
-        world = ClusterWorld(connection, str(identity["metadata"]["uid"]), names)
+        world = ClusterWorld(connection, str(identity["metadata"]["uid"]), names, id=cluster)
         await world.ask("POST", resources.NAMESPACES.path(), {"metadata": {"name": world.namespace}})
         yield world
         await world.clean()

@@ -326,17 +326,6 @@ async def test_a_cluster_that_is_down_hides_no_node_of_another_at_its_site(
     world.nodes.remove(absent)
 
 
-async def test_a_move_between_clusters_says_why_it_is_refused(world: ClusterWorld) -> None:
-    one, two, serve = await serving(world)
-    moves = tuple(
-        ReplicaMove(replica=n, source=s, target=NodeId("us-a1"), accelerators=(0, 1)) for n, s in enumerate((one, two))
-    )
-    change = MoveWorkload(workload=serve, moves=moves, to_cluster=ClusterId("us-1"))
-    refusal = await world.target().apply(key(1), change, ())
-    assert refusal is not None
-    assert refusal.code is RefusalCode.NOT_SUPPORTED
-
-
 async def test_an_api_server_killed_during_a_drain_and_started_again_ends_in_a_finished_drain(
     cluster_names: Callable[[str], str],
 ) -> None:

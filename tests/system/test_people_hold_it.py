@@ -12,7 +12,7 @@ import pytest
 
 from console.adapters import Adapters
 from console.door.sealing import seal_freeze, seal_mode
-from estate.changes import Change, MoveWorkload, ReplicaMove, SetPowerCap
+from estate.changes import Change, CopyWorkload, SetPowerCap
 from estate.conditions import Condition
 from estate.effects import Step
 from estate.ids import ClusterId, NodeId, SiteId, WorkloadId
@@ -21,9 +21,11 @@ from estate.outcomes import Ending
 from estate.results import Refusal
 from estate.units import Watts
 from estate.verdicts import Decision, Dimension
+from estate.workloads import Binding
 from policies.ledger.port import EntryKind
 from tests.system.composed import Composed, founded, started
 from tests.system.petitions import Petitioner
+from tools.execution.patience import Patience
 from tools.execution.port import StepKey, Target
 
 pytestmark = [pytest.mark.nats, pytest.mark.processes, pytest.mark.xdist_group("system-1")]
@@ -34,10 +36,10 @@ def cap(node: str, watts: int = 6_000) -> Change:
     return SetPowerCap(node=NodeId(node), watts=Watts(watts))
 
 
-ABROAD = MoveWorkload(
+ABROAD = CopyWorkload(
     workload=WorkloadId("a-scoring"),
-    moves=(ReplicaMove(replica=0, source=NodeId("eu-b1"), target=NodeId("us-c1"), accelerators=(0, 1, 2, 3)),),
     to_cluster=ClusterId("us-1"),
+    bindings=(Binding(replica=0, node=NodeId("us-c1"), accelerators=(0, 1, 2, 3)),),
 )
 """Loan files to the United States: forbidden whatever anybody sets."""
 
@@ -52,6 +54,9 @@ class Gated:
 
     async def check(self, conditions: Sequence[Condition]) -> object:
         return await self.inner.check(conditions)
+
+    async def verify(self, conditions: Sequence[Condition], patience: Patience) -> object:
+        return await self.inner.verify(conditions, patience)
 
     async def rehearse(self, steps: Sequence[Step]) -> Refusal | None:
         return await self.inner.rehearse(steps)

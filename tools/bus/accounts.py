@@ -124,7 +124,7 @@ class Accounts:
     def _gate(self) -> Grant:
         s = self.subjects
         return Grant(
-            publish=(s.verdict("*", "*"), s.warrant(Lane.CONTAINMENT, "*"), s.warrant(Lane.CASE, "*"), s.progress("*")),
+            publish=(s.verdict("*", "*"), s.warrants(Lane.CONTAINMENT), s.warrants(Lane.CASE), s.progress("*")),
             consume=self._consumers(GATE),
             read=(streams.DELTAS, streams.CONTROLS, streams.OUTCOMES),
             reads_buckets=("leases",),

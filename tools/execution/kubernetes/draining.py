@@ -3,7 +3,7 @@
 Before the first eviction the node carries the step's mark (a drain's in the very write that cordons it), so that
 whoever resumes goes on and never begins anew. DaemonSets' pods, mirror pods and finished pods stay; one of them
 that holds accelerators, a pod that nothing would make again, or one whose emptyDir would die with it, stops the step
-before anything is written.
+before anything is written. A gang leaves whole (`ganging`), and is seen to begin anew.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from estate.changes import DrainNode, EvictPod
-from estate.changes.kinds import node_thing, unknown
+from estate.changes.kinds import node_thing, resident_thing, unknown
 from estate.conditions import Condition
 from estate.errors import PlacetError
 from estate.results import Refusal, RefusalCode
-from tools.execution.kubernetes import cordoning, evicting, keys, ownership
+from tools.execution.kubernetes import cordoning, evicting, ganging, keys, ownership
 from tools.execution.kubernetes.evicting import Unfinished, evict, pod_address
+from tools.execution.kubernetes.ganging import Gang
 from tools.execution.kubernetes.means import Means
 from tools.execution.kubernetes.writing import Found, Outrun, apply
 from tools.execution.port import StepKey
@@ -34,6 +35,13 @@ class Begun:
 
     node: Found
     pods: tuple[Object, ...]
+    gangs: tuple[Gang, ...] = ()
+    """The gangs that these pods are in, with their members elsewhere."""
+
+    @property
+    def mates(self) -> tuple[Object, ...]:
+        """Who leaves other nodes because these leave this one."""
+        return ganging.mates(self.gangs, self.pods)
 
 
 async def write(means: Means, key: StepKey, change: Change, preconditions: Sequence[Condition]) -> Refusal | None:
@@ -47,8 +55,12 @@ async def write(means: Means, key: StepKey, change: Change, preconditions: Seque
         return begun
     refusals = await _emptied(means, begun, str(key))
     if not refusals:
+        await ganging.begun_anew(means, begun.node.connection, begun.gangs)
         await _still_shut(means, change, begun)
         return None
+    if begun.mates:
+        stopped = ", ".join(str(g) for g in begun.gangs)
+        raise Unfinished(f"part of the {stopped} is stopped, and part may not go: {refusals[0].message}")
     if isinstance(change, EvictPod) and isinstance(await _unmarked(means, key, change), Found):
         return refusals[0]
     raise Unfinished(f"{len(refusals)} of {len(begun.pods)} pods are still on `{change.node}`: {refusals[0].message}")
@@ -59,13 +71,13 @@ async def rehearsed(means: Means, key: StepKey, change: Change) -> Refusal | Non
     node = await means.reach.node(change.node)
     if node is None:
         return unknown(node_thing(change.node))
-    pods = await _chosen(means, change, node)
-    if refusal := _objection(means, pods):
+    leaving = await _leaving(means, change, node)
+    if refusal := await _objection(means, leaving):
         return refusal
     mark = keys.stamped(node.raw, key)
     if isinstance(change, DrainNode) and (refusal := await cordoning.cordon(node, mark, dry_run=True)):
         return refusal
-    for pod in pods:
+    for pod in (*leaving.mates, *leaving.pods):
         if refusal := await evicting.rehearsed(node.connection, pod, mark):
             return refusal
     return None
@@ -81,8 +93,8 @@ async def _begin(
         return await _resumed(means, key, change, node, preconditions)
     if refusal := await means.unmet(preconditions):
         return refusal
-    pods = await _chosen(means, change, node)
-    if refusal := _objection(means, pods):
+    leaving = await _leaving(means, change, node)
+    if refusal := await _objection(means, leaving):
         return refusal
     mark = keys.stamped(node.raw, key)
     if isinstance(change, DrainNode):
@@ -90,7 +102,7 @@ async def _begin(
     else:
         marked = await apply(node, mark, ownership.owned(node.raw))
         refused = marked if isinstance(marked, Refusal) else None
-    return refused or Begun(node, pods)
+    return refused or leaving
 
 
 async def _resumed(
@@ -99,12 +111,19 @@ async def _resumed(
     """What is left of a step that has begun. An eviction that is no longer to be seen has happened."""
     if not keys.newest(node.raw, key):
         return None
-    pods = await _chosen(means, change, node)
+    found = await _leaving(means, change, node)
     if isinstance(change, DrainNode):
-        return Begun(node, pods)
-    leaving = tuple(p for p in pods if p["metadata"].get("deletionTimestamp"))
-    untouched = not leaving and await means.unmet(preconditions) is None
-    return Begun(node, pods if untouched else leaving)
+        return found
+    leaving = tuple(p for p in found.pods if p["metadata"].get("deletionTimestamp"))
+    here = [c for c in preconditions if c.about == resident_thing(change.workload, change.node)]
+    untouched = not leaving and await means.unmet(here) is None
+    return found if untouched else Begun(node, leaving)
+
+
+async def _leaving(means: Means, change: Change, node: Found) -> Begun:
+    """Who shall leave the node, and their gangs."""
+    pods = await _chosen(means, change, node)
+    return Begun(node, pods, await ganging.gangs_of(means, node.connection, pods))
 
 
 async def _chosen(means: Means, change: Change, node: Found) -> tuple[Object, ...]:
@@ -123,8 +142,13 @@ def _soonest(pod: Object) -> tuple[bool, str]:
     return not about.get("deletionTimestamp"), str(about["name"])
 
 
-def _objection(means: Means, pods: Sequence[Object]) -> Refusal | None:
-    """The first pod that may not be evicted, with the reason."""
+async def _objection(means: Means, leaving: Begun) -> Refusal | None:
+    """The first pod, or gang, that may not be evicted, with the reason."""
+    each = _evictable(means, (*leaving.pods, *leaving.mates))
+    return each or await ganging.objection(leaving.node.connection, leaving.gangs)
+
+
+def _evictable(means: Means, pods: Sequence[Object]) -> Refusal | None:
     for pod in pods:
         if objects.pod(pod).kept_by_node:
             return _no(pod, "it would come back to this very node; have its DaemonSet (or its manifest) leave the node")
@@ -138,6 +162,11 @@ def _objection(means: Means, pods: Sequence[Object]) -> Refusal | None:
 
 
 async def _emptied(means: Means, begun: Begun, mark: str) -> list[Refusal]:
+    """Evict the mates of a gang, then the pods on the node, so that they tell who belongs together until the end."""
+    return await _evicted(means, begun, begun.mates, mark) or await _evicted(means, begun, begun.pods, mark)
+
+
+async def _evicted(means: Means, begun: Begun, pods: Sequence[Object], mark: str) -> list[Refusal]:
     """Evict them side by side, each within its own budget and deadline; what refused to go."""
 
     async def answer(pod: Object) -> Refusal | PlacetError | None:
@@ -147,7 +176,7 @@ async def _emptied(means: Means, begun: Begun, mark: str) -> list[Refusal]:
             return error
 
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(answer(p), name=f"evict {p['metadata']['name']}") for p in begun.pods]
+        tasks = [group.create_task(answer(p), name=f"evict {p['metadata']['name']}") for p in pods]
     answers = [task.result() for task in tasks]
     for found in answers:
         if isinstance(found, PlacetError):

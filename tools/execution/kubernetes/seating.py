@@ -50,7 +50,7 @@ class Seating:
 
     async def opening(self, household: Household, *, dry_run: bool = False) -> Found | Refusal:
         """The first write: placement, replicas, and what stood before, all in one. Conditions are the caller's."""
-        names = await self._hostnames(self.goal.seats)
+        names = await hostnames(self.reach, self.goal.seats)
         if isinstance(names, Refusal):
             return names
         change = self._first(household, names)
@@ -74,8 +74,10 @@ class Seating:
         owner, goal = household.owner.raw, self.goal
         seats = self.reach.seats(household)
         scaled = goal.replicas != owner["spec"].get("replicas", 1)
-        if not goal.placed:
+        if not goal.placed and owners.rollout(owner) is Rollout.ROLLS:
             return lambda held: templates.with_replicas(held, goal.replicas)
+        if not goal.placed:
+            return lambda held: templates.with_replicas(self._as_it_was(held) or held, goal.replicas)
         if owners.rollout(owner) is Rollout.ROLLS:
             wanted = _spread(owner, Counter({names[n]: c for n, c in goal.seats.items()}))
         else:
@@ -94,7 +96,7 @@ class Seating:
 
     async def _replaced(self) -> Refusal | None:
         """One needy node at a time: let new pods bind there alone, then start one or let one go."""
-        names = await self._hostnames(self.goal.seats)
+        names = await hostnames(self.reach, self.goal.seats)
         if isinstance(names, Refusal):
             return names
         household = await self._look()
@@ -137,10 +139,14 @@ class Seating:
 
     def _last(self, held: Held, names: Mapping[NodeId, str]) -> Held:
         """The placement that stays: all nodes of the goal. An undo puts back what stood before the step it undoes."""
+        return self._as_it_was(held) or templates.with_placement(held, placing.pinned(frozenset(names.values())))
+
+    def _as_it_was(self, held: Held) -> Held | None:
+        """What we hold with the placement that the step displaced which this one undoes; None where there is none."""
         done = StepKey(self.key.proposal, self.key.number, undo=False)
         earlier = templates.remembered(held, done) if self.key.undo else None
         if earlier is None:
-            return templates.with_placement(held, placing.pinned(frozenset(names.values())))
+            return None
         return templates.with_placement(templates.forgetting(templates.forgetting(held, done), self.key), earlier)
 
     async def _withdrawn(self, refusal: Refusal, origin: Origin) -> Refusal:
@@ -158,7 +164,7 @@ class Seating:
         await self._unstuck()
         household = await self._until(lambda h: self.reach.seats(h) == origin.seats and owners.rolled_out(h.owner.raw))
         if self.reach.seats(household) != origin.seats:
-            raise Unfinished(f"{refusal.message}; taken back, and its pods are on {_told(self.reach.seats(household))}")
+            raise Unfinished(f"{refusal.message}; taken back, and its pods are on {told(self.reach.seats(household))}")
         return refusal
 
     async def _unstuck(self) -> None:
@@ -190,7 +196,7 @@ class Seating:
         return household
 
     async def _until(self, settled: Callable[[Household], bool]) -> Household:
-        return await self.limits.deadline(self.limits.bind).until(self._look, settled)
+        return await self.limits.deadline(self.limits.bind).until(self._look, settled, lambda seen: seen.since)
 
     def _reached(self, household: Household) -> bool:
         seats = self.reach.seats(household)
@@ -203,18 +209,19 @@ class Seating:
             code=RefusalCode.NO_CAPACITY,
             about=str(self.goal.about),
             message=f"after {self.limits.bind:g} s the pods of `{self.goal.about}` are on"
-            f" {_told(self.reach.seats(household))}{f' and {pending} pending' if pending else ''}, not on"
-            f" {_told(self.goal.seats)}; see what keeps them from there",
+            f" {told(self.reach.seats(household))}{f' and {pending} pending' if pending else ''}, not on"
+            f" {told(self.goal.seats)}; see what keeps them from there",
         )
 
-    async def _hostnames(self, seats: Seats) -> dict[NodeId, str] | Refusal:
-        """The hostname labels of the nodes: what an affinity matches, which need not be their names."""
-        names: dict[NodeId, str] = {}
-        for node in seats:
-            if (found := await self.reach.node(node)) is None:
-                return Refusal(code=RefusalCode.UNKNOWN_TARGET, about=f"node/{node}", message=f"node `{node}` is gone")
-            names[node] = (found.raw["metadata"].get("labels") or {}).get(placing.HOSTNAME, found.address.name)
-        return names
+
+async def hostnames(reach: Reach, seats: Seats) -> dict[NodeId, str] | Refusal:
+    """The hostname labels of the nodes: what an affinity matches, which need not be their names."""
+    names: dict[NodeId, str] = {}
+    for node in seats:
+        if (found := await reach.node(node)) is None:
+            return Refusal(code=RefusalCode.UNKNOWN_TARGET, about=f"node/{node}", message=f"node `{node}` is gone")
+        names[node] = (found.raw["metadata"].get("labels") or {}).get(placing.HOSTNAME, found.address.name)
+    return names
 
 
 def _spread(owner: Mapping[str, Any], seats: placing.Seats) -> templates.Placement:
@@ -222,5 +229,6 @@ def _spread(owner: Mapping[str, Any], seats: placing.Seats) -> templates.Placeme
     return placing.spread(seats, owner["spec"]["selector"], label)
 
 
-def _told(seats: Seats) -> str:
+def told(seats: Seats) -> str:
+    """The nodes in words."""
     return ", ".join(f"`{n}`×{c}" for n, c in sorted(seats.items())) or "no node"

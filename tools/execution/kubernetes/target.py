@@ -14,11 +14,13 @@ from typing import assert_never
 from estate.changes import (
     ApplyManifest,
     Change,
+    CopyWorkload,
     CordonNode,
     DeleteObject,
     DrainNode,
     EvictPod,
     MoveWorkload,
+    RemoveWorkload,
     ScaleWorkload,
     SetPowerCap,
     TaintNode,
@@ -31,7 +33,17 @@ from estate.errors import BadInput, Denied, PlacetError, RetryLater
 from estate.ids import ClusterId
 from estate.law import Facts
 from estate.results import Refusal, RefusalCode
-from tools.execution.kubernetes import applying, capping, cordoning, draining, moving, rehearsing
+from tools.execution.kubernetes import (
+    applying,
+    capping,
+    copying,
+    cordoning,
+    draining,
+    moving,
+    rehearsing,
+    removing,
+    verifying,
+)
 from tools.execution.kubernetes.means import Means
 from tools.execution.kubernetes.reaching import Reach
 from tools.execution.kubernetes.waiting import Limits
@@ -58,6 +70,11 @@ class KubernetesTarget:
         with _passing(BadInput, Denied):
             return misses(await self._means.reach.sight(conditions), conditions)
 
+    async def verify(self, conditions: Sequence[Condition], patience: Patience) -> tuple[Miss, ...]:
+        """See the port."""
+        with _passing(BadInput, Denied):
+            return await verifying.verified(self._means, conditions, patience.seconds)
+
     async def rehearse(self, steps: Sequence[Step]) -> Refusal | None:
         """See the port. Every first write of the whole is dry-run by the API servers."""
         try:
@@ -75,6 +92,10 @@ class KubernetesTarget:
                     return await cordoning.write(self._means, key, change, preconditions)
                 case MoveWorkload() | ScaleWorkload():
                     return await moving.write(self._means, key, change, preconditions, expected)
+                case CopyWorkload():
+                    return await copying.write(self._means, key, change, preconditions)
+                case RemoveWorkload():
+                    return await removing.write(self._means, key, change, preconditions)
                 case EvictPod() | DrainNode():
                     return await draining.write(self._means, key, change, preconditions)
                 case ApplyManifest() | DeleteObject():
