@@ -131,15 +131,8 @@ class FrozenEstate:
         return replace(self, _complete=True)
 
     def with_node(self, node: Node) -> Self:
-        base = self._forget_names(node.id)
-        uuids = base._uuids.update({a.uuid: AcceleratorRef(node=node.id, index=a.index) for a in node.accelerators})
-        changed = replace(
-            base,
-            _nodes=base._nodes.set(node.id, node),
-            _names=base._names.set((node.cluster, node.name), node.id),
-            _uuids=uuids,
-        )
-        return changed._settled(self, {node.id})
+        base = self if self._is_known_as(node) else self._forget_names(node.id)._learn_names(node)
+        return replace(base, _nodes=base._nodes.set(node.id, node))._settled(self, {node.id})
 
     def with_workload(self, workload: Workload) -> Self:
         before = self._workloads.get(workload.id)
@@ -192,6 +185,21 @@ class FrozenEstate:
 
     def at(self, version: SnapshotVersion) -> Self:
         return replace(self, version=version)
+
+    def _is_known_as(self, node: Node) -> bool:
+        """Whether the node's names lead to it already: most changes of a node leave them, and its devices, alone."""
+        before = self._nodes.get(node.id)
+        return (
+            before is not None
+            and before.accelerators is node.accelerators
+            and (before.cluster, before.name) == (node.cluster, node.name)
+            and self._names.get((node.cluster, node.name)) == node.id
+            and all((ref := self._uuids.get(a.uuid)) is not None and ref.node == node.id for a in node.accelerators)
+        )
+
+    def _learn_names(self, node: Node) -> Self:
+        uuids = self._uuids.update({a.uuid: AcceleratorRef(node=node.id, index=a.index) for a in node.accelerators})
+        return replace(self, _names=self._names.set((node.cluster, node.name), node.id), _uuids=uuids)
 
     def _forget_names(self, node: NodeId) -> Self:
         before = self._nodes.get(node)

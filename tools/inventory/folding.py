@@ -1,7 +1,7 @@
 """Fold what sources see into one estate: pure. Each thing belongs to the source that named it first.
 
 Two sources that name the same id without a strong alias are a conflict: the later claim is kept out and reported,
-never merged by a guess.
+never merged by a guess. Only what is assumed of a cluster that nobody sees (`silences`) gives way to whoever sees it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from estate.ids import NodeId, WorkloadId
 from estate.things import Thing, ThingKind
 from estate.workloads import Workload
 from tools.inventory.port import Observed
+from tools.inventory.silences import ASSUMED
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,8 @@ def fold(state: Folded, seen: Observed) -> Folding:
 
 
 def _may[Id](owners: Map[Id, str], name: Id, seen: Observed) -> bool:
-    return owners.get(name, seen.source) == seen.source
+    owner = owners.get(name, seen.source)
+    return owner == seen.source or owner.startswith(ASSUMED)
 
 
 def _gone[Id](owners: Map[Id, str], seen: Observed, named: tuple[Id, ...], still: frozenset[Id]) -> tuple[Id, ...]:
