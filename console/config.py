@@ -26,6 +26,11 @@ class Format(StrEnum):
     ALERTMANAGER = "alertmanager"
     NVSENTINEL = "nvsentinel"
     KERNEL = "kernel"
+    FABRIC_MANAGER = "fabric-manager"
+    KUBERNETES = "kubernetes"
+    """Events of node-problem-detector and its like."""
+    CLOUD = "cloud"
+    """Notices that take an instance back."""
 
 
 class Sync(StrEnum):

@@ -31,6 +31,9 @@ from estate.subjects import Subjects
 from tools.bus.port import Bus, StreamFull, SubjectFull, TooLarge
 
 RETRY_SECONDS = "2"
+_LOGS = frozenset({Format.KERNEL, Format.FABRIC_MANAGER})
+_CONTEXT = ("placet-host", "placet-boot", "placet-cluster")
+_LONGEST_CONTEXT = 253
 
 
 class Refused(Exception):
@@ -118,14 +121,24 @@ def _carried(format: Format, request: Request, body: bytes) -> dict[str, str]:
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if format is Format.CLOUDEVENTS:
         return _cloudevents(media, request.headers, body)
-    if format is Format.KERNEL:
+    known = _context(request)
+    if format in _LOGS:
         if media not in {"application/json", "text/plain", ""}:
-            raise Refused(415, f"`{media}` is not a kernel log; send application/json or text/plain")
-        return {"content-type": media or "text/plain"}
+            raise Refused(415, f"`{media}` is not a log; send application/json or text/plain")
+        return {"content-type": media or "text/plain", **known}
     if media and media != "application/json" and not media.endswith("+json"):
         raise Refused(415, f"`{media}` is not JSON; send application/json")
     _must_be_object(body)
-    return {"content-type": "application/json"}
+    return {"content-type": "application/json", **known}
+
+
+def _context(request: Request) -> dict[str, str]:
+    """What the sender knows and the payload does not say, as parsers read it: a claim, like the payload itself."""
+    found = {name: request.headers[name] for name in _CONTEXT if name in request.headers}
+    for name, value in found.items():
+        if not (value.isascii() and value.isprintable() and len(value) <= _LONGEST_CONTEXT):
+            raise Refused(422, f"the header `{name}` is not a name in printable ASCII; correct the sender")
+    return found
 
 
 def _cloudevents(media: str, headers: Mapping[str, str], body: bytes) -> dict[str, str]:

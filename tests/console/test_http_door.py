@@ -21,6 +21,7 @@ from tests.builders import INSTALLATION, START, TestClock
 from tools.bus import streams
 from tools.bus.memory import MemoryBroker, MemoryBus
 from tools.bus.port import MAX_EVENT_BYTES
+from tools.payloads.formats import FORMATS
 
 SUBJECTS = Subjects(INSTALLATION)
 EVENT = {"specversion": "1.0", "type": "placet.node.failed.v1", "source": "s", "id": "1", "data": {}}
@@ -147,7 +148,7 @@ async def test_what_is_wrong_is_refused_with_its_own_status_and_nothing_is_store
 async def test_a_mistyped_path_is_told_which_there_are(http: httpx.AsyncClient) -> None:
     answer = await post(http, "eu-monitoring/alert-manager", {})
     assert answer.status_code == 404
-    assert "<cloudevents|alertmanager|nvsentinel|kernel>" in answer.json()["error"]
+    assert "<cloudevents|alertmanager|nvsentinel|kernel|fabric-manager|kubernetes|cloud>" in answer.json()["error"]
 
 
 async def test_a_token_that_was_not_sent_is_asked_for(http: httpx.AsyncClient) -> None:
@@ -183,6 +184,26 @@ async def test_a_full_stream_pushes_back_and_loses_nothing(http: httpx.AsyncClie
 async def test_health_needs_no_token(http: httpx.AsyncClient) -> None:
     assert (await http.get("/healthz")).status_code == 200
     assert (await http.get("/readyz")).status_code == 200
+
+
+async def test_a_host_that_the_sender_names_in_a_header_goes_with_the_body(
+    http: httpx.AsyncClient, bus: MemoryBus
+) -> None:
+    """A log says nothing of its host: without the header, every line of it would be refused behind the door."""
+    log = b"[Nov 26 2026 12:00:01] [ERROR] [tid 2] failed to train a link\n"
+    answer = await post(http, "eu-monitoring/fabric-manager", log, content_type="text/plain", placet_host="gpu-7")
+    assert answer.status_code == 202
+    ((subject, body, headers),) = await stored(bus)
+    assert (subject.rpartition(".")[2], body) == ("fabric-manager", log)
+    assert headers["placet-host"] == "gpu-7"
+    (observed,) = FORMATS["fabric-manager"](body, headers).observations
+    assert observed.whereabouts.node_name == "gpu-7"
+
+
+async def test_a_header_that_is_no_name_is_refused_at_the_door(http: httpx.AsyncClient) -> None:
+    answer = await post(http, "eu-monitoring/kernel", b"line", content_type="text/plain", placet_host="x" * 300)
+    assert answer.status_code == 422
+    assert "`placet-host` is not a name" in answer.json()["error"]
 
 
 async def test_a_channel_that_posts_too_fast_is_told_when_to_come_back_and_no_other_notices(
