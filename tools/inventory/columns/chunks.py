@@ -1,0 +1,126 @@
+"""Columns in chunks, copied on the first write after a freeze: what every table of the engine is made of.
+
+Called by `tables` and `indexes`. One writer; a `Frozen` is never written again and may be read by any thread. A freeze
+costs a tuple of chunks, and nothing where no chunk was written since the last one.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import MutableSequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+type Rows = NDArray[np.int64]
+
+
+class Frozen[V]:
+    """A column as it was at one moment."""
+
+    __slots__ = ("_mask", "_shift", "_view", "chunks")
+
+    def __init__(self, chunks: tuple[MutableSequence[V], ...], shift: int) -> None:
+        self.chunks = chunks
+        self._shift, self._mask = shift, (1 << shift) - 1
+        self._view: NDArray[Any] | None = None
+
+    def __getitem__(self, row: int) -> V:
+        return self.chunks[row >> self._shift][row & self._mask]
+
+    def __len__(self) -> int:
+        """All rows, unused ones included."""
+        return len(self.chunks) << self._shift
+
+    @property
+    def view(self) -> NDArray[Any]:
+        """All rows as one array, unused ones included; joined at the first read and kept. Numbers only."""
+        if self._view is None:
+            kinds = [c.typecode for c in self.chunks if isinstance(c, array)]
+            assert len(kinds) == len(self.chunks), "a column of objects has no array"
+            joined = np.frombuffer(b"".join(self.chunks), dtype=kinds[0] if kinds else "q")  # type: ignore[arg-type]  # arrays of numbers
+            joined.flags.writeable = False
+            self._view = joined
+        return self._view
+
+
+class Column[V]:
+    """A column that one task writes."""
+
+    __slots__ = ("_blank", "_chunks", "_frozen", "_mask", "_owned", "_shift")
+
+    def __init__(self, blank: MutableSequence[V], shift: int) -> None:
+        """`blank` is one chunk of 2**shift rows as they are before anything is written."""
+        assert len(blank) == 1 << shift
+        self._blank = blank
+        self._shift, self._mask = shift, (1 << shift) - 1
+        self._chunks: list[MutableSequence[V]] = []
+        self._owned = bytearray()
+        self._frozen: Frozen[V] | None = None
+
+    def __getitem__(self, row: int) -> V:
+        return self._chunks[row >> self._shift][row & self._mask]
+
+    def __setitem__(self, row: int, value: V) -> None:
+        at = row >> self._shift
+        if not self._owned[at]:
+            self._own(at)
+        self._chunks[at][row & self._mask] = value
+
+    def reach(self, rows: int) -> None:
+        """Make room for that many rows."""
+        while len(self._chunks) << self._shift < rows:
+            self._chunks.append(self._blank[:])
+            self._owned.append(1)
+            self._frozen = None
+
+    def freeze(self) -> Frozen[V]:
+        """The column as it is now; the chunks are shared until they are written."""
+        if self._frozen is None:
+            self._frozen = Frozen(tuple(self._chunks), self._shift)
+            self._owned = bytearray(len(self._chunks))
+        return self._frozen
+
+    def fill(self, chunks: list[MutableSequence[V]]) -> None:
+        """Begin again with these chunks, each of the right length."""
+        self._chunks, self._owned, self._frozen = chunks, bytearray(b"\1" * len(chunks)), None
+
+    def take(self, rows: Rows) -> NDArray[Any]:
+        """The values of these ascending rows. Numbers only."""
+        parts = [self._array(at)[rows[cut] & self._mask] for at, cut in self._cuts(rows)]
+        return np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
+
+    def put(self, rows: Rows, values: NDArray[Any]) -> None:
+        """Write these ascending rows at once. Numbers only."""
+        for at, cut in self._cuts(rows):
+            if not self._owned[at]:
+                self._own(at)
+            self._array(at)[rows[cut] & self._mask] = values[cut]
+
+    def _cuts(self, rows: Rows) -> list[tuple[int, slice]]:
+        """Which part of ascending `rows` lies in which chunk."""
+        where = rows >> self._shift
+        ends = [0, *(np.flatnonzero(np.diff(where)) + 1).tolist(), len(rows)] if len(rows) else [0]
+        return [(int(where[a]), slice(a, b)) for a, b in pairwise(ends)]
+
+    def _array(self, at: int) -> NDArray[Any]:
+        chunk = self._chunks[at]
+        assert isinstance(chunk, array), "a column of objects is written row by row"
+        return np.frombuffer(chunk, dtype=chunk.typecode)
+
+    def _own(self, at: int) -> None:
+        self._chunks[at] = self._chunks[at][:]
+        self._owned[at] = 1
+        self._frozen = None
+
+
+def numbers(kind: str, blank: int, shift: int) -> Column[int]:
+    """A column of machine integers of that array type code."""
+    return Column(array(kind, [blank]) * (1 << shift), shift)
+
+
+def items[V](blank: V, shift: int) -> Column[V]:
+    """A column of immutable objects."""
+    return Column([blank] * (1 << shift), shift)

@@ -1,0 +1,154 @@
+"""How the fields of a model lie in columns, and how a model is made of them again.
+
+Called by `machines` and `residents`. A field that is not named here lies in the profile: one number for the combination
+of all such fields, because a fleet is made of few kinds of machines and work. So a new field of a model costs no line;
+one that differs from row to row, or changes often, costs one in the `Kept` of its table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any
+
+from estate.records import Model
+from tools.inventory.columns.chunks import Column, Frozen, items, numbers
+from tools.inventory.columns.terms import Terms
+
+PROFILE = "profile"
+_NONE = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Which fields have a column of their own, by how they are stored."""
+
+    items: tuple[str, ...] = ()
+    """As the object itself: differs from row to row."""
+    terms: tuple[str, ...] = ()
+    """As the number of a value: few values, changing often or searched for."""
+    whole: tuple[str, ...] = ()
+    """As a whole number of at most 63 bits."""
+    optional: tuple[str, ...] = ()
+    """As a whole number from zero, or None."""
+    flags: tuple[str, ...] = ()
+    """As true or false."""
+    apart: tuple[str, ...] = ()
+    """In a table of its own."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every field with a column of its own."""
+        return (*self.items, *self.terms, *self.whole, *self.optional, *self.flags)
+
+
+class Fields[M: Model]:
+    """The columns of one model's fields. Rows are written by one task."""
+
+    def __init__(self, model: type[M], kept: Kept, shift: int) -> None:
+        self.model = model
+        self.kept = kept
+        self.rest = tuple(n for n in model.model_fields if n not in {*kept.columns, *kept.apart})
+        self.terms: dict[str, Terms[Any]] = {name: Terms() for name in (*kept.terms, PROFILE)}
+        self.columns: dict[str, Column[Any]] = (
+            {name: items(None, shift) for name in kept.items}
+            | {name: numbers("i", 0, shift) for name in (*kept.terms, PROFILE)}
+            | {name: numbers("q", 0, shift) for name in kept.whole}
+            | {name: numbers("q", _NONE, shift) for name in kept.optional}
+            | {name: numbers("b", 0, shift) for name in kept.flags}
+        )
+        self._encoders = {name: self._encoder(name) for name in kept.columns}
+        self._plan = [(name, self.columns[name], encode) for name, encode in self._encoders.items()]
+        self._profile = self.columns[PROFILE]
+        self._rest: Callable[[Mapping[str, Any]], Hashable] = _getter(self.rest)
+
+    def write(self, row: int, thing: M) -> bool:
+        """Write the fields of `thing`; whether any was another one."""
+        form = thing.__dict__
+        code = self.terms[PROFILE].code(self._rest(form))
+        changed = self._profile[row] != code
+        if changed:
+            self._profile[row] = code
+        for name, column, encode in self._plan:
+            value = form[name] if encode is None else encode(form[name])
+            if column[row] != value:
+                column[row] = value
+                changed = True
+        return changed
+
+    def write_one(self, row: int, name: str, value: Any) -> bool:
+        """Write one field that has a column of its own; whether it was another one."""
+        encode, column = self._encoders[name], self.columns[name]
+        code = value if encode is None else encode(value)
+        if column[row] == code:
+            return False
+        column[row] = code
+        return True
+
+    def clear(self, row: int) -> None:
+        """Let go of the objects of a row that is given up."""
+        for name in self.kept.items:
+            self.columns[name][row] = None
+
+    def freeze(self) -> dict[str, Frozen[Any]]:
+        """The columns as they are now."""
+        return {name: column.freeze() for name, column in self.columns.items()}
+
+    def profiles(self, name: str) -> list[Any]:
+        """The value of a field without a column, for each profile."""
+        at = self.rest.index(name)
+        return [profile[at] for profile in self.terms[PROFILE].values]
+
+    def reader(self, columns: Mapping[str, Frozen[Any]]) -> Callable[[int], dict[str, Any]]:
+        """Reads the fields of a row off frozen columns, in the model's order, all but those that lie apart."""
+        plan = [(name, columns[name], self._decoder(name)) for name in self.kept.columns]
+        profile, profiles, rest = columns[PROFILE], self.terms[PROFILE].values, self.rest
+        order = tuple(name for name in self.model.model_fields if name not in self.kept.apart)
+        ordered = itemgetter(*order)
+
+        def read(row: int) -> dict[str, Any]:
+            form = dict(zip(rest, profiles[profile[row]], strict=True))
+            for name, column, decode in plan:
+                form[name] = column[row] if decode is None else decode(column[row])
+            return dict(zip(order, ordered(form), strict=True))
+
+        return read
+
+    def _encoder(self, name: str) -> Callable[[Any], Any] | None:
+        if name in self.kept.terms:
+            return self.terms[name].code
+        return _written if name in self.kept.optional else None
+
+    def _decoder(self, name: str) -> Callable[[Any], Any] | None:
+        if name in self.kept.terms:
+            return self.terms[name].values.__getitem__
+        if name in self.kept.flags:
+            return bool
+        return _read if name in self.kept.optional else None
+
+
+def made[M: Model](model: type[M], form: dict[str, Any]) -> M:
+    """A model of fields that were validated once: pydantic's own `model_construct` costs more than validating again."""
+    thing = model.__new__(model)
+    put = object.__setattr__
+    put(thing, "__dict__", form)
+    put(thing, "__pydantic_fields_set__", set(form))
+    put(thing, "__pydantic_extra__", None)
+    put(thing, "__pydantic_private__", None)
+    return thing
+
+
+def _getter(names: tuple[str, ...]) -> Callable[[Mapping[str, Any]], Hashable]:
+    """The values of these fields as a tuple, of which one name too makes one."""
+    if len(names) == 1:
+        return lambda form: (form[names[0]],)
+    return itemgetter(*names) if names else lambda _: ()
+
+
+def _written(value: int | None) -> int:
+    return _NONE if value is None else value
+
+
+def _read(value: int) -> int | None:
+    return None if value == _NONE else value

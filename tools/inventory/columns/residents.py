@@ -1,0 +1,272 @@
+"""Workloads and their replicas in columns, and what tenants add up to.
+
+Called by `engine`. The bindings of a workload are a block of neighbouring rows in the workload's own order; those of a
+node are a chain through the rows, so that a replica comes and goes at a cost of its own and no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from estate.ids import TenantId, WorkloadId
+from estate.workloads import Binding, Workload, WorkloadContract
+from tools.inventory.columns.chunks import Column, numbers
+from tools.inventory.columns.fields import Fields, Kept
+from tools.inventory.columns.indexes import Index
+from tools.inventory.columns.machines import NONE, Machines
+from tools.inventory.columns.rows import Allotment, rounded
+from tools.inventory.columns.sums import TENANT, Totals
+from tools.inventory.columns.terms import Terms
+from tools.inventory.columns.trails import Trail
+
+WORKLOAD = Kept(
+    items=("id", "uid", "name"),
+    terms=("tenant", "cluster", "namespace", "contract"),
+    whole=("replicas", "watts_per_accelerator"),
+    apart=("bindings",),
+)
+WORKLOAD_SHIFT, REPLICA_SHIFT = 10, 12
+MOST_WATTS: Final = 10**13
+"""What one replica counts at most: more than all power stations make is no measurement, and would not fit the sums."""
+
+
+class Residents:
+    """All workloads and replicas. One task writes."""
+
+    def __init__(self, machines: Machines) -> None:
+        self.machines = machines
+        machines.held_on = self._held_on
+        self.tenants: Totals[TenantId] = Totals(TENANT)
+        self.fields = Fields(Workload, WORKLOAD, WORKLOAD_SHIFT)
+        self.trail: Trail[WorkloadId] = Trail()
+        self.columns = {
+            "first": numbers("i", NONE, WORKLOAD_SHIFT),
+            "bound": numbers("i", 0, WORKLOAD_SHIFT),
+            "room": numbers("i", 0, WORKLOAD_SHIFT),
+            "home": numbers("i", NONE, WORKLOAD_SHIFT),  # the tenant by which its rows were allotted
+            "payer": numbers("i", NONE, WORKLOAD_SHIFT),
+            "stamp": numbers("q", 0, WORKLOAD_SHIFT),
+            "told_by": numbers("i", NONE, WORKLOAD_SHIFT),
+            "told_at": numbers("q", 0, WORKLOAD_SHIFT),
+        }
+        self.replica_columns = {
+            name: numbers("i", NONE, REPLICA_SHIFT)
+            for name in ("workload", "node", "replica", "held", "later", "earlier")
+        }
+        self.held: Terms[tuple[int, ...]] = Terms([()])
+        self._bind_columns()
+        self.ids = Index(self._id.__getitem__)
+        self.names = Index(self._key)
+        self.rows, self.replica_rows = Allotment(), Allotment()
+
+    def find(self, workload: str) -> int:
+        """The row of a workload, `NONE` if there is none."""
+        return self.ids.find(workload)
+
+    def put(self, workload: Workload) -> int:
+        """The workload is there, as this; its row."""
+        row = self.ids.find(workload.id)
+        if row < 0:
+            row = self._made(workload)
+        else:
+            self._ask(row, -1)
+            self._let_go(row, workload)
+        changed = self.fields.write(row, workload)
+        self._payer[row] = self.tenants.row(workload.tenant)
+        self.names.put(row)
+        self._ask(row, 1)
+        if self._bind(row, workload.bindings) or changed:
+            self.touch(row)
+        return row
+
+    def drop(self, row: int) -> None:
+        """The workload is gone, with all its replicas."""
+        self.touch(row)
+        self._ask(row, -1)
+        self._bind(row, ())
+        self._house(row, 0)
+        self.names.drop(row)
+        self.ids.drop(row)
+        self.fields.clear(row)
+        self.rows.give(row, self._home[row])
+
+    def bind(self, row: int, binding: Binding) -> bool:
+        """One replica runs there now: moved, or new and the last; False where the workload has no such replica."""
+        if binding.replica >= self._replicas[row]:
+            return False
+        at = self._at(row, binding.replica)
+        if at != NONE:
+            self._lift(row, at)
+            self._place(row, at, binding)
+        elif (count := self._bound[row]) < self._room[row]:
+            self._bound[row] = count + 1
+            self._place(row, self._first[row] + count, binding)
+        else:
+            self._bind(row, (*self.bindings(row), binding))
+        self.touch(row)
+        return True
+
+    def unbind(self, row: int, replica: int) -> bool:
+        """One replica is pending; whether it ran."""
+        at = self._at(row, replica)
+        if at == NONE:
+            return False
+        last = self._first[row] + self._bound[row] - 1
+        if at == last:
+            self._lift(row, at)
+            self._bound[row] -= 1
+        else:
+            self._bind(row, tuple(b for b in self.bindings(row) if b.replica != replica))
+        self.touch(row)
+        return True
+
+    def write(self, row: int, name: str, value: Any) -> None:
+        """Write one field with a column of its own that is no key and no price: `replicas`, `contract`."""
+        self._ask(row, -1)
+        if self.fields.write_one(row, name, value):
+            self.touch(row)
+        self._ask(row, 1)
+
+    def touch(self, row: int) -> None:
+        """The workload is another one now."""
+        self._stamp[row] = self.trail.add(self._id[row])
+
+    def bindings(self, row: int) -> Iterator[Binding]:
+        """The replicas that run, in the workload's own order."""
+        names, held = self.machines.fields.columns["id"], self.held.values
+        for at in range(self._first[row], self._first[row] + self._bound[row]):
+            yield Binding(replica=self._replica[at], node=names[self._node[at]], accelerators=held[self._held[at]])
+
+    def _made(self, workload: Workload) -> int:
+        home = self.tenants.row(workload.tenant)
+        row = self.rows.take(home)
+        for column in (*self.columns.values(), *self.fields.columns.values()):
+            column.reach(row + 1)
+        self._id[row], self._home[row] = workload.id, home
+        self._first[row], self._bound[row], self._room[row] = NONE, 0, 0
+        self.ids.put(row)
+        return row
+
+    def _let_go(self, row: int, workload: Workload) -> None:
+        """Before a workload is written over: what it is found and paid by must go as it came."""
+        terms, fields = self.fields.terms, self.fields.columns
+        if self._key(row) != (workload.cluster, workload.namespace, workload.name):
+            self.names.drop(row)
+        paid = terms["tenant"].values[fields["tenant"][row]], self._watts[row]
+        if paid != (workload.tenant, workload.watts_per_accelerator):
+            self._bind(row, ())
+
+    def _ask(self, row: int, sign: int) -> None:
+        """Count what a replica of the workload asks for."""
+        wanted = self._contracts[self._contract[row]].accelerators_per_replica
+        if wanted and self._replicas[row]:
+            self.machines.levels.asks[wanted] += sign
+
+    def _bind(self, row: int, bindings: Sequence[Binding]) -> bool:
+        """Let exactly these replicas run; whether others did."""
+        if len(bindings) > self._room[row]:
+            self._house(row, rounded(len(bindings)))
+        first, before = self._first[row], self._bound[row]
+        changed = before != len(bindings)
+        for at, binding in enumerate(bindings, first):
+            if at < first + before:
+                if self._is(at, binding):
+                    continue
+                self._lift(row, at)
+            self._place(row, at, binding)
+            changed = True
+        for at in range(first + len(bindings), first + before):
+            self._lift(row, at)
+        self._bound[row] = len(bindings)
+        return changed
+
+    def _house(self, row: int, room: int) -> None:
+        """Another block for the replicas of a workload; those that run are taken off."""
+        first, home = self._first[row], self._home[row]
+        for at in range(first, first + self._bound[row]):
+            self._lift(row, at)
+        if self._room[row]:
+            self.replica_rows.give(first, home, self._room[row])
+        first = self.replica_rows.take(home, room) if room else NONE
+        for column in self.replica_columns.values():
+            column.reach(first + room)
+        self._first[row], self._room[row], self._bound[row] = first, room, 0
+
+    def _at(self, row: int, replica: int) -> int:
+        """The row of that replica, `NONE` if it does not run. Most stand where their number says."""
+        first, count = self._first[row], self._bound[row]
+        if replica < count and self._replica[first + replica] == replica:
+            return first + replica
+        return next((at for at in range(first, first + count) if self._replica[at] == replica), NONE)
+
+    def _is(self, at: int, binding: Binding) -> bool:
+        return (
+            self._replica[at] == binding.replica
+            and self.held.values[self._held[at]] == binding.accelerators
+            and self.machines.fields.columns["id"][self._node[at]] == binding.node
+        )
+
+    def _place(self, row: int, at: int, binding: Binding) -> None:
+        """Row `at` is this replica of the workload, the first of those on its node."""
+        machines, held = self.machines, binding.accelerators
+        node = machines.row(binding.node)
+        self._workload[at], self._node[at], self._replica[at] = row, node, binding.replica
+        self._held[at] = self.held.code(held)
+        later = machines.resident[node]
+        self._later[at], self._earlier[at] = later, NONE
+        if later != NONE:
+            self._earlier[later] = at
+        machines.resident[node] = at
+        self._count(row, node, held, 1)
+
+    def _lift(self, row: int, at: int) -> None:
+        """Row `at` is no replica any more."""
+        machines, node = self.machines, self._node[at]
+        later, earlier = self._later[at], self._earlier[at]
+        if later != NONE:
+            self._earlier[later] = earlier
+        if earlier != NONE:
+            self._later[earlier] = later
+        else:
+            machines.resident[node] = later
+        self._count(row, node, self.held.values[self._held[at]], -1)
+        self._node[at] = NONE
+        if later == earlier == NONE:
+            machines.leave(node)
+
+    def _count(self, row: int, node: int, held: tuple[int, ...], sign: int) -> None:
+        """A replica with these devices came (1) or left (-1)."""
+        watts = min(self._watts[row] * len(held), MOST_WATTS)
+        self.machines.load(node, watts, held, sign)
+        payer = self._payer[row]
+        self._paid_replicas[payer] += sign
+        if watts:
+            self._paid_watts[payer] += sign * watts
+        if held:
+            self._paid_devices[payer] += sign * len(held)
+
+    def _held_on(self, node: int) -> Iterator[tuple[int, ...]]:
+        """What each replica on a node holds."""
+        at = self.machines.resident[node]
+        while at != NONE:
+            yield self.held.values[self._held[at]]
+            at = self._later[at]
+
+    def _key(self, row: int) -> tuple[str, str, str]:
+        terms, fields = self.fields.terms, self.fields.columns
+        cluster = terms["cluster"].values[fields["cluster"][row]]
+        return cluster, terms["namespace"].values[fields["namespace"][row]], fields["name"][row]
+
+    def _bind_columns(self) -> None:
+        """The columns of hot paths, by attribute."""
+        own, replicas, fields = self.columns, self.replica_columns, self.fields.columns
+        self._first, self._bound, self._room = own["first"], own["bound"], own["room"]
+        self._home, self._payer, self._stamp = own["home"], own["payer"], own["stamp"]
+        self._workload, self._node, self._replica = replicas["workload"], replicas["node"], replicas["replica"]
+        self._held, self._later, self._earlier = replicas["held"], replicas["later"], replicas["earlier"]
+        self._id, self._contract, self._replicas = fields["id"], fields["contract"], fields["replicas"]
+        self._watts: Column[int] = fields["watts_per_accelerator"]
+        self._contracts: list[WorkloadContract] = self.fields.terms["contract"].values
+        paid = self.tenants.columns
+        self._paid_watts, self._paid_replicas, self._paid_devices = (paid[name] for name in TENANT)
