@@ -11,8 +11,9 @@ from estate.law import Facts
 from estate.snapshots import Snapshot
 from tests import builders
 from tests.inventory.columns_histories import FACTS, NODES, answers, histories, played
-from tools.inventory.columns.changes import Change, Told
+from tools.inventory.columns.changes import Change
 from tools.inventory.columns.engine import Inventory
+from tools.inventory.columns.origins import Told
 
 TOLD = Told("test", 1)
 type Happening = Change | Facts

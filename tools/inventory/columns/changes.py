@@ -15,15 +15,6 @@ from estate.workloads import Binding, Workload
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """Whose word something is, and when it was given."""
-
-    source: str
-    at: int
-    """Milliseconds since 1970."""
-
-
-@dataclass(frozen=True, slots=True)
 class NodeSeen:
     """A node is there, as this."""
 

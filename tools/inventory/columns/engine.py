@@ -17,10 +17,11 @@ from estate.law import Facts
 from estate.snapshots import SnapshotVersion
 from estate.workloads import Workload
 from tools.inventory.columns import changes
-from tools.inventory.columns.changes import Change, Told
+from tools.inventory.columns.changes import Change
 from tools.inventory.columns.chunks import Frozen
 from tools.inventory.columns.grounds import ColumnarGround, Memory
 from tools.inventory.columns.machines import NONE, Machines
+from tools.inventory.columns.origins import Told, packed
 from tools.inventory.columns.readings import Batch, Roster, Taken
 from tools.inventory.columns.residents import Residents
 
@@ -88,7 +89,7 @@ class Inventory:
     def read(self, roster: Roster, batch: Batch) -> Taken:
         """Take a batch of telemetry. A roster that no longer holds is resolved anew."""
         current = roster if roster.moved == self.machines.moved else self.machines.roster(roster.uuids)
-        return self.machines.read(current, batch, self.machines.sources.code(batch.source))
+        return self.machines.read(current, batch, self._packed(batch.told))
 
     def snapshot(self, version: SnapshotVersion) -> FrozenEstate:
         """The estate as it is now."""
@@ -134,9 +135,10 @@ class Inventory:
         return True
 
     def _tell_node(self, row: int, told: Told) -> None:
-        columns = self.machines.columns
-        columns["told_by"][row], columns["told_at"][row] = self.machines.sources.code(told.source), told.at
+        self.machines.told.set(row, self._packed(told))
 
     def _tell_workload(self, row: int, told: Told) -> None:
-        columns = self.residents.columns
-        columns["told_by"][row], columns["told_at"][row] = self.machines.sources.code(told.source), told.at
+        self.residents.told.set(row, self._packed(told))
+
+    def _packed(self, told: Told) -> int:
+        return packed(self.machines.sources.code(told.source), told.at)

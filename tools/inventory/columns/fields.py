@@ -51,13 +51,11 @@ class Fields[M: Model]:
         self.kept = kept
         self.rest = tuple(n for n in model.model_fields if n not in {*kept.columns, *kept.apart})
         self.terms: dict[str, Terms[Any]] = {name: Terms() for name in (*kept.terms, PROFILE)}
-        self.columns: dict[str, Column[Any]] = (
-            {name: items(None, shift) for name in kept.items}
-            | {name: numbers("i", 0, shift) for name in (*kept.terms, PROFILE)}
-            | {name: numbers("q", 0, shift) for name in kept.whole}
-            | {name: numbers("q", _NONE, shift) for name in kept.optional}
-            | {name: numbers("b", 0, shift) for name in kept.flags}
-        )
+        self.columns: dict[str, Column[Any]] = {name: items(None, shift) for name in kept.items}
+        self.columns |= {name: numbers("i", 0, shift) for name in (*kept.terms, PROFILE)}
+        self.columns |= {name: numbers("q", 0, shift) for name in kept.whole}
+        self.columns |= {name: numbers("q", _NONE, shift) for name in kept.optional}
+        self.columns |= {name: numbers("b", 0, shift) for name in kept.flags}
         self._encoders = {name: self._encoder(name) for name in kept.columns}
         self._plan = [(name, self.columns[name], encode) for name, encode in self._encoders.items()]
         self._profile = self.columns[PROFILE]
@@ -69,11 +67,11 @@ class Fields[M: Model]:
         code = self.terms[PROFILE].code(self._rest(form))
         changed = self._profile[row] != code
         if changed:
-            self._profile[row] = code
+            self._profile.set(row, code)
         for name, column, encode in self._plan:
             value = form[name] if encode is None else encode(form[name])
             if column[row] != value:
-                column[row] = value
+                column.set(row, value)
                 changed = True
         return changed
 
@@ -83,13 +81,13 @@ class Fields[M: Model]:
         code = value if encode is None else encode(value)
         if column[row] == code:
             return False
-        column[row] = code
+        column.set(row, code)
         return True
 
     def clear(self, row: int) -> None:
         """Let go of the objects of a row that is given up."""
         for name in self.kept.items:
-            self.columns[name][row] = None
+            self.columns[name].set(row, None)
 
     def freeze(self) -> dict[str, Frozen[Any]]:
         """The columns as they are now."""

@@ -14,19 +14,19 @@ import numpy as np
 
 from estate.grounds import Ground
 from estate.hardware import Accelerator, Node
-from estate.ids import ClusterId, NodeId, RackId, SiteId, TenantId, WorkloadId
+from estate.ids import ClusterId, NodeId, RackId, SiteId, WorkloadId
 from estate.tallies import Tally
 from estate.things import AcceleratorRef
 from estate.units import Watts
 from estate.workloads import Binding, Workload
-from tools.inventory.columns.changes import Told
 from tools.inventory.columns.chunks import Column, Frozen
 from tools.inventory.columns.fields import made
 from tools.inventory.columns.indexes import KeyOf
 from tools.inventory.columns.machines import NONE, SEEN, Machines
+from tools.inventory.columns.origins import UNTOLD, Told, unpacked
 from tools.inventory.columns.readings import ABSENT, Metric
 from tools.inventory.columns.residents import Residents
-from tools.inventory.columns.sums import Sums
+from tools.inventory.columns.sums import FENCED_NODES, WATTS
 
 _REMEMBERED = 1 << 13
 
@@ -67,10 +67,10 @@ class ColumnarGround:
         )
         self.workloads_of: Columns = residents.fields.freeze() | _frozen(residents.columns)
         self.replicas_of: Columns = _frozen(residents.replica_columns)
-        self.racks: Sums = machines.racks.freeze()
-        self.sites: Sums = machines.sites.freeze()
-        self.tenants: Sums = residents.tenants.freeze()
-        self.levels = machines.levels.freeze()
+        self.racks = machines.places.racks.freeze()
+        self.sites = machines.places.sites.freeze()
+        self.tenants = residents.tenants.freeze()
+        self.levels = machines.places.levels.freeze()
         self._machines, self._residents, self._memory = machines, residents, memory
         self._ids = machines.ids.freeze(self.nodes_of["id"].__getitem__)
         self._names = machines.names.freeze(_node_names(machines, self.nodes_of))
@@ -113,13 +113,13 @@ class ColumnarGround:
         return Watts(0 if row == NONE else self.nodes_of["watts"][row])
 
     def rack_watts(self, rack: RackId) -> int:
-        return self.rack_sum("watts", rack)
+        return self.racks.of(rack, WATTS)
 
     def fenced_in(self, rack: RackId) -> int:
-        return self.rack_sum("fenced", rack)
+        return self.racks.of(rack, FENCED_NODES)
 
     def fenced_at(self, site: SiteId) -> int:
-        return self.site_sum("fenced", site)
+        return self.sites.of(site, FENCED_NODES)
 
     def tally(self) -> Tally:
         asks, open_nodes, closed = self.levels
@@ -151,18 +151,6 @@ class ColumnarGround:
         row = self._workload_names.find(name)
         return None if row == NONE else self.workloads_of["id"][row]
 
-    def rack_sum(self, name: str, rack: RackId) -> int:
-        """One of `sums.PLACE` of a rack."""
-        return _at(self.racks[name], self._machines.racks.names.known(rack))
-
-    def site_sum(self, name: str, site: SiteId) -> int:
-        """One of `sums.PLACE` of a site."""
-        return _at(self.sites[name], self._machines.sites.names.known(site))
-
-    def tenant_sum(self, name: str, tenant: TenantId) -> int:
-        """One of `sums.TENANT` of a tenant."""
-        return _at(self.tenants[name], self._residents.tenants.names.known(tenant))
-
     def reading(self, metric: Metric, uuid: str) -> int:
         """The newest reading of a device, or what stands for none (`readings.ABSENT`, …)."""
         device = self._uuids.find(uuid)
@@ -171,17 +159,17 @@ class ColumnarGround:
     def read_at(self, uuid: str) -> Told | None:
         """Whose word the newest readings of a device are, and when it was given."""
         device = self._uuids.find(uuid)
-        return None if device == NONE else self._told(self.devices_of, "read", device)
+        return None if device == NONE else self._told(self.devices_of["read"][device])
 
     def node_told(self, node: NodeId) -> Told | None:
         """Whose word the node is, and when it was given."""
         row = self._row(node)
-        return None if row == NONE else self._told(self.nodes_of, "told", row)
+        return None if row == NONE else self._told(self.nodes_of["told"][row])
 
     def workload_told(self, workload: WorkloadId) -> Told | None:
         """Whose word the workload is, and when it was given."""
         row = self._workload_ids.find(workload)
-        return None if row == NONE else self._told(self.workloads_of, "told", row)
+        return None if row == NONE else self._told(self.workloads_of["told"][row])
 
     def __del__(self) -> None:
         """Freeing a fleet's columns takes longer than a decision may: `Inventory.reap` does it, bit by bit."""
@@ -231,18 +219,15 @@ class ColumnarGround:
             return frozenset()
         return frozenset(self.nodes_of["id"][self.replicas_of["node"][at]] for at in self._replicas_of(row))
 
-    def _told(self, columns: Columns, layer: str, row: int) -> Told | None:
-        by = columns[f"{layer}_by"][row]
-        return None if by == NONE else Told(self._machines.sources.values[by], columns[f"{layer}_at"][row])
+    def _told(self, told: int) -> Told | None:
+        if told == UNTOLD:
+            return None
+        source, at = unpacked(told)
+        return Told(self._machines.sources.values[source], at)
 
 
 def _frozen(columns: Mapping[str, Column[Any]]) -> dict[str, Frozen[Any]]:
     return {name: column.freeze() for name, column in columns.items()}
-
-
-def _at(sums: Frozen[int], row: int) -> int:
-    """A sum; none yet for a name that the engine met later."""
-    return sums[row] if 0 <= row < len(sums) else 0
 
 
 def _node_names(machines: Machines, columns: Columns) -> KeyOf:

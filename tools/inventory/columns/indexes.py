@@ -44,6 +44,7 @@ class Index:
 
     def __init__(self, key_of: KeyOf) -> None:
         self._key_of = key_of
+        self._frozen: tuple[_Segment | None, ...] | None = None
         self._begin([None] * SEGMENTS, [0] * SEGMENTS)
         self.count = 0
 
@@ -99,7 +100,7 @@ class Index:
     def _begin(self, segments: list[_Segment | None], filled: list[int]) -> None:
         self._segments, self._filled = segments, filled
         self._owned = bytearray(b"\1" * SEGMENTS)
-        self._frozen: tuple[_Segment | None, ...] | None = None
+        self._frozen = None
 
     def _own(self, at: int) -> _Segment:
         segment = self._segments[at]

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tools.inventory.columns.chunks import Column, Rows, numbers
+from tools.inventory.columns.origins import UNTOLD, Told
 
 ABSENT: Final = -(2**31)
 BLANK: Final = ABSENT + 1
@@ -60,9 +61,7 @@ class Batch:
     metric: Metric
     values: NDArray[np.float64]
     """In the metric's unit. NaN is kept as such; what is infinite or does not fit is refused."""
-    at: int
-    """Milliseconds since 1970."""
-    source: str
+    told: Told
     blank: NDArray[np.bool_] | None = None
     """Where the sensor answered and had no value."""
 
@@ -85,18 +84,18 @@ class Readings:
 
     def __init__(self, shift: int) -> None:
         self.columns: dict[str, Column[int]] = {metric.value: numbers("i", ABSENT, shift) for metric in Metric}
-        self.columns |= {"read_at": numbers("q", ABSENT, shift), "read_by": numbers("i", -1, shift)}
+        self.columns["read"] = numbers("q", UNTOLD, shift)
 
     def forget(self, device: int) -> None:
         """The device is gone."""
         for metric in Metric:
             column = self.columns[metric]
             if column[device] != ABSENT:
-                column[device] = ABSENT
-        if self.columns["read_by"][device] != -1:
-            self.columns["read_at"][device], self.columns["read_by"][device] = ABSENT, -1
+                column.set(device, ABSENT)
+        if self.columns["read"][device] != UNTOLD:
+            self.columns["read"].set(device, UNTOLD)
 
-    def take(self, roster: Roster, batch: Batch, source: int) -> tuple[Taken, NDArray[np.int64]]:
+    def take(self, roster: Roster, batch: Batch, told: int) -> tuple[Taken, NDArray[np.int64]]:
         """Write a batch; what became of it, and by how much the value of each of the roster's rows grew."""
         fresh, fits = _kept(batch, roster.order)
         rows = roster.rows if fits.all() else roster.rows[fits]
@@ -105,8 +104,7 @@ class Readings:
         written = fresh[fits]
         after = np.where(fits, fresh, before)
         column.put(rows, written.astype(np.int32))
-        self.columns["read_at"].put(rows, np.full(len(rows), batch.at, dtype=np.int64))
-        self.columns["read_by"].put(rows, np.full(len(rows), source, dtype=np.int32))
+        self.columns["read"].put(rows, np.full(len(rows), told, dtype=np.int64))
         blank, unread = int((written == BLANK).sum()), int((written == NOT_A_NUMBER).sum())
         counts = Taken(len(rows) - blank - unread, blank, unread, len(roster.rows) - len(rows), roster.unknown)
         return counts, _value(after) - _value(before)

@@ -14,9 +14,10 @@ from estate.workloads import Binding, Workload, WorkloadContract
 from tools.inventory.columns.chunks import Column, numbers
 from tools.inventory.columns.fields import Fields, Kept
 from tools.inventory.columns.indexes import Index
-from tools.inventory.columns.machines import NONE, Machines
+from tools.inventory.columns.machines import NONE, Load, Machines
+from tools.inventory.columns.origins import UNTOLD
 from tools.inventory.columns.rows import Allotment, rounded
-from tools.inventory.columns.sums import TENANT, Totals
+from tools.inventory.columns.sums import DEVICES, REPLICAS, WATTS, Totals
 from tools.inventory.columns.terms import Terms
 from tools.inventory.columns.trails import Trail
 
@@ -36,8 +37,8 @@ class Residents:
 
     def __init__(self, machines: Machines) -> None:
         self.machines = machines
-        machines.held_on = self._held_on
-        self.tenants: Totals[TenantId] = Totals(TENANT)
+        machines.loads_on = self._loads_on
+        self.tenants: Totals[TenantId] = Totals()
         self.fields = Fields(Workload, WORKLOAD, WORKLOAD_SHIFT)
         self.trail: Trail[WorkloadId] = Trail()
         self.columns = {
@@ -47,8 +48,7 @@ class Residents:
             "home": numbers("i", NONE, WORKLOAD_SHIFT),  # the tenant by which its rows were allotted
             "payer": numbers("i", NONE, WORKLOAD_SHIFT),
             "stamp": numbers("q", 0, WORKLOAD_SHIFT),
-            "told_by": numbers("i", NONE, WORKLOAD_SHIFT),
-            "told_at": numbers("q", 0, WORKLOAD_SHIFT),
+            "told": numbers("q", UNTOLD, WORKLOAD_SHIFT),
         }
         self.replica_columns = {
             name: numbers("i", NONE, REPLICA_SHIFT)
@@ -73,7 +73,7 @@ class Residents:
             self._ask(row, -1)
             self._let_go(row, workload)
         changed = self.fields.write(row, workload)
-        self._payer[row] = self.tenants.row(workload.tenant)
+        self._payer.set(row, self.tenants.row(workload.tenant))
         self.names.put(row)
         self._ask(row, 1)
         if self._bind(row, workload.bindings) or changed:
@@ -100,7 +100,7 @@ class Residents:
             self._lift(row, at)
             self._place(row, at, binding)
         elif (count := self._bound[row]) < self._room[row]:
-            self._bound[row] = count + 1
+            self._bound.set(row, count + 1)
             self._place(row, self._first[row] + count, binding)
         else:
             self._bind(row, (*self.bindings(row), binding))
@@ -115,7 +115,7 @@ class Residents:
         last = self._first[row] + self._bound[row] - 1
         if at == last:
             self._lift(row, at)
-            self._bound[row] -= 1
+            self._bound.set(row, self._bound[row] - 1)
         else:
             self._bind(row, tuple(b for b in self.bindings(row) if b.replica != replica))
         self.touch(row)
@@ -130,7 +130,7 @@ class Residents:
 
     def touch(self, row: int) -> None:
         """The workload is another one now."""
-        self._stamp[row] = self.trail.add(self._id[row])
+        self._stamp.set(row, self.trail.add(self._id[row]))
 
     def bindings(self, row: int) -> Iterator[Binding]:
         """The replicas that run, in the workload's own order."""
@@ -143,8 +143,8 @@ class Residents:
         row = self.rows.take(home)
         for column in (*self.columns.values(), *self.fields.columns.values()):
             column.reach(row + 1)
-        self._id[row], self._home[row] = workload.id, home
-        self._first[row], self._bound[row], self._room[row] = NONE, 0, 0
+        self._id.set(row, workload.id)
+        self._home.set(row, home)
         self.ids.put(row)
         return row
 
@@ -161,7 +161,7 @@ class Residents:
         """Count what a replica of the workload asks for."""
         wanted = self._contracts[self._contract[row]].accelerators_per_replica
         if wanted and self._replicas[row]:
-            self.machines.levels.asks[wanted] += sign
+            self.machines.places.levels.asks[wanted] += sign
 
     def _bind(self, row: int, bindings: Sequence[Binding]) -> bool:
         """Let exactly these replicas run; whether others did."""
@@ -178,7 +178,7 @@ class Residents:
             changed = True
         for at in range(first + len(bindings), first + before):
             self._lift(row, at)
-        self._bound[row] = len(bindings)
+        self._bound.set(row, len(bindings))
         return changed
 
     def _house(self, row: int, room: int) -> None:
@@ -191,10 +191,12 @@ class Residents:
         first = self.replica_rows.take(home, room) if room else NONE
         for column in self.replica_columns.values():
             column.reach(first + room)
-        self._first[row], self._room[row], self._bound[row] = first, room, 0
+        self._first.set(row, first)
+        self._room.set(row, room)
+        self._bound.set(row, 0)
 
     def _at(self, row: int, replica: int) -> int:
-        """The row of that replica, `NONE` if it does not run. Most stand where their number says."""
+        """The row of that replica, `NONE` if it does not run. Most are where their number says."""
         first, count = self._first[row], self._bound[row]
         if replica < count and self._replica[first + replica] == replica:
             return first + replica
@@ -211,13 +213,18 @@ class Residents:
         """Row `at` is this replica of the workload, the first of those on its node."""
         machines, held = self.machines, binding.accelerators
         node = machines.row(binding.node)
-        self._workload[at], self._node[at], self._replica[at] = row, node, binding.replica
-        self._held[at] = self.held.code(held)
+        if self._workload[at] != row:
+            self._workload.set(at, row)
+        if self._replica[at] != binding.replica:
+            self._replica.set(at, binding.replica)
         later = machines.resident[node]
-        self._later[at], self._earlier[at] = later, NONE
+        self._node.set(at, node)
+        self._held.set(at, self.held.code(held))
+        self._later.set(at, later)
+        self._earlier.set(at, NONE)
         if later != NONE:
-            self._earlier[later] = at
-        machines.resident[node] = at
+            self._earlier.set(later, at)
+        machines.resident.set(node, at)
         self._count(row, node, held, 1)
 
     def _lift(self, row: int, at: int) -> None:
@@ -225,32 +232,33 @@ class Residents:
         machines, node = self.machines, self._node[at]
         later, earlier = self._later[at], self._earlier[at]
         if later != NONE:
-            self._earlier[later] = earlier
+            self._earlier.set(later, earlier)
         if earlier != NONE:
-            self._later[earlier] = later
+            self._later.set(earlier, later)
         else:
-            machines.resident[node] = later
+            machines.resident.set(node, later)
         self._count(row, node, self.held.values[self._held[at]], -1)
-        self._node[at] = NONE
         if later == earlier == NONE:
             machines.leave(node)
 
     def _count(self, row: int, node: int, held: tuple[int, ...], sign: int) -> None:
         """A replica with these devices came (1) or left (-1)."""
-        watts = min(self._watts[row] * len(held), MOST_WATTS)
+        watts = self._draw(row, held)
         self.machines.load(node, watts, held, sign)
-        payer = self._payer[row]
-        self._paid_replicas[payer] += sign
-        if watts:
-            self._paid_watts[payer] += sign * watts
-        if held:
-            self._paid_devices[payer] += sign * len(held)
+        paid, at = self.tenants.open(self._payer[row])
+        paid[at + WATTS] += sign * watts
+        paid[at + REPLICAS] += sign
+        paid[at + DEVICES] += sign * len(held)
 
-    def _held_on(self, node: int) -> Iterator[tuple[int, ...]]:
-        """What each replica on a node holds."""
+    def _draw(self, row: int, held: tuple[int, ...]) -> int:
+        return min(self._watts[row] * len(held), MOST_WATTS)
+
+    def _loads_on(self, node: int) -> Iterator[Load]:
+        """What each replica on a node draws and holds."""
         at = self.machines.resident[node]
         while at != NONE:
-            yield self.held.values[self._held[at]]
+            held = self.held.values[self._held[at]]
+            yield self._draw(self._workload[at], held), held
             at = self._later[at]
 
     def _key(self, row: int) -> tuple[str, str, str]:
@@ -268,5 +276,4 @@ class Residents:
         self._id, self._contract, self._replicas = fields["id"], fields["contract"], fields["replicas"]
         self._watts: Column[int] = fields["watts_per_accelerator"]
         self._contracts: list[WorkloadContract] = self.fields.terms["contract"].values
-        paid = self.tenants.columns
-        self._paid_watts, self._paid_replicas, self._paid_devices = (paid[name] for name in TENANT)
+        self.told = own["told"]

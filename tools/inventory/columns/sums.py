@@ -7,42 +7,68 @@ whole numbers, so that nothing drifts however long it is added to.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, MutableSequence
+from typing import Any
 
+import numpy as np
 from immutables import Map
+from numpy.typing import NDArray
 
-from tools.inventory.columns.chunks import Column, Frozen, numbers
+from tools.inventory.columns.chunks import Frozen, Rows, numbers
 from tools.inventory.columns.terms import Terms
 
-PLACE = ("watts", "milliwatts", "nodes", "fenced", "free", "closed")
+WATTS, MILLIWATTS, NODES, FENCED_NODES, FREE, CLOSED = range(6)
 """Of racks and sites: stated and measured power, nodes, fenced ones, free devices of open and of closed ones."""
-TENANT = ("watts", "replicas", "devices")
-"""Of tenants: stated power, replicas that run, devices that they hold."""
-_SHIFT = 10
+REPLICAS, DEVICES = 1, 2
+"""Of tenants, beside `WATTS`: replicas that run, and the devices that they hold."""
 NOWHERE = -1
+_WIDTH, _SHIFT = 3, 10
+
+
+class FrozenTotals:
+    """Sums as they were at one moment."""
+
+    __slots__ = ("column", "names")
+
+    def __init__(self, names: Terms[Any], column: Frozen[int]) -> None:
+        self.names = names
+        self.column = column
+
+    def of(self, name: Hashable, which: int) -> int:
+        """One of the sums of `name`; 0 for whoever was not known."""
+        at = (self.names.known(name) << _WIDTH) + which
+        return self.column[at] if 0 <= at < len(self.column) else 0
 
 
 class Totals[K: Hashable]:
-    """One row of sums for each name."""
+    """Eight sums for each name, side by side: what changes together is written together."""
 
-    __slots__ = ("columns", "names")
+    __slots__ = ("_column", "names")
 
-    def __init__(self, sums: tuple[str, ...]) -> None:
+    def __init__(self) -> None:
         self.names: Terms[K] = Terms()
-        self.columns: dict[str, Column[int]] = {name: numbers("q", 0, _SHIFT) for name in sums}
+        self._column = numbers("q", 0, _SHIFT)
 
     def row(self, name: K | None) -> int:
         """The row of `name`, made if it is new; `NOWHERE` for None."""
         if name is None:
             return NOWHERE
         row = self.names.code(name)
-        for column in self.columns.values():
-            column.reach(row + 1)
+        self._column.reach((row + 1) << _WIDTH)
         return row
 
-    def freeze(self) -> dict[str, Frozen[int]]:
+    def open(self, row: int) -> tuple[MutableSequence[int], int]:
+        """Where the sums of a row lie, to be added to at once."""
+        return self._column.open(row << _WIDTH)
+
+    def add(self, rows: Rows, which: int, amounts: NDArray[np.int64]) -> None:
+        """Add to one of the sums of ascending rows."""
+        places = (rows << _WIDTH) + which
+        self._column.put(places, self._column.take(places) + amounts)
+
+    def freeze(self) -> FrozenTotals:
         """The sums as they are now."""
-        return {name: column.freeze() for name, column in self.columns.items()}
+        return FrozenTotals(self.names, self._column.freeze())
 
 
 class Levels:
@@ -57,6 +83,11 @@ class Levels:
         """How many open nodes have that many free devices."""
         self.closed = 0
         """Free devices of nodes that may receive no work."""
+
+    def begin(self) -> None:
+        """Forget what nodes have left."""
+        self.open.clear()
+        self.closed = 0
 
     def exchange(self, had: int | None, has: int | None, closed: int) -> None:
         """The free devices of a node went from `had` to `has` (None: not open), those of closed nodes by so many."""
@@ -73,6 +104,3 @@ class Levels:
 
 def _held(counts: Mapping[int, int]) -> Map[int, int]:
     return Map({size: count for size, count in counts.items() if count})
-
-
-type Sums = Mapping[str, Frozen[int]]
