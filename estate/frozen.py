@@ -16,10 +16,14 @@ from immutables import Map
 from estate.grounds import Ground
 from estate.hardware import Health, Node
 from estate.ids import ClusterId, NodeId, ObjectId, RackId, SiteId, WorkloadId
+from estate.items import Item
 from estate.law import Facts
 from estate.layers import Layer
+from estate.neighbours import groups
 from estate.objects import Sighting
+from estate.references import Ref
 from estate.snapshots import SnapshotVersion
+from estate.stock import Stock
 from estate.tallies import Share, Tally
 from estate.things import AcceleratorRef
 from estate.trails import Trail
@@ -35,6 +39,7 @@ class FrozenEstate:
 
     version: SnapshotVersion
     facts: Facts
+    stock: Stock = field(default_factory=Stock)
     _ground: Ground | None = None
     _nodes: Layer[NodeId, Node] = field(default_factory=Layer)
     _workloads: Layer[WorkloadId, Workload] = field(default_factory=Layer)
@@ -44,16 +49,22 @@ class FrozenEstate:
     _names: Layer[tuple[ClusterId, str], NodeId] = field(default_factory=Layer)
     _workload_names: _WorkloadNames = field(default_factory=Layer)
     _uuids: Layer[str, AcceleratorRef] = field(default_factory=Layer)
+    _groups: Layer[Ref, frozenset[NodeId]] = field(default_factory=Layer)
     _objects: Map[ObjectId, Sighting] = field(default_factory=Map)
     _complete: bool = False
     _trail: Trail = field(default_factory=Trail, compare=False)
 
     @classmethod
     def of(
-        cls, version: SnapshotVersion, facts: Facts, nodes: Iterable[Node] = (), workloads: Iterable[Workload] = ()
+        cls,
+        version: SnapshotVersion,
+        facts: Facts,
+        nodes: Iterable[Node] = (),
+        workloads: Iterable[Workload] = (),
+        items: Iterable[Item] = (),
     ) -> Self:
         """A snapshot of these things."""
-        estate = cls(version, facts)
+        estate = cls(version, facts, Stock.of(items))
         for node in nodes:
             estate = estate.with_node(node)
         for workload in workloads:
@@ -61,11 +72,12 @@ class FrozenEstate:
         return estate
 
     @classmethod
-    def over(cls, ground: Ground, version: SnapshotVersion, facts: Facts) -> Self:
-        """The ground as it is, under the facts by which it places its nodes."""
+    def over(cls, ground: Ground, version: SnapshotVersion, facts: Facts, stock: Stock) -> Self:
+        """The ground as it is, under the facts by which it places its nodes, with that stock."""
         return cls(
             version,
             facts,
+            stock,
             ground,
             _nodes=Layer(ground.node),
             _workloads=Layer(ground.workload),
@@ -74,6 +86,7 @@ class FrozenEstate:
             _names=Layer(ground.named),
             _workload_names=Layer(ground.workload_named),
             _uuids=Layer(ground.accelerator),
+            _groups=Layer(ground.holding),
             _trail=Trail(start=ground),
         )
 
@@ -143,6 +156,9 @@ class FrozenEstate:
     def named(self, cluster: ClusterId, name: str) -> NodeId | None:
         return self._names.get((cluster, name))
 
+    def holding(self, ref: Ref) -> frozenset[NodeId]:
+        return self._groups.get(ref) or frozenset()
+
     def accelerator(self, uuid: str) -> AcceleratorRef | None:
         return self._uuids.get(uuid)
 
@@ -162,11 +178,13 @@ class FrozenEstate:
     def with_node(self, node: Node) -> Self:
         base = self._forget_names(node.id)
         uuids = base._uuids.update({a.uuid: AcceleratorRef(node=node.id, index=a.index) for a in node.accelerators})
+        groups_now = {ref: base.holding(ref) | {node.id} for ref in groups(node)}
         changed = replace(
             base,
             _nodes=base._nodes.set(node.id, node),
             _names=base._names.set((node.cluster, node.name), node.id),
             _uuids=uuids,
+            _groups=base._groups.update(groups_now),
         )
         return changed._settled(self, {node.id})
 
@@ -212,10 +230,14 @@ class FrozenEstate:
         )
         return changed._settled(self, _nodes_of(before))
 
+    def with_stock(self, stock: Stock) -> Self:
+        return replace(self, stock=stock)
+
     def with_facts(self, facts: Facts) -> Self:
         rebuilt = type(self).of(self.version, facts, self.nodes(), self.workloads())
         return replace(
             rebuilt,
+            stock=self.stock,
             _names=self._names,
             _workload_names=self._workload_names,
             _uuids=self._uuids,
@@ -237,7 +259,11 @@ class FrozenEstate:
         names = self._names
         if names.get((before.cluster, before.name)) == node:
             names = names.delete((before.cluster, before.name))
-        return replace(self, _uuids=uuids, _names=names)
+        held = self._groups
+        for ref in groups(before):
+            left = (held.get(ref) or frozenset()) - {node}
+            held = held.set(ref, left) if left else held.delete(ref)
+        return replace(self, _uuids=uuids, _names=names, _groups=held)
 
     def _is_changed(self, node: NodeId) -> bool:
         """Whether the node or what runs there may be otherwise than on the ground."""

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from estate.hardware import Node
 from estate.ids import ClusterId, NodeId, RackId, SiteId, WorkloadId
+from estate.references import Ref
 from estate.tallies import Tally
 from estate.things import AcceleratorRef
 from estate.units import Watts
@@ -58,6 +59,9 @@ class Ground(Protocol):
 
     def named(self, name: tuple[ClusterId, str]) -> NodeId | None:
         """The node that the cluster calls so."""
+
+    def holding(self, ref: Ref) -> frozenset[NodeId] | None:
+        """The nodes with a device in that NVLink domain, or a port on that switch; None where there are none."""
 
     def accelerator(self, uuid: str) -> AcceleratorRef | None:
         """The device with this UUID."""

@@ -1,4 +1,4 @@
-"""Histories of an estate in which names, devices and homes meet often, and the questions that tell two estates apart."""
+"""Histories of an estate in which names, devices and homes meet often, and the questions that tell estates apart."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from estate.devices import Fault, Vendor
 from estate.frozen import FrozenEstate
 from estate.hardware import Accelerator, Health, Node, Taint, TaintEffect
 from estate.ids import ClusterId, NodeId, RackId, SiteId, WorkloadId
 from estate.law import Facts
+from estate.machines import Nic
+from estate.references import Ref
 from estate.snapshots import Snapshot
 from estate.workloads import Binding, Workload
 from tests import builders
@@ -23,6 +26,8 @@ WORKLOADS = tuple(WorkloadId(w) for w in ("one", "two", "three"))
 CLUSTERS = (ClusterId("eu-1"), ClusterId("us-1"))
 NAMES = ("same", "other")
 UUIDS = tuple(f"GPU-{n}" for n in range(6))
+DOMAINS = ("d1", "d2")
+_FAULT = (Fault(code="xid-79", at=builders.START),)
 INDEXES = (0, 1, 2, 3, 4, 9, -1)
 _moved = builders.rack("us-b", nodes=(NodeId("eu-a1"), NodeId("stray")))
 FACTS = (
@@ -55,6 +60,9 @@ def _devices(draw: st.DrawFn) -> tuple[Accelerator, ...]:
             model=draw(st.sampled_from(("H100", "MI300X"))),
             memory_mebibytes=draw(st.sampled_from((81_559, 196_608))),
             health=draw(_health),
+            nvlink_domain=draw(st.sampled_from(("", *DOMAINS))),
+            faults=draw(st.sampled_from(((), _FAULT))),
+            vendor=draw(st.sampled_from((None, *Vendor))),
         )
         for at in range(count)
     )
@@ -74,6 +82,8 @@ def nodes(draw: st.DrawFn) -> Node:
         cordoned=draw(st.booleans()),
         health=draw(_health),
         taints=draw(_taints),
+        nics=draw(st.sampled_from(((), (Nic(name="eth0", switch=DOMAINS[0]),)))),
+        sockets=draw(st.sampled_from((None, 2))),
     )
 
 
@@ -148,16 +158,22 @@ def played(estate: FrozenEstate, change: Change | Facts) -> FrozenEstate:
             return _rebound(estate, name, binding.replica, binding)
         case changes.Unbound(name, replica):
             return _rebound(estate, name, replica, None)
-        case changes.Cordoned(name, value):
-            return _renewed(estate, name, cordoned=value)
-        case changes.Tainted(name, taints):
-            return _renewed(estate, name, taints=taints)
-        case changes.Capped(name, watts):
-            return _renewed(estate, name, power_cap_watts=watts)
-        case changes.NodeJudged(name, health):
-            return _renewed(estate, name, health=health)
         case changes.DeviceJudged(name, index, health):
             return _judged(estate, name, index, health)
+    field, value = _single(change)
+    return _renewed(estate, change.node, **{field: value})
+
+
+def _single(change: changes.Cordoned | changes.Tainted | changes.Capped | changes.NodeJudged) -> tuple[str, Any]:
+    match change:
+        case changes.Cordoned(_, cordoned):
+            return "cordoned", cordoned
+        case changes.Tainted(_, taints):
+            return "taints", taints
+        case changes.Capped(_, watts):
+            return "power_cap_watts", watts
+        case changes.NodeJudged(_, health):
+            return "health", health
 
 
 def _renewed(estate: FrozenEstate, name: NodeId, **fields: Any) -> FrozenEstate:
@@ -215,6 +231,7 @@ def answers(estate: Snapshot) -> dict[str, Any]:
         **{f"rack {r}": (estate.nodes_in(r), estate.rack_watts(r), estate.fenced_in(r)) for r in racks},
         **{f"site {s}": estate.fenced_at(s) for s in sites},
         **{f"named {c} {n}": estate.named(c, n) for c in CLUSTERS for n in (*NAMES, "none")},
+        **{f"of {k} {d}": estate.holding(Ref(k, d)) for k in ("nvlink-domain", "switch") for d in (*DOMAINS, "none")},
         **{f"uuid {u}": estate.accelerator(u) for u in (*UUIDS, "none")},
         **{f"work {c} {s} {n}": estate.workload_named(c, s, n) for c in CLUSTERS for s in NAMES for n in NAMES},
     }

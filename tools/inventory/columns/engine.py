@@ -10,11 +10,13 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from estate.deltas import Delta, restocked
 from estate.frozen import FrozenEstate
 from estate.hardware import Node
 from estate.ids import NodeId, WorkloadId
 from estate.law import Facts
 from estate.snapshots import SnapshotVersion
+from estate.stock import Stock
 from estate.workloads import Workload
 from tools.inventory.columns import changes
 from tools.inventory.columns.changes import Change
@@ -31,6 +33,8 @@ class Inventory:
 
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
+        self.stock = Stock()
+        """All that is neither node nor workload: too little of it for columns."""
         self.machines = Machines(facts)
         self.residents = Residents(self.machines)
         self._memory = Memory()
@@ -82,6 +86,21 @@ class Inventory:
         self.facts = facts
         self.machines.obey(facts)
 
+    def follow(self, delta: Delta, facts: Facts, source: str) -> None:
+        """Take a delta (joined), under `facts` (the verified ones)."""
+        if facts is not self.facts:
+            self.obey(facts)
+        told = Told(source, int(delta.at.timestamp() * 1000))
+        for node in delta.removed_nodes:
+            self.drop_node(node)
+        for workload in delta.removed_workloads:
+            self.drop_workload(workload)
+        for changed in delta.nodes:
+            self.put_node(changed, told)
+        for moved in delta.workloads:
+            self.put_workload(moved, told)
+        self.stock = restocked(self.stock, delta)
+
     def roster(self, uuids: Sequence[str]) -> Roster:
         """Devices in the order of the batches that will come of them."""
         return self.machines.roster(uuids)
@@ -94,7 +113,7 @@ class Inventory:
     def snapshot(self, version: SnapshotVersion) -> FrozenEstate:
         """The estate as it is now."""
         ground = ColumnarGround(self.machines, self.residents, self._memory, self._ended.extend)
-        return FrozenEstate.over(ground, version, self.facts)
+        return FrozenEstate.over(ground, version, self.facts, self.stock)
 
     def reap(self, most: int = 16) -> int:
         """Let go of at most that many columns of snapshots that nobody holds any more; how many are left.

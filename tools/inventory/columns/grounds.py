@@ -15,6 +15,7 @@ import numpy as np
 from estate.grounds import Ground
 from estate.hardware import Accelerator, Node
 from estate.ids import ClusterId, NodeId, RackId, SiteId, WorkloadId
+from estate.references import Ref
 from estate.tallies import Tally
 from estate.things import AcceleratorRef
 from estate.units import Watts
@@ -77,6 +78,7 @@ class ColumnarGround:
         self._uuids = machines.uuids.freeze(self.devices_of["uuid"].__getitem__)
         self._workload_ids = residents.ids.freeze(self.workloads_of["id"].__getitem__)
         self._workload_names = residents.names.freeze(_workload_names(residents, self.workloads_of))
+        self._groups = machines.groups
         self._ends = machines.trail.end, residents.trail.end
         self._read_node = machines.fields.reader(self.nodes_of)
         self._read_device = machines.devices.reader(self.devices_of)
@@ -138,6 +140,9 @@ class ColumnarGround:
     def named(self, name: tuple[ClusterId, str]) -> NodeId | None:
         row = self._names.find(name)
         return None if row == NONE else self.nodes_of["id"][row]
+
+    def holding(self, ref: Ref) -> frozenset[NodeId] | None:
+        return self._groups.get(ref)
 
     def accelerator(self, uuid: str) -> AcceleratorRef | None:
         device = self._uuids.find(uuid)

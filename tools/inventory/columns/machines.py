@@ -10,11 +10,14 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 import numpy as np
+from immutables import Map
 
 from estate.hardware import Accelerator, Health, Node, Taint
 from estate.ids import ClusterId, NodeId
 from estate.law import Facts
-from tools.inventory.columns.chunks import Column, numbers
+from estate.neighbours import groups
+from estate.references import Ref
+from tools.inventory.columns.chunks import Column, items, numbers
 from tools.inventory.columns.fields import Fields, Kept
 from tools.inventory.columns.indexes import Index
 from tools.inventory.columns.origins import UNTOLD
@@ -25,14 +28,18 @@ from tools.inventory.columns.terms import Terms
 from tools.inventory.columns.trails import Trail
 
 NODE = Kept(
-    items=("id", "uid", "name", "boot_id"),
+    items=("id", "uid", "name", "boot_id", "serial", "system_uuid", "provider_id", "nics", "disks", "origins"),
     terms=("cluster", "health", "taints"),
     whole=("idle_watts",),
     optional=("power_cap_watts",),
     flags=("cordoned",),
     apart=("accelerators",),
 )
-DEVICE = Kept(items=("uuid",), terms=("index", "pci_address", "health"))
+DEVICE = Kept(
+    items=("uuid", "serial", "faults"),
+    terms=("index", "pci_address", "health", "partitions", "throttled_by"),
+    optional=("power_limit_watts",),
+)
 NODE_SHIFT, DEVICE_SHIFT = 10, 12
 NONE: Final = -1
 
@@ -61,8 +68,11 @@ class Machines:
             "node": numbers("i", NONE, DEVICE_SHIFT),
             "holders": numbers("i", 0, DEVICE_SHIFT),
         }
+        self.groups: Map[Ref, frozenset[NodeId]] = Map()
+        """The nodes of each NVLink domain and switch."""
         self.places = Places(facts, NODE_SHIFT)
         self.columns |= self.places.columns
+        self._grouped: Column[frozenset[Ref]] = items(frozenset(), NODE_SHIFT)
         self._name_columns()
         self._lay_indexes()
         self.rows, self.device_rows = Allotment(), Allotment()
@@ -91,6 +101,7 @@ class Machines:
         self.names.put(row)
         changed |= self._equip(row, node.accelerators)
         if changed or not known:
+            self._group(row, groups(node))
             self._settle(row)
             self.touch(row)
         return row
@@ -99,6 +110,7 @@ class Machines:
         """The node is gone. What runs there keeps its row."""
         self.names.drop(row)
         self._strip(row)
+        self._group(row, frozenset())
         self.places.exchange(row, 0, 0, 0)
         self.touch(row)
         self.leave(row)
@@ -183,7 +195,7 @@ class Machines:
     def _made(self, node: NodeId) -> int:
         home = self.places.rack(node)
         row = self.rows.take(home)
-        for column in (*self.columns.values(), *self.fields.columns.values()):
+        for column in (*self.columns.values(), *self.fields.columns.values(), self._grouped):
             column.reach(row + 1)
         self.id.set(row, node)
         self._home.set(row, home)
@@ -245,6 +257,18 @@ class Machines:
         known = self.devices.terms["index"].values
         block = range(first, first + count)
         return [device for index in indexes for device in block if known[self._index[device]] == index]
+
+    def _group(self, row: int, now: frozenset[Ref]) -> None:
+        """The node is of these groups, and of no others."""
+        before, node = self._grouped[row], self.id[row]
+        if before == now:
+            return
+        self._grouped.set(row, now)
+        for ref in before - now:
+            left = self.groups[ref] - {node}
+            self.groups = self.groups.set(ref, left) if left else self.groups.delete(ref)
+        for ref in now - before:
+            self.groups = self.groups.set(ref, self.groups.get(ref, frozenset()) | {node})
 
     def _settle(self, row: int) -> None:
         """Bring everything up to what the fields of a seen node say, and what runs there."""
