@@ -13,7 +13,7 @@ from estate.frozen import FrozenEstate
 from estate.hardware import Accelerator, Health, Node, Taint, TaintEffect
 from estate.ids import ClusterId, NodeId, RackId, SiteId, WorkloadId
 from estate.law import Facts
-from estate.machines import Nic
+from estate.machines import Nic, NicUse
 from estate.references import Ref
 from estate.snapshots import Snapshot
 from estate.workloads import Binding, Workload
@@ -27,7 +27,7 @@ CLUSTERS = (ClusterId("eu-1"), ClusterId("us-1"))
 NAMES = ("same", "other")
 UUIDS = tuple(f"GPU-{n}" for n in range(6))
 DOMAINS = ("d1", "d2")
-_FAULT = (Fault(code="xid-79", at=builders.START),)
+_FAULT = (Fault(code="xid-79", first_at=builders.START, last_at=builders.START),)
 INDEXES = (0, 1, 2, 3, 4, 9, -1)
 _moved = builders.rack("us-b", nodes=(NodeId("eu-a1"), NodeId("stray")))
 FACTS = (
@@ -82,7 +82,7 @@ def nodes(draw: st.DrawFn) -> Node:
         cordoned=draw(st.booleans()),
         health=draw(_health),
         taints=draw(_taints),
-        nics=draw(st.sampled_from(((), (Nic(name="eth0", switch=DOMAINS[0]),)))),
+        nics=draw(st.sampled_from(((), (Nic(name="eth0", use=NicUse.DATA, switch=DOMAINS[0], speed=100_000),)))),
         sockets=draw(st.sampled_from((None, 2))),
     )
 

@@ -65,7 +65,7 @@ class Fields[M: Model]:
         """Write the fields of `thing`; whether any was another one."""
         form = thing.__dict__
         code = self.terms[PROFILE].code(self._rest(form))
-        changed = self._profile[row] != code
+        changed: bool = self._profile[row] != code
         if changed:
             self._profile.set(row, code)
         for name, column, encode in self._plan:

@@ -23,8 +23,9 @@ from estate.workloads import Binding, Workload
 from tools.inventory.columns.chunks import Column, Frozen
 from tools.inventory.columns.fields import made
 from tools.inventory.columns.indexes import KeyOf
-from tools.inventory.columns.machines import NONE, SEEN, Machines
+from tools.inventory.columns.machines import NONE, Machines
 from tools.inventory.columns.origins import UNTOLD, Told, unpacked
+from tools.inventory.columns.places import SEEN
 from tools.inventory.columns.readings import ABSENT, Metric
 from tools.inventory.columns.residents import Residents
 from tools.inventory.columns.sums import FENCED_NODES, WATTS

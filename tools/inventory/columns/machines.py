@@ -294,7 +294,7 @@ class Machines:
         return state | OPEN if self._health[row] == self.healthy else state
 
     def _drawn(self, row: int) -> int:
-        drawn = self._idle[row] + sum(watts for watts, _ in self.loads_on(row))
+        drawn: int = self._idle[row] + sum(watts for watts, _ in self.loads_on(row))
         return drawn if self._cap[row] < 0 else min(drawn, self._cap[row])
 
     def _cluster_of(self, row: int) -> ClusterId:
