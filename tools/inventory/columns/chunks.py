@@ -87,9 +87,19 @@ class Column[V]:
             self._live = [None] * len(self._chunks)
         return self._frozen
 
-    def fill(self, chunks: list[MutableSequence[V]]) -> None:
-        """Begin again with these chunks, each of the right length."""
-        self._chunks, self._live, self._frozen = chunks, list(chunks), None
+    @property
+    def kind(self) -> str:
+        """The array type code of a column of numbers."""
+        assert isinstance(self._blank, array), "a column of objects has no type code"
+        return self._blank.typecode
+
+    def load(self, values: MutableSequence[V]) -> None:
+        """Begin again with these rows, whole chunks of them."""
+        size = 1 << self._shift
+        if len(values) % size:
+            raise ValueError(f"{len(values)} rows are no whole chunks of {size}")
+        self._chunks = [values[at : at + size] for at in range(0, len(values), size)]
+        self._live, self._frozen = list(self._chunks), None
 
     def take(self, rows: Rows) -> NDArray[Any]:
         """The values of these ascending rows. Numbers only."""

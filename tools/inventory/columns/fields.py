@@ -12,6 +12,10 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter
+
 from estate.records import Model
 from tools.inventory.columns.chunks import Column, Frozen, items, numbers
 from tools.inventory.columns.terms import Terms
@@ -97,6 +101,23 @@ class Fields[M: Model]:
         """The value of a field without a column, for each profile."""
         at = self.rest.index(name)
         return [profile[at] for profile in self.terms[PROFILE].values]
+
+    def spelled(self, name: str, rows: NDArray[np.int64]) -> list[Any]:
+        """The values of a column of items or terms, for those rows."""
+        column = self.columns[name].freeze()
+        if name in self.kept.items:
+            every = [value for chunk in column.chunks for value in chunk]
+            return [every[row] for row in rows]
+        values = self.terms[name].values
+        return [values[code] for code in column.view[rows]]
+
+    def adapter(self, name: str) -> TypeAdapter[list[Any]]:
+        """How the values of a column of items, or the terms of one, are written as JSON."""
+        known = self.model.model_fields
+        if name == PROFILE:
+            return TypeAdapter(list[tuple[*(known[n].annotation for n in self.rest)]])  # type: ignore[misc]  # made of the model's own types
+        kind = known[name].annotation
+        return TypeAdapter(list[kind | None] if name in self.kept.items else list[kind])  # type: ignore[valid-type]  # as above
 
     def reader(self, columns: Mapping[str, Frozen[Any]]) -> Callable[[int], dict[str, Any]]:
         """Reads the fields of a row off frozen columns, in the model's order, all but those that lie apart."""

@@ -40,10 +40,10 @@ class FrozenIndex:
 class Index:
     """An index that one task writes. The key of a row may change only while the row is not in it."""
 
-    __slots__ = ("_filled", "_frozen", "_key_of", "_owned", "_segments", "count")
+    __slots__ = ("_filled", "_frozen", "_owned", "_segments", "count", "key_of")
 
     def __init__(self, key_of: KeyOf) -> None:
-        self._key_of = key_of
+        self.key_of = key_of
         self._frozen: tuple[_Segment | None, ...] | None = None
         self._begin([None] * SEGMENTS, [0] * SEGMENTS)
         self.count = 0
@@ -52,17 +52,17 @@ class Index:
         """The row of `key`, -1 if there is none."""
         hashed = hash(key)
         segment = self._segments[hashed % SEGMENTS]
-        return -1 if segment is None else segment[_slot(segment, key, hashed, self._key_of)]
+        return -1 if segment is None else segment[_slot(segment, key, hashed, self.key_of)]
 
     def put(self, row: int) -> None:
         """Let the key of `row` lead to it, and to no other."""
-        key = self._key_of(row)
+        key = self.key_of(row)
         hashed = hash(key)
         at = hashed % SEGMENTS
         segment = self._segments[at]
         if segment is None or 2 * (self._filled[at] + 1) > len(segment):
             segment = self._grow(at)
-        slot = _slot(segment, key, hashed, self._key_of)
+        slot = _slot(segment, key, hashed, self.key_of)
         if (before := segment[slot]) == row:
             return
         self._own(at)[slot] = row
@@ -72,11 +72,11 @@ class Index:
 
     def drop(self, row: int) -> None:
         """Forget the key of `row`, if it leads to it."""
-        key = self._key_of(row)
+        key = self.key_of(row)
         hashed = hash(key)
         at = hashed % SEGMENTS
         segment = self._segments[at]
-        if segment is not None and segment[slot := _slot(segment, key, hashed, self._key_of)] == row:
+        if segment is not None and segment[slot := _slot(segment, key, hashed, self.key_of)] == row:
             self._own(at)[slot] = _GONE
             self.count -= 1
 
@@ -117,7 +117,7 @@ class Index:
         size = _size(len(rows) + 1)
         fresh = array("i", [_EMPTY]) * size
         for row in rows:
-            slot = (hash(self._key_of(row)) >> 8) & (size - 1)
+            slot = (hash(self.key_of(row)) >> 8) & (size - 1)
             while fresh[slot] != _EMPTY:
                 slot = (slot + 1) & (size - 1)
             fresh[slot] = row

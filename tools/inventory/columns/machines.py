@@ -192,6 +192,14 @@ class Machines:
             self.places.measured(*sums(roster.nodes, grown))
         return taken
 
+    def regroup(self) -> None:
+        """Note at each node what groups it is of, after they were read."""
+        self._grouped.reach(self.rows.end)
+        for ref, nodes in self.groups.items():
+            for node in nodes:
+                row = self.ids.find(node)
+                self._grouped.set(row, self._grouped[row] | {ref})
+
     def _made(self, node: NodeId) -> int:
         home = self.places.rack(node)
         row = self.rows.take(home)

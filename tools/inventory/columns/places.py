@@ -36,7 +36,7 @@ class Places:
         self.racks: Totals[RackId] = Totals()
         self.sites: Totals[SiteId] = Totals()
         self.levels = Levels()
-        self._site_of: list[int] = []
+        self.site_of: list[int] = []
         """The row of the site of each rack's row."""
         self.columns = {
             "state": numbers("b", 0, shift),
@@ -52,14 +52,14 @@ class Places:
         """The row of the rack of a node; `NOWHERE` where no fact places it."""
         name = self.facts.rack_of.get(node)
         row = self.racks.row(name)
-        if name is not None and row == len(self._site_of):
-            self._site_of.append(self.sites.row(self.facts.rack[name].site))
+        if name is not None and row == len(self.site_of):
+            self.site_of.append(self.sites.row(self.facts.rack[name].site))
         return row
 
     def obey(self, facts: Facts) -> None:
         """Other facts are in force; every node must `stand` anew after this, and none may change before it does."""
         self.facts = facts
-        self.racks, self.sites, self._site_of = Totals(), Totals(), []
+        self.racks, self.sites, self.site_of = Totals(), Totals(), []
         self.levels.begin()
 
     def stand(self, row: int, node: NodeId) -> None:
@@ -82,7 +82,7 @@ class Places:
             rack_sums, at = self.racks.open(rack)
             rack_sums[at + WATTS] += watts
             rack_sums[at + which] += freed
-            site_sums, at = self.sites.open(self._site_of[rack])
+            site_sums, at = self.sites.open(self.site_of[rack])
             site_sums[at + WATTS] += watts
             site_sums[at + which] += freed
         if freed:
@@ -106,7 +106,7 @@ class Places:
         self.levels.exchange(open_before, open_after, closed)
         rack = self._rack[row]
         if rack >= 0:
-            for added, at in (self.racks.open(rack), self.sites.open(self._site_of[rack])):
+            for added, at in (self.racks.open(rack), self.sites.open(self.site_of[rack])):
                 added[at + WATTS] += watts - drew
                 added[at + NODES] += (state & SEEN) - (was & SEEN)
                 added[at + FENCED_NODES] += bool(state & FENCED) - bool(was & FENCED)
@@ -125,5 +125,5 @@ class Places:
         placed = racks >= 0
         rows, shares = sums(racks[placed], milliwatts[placed])
         self.racks.add(rows, MILLIWATTS, shares)
-        sites, shares = sums(np.array(self._site_of, dtype=np.int64)[rows], shares)
+        sites, shares = sums(np.array(self.site_of, dtype=np.int64)[rows], shares)
         self.sites.add(sites, MILLIWATTS, shares)

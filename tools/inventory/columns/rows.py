@@ -7,7 +7,7 @@ chunks. A block is a run of rows (the devices of one node); blocks of one size a
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 
 EXTENT = 16
 """Blocks that a group is given at once."""
@@ -48,6 +48,22 @@ class Allotment:
         if not self._used[key]:
             del self._used[key]
             self._spare[size].extend(self._free.pop(key))
+
+    def resume(self, end: int, used: Iterable[tuple[int, Hashable, int]]) -> None:
+        """Begin again with these blocks in use (first row, group, size), by row; what lies between them is free."""
+        self.end, free = end, 0
+        for first, group, size in used:
+            self._used[(group, size)] += 1
+            self._give_back(free, first)
+            free = first + size
+        self._give_back(free, end)
+
+    def _give_back(self, start: int, end: int) -> None:
+        """Free rows as the largest blocks that fit."""
+        while start < end:
+            size = 1 << ((end - start).bit_length() - 1)
+            self._spare[size].append(start)
+            start += size
 
     def _extent(self, size: int) -> list[int]:
         """Blocks to hand out, the lowest last."""

@@ -43,32 +43,32 @@ class FrozenTotals:
 class Totals[K: Hashable]:
     """Eight sums for each name, side by side: what changes together is written together."""
 
-    __slots__ = ("_column", "names")
+    __slots__ = ("column", "names")
 
     def __init__(self) -> None:
         self.names: Terms[K] = Terms()
-        self._column = numbers("q", 0, _SHIFT)
+        self.column = numbers("q", 0, _SHIFT)
 
     def row(self, name: K | None) -> int:
         """The row of `name`, made if it is new; `NOWHERE` for None."""
         if name is None:
             return NOWHERE
         row = self.names.code(name)
-        self._column.reach((row + 1) << _WIDTH)
+        self.column.reach((row + 1) << _WIDTH)
         return row
 
     def open(self, row: int) -> tuple[MutableSequence[int], int]:
         """Where the sums of a row lie, to be added to at once."""
-        return self._column.open(row << _WIDTH)
+        return self.column.open(row << _WIDTH)
 
     def add(self, rows: Rows, which: int, amounts: NDArray[np.int64]) -> None:
         """Add to one of the sums of ascending rows."""
         places = (rows << _WIDTH) + which
-        self._column.put(places, self._column.take(places) + amounts)
+        self.column.put(places, self.column.take(places) + amounts)
 
     def freeze(self) -> FrozenTotals:
         """The sums as they are now."""
-        return FrozenTotals(self.names, self._column.freeze())
+        return FrozenTotals(self.names, self.column.freeze())
 
 
 class Levels:

@@ -31,3 +31,8 @@ class Terms[V: Hashable]:
     def known(self, value: V) -> int:
         """The number of `value`; -1 if it was never met."""
         return self._codes.get(value, -1)
+
+    def fill(self, values: Iterable[V]) -> None:
+        """Begin again with these values, in this order."""
+        self.values[:] = values
+        self._codes = {value: code for code, value in enumerate(self.values)}
