@@ -198,7 +198,11 @@ def _rebound(estate: FrozenEstate, name: WorkloadId, replica: int, binding: Bind
     kept = [binding if b.replica == replica else b for b in workload.bindings]
     if binding is not None and all(b.replica != replica for b in workload.bindings):
         kept.append(binding)
-    changed = workload.model_copy(update={"bindings": tuple(b for b in kept if b is not None)})
+    runs = [b.replica for b in workload.bindings]
+    if binding is None and replica not in runs:
+        return estate
+    ordered = tuple(sorted((b for b in kept if b is not None), key=lambda b: b.replica))
+    changed = workload.model_copy(update={"bindings": ordered})
     return _unclaimed(estate, estate.with_workload(changed))
 
 

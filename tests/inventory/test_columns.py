@@ -46,13 +46,13 @@ def _of(estate: Snapshot, node: NodeId) -> object:
 
 class TestAgainstTheMaps:
     @given(histories())
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=100, deadline=None)
     def test_every_question_has_the_same_answer_after_any_history(self, history: list[Happening]) -> None:
         inventory, estate = both(history)
         assert answers(inventory.snapshot(builders.version())) == answers(estate)
 
     @given(histories(12), histories(12))
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=100, deadline=None)
     def test_a_snapshot_stays_as_it_was_while_the_engine_goes_on(
         self, first: list[Happening], later: list[Happening]
     ) -> None:
@@ -66,7 +66,7 @@ class TestAgainstTheMaps:
         assert answers(snapshot) == answers(estate)
 
     @given(histories(12), histories(12))
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=100, deadline=None)
     def test_what_if_on_a_snapshot_is_what_if_on_the_maps(self, first: list[Happening], then: list[Happening]) -> None:
         """A rehearsal adds to a snapshot and never writes into the engine."""
         inventory, estate = both(first)
@@ -78,7 +78,7 @@ class TestAgainstTheMaps:
         assert answers(snapshot) == answers(inventory.snapshot(builders.version()))
 
     @given(histories(12), histories(8), histories(3), histories(3))
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=100, deadline=None)
     def test_whatever_differs_was_touched(
         self, first: list[Happening], then: list[Happening], mine: list[Happening], theirs: list[Happening]
     ) -> None:
@@ -97,7 +97,7 @@ class TestAgainstTheMaps:
             assert touched is None or differing(a, b) <= touched
 
     @given(histories(20), st.integers(0, 20))
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=100, deadline=None)
     def test_an_equal_thing_is_the_same_object_in_the_next_snapshot(self, history: list[Happening], at: int) -> None:
         """Engines that keep what they made of a thing compare by identity."""
         inventory, _ = both(history)

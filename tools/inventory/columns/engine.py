@@ -115,7 +115,7 @@ class Inventory:
         ground = ColumnarGround(self.machines, self.residents, self._memory, self._ended.extend)
         return FrozenEstate.over(ground, version, self.facts, self.stock)
 
-    def reap(self, most: int = 16) -> int:
+    def reap(self, most: int = 4) -> int:
         """Let go of at most that many columns of snapshots that nobody holds any more; how many are left.
 
         A snapshot that ends hands its columns over instead of freeing them, so that no decision waits for it.

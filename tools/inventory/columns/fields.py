@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from operator import itemgetter
 from typing import Any
 
@@ -63,6 +64,7 @@ class Fields[M: Model]:
         self._encoders = {name: self._encoder(name) for name in kept.columns}
         self._plan = [(name, self.columns[name], encode) for name, encode in self._encoders.items()]
         self._profile = self.columns[PROFILE]
+        self._templates: dict[int, dict[str, Any]] = {}
         self._rest: Callable[[Mapping[str, Any]], Hashable] = _getter(self.rest)
 
     def write(self, row: int, thing: M) -> bool:
@@ -120,19 +122,25 @@ class Fields[M: Model]:
         return TypeAdapter(list[kind | None] if name in self.kept.items else list[kind])  # type: ignore[valid-type]  # as above
 
     def reader(self, columns: Mapping[str, Frozen[Any]]) -> Callable[[int], dict[str, Any]]:
-        """Reads the fields of a row off frozen columns, in the model's order, all but those that lie apart."""
+        """Reads the fields of a row off frozen columns, in the model's order; those that lie apart are None."""
         plan = [(name, columns[name], self._decoder(name)) for name in self.kept.columns]
-        profile, profiles, rest = columns[PROFILE], self.terms[PROFILE].values, self.rest
-        order = tuple(name for name in self.model.model_fields if name not in self.kept.apart)
-        ordered = itemgetter(*order)
+        profile = columns[PROFILE]
 
         def read(row: int) -> dict[str, Any]:
-            form = dict(zip(rest, profiles[profile[row]], strict=True))
+            form = self._template(profile[row]).copy()
             for name, column, decode in plan:
                 form[name] = column[row] if decode is None else decode(column[row])
-            return dict(zip(order, ordered(form), strict=True))
+            return form
 
         return read
+
+    def _template(self, profile: int) -> dict[str, Any]:
+        """The fields of a profile in the model's order, with room for the others."""
+        found = self._templates.get(profile)
+        if found is None:
+            known = dict(zip(self.rest, self.terms[PROFILE].values[profile], strict=True))
+            found = self._templates[profile] = {name: known.get(name) for name in self.model.model_fields}
+        return found
 
     def _encoder(self, name: str) -> Callable[[Any], Any] | None:
         if name in self.kept.terms:
@@ -152,10 +160,16 @@ def made[M: Model](model: type[M], form: dict[str, Any]) -> M:
     thing = model.__new__(model)
     put = object.__setattr__
     put(thing, "__dict__", form)
-    put(thing, "__pydantic_fields_set__", set(form))
+    put(thing, "__pydantic_fields_set__", _named(model))
     put(thing, "__pydantic_extra__", None)
     put(thing, "__pydantic_private__", None)
     return thing
+
+
+@cache
+def _named(model: type[Model]) -> set[str]:
+    """The names of all fields: one set for all frozen models of a kind, which nobody writes."""
+    return set(model.model_fields)
 
 
 def _getter(names: tuple[str, ...]) -> Callable[[Mapping[str, Any]], Hashable]:

@@ -33,7 +33,7 @@ from tools.inventory.columns.terms import Terms
 type Parts = Mapping[str, bytes | memoryview]
 type _Coded = tuple[Terms[Any], Column[int], TypeAdapter[list[Any]]]
 
-_HELD: TypeAdapter[list[tuple[int, ...]]] = TypeAdapter(list[tuple[int, ...]])
+_NUMBERS: TypeAdapter[list[tuple[int, ...]]] = TypeAdapter(list[tuple[int, ...]])
 _STOCK: TypeAdapter[list[items.Item]] = TypeAdapter(list[items.Item])
 
 
@@ -43,9 +43,9 @@ def written(inventory: Inventory) -> tuple[dict[str, Any], Parts]:
     for name, (column, adapter) in _objects(inventory).items():
         parts[name] = adapter.dump_json([value for chunk in column.freeze().chunks for value in chunk])
     for name, (terms, column, adapter) in _coded(inventory).items():
-        used, codes = np.unique(column.freeze().view, return_inverse=True)
-        parts[name] = codes.astype(np.int32).tobytes()
-        parts[f"{name} values"] = adapter.dump_json([terms.values[code] for code in used] if terms.values else [])
+        kept, codes = np.unique(np.append(0, column.freeze().view), return_inverse=True)
+        parts[name] = codes[1:].astype(np.int32).tobytes()
+        parts[f"{name} values"] = adapter.dump_json([terms.values[code] for code in kept if terms.values])
     parts["stock"] = _STOCK.dump_json(list(inventory.stock))
     return _heading(inventory), parts
 
@@ -163,7 +163,7 @@ def _numbers(inventory: Inventory) -> dict[str, Column[int]]:
     tables: dict[str, Mapping[str, Column[Any]]] = {
         "node": machines.columns,
         "device": machines.device_columns | machines.readings.columns,
-        "workload": residents.columns,
+        "workload": {n: c for n, c in residents.columns.items() if n != "order"},
         "replica": {n: c for n, c in residents.replica_columns.items() if n != "held"},
         "sums": {
             "racks": machines.places.racks.column,
@@ -194,7 +194,8 @@ def _coded(inventory: Inventory) -> dict[str, _Coded]:
         for name, terms in fields.terms.items()
     }
     residents = inventory.residents
-    return found | {"replica held": (residents.held, residents.replica_columns["held"], _HELD)}
+    held = (residents.held, residents.replica_columns["held"], _NUMBERS)
+    return found | {"replica held": held, "workload order": (residents.orders, residents.columns["order"], _NUMBERS)}
 
 
 def _tables(inventory: Inventory) -> dict[str, Any]:

@@ -80,10 +80,8 @@ class ColumnarGround:
         self._workload_ids = residents.ids.freeze(self.workloads_of["id"].__getitem__)
         self._workload_names = residents.names.freeze(_workload_names(residents, self.workloads_of))
         self._groups = machines.groups
+        self._readers: dict[str, Callable[[int], dict[str, Any]]] = {}
         self._ends = machines.trail.end, residents.trail.end
-        self._read_node = machines.fields.reader(self.nodes_of)
-        self._read_device = machines.devices.reader(self.devices_of)
-        self._read_workload = residents.fields.reader(self.workloads_of)
 
     def node(self, node: NodeId) -> Node | None:
         row = self._row(node)
@@ -194,22 +192,39 @@ class ColumnarGround:
 
     def _made_node(self, row: int) -> Node:
         first, count = self.nodes_of["device"][row], self.nodes_of["devices"][row]
-        devices = tuple(made(Accelerator, self._read_device(at)) for at in range(first, first + count))
-        return made(Node, self._read_node(row) | {"accelerators": devices})
+        read = self._reader("device")
+        devices = tuple(made(Accelerator, read(at)) for at in range(first, first + count))
+        return made(Node, self._reader("node")(row) | {"accelerators": devices})
 
     def _made_workload(self, row: int) -> Workload:
-        bindings = tuple(self._binding(at) for at in self._replicas_of(row))
-        return made(Workload, self._read_workload(row) | {"bindings": bindings})
+        bindings = tuple(self._binding(replica, at) for replica, at in self._replicas_of(row))
+        return made(Workload, self._reader("workload")(row) | {"bindings": bindings})
 
-    def _binding(self, at: int) -> Binding:
-        replicas = self.replicas_of
-        node = self.nodes_of["id"][replicas["node"][at]]
-        held = self._residents.held.values[replicas["held"][at]]
-        return made(Binding, {"replica": replicas["replica"][at], "node": node, "accelerators": held})
+    def _binding(self, replica: int, at: int) -> Binding:
+        node = self.nodes_of["id"][self.replicas_of["node"][at]]
+        held = self._residents.held.values[self.replicas_of["held"][at]]
+        return made(Binding, {"replica": replica, "node": node, "accelerators": held})
 
-    def _replicas_of(self, row: int) -> range:
-        first = self.workloads_of["first"][row]
-        return range(first, first + self.workloads_of["bound"][row])
+    def _replicas_of(self, row: int) -> list[tuple[int, int]]:
+        """The replicas of a workload that run, in its own order, each with its row."""
+        first, order = self.workloads_of["first"][row], self.workloads_of["order"][row]
+        if order:
+            return [(replica, first + replica) for replica in self._residents.orders.values[order]]
+        node = self.replicas_of["node"]
+        return [(r, first + r) for r in range(self.workloads_of["room"][row]) if node[first + r] != NONE]
+
+    def _reader(self, table: str) -> Callable[[int], dict[str, Any]]:
+        """How a row of a table is read; made when it is first asked for, because most snapshots are asked little."""
+        found = self._readers.get(table)
+        if found is None:
+            machines, residents = self._machines, self._residents
+            fields, columns = {
+                "node": (machines.fields, self.nodes_of),
+                "device": (machines.devices, self.devices_of),
+                "workload": (residents.fields, self.workloads_of),
+            }[table]
+            found = self._readers[table] = fields.reader(columns)
+        return found
 
     def _replicas_on(self, node: NodeId) -> Iterator[int]:
         row = self._ids.find(node)
@@ -223,7 +238,7 @@ class ColumnarGround:
         row = self._workload_ids.find(workload)
         if row == NONE:
             return frozenset()
-        return frozenset(self.nodes_of["id"][self.replicas_of["node"][at]] for at in self._replicas_of(row))
+        return frozenset(self.nodes_of["id"][self.replicas_of["node"][at]] for _, at in self._replicas_of(row))
 
     def _told(self, told: int) -> Told | None:
         if told == UNTOLD:

@@ -1,7 +1,7 @@
 """Workloads and their replicas in columns, and what tenants add up to.
 
-Called by `engine`. The bindings of a workload are a block of neighbouring rows in the workload's own order; those of a
-node are a chain through the rows, so that a replica comes and goes at a cost of its own and no more.
+Called by `engine`. The replicas of a workload are a block of neighbouring rows, by number; those of a node are a chain
+through the rows, so that a replica comes and goes at a cost of its own and no more.
 """
 
 from __future__ import annotations
@@ -43,18 +43,19 @@ class Residents:
         self.trail: Trail[WorkloadId] = Trail()
         self.columns = {
             "first": numbers("i", NONE, WORKLOAD_SHIFT),
-            "bound": numbers("i", 0, WORKLOAD_SHIFT),
             "room": numbers("i", 0, WORKLOAD_SHIFT),
+            "order": numbers("i", 0, WORKLOAD_SHIFT),
             "home": numbers("i", NONE, WORKLOAD_SHIFT),  # the tenant by which its rows were allotted
             "payer": numbers("i", NONE, WORKLOAD_SHIFT),
             "stamp": numbers("q", 0, WORKLOAD_SHIFT),
             "told": numbers("q", UNTOLD, WORKLOAD_SHIFT),
         }
         self.replica_columns = {
-            name: numbers("i", NONE, REPLICA_SHIFT)
-            for name in ("workload", "node", "replica", "held", "later", "earlier")
+            name: numbers("i", NONE, REPLICA_SHIFT) for name in ("workload", "node", "held", "later", "earlier")
         }
         self.held: Terms[tuple[int, ...]] = Terms([()])
+        self.orders: Terms[tuple[int, ...]] = Terms([()])
+        """The replicas that run, where their order is not that of their numbers; the first stands for those."""
         self._bind_columns()
         self.ids = Index(self._id.__getitem__)
         self.names = Index(self._key)
@@ -92,32 +93,30 @@ class Residents:
         self.rows.give(row, self._home[row])
 
     def bind(self, row: int, binding: Binding) -> bool:
-        """One replica runs there now: moved, or new and the last; False where the workload has no such replica."""
-        if binding.replica >= self._replicas[row]:
+        """One replica runs there now, in the order of numbers; False where the workload has no such replica."""
+        replica = binding.replica
+        if replica >= self._replicas[row]:
             return False
-        at = self._at(row, binding.replica)
-        if at != NONE:
-            self._lift(row, at)
-            self._place(row, at, binding)
-        elif (count := self._bound[row]) < self._room[row]:
-            self._bound.set(row, count + 1)
-            self._place(row, self._first[row] + count, binding)
-        else:
+        if replica >= self._room[row]:
             self._bind(row, (*self.bindings(row), binding))
+        else:
+            at = self._first[row] + replica
+            if self._node[at] != NONE:
+                self._lift(row, at)
+            self._place(row, at, binding)
+        if self._order[row]:
+            self._order.set(row, 0)
         self.touch(row)
         return True
 
     def unbind(self, row: int, replica: int) -> bool:
-        """One replica is pending; whether it ran."""
-        at = self._at(row, replica)
-        if at == NONE:
+        """One replica is pending; whether it ran. The order is that of numbers then."""
+        at = self._first[row] + replica
+        if replica >= self._room[row] or self._node[at] == NONE:
             return False
-        last = self._first[row] + self._bound[row] - 1
-        if at == last:
-            self._lift(row, at)
-            self._bound.set(row, self._bound[row] - 1)
-        else:
-            self._bind(row, tuple(b for b in self.bindings(row) if b.replica != replica))
+        self._lift(row, at)
+        if self._order[row]:
+            self._order.set(row, 0)
         self.touch(row)
         return True
 
@@ -133,10 +132,12 @@ class Residents:
         self._stamp.set(row, self.trail.add(self._id[row]))
 
     def bindings(self, row: int) -> Iterator[Binding]:
-        """The replicas that run, in the workload's own order."""
-        names, held = self.machines.fields.columns["id"], self.held.values
-        for at in range(self._first[row], self._first[row] + self._bound[row]):
-            yield Binding(replica=self._replica[at], node=names[self._node[at]], accelerators=held[self._held[at]])
+        """The replicas that run, by number."""
+        names, held, first = self.machines.id, self.held.values, self._first[row]
+        for replica in range(self._room[row]):
+            node = self._node[first + replica]
+            if node != NONE:
+                yield Binding(replica=replica, node=names[node], accelerators=held[self._held[first + replica]])
 
     def _made(self, workload: Workload) -> int:
         home = self.tenants.row(workload.tenant)
@@ -164,50 +165,50 @@ class Residents:
             self.machines.places.levels.asks[wanted] += sign
 
     def _bind(self, row: int, bindings: Sequence[Binding]) -> bool:
-        """Let exactly these replicas run; whether others did."""
-        if len(bindings) > self._room[row]:
-            self._house(row, rounded(len(bindings)))
-        first, before = self._first[row], self._bound[row]
-        changed = before != len(bindings)
-        for at, binding in enumerate(bindings, first):
-            if at < first + before:
-                if self._is(at, binding):
-                    continue
+        """Let exactly these replicas run, in this order; whether others did, or in another order."""
+        numbers = tuple(b.replica for b in bindings)
+        most = max(numbers, default=-1)
+        changed = self._arrange(row, numbers)
+        if most >= self._room[row]:
+            self._house(row, rounded(most + 1))
+        first, wanted = self._first[row], dict(zip(numbers, bindings, strict=True))
+        for replica in range(self._room[row]):
+            at, binding = first + replica, wanted.get(replica)
+            runs = self._node[at] != NONE
+            if (binding is None and not runs) or (binding is not None and runs and self._is(at, binding)):
+                continue
+            if runs:
                 self._lift(row, at)
-            self._place(row, at, binding)
+            if binding is not None:
+                self._place(row, at, binding)
             changed = True
-        for at in range(first + len(bindings), first + before):
-            self._lift(row, at)
-        self._bound.set(row, len(bindings))
         return changed
+
+    def _arrange(self, row: int, numbers: tuple[int, ...]) -> bool:
+        """Keep the order of the replicas where it is not that of their numbers; whether it was another one."""
+        order = 0 if list(numbers) == sorted(numbers) else self.orders.code(numbers)
+        if order == self._order[row]:
+            return False
+        self._order.set(row, order)
+        return True
 
     def _house(self, row: int, room: int) -> None:
         """Another block for the replicas of a workload; those that run are taken off."""
-        first, home = self._first[row], self._home[row]
-        for at in range(first, first + self._bound[row]):
-            self._lift(row, at)
-        if self._room[row]:
-            self.replica_rows.give(first, home, self._room[row])
+        first, home, before = self._first[row], self._home[row], self._room[row]
+        for at in range(first, first + before):
+            if self._node[at] != NONE:
+                self._lift(row, at)
+        if before:
+            self.replica_rows.give(first, home, before)
         first = self.replica_rows.take(home, room) if room else NONE
         for column in self.replica_columns.values():
             column.reach(first + room)
         self._first.set(row, first)
         self._room.set(row, room)
-        self._bound.set(row, 0)
-
-    def _at(self, row: int, replica: int) -> int:
-        """The row of that replica, `NONE` if it does not run. Most are where their number says."""
-        first, count = self._first[row], self._bound[row]
-        if replica < count and self._replica[first + replica] == replica:
-            return first + replica
-        return next((at for at in range(first, first + count) if self._replica[at] == replica), NONE)
 
     def _is(self, at: int, binding: Binding) -> bool:
-        return (
-            self._replica[at] == binding.replica
-            and self.held.values[self._held[at]] == binding.accelerators
-            and self.machines.fields.columns["id"][self._node[at]] == binding.node
-        )
+        held: tuple[int, ...] = self.held.values[self._held[at]]
+        return held == binding.accelerators and bool(self.machines.id[self._node[at]] == binding.node)
 
     def _place(self, row: int, at: int, binding: Binding) -> None:
         """Row `at` is this replica of the workload, the first of those on its node."""
@@ -215,8 +216,6 @@ class Residents:
         node = machines.row(binding.node)
         if self._workload[at] != row:
             self._workload.set(at, row)
-        if self._replica[at] != binding.replica:
-            self._replica.set(at, binding.replica)
         later = machines.resident[node]
         self._node.set(at, node)
         self._held.set(at, self.held.code(held))
@@ -237,6 +236,7 @@ class Residents:
             self._later.set(earlier, later)
         else:
             machines.resident.set(node, later)
+        self._node.set(at, NONE)
         self._count(row, node, self.held.values[self._held[at]], -1)
         if later == earlier == NONE:
             machines.leave(node)
@@ -269,9 +269,9 @@ class Residents:
     def _bind_columns(self) -> None:
         """The columns of hot paths, by attribute."""
         own, replicas, fields = self.columns, self.replica_columns, self.fields.columns
-        self._first, self._bound, self._room = own["first"], own["bound"], own["room"]
+        self._first, self._room, self._order = own["first"], own["room"], own["order"]
         self._home, self._payer, self._stamp = own["home"], own["payer"], own["stamp"]
-        self._workload, self._node, self._replica = replicas["workload"], replicas["node"], replicas["replica"]
+        self._workload, self._node = replicas["workload"], replicas["node"]
         self._held, self._later, self._earlier = replicas["held"], replicas["later"], replicas["earlier"]
         self._id, self._contract, self._replicas = fields["id"], fields["contract"], fields["replicas"]
         self._watts: Column[int] = fields["watts_per_accelerator"]
