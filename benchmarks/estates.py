@@ -68,17 +68,17 @@ class Estate:
 
     def _happening(self, random: Random) -> Change:
         node = _name(random.randrange(self.nodes))
-        match random.randrange(8):
-            case 0 | 1:
-                return self._bound(random)
-            case 2:
-                return changes.Unbound(_work(random.randrange(self.nodes)), random.randrange(DEVICES))
-            case 3:
-                return changes.Cordoned(node, random.random() < 0.5)
-            case 4:
-                return changes.NodeJudged(node, random.choice(_HEALTH))
-            case 5:
-                return changes.Capped(node, Watts(random.randrange(5_000, 9_000)))
+        kind = random.randrange(8)
+        if kind < 2:
+            return self._bound(random)
+        if kind == 2:
+            return changes.Unbound(_work(random.randrange(self.nodes)), random.randrange(DEVICES))
+        if kind == 3:
+            return changes.Cordoned(node, random.random() < 0.5)
+        if kind == 4:
+            return changes.NodeJudged(node, random.choice(_HEALTH))
+        if kind == 5:
+            return changes.Capped(node, Watts(random.randrange(5_000, 9_000)))
         return changes.DeviceJudged(node, random.randrange(DEVICES), random.choice(_HEALTH))
 
     def _bound(self, random: Random) -> Change:

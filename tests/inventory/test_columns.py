@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.estates import Estate
 from estate.frozen import FrozenEstate
 from estate.ids import NodeId
 from estate.law import Facts
 from estate.snapshots import Snapshot
 from tests import builders
 from tests.inventory.columns_histories import FACTS, NODES, answers, histories, played
+from tools.inventory.columns import changes
 from tools.inventory.columns.changes import Change
 from tools.inventory.columns.engine import Inventory
 from tools.inventory.columns.origins import Told
@@ -106,3 +110,28 @@ class TestAgainstTheMaps:
             take(inventory, change)
         for node in inventory.snapshot(builders.version()).nodes():
             assert (before.get(node.id) is node) or before.get(node.id) != node or node.id not in before
+
+
+class TestManyRows:
+    def test_a_fleet_of_several_chunks_equals_the_maps(self) -> None:
+        """Columns go on over chunks, indexes over segments, blocks over extents: a small world never gets there."""
+        fleet = Estate(1_100, builders.START + timedelta(days=1))
+        inventory, estate = Inventory(fleet.facts), FrozenEstate(builders.version(), fleet.facts)
+        things = [*map(changes.NodeSeen, fleet.seen()), *map(changes.WorkloadSeen, fleet.running())]
+        early: list[tuple[Snapshot, FrozenEstate]] = []
+        for number, change in enumerate([*things, *fleet.happenings(1, 1_500), *fleet.turnover(2, 100)]):
+            inventory.take(change, TOLD)
+            estate = played(estate, change)
+            if not number % 1_000:
+                early.append((inventory.snapshot(builders.version()), estate))
+        for mine, theirs in (*early, (inventory.snapshot(builders.version()), estate)):
+            assert tuple(mine.nodes()) == tuple(theirs.nodes())
+            assert tuple(mine.workloads()) == tuple(theirs.workloads())
+            assert mine.stranded_accelerators() == theirs.stranded_accelerators()
+            for rack in fleet.facts.rack:
+                assert mine.rack_watts(rack) == theirs.rack_watts(rack)
+                assert mine.fenced_in(rack) == theirs.fenced_in(rack)
+            for node in theirs.nodes():
+                assert mine.taken(node.id) == theirs.taken(node.id)
+                assert mine.named(node.cluster, node.name) == node.id
+                assert all(mine.accelerator(a.uuid) == theirs.accelerator(a.uuid) for a in node.accelerators)

@@ -21,6 +21,7 @@ from estate.subjects import Subjects
 from tools.bus.port import Bus
 from tools.bus.streams import DELTAS
 from tools.inventory.columns.engine import Inventory
+from tools.inventory.columns.histories import History
 from tools.inventory.port import VerifyFacts
 
 _STREAM = "deltas"
@@ -63,6 +64,7 @@ class Follower:
         self._subject = subjects.delta()
         self._verify = verify
         self._inventory: Inventory | None = None
+        self._history = History()
         self._estate: FrozenEstate | None = None
         self._parts = _Parts()
         self._envelope: str | None = None
@@ -80,6 +82,10 @@ class Follower:
         if self._estate is None:
             raise RetryLater("no estate has arrived yet; is an inventory writer running?")
         return self._estate
+
+    def as_of(self, version: SnapshotVersion) -> FrozenEstate | None:
+        """The estate under exactly that recent version: what a decision knew. None when it is too long ago."""
+        return self._history.as_of(version)
 
     async def reached(self, version: SnapshotVersion) -> FrozenEstate:
         """Wait until the newest snapshot is at least `version`, by epoch and sequence."""
@@ -153,6 +159,7 @@ class Follower:
             self._inventory = Inventory(facts)
         self._inventory.follow(delta, facts, _STREAM)
         self._estate = self._inventory.snapshot(delta.version)
+        self._history.note(self._estate, delta)
         if self._stale is not None:
             log.info("inventory healed", version=str(delta.version))
             self._stale = None

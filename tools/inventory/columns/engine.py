@@ -23,7 +23,7 @@ from tools.inventory.columns.changes import Change
 from tools.inventory.columns.chunks import Frozen
 from tools.inventory.columns.grounds import ColumnarGround, Memory
 from tools.inventory.columns.machines import NONE, Machines
-from tools.inventory.columns.origins import Told, packed
+from tools.inventory.columns.origins import UNTOLD, Told, packed
 from tools.inventory.columns.readings import Batch, Roster, Taken
 from tools.inventory.columns.residents import Residents
 
@@ -38,6 +38,8 @@ class Inventory:
         self.machines = Machines(facts)
         self.residents = Residents(self.machines)
         self._memory = Memory()
+        self._told: Told | None = None
+        self._number = UNTOLD
         self._ended: deque[Frozen[Any]] = deque()
         self._takes: Final[dict[type[Any], Callable[[Any, Told], bool]]] = {
             changes.NodeSeen: lambda c, told: self.put_node(c.node, told),
@@ -112,8 +114,11 @@ class Inventory:
 
     def snapshot(self, version: SnapshotVersion) -> FrozenEstate:
         """The estate as it is now."""
-        ground = ColumnarGround(self.machines, self.residents, self._memory, self._ended.extend)
-        return FrozenEstate.over(ground, version, self.facts, self.stock)
+        return FrozenEstate.over(self.freeze(), version, self.facts, self.stock)
+
+    def freeze(self) -> ColumnarGround:
+        """The columns as they are now, for engines that read them as arrays."""
+        return ColumnarGround(self.machines, self.residents, self._memory, self._ended.extend)
 
     def reap(self, most: int = 4) -> int:
         """Let go of at most that many columns of snapshots that nobody holds any more; how many are left.
@@ -160,4 +165,6 @@ class Inventory:
         self.residents.told.set(row, self._packed(told))
 
     def _packed(self, told: Told) -> int:
-        return packed(self.machines.sources.code(told.source), told.at)
+        if told is not self._told:  # one word often brings many changes
+            self._told, self._number = told, packed(self.machines.sources.code(told.source), told.at)
+        return self._number

@@ -117,7 +117,7 @@ class Fields[M: Model]:
         """How the values of a column of items, or the terms of one, are written as JSON."""
         known = self.model.model_fields
         if name == PROFILE:
-            return TypeAdapter(list[tuple[*(known[n].annotation for n in self.rest)]])  # type: ignore[misc]  # made of the model's own types
+            return TypeAdapter(list[tuple[*(known[n].annotation for n in self.rest)]])  # type: ignore[misc,arg-type]  # made of the model's own types
         kind = known[name].annotation
         return TypeAdapter(list[kind | None] if name in self.kept.items else list[kind])  # type: ignore[valid-type]  # as above
 

@@ -6,7 +6,6 @@ before it with the deltas since. Further back than it reaches it says so, and ne
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -43,11 +42,13 @@ class History:
     def note(self, estate: FrozenEstate, delta: Delta) -> None:
         """`delta` has led to `estate`."""
         last = self._chapters[-1] if self._chapters else None
-        new_line = last is None or delta.whole or estate.facts is not last.start.facts
-        if new_line or last is None or len(last.deltas) >= self._reach.deltas_between:
-            self._chapters.append(_Chapter(estate, delta.at))
-        else:
+        if last is not None and not delta.whole and self._continues(last, estate):
             last.deltas.append(delta)
+        else:
+            self._chapters.append(_Chapter(estate, delta.at))
+
+    def _continues(self, chapter: _Chapter, estate: FrozenEstate) -> bool:
+        return estate.facts is chapter.start.facts and len(chapter.deltas) < self._reach.deltas_between
 
     def as_of(self, version: SnapshotVersion) -> FrozenEstate | None:
         """The estate under exactly that version; None when it is further back, or never was here."""
@@ -63,7 +64,8 @@ class History:
         """The newest estate that was told by that time; None when it is further back."""
         for chapter in reversed(self._chapters):
             if chapter.at <= time:
-                return _replayed(chapter, bisect_right([d.at for d in chapter.deltas], time))
+                told = [number for number, delta in enumerate(chapter.deltas, start=1) if delta.at <= time]
+                return _replayed(chapter, max(told, default=0))
         return None
 
 

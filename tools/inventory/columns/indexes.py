@@ -52,7 +52,12 @@ class Index:
         """The row of `key`, -1 if there is none."""
         hashed = hash(key)
         segment = self._segments[hashed % SEGMENTS]
-        return -1 if segment is None else segment[_slot(segment, key, hashed, self.key_of)]
+        if segment is None:
+            return -1
+        row = segment[(hashed >> 8) & (len(segment) - 1)]
+        if row >= 0 and self.key_of(row) == key:  # as most are: a call less
+            return row
+        return segment[_slot(segment, key, hashed, self.key_of)]
 
     def put(self, row: int) -> None:
         """Let the key of `row` lead to it, and to no other."""

@@ -43,9 +43,6 @@ DEVICE = Kept(
 NODE_SHIFT, DEVICE_SHIFT = 10, 12
 NONE: Final = -1
 
-type Load = tuple[int, tuple[int, ...]]
-"""The watts that a replica draws, and the device indexes that it holds."""
-
 
 class Machines:
     """All nodes and devices. One task writes."""
@@ -61,6 +58,7 @@ class Machines:
             "device": numbers("i", NONE, NODE_SHIFT),
             "devices": numbers("i", 0, NODE_SHIFT),
             "resident": numbers("i", NONE, NODE_SHIFT),
+            "load": numbers("q", 0, NODE_SHIFT),
             "stamp": numbers("q", 0, NODE_SHIFT),
             "told": numbers("q", UNTOLD, NODE_SHIFT),
         }
@@ -76,8 +74,8 @@ class Machines:
         self._name_columns()
         self._lay_indexes()
         self.rows, self.device_rows = Allotment(), Allotment()
-        self.loads_on: Callable[[int], Iterable[Load]] = lambda row: ()
-        """What each replica on a node draws and holds; set by `residents`."""
+        self.held_on: Callable[[int], Iterable[tuple[int, ...]]] = lambda row: ()
+        """The device indexes that each replica on a node holds; set by `residents`."""
         self.moved = 0
         """Grows whenever a device may have another row, or stand elsewhere."""
 
@@ -130,6 +128,8 @@ class Machines:
 
     def load(self, row: int, watts: int, held: Sequence[int], sign: int) -> None:
         """A replica that draws `watts` and holds those device indexes came (1) or left (-1)."""
+        loads, at = self._load.open(row)
+        loads[at] += sign * watts
         state = self.state[row]
         if not state & SEEN:
             return  # counted once the node is seen
@@ -140,10 +140,9 @@ class Machines:
             holders[at] = before + sign
             if (before == 0 or before + sign == 0) and self._sound[device] == self.sound:
                 freed -= sign
-        if state & CAPPED:
-            self.places.exchange(row, state, self._drawn(row), self.places.free[row] + freed)
-        elif watts or freed:
-            self.places.shift(row, state, sign * watts, freed)
+        grown = self._drawn(row) - self.places.watts[row] if state & CAPPED else sign * watts
+        if grown or freed:
+            self.places.shift(row, state, grown, freed)
 
     def set_health(self, row: int, index: int, health: Health) -> bool:
         """A device of the node has that health now; whether there is such a device."""
@@ -287,7 +286,7 @@ class Machines:
         state = self._judged(row) & ~PLAIN | (PLAIN if plain else 0)
         for device in block:
             self._holders.set(device, 0)
-        for _, held in self.loads_on(row):
+        for held in self.held_on(row):
             for device in self._named(row, state, held):
                 self._holders.set(device, self._holders[device] + 1)
         free = sum(1 for d in block if self._sound[d] == self.sound and not self._holders[d])
@@ -302,8 +301,9 @@ class Machines:
         return state | OPEN if self._health[row] == self.healthy else state
 
     def _drawn(self, row: int) -> int:
-        drawn: int = self._idle[row] + sum(watts for watts, _ in self.loads_on(row))
-        return drawn if self._cap[row] < 0 else min(drawn, self._cap[row])
+        drawn: int
+        drawn, cap = self._idle[row] + self._load[row], self._cap[row]
+        return drawn if cap < 0 else min(drawn, cap)
 
     def _cluster_of(self, row: int) -> ClusterId:
         cluster: ClusterId = self.fields.terms["cluster"].values[self._cluster[row]]
@@ -321,6 +321,7 @@ class Machines:
         """The columns of hot paths, by attribute."""
         own, fields, devices = self.columns, self.fields.columns, self.devices.columns
         self.state, self.resident, self.told = self.places.state, own["resident"], own["told"]
+        self._load = own["load"]
         self._home, self._stamp, self._device, self._count = (own[n] for n in ("home", "stamp", "device", "devices"))
         self.id, self._name, self._cluster = fields["id"], fields["name"], fields["cluster"]
         self._idle, self._cap, self._cordoned = fields["idle_watts"], fields["power_cap_watts"], fields["cordoned"]

@@ -14,7 +14,7 @@ from estate.workloads import Binding, Workload, WorkloadContract
 from tools.inventory.columns.chunks import Column, numbers
 from tools.inventory.columns.fields import Fields, Kept
 from tools.inventory.columns.indexes import Index
-from tools.inventory.columns.machines import NONE, Load, Machines
+from tools.inventory.columns.machines import NONE, Machines
 from tools.inventory.columns.origins import UNTOLD
 from tools.inventory.columns.rows import Allotment, rounded
 from tools.inventory.columns.sums import DEVICES, REPLICAS, WATTS, Totals
@@ -37,7 +37,7 @@ class Residents:
 
     def __init__(self, machines: Machines) -> None:
         self.machines = machines
-        machines.loads_on = self._loads_on
+        machines.held_on = self._held_on
         self.tenants: Totals[TenantId] = Totals()
         self.fields = Fields(Workload, WORKLOAD, WORKLOAD_SHIFT)
         self.trail: Trail[WorkloadId] = Trail()
@@ -243,22 +243,18 @@ class Residents:
 
     def _count(self, row: int, node: int, held: tuple[int, ...], sign: int) -> None:
         """A replica with these devices came (1) or left (-1)."""
-        watts = self._draw(row, held)
+        watts = min(self._watts[row] * len(held), MOST_WATTS)
         self.machines.load(node, watts, held, sign)
         paid, at = self.tenants.open(self._payer[row])
         paid[at + WATTS] += sign * watts
         paid[at + REPLICAS] += sign
         paid[at + DEVICES] += sign * len(held)
 
-    def _draw(self, row: int, held: tuple[int, ...]) -> int:
-        return min(self._watts[row] * len(held), MOST_WATTS)
-
-    def _loads_on(self, node: int) -> Iterator[Load]:
-        """What each replica on a node draws and holds."""
+    def _held_on(self, node: int) -> Iterator[tuple[int, ...]]:
+        """What each replica on a node holds."""
         at = self.machines.resident[node]
         while at != NONE:
-            held = self.held.values[self._held[at]]
-            yield self._draw(self._workload[at], held), held
+            yield self.held.values[self._held[at]]
             at = self._later[at]
 
     def _key(self, row: int) -> tuple[str, str, str]:
