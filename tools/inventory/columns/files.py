@@ -61,7 +61,7 @@ def load(path: Path, facts: Facts) -> tuple[Inventory, SnapshotVersion]:
 
 def _sections(data: memoryview) -> tuple[dict[str, Any], Mapping[str, memoryview]]:
     start = len(_MAGIC)
-    if data[:start] != _MAGIC:
+    if bytes(data[:start]) != _MAGIC:
         raise ValueError("it begins otherwise")
     length, check = int.from_bytes(data[start : start + 8]), int.from_bytes(data[start + 8 : start + 12])
     text = data[start + 12 : start + 12 + length]

@@ -73,7 +73,7 @@ def _heading(inventory: Inventory) -> dict[str, Any]:
     places, levels = machines.places, machines.places.levels
     return {
         "order": sys.byteorder,
-        "names": [totals.names.values for totals in (places.racks, places.sites, residents.tenants)],
+        "names": [places.racks.names.values, places.sites.names.values, residents.tenants.names.values],
         "site_of": places.site_of,
         "levels": [list(levels.asks.items()), list(levels.open.items()), levels.closed],
         "sources": machines.sources.values,
@@ -87,8 +87,10 @@ def _heading(inventory: Inventory) -> dict[str, Any]:
 def _take_heading(inventory: Inventory, about: Mapping[str, Any]) -> None:
     machines, residents = inventory.machines, inventory.residents
     places, levels = machines.places, machines.places.levels
-    for totals, names in zip((places.racks, places.sites, residents.tenants), about["names"], strict=True):
-        totals.names.fill(names)
+    racks, sites, tenants = about["names"]
+    places.racks.names.fill(racks)
+    places.sites.names.fill(sites)
+    residents.tenants.names.fill(tenants)
     places.site_of[:] = about["site_of"]
     levels.asks.update(dict(about["levels"][0]))
     levels.open.update(dict(about["levels"][1]))

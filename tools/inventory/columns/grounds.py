@@ -21,7 +21,7 @@ from estate.things import AcceleratorRef
 from estate.units import Watts
 from estate.workloads import Binding, Workload
 from tools.inventory.columns.chunks import Column, Frozen
-from tools.inventory.columns.fields import made
+from tools.inventory.columns.fields import Fields, made
 from tools.inventory.columns.indexes import KeyOf
 from tools.inventory.columns.machines import NONE, Machines
 from tools.inventory.columns.origins import UNTOLD, Told, unpacked
@@ -218,12 +218,13 @@ class ColumnarGround:
         found = self._readers.get(table)
         if found is None:
             machines, residents = self._machines, self._residents
-            fields, columns = {
+            fields: dict[str, tuple[Fields[Any], Columns]] = {
                 "node": (machines.fields, self.nodes_of),
                 "device": (machines.devices, self.devices_of),
                 "workload": (residents.fields, self.workloads_of),
-            }[table]
-            found = self._readers[table] = fields.reader(columns)
+            }
+            kind, columns = fields[table]
+            found = self._readers[table] = kind.reader(columns)
         return found
 
     def _replicas_on(self, node: NodeId) -> Iterator[int]:
