@@ -133,6 +133,11 @@ def observed(snapshot: Snapshot, about: Thing, *fields: Field) -> tuple[Conditio
     return tuple(Condition(about=about, uid=u, field=f, equals=value) for f, u, value in found if u is not None)
 
 
+def absent(about: Thing) -> Condition:
+    """The condition that a workload is not there."""
+    return Condition(about=about, uid=ABSENT, field=Field.REPLICAS, equals=None)
+
+
 def lasting(conditions: Iterable[Condition]) -> tuple[Condition, ...]:
     """Of conditions in order, those that still count after all of them: the last of any that speak of the same.
 
@@ -178,9 +183,11 @@ def _miss(snapshot: Snapshot, condition: Condition) -> Miss | None:
     uid, value = read(snapshot, condition.about, condition.field)
     if condition.about.kind is ThingKind.OBJECT and condition.field is Field.FORM:
         return _object_miss(condition, uid, value)
+    if condition.uid == ABSENT:
+        return Miss(condition=condition, found=str(uid), fault="is there already") if uid is not None else None
     if uid is None:
         return Miss(condition=condition, found=None, fault="is gone")
-    if uid != condition.uid:
+    if not is_expected(uid, condition.uid):
         return Miss(condition=condition, found=str(uid), fault="was replaced (another uid)")
     if value != condition.equals:
         return Miss(condition=condition, found=value, fault="has another value")

@@ -34,7 +34,7 @@ KINDS: Final[Mapping[str, str]] = {
 }
 """The closed list: each kind with its `apiVersion`."""
 
-_WORKLOAD = "it runs pods, and those are workloads; use MoveWorkload or ScaleWorkload"
+_WORKLOAD = "it runs pods, and those are workloads; use MoveWorkload, CopyWorkload or ScaleWorkload"
 _GRANT = "it grants rights, and nothing that Placet applies ever does; have an administrator apply it"
 _RULE = "it changes what the cluster accepts; have an administrator apply it"
 _REFUSED: Final[Mapping[str, str]] = {

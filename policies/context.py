@@ -12,7 +12,7 @@ from typing import Any
 
 from estate import canonical
 from estate.canonical import Json
-from estate.changes import ApplyManifest, Change, DeleteObject, EvictPod, MoveWorkload
+from estate.changes import ApplyManifest, Change, DeleteObject, EvictPod, MoveWorkload, RemoveWorkload
 from estate.changes.kinds import tenants_on
 from estate.effects import Step
 from estate.hardware import Health
@@ -139,25 +139,32 @@ class _Written:
     now: Workload
     before: Snapshot
     after: Snapshot
+    instead: Workload | None = None
+    """What runs in its place, of a workload that is removed."""
 
 
 def _written_by(played: _Played, name: WorkloadId) -> _Written:
     was, now = played.before.workload(name), played.after.workload(name)
-    assert was is not None, name  # the step was laid out
-    assert now is not None, name
-    return _Written(_on_workload(played.change), played.number, was, now, played.before, played.after)
+    some = was or now
+    assert some is not None, name  # the step was laid out
+    nothing = some.model_copy(update={"replicas": 0, "bindings": ()})
+    change, after = played.change, played.after
+    instead = after.workload(change.replaced_by) if isinstance(change, RemoveWorkload) else None
+    action = _on_workload(change)
+    return _Written(action, played.number, was or nothing, now or nothing, played.before, after, instead)
 
 
 def _workload(who: Context, step: _Written, disrupted: int, owners: int) -> Ask:
     was, now, after = step.was, step.now, step.after
     fresh = fresh_bindings(was, now)
-    places = bool(fresh) or now.replicas > was.replicas or now.cluster != was.cluster
+    places = bool(fresh) or now.replicas > was.replicas
     tenant = after.facts.tenant.get(now.tenant)
-    disturbed, lowest = _availability(was, now, step.before, after)
+    disturbed, lowest = _availability(step)
     axes = {a.dimension: a for a in sovereignty.exposure(after.facts, now, now.cluster)}
     context: Context = {
         "who": who,
         "tenant": now.tenant,
+        "system": objects.is_system(now.namespace),
         "places": places,
         "missing": _names(_missing_of(after, now, fresh)),
         **{d.value: _axis(axes[d]) for d in sovereignty.AXES},
@@ -204,9 +211,7 @@ def _object(question: Question, step: Step, before: Snapshot, counted: Counted) 
 
 
 def fresh_bindings(was: Workload, now: Workload) -> tuple[Binding, ...]:
-    """The bindings that a step makes: new ones, and all of them after a move to another cluster."""
-    if was.cluster != now.cluster:
-        return now.bindings
+    """The bindings that a step makes."""
     held = set(was.bindings)
     return tuple(b for b in now.bindings if b not in held)
 
@@ -232,20 +237,19 @@ def _missing_at(snapshot: Snapshot, node: NodeId) -> set[str]:
     return completeness.missing_place(snapshot.facts, found.cluster, node)
 
 
-def _availability(was: Workload, now: Workload, before: Snapshot, after: Snapshot) -> tuple[int, int]:
+def _availability(step: _Written) -> tuple[int, int]:
     """Healthy replicas that are disturbed, and the fewest that run at any time of this step.
 
-    A move to another cluster creates there before it deletes here, so only its end counts. Where replicas are counted a
-    move replaces all of them, but by and by: the executor keeps that above `min_available` or refuses, so the fewest
-    are still those that do not change places.
+    Where replicas are counted a move replaces all of them, but by and by: the executor keeps that above
+    `min_available` or refuses, so the fewest are still those that do not change places. Of what is removed, those count
+    that run in its place.
     """
-    kept = set(now.bindings)
-    running = [b for b in was.bindings if _runs(before, b)]
+    kept = set(step.now.bindings)
+    running = [b for b in step.was.bindings if _runs(step.before, b)]
     disturbed = sum(1 for b in running if b not in kept)
-    ends = sum(1 for b in now.bindings if _runs(after, b))
-    if was.cluster != now.cluster:
-        return disturbed, ends
-    return disturbed, min(len(running) - disturbed, ends)
+    ends = sum(1 for b in step.now.bindings if _runs(step.after, b))
+    instead = sum(1 for b in step.instead.bindings if _runs(step.after, b)) if step.instead else 0
+    return disturbed, min(len(running) - disturbed, ends) + instead
 
 
 def _runs(snapshot: Snapshot, binding: Binding) -> bool:

@@ -14,13 +14,13 @@ from datetime import datetime
 from typing import Any
 
 from estate import conditions, effects
-from estate.changes import ApplyManifest, Change, DeleteObject
+from estate.changes import ApplyManifest, Change, CopyWorkload, DeleteObject
 from estate.identities import Role, Subject, SubjectKind
 from estate.ids import ClusterId, Country, EntityId, NodeId, TenantId, WorkloadId
 from estate.law import Facts, Isolation, Residency
 from estate.results import Refusal
 from estate.snapshots import Snapshot
-from estate.things import Thing, ThingKind
+from estate.things import ThingKind
 from estate.verdicts import Dimension
 from estate.workloads import Workload
 from policies import mandates
@@ -107,26 +107,35 @@ def _mandated(matter: Matter, about: str) -> Iterator[Objection]:
 def _change(matter: Matter, change: Change, before: Snapshot, after: Snapshot) -> Iterator[Objection]:
     """By what it did, whatever its kind says of itself: its target, and each workload that is no longer as it was."""
     target = change.target()
-    for was in _written(target, before, after):
-        now = after.workload(was.id)
-        if now is not None:
-            yield from _workload(matter, was, now, after)
+    for was, now in _written(change, before, after):
+        yield from _workload(matter, was, now, after)
+        if isinstance(change, CopyWorkload) and _is_the_clusters(now.namespace):
+            yield Objection(Dimension.TENANT, f"workload/{now.id}", "its namespace is the cluster's own")
     if target.kind is ThingKind.NODE:
         yield from _node(matter, NodeId(target.id), before)
     if isinstance(change, ApplyManifest | DeleteObject):
         yield from _object(matter, change, before.facts)
 
 
-def _written(target: Thing, before: Snapshot, after: Snapshot) -> Iterator[Workload]:
-    """The workload that is the target; or those on the target node that are not as they were."""
-    if target.kind is ThingKind.WORKLOAD:
-        was = before.workload(WorkloadId(target.id))
-        yield from [was] if was is not None else []
-    if target.kind is not ThingKind.NODE:
-        return
-    for resident in before.workloads_on(NodeId(target.id)):
-        if after.workload(resident.id) != resident:
-            yield resident
+def _written(change: Change, before: Snapshot, after: Snapshot) -> Iterator[tuple[Workload, Workload]]:
+    """The workload that is the target; what is there that was not; or what on the target node is not as it was."""
+    target, names = change.target(), set[WorkloadId]()
+    if isinstance(change, CopyWorkload):
+        near = {w.id for b in change.bindings for w in after.workloads_on(b.node)}
+        names = {n for n in near if before.workload(n) is None}
+    elif target.kind is ThingKind.WORKLOAD:
+        names = {WorkloadId(target.id)}
+    elif target.kind is ThingKind.NODE:
+        names = {w.id for w in before.workloads_on(NodeId(target.id)) if after.workload(w.id) != w}
+    for name in sorted(names):
+        was, now = before.workload(name), after.workload(name)
+        some = was or now
+        if some is not None:
+            yield was or _none_of(some), now or _none_of(some)
+
+
+def _none_of(workload: Workload) -> Workload:
+    return workload.model_copy(update={"replicas": 0, "bindings": ()})
 
 
 def _node(matter: Matter, node: NodeId, before: Snapshot) -> Iterator[Objection]:
@@ -142,10 +151,10 @@ def _workload(matter: Matter, was: Workload, now: Workload, after: Snapshot) -> 
     about = f"workload/{now.id}"
     if matter.for_tenants and now.tenant not in matter.for_tenants:
         yield Objection(Dimension.TENANT, about, "it belongs to another tenant than they act for")
-    fresh = [b.node for b in now.bindings if now.cluster != was.cluster or b not in was.bindings]
+    fresh = [b.node for b in now.bindings if b not in was.bindings]
     if not _owned(after.facts, now) or not all(_stands(after, n) for n in fresh):
         yield Objection(Dimension.FACTS, about, "its owner or its new place is not a signed fact")
-    if fresh or now.replicas > was.replicas or now.cluster != was.cluster:
+    if fresh or now.replicas > was.replicas:
         yield from _sovereign(after.facts, now, about)
         if _crowded(after, now, fresh):
             yield Objection(Dimension.TENANT, about, "it would stand too close to another tenant")
@@ -159,13 +168,17 @@ def _object(matter: Matter, change: ApplyManifest | DeleteObject, facts: Facts) 
     claims = [t for t in facts.tenants for n in t.namespaces if n.cluster == change.cluster and n.name == space]
     if matter.for_tenants and (not claims or claims[-1].id not in matter.for_tenants):
         yield Objection(Dimension.TENANT, about, "it belongs to another tenant than they act for")
-    if re.match(r"kube-|openshift-|.*-(system|operator)$", space):
+    if _is_the_clusters(space):
         yield Objection(Dimension.TENANT, about, "its namespace is the cluster's own")
     if not claims or all(c.id != change.cluster for c in facts.clusters):
         yield Objection(Dimension.FACTS, about, "its owner or its cluster is not a signed fact")
     if isinstance(change, ApplyManifest):
         allowed = claims[-1].residency if claims else Residency()
         yield from _outside(facts, change.cluster, about, lambda limit: set(limit(allowed)))
+
+
+def _is_the_clusters(namespace: str) -> bool:
+    return re.match(r"kube-|openshift-|.*-(system|operator)$", namespace) is not None
 
 
 def _owned(facts: Facts, workload: Workload) -> bool:

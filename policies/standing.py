@@ -9,13 +9,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from estate.changes import CopyWorkload
 from estate.changes.kinds import tenants_on
 from estate.conditions import Condition
 from estate.effects import Step
 from estate.ids import ClusterId, NodeId, SiteId, TenantId, WorkloadId
 from estate.modes import Freeze, Mode
 from estate.snapshots import Snapshot
-from estate.things import Thing, ThingKind
+from estate.things import ThingKind
+from estate.workloads import Workload
 from policies import objects
 from policies.forecasts import wanted
 from policies.questions import Matter, Standing
@@ -43,10 +45,11 @@ class Concern:
 def concern(matter: Matter, snapshot: Snapshot) -> Concern:
     """The sites, tenants and clusters that the steps touch, read off the snapshot and not off the proposal."""
     nodes = {n for s in matter.steps for n in _nodes(s, snapshot)}
-    workloads = [w for s in matter.steps if (w := snapshot.workload(_workload(s.change.target()))) is not None]
+    workloads = [w for s in matter.steps for w in _workloads(s, snapshot)]
     known = [n for name in nodes if (n := snapshot.node(name)) is not None]
     changes = tuple(s.change for s in matter.steps)
     clusters = {n.cluster for n in known} | {w.cluster for w in workloads} | objects.clusters_of(changes)
+    clusters |= {c.to_cluster for c in changes if isinstance(c, CopyWorkload)}
     at = {site for n in nodes if (site := snapshot.site_of(n)) is not None}
     of = {c.site for name in clusters if (c := snapshot.facts.cluster.get(name)) is not None}
     beside = {t for n in nodes for t in tenants_on(snapshot, n)} if _on_nodes(matter) else set[TenantId]()
@@ -62,8 +65,11 @@ def standing(found: Concern, controls: Controls, in_flight: tuple[Step, ...], ex
     return Standing(max(modes, key=lambda m: m.caution), tuple(freezes), in_flight, executor_known)
 
 
-def _workload(target: Thing) -> WorkloadId:
-    return WorkloadId(target.id if target.kind is ThingKind.WORKLOAD else "")
+def _workloads(step: Step, snapshot: Snapshot) -> list[Workload]:
+    """The workload that the step changes, and those of which it read something."""
+    things = (step.change.target(), *(c.about for c in step.preconditions))
+    names = {WorkloadId(t.id) for t in things if t.kind is ThingKind.WORKLOAD}
+    return [w for name in sorted(names) if (w := snapshot.workload(name)) is not None]
 
 
 def _on_nodes(matter: Matter) -> bool:

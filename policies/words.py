@@ -38,7 +38,7 @@ def _told(rule: Rule, ask: Ask, play: Play) -> tuple[str, str, str]:
     match rule.dimension, ask.action:
         case ((Dimension.GEOGRAPHIC | Dimension.LEGAL | Dimension.OPERATIONAL), _) if ask.kind in _PLACED:
             return _sovereignty(rule.dimension, ask, play)
-        case _ if rule.id == "system-namespace":
+        case _ if rule.id in _SYSTEM:
             return "a namespace that signed facts give a tenant", f"{ask.id} is the cluster's own", ""
         case _, "Execute" if rule.id in _MANDATES:
             return _mandate(rule, ask.context)
@@ -56,6 +56,7 @@ def _told(rule: Rule, ask: Ask, play: Play) -> tuple[str, str, str]:
             return "", _level(rule, ask.context), ""
 
 
+_SYSTEM = frozenset({"system-namespace", "system-namespace-for-copies"})
 _PLACED = frozenset({"Workload", "Object"})
 _MANDATES = frozenset({"mandate-person", "mandate-tenants", "mandate-changes"})
 
@@ -90,7 +91,8 @@ def reach_told(allowed: Iterable[str], found: Iterable[str], unknown: Iterable[s
 
 def _lawful(ask: Ask, play: Play) -> str:
     """The clusters that would hold on all three axes, with their sites."""
-    workload = play.base.workload(WorkloadId(ask.id)) if ask.kind == "Workload" else None
+    name = WorkloadId(ask.id if ask.kind == "Workload" else "")
+    workload = play.base.workload(name) or play.after.workload(name)
     if workload is None:
         return ""
     facts = play.base.facts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from estate.changes import Change, MoveWorkload
+from estate.changes import Change, CopyWorkload, MoveWorkload
 from estate.ids import RackId, SiteId
 from estate.snapshots import Snapshot
 from estate.workloads import Workload
@@ -15,7 +15,7 @@ _RACKS_SAID = 4
 
 def lawful(changes: Iterable[Change], snapshot: Snapshot, engine: Engine) -> tuple[str, ...]:
     """One line for each workload that was to move: the sites and racks where it may be and fits today."""
-    names = dict.fromkeys(c.workload for c in changes if isinstance(c, MoveWorkload))
+    names = dict.fromkeys(c.workload for c in changes if isinstance(c, MoveWorkload | CopyWorkload))
     found = (snapshot.workload(n) for n in names)
     return tuple(_line(w, snapshot, engine) for w in found if w is not None)
 

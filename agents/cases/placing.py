@@ -13,7 +13,17 @@ from typing import assert_never
 
 from agents.cases.claiming import Where, claim
 from agents.minds.plans import Aim, Cap, Evacuate, FenceOff, Plan, Relocate, Rescale, Setback, Unfence, Verbatim
-from estate.changes import Change, CordonNode, MoveWorkload, ReplicaMove, ScaleWorkload, SetPowerCap, UncordonNode
+from estate.changes import (
+    Change,
+    CopyWorkload,
+    CordonNode,
+    MoveWorkload,
+    RemoveWorkload,
+    ReplicaMove,
+    ScaleWorkload,
+    SetPowerCap,
+    UncordonNode,
+)
 from estate.effects import effect
 from estate.ids import ClusterId, NodeId, SiteId
 from estate.proposals import Evidence
@@ -136,15 +146,16 @@ class _Placing:
         self._add(ScaleWorkload(workload=workload.id, replicas=aim.replicas, bindings=bindings))
 
     def _move(self, workload: Workload, seats: tuple[Binding, ...]) -> None:
+        if (cluster := self._cluster_of(seats[0])) != workload.cluster:
+            copy = CopyWorkload(workload=workload.id, to_cluster=cluster, bindings=seats)
+            self._add(copy)
+            self._add(RemoveWorkload(workload=workload.id, replaced_by=copy.named(workload)))
+            return
         running = {b.replica: b.node for b in workload.bindings}
         moves = tuple(
             ReplicaMove(replica=b.replica, source=running.get(b.replica), target=b.node, accelerators=b.accelerators)
             for b in sorted(seats, key=lambda b: b.replica)
         )
-        cluster = self._cluster_of(seats[0])
-        if cluster != workload.cluster:
-            self._add(MoveWorkload(workload=workload.id, moves=moves, to_cluster=cluster))
-            return
         for batch in batched(moves, _at_once(workload)):
             self._add(MoveWorkload(workload=workload.id, moves=batch))
 

@@ -17,10 +17,10 @@ import yaml
 
 from console.contact.describing import Inventory, TenantRow
 from console.contact.grounds import Ground
+from estate import names
 from estate.law import Facts
 from estate.records import write_time
 from tools.inventory import files
-from tools.kubernetes import naming
 
 NOBODY: Final = "fill-in"
 """The legal person that stands for every one that is not named yet."""
@@ -90,7 +90,7 @@ def _site(ground: Ground) -> dict[str, Any]:
 
 
 def _rack(ground: Ground, place: str, nodes: list[str]) -> dict[str, Any]:
-    name = naming.slug(f"{ground.cluster}.{place}".lower())
+    name = names.slug(f"{ground.cluster}.{place}".lower())
     return {"id": name, "site": str(ground.cluster), "power_budget_watts": 0, "nodes": nodes}
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from console.state import StateDirectory
+from estate import names
 from estate.errors import Denied, PlacetError
 from estate.ids import ClusterId, Uid
 from estate.law import Facts
@@ -103,4 +104,4 @@ def _unused(facts: Facts, uid: Uid, called: str) -> ClusterId:
     for name in (stem, f"{stem or 'cluster'}-{uid[:_UID_SHOWN].strip('-')}"):
         if name and ClusterId(name) not in facts.cluster:
             return ClusterId(name)
-    return ClusterId(naming.slug(f"cluster {uid}"))
+    return ClusterId(names.slug(f"cluster {uid}"))

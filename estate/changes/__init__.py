@@ -12,12 +12,14 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter
 
 from estate.changes.applying import ApplyManifest, DeleteObject
+from estate.changes.copying import CopyWorkload
 from estate.changes.cordoning import CordonNode, UncordonNode
 from estate.changes.draining import DrainNode
 from estate.changes.evicting import EvictPod
 from estate.changes.kinds import Footprint, NoInverse
 from estate.changes.moving import MoveWorkload, ReplicaMove
 from estate.changes.power import SetPowerCap
+from estate.changes.removing import RemoveWorkload
 from estate.changes.scaling import ScaleWorkload
 from estate.changes.tainting import TaintNode, UntaintNode
 
@@ -29,6 +31,8 @@ type Change = Annotated[
     | EvictPod
     | DrainNode
     | MoveWorkload
+    | CopyWorkload
+    | RemoveWorkload
     | ScaleWorkload
     | SetPowerCap
     | ApplyManifest
@@ -41,6 +45,7 @@ adapter: TypeAdapter[Change] = TypeAdapter(Change)
 __all__ = [
     "ApplyManifest",
     "Change",
+    "CopyWorkload",
     "CordonNode",
     "DeleteObject",
     "DrainNode",
@@ -48,6 +53,7 @@ __all__ = [
     "Footprint",
     "MoveWorkload",
     "NoInverse",
+    "RemoveWorkload",
     "ReplicaMove",
     "ScaleWorkload",
     "SetPowerCap",

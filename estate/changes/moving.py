@@ -1,4 +1,4 @@
-"""MoveWorkload: running or pending replicas to named nodes, within a cluster or to another one."""
+"""MoveWorkload: running or pending replicas to named nodes of their cluster. To another one: `CopyWorkload`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Literal, Self
 from pydantic import model_validator
 
 from estate.changes.kinds import Footprint, NoInverse, unknown, workload_thing
-from estate.changes.seating import seat
+from estate.changes.seating import seated
 from estate.conditions import Condition, Field, observed
-from estate.ids import ClusterId, NodeId, WorkloadId
+from estate.ids import NodeId, WorkloadId
 from estate.records import Model
 from estate.results import Ok, Refusal, RefusalCode, Result
 from estate.snapshots import Snapshot
@@ -36,8 +36,6 @@ class MoveWorkload(Model):
     kind: Literal["MoveWorkload"] = "MoveWorkload"
     workload: WorkloadId
     moves: tuple[ReplicaMove, ...]
-    to_cluster: ClusterId | None = None
-    """Another cluster; then every replica of the workload moves with it."""
 
     @model_validator(mode="after")
     def _moves_each_replica_once(self) -> Self:
@@ -67,15 +65,11 @@ class MoveWorkload(Model):
         fresh = tuple(
             Binding(replica=m.replica, node=m.target, accelerators=m.accelerators) for m in self.moves if m.target
         )
-        vacated = snapshot.with_workload(workload.model_copy(update={"bindings": kept}))
-        settled = workload.model_copy(update={"cluster": self.to_cluster or workload.cluster, "bindings": kept})
-        for binding in fresh:
-            if refusal := seat(vacated, settled, (binding,)):
-                return refusal
-            settled = settled.model_copy(update={"bindings": (*settled.bindings, binding)})
-            vacated = vacated.with_workload(settled)
-        ordered = tuple(sorted(settled.bindings, key=lambda b: b.replica))
-        return Ok(snapshot.with_workload(settled.model_copy(update={"bindings": ordered})))
+        result = seated(snapshot, workload.model_copy(update={"bindings": kept}), fresh)
+        if isinstance(result, Refusal):
+            return result
+        ordered = tuple(sorted((*kept, *fresh), key=lambda b: b.replica))
+        return Ok(result.value.with_workload(workload.model_copy(update={"bindings": ordered})))
 
     def _source_fault(self, workload: Workload) -> str | None:
         running = {b.replica: b.node for b in workload.bindings}
@@ -85,8 +79,6 @@ class MoveWorkload(Model):
             if running.get(move.replica) != move.source:
                 found = running.get(move.replica) or "pending"
                 return f"replica {move.replica} of `{workload.id}` is {found}, not on `{move.source or 'pending'}`"
-        if self.to_cluster and {m.replica for m in self.moves} != set(range(workload.replicas)):
-            return f"a move of `{workload.id}` to another cluster names all {workload.replicas} replicas"
         return None
 
     def preconditions(self, snapshot: Snapshot) -> tuple[Condition, ...]:
@@ -101,8 +93,7 @@ class MoveWorkload(Model):
             return NoInverse(reason="the workload is unknown")
         before = {b.replica: b for b in workload.bindings}
         back = tuple(_back(m, before.get(m.replica)) for m in self.moves)
-        crossed = self.to_cluster is not None and self.to_cluster != workload.cluster
-        return MoveWorkload(workload=self.workload, moves=back, to_cluster=workload.cluster if crossed else None)
+        return MoveWorkload(workload=self.workload, moves=back)
 
     def disrupts(self, snapshot: Snapshot) -> dict[WorkloadId, int]:
         """See `ChangeKind`. Where replicas are counted, a place is written in the template that all of them share, and

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field as Range
 
 from estate.changes.kinds import Footprint, NoInverse, unknown, workload_thing
-from estate.changes.seating import seat
+from estate.changes.seating import seated
 from estate.conditions import Condition, Field, observed
 from estate.ids import NodeId, WorkloadId
 from estate.records import Model
-from estate.results import Ok, Refusal, RefusalCode, Result
+from estate.results import Refusal, RefusalCode, Result
 from estate.snapshots import Snapshot
 from estate.things import Thing
 from estate.workloads import Binding, Workload
@@ -50,13 +50,7 @@ class ScaleWorkload(Model):
     def _scaled(self, snapshot: Snapshot, workload: Workload) -> Result[Snapshot]:
         kept = tuple(b for b in workload.bindings if b.replica < self.replicas)
         scaled = workload.model_copy(update={"replicas": self.replicas, "bindings": kept})
-        after = snapshot.with_workload(scaled)
-        for binding in self.bindings:
-            if refusal := seat(after, scaled, (binding,)):
-                return refusal
-            scaled = scaled.model_copy(update={"bindings": (*scaled.bindings, binding)})
-            after = after.with_workload(scaled)
-        return Ok(after)
+        return seated(snapshot, scaled, self.bindings)
 
     def preconditions(self, snapshot: Snapshot) -> tuple[Condition, ...]:
         return observed(snapshot, self.target(), Field.REPLICAS, Field.BINDINGS)

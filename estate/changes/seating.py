@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from estate.hardware import Health, Node
-from estate.results import Refusal, RefusalCode
+from estate.results import Ok, Refusal, RefusalCode, Result
 from estate.snapshots import Snapshot
 from estate.workloads import Binding, Workload
 
@@ -19,6 +19,17 @@ def seat(snapshot: Snapshot, workload: Workload, fresh: Iterable[Binding]) -> Re
         if refusal := _seat_one(snapshot, workload, binding):
             return refusal
     return None
+
+
+def seated(snapshot: Snapshot, workload: Workload, fresh: Iterable[Binding]) -> Result[Snapshot]:
+    """The estate with `workload` as it will be, its `fresh` bindings added; or why one of them cannot be held."""
+    after = snapshot.with_workload(workload)
+    for binding in fresh:
+        if refusal := seat(after, workload, (binding,)):
+            return refusal
+        workload = workload.model_copy(update={"bindings": (*workload.bindings, binding)})
+        after = after.with_workload(workload)
+    return Ok(after)
 
 
 def shut_to(node: Node, workload: Workload) -> str | None:

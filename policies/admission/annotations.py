@@ -5,7 +5,8 @@ this says that it does none of it unannounced. `placet-protected` holds in names
 `placet.dev/protected: "true"`: there only the writer, the workload controllers that copy templates, and the break-glass
 groups may change Placet's annotations.
 
-Of what runs, the writer changes the placement and nothing else.
+Of what runs, the writer changes the placement and nothing else. It makes controllers (the copies of workloads), in no
+namespace of the cluster's own, and none that would hand its pods their node.
 
 Admission sees one request, not the ledger: it proves that an object's warrant is there and new, which is that its first
 entry (entries by comma, the newest first) is none that the object carried before. A creation and an eviction have no
@@ -61,6 +62,17 @@ _RUNNING: Final = (
 )
 _PLACEMENT: Final = ("affinity", "topologySpreadConstraints")
 """All that the writer may change of what runs: RBAC knows no fields, and an image of one's own is a shell on a node."""
+_NO_NODE: Final = " && ".join(
+    (
+        *(f"!variables.made.?{field}.orValue(false)" for field in ("hostNetwork", "hostPID", "hostIPC")),
+        "variables.made.?nodeName.orValue('') == ''",
+        "!variables.made.?volumes.orValue([]).exists(v, has(v.hostPath))",
+        *(
+            f"!variables.made.?{field}.orValue([]).exists(c, c.?securityContext.?privileged.orValue(false))"
+            for field in ("containers", "initContainers")
+        ),
+    )
+)
 _FOUND: Final = f"object == null ? '' : object.{_ANNOTATION}"
 _BEFORE: Final = f"oldObject == null ? '' : oldObject.{_ANNOTATION}"
 
@@ -89,6 +101,12 @@ def warrant_policy() -> Manifest:
             ("what", "request.resource.resource + (variables.part == '' ? '' : '/' + variables.part)"),
             ("named", "variables.what + ' ' + request.?name.orValue('')"),
             ("runs", f"request.operation == 'UPDATE' && request.resource.resource in [{_names(_RUNNING)}]"),
+            (
+                "makes",
+                "request.operation == 'CREATE' && variables.part == '' && "
+                f"request.resource.resource in [{_names(_RUNNING)}]",
+            ),
+            ("made", "variables.makes ? object.?spec.?template.?spec.orValue({}) : {}"),
             ("now", _running("object")),
             ("then", _running("oldObject")),
         ),
@@ -126,6 +144,14 @@ def _warrant_checks() -> Sequence[Check]:
             f"variables.now.all(k, k in [{_names(_PLACEMENT)}] || (k in variables.then && variables.now[k] == "
             f"variables.then[k])) && variables.then.all(k, k in [{_names(_PLACEMENT)}] || k in variables.now)",
             "'placet-warrant: placet says where ' + variables.named + ' runs, never what runs in it'",
+        ),
+        Check(
+            f"!variables.makes || (request.resource.resource in [{_names(grants.OWNERS)}] && !({_SYSTEM}))",
+            "'placet-warrant: placet makes no ' + variables.named + ' in ' + request.namespace",
+        ),
+        Check(
+            _NO_NODE,
+            "'placet-warrant: ' + variables.named + ' would hand its pods their node'",
         ),
         Check(
             "variables.part != 'eviction' || object.?deleteOptions.?preconditions.?uid.orValue('') != ''",

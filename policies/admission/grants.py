@@ -25,6 +25,8 @@ class Grant:
     resources: tuple[str, ...]
     verbs: tuple[str, ...]
     names: tuple[str, ...] = ()
+    tenants: bool = False
+    """Held by a binding in each namespace of a tenant, and nowhere cluster-wide."""
 
     def each(self) -> Iterator[Access]:
         """Every single access that this gives."""
@@ -73,7 +75,7 @@ _RIVALS: Final = (Grant("autoscaling", ("horizontalpodautoscalers",), ("list",))
 """Whoever scales a workload too would undo it."""
 
 OBJECTS: Final = tuple(
-    Grant(group, resources, ("get", "patch", "create", "delete"))
+    Grant(group, resources, ("get", "patch", "create", "delete"), tenants=True)
     for group, resources in (
         ("", ("configmaps", "limitranges", "resourcequotas", "services")),
         ("networking.k8s.io", ("networkpolicies",)),
@@ -81,6 +83,16 @@ OBJECTS: Final = tuple(
     )
 )
 """Server-side apply of what is not there needs `create`; either kind of change undoes the other."""
+
+_MAKING: Final = (*_OWNER, Grant("apps", OWNERS, ("create", "delete"), tenants=True))
+"""A copy that is undone is deleted."""
+_ENDING: Final = (*_OWNER, Grant("apps", OWNERS, ("delete",), tenants=True))
+_NEEDED: Final = (
+    Grant("", ("configmaps", "persistentvolumeclaims", "serviceaccounts"), ("get",), tenants=True),
+    Grant("scheduling.k8s.io", ("priorityclasses",), ("get",)),
+    Grant("node.k8s.io", ("runtimeclasses",), ("get",)),
+)
+"""What a copy's pods refer to is looked for by name. Secrets are not among it: `get` would read them."""
 
 BY_CHANGE: Final[Mapping[str, tuple[Grant, ...]]] = {
     "CordonNode": _NODE,
@@ -92,12 +104,12 @@ BY_CHANGE: Final[Mapping[str, tuple[Grant, ...]]] = {
     "DrainNode": (*_NODE, *_EVICT),
     "ScaleWorkload": (*_OWNER, *_CHOICE, *_RIVALS),
     "MoveWorkload": (*_OWNER, *_EVICT, *_CHOICE),
+    "CopyWorkload": (*_MAKING, *_NEEDED, *_RIVALS),
+    "RemoveWorkload": _ENDING,
     "ApplyManifest": OBJECTS,
     "DeleteObject": OBJECTS,
 }
 """What each kind of change needs beyond looking. A kind that is not here can be carried out on no cluster."""
-IN_TENANTS: Final = frozenset({"ApplyManifest", "DeleteObject"})
-"""Kinds whose rights hold in the namespaces of tenants only, by a binding in each, and nowhere cluster-wide."""
 
 DENIED: Final = (
     *(Access(v, "", "secrets") for v in (*LOOK, "create", "patch", "delete")),
@@ -114,6 +126,8 @@ DENIED: Final = (
     Access("deletecollection", "", "configmaps"),
     Access("patch", "", "namespaces"),
     Access("patch", "apps", "deployments/scale"),
+    Access("create", "apps", "deployments"),
+    Access("delete", "apps", "statefulsets"),
     Access("impersonate", "", "users"),
     Access("escalate", "rbac.authorization.k8s.io", "clusterroles"),
     Access("bind", "rbac.authorization.k8s.io", "clusterroles"),
@@ -132,13 +146,13 @@ def reader() -> tuple[Grant, ...]:
 
 def writer(kinds: Iterable[str] = BY_CHANGE) -> tuple[Grant, ...]:
     """What the writer may do cluster-wide to carry out changes of these kinds, and to see what came of it."""
-    wanted = {g for kind in kinds if kind not in IN_TENANTS for g in BY_CHANGE[kind]}
+    wanted = {g for kind in kinds for g in BY_CHANGE[kind] if not g.tenants}
     return (*LOOKED_AT, *merged(wanted))
 
 
 def in_tenants() -> tuple[Grant, ...]:
     """What the writer may do in the namespaces of tenants."""
-    return merged(g for kind in sorted(IN_TENANTS) for g in BY_CHANGE[kind])
+    return merged(g for granted in BY_CHANGE.values() for g in granted if g.tenants)
 
 
 def merged(grants: Iterable[Grant]) -> tuple[Grant, ...]:

@@ -89,6 +89,41 @@ async def test_a_stolen_writer_runs_nothing_of_its_own(guarded: Cluster, overpow
     await overpowered.patch(f"{APPS}/{name}", under(named("lift"), spec={"template": {"spec": {"affinity": None}}}))
 
 
+@pytest.mark.parametrize(
+    "handed",
+    [
+        {"hostNetwork": True},
+        {"nodeName": LAWFUL[0]},
+        {"volumes": [{"name": "root", "hostPath": {"path": "/"}}]},
+        {"containers": [{"name": "main", "image": "x", "securityContext": {"privileged": True}}]},
+    ],
+    ids=lambda s: next(iter(s)),
+)
+async def test_what_the_writer_makes_never_hands_its_pods_their_node(overpowered: Cluster, handed: Body) -> None:
+    """A copy is announced like any other write; of what it runs, nothing reaches beyond its pod."""
+    name = named("made")
+    bare = deployment(name, 0)
+    said = await overpowered.refused(overpowered.ask("POST", APPS, bare))
+    assert "carries no placet.dev/warrant" in said
+    marked = bare | {"metadata": bare["metadata"] | {"annotations": {WARRANT: named("copy")}}}
+    template = marked["spec"]["template"]
+    wide = marked["spec"] | {"template": template | {"spec": template["spec"] | handed}}
+    said = await overpowered.refused(overpowered.ask("POST", APPS, marked | {"spec": wide}))
+    assert "would hand its pods their node" in said
+    await overpowered.ask("POST", APPS, marked)
+    system = APPS.replace("tenant-a", "kube-public")
+    said = await overpowered.refused(overpowered.ask("POST", system, marked))
+    assert "in kube-public" in said
+
+
+async def test_the_writer_makes_no_pod_of_its_own(overpowered: Cluster) -> None:
+    """Copies are controllers: who makes a pod could give it any image, and no template would ever say so."""
+    bare = pod(named("bare"))
+    marked = bare | {"metadata": bare["metadata"] | {"annotations": {WARRANT: named("make")}}}
+    said = await overpowered.refused(overpowered.ask("POST", PODS, marked))
+    assert "placet makes no pods" in said
+
+
 async def test_nor_in_a_pod_that_runs_already(guarded: Cluster, overpowered: Cluster) -> None:
     """The image of a container is the one thing of a running pod that an API server lets anybody change."""
     name = named("running")

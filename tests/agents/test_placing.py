@@ -18,7 +18,15 @@ from agents.minds.plans import (
     Unfence,
     Verbatim,
 )
-from estate.changes import CordonNode, MoveWorkload, ScaleWorkload, SetPowerCap, UncordonNode
+from estate.changes import (
+    CopyWorkload,
+    CordonNode,
+    MoveWorkload,
+    RemoveWorkload,
+    ScaleWorkload,
+    SetPowerCap,
+    UncordonNode,
+)
 from estate.effects import lay_out
 from estate.frozen import FrozenEstate
 from estate.ids import ClusterId, NodeId, RackId, SiteId, WorkloadId
@@ -80,10 +88,11 @@ def test_a_whole_workload_moves_in_steps_that_keep_its_promise() -> None:
 
 def test_an_unlawful_goal_is_claimed_and_not_refused_by_the_planner() -> None:
     found = placed(Relocate(workload=SERVE, site=SiteId("us-east")))
-    (change,) = found.changes
-    assert isinstance(change, MoveWorkload)
-    assert change.to_cluster == "us-1"
-    assert all(t.startswith("us") for t in targets(found))
+    copy, removal = found.changes
+    assert isinstance(copy, CopyWorkload)
+    assert copy.to_cluster == "us-1"
+    assert all(b.node.startswith("us") for b in copy.bindings)
+    assert removal == RemoveWorkload(workload=SERVE, replaced_by=WorkloadId("us-1.tenant-a.a-serve"))
     assert any("without regard to law" in e.claim for e in found.evidence)
 
 

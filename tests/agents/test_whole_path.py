@@ -6,7 +6,7 @@ import pytest
 
 from agents.checkpoints.jetstream import BucketShelf
 from agents.checkpoints.savers import PlacetSaver
-from estate.changes import CordonNode, MoveWorkload
+from estate.changes import CopyWorkload, CordonNode, MoveWorkload, RemoveWorkload
 from estate.ids import NodeId
 from estate.incidents import CaseState, Origin
 from estate.proposals import Lane
@@ -65,9 +65,10 @@ async def test_an_unlawful_request_becomes_a_proposal_and_the_answer_says_what_i
     (proposal,) = stage.law.proposals
     assert proposal.on_behalf_of == HUMAN
     assert proposal.for_tenants == ("tenant-a",)
-    change = proposal.steps[0].change
-    assert isinstance(change, MoveWorkload)
-    assert change.to_cluster == "us-1"
+    copy, removal = (s.change for s in proposal.steps)
+    assert isinstance(copy, CopyWorkload)
+    assert isinstance(removal, RemoveWorkload)
+    assert copy.to_cluster == "us-1"
     assert record.origin is Origin.REQUEST
     assert record.state is CaseState.FORBIDDEN
     assert "sovereignty-legal" in record.summary

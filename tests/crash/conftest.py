@@ -31,3 +31,10 @@ async def eu() -> AsyncIterator[Ground]:
     options = Options(api_server_flags=("--watch-cache-sizes=pods#0",))
     async with controlplane(options=options) as plane, ground(plane, ClusterId("eu-1")) as made:
         yield made
+
+
+@pytest.fixture
+async def us() -> AsyncIterator[Ground]:
+    """The cluster `us-1`, on a control plane beside the first."""
+    async with controlplane() as plane, ground(plane, ClusterId("us-1")) as made:
+        yield made

@@ -11,14 +11,13 @@ from pathlib import Path
 import pytest
 
 from console.bootstrap import Installation
-from estate.ids import ClusterId
 from estate.incidents import CaseState
 from estate.proposals import Lane
 from policies.admission import identities
 from policies.ledger.port import EntryKind
 from tests.crash import grounds
 from tests.crash.accounting import ledger_is_right, opened
-from tests.crash.grounds import Ground, ground, lose_accelerator, settled
+from tests.crash.grounds import Ground, lose_accelerator, settled
 from tests.crash.sightings import cluster_is_right, sighted
 from tests.crash.supervision import Child, Outside, until
 from tests.parting import taken_apart
@@ -27,7 +26,6 @@ from tools.bus.dead_letters import REASON
 from tools.bus.nats import NatsBus
 from tools.bus.wire import Credentials
 from tools.controlplane import auditing
-from tools.controlplane.launching import controlplane
 
 pytestmark = [
     pytest.mark.kubernetes,
@@ -38,13 +36,6 @@ pytestmark = [
     pytest.mark.timeout(900),
 ]
 ROLES = ("agent", "console", "executor-eu", "executor-us", "gate", "inventory")
-
-
-@pytest.fixture
-async def us() -> AsyncIterator[Ground]:
-    """The other cluster, on a control plane beside the first."""
-    async with controlplane() as plane, ground(plane, ClusterId("us-1")) as made:
-        yield made
 
 
 @asynccontextmanager

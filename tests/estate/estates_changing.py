@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
+from estate import names
 from estate.changes import (
     Change,
+    CopyWorkload,
     CordonNode,
     DrainNode,
     EvictPod,
     MoveWorkload,
+    RemoveWorkload,
     ReplicaMove,
     ScaleWorkload,
     SetPowerCap,
@@ -23,7 +26,7 @@ from estate.snapshots import Snapshot
 from estate.units import Watts
 from estate.workloads import Binding, Workload
 
-REVERSIBLE = ("cordon", "uncordon", "taint", "untaint", "cap", "move", "scale")
+REVERSIBLE = ("cordon", "uncordon", "taint", "untaint", "cap", "move", "scale", "copy")
 """The kinds whose inverse brings everything back."""
 taints = st.builds(
     Taint,
@@ -34,7 +37,9 @@ taints = st.builds(
 
 
 @st.composite
-def changes(draw: st.DrawFn, estate: Snapshot, kinds: tuple[str, ...] = (*REVERSIBLE, "evict", "drain")) -> Change:
+def changes(
+    draw: st.DrawFn, estate: Snapshot, kinds: tuple[str, ...] = (*REVERSIBLE, "evict", "drain", "remove")
+) -> Change:
     """One change of any kind on things that are there."""
     node = draw(st.sampled_from([n.id for n in estate.nodes()]))
     make = draw(st.sampled_from(kinds))
@@ -54,7 +59,8 @@ def changes(draw: st.DrawFn, estate: Snapshot, kinds: tuple[str, ...] = (*REVERS
         case "evict":
             return draw(evictions(estate))
     workload = draw(st.sampled_from(list(estate.workloads())))
-    return draw(moves(estate, workload) if make == "move" else scalings(estate, workload))
+    planners = {"move": moves, "copy": copies, "remove": removals, "scale": scalings}
+    return draw(planners[make](estate, workload))
 
 
 @st.composite
@@ -84,6 +90,24 @@ def _move(draw: st.DrawFn, estate: Snapshot, workload: Workload, replica: int, s
         return ReplicaMove(replica=replica, source=source, target=None)
     home = _free_binding(draw, estate, workload, replica)
     return ReplicaMove(replica=replica, source=source, target=home.node, accelerators=home.accelerators)
+
+
+@st.composite
+def copies(draw: st.DrawFn, estate: Snapshot, workload: Workload) -> Change:
+    """Every replica once more, in the other cluster; and sometimes under a name that is taken."""
+    other = draw(st.sampled_from(sorted({n.cluster for n in estate.nodes()})))
+    there = workload.model_copy(update={"cluster": other})
+    homes = [_free_binding(draw, estate, there, r) for r in range(max(workload.replicas, 1))]
+    return CopyWorkload(workload=workload.id, to_cluster=other, bindings=tuple(homes))
+
+
+@st.composite
+def removals(draw: st.DrawFn, estate: Snapshot, workload: Workload) -> Change:
+    """In favour of any other workload, its copy where there is one."""
+    others = [w for w in estate.workloads() if w.id != workload.id]
+    counterparts = [w for w in others if names.are_counterparts(w, workload)]
+    named = draw(st.sampled_from(counterparts or others or [workload]))
+    return RemoveWorkload(workload=workload.id, replaced_by=named.id)
 
 
 @st.composite

@@ -19,7 +19,7 @@ from estate.conditions import lasting, misses
 from estate.effects import Layout, effect, lay_out, written
 from estate.frozen import FrozenEstate
 from estate.hardware import Health
-from estate.ids import ClusterId, NodeId, WorkloadId
+from estate.ids import NodeId, WorkloadId
 from estate.results import Ok, Refusal, RefusalCode
 from estate.snapshots import Snapshot
 from estate.trails import LONGEST
@@ -263,20 +263,6 @@ def test_an_undo_of_a_cordon_that_was_there_before_is_refused_with_the_reason() 
     assert isinstance(inverse, NoInverse)
     assert "cordoned before" in inverse.reason
     assert isinstance(UncordonNode(node=NodeId("eu-a2")).inverse(fenced), NoInverse)
-
-
-def test_another_cluster_takes_every_replica_or_none() -> None:
-    one = ReplicaMove(replica=0, source=EU_A1, target=NodeId("us-a2"), accelerators=(0, 1))
-    part = MoveWorkload(workload=A_SERVE, moves=(one,), to_cluster=ClusterId("us-1"))
-    refused = effect(part, builders.estate())
-    assert isinstance(refused, Refusal)
-    assert "names all 2 replicas" in refused.message
-    other = ReplicaMove(replica=1, source=NodeId("eu-a2"), target=NodeId("us-a2"), accelerators=(2, 3))
-    moved = effect(MoveWorkload(workload=A_SERVE, moves=(one, other), to_cluster=ClusterId("us-1")), builders.estate())
-    assert isinstance(moved, Ok)
-    found = moved.value.workload(A_SERVE)
-    assert found is not None
-    assert found.cluster == "us-1"
 
 
 def test_nothing_is_seated_on_what_is_fenced_failed_or_full() -> None:

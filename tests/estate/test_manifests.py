@@ -41,8 +41,8 @@ def refused(form: dict[str, Any]) -> str:
     ("kind", "reason"),
     [
         ("Secret", "secret data never enters a proposal"),
-        ("Deployment", "use MoveWorkload or ScaleWorkload"),
-        ("Pod", "use MoveWorkload or ScaleWorkload"),
+        ("Deployment", "use MoveWorkload, CopyWorkload or ScaleWorkload"),
+        ("Pod", "use MoveWorkload, CopyWorkload or ScaleWorkload"),
         ("ClusterRoleBinding", "it grants rights"),
         ("ValidatingWebhookConfiguration", "changes what the cluster accepts"),
         ("CustomResourceDefinition", "changes what the cluster accepts"),

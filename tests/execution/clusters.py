@@ -54,6 +54,7 @@ class ClusterWorld:
     stem: Callable[[str], str]
     nodes: list[str] = field(default_factory=list)
     workloads: list[WorkloadId] = field(default_factory=list)
+    id: ClusterId = CLUSTER
 
     @property
     def namespace(self) -> str:
@@ -128,7 +129,7 @@ class ClusterWorld:
         del body["spec"]["replicas"]
         await self.apply(path, body, "tenant")
         await self.running(name, replicas)
-        found = naming.workload_id(CLUSTER, self.namespace, kind, name)
+        found = naming.workload_id(self.id, self.namespace, kind, name)
         self.workloads.append(found)
         return found
 
@@ -181,7 +182,7 @@ class ClusterWorld:
         body = body if kind == "Pod" else {"metadata": {"name": name}, "spec": {"template": inner}}
         await self.ask("POST", resource.path(self.namespace), body)
         await self.running(name, 1)
-        found = naming.workload_id(CLUSTER, self.namespace, kind, name)
+        found = naming.workload_id(self.id, self.namespace, kind, name)
         self.workloads.append(found)
         return found
 
@@ -265,11 +266,13 @@ class ClusterWorld:
 
 
 @asynccontextmanager
-async def cluster_world(plane: ControlPlane, names: Callable[[str], str]) -> AsyncIterator[ClusterWorld]:
+async def cluster_world(
+    plane: ControlPlane, names: Callable[[str], str], cluster: ClusterId = CLUSTER
+) -> AsyncIterator[ClusterWorld]:
     """A namespace and no nodes yet."""
     async with await Connection.open(Access(plane.kubeconfig)) as connection:
         identity = await connection.request("GET", resources.IDENTITY)
-        world = ClusterWorld(connection, str(identity["metadata"]["uid"]), names)
+        world = ClusterWorld(connection, str(identity["metadata"]["uid"]), names, id=cluster)
         await world.ask("POST", resources.NAMESPACES.path(), {"metadata": {"name": world.namespace}})
         yield world
         await world.clean()

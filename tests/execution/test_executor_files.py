@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from estate.changes import MoveWorkload, ReplicaMove
-from estate.ids import ClusterId, NodeId, WorkloadId
+from estate.changes import CopyWorkload
+from estate.ids import ClusterId, WorkloadId
 from estate.modes import Mode
 from estate.outcomes import Ending
 from policies.bundle import Bundle
@@ -69,11 +69,8 @@ async def test_the_rules_that_ship_permit_a_fence_again() -> None:
 async def test_the_rules_that_ship_refuse_what_became_unlawful() -> None:
     """A gate that was wrong, or facts that changed: a European tenant's replicas never reach the United States."""
     rig = lawful(Rig(), Mode.AUTOMATIC)
-    moves = tuple(
-        ReplicaMove(replica=r, source=NodeId(f"eu-a{r + 1}"), target=NodeId("us-a2"), accelerators=(2 * r, 2 * r + 1))
-        for r in (0, 1)
-    )
-    abroad = MoveWorkload(workload=WorkloadId("a-serve"), moves=moves, to_cluster=ClusterId("us-1"))
+    seats = tuple(builders.binding(r, "us-a2", 2 * r, 2 * r + 1) for r in (0, 1))
+    abroad = CopyWorkload(workload=WorkloadId("a-serve"), to_cluster=ClusterId("us-1"), bindings=seats)
     outcome = await rig.executor().execute(sealed(warrant(abroad)))
     assert outcome.ending is Ending.REFUSED
     assert "decided again" in outcome.reason

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from estate import names
 from estate.conditions import written_bindings
 from estate.errors import BadInput, Denied
 from estate.hardware import Health
@@ -59,8 +60,8 @@ class TestNodes:
     @given(st.text(min_size=1, max_size=300), st.text(min_size=1, max_size=300))
     def test_every_name_has_an_id_and_no_two_have_the_same(self, one: str, other: str) -> None:
         """Names of any length and script become slugs; what had to be changed carries its digest."""
-        first, second = naming.slug(one), naming.slug(other)
-        assert naming.slug(first) == first
+        first, second = names.slug(one), names.slug(other)
+        assert names.slug(first) == first
         assert (first == second) == (one == other) or first in (one, other)
 
     def test_devices_come_from_capacity_with_model_and_memory_from_the_labels(self) -> None:

@@ -6,7 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from estate import effects
-from estate.changes import MoveWorkload, ReplicaMove, ScaleWorkload
+from estate.changes import CopyWorkload, MoveWorkload, ReplicaMove, ScaleWorkload
 from estate.frozen import FrozenEstate
 from estate.results import Ok, Result
 from estate.snapshots import Snapshot
@@ -31,8 +31,10 @@ def played(estate: FrozenEstate, ask: Ask, found: Placement) -> Result[Snapshot]
         ReplicaMove(replica=b.replica, source=running.get(b.replica), target=b.node, accelerators=b.accelerators)
         for b in found.bindings
     )
-    elsewhere = node.cluster if node.cluster != workload.cluster else None
-    return effects.effect(MoveWorkload(workload=workload.id, moves=moves, to_cluster=elsewhere), estate)
+    if node.cluster != workload.cluster:
+        copy = CopyWorkload(workload=workload.id, to_cluster=node.cluster, bindings=found.bindings)
+        return effects.effect(copy, estate)
+    return effects.effect(MoveWorkload(workload=workload.id, moves=moves), estate)
 
 
 @settings(max_examples=250, deadline=None)

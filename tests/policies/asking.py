@@ -9,7 +9,17 @@ from functools import cache
 from typing import Any
 
 from estate.approvals import Approval, Word
-from estate.changes import Change, CordonNode, DrainNode, EvictPod, MoveWorkload, ReplicaMove, ScaleWorkload
+from estate.changes import (
+    Change,
+    CopyWorkload,
+    CordonNode,
+    DrainNode,
+    EvictPod,
+    MoveWorkload,
+    RemoveWorkload,
+    ReplicaMove,
+    ScaleWorkload,
+)
 from estate.clocks import Clock
 from estate.frozen import FrozenEstate
 from estate.identities import Enrolment, Role, Subject, SubjectKind
@@ -38,7 +48,7 @@ def law() -> Bundle:
     return Bundle.load()
 
 
-def move(workload: str, *moves: tuple[int, str | None, str | None, tuple[int, ...]], to: str | None = None) -> Change:
+def move(workload: str, *moves: tuple[int, str | None, str | None, tuple[int, ...]]) -> Change:
     """Replicas of `workload` from node to node: (replica, source, target, accelerators)."""
     parts = tuple(
         ReplicaMove(
@@ -46,7 +56,18 @@ def move(workload: str, *moves: tuple[int, str | None, str | None, tuple[int, ..
         )
         for r, s, t, accelerators in moves
     )
-    return MoveWorkload(workload=WorkloadId(workload), moves=parts, to_cluster=ClusterId(to) if to else None)
+    return MoveWorkload(workload=WorkloadId(workload), moves=parts)
+
+
+def copy(workload: str, to: str, *seats: tuple[str, tuple[int, ...]], namespace: str = "") -> Change:
+    """`workload` once more in another cluster, its replicas in order on these nodes and accelerators."""
+    bindings = tuple(builders.binding(r, node, *held) for r, (node, held) in enumerate(seats))
+    return CopyWorkload(workload=WorkloadId(workload), to_cluster=ClusterId(to), namespace=namespace, bindings=bindings)
+
+
+def remove(workload: str, replaced_by: str) -> Change:
+    """`workload` ends, because its copy runs."""
+    return RemoveWorkload(workload=WorkloadId(workload), replaced_by=WorkloadId(replaced_by))
 
 
 def cordon(node: str) -> Change:
@@ -73,8 +94,10 @@ MOVE_A = move("a-serve", (0, "eu-a1", "eu-b2", (0, 1)))
 """A lawful move of one of tenant-a's replicas to another rack."""
 MOVE_B = move("b-train", (0, "eu-a1", "eu-b2", (0, 1, 2, 3)))
 """The same for tenant-b, which wants to be asked."""
-MOVE_A_ABROAD = move("a-serve", (0, "eu-a1", "us-a2", (0, 1)), (1, "eu-a2", "us-a2", (2, 3)), to="us-1")
+COPY_A_ABROAD = copy("a-serve", "us-1", ("us-a2", (0, 1)), ("us-a2", (2, 3)))
 """Tenant-a's inference to the United States."""
+A_ABROAD = "us-1.tenant-a.a-serve"
+"""What that copy is called."""
 
 
 def mandate_of(proposal: Proposal) -> Mandate:

@@ -39,8 +39,8 @@ from tests.builders import (
     workload,
 )
 from tests.policies.asking import (
+    COPY_A_ABROAD,
     MOVE_A,
-    MOVE_A_ABROAD,
     MOVE_B,
     cordon,
     dimensions,
@@ -64,11 +64,11 @@ def test_a_lawful_move_is_permitted() -> None:
 
 
 def test_equal_questions_have_equal_answers() -> None:
-    assert verdict(MOVE_A_ABROAD).canonical() == verdict(MOVE_A_ABROAD).canonical()
+    assert verdict(COPY_A_ABROAD).canonical() == verdict(COPY_A_ABROAD).canonical()
 
 
 def test_a_move_abroad_fails_on_every_axis_and_names_what_is_lawful() -> None:
-    found = verdict(MOVE_A_ABROAD)
+    found = verdict(COPY_A_ABROAD)
     assert found.decision is Decision.FORBID
     assert dimensions(found) == {Dimension.GEOGRAPHIC, Dimension.LEGAL, Dimension.OPERATIONAL}
     legal = next(f for f in found.failures if f.dimension is Dimension.LEGAL)
@@ -353,7 +353,7 @@ def test_clusters_without_one_executor_forbid() -> None:
 
 def test_every_failed_dimension_is_told_at_once() -> None:
     found = verdict(
-        MOVE_A_ABROAD,
+        COPY_A_ABROAD,
         on=estate(law_base=_greedy(9_000)),
         standing={"freezes": (freeze(),), "mode": Mode.APPROVE},
         proposal={"for_tenants": (TenantId("tenant-c"),)},
@@ -396,7 +396,7 @@ def test_mode_approve_asks_an_operator_for_everything() -> None:
 
 def test_mode_observe_decides_as_ever() -> None:
     assert verdict(MOVE_A, standing={"mode": Mode.OBSERVE}).decision is Decision.PERMIT
-    assert verdict(MOVE_A_ABROAD, standing={"mode": Mode.OBSERVE}).decision is Decision.FORBID
+    assert verdict(COPY_A_ABROAD, standing={"mode": Mode.OBSERVE}).decision is Decision.FORBID
 
 
 def test_an_approval_never_lifts_another_failure() -> None:

@@ -35,8 +35,8 @@ from policies.signing.sealing import seal
 from tests.builders import INSTALLATION, START, TestClock, TestEntropy, estate, facts, proposal, rack, subject, version
 from tests.policies.asking import (
     ADA,
+    COPY_A_ABROAD,
     MOVE_A,
-    MOVE_A_ABROAD,
     MOVE_B,
     TENANT_B,
     Person,
@@ -161,7 +161,7 @@ async def test_a_permit_becomes_one_sealed_warrant_and_three_entries(house: Hous
 
 
 async def test_a_forbid_is_recorded_and_yields_no_warrant(house: House) -> None:
-    answer = await house.gate().submit(proposal(MOVE_A_ABROAD))
+    answer = await house.gate().submit(proposal(COPY_A_ABROAD))
     assert answer.verdict.decision is Decision.FORBID
     assert answer.warrant_envelope is None
     assert await house.kinds() == [EntryKind.PROPOSED, EntryKind.DECIDED]
@@ -228,7 +228,7 @@ async def test_a_second_delivery_returns_the_same_warrant(house: House) -> None:
 
 
 async def test_a_second_delivery_returns_the_same_verdict(house: House) -> None:
-    asked = proposal(MOVE_A_ABROAD)
+    asked = proposal(COPY_A_ABROAD)
     first = await house.gate().submit(asked)
     house.clock.advance(60)
     assert await house.gate().submit(asked) == first
@@ -354,7 +354,7 @@ async def test_a_word_that_cannot_count_is_denied_and_not_recorded(
 
 async def test_nobody_talks_a_proposal_to_death(house: House) -> None:
     """Every word is an entry, and makes a decision over all words so far: one person has so many, and no more."""
-    gate, asked = house.gate(), proposal(MOVE_A_ABROAD)
+    gate, asked = house.gate(), proposal(COPY_A_ABROAD)
     await gate.submit(asked)
     zoe = PEOPLE[2]
     words = [zoe.sealed(asked, word=Word.DENY, reason=str(n)) for n in range(MOST_WORDS + 1)]

@@ -31,6 +31,7 @@ from tests.policies.asking import (
     scale,
     verdict,
 )
+from tests.policies.test_judged_copies import COPY, REMOVE, copied
 
 FENCE = Taint(key="placet.dev/fault", value="xid-79", effect=TaintEffect.NO_SCHEDULE)
 TENANT_A = TenantId("tenant-a")
@@ -54,6 +55,8 @@ LAWFUL: tuple[tuple[Change, FrozenEstate], ...] = (
     (evict("a-serve", 0, "eu-a1"), fenced("eu-a1")),
     (drain("eu-a2"), estate()),
     (MOVE_A, estate()),
+    (COPY, estate()),
+    (REMOVE, copied()),
     (scale("a-serve", 3), estate()),
     (adapter.validate_python({"kind": "SetPowerCap", "node": "eu-a1", "watts": 6_000}), estate()),
     (apply(manifest()), estate()),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+from collections.abc import Iterable
 from typing import Any
 
 import cedarpy
@@ -13,10 +14,12 @@ from hypothesis import strategies as st
 
 from estate.changes import (
     Change,
+    CopyWorkload,
     CordonNode,
     DrainNode,
     EvictPod,
     MoveWorkload,
+    RemoveWorkload,
     ReplicaMove,
     ScaleWorkload,
     SetPowerCap,
@@ -33,13 +36,13 @@ from estate.law import Facts, Isolation, Residency
 from estate.modes import Mode
 from estate.results import Refusal
 from estate.verdicts import Decision, Dimension
-from estate.workloads import Workload
+from estate.workloads import Binding, Workload
 from policies import deciding, kernel, playing
 from policies.bundle import SHIPPED, Bundle
 from policies.kernel import Approver
 from policies.questions import Matter, Question, Standing
 from tests import builders
-from tests.policies.asking import MOVE_A, MOVE_A_ABROAD, law, mandate_of, move, question
+from tests.policies.asking import COPY_A_ABROAD, MOVE_A, law, mandate_of, move, question
 
 COUNTRIES = st.sampled_from([Country(c) for c in ("DE", "FR", "US")])
 FEW = st.lists(COUNTRIES, max_size=3, unique=True).map(tuple)
@@ -144,7 +147,7 @@ def changes(draw: st.DrawFn, on: FrozenEstate) -> Change:
     """A change that has a chance to have an effect."""
     workload = draw(st.sampled_from(list(on.workloads())))
     node = draw(st.sampled_from(NODES))
-    match draw(st.integers(0, 11)):
+    match draw(st.integers(0, 13)):
         case 0:
             return draw(st.sampled_from([CordonNode(node=node), UncordonNode(node=node)]))
         case 1:
@@ -158,34 +161,57 @@ def changes(draw: st.DrawFn, on: FrozenEstate) -> Change:
             return EvictPod(workload=workload.id, replica=seat.replica, node=seat.node)
         case 7:
             return ScaleWorkload(workload=workload.id, replicas=draw(st.integers(0, 4)))
+        case 8 | 9 | 10:
+            return _copied(draw, on, workload)
         case _:
             return _moved(draw, on, workload)
 
 
 def _moved(draw: st.DrawFn, on: FrozenEstate, workload: Workload) -> Change:
-    abroad = draw(st.integers(0, 3)) == 0
-    there = "us-1" if workload.cluster == "eu-1" else "eu-1"
-    cluster = there if abroad else workload.cluster
-    targets = [n for n in NODES if (found := on.node(n)) is not None and found.cluster == cluster]
+    replica = draw(st.sampled_from(range(workload.replicas)))
     running = {b.replica: b.node for b in workload.bindings}
-    replicas = range(workload.replicas) if abroad else [draw(st.sampled_from(range(workload.replicas)))]
+    (home,) = _homes(draw, on, workload, workload.cluster, [replica])
+    move = ReplicaMove(replica=replica, source=running.get(replica), target=home.node, accelerators=home.accelerators)
+    return MoveWorkload(workload=workload.id, moves=(move,))
+
+
+def _copied(draw: st.DrawFn, on: FrozenEstate, workload: Workload) -> Change:
+    there = ClusterId("us-1" if workload.cluster == "eu-1" else "eu-1")
+    homes = _homes(draw, on, workload, there, range(workload.replicas))
+    space = draw(st.sampled_from(["", "", "", *TENANTS, "kube-public", "gpu-operator"]))
+    return CopyWorkload(workload=workload.id, to_cluster=there, namespace=space, bindings=homes)
+
+
+def _homes(
+    draw: st.DrawFn, on: FrozenEstate, workload: Workload, cluster: ClusterId, replicas: Iterable[int]
+) -> tuple[Binding, ...]:
+    targets = [n for n in NODES if (found := on.node(n)) is not None and found.cluster == cluster]
     needed = workload.contract.accelerators_per_replica
-    moves = []
+    homes = []
     taken: dict[NodeId, set[int]] = {}
     for replica in replicas:
         target = draw(st.sampled_from(targets))
         held = taken.setdefault(target, set(on.taken(target)))
         free = [i for i in range(8) if i not in held][:needed]
         held.update(free)
-        moves.append(ReplicaMove(replica=replica, source=running.get(replica), target=target, accelerators=tuple(free)))
-    return MoveWorkload(workload=workload.id, moves=tuple(moves), to_cluster=ClusterId(there) if abroad else None)
+        homes.append(Binding(replica=replica, node=target, accelerators=tuple(free)))
+    return tuple(homes)
+
+
+def _ended(draw: st.DrawFn, on: FrozenEstate, planned: list[Change]) -> list[Change]:
+    """The plan, most copies followed by the end of what was copied: a move to another cluster."""
+    last = planned[-1]
+    source = on.workload(last.workload) if isinstance(last, CopyWorkload) else None
+    if not isinstance(last, CopyWorkload) or source is None or not draw(st.integers(0, 3)):
+        return planned
+    return [*planned, RemoveWorkload(workload=source.id, replaced_by=last.named(source))]
 
 
 @st.composite
 def questions(draw: st.DrawFn) -> Question | None:
     """A proposal laid out honestly on a generated estate; None where it has no effect there."""
     on = draw(estates())
-    laid = lay_out([draw(changes(on)) for _ in range(draw(st.integers(1, 2)))], on)
+    laid = lay_out(_ended(draw, on, [draw(changes(on)) for _ in range(draw(st.integers(1, 2)))]), on)
     if isinstance(laid, Refusal):
         return None
     acting = draw(st.lists(st.sampled_from([TenantId(t) for t in TENANTS]), max_size=2, unique=True).map(tuple))
@@ -222,8 +248,8 @@ def test_nothing_is_permitted_that_the_kernel_objects_to(asked: Question | None)
 
 def test_an_objection_that_cedar_does_not_share_forbids() -> None:
     """A law that lost its teeth: the kernel alone keeps the move from going abroad."""
-    asked = question(builders.proposal(MOVE_A_ABROAD))
-    toothless = question(builders.proposal(MOVE_A_ABROAD), bundle=_without_tier_0())
+    asked = question(builders.proposal(COPY_A_ABROAD))
+    toothless = question(builders.proposal(COPY_A_ABROAD), bundle=_without_tier_0())
     assert deciding.decide(asked).verdict.decision is Decision.FORBID
     found = deciding.decide(toothless).verdict
     assert found.decision is Decision.FORBID

@@ -7,7 +7,7 @@ from datetime import timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from estate.changes import MoveWorkload, ReplicaMove
+from estate.changes import CopyWorkload, MoveWorkload, ReplicaMove
 from estate.effects import lay_out
 from estate.frozen import FrozenEstate
 from estate.hardware import Health
@@ -16,6 +16,7 @@ from estate.law import Isolation
 from estate.modes import Mode
 from estate.results import Refusal
 from estate.verdicts import Decision, Dimension, Failure
+from estate.workloads import Binding
 from policies import deciding
 from policies.questions import Matter, Question, Standing
 from policies.reviewing import review
@@ -28,8 +29,8 @@ SOVEREIGN = {Dimension.GEOGRAPHIC, Dimension.LEGAL, Dimension.OPERATIONAL}
 
 
 @st.composite
-def placings(draw: st.DrawFn) -> tuple[FrozenEstate, MoveWorkload]:
-    """A workload of which nothing runs yet, and a move that binds some of it, in whichever cluster."""
+def placings(draw: st.DrawFn) -> tuple[FrozenEstate, MoveWorkload | CopyWorkload]:
+    """A workload of which nothing runs yet, and a move that binds some of it, or its copy in the other cluster."""
     on = draw(estates())
     chosen = draw(st.sampled_from(list(on.workloads())))
     there = draw(st.sampled_from([ClusterId("eu-1"), ClusterId("us-1")]))
@@ -38,11 +39,14 @@ def placings(draw: st.DrawFn) -> tuple[FrozenEstate, MoveWorkload]:
     targets = [n.id for n in base.nodes() if n.cluster == there]
     needed = chosen.contract.accelerators_per_replica
     nodes = draw(st.lists(st.sampled_from(targets), min_size=len(replicas), max_size=len(replicas), unique=True))
+    if there != chosen.cluster:
+        seats = (Binding(replica=r, node=n, accelerators=_free(base, n)[:needed]) for r, n in enumerate(nodes))
+        return base, CopyWorkload(workload=chosen.id, to_cluster=there, bindings=tuple(seats))
     moves = tuple(
         ReplicaMove(replica=r, source=None, target=node, accelerators=_free(base, node)[:needed])
         for r, node in zip(replicas, nodes, strict=True)
     )
-    return base, MoveWorkload(workload=chosen.id, moves=moves, to_cluster=there if there != chosen.cluster else None)
+    return base, MoveWorkload(workload=chosen.id, moves=moves)
 
 
 def _free(on: FrozenEstate, node: NodeId) -> tuple[int, ...]:
@@ -59,16 +63,19 @@ def _locked(failures: tuple[Failure, ...]) -> set[tuple[Dimension, str]]:
 
 @settings(max_examples=200, deadline=None)
 @given(placings())
-def test_a_placement_is_reviewed_as_the_move_that_made_it_is_judged(drawn: tuple[FrozenEstate, MoveWorkload]) -> None:
+def test_a_placement_is_reviewed_as_the_change_that_made_it_is_judged(
+    drawn: tuple[FrozenEstate, MoveWorkload | CopyWorkload],
+) -> None:
     """The same tier-0 policies and dimensions: what a verdict permits is lawful, and nothing else is."""
-    base, move = drawn
-    laid = lay_out((move,), base)
+    base, change = drawn
+    laid = lay_out((change,), base)
     if isinstance(laid, Refusal):
         return
-    proposed = builders.proposal(move, on=base)
+    proposed = builders.proposal(change, on=base)
     matter = Matter.of(proposed, mandate=mandate_of(proposed))
     verdict = deciding.decide(Question(matter, base, law(), Standing(Mode.AUTOMATIC), builders.START)).verdict
-    (found,) = review(laid.value.after, law(), builders.START, [move.workload])
+    (placed,) = change.disrupts(base)
+    (found,) = review(laid.value.after, law(), builders.START, [placed])
     assert _locked(found.failures) == _locked(verdict.failures)
     assert len(found.failures) == len(_locked(found.failures)), "nothing but tier 0"
     assert found.lawful or verdict.decision is Decision.FORBID

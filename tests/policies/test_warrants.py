@@ -23,8 +23,8 @@ from policies.signing.memory import MemorySigner
 from policies.signing.sealing import seal
 from tests.builders import INSTALLATION, START, TestEntropy, binding, contract, estate, facts, proposal, rack, workload
 from tests.policies.asking import (
+    COPY_A_ABROAD,
     MOVE_A,
-    MOVE_A_ABROAD,
     MOVE_B,
     dimensions,
     freeze,
@@ -66,7 +66,7 @@ def test_a_warrant_carries_what_was_decided_and_opens_again() -> None:
 
 def test_only_a_permit_becomes_a_warrant() -> None:
     with pytest.raises(Denied, match="only a permit"):
-        _warrant(proposal(MOVE_A_ABROAD))
+        _warrant(proposal(COPY_A_ABROAD))
 
 
 def test_no_two_warrants_share_a_nonce() -> None:

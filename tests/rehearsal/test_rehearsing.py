@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 from structlog.testing import capture_logs
 
-from estate.changes import Change, CordonNode, DrainNode, MoveWorkload, ReplicaMove, ScaleWorkload, SetPowerCap
+from estate.changes import (
+    Change,
+    CopyWorkload,
+    CordonNode,
+    DrainNode,
+    MoveWorkload,
+    RemoveWorkload,
+    ReplicaMove,
+    ScaleWorkload,
+    SetPowerCap,
+)
 from estate.hardware import Health, Taint, TaintEffect
 from estate.ids import ClusterId, NodeId, RackId, WorkloadId
 from estate.units import Watts
@@ -15,22 +25,22 @@ from tools.rehearsal.rehearsing import rehearse
 A_SERVE = WorkloadId("a-serve")
 
 
-def move(replica: int, source: str | None, target: str | None, *devices: int, to_cluster: str | None = None) -> Change:
+def move(replica: int, source: str | None, target: str | None, *devices: int) -> Change:
     one = ReplicaMove(
         replica=replica,
         source=NodeId(source) if source else None,
         target=NodeId(target) if target else None,
         accelerators=devices,
     )
-    return MoveWorkload(workload=A_SERVE, moves=(one,), to_cluster=ClusterId(to_cluster) if to_cluster else None)
+    return MoveWorkload(workload=A_SERVE, moves=(one,))
 
 
-def both(target: str, to_cluster: str | None = None) -> Change:
+def both(target: str) -> Change:
     moves = (
         ReplicaMove(replica=0, source=NodeId("eu-a1"), target=NodeId(target), accelerators=(0, 1)),
         ReplicaMove(replica=1, source=NodeId("eu-a2"), target=NodeId(target), accelerators=(2, 3)),
     )
-    return MoveWorkload(workload=A_SERVE, moves=moves, to_cluster=ClusterId(to_cluster) if to_cluster else None)
+    return MoveWorkload(workload=A_SERVE, moves=moves)
 
 
 def test_one_replica_after_the_other_keeps_the_disruption_budget() -> None:
@@ -72,7 +82,11 @@ def test_a_home_beyond_the_residency_breaks_the_contract_whatever_is_running() -
     lax = builders.estate().with_workload(
         builders.default_workloads()[0].model_copy(update={"contract": builders.contract(2)})
     )
-    assert rehearse(lax, [both("us-a2", "us-1")]).contracts_broken == (A_SERVE,)
+    seats = (builders.binding(0, "us-a2", 0, 1), builders.binding(1, "us-a2", 2, 3))
+    abroad = CopyWorkload(workload=A_SERVE, to_cluster=ClusterId("us-1"), bindings=seats)
+    copy = WorkloadId("us-1.tenant-a.a-serve")
+    found = rehearse(lax, [abroad, RemoveWorkload(workload=A_SERVE, replaced_by=copy)])
+    assert (found.contracts_kept, found.contracts_broken) == ((A_SERVE,), (copy,))
     assert rehearse(lax, [both("eu-a3")]).contracts_kept == (A_SERVE,)
 
 

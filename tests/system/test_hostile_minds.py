@@ -21,7 +21,7 @@ from agents.minds.port import Briefing, Mind
 from console.adapters import Adapters
 from console.door.commands import Ask, Propose
 from estate import canonical
-from estate.changes import MoveWorkload, ReplicaMove, ScaleWorkload, SetPowerCap
+from estate.changes import CopyWorkload, ScaleWorkload, SetPowerCap
 from estate.events import Event
 from estate.identities import Role, Subject, SubjectKind
 from estate.ids import ClusterId, NodeId, SiteId, TenantId, WorkloadId
@@ -29,6 +29,7 @@ from estate.incidents import CaseState
 from estate.snapshots import Snapshot
 from estate.units import Watts
 from estate.verdicts import Decision, Dimension
+from estate.workloads import Binding
 from policies import sovereignty
 from policies.ledger.port import EntryKind
 from tests.system.composed import ALERTS, KERNEL, SPARE, Composed, founded, started, until
@@ -39,10 +40,10 @@ pytestmark = [pytest.mark.nats, pytest.mark.processes, pytest.mark.xdist_group("
 A_ABROAD = Relocate(workload=WorkloadId("a-chat"), site=SiteId("us-east"))
 LOANS_ABROAD = Verbatim(
     changes=(
-        MoveWorkload(
+        CopyWorkload(
             workload=WorkloadId("a-scoring"),
-            moves=(ReplicaMove(replica=0, source=NodeId("eu-b1"), target=NodeId("us-c1"), accelerators=(0, 1, 2, 3)),),
             to_cluster=ClusterId("us-1"),
+            bindings=(Binding(replica=0, node=NodeId("us-c1"), accelerators=(0, 1, 2, 3)),),
         ),
     )
 )

@@ -12,7 +12,7 @@ import pytest
 
 from console.adapters import Adapters
 from console.door.sealing import seal_freeze, seal_mode
-from estate.changes import Change, MoveWorkload, ReplicaMove, SetPowerCap
+from estate.changes import Change, CopyWorkload, SetPowerCap
 from estate.conditions import Condition
 from estate.effects import Step
 from estate.ids import ClusterId, NodeId, SiteId, WorkloadId
@@ -21,6 +21,7 @@ from estate.outcomes import Ending
 from estate.results import Refusal
 from estate.units import Watts
 from estate.verdicts import Decision, Dimension
+from estate.workloads import Binding
 from policies.ledger.port import EntryKind
 from tests.system.composed import Composed, founded, started
 from tests.system.petitions import Petitioner
@@ -34,10 +35,10 @@ def cap(node: str, watts: int = 6_000) -> Change:
     return SetPowerCap(node=NodeId(node), watts=Watts(watts))
 
 
-ABROAD = MoveWorkload(
+ABROAD = CopyWorkload(
     workload=WorkloadId("a-scoring"),
-    moves=(ReplicaMove(replica=0, source=NodeId("eu-b1"), target=NodeId("us-c1"), accelerators=(0, 1, 2, 3)),),
     to_cluster=ClusterId("us-1"),
+    bindings=(Binding(replica=0, node=NodeId("us-c1"), accelerators=(0, 1, 2, 3)),),
 )
 """Loan files to the United States: forbidden whatever anybody sets."""
 

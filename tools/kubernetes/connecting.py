@@ -31,6 +31,8 @@ MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
 PATCH = "application/json-patch+json"
 JSON = "application/json"
+METADATA = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
+"""To accept the metadata of an object alone: its content never travels."""
 
 PAGE = 500
 LARGEST_EVENT = 16 * 1024 * 1024
@@ -115,8 +117,18 @@ class Connection:
         Raises:
             RetryLater, NeverRetry, Denied: see `tools.kubernetes.faults`.
         """
-        limits = aiohttp.ClientTimeout(total=timeout, connect=CONNECT_SECONDS)
-        async with self._answer(method, path, query, body, content_type, limits) as (call, response):
+        forms = {"Accept": JSON, "Content-Type": content_type}
+        return await self._whole(method, path, query, body, forms, timeout)
+
+    async def metadata(self, path: str) -> Object:
+        """The metadata alone of the object at `path`: its content never travels. Raises as `request`."""
+        return await self._whole("GET", path, None, None, {"Accept": METADATA, "Content-Type": JSON}, 30.0)
+
+    async def _whole(
+        self, method: str, path: str, query: Query | None, body: Any, forms: Mapping[str, str], seconds: float
+    ) -> Object:
+        limits = aiohttp.ClientTimeout(total=seconds, connect=CONNECT_SECONDS)
+        async with self._answer(method, path, query, body, forms, limits) as (call, response):
             try:
                 data = await response.read()
             except _NO_ANSWER as error:
@@ -146,23 +158,32 @@ class Connection:
         """
         asked = dict(query or {}) | {"watch": True, "allowWatchBookmarks": True, "timeoutSeconds": seconds}
         limits = aiohttp.ClientTimeout(total=seconds + 30, connect=CONNECT_SECONDS, sock_read=QUIET_SECONDS)
-        async with self._answer("GET", path, asked, None, JSON, limits) as (call, response):
+        async with self._answer("GET", path, asked, None, {"Accept": JSON, "Content-Type": JSON}, limits) as (
+            call,
+            response,
+        ):
             async for line in _lines(response, call):
                 yield _event(line, call)
 
     @contextlib.asynccontextmanager
     async def _answer(
-        self, method: str, path: str, query: Query | None, body: Any, content_type: str, limits: aiohttp.ClientTimeout
+        self,
+        method: str,
+        path: str,
+        query: Query | None,
+        body: Any,
+        forms: Mapping[str, str],
+        limits: aiohttp.ClientTimeout,
     ) -> AsyncIterator[tuple[str, aiohttp.ClientResponse]]:
         """A good answer whose body is not read yet. A 401 renews the credentials and asks once more."""
         call = f"{method} {path}"
         asked = f"{path}?{urlencode(_words(query))}" if query else path
         client = self._client
-        response = await _sent(client, call, asked, body, content_type, limits)
+        response = await _sent(client, call, asked, body, forms, limits)
         if response.status == 401:
             response.release()
             client = await self._renewed(client)
-            response = await _sent(client, call, asked, body, content_type, limits)
+            response = await _sent(client, call, asked, body, forms, limits)
         try:
             if not 200 <= response.status < 300:
                 raise await _refusal(response, call)
@@ -197,10 +218,10 @@ async def _client(access: Access) -> ApiClient:
 
 
 async def _sent(
-    client: ApiClient, call: str, asked: str, body: Any, content_type: str, limits: aiohttp.ClientTimeout
+    client: ApiClient, call: str, asked: str, body: Any, forms: Mapping[str, str], limits: aiohttp.ClientTimeout
 ) -> aiohttp.ClientResponse:
     method = call.split(" ", 1)[0]
-    headers = {"Accept": JSON, "Content-Type": content_type, "User-Agent": "placet"}
+    headers = {**forms, "User-Agent": "placet"}
     settings = client.configuration
     try:
         await client.update_params_for_auth(headers, [], ["BearerToken"], asked, method, body)

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
-
+from estate import names
 from estate.errors import BadInput, Denied
 from estate.ids import ClusterId, NodeId, TenantId, Uid, WorkloadId
 from estate.law import Facts
 
 UNASSIGNED = TenantId("unassigned")
 """The tenant of a namespace that no fact assigns. No fact may know it, so nothing of it may be moved."""
-
-_SLUG = re.compile(r"[a-z0-9](?:[a-z0-9.\-]{0,126}[a-z0-9])?")
-_ODD = re.compile(r"[^a-z0-9.\-]+")
-_STEM = 107
 
 
 def recognise(facts: Facts, cluster: ClusterId, uid: str) -> None:
@@ -38,7 +32,7 @@ def node_id(facts: Facts, cluster: ClusterId, name: str) -> NodeId:
 
     A node that calls itself as another cluster's would be called (`other.n`) never gets that name.
     """
-    full, bare = NodeId(slug(f"{cluster}.{name}")), NodeId(slug(name))
+    full, bare = NodeId(names.slug(f"{cluster}.{name}")), NodeId(names.slug(name))
     if full in facts.rack_of or not _placed_here(facts, cluster, bare):
         return full
     return bare
@@ -54,13 +48,4 @@ def _placed_here(facts: Facts, cluster: ClusterId, node: NodeId) -> bool:
 
 def workload_id(cluster: ClusterId, namespace: str, kind: str, name: str) -> WorkloadId:
     """`cluster.namespace.kind.name`, in lower case."""
-    return WorkloadId(slug(f"{cluster}.{namespace}.{kind.lower()}.{name}"))
-
-
-def slug(text: str) -> str:
-    """`text` where it is a slug; else what of it can stand in one, and 80 bits of its digest, so that none collide."""
-    if _SLUG.fullmatch(text):
-        return text
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:20]
-    stem = _ODD.sub("-", text.lower())[:_STEM].strip("-.")
-    return f"{stem}-{digest}" if stem else digest
+    return names.workload_id(cluster, namespace, f"{kind.lower()}.{name}")

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from estate import canonical
+from estate import canonical, names
 from estate.errors import BadInput
 from estate.ids import DatasetId
 from estate.workloads import Toleration, WorkloadKind
-from tools.kubernetes import fields, naming, requirements, tainting
+from tools.kubernetes import fields, requirements, tainting
 from tools.kubernetes.fields import Raw
 from tools.kubernetes.resources import BY_KIND, Resource
 
@@ -228,7 +228,7 @@ def _said(about: Raw) -> tuple[WorkloadKind | None, tuple[DatasetId, ...]]:
     """What labels and annotations say. They never make a tenant; a dataset can only narrow where it may run."""
     kind = fields.words(about.get("labels"), "metadata.labels").get(KIND_LABEL, "")
     told = fields.mapping(about.get("annotations"), "metadata.annotations").get(DATASETS_ANNOTATION)
-    return _KINDS.get(kind), tuple(sorted({DatasetId(naming.slug(name)) for name in _named(told) if name}))
+    return _KINDS.get(kind), tuple(sorted({DatasetId(names.slug(name)) for name in _named(told) if name}))
 
 
 def _named(told: object) -> Iterable[str]:

@@ -56,7 +56,7 @@ def _breaks(states: Sequence[tuple[Snapshot, Snapshot]], workload: WorkloadId) -
 def _disturbs(before: Snapshot, after: Snapshot, workload: WorkloadId) -> bool:
     """Whether the step stops healthy replicas and at some time leaves fewer than the contract keeps available.
 
-    What is already lost is not disturbed by moving it. A move to another cluster creates there before it deletes here.
+    What is already lost is not disturbed by moving it. What is removed counts as kept: its counterpart is told of.
     """
     was, now = before.workload(workload), after.workload(workload)
     if was is None or now is None or was.bindings == now.bindings:
@@ -64,7 +64,7 @@ def _disturbs(before: Snapshot, after: Snapshot, workload: WorkloadId) -> bool:
     running = [b for b in was.bindings if _runs(before, b)]
     disturbed = [b for b in running if b not in now.bindings]
     ends = sum(1 for b in now.bindings if _runs(after, b))
-    lowest = ends if was.cluster != now.cluster else min(len(running) - len(disturbed), ends)
+    lowest = min(len(running) - len(disturbed), ends)
     return bool(disturbed) and lowest < now.contract.min_available
 
 

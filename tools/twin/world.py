@@ -12,15 +12,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
+from estate import canonical
 from estate.changes import Change
 from estate.conditions import Condition, Miss, misses, told
 from estate.effects import effect, written
 from estate.errors import BadInput
 from estate.frozen import FrozenEstate
 from estate.hardware import Health, Node
-from estate.ids import InstallationId, NodeId, ObjectId, WorkloadId
+from estate.ids import InstallationId, NodeId, ObjectId, Uid, WorkloadId
 from estate.law import Facts
-from estate.objects import Sighting
+from estate.objects import MADE, Sighting
 from estate.results import Refusal, RefusalCode
 from estate.snapshots import Snapshot, SnapshotVersion
 from estate.things import Thing, ThingKind
@@ -185,7 +186,10 @@ class World:
         result = effect(change, before)
         if isinstance(result, Refusal):
             return result
-        self._storage.put(*(_thing(result.value, t) for t in written(change, before)))
+        things = {named: _thing(result.value, named, key) for named in written(change, before)}
+        self._storage.put(*(t for t in things.values() if t is not None))
+        for named in (n for n, thing in things.items() if thing is None):
+            self._storage.remove(named.kind.value, named.id)
         self._storage.mark_applied(key)
         return None
 
@@ -214,8 +218,8 @@ def _changed(estate: FrozenEstate, found: Changes) -> FrozenEstate:
     return estate.at(estate.version.model_copy(update={"sequence": found.revision}))
 
 
-def _thing(after: Snapshot, named: Thing) -> Node | Workload | Sighting:
-    """One thing that a change wrote, as it is afterwards."""
+def _thing(after: Snapshot, named: Thing, key: str) -> Node | Workload | Sighting | None:
+    """One thing that a change wrote, as it is afterwards; None where it is gone. What was made gets a uid here."""
     thing: Node | Workload | Sighting | None
     match named.kind:
         case ThingKind.NODE:
@@ -224,7 +228,8 @@ def _thing(after: Snapshot, named: Thing) -> Node | Workload | Sighting:
             thing = after.object(ObjectId(named.id))
         case _:
             thing = after.workload(WorkloadId(named.id))
-    assert thing is not None, "an effect that succeeded wrote what is there"
+            if thing is not None and thing.uid == MADE:
+                thing = thing.model_copy(update={"uid": Uid(f"twin-{canonical.digest(key.encode())[7:39]}")})
     return thing
 
 

@@ -10,18 +10,14 @@ from collections.abc import Sequence
 
 from estate.changes import ApplyManifest, DeleteObject
 from estate.conditions import Condition
-from estate.errors import RetryLater
 from estate.manifests import Form, differences, form_of, unfit
 from estate.objects import MADE
 from estate.results import Refusal, RefusalCode
-from tools.execution.kubernetes import keys
-from tools.execution.kubernetes.evicting import Unfinished
+from tools.execution.kubernetes import ending, keys
 from tools.execution.kubernetes.means import Means
 from tools.execution.kubernetes.reaching import held_form
-from tools.execution.kubernetes.writing import Address, Found, Outrun, apply, create, gone, held_by, refused
+from tools.execution.kubernetes.writing import Address, Found, Outrun, apply, create, gone, held_by
 from tools.execution.port import StepKey
-from tools.kubernetes import faults
-from tools.kubernetes.connecting import Object
 
 type Change = ApplyManifest | DeleteObject
 
@@ -41,7 +37,7 @@ async def write(means: Means, key: StepKey, change: Change, preconditions: Seque
     if isinstance(answer, Refusal):
         return answer
     if isinstance(change, DeleteObject) and answer is not None:
-        await _ended(means, answer)
+        await ending.ended(means.limits, answer)
     return None
 
 
@@ -51,7 +47,7 @@ async def rehearsed(means: Means, key: StepKey, change: Change) -> Refusal | Non
     if refusal := _barred(key, change, found) or await _unmet(means, change, found, ()):
         return refusal
     if isinstance(change, DeleteObject):
-        return gone(means.reach.address(change.address)) if found is None else await _removed(found, dry_run=True)
+        return gone(means.reach.address(change.address)) if found is None else await ending.delete(found, dry_run=True)
     answer = await _applied(means, key, change, found, dry_run=True)
     return answer if isinstance(answer, Refusal) else _rewritten(answer, form_of(change.manifest))
 
@@ -104,45 +100,7 @@ async def _delete(
         if isinstance(marked, Refusal):
             return marked
         found = marked
-    return await _removed(found) or found
-
-
-async def _removed(found: Found, *, dry_run: bool = False) -> Refusal | None:
-    """Delete this very object as it was read.
-
-    All options stand in the body: an API server that is given one does not look at the query, at `dryRun` neither.
-    """
-    meant = {"uid": found.uid, "resourceVersion": found.version}
-    body: Object = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": meant}
-    try:
-        await found.connection.request(
-            "DELETE", found.address.path, None, body | ({"dryRun": ["All"]} if dry_run else {})
-        )
-    except faults.NotFound:
-        return None
-    except faults.Conflicted as error:
-        raise Outrun(f"{found.address} changes faster than it can be deleted ({error})") from error
-    except faults.Unauthenticated as error:
-        raise RetryLater(str(error)) from error
-    except (faults.Rejected, faults.Forbidden) as error:
-        return refused(found.address, error)
-    return None
-
-
-async def _ended(means: Means, found: Found) -> None:
-    """Wait until it is gone, or another one stands in its place."""
-    seconds = means.limits.end
-
-    async def look() -> Found | None:
-        left = await means.reach.object_at(found.connection, found.address)
-        return left if left is not None and left.uid == found.uid else None
-
-    left = await means.limits.deadline(seconds).until(look, lambda seen: seen is None)
-    if left is not None:
-        finalizers = ", ".join(left.raw["metadata"].get("finalizers") or ()) or "none"
-        raise Unfinished(
-            f"{found.address} was deleted and is still there after {seconds:g} s; its finalizers: {finalizers}"
-        )
+    return await ending.delete(found) or found
 
 
 async def _unmet(

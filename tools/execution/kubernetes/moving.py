@@ -2,8 +2,7 @@
 `seating`.
 
 Refused: bare pods, Jobs and controllers that Placet does not know; replicas that an autoscaler or another manager
-sets; a rollout that would stop more than the contract allows; a plan that no template can say; a move between
-clusters.
+sets; a rollout that would stop more than the contract allows; a plan that no template can say.
 """
 
 from __future__ import annotations
@@ -16,18 +15,15 @@ from estate.changes import MoveWorkload, ScaleWorkload
 from estate.changes.kinds import unknown
 from estate.conditions import Condition, Field
 from estate.results import Refusal, RefusalCode
-from tools.execution.kubernetes import goals, keys, owners, placing, stopping
+from tools.execution.kubernetes import autoscalers, goals, keys, owners, placing, stopping
 from tools.execution.kubernetes.goals import Goal
 from tools.execution.kubernetes.means import Means
 from tools.execution.kubernetes.owners import Rollout
-from tools.execution.kubernetes.reaching import Household, listed
+from tools.execution.kubernetes.reaching import Household
 from tools.execution.kubernetes.seating import Origin, Seating
 from tools.execution.kubernetes.writing import Outrun, held_by
 from tools.execution.port import StepKey
 from tools.kubernetes.objects import MOST_REPLICAS
-from tools.kubernetes.resources import Resource
-
-AUTOSCALERS = Resource("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
 
 type Change = MoveWorkload | ScaleWorkload
 
@@ -111,14 +107,6 @@ async def _household(means: Means, change: Change) -> Household | Refusal:
     place, about = means.reach.place(change.workload), str(change.target())
     if place is not None and (refusal := owners.unsupported(place.kind, about)):
         return refusal
-    if isinstance(change, MoveWorkload) and change.to_cluster and place and change.to_cluster != place.cluster:
-        return Refusal(
-            code=RefusalCode.NOT_SUPPORTED,
-            about=about,
-            message=f"`{about}` cannot be moved to cluster `{change.to_cluster}`: what is created there is another"
-            " object with another name and uid, which nothing of this proposal could verify; create it there, then"
-            " scale it down here",
-        )
     household = await means.reach.household(change.workload)
     return household or unknown(change.target())
 
@@ -200,11 +188,8 @@ async def _room(means: Means, household: Household, goal: Goal) -> Refusal | Non
 
 async def _autoscaled(household: Household) -> Refusal | None:
     address = household.owner.address
-    for scaler in await listed(household.owner.connection, AUTOSCALERS, address.namespace):
-        target = scaler["spec"]["scaleTargetRef"]
-        if (target["kind"], target["name"]) == (address.resource.kind, address.name):
-            return held_by(address, (f"HorizontalPodAutoscaler {scaler['metadata']['name']}",), "spec.replicas")
-    return None
+    scaler = await autoscalers.scaling(household.owner.connection, address)
+    return held_by(address, (f"HorizontalPodAutoscaler {scaler}",), "spec.replicas") if scaler else None
 
 
 def _shrinks(household: Household, goal: Goal) -> bool:

@@ -81,6 +81,10 @@ class Reach:
         """The signed facts in force."""
         return self._facts()
 
+    def holds(self, cluster: ClusterId) -> bool:
+        """Whether that cluster is one of them."""
+        return cluster in self._clusters
+
     async def connection(self, cluster: ClusterId) -> Connection:
         """The connection to that cluster, which is the one that the facts know.
 

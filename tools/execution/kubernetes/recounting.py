@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from itertools import count, islice
 
-from estate.changes import Change, MoveWorkload, ReplicaMove, ScaleWorkload
+from estate.changes import Change, CopyWorkload, MoveWorkload, ReplicaMove, ScaleWorkload
 from estate.effects import Step
 from estate.frozen import FrozenEstate
 from estate.ids import NodeId
@@ -20,13 +20,15 @@ from tools.execution.kubernetes import goals
 def recounted(step: Step, sight: FrozenEstate) -> tuple[Change, FrozenEstate]:
     """The change as it reads in the sight's own numbers, and the sight with those to stop numbered highest."""
     change = step.change
-    if not isinstance(change, MoveWorkload | ScaleWorkload):
+    if not isinstance(change, MoveWorkload | ScaleWorkload | CopyWorkload):
         return change, sight
     workload = sight.workload(change.workload)
     if workload is None or not workload.counted:
         return change, sight
     if isinstance(change, MoveWorkload):
         return _moved(change, workload, sight), sight
+    if isinstance(change, CopyWorkload):
+        return _copied(change, sight), sight
     renumbered = _numbered(workload, change.replicas, goals.seated(step.postconditions, change.target()))
     return _scaled(change, renumbered, sight), sight.with_workload(renumbered)
 
@@ -56,6 +58,14 @@ def _moved(change: MoveWorkload, workload: Workload, sight: FrozenEstate) -> Mov
             )
         }
     )
+
+
+def _copied(change: CopyWorkload, sight: FrozenEstate) -> CopyWorkload:
+    devices = _Devices(sight)
+    bindings = tuple(
+        b.model_copy(update={"accelerators": devices.take(b.node, len(b.accelerators))}) for b in change.bindings
+    )
+    return change.model_copy(update={"bindings": bindings})
 
 
 def _scaled(change: ScaleWorkload, workload: Workload, sight: FrozenEstate) -> ScaleWorkload:

@@ -13,11 +13,13 @@ from typing import assert_never
 from estate import canonical
 from estate.changes import (
     ApplyManifest,
+    CopyWorkload,
     CordonNode,
     DeleteObject,
     DrainNode,
     EvictPod,
     MoveWorkload,
+    RemoveWorkload,
     ScaleWorkload,
     SetPowerCap,
     TaintNode,
@@ -27,10 +29,11 @@ from estate.changes import (
 from estate.conditions import Condition, Field, misses
 from estate.effects import Step, effect
 from estate.frozen import FrozenEstate
-from estate.ids import NodeId, Uid
+from estate.ids import ClusterId, NodeId, Uid
+from estate.manifests import Form
 from estate.results import Refusal
 from estate.things import Thing, ThingKind
-from tools.execution.kubernetes import applying, capping, cordoning, draining, moving
+from tools.execution.kubernetes import applying, capping, copying, cordoning, draining, moving, removing
 from tools.execution.kubernetes.means import Means, refusal_of
 from tools.execution.kubernetes.recounting import recounted
 from tools.execution.port import StepKey
@@ -42,8 +45,8 @@ _NOBODY = canonical.digest(b"a rehearsal")
 async def rehearse(means: Means, steps: Sequence[Step]) -> Refusal | None:
     """Why the steps in order would be refused now, or None."""
     running = await means.reach.sight(tuple(_wanted(steps)))
-    for step in steps:
-        refusal = await _by_server(means, step)
+    for index, step in enumerate(steps):
+        refusal = await _by_server(means, step, steps[:index])
         played = refusal or _played(step, running)
         if isinstance(played, Refusal):
             return played
@@ -51,13 +54,17 @@ async def rehearse(means: Means, steps: Sequence[Step]) -> Refusal | None:
     return None
 
 
-async def _by_server(means: Means, step: Step) -> Refusal | None:
+async def _by_server(means: Means, step: Step, earlier: Sequence[Step]) -> Refusal | None:
     key, change = StepKey(_NOBODY, step.number, undo=False), step.change
     match change:
         case CordonNode() | UncordonNode() | TaintNode() | UntaintNode():
             return await cordoning.rehearsed(means, key, change)
         case MoveWorkload() | ScaleWorkload():
             return await moving.rehearsed(means, key, change, step.preconditions, step.postconditions)
+        case CopyWorkload():
+            return await copying.rehearsed(means, key, change, tuple(_applied(earlier, change.to_cluster)))
+        case RemoveWorkload():
+            return await removing.rehearsed(means, key, change)
         case EvictPod() | DrainNode():
             return await draining.rehearsed(means, key, change)
         case ApplyManifest() | DeleteObject():
@@ -66,6 +73,13 @@ async def _by_server(means: Means, step: Step) -> Refusal | None:
             return capping.refused(change)
         case unreachable:
             assert_never(unreachable)
+
+
+def _applied(steps: Sequence[Step], cluster: ClusterId) -> Iterator[Form]:
+    """What these steps will have applied in that cluster."""
+    for step in steps:
+        if isinstance(step.change, ApplyManifest) and step.change.cluster == cluster:
+            yield step.change.manifest
 
 
 def _played(step: Step, running: FrozenEstate) -> FrozenEstate | Refusal:
@@ -93,7 +107,7 @@ def _receiving(step: Step) -> tuple[NodeId, ...]:
     match step.change:
         case MoveWorkload(moves=moves):
             return tuple(m.target for m in moves if m.target)
-        case ScaleWorkload(bindings=bindings):
+        case ScaleWorkload(bindings=bindings) | CopyWorkload(bindings=bindings):
             return tuple(b.node for b in bindings)
         case _:
             return ()

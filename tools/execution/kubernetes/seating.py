@@ -50,7 +50,7 @@ class Seating:
 
     async def opening(self, household: Household, *, dry_run: bool = False) -> Found | Refusal:
         """The first write: placement, replicas, and what stood before, all in one. Conditions are the caller's."""
-        names = await self._hostnames(self.goal.seats)
+        names = await hostnames(self.reach, self.goal.seats)
         if isinstance(names, Refusal):
             return names
         change = self._first(household, names)
@@ -94,7 +94,7 @@ class Seating:
 
     async def _replaced(self) -> Refusal | None:
         """One needy node at a time: let new pods bind there alone, then start one or let one go."""
-        names = await self._hostnames(self.goal.seats)
+        names = await hostnames(self.reach, self.goal.seats)
         if isinstance(names, Refusal):
             return names
         household = await self._look()
@@ -158,7 +158,7 @@ class Seating:
         await self._unstuck()
         household = await self._until(lambda h: self.reach.seats(h) == origin.seats and owners.rolled_out(h.owner.raw))
         if self.reach.seats(household) != origin.seats:
-            raise Unfinished(f"{refusal.message}; taken back, and its pods are on {_told(self.reach.seats(household))}")
+            raise Unfinished(f"{refusal.message}; taken back, and its pods are on {told(self.reach.seats(household))}")
         return refusal
 
     async def _unstuck(self) -> None:
@@ -203,18 +203,19 @@ class Seating:
             code=RefusalCode.NO_CAPACITY,
             about=str(self.goal.about),
             message=f"after {self.limits.bind:g} s the pods of `{self.goal.about}` are on"
-            f" {_told(self.reach.seats(household))}{f' and {pending} pending' if pending else ''}, not on"
-            f" {_told(self.goal.seats)}; see what keeps them from there",
+            f" {told(self.reach.seats(household))}{f' and {pending} pending' if pending else ''}, not on"
+            f" {told(self.goal.seats)}; see what keeps them from there",
         )
 
-    async def _hostnames(self, seats: Seats) -> dict[NodeId, str] | Refusal:
-        """The hostname labels of the nodes: what an affinity matches, which need not be their names."""
-        names: dict[NodeId, str] = {}
-        for node in seats:
-            if (found := await self.reach.node(node)) is None:
-                return Refusal(code=RefusalCode.UNKNOWN_TARGET, about=f"node/{node}", message=f"node `{node}` is gone")
-            names[node] = (found.raw["metadata"].get("labels") or {}).get(placing.HOSTNAME, found.address.name)
-        return names
+
+async def hostnames(reach: Reach, seats: Seats) -> dict[NodeId, str] | Refusal:
+    """The hostname labels of the nodes: what an affinity matches, which need not be their names."""
+    names: dict[NodeId, str] = {}
+    for node in seats:
+        if (found := await reach.node(node)) is None:
+            return Refusal(code=RefusalCode.UNKNOWN_TARGET, about=f"node/{node}", message=f"node `{node}` is gone")
+        names[node] = (found.raw["metadata"].get("labels") or {}).get(placing.HOSTNAME, found.address.name)
+    return names
 
 
 def _spread(owner: Mapping[str, Any], seats: placing.Seats) -> templates.Placement:
@@ -222,5 +223,6 @@ def _spread(owner: Mapping[str, Any], seats: placing.Seats) -> templates.Placeme
     return placing.spread(seats, owner["spec"]["selector"], label)
 
 
-def _told(seats: Seats) -> str:
+def told(seats: Seats) -> str:
+    """The nodes in words."""
     return ", ".join(f"`{n}`×{c}" for n, c in sorted(seats.items())) or "no node"

@@ -14,11 +14,13 @@ from typing import assert_never
 from estate.changes import (
     ApplyManifest,
     Change,
+    CopyWorkload,
     CordonNode,
     DeleteObject,
     DrainNode,
     EvictPod,
     MoveWorkload,
+    RemoveWorkload,
     ScaleWorkload,
     SetPowerCap,
     TaintNode,
@@ -31,7 +33,16 @@ from estate.errors import BadInput, Denied, PlacetError, RetryLater
 from estate.ids import ClusterId
 from estate.law import Facts
 from estate.results import Refusal, RefusalCode
-from tools.execution.kubernetes import applying, capping, cordoning, draining, moving, rehearsing
+from tools.execution.kubernetes import (
+    applying,
+    capping,
+    copying,
+    cordoning,
+    draining,
+    moving,
+    rehearsing,
+    removing,
+)
 from tools.execution.kubernetes.means import Means
 from tools.execution.kubernetes.reaching import Reach
 from tools.execution.kubernetes.waiting import Limits
@@ -75,6 +86,10 @@ class KubernetesTarget:
                     return await cordoning.write(self._means, key, change, preconditions)
                 case MoveWorkload() | ScaleWorkload():
                     return await moving.write(self._means, key, change, preconditions, expected)
+                case CopyWorkload():
+                    return await copying.write(self._means, key, change, preconditions)
+                case RemoveWorkload():
+                    return await removing.write(self._means, key, change, preconditions)
                 case EvictPod() | DrainNode():
                     return await draining.write(self._means, key, change, preconditions)
                 case ApplyManifest() | DeleteObject():

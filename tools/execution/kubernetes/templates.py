@@ -38,6 +38,14 @@ def with_placement(held: Mapping[str, Any], wanted: Placement) -> dict[str, Any]
     return _pruned(changed)
 
 
+def beside(form: Mapping[str, Any], wanted: Placement) -> dict[str, Any]:
+    """A whole controller with this placement beside the affinities that its owner wrote."""
+    changed = deepcopy(dict(form))
+    spec = changed["spec"]["template"]["spec"]
+    spec.update(deepcopy(dict(wanted)) | {"affinity": {**(spec.get("affinity") or {}), **wanted["affinity"]}})
+    return changed
+
+
 def with_replicas(held: Mapping[str, Any], replicas: int) -> dict[str, Any]:
     """What we hold, with so many replicas."""
     changed = deepcopy(dict(held))
