@@ -12,9 +12,11 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from itertools import chain
 
@@ -36,6 +38,7 @@ from console.door.server import DoorServer
 from console.door.spooling import Spool
 from console.http.app import Door, application
 from console.http.channels import Channels
+from console.http.rates import Rates
 from console.http.server import bound
 from console.installations import Installation, channels_of
 from console.processes.agent import AgentHost
@@ -78,7 +81,7 @@ from tools.inventory.follower import Follower
 from tools.inventory.kubernetes.source import KubernetesSource
 from tools.inventory.port import Source
 from tools.inventory.sources import TwinSource
-from tools.inventory.writer import Writer
+from tools.inventory.writer import Pace, Writer
 from tools.placement.engine import MaskEngine
 from tools.twin.seed import seed
 from tools.twin.world import World
@@ -215,7 +218,8 @@ class _Hosts:
     async def _inventory(self) -> InventoryProcess:
         bus = await self._bus(accounts.INVENTORY)
         installation, sources = self.installation, await self._sources()
-        writer = Writer(bus, installation.record.id, self._holder("inventory"), sources, installation.clock)
+        pace = Pace(all_within=timedelta(seconds=installation.config.clusters_within_seconds))
+        writer = Writer(bus, installation.record.id, self._holder("inventory"), sources, installation.clock, pace)
         return InventoryProcess(writer, installation.facts_envelope(), self.parts.latch())
 
     async def _sources(self) -> tuple[Source, ...]:
@@ -224,9 +228,11 @@ class _Hosts:
         if not config.clusters:
             return (TwinSource(self.parts.system.world), *declared)
         connections = await clusters.readers(config, self.parts.stack)
-        sources = tuple(KubernetesSource(c, cluster, lambda: facts) for cluster, c in connections.items())
-        for source in sources:
-            await source.recognise()
+        sources = tuple(
+            KubernetesSource(found, cluster, lambda: facts, proof=partial(clusters.prove_reader, cluster, found))
+            for cluster, found in connections.items()
+        )
+        await clusters.recognised(sources)
         return (*sources, *declared)
 
     async def _gate(self) -> GateProcess:
@@ -245,7 +251,16 @@ class _Hosts:
             audience=installation.audience,
         )
         lease = Leasing(bus, "gate", self._holder("gate"))
-        return GateProcess(gate, bus, installation.subjects, standing, inventory, installation.ring("gate"), lease)
+        return GateProcess(
+            gate,
+            bus,
+            installation.subjects,
+            standing,
+            inventory,
+            installation.ring("gate"),
+            lease,
+            installation.config.clusters_of,
+        )
 
     async def _executors(self) -> _Several:
         return _Several("executor", tuple([await self._executor(e) for e in self.installation.executors]))
@@ -280,6 +295,7 @@ class _Hosts:
             inventory=inventory,
             ledger=self.parts.system.ledger,
             lease=Leasing(bus, user, holder.name),
+            clusters=installation.config.clusters_of(spec.id),
         )
 
     async def _target(self, spec: ExecutorSpec, inventory: Follower) -> Target:
@@ -334,6 +350,7 @@ class _Hosts:
                 bus,
                 installation.subjects,
                 Channels(installation.config.channels),
+                Rates(installation.config.channels, time.monotonic),
                 _readiness(inventory),
                 installation.clock,
             )

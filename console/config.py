@@ -47,6 +47,10 @@ class Channel(Model):
     formats: tuple[Format, ...] = tuple(Format)
     token_sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
     """Hexadecimal SHA-256 of the bearer token; the token itself is never written down here. None: no way in by HTTP."""
+    per_second: Annotated[int, Field(ge=1, le=100_000)] = 200
+    """Posts a second that the HTTP door takes of it in the long run."""
+    burst: Annotated[int, Field(ge=1, le=1_000_000)] = 4_000
+    """Posts that it takes at once, after a rest."""
 
 
 class ExecutorSpec(Model):
@@ -117,6 +121,8 @@ class Config(Model):
     """Kubernetes clusters. None: the twin is the world."""
     estate: tuple[Path, ...] = ()
     """Estate files, or folders of them: facilities, fabrics, hardware, promises, prices. They are watched."""
+    clusters_within_seconds: Annotated[int, Field(ge=1, le=86_400)] = 120
+    """How long the inventory waits at its start for a cluster that is out of reach; then its racks count as unknown."""
     channels: tuple[Channel, ...] = ()
     executors: tuple[ExecutorSpec, ...] = (ExecutorSpec(id=ExecutorId("twin")),)
     http: Http = Http()
@@ -141,6 +147,10 @@ class Config(Model):
         """Who writes `cluster`: the executor that names it, else the first that names none."""
         named = next((e.id for e in self.executors if cluster in e.clusters), None)
         return named or next((e.id for e in self.executors if not e.clusters), None)
+
+    def clusters_of(self, executor: ExecutorId) -> tuple[ClusterId, ...]:
+        """The Kubernetes clusters that it writes, by id."""
+        return tuple(sorted(c.id for c in self.clusters if self.executor_of(c.id) == executor))
 
 
 def load(

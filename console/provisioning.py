@@ -30,7 +30,7 @@ def users(installation: Installation) -> tuple[accounts.User, ...]:
         subjects=installation.subjects,
         consumers=consumers(installation),
         executors=[e.id for e in installation.config.executors],
-        channels=[c.id for c in installation.config.channels],
+        channels={c.id: [f.value for f in c.formats] for c in installation.config.channels},
     )
     return made.users(installation.state.nats_password)
 
@@ -38,11 +38,14 @@ def users(installation: Installation) -> tuple[accounts.User, ...]:
 def consumers(installation: Installation) -> dict[str, tuple[ConsumerSpec, ...]]:
     """Every durable consumer by the NATS user that it belongs to."""
     subjects = installation.subjects
-    executors = installation.config.executors
+    config = installation.config
     return {
         accounts.AGENT: consumer_specs(subjects),
         accounts.GATE: GATE_CONSUMERS,
-        **{accounts.executor_user(e.id): executor_consumers(subjects, e.id) for e in executors},
+        **{
+            accounts.executor_user(e.id): executor_consumers(subjects, e.id, config.clusters_of(e.id))
+            for e in config.executors
+        },
     }
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from estate.hardware import Node
-from estate.ids import ClusterId, NodeId, RackId, SiteId, WorkloadId
+from estate.ids import ClusterId, GangId, NodeId, RackId, SiteId, WorkloadId
 from estate.references import Ref
 from estate.tallies import Tally
 from estate.things import AcceleratorRef
@@ -35,6 +35,9 @@ class Ground(Protocol):
 
     def residents(self, node: NodeId) -> frozenset[WorkloadId] | None:
         """The workloads with a replica on `node`; None where there are none."""
+
+    def gang(self, gang: GangId) -> frozenset[WorkloadId] | None:
+        """The workloads with a replica in that gang; None where there are none."""
 
     def taken(self, node: NodeId) -> frozenset[int]:
         """The accelerator indexes of `node` that some replica holds."""

@@ -52,6 +52,7 @@ ComponentId = NewType("ComponentId", Slug)
 TemplateId = NewType("TemplateId", Slug)
 PriceId = NewType("PriceId", Slug)
 OfferId = NewType("OfferId", Slug)
+GangId = NewType("GangId", Slug)
 ObjectId = NewType("ObjectId", Annotated[str, StringConstraints(min_length=1, max_length=512)])
 """`cluster/apiVersion/kind/namespace/name`; see `estate.manifests.Address`."""
 ChannelId = NewType("ChannelId", Token)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 
-from estate.ids import ClusterId, WorkloadId
+from estate.ids import ClusterId, GangId, WorkloadId
 from estate.workloads import Workload
 
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9.\-]{0,126}[a-z0-9])?")
@@ -33,6 +33,12 @@ def workload_id(cluster: ClusterId, namespace: str, own: str) -> WorkloadId:
 def elsewhere(workload: Workload, cluster: ClusterId, namespace: str) -> WorkloadId:
     """What a copy of `workload` in that namespace of another cluster is called."""
     return workload_id(cluster, namespace, workload.id.removeprefix(f"{workload.cluster}.{workload.namespace}."))
+
+
+def gang_elsewhere(gang: GangId, workload: Workload, cluster: ClusterId, namespace: str) -> GangId:
+    """What the gang of `workload` is called in that namespace of another cluster: copies are a gang of their own."""
+    own = gang.removeprefix(f"{workload.cluster}.{workload.namespace}.")
+    return GangId(slug(f"{cluster}.{namespace}.{own}"))
 
 
 def are_counterparts(one: Workload, other: Workload) -> bool:

@@ -12,7 +12,7 @@ from typing import Protocol, Self
 from pydantic import Field
 
 from estate.hardware import Node
-from estate.ids import ClusterId, InstallationId, NodeId, ObjectId, RackId, SiteId, WorkloadId
+from estate.ids import ClusterId, GangId, InstallationId, NodeId, ObjectId, RackId, SiteId, WorkloadId
 from estate.law import Facts
 from estate.objects import Sighting
 from estate.records import Model
@@ -63,6 +63,9 @@ class Snapshot(Protocol):
 
     def workloads_on(self, node: NodeId) -> tuple[Workload, ...]:
         """The workloads with at least one replica on `node`, by id."""
+
+    def in_gang(self, gang: GangId) -> tuple[Workload, ...]:
+        """The workloads with members of that gang, by id."""
 
     def nodes_in(self, rack: RackId) -> tuple[Node, ...]:
         """The observed nodes that facts place in `rack`, by id."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from estate.ids import ChannelId, ExecutorId, IncidentId, InstallationId, SiteId
+from estate.ids import ChannelId, ClusterId, ExecutorId, IncidentId, InstallationId, SiteId
 from estate.observations import EventType
 from estate.outcomes import Ending
 from estate.proposals import Lane
@@ -70,9 +70,17 @@ class Subjects:
         """Signed approvals to the gate; only the console's user may publish them."""
         return f"{self.root}.approval.{site}.given"
 
-    def warrant(self, lane: Lane | str, audience: ExecutorId | str) -> str:
-        """Signed warrants to one executor, a plane for each lane; only the gate's user may publish them."""
-        return f"{self.root}.warrant-{_token(lane)}.{audience}.issued"
+    def warrant(self, lane: Lane | str, audience: ExecutorId | str, cluster: ClusterId | None = None) -> str:
+        """Signed warrants to one executor, a plane for each lane; only the gate's user may publish them.
+
+        Those to an executor of several clusters that are about one of them name it, so that it has hands of its own.
+        """
+        about = f"issued-{cluster}" if cluster is not None else "issued"
+        return f"{self.root}.warrant-{_token(lane)}.{audience}.{about}"
+
+    def warrants(self, lane: Lane) -> str:
+        """Every warrant of a lane, as a pattern."""
+        return f"{self.root}.warrant-{_token(lane)}.*.*"
 
     def outcome(self, site: SiteId | str, ending: Ending | str) -> str:
         """Outcomes; only an executor's user may publish them."""
@@ -94,9 +102,10 @@ class Subjects:
         """What a case is doing, for people who watch; at most once, never a source of truth."""
         return f"{self.root}.progress.all.{incident}"
 
-    def dead_letter(self, stream: str, consumer: str) -> str:
-        """Messages that could not be handled, with the reason in their headers."""
-        return f"{self.root}.dead.{stream.lower()}.{consumer}"
+    def dead_letter(self, stream: str, consumer: str, channel: ChannelId | str | None = None) -> str:
+        """Messages that could not be handled, with the reason in their headers; raw bodies under their channel."""
+        sender = f".{channel}" if channel is not None else ""
+        return f"{self.root}.dead.{stream.lower()}.{consumer}{sender}"
 
 
 def _token(value: object) -> str:

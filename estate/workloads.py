@@ -9,7 +9,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from estate.hardware import Node, Taint, TaintEffect
-from estate.ids import ClusterId, DatasetId, NodeId, TenantId, Uid, WorkloadId
+from estate.ids import ClusterId, DatasetId, GangId, NodeId, TenantId, Uid, WorkloadId
 from estate.law import Residency
 from estate.records import Model, Time
 from estate.units import Mebibytes, MicroUsdPerHour, Milliseconds, Watts
@@ -75,6 +75,15 @@ class Binding(Model):
     accelerators: tuple[int, ...] = ()
 
 
+class Gang(Model):
+    """Replicas that are of use only together: when one stops, all stop. See `estate.gangs`."""
+
+    id: GangId
+    """The same in every workload that has members of it."""
+    replicas: tuple[int, ...] = ()
+    """The members here; empty means every replica."""
+
+
 class Workload(Model):
     """A set of equal replicas of one tenant in one cluster. A replica without a binding is pending."""
 
@@ -95,6 +104,7 @@ class Workload(Model):
     for `nvidia.com/gpu: 4`). Replica numbers and device indexes are then the inventory's book-keeping, and conditions
     compare nodes and counts."""
     tolerations: tuple[Toleration, ...] = ()
+    gangs: tuple[Gang, ...] = ()
 
     @model_validator(mode="after")
     def _binds_each_replica_once(self) -> Self:
@@ -104,6 +114,23 @@ class Workload(Model):
         if any(b.replica >= self.replicas for b in self.bindings):
             raise ValueError("a binding names a replica beyond `replicas`")
         return self
+
+    @model_validator(mode="after")
+    def _puts_each_replica_into_one_gang(self) -> Self:
+        members = [r for g in self.gangs for r in g.replicas]
+        if len(members) != len(set(members)) or (len(self.gangs) > 1 and not all(g.replicas for g in self.gangs)):
+            raise ValueError("gangs: a replica is in two of them; name for each of several gangs its own replicas")
+        return self
+
+    def gang_of(self, replica: int) -> GangId | None:
+        """The gang that this replica is in."""
+        return next((g.id for g in self.gangs if not g.replicas or replica in g.replicas), None)
+
+    def broken_by(self, kept: Collection[Binding]) -> tuple[Binding, ...]:
+        """The running replicas that stop where only `kept` stay: those left out, and whoever is in a gang with one."""
+        out = set(self.bindings).difference(kept)
+        gangs = {self.gang_of(b.replica) for b in out} - {None}
+        return tuple(b for b in self.bindings if b in out or self.gang_of(b.replica) in gangs)
 
     def repelled_by(self, node: Node) -> Taint | None:
         """The first taint that keeps new replicas off `node` for certain."""

@@ -66,14 +66,15 @@ def _concerns(step: Step, tenant: TenantId, snapshot: Snapshot) -> bool:
         return objects.owner_of_change(snapshot.facts, step.change) == tenant
     if target.kind is not ThingKind.WORKLOAD:
         return True
-    workload = snapshot.workload(WorkloadId(target.id))
-    return workload is not None and workload.tenant == tenant
+    return any(_tenant_of(w, snapshot) == tenant for w in {target.id, *step.change.disrupts(snapshot)})
 
 
 def _own_part(step: Step, tenant: TenantId, snapshot: Snapshot) -> Step:
     """The step without what it tells of other tenants' replicas on a node."""
-    read = tuple(_own_condition(c, tenant, snapshot) for c in step.preconditions)
-    left = tuple(_own_condition(c, tenant, snapshot) for c in step.postconditions)
+    read, left = (
+        tuple(_own_condition(c, tenant, snapshot) for c in told if not _of_another(c, tenant, snapshot))
+        for told in (step.preconditions, step.postconditions)
+    )
     return step.model_copy(update={"preconditions": read, "postconditions": left})
 
 
@@ -83,6 +84,12 @@ def _own_condition(condition: Condition, tenant: TenantId, snapshot: Snapshot) -
         return condition
     own = tuple(text for text in condition.equals if _tenant_of(text.partition(" ")[0], snapshot) == tenant)
     return condition.model_copy(update={"equals": own})
+
+
+def _of_another(condition: Condition, tenant: TenantId, snapshot: Snapshot) -> bool:
+    """Whether it tells of another tenant's replicas: of a gang that stops elsewhere, as a rule."""
+    workload = condition.about.id.partition("@")[0]
+    return condition.about.kind is ThingKind.RESIDENT and _tenant_of(workload, snapshot) != tenant
 
 
 def _tenant_of(workload: str, snapshot: Snapshot) -> TenantId | None:

@@ -119,7 +119,7 @@ def _steps(question: Question, play: Play, counted: Counted) -> Iterator[Ask]:
         if isinstance(step.change, ApplyManifest | DeleteObject):
             yield _object(question, step, played.before, counted)
         for workload, disrupted in sorted(step.change.disrupts(played.before).items()):
-            written = _written_by(played, workload)
+            written = _written_by(played, workload, play.base)
             owners = _owners(question, counted, written.now.tenant)
             yield _workload(_who(question.matter), written, disrupted, owners)
 
@@ -141,17 +141,21 @@ class _Written:
     after: Snapshot
     instead: Workload | None = None
     """What runs in its place, of a workload that is removed."""
+    lone: bool = False
+    """Whether that was there already: then nobody decided here that it should take its place."""
 
 
-def _written_by(played: _Played, name: WorkloadId) -> _Written:
+def _written_by(played: _Played, name: WorkloadId, base: Snapshot) -> _Written:
     was, now = played.before.workload(name), played.after.workload(name)
     some = was or now
     assert some is not None, name  # the step was laid out
     nothing = some.model_copy(update={"replicas": 0, "bindings": ()})
     change, after = played.change, played.after
-    instead = after.workload(change.replaced_by) if isinstance(change, RemoveWorkload) else None
+    removed = isinstance(change, RemoveWorkload) and change.workload == name
+    instead = after.workload(change.replaced_by) if isinstance(change, RemoveWorkload) and removed else None
+    lone = instead is not None and base.workload(instead.id) is not None
     action = _on_workload(change)
-    return _Written(action, played.number, was or nothing, now or nothing, played.before, after, instead)
+    return _Written(action, played.number, was or nothing, now or nothing, played.before, after, instead, lone)
 
 
 def _workload(who: Context, step: _Written, disrupted: int, owners: int) -> Ask:
@@ -160,6 +164,8 @@ def _workload(who: Context, step: _Written, disrupted: int, owners: int) -> Ask:
     places = bool(fresh) or now.replicas > was.replicas
     tenant = after.facts.tenant.get(now.tenant)
     disturbed, lowest = _availability(step)
+    if was == now and disrupted:  # it stands as it stood, and begins anew with its gang
+        disturbed, lowest = disrupted, max(0, len(was.bindings) - disrupted)
     axes = {a.dimension: a for a in sovereignty.exposure(after.facts, now, now.cluster)}
     context: Context = {
         "who": who,
@@ -173,6 +179,7 @@ def _workload(who: Context, step: _Written, disrupted: int, owners: int) -> Ask:
         "disturbed": disturbed,
         "lowest": lowest,
         "minAvailable": now.contract.min_available,
+        "lone": step.lone,
         "consent": tenant.disruption.value if tenant else "unknown",
         "ownerApprovals": owners,
     }
@@ -244,9 +251,9 @@ def _availability(step: _Written) -> tuple[int, int]:
     `min_available` or refuses, so the fewest are still those that do not change places. Of what is removed, those count
     that run in its place.
     """
-    kept = set(step.now.bindings)
+    broken = set(step.was.broken_by(step.now.bindings))
     running = [b for b in step.was.bindings if _runs(step.before, b)]
-    disturbed = sum(1 for b in running if b not in kept)
+    disturbed = sum(1 for b in running if b in broken)
     ends = sum(1 for b in step.now.bindings if _runs(step.after, b))
     instead = sum(1 for b in step.instead.bindings if _runs(step.after, b)) if step.instead else 0
     return disturbed, min(len(running) - disturbed, ends) + instead

@@ -16,7 +16,7 @@ from typing import Any
 from estate import conditions, effects
 from estate.changes import ApplyManifest, Change, CopyWorkload, DeleteObject
 from estate.identities import Role, Subject, SubjectKind
-from estate.ids import ClusterId, Country, EntityId, NodeId, TenantId, WorkloadId
+from estate.ids import ClusterId, Country, EntityId, GangId, NodeId, TenantId, WorkloadId
 from estate.law import Facts, Isolation, Residency
 from estate.results import Refusal
 from estate.snapshots import Snapshot
@@ -118,7 +118,9 @@ def _change(matter: Matter, change: Change, before: Snapshot, after: Snapshot) -
 
 
 def _written(change: Change, before: Snapshot, after: Snapshot) -> Iterator[tuple[Workload, Workload]]:
-    """The workload that is the target; what is there that was not; or what on the target node is not as it was."""
+    """The workload that is the target; what is there that was not; or what on the target node is not as it was. And
+    whoever is in a gang with a replica that left its place.
+    """
     target, names = change.target(), set[WorkloadId]()
     if isinstance(change, CopyWorkload):
         near = {w.id for b in change.bindings for w in after.workloads_on(b.node)}
@@ -127,11 +129,22 @@ def _written(change: Change, before: Snapshot, after: Snapshot) -> Iterator[tupl
         names = {WorkloadId(target.id)}
     elif target.kind is ThingKind.NODE:
         names = {w.id for w in before.workloads_on(NodeId(target.id)) if after.workload(w.id) != w}
+    broken = {g for name in names if (w := before.workload(name)) is not None for g in _left(w, after)}
+    names |= {mate.id for gang in broken for mate in before.in_gang(gang)}
     for name in sorted(names):
         was, now = before.workload(name), after.workload(name)
         some = was or now
         if some is not None:
             yield was or _none_of(some), now or _none_of(some)
+
+
+def _left(was: Workload, after: Snapshot) -> set[GangId]:
+    """The gangs of those replicas that are no longer where they were; of equal ones all, once any moves."""
+    now = after.workload(was.id)
+    held = now.bindings if now is not None else ()
+    rolled = was.counted and any(b not in was.bindings for b in held)
+    out = [b for b in was.bindings if rolled or b not in held]
+    return {g.id for g in was.gangs for b in out if not g.replicas or b.replica in g.replicas}
 
 
 def _none_of(workload: Workload) -> Workload:

@@ -23,6 +23,7 @@ from estate.ids import (
     Country,
     DatasetId,
     EntityId,
+    GangId,
     IncidentId,
     InstallationId,
     NodeId,
@@ -35,7 +36,7 @@ from estate.ids import (
 from estate.observations import EventType, Severity
 from estate.snapshots import SnapshotVersion
 from estate.units import Mebibytes, Watts
-from estate.workloads import Binding, Workload, WorkloadContract, WorkloadKind
+from estate.workloads import Binding, Gang, Workload, WorkloadContract, WorkloadKind
 from estate.worlds import World
 
 INSTALLATION = InstallationId("test")
@@ -258,6 +259,36 @@ def default_workloads() -> tuple[Workload, ...]:
             replicas=1,
             bindings=(binding(0, "us-a1", *range(8)),),
         ),
+    )
+
+
+def gang(name: str, *replicas: int) -> Gang:
+    """A gang; of every replica where none is named."""
+    return Gang(id=GangId(name), replicas=replicas)
+
+
+def ganged_workloads() -> tuple[Workload, ...]:
+    """As the default ones, with `b-train` and `b-eval` one gang over three nodes, and `a-rank` two gangs of two."""
+    serve, train, batch = default_workloads()
+    return (
+        serve,
+        train.model_copy(update={"gangs": (gang("b-job"),)}),
+        workload(
+            "b-eval",
+            tenant="tenant-b",
+            contract=contract(2),
+            replicas=1,
+            bindings=(binding(0, "eu-b2", 0, 1),),
+            gangs=(gang("b-job"),),
+        ),
+        workload(
+            "a-rank",
+            contract=contract(1),
+            replicas=4,
+            bindings=tuple(binding(n, f"eu-a{n % 2 + 3}", n) for n in range(4)),
+            gangs=(gang("a-rank-0", 0, 1), gang("a-rank-1", 2, 3)),
+        ),
+        batch,
     )
 
 

@@ -22,12 +22,13 @@ from console.config import Channel, Format
 from console.http.bodies import BodyTooLarge, read_body
 from console.http.channels import Channels, takes
 from console.http.cloudevents import Batch, Binary, Structured, Unreadable, unpack
+from console.http.rates import Rates
 from estate import canonical
 from estate.clocks import Clock
 from estate.errors import PlacetError, RetryLater
 from estate.records import write_time
 from estate.subjects import Subjects
-from tools.bus.port import Bus, StreamFull, TooLarge
+from tools.bus.port import Bus, StreamFull, SubjectFull, TooLarge
 
 RETRY_SECONDS = "2"
 
@@ -44,11 +45,12 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """What the handlers need: the bus to publish on, the subjects, who may post, and what readiness means."""
+    """What the handlers need: the bus to publish on, the subjects, who may post, how fast, and what readiness means."""
 
     bus: Bus
     subjects: Subjects
     channels: Channels
+    rates: Rates
     ready: Callable[[], Awaitable[bool]]
     clock: Clock
 
@@ -83,6 +85,7 @@ def application(door: Door) -> Starlette:
 
 async def _receive(door: Door, format: Format, request: Request) -> Response:
     channel = _admitted(door, format, request)
+    _in_turn(door, channel)
     try:
         body = await read_body(request)
     except BodyTooLarge as error:
@@ -102,6 +105,12 @@ def _admitted(door: Door, format: Format, request: Request) -> Channel:
     if not takes(channel, format):
         raise Refused(403, f"channel `{name}` does not take `{format.value}`; add it to the channel's formats")
     return channel
+
+
+def _in_turn(door: Door, channel: Channel) -> None:
+    if seconds := door.rates.wait(channel):
+        told = f"channel `{channel.id}` posts more than {channel.per_second} a second; send it again in {seconds} s"
+        raise Refused(429, f"{told}, or in batches", {"Retry-After": str(seconds)})
 
 
 def _carried(format: Format, request: Request, body: bytes) -> dict[str, str]:
@@ -142,6 +151,10 @@ def _must_be_object(body: bytes) -> None:
 async def _stored(door: Door, channel: Channel, format: Format, data: bytes, headers: Mapping[str, str]) -> bool:
     try:
         return await door.store(channel, format, data, headers)
+    except SubjectFull as error:
+        told = f"channel `{channel.id}` has as many `{format.value}` bodies waiting as it may"
+        advice = "send it again later, and look at `placet dlq list`"
+        raise Refused(429, f"{told}; {advice}", {"Retry-After": RETRY_SECONDS}) from error
     except StreamFull as error:
         raise Refused(429, "the intake is full; send it again later", {"Retry-After": RETRY_SECONDS}) from error
     except TooLarge as error:

@@ -14,7 +14,7 @@ from console.processes.leasing import Fence, Leasing
 from console.processes.settings import Standing
 from console.processes.watching import keep
 from estate.errors import Denied, NeverRetry, RetryLater
-from estate.ids import ExecutorId
+from estate.ids import ClusterId, ExecutorId
 from estate.outcomes import Outcome
 from estate.proposals import Lane
 from estate.subjects import Subjects
@@ -26,17 +26,25 @@ from tools.execution.executor import Executor
 from tools.inventory.follower import Follower
 
 
-def consumers(subjects: Subjects, audience: ExecutorId) -> tuple[ConsumerSpec, ...]:
-    """One durable consumer for each lane: no backlog of cases delays a fence."""
-    return tuple(
-        ConsumerSpec(
-            streams.warrants(lane),
-            f"executor-{audience}-{lane.value}",
-            (subjects.warrant(lane, audience),),
-            concurrency=8,
-            precedence=Precedence.TAKES if lane is Lane.CONTAINMENT else Precedence.GIVES,
-        )
-        for lane in Lane
+def consumers(
+    subjects: Subjects, audience: ExecutorId, clusters: tuple[ClusterId, ...] = ()
+) -> tuple[ConsumerSpec, ...]:
+    """One durable consumer for each lane: no backlog of cases delays a fence. And one for the fences of each cluster,
+    where there are several: an API server that takes requests and never answers holds up its own fences alone.
+    """
+    each = tuple(_consumer(subjects, lane, audience) for lane in Lane)
+    fences = (_consumer(subjects, Lane.CONTAINMENT, audience, cluster) for cluster in clusters)
+    return (*each, *fences) if len(clusters) > 1 else each
+
+
+def _consumer(subjects: Subjects, lane: Lane, audience: ExecutorId, cluster: ClusterId | None = None) -> ConsumerSpec:
+    name = f"executor-{audience}-{lane.value}"
+    return ConsumerSpec(
+        streams.warrants(lane),
+        name if cluster is None else f"{name}-{cluster}",
+        (subjects.warrant(lane, audience, cluster),),
+        concurrency=8,
+        precedence=Precedence.TAKES if lane is Lane.CONTAINMENT else Precedence.GIVES,
     )
 
 
@@ -52,6 +60,8 @@ class ExecutorProcess:
     inventory: Follower
     ledger: Ledger
     lease: Leasing
+    clusters: tuple[ClusterId, ...] = ()
+    """Those that it writes; none for a twin."""
 
     @property
     def name(self) -> str:
@@ -87,7 +97,7 @@ class ExecutorProcess:
                     await self._publish(outcome)
             await self.bus.consume(spec, on_warrant)
 
-        specs = consumers(self.subjects, self.audience)
+        specs = consumers(self.subjects, self.audience, self.clusters)
         await keep(self.name, {spec.name: consume(spec) for spec in specs})
 
     async def _carry_out(self, executor: Executor, envelope: bytes) -> None:

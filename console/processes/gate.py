@@ -7,8 +7,9 @@ digests, so that a redelivery is swallowed by the stream.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from console.processes.leasing import Fence, Leasing
 from console.processes.settings import Standing
@@ -16,6 +17,7 @@ from console.processes.watching import keep
 from estate import canonical
 from estate.changes import CordonNode, TaintNode
 from estate.errors import BadInput, Denied, NeverRetry
+from estate.ids import ClusterId, ExecutorId, NodeId
 from estate.outcomes import Outcome
 from estate.proposals import Lane, Proposal
 from estate.subjects import Subjects
@@ -51,6 +53,8 @@ class GateProcess:
     inventory: Follower
     ring: KeyRing
     lease: Leasing
+    serves: Callable[[ExecutorId], tuple[ClusterId, ...]] = field(default=lambda executor: ())
+    """The clusters that an executor writes."""
 
     async def run(self) -> None:
         """Until cancelled, or until a task ends."""
@@ -115,8 +119,16 @@ class GateProcess:
 
     async def _send(self, envelope: bytes) -> None:
         warrant = Warrant.read(dsse.open_envelope(envelope, PAYLOAD_TYPE, self.ring).payload)
-        subject = self.subjects.warrant(warrant.lane, warrant.audience)
+        subject = self.subjects.warrant(warrant.lane, warrant.audience, self._hands(warrant))
         await self.bus.publish(subject, envelope, message_id=canonical.digest(envelope))
+
+    def _hands(self, warrant: Warrant) -> ClusterId | None:
+        """The cluster whose own hands shall take a fence; None where its executor has no other."""
+        clusters = self.serves(warrant.audience)
+        if warrant.lane is not Lane.CONTAINMENT or len(clusters) < 2:
+            return None
+        node = self.inventory.newest().node(NodeId(warrant.steps[0].change.target().id))
+        return node.cluster if node is not None and node.cluster in clusters else None
 
 
 def _is_one_fence(proposal: Proposal) -> bool:

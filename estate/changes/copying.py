@@ -60,7 +60,12 @@ class CopyWorkload(Model):
         return self._fault(snapshot, workload) or seated(snapshot, self._made(workload), self.bindings)
 
     def _made(self, workload: Workload) -> Workload:
-        there = {"cluster": self.to_cluster, "namespace": self.namespace or workload.namespace}
+        space = self.namespace or workload.namespace
+        gangs = tuple(
+            g.model_copy(update={"id": names.gang_elsewhere(g.id, workload, self.to_cluster, space)})
+            for g in workload.gangs
+        )
+        there = {"cluster": self.to_cluster, "namespace": space, "gangs": gangs}
         return workload.model_copy(update=there | {"id": self.named(workload), "uid": MADE, "bindings": ()})
 
     def _fault(self, snapshot: Snapshot, workload: Workload) -> Refusal | None:

@@ -1,4 +1,5 @@
-"""DrainNode: a cordon, and then the eviction of every replica on the node, each within its disruption budget.
+"""DrainNode: a cordon, and then the eviction of every replica on the node, each within its disruption budget, and of
+the whole of each gang that one of them is in (`estate.gangs`).
 
 What it evicts is pending then; owners make other replicas where they find room. On the twin nobody does, and they stay
 pending. An undo lifts the cordon and brings nothing back.
@@ -8,9 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from estate import gangs
 from estate.changes.cordoning import UncordonNode
-from estate.changes.kinds import NodeChange, NoInverse, unknown
+from estate.changes.kinds import Footprint, NodeChange, NoInverse, footprint_of, gang_conditions, unknown
 from estate.conditions import Condition, Field, observed
+from estate.gangs import Stops
 from estate.ids import NodeId, WorkloadId
 from estate.results import Ok, Result
 from estate.snapshots import Snapshot
@@ -26,20 +29,19 @@ class DrainNode(NodeChange):
     reason: str = ""
 
     def describe(self) -> str:
-        return f"drain node {self.node}: cordon it and evict what runs there (an undo only uncordons it)"
+        return f"drain node {self.node}: cordon it and evict what runs there, whole gangs (an undo only uncordons it)"
 
     def effect(self, snapshot: Snapshot) -> Result[Snapshot]:
         node = snapshot.node(self.node)
         if node is None:
             return unknown(self.target())
         running = snapshot.with_node(node.model_copy(update={"cordoned": True}))
-        for workload in snapshot.workloads_on(self.node):
-            running = running.with_workload(workload.without(workload.on(self.node)))
-        return Ok(running)
+        return Ok(gangs.stopped(running, self._stops(snapshot)))
 
     def preconditions(self, snapshot: Snapshot) -> tuple[Condition, ...]:
         """All that stands there: nobody is evicted unthought of. `EvictPod` says what is not in it, and why."""
-        return observed(snapshot, self.target(), Field.CORDONED, Field.BINDINGS)
+        here = observed(snapshot, self.target(), Field.CORDONED, Field.BINDINGS)
+        return (*here, *gang_conditions(snapshot, self._stops(snapshot), self.node))
 
     def postconditions(self, after: Snapshot) -> tuple[Condition, ...]:
         return self.preconditions(after)
@@ -50,8 +52,14 @@ class DrainNode(NodeChange):
         return UncordonNode(node=self.node)
 
     def disrupts(self, snapshot: Snapshot) -> dict[WorkloadId, int]:
-        return {w.id: len(w.on(self.node)) for w in snapshot.workloads_on(self.node)}
+        return gangs.counts(self._stops(snapshot))
+
+    def footprint(self, snapshot: Snapshot) -> Footprint:
+        return footprint_of(snapshot, self._stops(snapshot), self.node)
 
     def wanted_watts(self, snapshot: Snapshot) -> dict[NodeId, int]:
         held = ((w, b) for w in snapshot.workloads_on(self.node) for b in w.on(self.node))
         return {self.node: -sum(w.watts_per_accelerator * len(b.accelerators) for w, b in held)}
+
+    def _stops(self, snapshot: Snapshot) -> Stops:
+        return gangs.together(snapshot, {w.id: w.on(self.node) for w in snapshot.workloads_on(self.node)})

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from estate.conditions import Condition
+from estate import gangs
+from estate.conditions import Condition, Field, observed
+from estate.gangs import Stops
 from estate.ids import NodeId, TenantId, WorkloadId
 from estate.manifests import Address
 from estate.records import Model
@@ -122,6 +124,23 @@ def object_thing(address: Address) -> Thing:
 def resident_thing(workload: WorkloadId, node: NodeId) -> Thing:
     """The reference to the replicas of a workload on one node."""
     return Thing(kind=ThingKind.RESIDENT, id=f"{workload}@{node}")
+
+
+def gang_conditions(snapshot: Snapshot, stops: Stops, node: NodeId) -> tuple[Condition, ...]:
+    """What the decision read of those that stop elsewhere than on `node`: each workload on each of their nodes."""
+    elsewhere = sorted({(w, b.node) for w, bindings in stops.items() for b in bindings if b.node != node})
+    return tuple(c for w, n in elsewhere for c in observed(snapshot, resident_thing(w, n), Field.BINDINGS))
+
+
+def footprint_of(snapshot: Snapshot, stops: Stops, *named: NodeId) -> Footprint:
+    """The blast radius of replicas that stop together, and of the nodes that a change names."""
+    counted = gangs.counts(stops)
+    return Footprint(
+        nodes=tuple(sorted({*named, *gangs.nodes_of(stops)})),
+        workloads=tuple(sorted(counted)),
+        tenants=tuple(sorted(gangs.tenants_of(snapshot, counted))),
+        disrupted_replicas=sum(counted.values()),
+    )
 
 
 def tenants_on(snapshot: Snapshot, node: NodeId) -> tuple[TenantId, ...]:

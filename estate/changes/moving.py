@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import model_validator
 
-from estate.changes.kinds import Footprint, NoInverse, unknown, workload_thing
+from estate import gangs
+from estate.changes.kinds import Footprint, NoInverse, footprint_of, unknown, workload_thing
 from estate.changes.seating import seated
 from estate.conditions import Condition, Field, observed
+from estate.gangs import Stops
 from estate.ids import NodeId, WorkloadId
 from estate.records import Model
 from estate.results import Ok, Refusal, RefusalCode, Result
@@ -98,21 +100,20 @@ class MoveWorkload(Model):
     def disrupts(self, snapshot: Snapshot) -> dict[WorkloadId, int]:
         """See `ChangeKind`. Where replicas are counted, a place is written in the template that all of them share, and
         its system replaces every one. It does so by and by: the executor holds that above `min_available`, or refuses.
+        Whoever is in a gang with one that moves begins anew as well, where it is.
         """
-        workload = snapshot.workload(self.workload)
-        if workload is not None and workload.counted:
-            return {self.workload: len(workload.bindings)}
-        return {self.workload: sum(1 for m in self.moves if m.source)}
+        return gangs.counts(self._stops(snapshot))
 
     def footprint(self, snapshot: Snapshot) -> Footprint:
+        nodes = (n for m in self.moves for n in (m.source, m.target) if n)
+        return footprint_of(snapshot, self._stops(snapshot), *nodes)
+
+    def _stops(self, snapshot: Snapshot) -> Stops:
         workload = snapshot.workload(self.workload)
-        nodes = {n for m in self.moves for n in (m.source, m.target) if n}
-        return Footprint(
-            nodes=tuple(sorted(nodes)),
-            workloads=(self.workload,),
-            tenants=(workload.tenant,) if workload else (),
-            disrupted_replicas=sum(self.disrupts(snapshot).values()),
-        )
+        moving = {m.replica for m in self.moves if m.source}
+        bound = workload.bindings if workload else ()
+        leaving = [b for b in bound if b.replica in moving or (workload and workload.counted)]
+        return gangs.together(snapshot, {self.workload: leaving})
 
     def wanted_watts(self, snapshot: Snapshot) -> dict[NodeId, int]:
         workload = snapshot.workload(self.workload)

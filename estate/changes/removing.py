@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Literal
 
-from estate import names
-from estate.changes.kinds import Footprint, NoInverse, unknown, workload_thing
+from estate import gangs, names
+from estate.changes.kinds import Footprint, NoInverse, footprint_of, unknown, workload_thing
 from estate.conditions import Condition, Field, absent, observed
+from estate.gangs import Stops
 from estate.ids import NodeId, WorkloadId
 from estate.records import Model
 from estate.results import Ok, Refusal, RefusalCode, Result
@@ -66,16 +67,10 @@ class RemoveWorkload(Model):
         return NoInverse(reason=f"what it ran is not kept, and `{self.replaced_by}` runs in its place; copy that back")
 
     def disrupts(self, snapshot: Snapshot) -> dict[WorkloadId, int]:
-        return {self.workload: len(self._running(snapshot))}
+        return gangs.counts(self._stops(snapshot))
 
     def footprint(self, snapshot: Snapshot) -> Footprint:
-        workload, running = snapshot.workload(self.workload), self._running(snapshot)
-        return Footprint(
-            nodes=tuple(sorted({b.node for b in running})),
-            workloads=(self.workload,),
-            tenants=(workload.tenant,) if workload else (),
-            disrupted_replicas=len(running),
-        )
+        return footprint_of(snapshot, self._stops(snapshot))
 
     def wanted_watts(self, snapshot: Snapshot) -> dict[NodeId, int]:
         workload = snapshot.workload(self.workload)
@@ -83,6 +78,10 @@ class RemoveWorkload(Model):
         for binding in self._running(snapshot):
             wanted[binding.node] -= len(binding.accelerators) * (workload.watts_per_accelerator if workload else 0)
         return dict(wanted)
+
+    def _stops(self, snapshot: Snapshot) -> Stops:
+        """With it, whoever is in a gang with a replica of it begins anew."""
+        return gangs.together(snapshot, {self.workload: self._running(snapshot)})
 
     def _running(self, snapshot: Snapshot) -> tuple[Binding, ...]:
         workload = snapshot.workload(self.workload)

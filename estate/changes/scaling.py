@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field as Range
 
-from estate.changes.kinds import Footprint, NoInverse, unknown, workload_thing
+from estate import gangs
+from estate.changes.kinds import Footprint, NoInverse, footprint_of, unknown, workload_thing
 from estate.changes.seating import seated
 from estate.conditions import Condition, Field, observed
+from estate.gangs import Stops
 from estate.ids import NodeId, WorkloadId
 from estate.records import Model
 from estate.results import Refusal, RefusalCode, Result
@@ -65,17 +67,18 @@ class ScaleWorkload(Model):
         return ScaleWorkload(workload=self.workload, replicas=workload.replicas, bindings=self._stopped(snapshot))
 
     def disrupts(self, snapshot: Snapshot) -> dict[WorkloadId, int]:
-        return {self.workload: len(self._stopped(snapshot))}
+        """See `ChangeKind`. Where replicas are counted, a place for added ones is written in the template that all of
+        them share, and its system replaces every one, as `MoveWorkload` says.
+        """
+        return gangs.counts(self._stops(snapshot))
 
     def footprint(self, snapshot: Snapshot) -> Footprint:
-        workload, stopped = snapshot.workload(self.workload), self._stopped(snapshot)
-        nodes = {b.node for b in (*stopped, *self.bindings)}
-        return Footprint(
-            nodes=tuple(sorted(nodes)),
-            workloads=(self.workload,),
-            tenants=(workload.tenant,) if workload else (),
-            disrupted_replicas=len(stopped),
-        )
+        return footprint_of(snapshot, self._stops(snapshot), *(b.node for b in self.bindings))
+
+    def _stops(self, snapshot: Snapshot) -> Stops:
+        workload = snapshot.workload(self.workload)
+        rolled = workload.bindings if workload is not None and workload.counted and self.bindings else ()
+        return gangs.together(snapshot, {self.workload: rolled or self._stopped(snapshot)})
 
     def wanted_watts(self, snapshot: Snapshot) -> dict[NodeId, int]:
         workload = snapshot.workload(self.workload)

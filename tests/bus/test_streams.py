@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from estate.ids import InstallationId
+from estate.ids import ClusterId, InstallationId
 from estate.proposals import Lane
 from estate.subjects import Subjects
 from tools.bus import streams
@@ -28,14 +28,17 @@ HOMES = {
     streams.APPROVALS: [SUBJECTS.approval("eu-de")],
     streams.VERDICTS: [SUBJECTS.verdict("eu-de", "permit")],
     streams.OUTCOMES: [SUBJECTS.outcome("eu-de", "verified")],
-    streams.WARRANTS_CONTAINMENT: [SUBJECTS.warrant(Lane.CONTAINMENT, "twin")],
+    streams.WARRANTS_CONTAINMENT: [
+        SUBJECTS.warrant(Lane.CONTAINMENT, "twin"),
+        SUBJECTS.warrant(Lane.CONTAINMENT, "twin", ClusterId("eu-1")),
+    ],
     streams.WARRANTS_CASE: [SUBJECTS.warrant(Lane.CASE, "twin")],
     streams.DELTAS: [SUBJECTS.delta()],
     streams.CONTROLS: [SUBJECTS.control(kind) for kind in ("freeze", "mode", "enrolment")],
     streams.DEAD: [SUBJECTS.dead_letter("INTAKE", "intake")],
 }
 UNSTORED = {"command", "progress"}
-PATTERNS = {"intakes", "intake_of", "events"}
+PATTERNS = {"intakes", "intake_of", "events", "warrants"}
 
 
 def test_every_durable_subject_has_exactly_one_stream():

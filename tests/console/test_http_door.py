@@ -13,6 +13,7 @@ from agents.intake.receiving import RECEIVED_AT
 from console.config import Channel, Format
 from console.http.app import Door, application
 from console.http.channels import Channels, token_digest
+from console.http.rates import Rates
 from estate.ids import ChannelId, ClusterId
 from estate.records import write_time
 from estate.subjects import Subjects
@@ -35,6 +36,22 @@ def channel(name: str = "eu-monitoring", token: str = "sesame", *formats: Format
     )
 
 
+SLOW = channel("eu-slow", "slow", Format.KERNEL).model_copy(update={"per_second": 2, "burst": 3})
+CHANNELS = (channel(), channel("eu-kernel", "open", Format.KERNEL), SLOW)
+
+
+class Pace:
+    """Monotonic seconds that a test moves."""
+
+    seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+PACE = Pace()
+
+
 @pytest.fixture
 async def bus() -> AsyncIterator[MemoryBus]:
     made = MemoryBroker().connect(SUBJECTS)
@@ -48,8 +65,8 @@ async def http(bus: MemoryBus) -> AsyncIterator[httpx.AsyncClient]:
     async def ready() -> bool:
         return True
 
-    known = Channels([channel(), channel("eu-kernel", "open", Format.KERNEL)])
-    app = application(Door(bus, SUBJECTS, known, ready, TestClock()))
+    known = Channels(CHANNELS)
+    app = application(Door(bus, SUBJECTS, known, Rates(CHANNELS, PACE), ready, TestClock()))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://door") as client:
         yield client
 
@@ -166,3 +183,34 @@ async def test_a_full_stream_pushes_back_and_loses_nothing(http: httpx.AsyncClie
 async def test_health_needs_no_token(http: httpx.AsyncClient) -> None:
     assert (await http.get("/healthz")).status_code == 200
     assert (await http.get("/readyz")).status_code == 200
+
+
+async def test_a_channel_that_posts_too_fast_is_told_when_to_come_back_and_no_other_notices(
+    http: httpx.AsyncClient, bus: MemoryBus
+) -> None:
+    """Its burst is taken, the rest is refused before it is read, and its pace is given back with time."""
+
+    async def slow(number: int) -> httpx.Response:
+        return await post(http, "eu-slow/kernel", {"lines": [number]}, Authorization="Bearer slow")
+
+    answers = [await slow(n) for n in range(5)]
+    assert [a.status_code for a in answers] == [202, 202, 202, 429, 429]
+    assert answers[3].headers["Retry-After"] == "1"
+    assert "channel `eu-slow` posts more than 2 a second; send it again in 1 s" in answers[3].json()["error"]
+    other = await post(http, "eu-kernel/kernel", {"lines": []}, Authorization="Bearer open")
+    assert other.status_code == 202
+    assert len(await stored(bus)) == 4
+    PACE.seconds += 1
+    assert [(await slow(n)).status_code for n in (3, 4, 5)] == [202, 202, 429]
+
+
+async def test_a_channel_with_its_share_waiting_is_refused_by_name(http: httpx.AsyncClient, bus: MemoryBus) -> None:
+    """Nothing is lost: it is told what waits, and where to look."""
+    device = next(s for s in streams.streams(SUBJECTS) if s.name == streams.INTAKE_DEVICE)
+    await bus.declare(replace(device, max_per_subject=1))
+    codes = [(await post(http, "eu-monitoring/kernel", {"lines": [n]})).status_code for n in range(2)]
+    assert codes == [202, 429]
+    told = await post(http, "eu-monitoring/kernel", {"lines": [1]})
+    assert "channel `eu-monitoring` has as many `kernel` bodies waiting as it may" in told.json()["error"]
+    other = await post(http, "eu-kernel/kernel", {"lines": [1]}, Authorization="Bearer open")
+    assert other.status_code == 202

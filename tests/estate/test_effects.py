@@ -30,6 +30,11 @@ from tests.estate.estates_changing import REVERSIBLE, changes
 EU_A1, A_SERVE = NodeId("eu-a1"), WorkloadId("a-serve")
 
 
+def ganged() -> FrozenEstate:
+    """The small estate with gangs in it."""
+    return builders.estate(workloads=builders.ganged_workloads())
+
+
 def counting() -> FrozenEstate:
     """The small estate in the words of a system that counts: no replica has a number, no device a name."""
     return builders.estate(workloads=[w.model_copy(update={"counted": True}) for w in builders.default_workloads()])
@@ -60,7 +65,7 @@ def laid_out(data: st.DataObject, estate: FrozenEstate, most: int = 5, **kinds: 
 @given(st.data())
 def test_the_inverses_in_reverse_order_restore_the_estate(data: st.DataObject) -> None:
     """Undo is what makes a half-done plan safe. One thing it never does: return work to a fenced node."""
-    before = data.draw(st.sampled_from([builders.estate(), counting()]))
+    before = data.draw(st.sampled_from([builders.estate(), counting(), ganged()]))
     layout = laid_out(data, before, kinds=REVERSIBLE)
     running = layout.after
     for step in reversed(layout.steps):
@@ -101,7 +106,7 @@ def test_the_undo_of_a_drain_opens_the_node_and_brings_nothing_back(data: st.Dat
 @given(st.data())
 def test_what_lasts_of_the_conditions_of_a_plan_is_true_after_it(data: st.DataObject) -> None:
     """Verification checks this at the end: no later step may make a liar of an earlier one."""
-    start = data.draw(st.sampled_from([builders.estate(), counting()]))
+    start = data.draw(st.sampled_from([builders.estate(), counting(), ganged()]))
     layout = laid_out(data, start, most=8)
     lasting_ones = lasting(c for s in layout.steps for c in s.postconditions)
     assert misses(layout.after, lasting_ones) == ()
@@ -111,7 +116,7 @@ def test_what_lasts_of_the_conditions_of_a_plan_is_true_after_it(data: st.DataOb
 @settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_each_step_holds_before_and_after_where_it_says_so(data: st.DataObject) -> None:
-    start = data.draw(st.sampled_from([builders.estate(), counting()]))
+    start = data.draw(st.sampled_from([builders.estate(), counting(), ganged()]))
     running: Snapshot = start
     for step in laid_out(data, start).steps:
         assert misses(running, step.preconditions) == ()
@@ -126,7 +131,7 @@ def test_each_step_holds_before_and_after_where_it_says_so(data: st.DataObject) 
 @given(st.data())
 def test_a_change_writes_what_it_names_and_nothing_else(data: st.DataObject) -> None:
     """The twin stores, and the executor writes, these things only."""
-    before = laid_out(data, builders.estate()).after
+    before = laid_out(data, data.draw(st.sampled_from([builders.estate(), ganged()]))).after
     change = data.draw(changes(before))
     result = effect(change, before)
     assume(isinstance(result, Ok))
@@ -143,7 +148,7 @@ def test_a_change_writes_what_it_names_and_nothing_else(data: st.DataObject) -> 
 @settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_the_footprint_names_everything_that_differs(data: st.DataObject) -> None:
-    before = builders.estate()
+    before = data.draw(st.sampled_from([builders.estate(), ganged()]))
     layout = laid_out(data, before)
     differing = {w.id for w in layout.after.workloads() if before.workload(w.id) != w}
     touched = {

@@ -13,6 +13,7 @@ from estate.changes import (
     MoveWorkload,
     NoInverse,
     ReplicaMove,
+    ScaleWorkload,
     TaintNode,
     UncordonNode,
     UntaintNode,
@@ -218,6 +219,16 @@ def test_a_move_where_replicas_are_counted_disturbs_them_all() -> None:
     change = MoveWorkload(workload=A_SERVE, moves=moved)
     assert change.footprint(builders.estate()).disrupted_replicas == 1
     assert change.footprint(counting()).disrupted_replicas == 3
+
+
+def test_growing_where_replicas_are_counted_disturbs_them_all_and_shrinking_those_that_stop() -> None:
+    """A place for the added one is written in the template of all; fewer replicas need no place."""
+    grow = ScaleWorkload(workload=A_SERVE, replicas=3, bindings=(builders.binding(2, "eu-a3", 0, 1),))
+    assert grow.footprint(builders.estate()).disrupted_replicas == 0
+    counted = grow.model_copy(update={"replicas": 4, "bindings": (builders.binding(3, "eu-a3", 0, 1),)})
+    assert counted.footprint(counting()).disrupted_replicas == 3
+    assert ScaleWorkload(workload=A_SERVE, replicas=4).footprint(counting()).disrupted_replicas == 0
+    assert ScaleWorkload(workload=A_SERVE, replicas=1).footprint(counting()).disrupted_replicas == 2
 
 
 def test_a_change_file_may_hold_each_kind() -> None:

@@ -197,13 +197,14 @@ class ClusterWorld:
 
     @asynccontextmanager
     async def rule(self, plural: str, expression: str, message: str) -> AsyncIterator[None]:
-        """While inside, an admission policy of the cluster holds for this test's objects of that kind."""
-        name, root = self.stem(f"rule-{plural}"), "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
-        group = "" if plural == "nodes" else "apps"
-        rules = [{"apiGroups": [group], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": [plural]}]
-        mine = (
-            f"object.metadata.name in {self.nodes}" if plural == "nodes" else f"request.namespace == '{self.namespace}'"
-        )
+        """While inside, an admission policy of the cluster holds for this test's objects of that kind (`*`: of any)."""
+        stem = "all" if plural == "*" else plural
+        name, root = self.stem(f"rule-{stem}"), "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
+        groups = {"nodes": [""], "*": ["", "apps"]}.get(plural, ["apps"])
+        verbs = ["CREATE", "UPDATE"] if plural == "*" else ["UPDATE"]
+        rules = [{"apiGroups": groups, "apiVersions": ["v1"], "operations": verbs, "resources": [plural]}]
+        node, inside = f"object.metadata.name in {self.nodes}", f"request.namespace == '{self.namespace}'"
+        mine = {"nodes": node, "*": f"{node} || {inside}"}.get(plural, inside)
         spec = {
             "failurePolicy": "Fail",
             "matchConstraints": {"resourceRules": rules},

@@ -100,6 +100,9 @@ class Wrapped:
     async def check(self, conditions: Sequence[Condition]) -> tuple[Miss, ...]:
         return await self.world.check(conditions)
 
+    async def verify(self, conditions: Sequence[Condition], patience: Patience) -> tuple[Miss, ...]:
+        return await patience.until(lambda: self.check(conditions), lambda missed: not missed)
+
     async def rehearse(self, steps: Sequence[Step]) -> Refusal | None:
         return await self.world.rehearse(steps)
 

@@ -466,3 +466,4 @@ async def test_watchers_hear_the_dry_run_each_step_and_the_verification() -> Non
     assert said[0].endswith("consumed")
     assert "dry run of 3 steps passed" in heard[0]
     assert said[1:] == ["step 1", "step 2", "step 3", "5 postconditions hold"]
+    assert heard[2].endswith("(it disturbed 1 replicas of 1 workloads)")

@@ -16,6 +16,7 @@ from estate.outcomes import Ending, Outcome
 from estate.results import Refusal
 from policies.ledger.port import Appended, Draft, Entry, EntryKind, Ledger
 from tests.execution.rig import BROKEN, Rig, content, key, sealed, warrant
+from tools.execution.patience import Patience
 from tools.execution.port import StepKey, Target
 
 
@@ -81,6 +82,9 @@ class MinedTarget:
 
     async def check(self, conditions: Sequence[Condition]) -> tuple[Miss, ...]:
         return await self._inner.check(conditions)
+
+    async def verify(self, conditions: Sequence[Condition], patience: Patience) -> tuple[Miss, ...]:
+        return await patience.until(lambda: self.check(conditions), lambda missed: not missed)
 
     async def rehearse(self, steps: Sequence[Step]) -> Refusal | None:
         return await self._inner.rehearse(steps)

@@ -25,6 +25,7 @@ from tests.execution.rig import AUDIENCE, CAP, FENCE, Rig, sealed, warrant
 from tools.bus import streams
 from tools.bus.memory import MemoryBroker
 from tools.execution.memory import MemoryTarget
+from tools.execution.patience import Patience
 from tools.execution.port import StepKey
 from tools.inventory.follower import Follower
 
@@ -40,6 +41,9 @@ class Slow:
 
     async def check(self, conditions: Sequence[Condition]) -> tuple[Miss, ...]:
         return await self.world.check(conditions)
+
+    async def verify(self, conditions: Sequence[Condition], patience: Patience) -> tuple[Miss, ...]:
+        return await patience.until(lambda: self.check(conditions), lambda missed: not missed)
 
     async def rehearse(self, steps: Sequence[Step]) -> Refusal | None:
         return await self.world.rehearse(steps)

@@ -8,9 +8,9 @@ from datetime import timedelta
 
 import pytest
 
-from estate import canonical
 from estate.changes import Change
-from estate.conditions import Condition
+from estate.conditions import Condition, Miss
+from estate.errors import RetryLater
 from estate.ids import Digest
 from estate.outcomes import Ending
 from estate.results import Refusal
@@ -69,14 +69,12 @@ async def test_what_one_execution_meets_keeps_no_other_from_being_finished() -> 
     rig = Rig()
 
     class Hostile(Wrapped):
-        async def apply(
-            self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
-        ) -> Refusal | None:
-            if key.proposal == canonical.digest(b"a test"):
-                raise ValueError("what no adapter should raise")
-            return await super().apply(key, change, preconditions)
+        async def check(self, conditions: Sequence[Condition]) -> tuple[Miss, ...]:
+            if any(c.about == CAP.target() for c in conditions):
+                raise RetryLater("its API server does not answer")
+            return await super().check(conditions)
 
-    one, two = warrant(), warrant(CAP, proposal=builders.proposal().digest, nonce="1" * 32)
+    one, two = warrant(CAP), warrant(FENCE, proposal=builders.proposal().digest, nonce="1" * 32)
     for given in (one, two):
         with pytest.raises(asyncio.CancelledError):
             await rig.executor(target=Dies(rig.world, written=False)).execute(sealed(given))

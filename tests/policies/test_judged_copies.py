@@ -10,6 +10,7 @@ from estate import law as laws
 from estate.effects import effect
 from estate.frozen import FrozenEstate
 from estate.hardware import Health
+from estate.identities import Role
 from estate.ids import ClusterId, TenantId
 from estate.law import Isolation
 from estate.results import Ok
@@ -19,7 +20,7 @@ from policies import kernel
 from policies.questions import Matter
 from policies.standing import concern
 from tests import builders
-from tests.policies.asking import COPY_A_ABROAD, TENANT_B, copy, dimensions, mandate_of, remove, verdict
+from tests.policies.asking import COPY_A_ABROAD, TENANT_B, Person, copy, dimensions, mandate_of, remove, verdict
 
 WIDE = builders.residency("DE", "FR", "US")
 COPY = copy("c-batch", "eu-1", ("eu-b3", tuple(range(8))))
@@ -127,9 +128,20 @@ def test_a_removal_ends_what_was_promised_only_where_its_copy_keeps_it() -> None
     """What is promised here may be kept there; and a copy whose nodes failed keeps nothing."""
     promised = builders.default_workloads()[2].model_copy(update={"contract": builders.contract(8, min_available=1)})
     on = copied(builders.estate().with_workload(promised))
-    assert verdict(REMOVE, on=on).decision is Decision.PERMIT
+    assert dimensions(verdict(REMOVE, on=on)) == {Dimension.APPROVAL}
     failed = on.with_node(builders.node("eu-b3", health=Health.FAILED))
-    assert dimensions(verdict(REMOVE, on=failed)) == {Dimension.CONTRACT}
+    assert dimensions(verdict(REMOVE, on=failed)) == {Dimension.APPROVAL, Dimension.CONTRACT}
+
+
+def test_the_same_work_in_two_clusters_ends_in_neither_unasked() -> None:
+    """A tenant may mean it so: the proposal that made the copy says that it takes the other's place, or an owner."""
+    on, planned = copied(), builders.proposal(REMOVE, on=copied())
+    found = verdict(REMOVE, on=on)
+    assert found.decision is Decision.NEEDS_APPROVAL
+    assert [(r.policy, r.tenant) for r in found.requirements] == [("removal-asks-owner", TenantId("tenant-c"))]
+    owner = Person("carla", (Role.TENANT_OWNER,), (TenantId("tenant-c"),))
+    given = (owner.given(planned, on, tenant=TenantId("tenant-c")),)
+    assert verdict(REMOVE, on=on, given=given).decision is Decision.PERMIT
 
 
 def test_a_tenant_that_wants_to_be_asked_is_asked_once_for_the_whole_move() -> None:
@@ -143,7 +155,7 @@ def test_a_tenant_that_wants_to_be_asked_is_asked_once_for_the_whole_move() -> N
 
 def test_a_removal_belongs_to_the_tenant_whose_work_it_ends() -> None:
     found = verdict(REMOVE, on=copied(), proposal={"for_tenants": (TenantId("tenant-a"),)})
-    assert dimensions(found) == {Dimension.TENANT}
+    assert dimensions(found) == {Dimension.TENANT, Dimension.APPROVAL}
 
 
 def test_a_move_concerns_both_clusters_and_both_sites() -> None:

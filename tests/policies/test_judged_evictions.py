@@ -17,7 +17,18 @@ from policies import approving, playing
 from policies.mandates import Mandate
 from policies.questions import Matter
 from tests import builders
-from tests.builders import binding, contract, default_nodes, default_workloads, estate, node, proposal, steps, workload
+from tests.builders import (
+    binding,
+    contract,
+    default_nodes,
+    default_workloads,
+    estate,
+    gang,
+    node,
+    proposal,
+    steps,
+    workload,
+)
 from tests.objects import apply, delete, manifest
 from tests.policies.asking import (
     MOVE_A,
@@ -31,7 +42,7 @@ from tests.policies.asking import (
     scale,
     verdict,
 )
-from tests.policies.test_judged_copies import COPY, REMOVE, copied
+from tests.policies.test_judged_copies import COPY, REMOVE
 
 FENCE = Taint(key="placet.dev/fault", value="xid-79", effect=TaintEffect.NO_SCHEDULE)
 TENANT_A = TenantId("tenant-a")
@@ -47,7 +58,11 @@ def fenced(*names: str) -> FrozenEstate:
     return estate(nodes=[n.model_copy(update={"cordoned": n.id in names}) for n in default_nodes()])
 
 
-LAWFUL: tuple[tuple[Change, FrozenEstate], ...] = (
+def _all(change: Change | tuple[Change, ...]) -> tuple[Change, ...]:
+    return change if isinstance(change, tuple) else (change,)
+
+
+LAWFUL: tuple[tuple[Change | tuple[Change, ...], FrozenEstate], ...] = (
     (cordon("eu-a1"), estate()),
     (UncordonNode(node=NodeId("eu-a1")), fenced("eu-a1")),
     (taint("eu-a1"), estate()),
@@ -56,7 +71,7 @@ LAWFUL: tuple[tuple[Change, FrozenEstate], ...] = (
     (drain("eu-a2"), estate()),
     (MOVE_A, estate()),
     (COPY, estate()),
-    (REMOVE, copied()),
+    ((COPY, REMOVE), estate()),
     (scale("a-serve", 3), estate()),
     (adapter.validate_python({"kind": "SetPowerCap", "node": "eu-a1", "watts": 6_000}), estate()),
     (apply(manifest()), estate()),
@@ -64,15 +79,17 @@ LAWFUL: tuple[tuple[Change, FrozenEstate], ...] = (
 )
 
 
-@pytest.mark.parametrize(("change", "on"), LAWFUL, ids=[c.kind for c, _ in LAWFUL])
-def test_every_kind_of_change_is_permitted_where_it_breaks_nothing(change: Change, on: FrozenEstate) -> None:
+@pytest.mark.parametrize(("change", "on"), LAWFUL, ids=[_all(c)[-1].kind for c, _ in LAWFUL])
+def test_every_kind_of_change_is_permitted_where_it_breaks_nothing(
+    change: Change | tuple[Change, ...], on: FrozenEstate
+) -> None:
     """A kind that the schema does not name is permitted by nothing: whoever adds one learns it here."""
-    assert verdict(change, on=on).decision is Decision.PERMIT
+    assert verdict(*_all(change), on=on).decision is Decision.PERMIT
 
 
 def test_every_kind_of_change_is_asked_about_here() -> None:
     union = get_args(get_args(Change.__value__)[0])
-    assert {c.kind for c, _ in LAWFUL} == {kind.__name__ for kind in union}
+    assert {c.kind for planned, _ in LAWFUL for c in _all(planned)} == {kind.__name__ for kind in union}
 
 
 def test_a_drain_asks_the_owner_of_each_tenant_that_wants_to_be_asked() -> None:
@@ -126,6 +143,57 @@ def test_a_drain_counts_every_replica_in_the_blast_radius() -> None:
     many = workload("many", contract=contract(0), replicas=25, bindings=tuple(binding(r, "eu-a4") for r in range(25)))
     found = verdict(drain("eu-a4"), on=estate().with_workload(many))
     assert [f.policy for f in found.failures] == ["blast-replicas"]
+
+
+def test_a_drain_is_judged_on_the_whole_gang_of_each_replica() -> None:
+    """Its owner is asked, its promise counted and its blast radius seen, though one member of three is on the node."""
+    lone = workload("a-lone", replicas=1, bindings=(binding(0, "eu-a3", 5, 6),), gangs=(gang("far"),))
+    far = workload(
+        "b-far",
+        tenant="tenant-b",
+        contract=contract(2, min_available=1),
+        bindings=(binding(0, "eu-b3", 0, 1), binding(1, "eu-b4", 0, 1)),
+        gangs=(gang("far"),),
+    )
+    on = estate().with_workload(lone).with_workload(far)
+    found = verdict(drain("eu-a3"), on=on)
+    assert [(f.policy, f.about) for f in found.failures if f.dimension is Dimension.CONTRACT] == [
+        ("contract-available", "workload/b-far")
+    ]
+    promised = far.model_copy(update={"contract": contract(2)})
+    asked = verdict(drain("eu-a3"), on=on.with_workload(promised))
+    assert [(r.policy, r.tenant) for r in asked.requirements] == [("tenant-consents", TENANT_B)]
+    many = tuple(binding(r, "eu-b3") for r in range(24))
+    wide = promised.model_copy(update={"replicas": 24, "bindings": many, "contract": contract(0)})
+    assert "blast-replicas" in {f.policy for f in verdict(drain("eu-a3"), on=on.with_workload(wide)).failures}
+
+
+def test_a_move_of_one_member_disturbs_its_gang_where_it_stands() -> None:
+    train = next(w for w in default_workloads() if w.id == "b-train")
+    ranks = train.model_copy(update={"gangs": (gang("job"),), "contract": contract(4, min_available=1)})
+    mate = workload(
+        "b-mate", tenant="tenant-b", replicas=1, bindings=(binding(0, "eu-b3", 0, 1),), gangs=(gang("job"),)
+    )
+    promised = mate.model_copy(update={"contract": contract(2, min_available=1)})
+    on = estate().with_workload(ranks).with_workload(promised)
+    away = move("b-train", (0, "eu-a1", "eu-b2", (0, 1, 2, 3)))
+    broken = {f.about for f in verdict(away, on=on).failures if f.policy == "contract-available"}
+    assert broken == {"workload/b-train", "workload/b-mate"}
+    alone = on.with_workload(train.model_copy(update={"contract": contract(4, min_available=1)}))
+    assert not [f for f in verdict(away, on=alone).failures if f.policy == "contract-available"]
+
+
+def test_a_tenant_is_shown_its_own_part_of_a_gang_only() -> None:
+    mine = workload("a-part", replicas=1, bindings=(binding(0, "eu-a3", 0, 1),), gangs=(gang("both"),))
+    theirs = workload(
+        "b-part", tenant="tenant-b", replicas=1, bindings=(binding(0, "eu-b3", 0, 1),), gangs=(gang("both"),)
+    )
+    seen = estate().with_workload(mine).with_workload(theirs)
+    planned = proposal(drain("eu-a3"), on=seen)
+    shown = {t: dict(approving.diff_for(planned, t, seen).lines[0].before) for t in (TENANT_A, TENANT_B, None)}
+    assert "resident/b-part@eu-b3.bindings" in shown[None]
+    assert "resident/b-part@eu-b3.bindings" in shown[TENANT_B]
+    assert "resident/b-part@eu-b3.bindings" not in shown[TENANT_A]
 
 
 def test_a_move_where_replicas_are_counted_disturbs_every_one() -> None:

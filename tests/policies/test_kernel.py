@@ -138,7 +138,7 @@ def estates(draw: st.DrawFn) -> FrozenEstate:
     return builders.estate(
         law_base=draw(laws()),
         nodes=[n.model_copy(update={"cordoned": n.id in fenced}) for n in builders.default_nodes()],
-        workloads=[work(w) for w in builders.default_workloads()],
+        workloads=[work(w) for w in draw(st.sampled_from([builders.default_workloads(), builders.ganged_workloads()]))],
     )
 
 

@@ -25,6 +25,7 @@ from estate.workloads import Binding
 from policies.ledger.port import EntryKind
 from tests.system.composed import Composed, founded, started
 from tests.system.petitions import Petitioner
+from tools.execution.patience import Patience
 from tools.execution.port import StepKey, Target
 
 pytestmark = [pytest.mark.nats, pytest.mark.processes, pytest.mark.xdist_group("system-1")]
@@ -53,6 +54,9 @@ class Gated:
 
     async def check(self, conditions: Sequence[Condition]) -> object:
         return await self.inner.check(conditions)
+
+    async def verify(self, conditions: Sequence[Condition], patience: Patience) -> object:
+        return await self.inner.verify(conditions, patience)
 
     async def rehearse(self, steps: Sequence[Step]) -> Refusal | None:
         return await self.inner.rehearse(steps)

@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Self
 
 from estate.errors import BadInput, NeverRetry, RetryLater
-from tools.bus import launching
+from tools.bus import launching, stopping
 from tools.bus.accounts import User, users_block
 from tools.bus.wire import OLDEST_SERVER, Credentials
 
@@ -117,15 +117,7 @@ class EmbeddedServer:
     async def stop(self, *, kill: bool = False) -> None:
         """Stop it; `kill` pulls the plug instead (tests)."""
         process, self._process = self._process, None
-        if process is None or process.returncode is not None:
-            return
-        with suppress(ProcessLookupError):
-            process.kill() if kill else process.terminate()
-        try:
-            await asyncio.wait_for(process.wait(), _STOP_SECONDS)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+        await stopping.stop(process, _STOP_SECONDS, kill=kill)
 
     def _write(self) -> None:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -11,13 +11,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from estate.errors import NeverRetry, RetryLater
-from tools.bus import launching
+from tools.bus import launching, stopping
 
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
@@ -109,15 +108,7 @@ class Component:
     async def stop(self, *, kill: bool = False) -> None:
         """Stop it in order, or with `kill` as a power cut would; returns when it is gone."""
         process, self._process = self._process, None
-        if process is None or process.returncode is not None:
-            return
-        with suppress(ProcessLookupError):
-            process.kill() if kill else process.terminate()
-        try:
-            await asyncio.wait_for(process.wait(), STOP_SECONDS)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+        await stopping.stop(process, STOP_SECONDS, kill=kill)
 
     async def _spawn(self) -> asyncio.subprocess.Process:
         command = self._command

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from weakref import WeakValueDictionary
 
 import structlog
@@ -18,6 +19,7 @@ from estate.outcomes import Outcome
 from estate.warrants import Warrant
 from policies.ledger.port import EntryKind, Fenced, Ledger
 from tools.execution.authority import Law
+from tools.execution.guarding import Guarded
 from tools.execution.hands import Hands, Tell, silent
 from tools.execution.journal import Claim, execution_id
 from tools.execution.recording import Held, Holder, Recorder
@@ -42,7 +44,7 @@ class Executor:
         """`fence` gives the token of the lease this process holds; `tell` gives the watchers' channel of a warrant."""
         self._holder = holder
         self._law = law
-        self._hands = hands
+        self._hands = replace(hands, target=Guarded(hands.target))
         self._ledger = ledger
         self._fence = fence
         self._tell = tell or (lambda warrant: silent)

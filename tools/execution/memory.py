@@ -11,6 +11,7 @@ from estate.errors import PlacetError
 from estate.frozen import FrozenEstate
 from estate.results import Ok, Refusal, RefusalCode
 from estate.snapshots import Snapshot
+from tools.execution.patience import Patience
 from tools.execution.port import StepKey
 
 
@@ -30,6 +31,10 @@ class MemoryTarget:
     async def check(self, conditions: Sequence[Condition]) -> tuple[Miss, ...]:
         """See the port."""
         return misses(self.estate, conditions)
+
+    async def verify(self, conditions: Sequence[Condition], patience: Patience) -> tuple[Miss, ...]:
+        """See the port."""
+        return await patience.until(lambda: self.check(conditions), lambda missed: not missed)
 
     async def rehearse(self, steps: Sequence[Step]) -> Refusal | None:
         """See the port."""

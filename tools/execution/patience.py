@@ -27,6 +27,11 @@ class Patience:
     """Seconds for the inventory to reach the snapshot that a warrant names."""
     sleep: Sleep = asyncio.sleep
 
+    @property
+    def seconds(self) -> float:
+        """How long a postcondition may be missed."""
+        return self.looks * self.between_looks
+
     async def insist[T](self, call: Callable[[], Awaitable[T]], only: type[RetryLater] = RetryLater) -> T:
         """The result of `call`, tried again after passing faults (or `only` those of one kind).
 

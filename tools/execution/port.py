@@ -14,6 +14,7 @@ from estate.changes import Change
 from estate.conditions import Condition, Miss
 from estate.effects import Step
 from estate.results import Refusal
+from tools.execution.patience import Patience
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,11 @@ class Target(Protocol):
 
     async def check(self, conditions: Sequence[Condition]) -> tuple[Miss, ...]:
         """Those conditions that a live read (not a cache) does not confirm."""
+
+    async def verify(self, conditions: Sequence[Condition], patience: Patience) -> tuple[Miss, ...]:
+        """As `check`, once nothing is missed or patience ended. A world that can be watched is, rather than asked again
+        and again.
+        """
 
     async def rehearse(self, steps: Sequence[Step]) -> Refusal | None:
         """A server-side dry run of the whole proposal: why it would fail, or None. Writes nothing."""

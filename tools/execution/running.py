@@ -7,6 +7,7 @@ an undo is bound by neither times nor freezes, but tier 0 may forbid it, and the
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import assert_never
 
 from estate import canonical
@@ -14,6 +15,7 @@ from estate.changes import Change, NoInverse
 from estate.conditions import Condition, Miss, misses, told
 from estate.effects import Step
 from estate.errors import Denied, NeverRetry, RetryLater
+from estate.ids import WorkloadId
 from estate.outcomes import Ending, Outcome
 from estate.progress import Stage
 from estate.results import Refusal
@@ -41,6 +43,8 @@ class Run:
         self._hands = hands
         self._tell = tell
         self._again = again
+        self._stops: Mapping[int, Mapping[WorkloadId, int]] = {}
+        """How many replicas each step was to stop, by the estate that it was decided on."""
 
     async def finish(self) -> Outcome:
         """Carry it out from wherever it stands.
@@ -52,6 +56,7 @@ class Run:
         snapshot = await self._current()
         steps = self._warrant.steps
         self._recorder.tenants = {s.number: s.change.footprint(snapshot).tenants for s in steps}
+        self._stops = {s.number: s.change.disrupts(snapshot) for s in steps}
         if not self._recorder.state.begun:
             if reason := await self._objection(snapshot):
                 return await self._conclude(Ending.REFUSED, reason)
@@ -86,7 +91,10 @@ class Run:
         verdict = self._law.decide_again(self._warrant, snapshot, self._again)
         if not redeciding.acts(verdict):
             return _objected(verdict)
-        refusal = await self._hands.patience.insist(lambda: self._hands.target.rehearse(self._warrant.steps))
+        try:
+            refusal = await self._hands.patience.insist(lambda: self._hands.target.rehearse(self._warrant.steps))
+        except NeverRetry as error:
+            return f"there was no dry run: {error}"
         return f"the dry run was refused: {refusal.message}" if refusal else None
 
     def _barred(self, snapshot: Snapshot) -> str | None:
@@ -120,7 +128,13 @@ class Run:
             await self._fail(step, wrote, refusal.message)
             return
         await self._recorder.applied(step)
-        await self._tell(Stage.STEP, f"step {step.number}: {step.change.describe()}")
+        await self._tell(Stage.STEP, f"step {step.number}: {step.change.describe()}{self._stopped(step)}")
+
+    def _stopped(self, step: Step) -> str:
+        """How much stopped with it; not whose, because several tenants may listen."""
+        stops = self._stops.get(step.number, {})
+        replicas, workloads = sum(stops.values()), sum(1 for count in stops.values() if count)
+        return f" (it disturbed {replicas} replicas of {workloads} workloads)" if replicas else ""
 
     async def _begun(self, step: Step) -> bool:
         """Whether the step may start; it is in the journal as started, or as failed."""
@@ -128,7 +142,11 @@ class Run:
             await self._fail(step, Wrote.NO, barred)
             return False
         await self._recorder.started(step)
-        missed = await self._hands.patience.insist(lambda: self._hands.target.check(step.preconditions))
+        try:
+            missed = await self._hands.patience.insist(lambda: self._hands.target.check(step.preconditions))
+        except NeverRetry as error:
+            await self._fail(step, Wrote.NO, str(error))
+            return False
         if missed:
             await self._fail(step, Wrote.NO, _missed(missed[0]))
         return not missed
@@ -181,8 +199,13 @@ class Run:
         return tuple(c for c in step.postconditions if (c.about, c.field) in read) or step.postconditions
 
     async def _as_before(self, *steps: Step) -> bool:
+        """Whether a live read says so; what cannot be read is taken for changed."""
         conditions = journal.original(steps)
-        return bool(conditions) and not await self._hands.patience.insist(lambda: self._hands.target.check(conditions))
+        try:
+            missed = await self._hands.patience.insist(lambda: self._hands.target.check(conditions))
+        except NeverRetry:
+            return False
+        return bool(conditions) and not missed
 
     async def _forbidden(self, step: Step, inverse: Change) -> str | None:
         return self._law.undo_objection(inverse, await self._caught_up(step))
@@ -198,7 +221,13 @@ class Run:
     async def _verified(self) -> bool:
         """Whether the world shows the whole; the step whose effect is missing turns the execution back."""
         conditions = journal.expected(self._warrant.steps)
-        missed = await self._hands.patience.until(lambda: self._hands.target.check(conditions), lambda found: not found)
+        try:
+            missed = await self._hands.patience.insist(
+                lambda: self._hands.target.verify(conditions, self._hands.patience)
+            )
+        except NeverRetry as error:
+            await self._fail(self._warrant.steps[-1], Wrote.YES, f"not verified: {error}")
+            return False
         if not missed:
             await self._tell(Stage.VERIFY, f"{len(conditions)} postconditions hold")
             return True

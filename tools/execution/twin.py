@@ -8,6 +8,7 @@ from estate.changes import Change
 from estate.conditions import Condition, Miss
 from estate.effects import Step
 from estate.results import Refusal
+from tools.execution.patience import Patience
 from tools.execution.port import StepKey
 from tools.twin.world import World
 
@@ -21,6 +22,10 @@ class TwinTarget:
     async def check(self, conditions: Sequence[Condition]) -> tuple[Miss, ...]:
         """See the port."""
         return await self._world.check(conditions)
+
+    async def verify(self, conditions: Sequence[Condition], patience: Patience) -> tuple[Miss, ...]:
+        """See the port."""
+        return await patience.until(lambda: self.check(conditions), lambda missed: not missed)
 
     async def rehearse(self, steps: Sequence[Step]) -> Refusal | None:
         """See the port."""

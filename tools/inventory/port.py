@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from estate.hardware import Node
-from estate.ids import NodeId, WorkloadId
+from estate.ids import ClusterId, NodeId, WorkloadId
 from estate.items import Item
 from estate.law import Facts
 from estate.references import Ref
@@ -37,6 +37,10 @@ class Observed:
 
 class Source(Protocol):
     """Where observations come from: a twin, a cluster, files."""
+
+    @property
+    def cluster(self) -> ClusterId | None:
+        """The cluster that it alone shows; None where it shows no single one."""
 
     def watch(self) -> AsyncIterator[Observed]:
         """First everything (`whole`), then each change as it is seen, until closed."""

@@ -12,7 +12,7 @@ from estate import canonical, names
 from estate.errors import BadInput
 from estate.ids import DatasetId
 from estate.workloads import Toleration, WorkloadKind
-from tools.kubernetes import fields, requirements, tainting
+from tools.kubernetes import fields, gangs, requirements, tainting
 from tools.kubernetes.fields import Raw
 from tools.kubernetes.resources import BY_KIND, Resource
 
@@ -54,6 +54,8 @@ class Ask:
     kind: WorkloadKind | None = None
     datasets: tuple[DatasetId, ...] = ()
     tolerations: tuple[Toleration, ...] = ()
+    gang: str = ""
+    """The gang that it names; see `gangs`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,10 @@ class Owner:
     desired: int | None = None
     finished: bool = False
     ask: Ask | None = None
+
+    def gang_of(self, pod: Pod) -> str:
+        """The gang of one of its pods: what the pod says itself goes before what its template does."""
+        return pod.ask.gang or (self.ask.gang if self.ask is not None else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +141,7 @@ def owner(raw: Raw, resource: Resource) -> Owner:
         controller=_controller(about),
         desired=_desired(resource.kind, spec, status),
         finished=resource.kind == "Job" and _is_over(status),
-        ask=_template_ask(about, template),
+        ask=_owner_ask(resource.kind, about, running, template),
     )
 
 
@@ -209,6 +215,13 @@ def _is_over(status: Raw) -> bool:
     return any(c.get("type") in ("Complete", "Failed") and c.get("status") == "True" for c in conditions)
 
 
+def _owner_ask(kind: str, about: Raw, running: Raw, template: Raw) -> Ask:
+    ask = _template_ask(about, template)
+    if kind != "Job" or ask.gang:
+        return ask
+    return replace(ask, gang=gangs.of_job(fields.needed(about.get("name"), "metadata.name"), running, ask.kind))
+
+
 def _template_ask(about: Raw, template: Raw) -> Ask:
     """What the template asks for; what it says of itself, the controller may say too (the controller first)."""
     inner = fields.mapping(template.get("metadata"), "spec.template.metadata")
@@ -221,7 +234,8 @@ def _ask(about: Raw, spec: Raw) -> Ask:
     wanted = min(requirements.accelerators(spec), MOST_PER_REPLICA)
     kind, datasets = _said(about)
     labels = fields.words(about.get("labels"), "metadata.labels")
-    return Ask(wanted, requirements.models(spec), labels, kind, datasets, tainting.tolerations(spec))
+    gang = gangs.told(about, spec)
+    return Ask(wanted, requirements.models(spec), labels, kind, datasets, tainting.tolerations(spec), gang)
 
 
 def _said(about: Raw) -> tuple[WorkloadKind | None, tuple[DatasetId, ...]]:

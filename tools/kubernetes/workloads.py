@@ -6,15 +6,16 @@ the same. What comes out is counted (`Workload.counted`): nodes and counts are t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from estate.errors import BadInput
 from estate.ids import ClusterId, Uid
 from estate.law import Facts
 from estate.units import Watts
-from estate.workloads import Binding, Workload, WorkloadContract, WorkloadKind
-from tools.kubernetes import naming, objects, requirements, resources
+from estate.workloads import Binding, Gang, Workload, WorkloadContract, WorkloadKind
+from tools.kubernetes import gangs, naming, objects, requirements, resources
 from tools.kubernetes.fields import Raw
 from tools.kubernetes.numbering import Numbering
 from tools.kubernetes.objects import Ask, Budget, Owner, Pod
@@ -63,7 +64,8 @@ def assemble(
     replicas = max(min(wanted, objects.MOST_REPLICAS), len(bound))
     if replicas > objects.MOST_REPLICAS:
         raise BadInput(f"pods: {replicas} that are bound are more than {objects.MOST_REPLICAS}")
-    bindings = _bindings(owner, bound, replicas, facts, cluster, numbering)
+    numbers = numbering.replicas(owner.ref.uid, [p.ref.uid for p in bound], replicas)
+    bindings = _bindings(numbers, bound, facts, cluster, numbering)
     return Workload(
         id=naming.workload_id(cluster, owner.namespace, owner.ref.word, owner.ref.name),
         uid=Uid(owner.ref.uid),
@@ -83,19 +85,33 @@ def assemble(
         bindings=bindings,
         counted=True,
         tolerations=ask.tolerations,
+        gangs=_gangs(owner, cluster, live, numbers),
     )
 
 
 def _bindings(
-    owner: Owner, bound: Sequence[Pod], replicas: int, facts: Facts, cluster: ClusterId, numbering: Numbering
+    numbers: Mapping[str, int], bound: Sequence[Pod], facts: Facts, cluster: ClusterId, numbering: Numbering
 ) -> tuple[Binding, ...]:
-    numbers = numbering.replicas(owner.ref.uid, [p.ref.uid for p in bound], replicas)
     found = []
     for pod in bound:
         node = naming.node_id(facts, cluster, pod.node)
         devices = numbering.devices(pod.ref.uid, node, pod.ask.accelerators)
         found.append(Binding(replica=numbers[pod.ref.uid], node=node, accelerators=devices))
     return tuple(sorted(found, key=lambda b: b.replica))
+
+
+def _gangs(owner: Owner, cluster: ClusterId, pods: Sequence[Pod], numbers: Mapping[str, int]) -> tuple[Gang, ...]:
+    """The gangs of these pods: one of every replica where all name the same, else each with the bound ones in it."""
+    named: defaultdict[str, list[int]] = defaultdict(list)
+    for pod in pods:
+        named[owner.gang_of(pod)] += [numbers[pod.ref.uid]] if pod.ref.uid in numbers else []
+    if len(named) == 1 and "" not in named:
+        return (Gang(id=gangs.identified(cluster, owner.namespace, next(iter(named)))),)
+    return tuple(
+        Gang(id=gangs.identified(cluster, owner.namespace, name), replicas=tuple(sorted(replicas)))
+        for name, replicas in sorted(named.items())
+        if name and replicas
+    )
 
 
 def _asked_together(pods: Sequence[Pod]) -> Ask:

@@ -62,7 +62,8 @@ def _disturbs(before: Snapshot, after: Snapshot, workload: WorkloadId) -> bool:
     if was is None or now is None or was.bindings == now.bindings:
         return False
     running = [b for b in was.bindings if _runs(before, b)]
-    disturbed = [b for b in running if b not in now.bindings]
+    broken = was.broken_by(now.bindings)
+    disturbed = [b for b in running if b in broken]
     ends = sum(1 for b in now.bindings if _runs(after, b))
     lowest = min(len(running) - len(disturbed), ends)
     return bool(disturbed) and lowest < now.contract.min_available

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tools.execution.kubernetes.reaching import listed
+from tools.execution.kubernetes.listing import listed
 from tools.execution.kubernetes.writing import Address
 from tools.kubernetes.connecting import Connection
 from tools.kubernetes.resources import Resource

@@ -96,7 +96,9 @@ async def _followed(means: Means, site: Site, made: Found) -> Refusal | None:
         return await means.reach.household(site.id)
 
     deadline = means.limits.deadline(means.limits.bind)
-    seen = await deadline.until(look, lambda h: h is None or _runs(means, site, h))
+    seen = await deadline.until(
+        look, lambda h: h is None or _runs(means, site, h), lambda h: h.since if h is not None else ()
+    )
     if seen is not None and _runs(means, site, seen):
         return None
     refusal = (

@@ -6,6 +6,7 @@ from estate.errors import RetryLater
 from estate.results import Refusal
 from tools.execution.kubernetes.evicting import Unfinished
 from tools.execution.kubernetes.waiting import Limits
+from tools.execution.kubernetes.watching import Since
 from tools.execution.kubernetes.writing import Found, Outrun, find, refused
 from tools.kubernetes import faults
 from tools.kubernetes.connecting import Object
@@ -53,9 +54,16 @@ async def ended(limits: Limits, found: Found) -> None:
         left = await find(found.connection, found.address)
         return left if left is not None and left.uid == found.uid else None
 
-    left = await limits.deadline(limits.end).until(look, lambda seen: seen is None)
+    left = await limits.deadline(limits.end).until(look, lambda seen: seen is None, _since)
     if left is not None:
         finalizers = ", ".join(left.raw["metadata"].get("finalizers") or ()) or "none"
         raise Unfinished(
             f"{found.address} was deleted and is still there after {limits.end:g} s; its finalizers: {finalizers}"
         )
+
+
+def _since(found: Found | None) -> tuple[Since, ...]:
+    if found is None:
+        return ()
+    address = found.address
+    return (Since.of(found.connection, address.resource, address.namespace, address.name, found.version),)

@@ -13,6 +13,7 @@ from estate.errors import NeverRetry, PlacetError, RetryLater
 from estate.results import Refusal, RefusalCode
 from tools.execution.kubernetes import budgets, keys
 from tools.execution.kubernetes.waiting import Limits
+from tools.execution.kubernetes.watching import Since
 from tools.execution.kubernetes.writing import Address, refused
 from tools.kubernetes import faults, resources
 from tools.kubernetes.connecting import Connection, Object
@@ -43,7 +44,7 @@ async def evict(connection: Connection, pod: Object, mark: str, limits: Limits) 
 
 async def rehearsed(connection: Connection, pod: Object, mark: str) -> Refusal | None:
     """Why an eviction of this pod could never succeed, by a dry run; None where it could, now or later."""
-    if refusal := await _doubly_held(connection, pod):
+    if refusal := _doubly_held(pod, (await budgets.over(connection, pod))[0]):
         return refusal
     try:
         await _request(connection, pod, mark, dry_run=True)
@@ -58,34 +59,34 @@ async def rehearsed(connection: Connection, pod: Object, mark: str) -> Refusal |
 
 
 async def _let_go(connection: Connection, pod: Object, mark: str, limits: Limits) -> Refusal | None:
-    return await _doubly_held(connection, pod) or await _asked(connection, pod, mark, limits)
+    """Ask until the eviction is granted, the pod is another one, or the time is up; again when its budgets change."""
 
+    async def ask() -> tuple[Refusal | PlacetError | None, Since]:
+        names, since = await budgets.over(connection, pod)
+        return _doubly_held(pod, names) or await _answer(connection, pod, mark), since
 
-async def _doubly_held(connection: Connection, pod: Object) -> Refusal | None:
-    """Kubernetes answers 500 to such an eviction, for ever; what looks like a passing fault is none."""
-    names = await budgets.over(connection, pod)
-    return _blocked(pod, names, "hold it together, and Kubernetes evicts no pod under two") if len(names) > 1 else None
-
-
-async def _asked(connection: Connection, pod: Object, mark: str, limits: Limits) -> Refusal | None:
-    """Ask until the eviction is granted, the pod is another one, or the time is up."""
-
-    async def ask() -> PlacetError | None:
-        try:
-            await _request(connection, pod, mark)
-        except (faults.NotFound, faults.Conflicted):
-            return None
-        except (faults.Budgeted, faults.Rejected, faults.Forbidden) as answer:
-            return answer
-        return None
-
-    answer = await limits.deadline(limits.evict).until(ask, lambda seen: not isinstance(seen, RetryLater))
-    if answer is None:
-        return None
+    deadline = limits.deadline(limits.evict)
+    answer, _ = await deadline.until(ask, lambda seen: not isinstance(seen[0], RetryLater), lambda seen: seen[1:])
     if isinstance(answer, faults.Budgeted):
         holding = await budgets.holding(connection, pod)
         return _blocked(pod, holding, f"did not let it go within {limits.evict:g} s")
-    return refused(pod_address(pod), answer)
+    return refused(pod_address(pod), answer) if isinstance(answer, PlacetError) else answer
+
+
+def _doubly_held(pod: Object, names: tuple[str, ...]) -> Refusal | None:
+    """Kubernetes answers 500 to such an eviction, for ever; what looks like a passing fault is none."""
+    return _blocked(pod, names, "hold it together, and Kubernetes evicts no pod under two") if len(names) > 1 else None
+
+
+async def _answer(connection: Connection, pod: Object, mark: str) -> PlacetError | None:
+    """None: it was granted, or there is no such pod any more."""
+    try:
+        await _request(connection, pod, mark)
+    except (faults.NotFound, faults.Conflicted):
+        return None
+    except (faults.Budgeted, faults.Rejected, faults.Forbidden) as answer:
+        return answer
+    return None
 
 
 async def _request(connection: Connection, pod: Object, mark: str, *, dry_run: bool = False) -> None:
@@ -111,7 +112,12 @@ async def _ended(connection: Connection, pod: Object, limits: Limits) -> None:
             return None
         return seen if seen["metadata"]["uid"] == uid else None
 
-    if (left := await limits.deadline(limits.end).until(look, lambda seen: seen is None)) is not None:
+    def since(seen: Object | None) -> tuple[Since, ...]:
+        version = seen["metadata"]["resourceVersion"] if seen is not None else ""
+        return (Since.of(connection, resources.PODS, address.namespace, address.name, version),)
+
+    left = await limits.deadline(limits.end).until(look, lambda seen: seen is None, since)
+    if left is not None:
         raise Unfinished(f"{address} was evicted and is still there after {limits.end:g} s: {_why(left)}")
 
 

@@ -7,9 +7,10 @@ read.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from estate import hardware, manifests
 from estate.canonical import Json
@@ -24,6 +25,8 @@ from estate.snapshots import SnapshotVersion
 from estate.things import ThingKind
 from estate.workloads import Workload
 from tools.execution.kubernetes import ownership
+from tools.execution.kubernetes.listing import listed, listing
+from tools.execution.kubernetes.watching import Since
 from tools.execution.kubernetes.writing import Address, Found, find
 from tools.kubernetes import chains, fields, naming, nodes, objects, resources, workloads
 from tools.kubernetes.connecting import Connection, Object
@@ -51,6 +54,8 @@ class Household:
     owner: Found
     pods: tuple[Object, ...]
     workload: Workload
+    since: tuple[Since, ...] = ()
+    """What to watch for another sight of it: the controller and its pods, from the versions that were read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,27 +104,31 @@ class Reach:
         naming.recognise(self.facts, cluster, self._uids[cluster])
         return connection
 
-    async def node(self, node: NodeId) -> Found | None:
-        """The node object behind that id, in whichever cluster it is. A cluster that cannot be asked hides no node of
-        another, and leaves open whether it has this one.
+    async def node(self, node: NodeId, uid: Uid | None = None) -> Found | None:
+        """The node object behind that id, in whichever cluster it is; where two clusters have one, that of this uid,
+        else the first. A cluster that cannot be asked hides no node of another, and leaves open whether it has this
+        one.
 
         Raises:
             RetryLater, Denied: no cluster that answers has it, and one does not answer, or is not the one it should be.
         """
-        fault: RetryLater | Denied | None = None
+        asked = [asyncio.create_task(self._node_in(c, n), name=f"node {n} of {c}") for c, n in self._called(node)]
+        try:
+            return await _first_found(asked, uid)
+        finally:
+            for task in asked:
+                task.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
+
+    async def _node_in(self, cluster: ClusterId, name: str) -> Found | None:
+        return await find(await self.connection(cluster), Address(resources.NODES, name))
+
+    def _called(self, node: NodeId) -> Iterator[tuple[ClusterId, str]]:
+        """Where a node of that id could be, and what its cluster would call it."""
         for cluster in self._clusters:
             for name in dict.fromkeys((node.removeprefix(f"{cluster}."), str(node))):
-                if naming.node_id(self.facts, cluster, name) != node:
-                    continue
-                try:
-                    found = await find(await self.connection(cluster), Address(resources.NODES, name))
-                except (RetryLater, Denied) as error:
-                    fault, found = error, None
-                if found is not None:
-                    return found
-        if fault is not None:
-            raise fault
-        return None
+                if naming.node_id(self.facts, cluster, name) == node:
+                    yield cluster, name
 
     async def object(self, address: manifests.Address) -> Found | None:
         """The object at that address, read live."""
@@ -180,19 +189,24 @@ class Reach:
         owner = await find(connection, Address(place.resource, place.name, place.namespace))
         if owner is None:
             return None
-        pods = await self._pods_of(owner)
+        pods, change = await self._pods_of(owner)
         budgets = await listed(connection, resources.BUDGETS, place.namespace)
         made = workloads.workload(owner.raw, pods, budgets, self.facts, place.cluster)
-        return Household(owner, tuple(p for p in pods if objects.pod(p).counts), made) if made else None
+        since = (Since.of(connection, place.resource, place.namespace, place.name, owner.version), change)
+        return Household(owner, tuple(p for p in pods if objects.pod(p).counts), made, since) if made else None
 
     async def residents(self, node: Found) -> dict[WorkloadId, list[Object]]:
         """The pods on a node that are replicas of the estate's workloads, by workload."""
-        connection, cluster = node.connection, self.cluster_of(node)
-        pods = await listed(connection, resources.PODS, query={"fieldSelector": f"spec.nodeName={node.address.name}"})
+        pods = await listed(node.connection, resources.PODS, fields=f"spec.nodeName={node.address.name}")
+        return await self.by_workload(node, pods)
+
+    async def by_workload(self, node: Found, pods: Sequence[Object]) -> dict[WorkloadId, list[Object]]:
+        """Pods of the cluster that the node is in, by the estate's workload; nothing is read where there are none."""
+        cluster = self.cluster_of(node)
         found: dict[WorkloadId, list[Object]] = {}
         for namespace in sorted({p["metadata"]["namespace"] for p in pods}):
             here = [p for p in pods if p["metadata"]["namespace"] == namespace]
-            for owner, mine in (await self._grouped(connection, namespace, here)).values():
+            for owner, mine in (await self.families(node.connection, namespace, here)).values():
                 if (made := self._partly(owner, mine, cluster)) is not None:
                     found[made.id] = mine
         return found
@@ -202,13 +216,13 @@ class Reach:
         again.
         """
         sight = self.estate(*read)
-        for about, field in dict.fromkeys((c.about, c.field) for c in conditions):
+        for about, field, uid in dict.fromkeys((c.about, c.field, c.uid) for c in conditions):
             match about.kind:
                 case ThingKind.WORKLOAD | ThingKind.RESIDENT:
                     name = WorkloadId(about.id.partition("@")[0])
                     sight = await self._with_workload(sight, name)
                 case ThingKind.NODE:
-                    sight = await self._with_node(sight, NodeId(about.id), residents=field is Field.BINDINGS)
+                    sight = await self._with_node(sight, NodeId(about.id), uid, residents=field is Field.BINDINGS)
                 case ThingKind.OBJECT:
                     sight = await self._with_object(sight, ObjectId(about.id))
                 case _:
@@ -236,10 +250,10 @@ class Reach:
         found = await self.object(address) if address is not None else None
         return sight.with_object(Sighting(id=name) if address is None else self.sighting(address, found))
 
-    async def _with_node(self, sight: FrozenEstate, node: NodeId, *, residents: bool) -> FrozenEstate:
+    async def _with_node(self, sight: FrozenEstate, node: NodeId, uid: Uid, *, residents: bool) -> FrozenEstate:
         if sight.node(node) is not None and not residents:
             return sight
-        found = await self.node(node)
+        found = await self.node(node, uid)
         if found is None:
             return sight
         sight = sight.with_node(self.node_of(found))
@@ -264,18 +278,19 @@ class Reach:
             return household.workload if household else None
         connection = await self.connection(place.cluster)
         pods = await listed(connection, resources.PODS, place.namespace)
-        for owner, mine in (await self._grouped(connection, place.namespace, pods)).values():
+        for owner, mine in (await self.families(connection, place.namespace, pods)).values():
             made = self._partly(owner, mine, place.cluster)
             if made is not None and made.id == workload:
                 return made
         return None
 
-    async def _pods_of(self, owner: Found) -> list[Object]:
-        """Every pod that belongs to the controller in the end."""
+    async def _pods_of(self, owner: Found) -> tuple[list[Object], Since]:
+        """Every pod that belongs to the controller in the end, and what to watch for another answer."""
         connection, address = owner.connection, owner.address
-        pods = await listed(connection, resources.PODS, address.namespace)
+        found = await listing(connection, resources.PODS, address.namespace)
+        pods, since = found.items, _narrowed(found.since, owner.raw["spec"].get("selector"))
         if address.resource is resources.PODS:
-            return [p for p in pods if p["metadata"]["uid"] == owner.uid]
+            return [p for p in pods if p["metadata"]["uid"] == owner.uid], since
         between: list[tuple[Resource, Raw]] = [
             (kind, raw)
             for kind in _BETWEEN.get(address.resource.kind, _ANY_BETWEEN)
@@ -284,9 +299,9 @@ class Reach:
         mine = {
             str(fields.mapping(p["metadata"], "metadata")["uid"]) for p in chains.belonging(owner.raw, pods, between)
         }
-        return [p for p in pods if p["metadata"]["uid"] in mine]
+        return [p for p in pods if p["metadata"]["uid"] in mine], since
 
-    async def _grouped(
+    async def families(
         self, connection: Connection, namespace: str, pods: Sequence[Object]
     ) -> dict[str, tuple[Owner, list[Object]]]:
         """Pods of one namespace by the controller that they belong to in the end. Those that are no replicas are
@@ -330,6 +345,33 @@ class Reach:
         return Counter(self.node_called(household.workload.id, name) for name in bound if name)
 
 
+async def _first_found(asked: Iterable[asyncio.Task[Found | None]], uid: Uid | None) -> Found | None:
+    """The first answer of that uid; so a cluster that never answers holds up none that does."""
+    fault: RetryLater | Denied | None = None
+    other: Found | None = None
+    for answered in asyncio.as_completed(asked):
+        try:
+            found = await answered
+        except (RetryLater, Denied) as error:
+            fault = error
+            continue
+        if found is not None and uid in (None, found.uid):
+            return found
+        other = other or found
+    if fault is not None:
+        raise fault
+    return other
+
+
+def _narrowed(since: Since, selector: object) -> Since:
+    """Only the pods with a controller's labels, where its selector is nothing but labels."""
+    told = fields.mapping(selector, "spec.selector")
+    labels = fields.words(told.get("matchLabels"), "spec.selector.matchLabels")
+    if not labels or told.get("matchExpressions"):
+        return since
+    return replace(since, labels=",".join(f"{k}={v}" for k, v in sorted(labels.items())))
+
+
 def held_form(raw: Object) -> Form:
     """What Placet holds of an object beyond its own mark: see `estate.manifests.form_of`."""
     held: Form = ownership.owned(raw)
@@ -341,10 +383,3 @@ def held_form(raw: Object) -> Form:
 
 def _foreign(values: Json) -> Json:
     return {k: v for k, v in values.items() if not k.startswith(OWN)} if isinstance(values, dict) else values
-
-
-async def listed(
-    connection: Connection, kind: Resource, namespace: str = "", query: Mapping[str, str] | None = None
-) -> list[Object]:
-    """Every object of a kind, as raw JSON."""
-    return [item async for page in connection.pages(kind.path(namespace), query) for item in page.items]

@@ -12,8 +12,9 @@ from typing import Final
 from estate.ids import NodeId
 from estate.results import Refusal
 from tools.execution.kubernetes import autoscalers, blueprints, needs, owners, placing, templates
+from tools.execution.kubernetes.listing import listed
 from tools.execution.kubernetes.means import Means
-from tools.execution.kubernetes.reaching import Household, listed
+from tools.execution.kubernetes.reaching import Household
 from tools.execution.kubernetes.seating import hostnames
 from tools.execution.kubernetes.sites import Site, refused
 from tools.kubernetes import workloads

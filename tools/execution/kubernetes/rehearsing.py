@@ -58,7 +58,7 @@ async def _by_server(means: Means, step: Step, earlier: Sequence[Step]) -> Refus
     key, change = StepKey(_NOBODY, step.number, undo=False), step.change
     match change:
         case CordonNode() | UncordonNode() | TaintNode() | UntaintNode():
-            return await cordoning.rehearsed(means, key, change)
+            return await cordoning.rehearsed(means, key, change, step.preconditions)
         case MoveWorkload() | ScaleWorkload():
             return await moving.rehearsed(means, key, change, step.preconditions, step.postconditions)
         case CopyWorkload():
@@ -66,7 +66,7 @@ async def _by_server(means: Means, step: Step, earlier: Sequence[Step]) -> Refus
         case RemoveWorkload():
             return await removing.rehearsed(means, key, change)
         case EvictPod() | DrainNode():
-            return await draining.rehearsed(means, key, change)
+            return await draining.rehearsed(means, key, change, step.preconditions)
         case ApplyManifest() | DeleteObject():
             return await applying.rehearsed(means, key, change)
         case SetPowerCap():

@@ -74,8 +74,10 @@ class Seating:
         owner, goal = household.owner.raw, self.goal
         seats = self.reach.seats(household)
         scaled = goal.replicas != owner["spec"].get("replicas", 1)
-        if not goal.placed:
+        if not goal.placed and owners.rollout(owner) is Rollout.ROLLS:
             return lambda held: templates.with_replicas(held, goal.replicas)
+        if not goal.placed:
+            return lambda held: templates.with_replicas(self._as_it_was(held) or held, goal.replicas)
         if owners.rollout(owner) is Rollout.ROLLS:
             wanted = _spread(owner, Counter({names[n]: c for n, c in goal.seats.items()}))
         else:
@@ -137,10 +139,14 @@ class Seating:
 
     def _last(self, held: Held, names: Mapping[NodeId, str]) -> Held:
         """The placement that stays: all nodes of the goal. An undo puts back what stood before the step it undoes."""
+        return self._as_it_was(held) or templates.with_placement(held, placing.pinned(frozenset(names.values())))
+
+    def _as_it_was(self, held: Held) -> Held | None:
+        """What we hold with the placement that the step displaced which this one undoes; None where there is none."""
         done = StepKey(self.key.proposal, self.key.number, undo=False)
         earlier = templates.remembered(held, done) if self.key.undo else None
         if earlier is None:
-            return templates.with_placement(held, placing.pinned(frozenset(names.values())))
+            return None
         return templates.with_placement(templates.forgetting(templates.forgetting(held, done), self.key), earlier)
 
     async def _withdrawn(self, refusal: Refusal, origin: Origin) -> Refusal:
@@ -190,7 +196,7 @@ class Seating:
         return household
 
     async def _until(self, settled: Callable[[Household], bool]) -> Household:
-        return await self.limits.deadline(self.limits.bind).until(self._look, settled)
+        return await self.limits.deadline(self.limits.bind).until(self._look, settled, lambda seen: seen.since)
 
     def _reached(self, household: Household) -> bool:
         seats = self.reach.seats(household)

@@ -42,6 +42,7 @@ from tools.execution.kubernetes import (
     moving,
     rehearsing,
     removing,
+    verifying,
 )
 from tools.execution.kubernetes.means import Means
 from tools.execution.kubernetes.reaching import Reach
@@ -68,6 +69,11 @@ class KubernetesTarget:
         """See the port."""
         with _passing(BadInput, Denied):
             return misses(await self._means.reach.sight(conditions), conditions)
+
+    async def verify(self, conditions: Sequence[Condition], patience: Patience) -> tuple[Miss, ...]:
+        """See the port."""
+        with _passing(BadInput, Denied):
+            return await verifying.verified(self._means, conditions, patience.seconds)
 
     async def rehearse(self, steps: Sequence[Step]) -> Refusal | None:
         """See the port. Every first write of the whole is dry-run by the API servers."""

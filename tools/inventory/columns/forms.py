@@ -118,6 +118,7 @@ def _resume(inventory: Inventory, about: Mapping[str, Any]) -> None:
         found = ~np.isin(rows, bested)
         index.rebuild(rows[found], list(compress(keys, found)) if bested else keys)
     machines.regroup()
+    residents.regroup()
 
 
 def _bested(index: Index, rows: NDArray[np.int64]) -> list[int]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from estate.grounds import Ground
 from estate.hardware import Accelerator, Node
-from estate.ids import ClusterId, NodeId, RackId, SiteId, WorkloadId
+from estate.ids import ClusterId, GangId, NodeId, RackId, SiteId, WorkloadId
 from estate.references import Ref
 from estate.tallies import Tally
 from estate.things import AcceleratorRef
@@ -79,7 +79,7 @@ class ColumnarGround:
         self._uuids = machines.uuids.freeze(self.devices_of["uuid"].__getitem__)
         self._workload_ids = residents.ids.freeze(self.workloads_of["id"].__getitem__)
         self._workload_names = residents.names.freeze(_workload_names(residents, self.workloads_of))
-        self._groups = machines.groups
+        self._groups, self._gangs = machines.groups, residents.gangs
         self._readers: dict[str, Callable[[int], dict[str, Any]]] = {}
         self._ends = machines.trail.end, residents.trail.end
 
@@ -142,6 +142,9 @@ class ColumnarGround:
 
     def holding(self, ref: Ref) -> frozenset[NodeId] | None:
         return self._groups.get(ref)
+
+    def gang(self, gang: GangId) -> frozenset[WorkloadId] | None:
+        return self._gangs.get(gang)
 
     def accelerator(self, uuid: str) -> AcceleratorRef | None:
         device = self._uuids.find(uuid)

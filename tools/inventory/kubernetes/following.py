@@ -12,12 +12,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import structlog
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential_jitter
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from estate.errors import RetryLater
 from tools.inventory.kubernetes.modelling import ClusterModel
 from tools.kubernetes import faults
 from tools.kubernetes.connecting import Connection
+from tools.kubernetes.pausing import pauses
 from tools.kubernetes.resources import Resource
 
 log = structlog.get_logger(__name__)
@@ -69,7 +70,7 @@ class Following:
         while True:
             retrying = AsyncRetrying(
                 retry=retry_if_exception(self._passes),
-                wait=self._wait,
+                wait=pauses(self.pace.first_wait, self.pace.longest_wait),
                 before_sleep=self._tell,
                 reraise=True,
             )
@@ -131,13 +132,6 @@ class Following:
             return True
         refused = (faults.Forbidden, faults.Unauthenticated, faults.NotFound, faults.Rejected)
         return self.listed and isinstance(error, refused)
-
-    def _wait(self, state: RetryCallState) -> float:
-        """Longer each time; never shorter than the server asks for."""
-        pace = self.pace
-        ours = wait_exponential_jitter(multiplier=pace.first_wait, max=pace.longest_wait, jitter=pace.first_wait)(state)
-        error = state.outcome.exception() if state.outcome else None
-        return max(ours, error.after) if isinstance(error, faults.Overloaded) else ours
 
     def _tell(self, state: RetryCallState) -> None:
         if state.attempt_number % _TOLD_EVERY == 1:

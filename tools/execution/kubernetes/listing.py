@@ -1,0 +1,32 @@
+"""Every object of a kind as raw JSON, with the version that a watch goes on from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tools.execution.kubernetes.watching import Since
+from tools.kubernetes.connecting import Connection, Object
+from tools.kubernetes.resources import Resource
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What was there, and what to watch for another answer."""
+
+    items: list[Object]
+    since: Since
+
+
+async def listing(connection: Connection, kind: Resource, namespace: str = "", *, fields: str = "") -> Listing:
+    """A whole list as of one version, narrowed by a field selector where one is given."""
+    items: list[Object] = []
+    version = ""
+    async for page in connection.pages(kind.path(namespace), {"fieldSelector": fields} if fields else None):
+        items += page.items
+        version = page.version
+    return Listing(items, Since(connection, kind, namespace, fields, version=version))
+
+
+async def listed(connection: Connection, kind: Resource, namespace: str = "", *, fields: str = "") -> list[Object]:
+    """The same, for who only looks once."""
+    return (await listing(connection, kind, namespace, fields=fields)).items
