@@ -76,10 +76,20 @@ class Place:
 class Reach:
     """The clusters of one executor."""
 
-    def __init__(self, clusters: Mapping[ClusterId, Connection], facts: Callable[[], Facts]) -> None:
+    def __init__(
+        self,
+        clusters: Mapping[ClusterId, Connection],
+        facts: Callable[[], Facts],
+        uids: dict[ClusterId, str] | None = None,
+    ) -> None:
+        """`uids` are those of clusters that were asked already."""
         self._clusters = clusters
         self._facts = facts
-        self._uids: dict[ClusterId, str] = {}
+        self._uids = {} if uids is None else uids
+
+    def once(self) -> Reach:
+        """The same clusters, each node read once: for a rehearsal, which is one look at them and writes nothing."""
+        return _Once(self._clusters, self._facts, self._uids)
 
     @property
     def facts(self) -> Facts:
@@ -343,6 +353,22 @@ class Reach:
         """
         bound = (p["spec"].get("nodeName") for p in household.pods)
         return Counter(self.node_called(household.workload.id, name) for name in bound if name)
+
+
+class _Once(Reach):
+    """One look at the clusters of a `Reach`. Keep it no longer than that look takes."""
+
+    def __init__(
+        self, clusters: Mapping[ClusterId, Connection], facts: Callable[[], Facts], uids: dict[ClusterId, str]
+    ) -> None:
+        super().__init__(clusters, facts, uids)
+        self._seen: dict[tuple[NodeId, Uid | None], Found | None] = {}
+
+    async def node(self, node: NodeId, uid: Uid | None = None) -> Found | None:
+        """As `Reach.node`, read at the first call."""
+        if (node, uid) not in self._seen:
+            self._seen[node, uid] = await super().node(node, uid)
+        return self._seen[node, uid]
 
 
 async def _first_found(asked: Iterable[asyncio.Task[Found | None]], uid: Uid | None) -> Found | None:

@@ -8,6 +8,7 @@ live, is played forward beside it. Writes nothing, and nothing is logged: a rehe
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import assert_never
 
 from estate import canonical
@@ -43,7 +44,8 @@ _NOBODY = canonical.digest(b"a rehearsal")
 
 
 async def rehearse(means: Means, steps: Sequence[Step]) -> Refusal | None:
-    """Why the steps in order would be refused now, or None."""
+    """Why the steps in order would be refused now, or None. What is dry-run and what is played is one read."""
+    means = replace(means, reach=means.reach.once())
     running = await means.reach.sight(tuple(_wanted(steps)))
     for index, step in enumerate(steps):
         refusal = await _by_server(means, step, steps[:index])
