@@ -20,6 +20,7 @@ from estate.law import Facts
 from estate.records import Record, Time, later
 from estate.references import WrittenRef
 from estate.snapshots import SnapshotVersion
+from estate.stock import Stock
 from estate.workloads import Workload
 
 _MESSAGE_ID = re.compile(r"([a-z0-9-]+)/(\d{1,16})\.(\d{1,16})(/whole)?#\d{1,9}", re.ASCII)
@@ -87,12 +88,16 @@ def apply(estate: FrozenEstate, delta: Delta, facts: Facts) -> FrozenEstate:
         estate = estate.with_node(changed)
     for moved in delta.workloads:
         estate = estate.with_workload(moved)
-    stock = estate.stock
+    return estate.with_stock(restocked(estate.stock, delta)).at(delta.version)
+
+
+def restocked(stock: Stock, delta: Delta) -> Stock:
+    """The items after `delta`."""
     for ref in delta.removed_items:
         stock = stock.without(ref)
     for item in delta.items:
         stock = stock.with_(item)
-    return estate.with_stock(stock).at(delta.version)
+    return stock
 
 
 def split(delta: Delta, limit: int = PART_BYTES) -> tuple[Delta, ...]:

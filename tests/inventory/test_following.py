@@ -176,6 +176,21 @@ async def test_a_follower_sees_what_the_writer_folded(
         assert third.rack_watts(builders.rack("eu-a").id) == 4 * builders.IDLE + 4 * builders.PER_ACCELERATOR
 
 
+async def test_what_was_known_at_a_recent_version_is_known_again(
+    bus: Bus, installation: InstallationId, subjects: Subjects
+) -> None:
+    """Whoever asks why a decision was made must see what it saw, not what is known since."""
+    source, follower = small(), Follower(bus, subjects, verify)
+    async with running(writer(bus, installation, source).run(ENVELOPE, verify), follower.run()):
+        first = await follower.ready()
+        for cordoned in (True, False, True):
+            await source.later.put(Observed(source="s", nodes=(builders.node("eu-a1", cordoned=cordoned),)))
+        await follower.reached(first.version.model_copy(update={"sequence": 4}))
+        known = [follower.as_of(first.version.model_copy(update={"sequence": n})) for n in (1, 2, 3, 4)]
+        assert [e and (n := e.node(NodeId("eu-a1"))) and n.cordoned for e in known] == [False, True, False, True]
+        assert follower.as_of(first.version.model_copy(update={"epoch": 99})) is None
+
+
 async def test_what_did_not_change_gets_no_version(bus: Bus, installation: InstallationId, subjects: Subjects) -> None:
     source, follower = small(), Follower(bus, subjects, verify)
     async with running(writer(bus, installation, source).run(ENVELOPE, verify), follower.run()):
