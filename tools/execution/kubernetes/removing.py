@@ -13,11 +13,12 @@ from estate.changes.kinds import unknown
 from estate.conditions import Condition
 from estate.objects import MADE
 from estate.results import Refusal, RefusalCode
-from tools.execution.kubernetes import ending, keys, owners, ownership
+from tools.execution.kubernetes import ending, keys, owners
 from tools.execution.kubernetes.means import Means
 from tools.execution.kubernetes.reaching import Place
 from tools.execution.kubernetes.writing import Address, Found, Outrun, apply, find
 from tools.execution.port import StepKey
+from tools.kubernetes import ownership
 
 
 async def write(
