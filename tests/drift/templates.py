@@ -183,33 +183,30 @@ class Flip:
     path: tuple[str, ...]
 
 
-LEAVES: tuple[tuple[str, tuple[str, ...], Any], ...] = (
-    ("Deployment", ("spec", "replicas"), 7),
-    ("Deployment", ("spec", "template", "spec", "terminationGracePeriodSeconds"), 99),
-    ("Deployment", ("spec", "template", "spec", "tolerations"), [{"key": "flipped", "operator": "Exists"}]),
-    ("Deployment", ("spec", "template", "spec", "nodeSelector", "placet.dev/test"), "flipped"),
-    ("Deployment", ("spec", "revisionHistoryLimit"), 9),
-    ("StatefulSet", ("spec", "replicas"), 7),
-    ("ResourceQuota", ("spec", "hard", "pods"), "99"),
-    ("PodDisruptionBudget", ("spec", "selector"), {"matchLabels": {"app": "flipped"}}),
-    ("NetworkPolicy", ("spec", "ingress"), [{"from": [{"podSelector": {}}]}]),
-    ("Service", ("spec", "selector", "app"), "flipped"),
-    ("ConfigMap", ("data", "key"), "flipped"),
-    ("ConfigMap", ("metadata", "labels", "key"), "flipped"),
+_POD = ("spec", "template", "spec")
+LEAVES: tuple[tuple[str, tuple[str, ...], Any, Any], ...] = (
+    ("Deployment", ("spec", "replicas"), 2, 7),
+    ("Deployment", (*_POD, "terminationGracePeriodSeconds"), 5, 99),
+    ("Deployment", (*_POD, "tolerations"), [{"operator": "Exists"}], [{"key": "flipped", "operator": "Exists"}]),
+    ("Deployment", (*_POD, "nodeSelector"), {"placet.dev/test": "none"}, {"placet.dev/test": "flipped"}),
+    ("Deployment", ("spec", "revisionHistoryLimit"), 2, 9),
+    ("StatefulSet", ("spec", "replicas"), 2, 7),
+    ("ResourceQuota", ("spec", "hard", "pods"), "10", "99"),
+    ("PodDisruptionBudget", ("spec", "selector"), {"matchLabels": {"app": "x"}}, {"matchLabels": {"app": "flipped"}}),
+    ("NetworkPolicy", ("spec", "ingress"), [{"ports": [{"port": 80}]}], [{"from": [{"podSelector": {}}]}]),
+    ("Service", ("spec", "selector"), {"app": "x"}, {"app": "flipped"}),
+    ("ConfigMap", ("data", "key"), "before", "flipped"),
+    ("ConfigMap", ("metadata", "labels", "key"), "before", "flipped"),
 )
-_BEFORE: dict[str, Any] = {
-    "replicas": 2, "terminationGracePeriodSeconds": 5, "tolerations": [{"operator": "Exists"}],
-    "placet.dev/test": "none", "revisionHistoryLimit": 2, "pods": "10", "app": "x", "key": "before",
-    "selector": {"matchLabels": {"app": "x"}}, "ingress": [{"ports": [{"port": 80}]}],
-}  # fmt: skip
+"""Kind, path, what is written there first, and what somebody makes of it."""
 
 
 @st.composite
 def flips(draw: st.DrawFn) -> Flip:
     """Any object with a leaf of the table in it, and the flip of that leaf."""
-    kind, path, after = draw(st.sampled_from(LEAVES))
+    kind, path, before, after = draw(st.sampled_from(LEAVES))
     body = draw(KINDS[kind])
-    body = _set(body, path, _BEFORE[path[-1]])
+    body = _set(body, path, before)
     return Flip(body, _set({}, path, after), tuple(f"f:{p}" for p in path))
 
 

@@ -16,6 +16,7 @@ from tools.drift.paths import Path
 from tools.drift.shapes import UNTYPED, Shape, Sort
 
 DEEPEST = 64
+_KEYLESS = paths.item({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,7 @@ def _by_keys(items: Sequence[Json], keys: Mapping[str, Json]) -> dict[str, Json]
             return None
         named = {k: each.get(k, default) for k, default in keys.items()}
         element = paths.item({k: v for k, v in named.items() if v is not None})
-        if element in found or any(isinstance(v, dict | list) for v in named.values()) or not any(named.values()):
+        if element in found or any(isinstance(v, dict | list) for v in named.values()) or element == _KEYLESS:
             return None
         found[element] = each
     return found

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 type Remedy = Change | str
 """A change, or why there is none."""
 
-_REASON: Final = "drift"
+REASON: Final = "drift"
 TAINTS: Final = ("f:spec", "f:taints")
 _manifests: TypeAdapter[Form] = TypeAdapter(Manifest)
 
@@ -69,7 +69,7 @@ def of_object(case: Case) -> Remedy:
     if kind in KINDS:
         return _manifest(case)
     if kind == "Node" and path == ("f:spec", "f:unschedulable"):
-        return CordonNode(node=NodeId(case.thing), reason=_REASON)
+        return CordonNode(node=NodeId(case.thing), reason=REASON)
     if path == ("f:spec", "f:replicas"):
         return _scale(case)
     if case.desire.basis is Basis.PLACET and path[:4] == ("f:spec", "f:template", "f:spec", "f:affinity"):
@@ -95,9 +95,7 @@ def _taint(case: Case) -> Remedy:
     if not taint.own:
         return f"`{taint.key}` is somebody else's to put and lift; have {_names(case.others)} do it"
     node = NodeId(case.thing)
-    return (
-        UntaintNode(node=node, taint=taint) if difference.added else TaintNode(node=node, taint=taint, reason=_REASON)
-    )
+    return UntaintNode(node=node, taint=taint) if difference.added else TaintNode(node=node, taint=taint, reason=REASON)
 
 
 def _scale(case: Case) -> Remedy:
