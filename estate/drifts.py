@@ -109,6 +109,11 @@ class Drift(Record):
         """The same for as long as that field drifts from that basis, whatever it is changed to meanwhile."""
         return canonical.digest_of([str(self.about), self.basis.value, self.path])
 
+    @property
+    def says(self) -> tuple[str | None, ...]:
+        """What is news of it: the values, and whose hand it was."""
+        return (self.desired, self.observed, self.by.manager if self.by else None)
+
     def told(self) -> str:
         """The drift in one line."""
         field = f"{self.path} of " if self.path else ""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from estate.drifts import Drift
 from estate.hardware import Node
 from estate.ids import ClusterId, NodeId, WorkloadId
 from estate.law import Facts
@@ -26,6 +27,10 @@ class Observed:
     removed_nodes: tuple[NodeId, ...] = ()
     removed_workloads: tuple[WorkloadId, ...] = ()
     whole: bool = False
+    cluster: ClusterId | None = None
+    """The one cluster that `drifts` are of; None: this source knows of none."""
+    drifts: Mapping[str, tuple[Drift, ...]] = field(default_factory=dict)
+    """By what people call the object; none any more where that is empty."""
 
 
 class Source(Protocol):

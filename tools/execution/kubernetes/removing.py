@@ -66,7 +66,7 @@ async def _begin(
     if refusal := _mistaken(key, change, found, preconditions) or await means.unmet(preconditions):
         return refusal
     if not keys.holds(found.raw, key):
-        marked = await apply(found, keys.stamped(found.raw, key), ownership.owned(found.raw))
+        marked = await apply(found, keys.stamped(found.raw, key), ownership.owned(found.raw), remember=False)
         if isinstance(marked, Refusal):
             return marked
         found = marked

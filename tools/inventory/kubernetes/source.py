@@ -12,12 +12,14 @@ from contextlib import suppress
 
 import structlog
 
+from estate.errors import PlacetError
 from estate.ids import ClusterId
 from estate.law import Facts
+from tools.drift.schemas import Schemas
 from tools.inventory.kubernetes.following import Following, Pace
 from tools.inventory.kubernetes.modelling import ClusterModel
 from tools.inventory.port import Observed
-from tools.kubernetes import naming, resources
+from tools.kubernetes import discovering, naming, resources
 from tools.kubernetes.connecting import Connection
 
 log = structlog.get_logger(__name__)
@@ -90,6 +92,7 @@ class KubernetesSource:
         running = asyncio.create_task(self._follow(kinds), name=f"{self.name}-following")
         running.add_done_callback(lambda _: self._changed.set())
         try:
+            await self._learn()
             while not all(kind.listed for kind in kinds):
                 await self._wakes(running)
             await self._work_out()
@@ -100,11 +103,20 @@ class KubernetesSource:
                 renewed = self._obeys_newest()
                 await self._work_out()
                 found = self._model.everything() if renewed else self._model.take()
-                if found.whole or found != Observed(self.name):
+                if found.whole or found != Observed(self.name, cluster=self._cluster):
                     yield found
         finally:
             running.cancel()
             await asyncio.wait([running])
+
+    async def _learn(self) -> None:
+        """Read the shapes of the kinds. A cluster that does not tell them has its objects compared by key alone."""
+        try:
+            told = await discovering.documents(self._connection, {k.api_version for k in resources.WATCHED})
+        except PlacetError as error:
+            log.warning("kinds not described", source=self.name, error=str(error))
+            return
+        self._model.learn(Schemas(told))
 
     def _following(self, kind: resources.Resource) -> Following:
         return Following(kind, self._connection, self._model, self._pace, self.recognise, self._changed.set)
