@@ -45,8 +45,9 @@ abouts = st.one_of(anything, st.fixed_dictionaries({}, optional={
     "name": st.one_of(anything, st.just("n")), "namespace": anything, "uid": st.one_of(anything, st.just("u")),
     "annotations": st.one_of(anything, notes), "labels": anything, "managedFields": st.one_of(anything, managed),
 }))  # fmt: skip
+kinds = st.sampled_from(["Node", "Deployment", "ConfigMap", "Service"])
 hostile = st.fixed_dictionaries({}, optional={
-    "apiVersion": anything, "kind": st.one_of(anything, st.sampled_from(["Node", "Deployment", "ConfigMap", "Service"])),
+    "apiVersion": anything, "kind": st.one_of(anything, kinds),
     "metadata": abouts, "spec": anything, "status": anything, "data": anything,
 })  # fmt: skip
 LOOSE = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])

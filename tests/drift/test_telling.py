@@ -25,12 +25,11 @@ from tools.bus.port import Bus
 from tools.bus.streams import INTAKE, streams
 from tools.catalogue.drifting import DRIFT, DriftQuestion
 from tools.catalogue.registry import Catalogue
-from tools.drift.schemas import Schemas
 from tools.inventory.drifts import CHANNEL, FORMAT, Drifts, Keeper
 from tools.inventory.kubernetes.drifting import DriftBook
 from tools.inventory.kubernetes.source import KubernetesSource
 from tools.inventory.writer import Writer
-from tools.kubernetes import resources
+from tools.kubernetes import applied, resources
 from tools.payloads.formats import FORMATS
 from tools.placement.engine import MaskEngine
 
@@ -103,7 +102,8 @@ async def test_a_restart_tells_nothing_again_and_misses_no_end(bus: Bus, subject
 
 
 async def test_the_same_drift_later_is_told_anew(bus: Bus, subjects: Subjects) -> None:
-    keeper, clock, one = Keeper(bus, subjects, clock := builders.TestClock()), clock, drift()
+    clock, one = builders.TestClock(), drift()
+    keeper = Keeper(bus, subjects, clock)
     for found in ((one,), (), (one,)):
         await keeper.take(CLUSTER, {one.called: found})
         clock.advance(seconds=1)
@@ -151,6 +151,8 @@ async def following(bench: Bench, bus: Bus, installation: InstallationId) -> Asy
     try:
         yield
     finally:
+        if running.done():
+            running.result()
         running.cancel()
         await asyncio.wait([running])
 
@@ -188,20 +190,20 @@ async def test_a_followed_cluster_tells_what_drifts_and_when_it_ends(
 
 
 @pytest.mark.kubernetes
-async def test_only_the_object_that_changed_is_compared(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_only_the_object_that_changed_is_compared(bench: Bench) -> None:
     """Flat: an event costs its one object, whatever else there is."""
     book = DriftBook(bench.setting)
-    book.learn(Schemas())
+    book.learn(bench.schemas)
     for number in range(50):
         body = json.loads(json.dumps(deployment(f"d{number}"))) | {"status": {}}
         body["metadata"] |= {
             "uid": f"u{number}",
             "namespace": "a",
-            "annotations": {"placet.dev/applied": '{"spec":{}}'},
+            "annotations": {applied.ANNOTATION: '{"x":0}'},
         }
         book.put(resources.DEPLOYMENTS, body)
     assert not book.dirty
-    body["metadata"]["annotations"] = {"placet.dev/applied": '{"spec":{"replicas":9}}'}
+    body["metadata"]["annotations"] = {applied.ANNOTATION: '{"spec":{"replicas":9}}'}
     book.put(resources.DEPLOYMENTS, body)
     assert list(book.take()) == ["Deployment a/d49"]
     assert book.take() == {}

@@ -40,12 +40,15 @@ class DriftBook:
         return bool(self._news)
 
     def learn(self, schemas: Schemas) -> None:
-        """The shapes of the cluster's kinds; objects are compared by their keys alone before."""
-        self._setting = Setting(self._setting.cluster, self._setting.facts, schemas)
+        """The shapes of the cluster's kinds. Before, nothing is compared: every list would be one value."""
+        self._again(Setting(self._setting.cluster, self._setting.facts, schemas))
 
     def obey(self, facts: Facts) -> None:
         """Other facts are in force: whose objects are is read anew."""
-        self._setting = Setting(self._setting.cluster, facts, self._setting.schemas)
+        self._again(Setting(self._setting.cluster, facts, self._setting.schemas))
+
+    def _again(self, setting: Setting) -> None:
+        self._setting = setting
         for resource, raw in list(self._kept.values()):
             self.put(resource, raw)
 
@@ -58,6 +61,8 @@ class DriftBook:
             self._forget(called, uid)
             return
         self._kept[called], self._names[uid] = (resource, raw), called
+        if not self._setting.schemas.knows(resource.api_version, resource.kind):
+            return
         told = objects.drifts(raw, self._setting, api_version=resource.api_version, kind=resource.kind)
         self._found(called, told)
 

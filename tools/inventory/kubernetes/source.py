@@ -48,6 +48,7 @@ class KubernetesSource:
         self._pace = pace or Pace()
         self._model = ClusterModel(self.name, cluster, self._facts)
         self._changed = asyncio.Event()
+        self._described = False
 
     @property
     def name(self) -> str:
@@ -101,6 +102,7 @@ class KubernetesSource:
             while True:
                 await self._wakes(running)
                 renewed = self._obeys_newest()
+                await self._learn()
                 await self._work_out()
                 found = self._model.everything() if renewed else self._model.take()
                 if found.whole or found != Observed(self.name, cluster=self._cluster):
@@ -110,13 +112,16 @@ class KubernetesSource:
             await asyncio.wait([running])
 
     async def _learn(self) -> None:
-        """Read the shapes of the kinds. A cluster that does not tell them has its objects compared by key alone."""
+        """Read the shapes of the kinds. Nothing is told of drift until the cluster has told them."""
+        if self._described:
+            return
         try:
             told = await discovering.documents(self._connection, {k.api_version for k in resources.WATCHED})
         except PlacetError as error:
             log.warning("kinds not described", source=self.name, error=str(error))
             return
         self._model.learn(Schemas(told))
+        self._described = True
 
     def _following(self, kind: resources.Resource) -> Following:
         return Following(kind, self._connection, self._model, self._pace, self.recognise, self._changed.set)
