@@ -8,12 +8,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+import orjson
 import pytest
 
 from estate.drifts import Drift, Matter
 from tests.drift.benches import Bench, deployment
 from tests.execution.clusters import until
 from tests.objects import PODS, PORT
+from tools.controlplane.launching import ControlPlane
+from tools.drift.audits import Trail
 from tools.kubernetes.connecting import Object
 
 pytestmark = pytest.mark.kubernetes
@@ -470,6 +473,35 @@ async def test_a_drift_is_found_with_its_culprit_and_put_right(bench: Bench, cas
         await bench.placet(restoring)
         bench.last = {}
         assert await seen(bench, row) == ()
+
+
+async def test_who_took_a_label_away_stands_in_the_audit_log(bench: Bench, control_plane: ControlPlane) -> None:
+    """managedFields forget whoever removes; the API server's own log does not."""
+    row = TABLE["a label of a node was taken away by hand"]
+    await row.given(bench)
+    await row.done(bench)
+    (drift,) = await seen(bench, row)
+    assert drift.by is None
+
+    async def trail() -> Trail:
+        return Trail.of(control_plane.audit_log.read_bytes().splitlines())
+
+    found = await until(trail, lambda t: "(kubectl-label)" in str(t.last.get(drift.called)))
+    hand = found.last[drift.called]
+    assert (hand.manager, hand.operation) == ("admin (kubectl-label)", "patch")
+    assert hand.at is not None
+
+
+def test_a_broken_line_of_an_audit_log_is_passed_over() -> None:
+    odd: list[Any] = [
+        None,
+        [],
+        7,
+        {"verb": "patch"},
+        {"verb": "patch", "objectRef": 5, "responseStatus": {"code": 200}},
+    ]
+    lines = [orjson.dumps(o) for o in odd] + [b"{", b"", b"\xff"]
+    assert Trail.of(lines).last == {}
 
 
 async def test_a_secret_is_never_looked_into(bench: Bench) -> None:

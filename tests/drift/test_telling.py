@@ -207,6 +207,12 @@ async def test_only_the_object_that_changed_is_compared(bench: Bench) -> None:
     book.put(resources.DEPLOYMENTS, body)
     assert list(book.take()) == ["Deployment a/d49"]
     assert book.take() == {}
+    body = json.loads(json.dumps(body)) | {"spec": {"replicas": 8}}
+    body["metadata"]["generation"] = 2
+    book.put(resources.DEPLOYMENTS, body)
+    assert list(book.take()) == ["Deployment a/d49"]
+    book.put(resources.DEPLOYMENTS, json.loads(json.dumps(body)) | {"status": {"replicas": 8}})
+    assert not book.dirty
 
 
 def test_an_event_of_the_inventory_names_a_channel_of_its_own() -> None:

@@ -48,7 +48,7 @@ def _hand(entry: Mapping[str, Any]) -> Hand:
     manager, operation, subresource = (
         clean_text(str(entry.get(k) or ""), _LONGEST) for k in ("manager", "operation", "subresource")
     )
-    return Hand(manager=manager, operation=operation, subresource=subresource, at=_at(entry.get("time")))
+    return Hand(manager=manager, operation=operation, subresource=subresource, at=at(entry.get("time")))
 
 
 def _covers(fields: object, path: Path) -> bool:
@@ -73,8 +73,8 @@ def _read(element: str) -> object:
         return None
 
 
-def _at(value: object) -> datetime | None:
-    """Times that no calendar in use has are left out."""
+def at(value: object) -> datetime | None:
+    """A time as an API server writes it. Those that no calendar in use has are left out."""
     try:
         found = datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:

@@ -20,6 +20,16 @@ PLACET: Final = "placet"
 _CLUSTER: Final = "kube-controller-manager"
 
 
+_PLACED: Final = (
+    "spec.replicas",
+    "spec.template.spec.affinity",
+    "spec.template.spec.topologySpreadConstraints",
+    "spec.unschedulable",
+    "metadata.annotations[placet.dev/*",
+)
+"""What Placet says of nodes and of what runs; whatever else it holds there is somebody's that it took over."""
+
+
 @dataclass(frozen=True, slots=True)
 class Owner:
     """Who may write what beside or over what was desired, and why. `*` stands for anything."""
@@ -67,6 +77,8 @@ OWNERS: Final = (
 
 def legitimate(by: Sequence[Hand], kind: str, path: str, basis: Basis) -> str | None:
     """Why a difference from what is desired is none: the newest of its holders may write it. None: it may not."""
+    if basis is Basis.PLACET and kind not in KINDS and not any(paths.matches(path, p) for p in _PLACED):
+        return "what runs is its owner's; placet says how many and where"
     if not by:
         return None
     newest = by[0]

@@ -74,7 +74,8 @@ async def _begin(
 
 
 async def _created(site: Site, key: StepKey, form: Object, *, dry_run: bool = False) -> Found | Refusal:
-    made = await create(site.connection, site.address, str(key), form, dry_run=dry_run)
+    # A copy is its owner's from now on: it remembers nothing by which their next change would be a drift.
+    made = await create(site.connection, site.address, str(key), form, dry_run=dry_run, remember=False)
     if isinstance(made, Refusal) and made.code is RefusalCode.UNKNOWN_TARGET:
         space = site.address.namespace
         return refused(site.about, f"has no namespace `{space}` in `{site.cluster}`; have an administrator make it")

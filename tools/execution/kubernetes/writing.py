@@ -93,13 +93,19 @@ async def apply(
 
 
 async def create(
-    connection: Connection, address: Address, mark: str, held: Mapping[str, Any], *, dry_run: bool = False
+    connection: Connection,
+    address: Address,
+    mark: str,
+    held: Mapping[str, Any],
+    *,
+    dry_run: bool = False,
+    remember: bool = True,
 ) -> Found | Refusal:
     """Server-side apply of an object that was not there. Raises as `apply`, but never Outrun: whoever made it in the
     same moment stands beside us in the answer's managedFields.
     """
     resource = address.resource
-    told = _told(held)
+    told = _told(held, remember=remember)
     annotations = dict(told["annotations"]) | {keys.WARRANT: mark}
     about = dict(told) | {"name": address.name, "namespace": address.namespace, "annotations": annotations}
     body = dict(held) | {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": about}

@@ -60,7 +60,10 @@ class DriftBook:
         if not any(True for _ in desires.remembered(raw)):
             self._forget(called, uid)
             return
+        before = self._kept.get(called)
         self._kept[called], self._names[uid] = (resource, raw), called
+        if before is not None and before[1] is not raw and _stated(before[1]) == _stated(raw) is not None:
+            return
         if not self._setting.schemas.knows(resource.api_version, resource.kind):
             return
         told = objects.drifts(raw, self._setting, api_version=resource.api_version, kind=resource.kind)
@@ -112,3 +115,13 @@ class DriftBook:
         """What the object is called and its uid; nothing where it is not compared or has no name."""
         found = objects.Identity.of(raw, resource.api_version, resource.kind) if resource.plural in COMPARED else None
         return (found.called(), found.uid) if found is not None and found.uid else ("", "")
+
+
+def _stated(raw: Raw) -> tuple[object, ...] | None:
+    """What tells two readings apart that state the same: a status is news a hundred times, what is stated once. None
+    where the kind does not count its changes.
+    """
+    about = raw.get("metadata")
+    if not isinstance(about, dict) or not about.get("generation"):
+        return None
+    return tuple(about.get(k) for k in ("uid", "generation", "labels", "annotations"))
