@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from console.cli.invocations import Output, OutputOption, ask_door
-from estate.canonical import Json
+
+if TYPE_CHECKING:
+    from estate.canonical import Json
 
 KINDS = ("node", "workload", "object")
 SHOWN = ("thing", "field", "desired", "observed", "by", "at", "matter", "restore")
