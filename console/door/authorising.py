@@ -24,6 +24,7 @@ MAY: Mapping[str, frozenset[Role]] = {
     "set:enrolment": frozenset({Role.ADMINISTRATOR}),
     "get": _EVERYBODY,
     "describe": _EVERYBODY,
+    "drift": _EVERYBODY,
     "pending": _EVERYBODY,
     "dead-letters": _RUNNERS,
     "replay": _RUNNERS,

@@ -103,6 +103,14 @@ class Describe(Model):
     name: str
 
 
+class Drifted(Model):
+    """What has drifted from how it should be: all in sight, or of one kind and name."""
+
+    verb: Literal["drift"] = "drift"
+    what: Literal["node", "workload", "object"] | None = None
+    name: str | None = None
+
+
 class Pending(Model):
     """What an incident waits for: the proposal, the diff as this caller may see it, and who must approve."""
 
@@ -180,6 +188,7 @@ type Command = Annotated[
     | Set
     | Get
     | Describe
+    | Drifted
     | Pending
     | DeadLetters
     | Replay
@@ -227,7 +236,7 @@ class Reply(Record):
 VERBS: tuple[str, ...] = tuple(
     str(cls.model_fields["verb"].default)
     for cls in (
-        Ask, Propose, Approve, Set, Get, Describe, Pending, DeadLetters, Replay, Drop,
+        Ask, Propose, Approve, Set, Get, Describe, Drifted, Pending, DeadLetters, Replay, Drop,
         LedgerExport, LedgerShow, Settings, Diagnose, WhoAmI,
     )
 )  # fmt: skip
