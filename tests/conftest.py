@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from estate.ids import InstallationId
 from estate.subjects import Subjects
@@ -21,6 +22,9 @@ from tools.bus.server import EmbeddedServer
 from tools.bus.wire import Wire
 
 pytest_plugins = ["tests.kubernetes_fixtures", "tests.postgres", "tests.prometheus_fixtures"]
+
+settings.register_profile("placet", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("placet")  # a property is no stopwatch: what is slow on a busy machine is still true
 
 _numbers = itertools.count(1)
 
