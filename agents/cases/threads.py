@@ -23,7 +23,8 @@ from estate.proposals import Evidence, Proposal
 from estate.records import Model, explain
 
 GRAPH_VERSION = 1
-"""Part of every thread id. Raise it when a node is renamed, removed or reads its state differently."""
+"""Part of every thread id. Raise it when a node is renamed, removed or reads its state differently; a case that has
+submitted a proposal under an older one ends from its record (`orphans`)."""
 
 
 class Thread(TypedDict, total=False):

@@ -15,6 +15,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.types import Command, StateSnapshot
 
 from agents import folding
+from agents.cases import orphans
 from agents.cases.graph import CaseGraph, build
 from agents.cases.nodes import Deps
 from agents.cases.threads import GRAPH_VERSION, thread_id
@@ -79,9 +80,7 @@ class CaseWorker:
             log.error("dead letter of no known case", subject=delivery.subject)
             return
         reason = f"handed over, because it could not go on: {delivery.headers.get(REASON, 'no reason given')}"[:2000]
-        now = self._deps.clock()
-        await self._deps.incidents.change(incident, lambda r: folding.with_state(r, CaseState.HANDED_OVER, reason, now))
-        await self._deps.observer(Progress(incident=incident, at=now, stage=Stage.OUTCOME, text=reason))
+        await self._stand(incident, CaseState.HANDED_OVER, reason)
         await self._saver.adelete_thread(thread_id(incident))
 
     async def drive(self, incident: IncidentId) -> None:
@@ -103,10 +102,7 @@ class CaseWorker:
         state = await self._graph.aget_state(config)
         record = await self._deps.incidents.read(incident)
         if state.created_at is None:
-            if record.state.ended:
-                return False
-            await self._graph.ainvoke({"v": GRAPH_VERSION, "incident": incident}, config, durability="sync")
-            return True
+            return await self._begin(record, config)
         if not state.tasks:
             await self._finish(incident, state)
             return False
@@ -118,6 +114,27 @@ class CaseWorker:
             return False
         await self._graph.ainvoke(Command(resume="look at the record"), config, durability="sync")
         return True
+
+    async def _begin(self, record: Incident, config: RunnableConfig) -> bool:
+        """The first run of a thread; a case that has submitted a proposal is past it, whatever the saver holds."""
+        if record.state.ended:
+            return False
+        if not record.proposals:
+            await self._graph.ainvoke({"v": GRAPH_VERSION, "incident": record.id}, config, durability="sync")
+            return True
+        if (await self._graph.aget_state(config)).created_at is not None:
+            return True  # another worker began it between the two reads
+        log.error("thread of a case under way is gone", incident=record.id, thread=thread_id(record.id))
+        state, reason = orphans.standing(record)
+        if state is not record.state:
+            await self._stand(record.id, state, reason)
+        return False
+
+    async def _stand(self, incident: IncidentId, state: CaseState, reason: str) -> None:
+        """Move a case on without its thread, unless it has ended."""
+        now, summary = self._deps.clock(), reason if state.ended else None
+        await self._deps.incidents.change(incident, lambda r: folding.with_state(r, state, summary, now))
+        await self._deps.observer(Progress(incident=incident, at=now, stage=Stage.OUTCOME, text=reason))
 
     async def _finish(self, incident: IncidentId, state: StateSnapshot) -> None:
         if not state.values.get("ended"):

@@ -8,15 +8,17 @@ from contextlib import suppress
 from datetime import timedelta
 
 from console.door.calls import Caller
-from console.door.commands import Command, Part, Reply, Spooled
+from console.door.commands import Ask, Command, Part, Propose, Reply, Spooled
 from console.door.texts import told
-from estate.errors import BadInput, NeverRetry, NewerRecord
+from estate.errors import BadInput, NeverRetry, NewerRecord, RetryLater
 from estate.ids import IncidentId
 from estate.progress import Progress
 from estate.subjects import Subjects
 from tools.bus.port import Bus
 
 WITHIN = timedelta(seconds=15)
+_MAYBE_TAKEN = "it may have been taken all the same: see `placet get incidents` before you give it again"
+"""A lost reply leaves a case open, and the same words again open a second one."""
 
 
 class DoorClient:
@@ -43,7 +45,12 @@ class DoorClient:
     async def ask(self, command: Command) -> Reply:
         """The reply as it came: a spooled result is only named. For answers that are better streamed."""
         subject = self._subjects.command(command.verb)
-        return Reply.read(await self._bus.request(subject, self.caller.sign(command), within=self._within))
+        try:
+            return Reply.read(await self._bus.request(subject, self.caller.sign(command), within=self._within))
+        except RetryLater as error:
+            if isinstance(command, Ask | Propose):
+                raise RetryLater(f"{error}; {_MAYBE_TAKEN}") from error
+            raise
 
     async def parts(self, spooled: Spooled) -> AsyncIterator[bytes]:
         """The bytes of a spooled answer in order; refuses bytes that are not the ones announced."""

@@ -50,7 +50,7 @@ async def administrator(outside: Outside) -> AsyncIterator[NatsBus]:
 
 async def asked(outside: Outside, text: str) -> str:
     """The incident that a request opened."""
-    result = (await outside.ask("admin", Ask(text=text))).result
+    result = (await outside.tell("admin", Ask(text=text))).result
     assert isinstance(result, dict)
     return str(result["incident"])
 

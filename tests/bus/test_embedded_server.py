@@ -45,6 +45,22 @@ async def test_a_restart_on_the_same_store_keeps_what_was_acknowledged(tmp_path:
         await bus.close()
 
 
+async def test_a_call_that_the_servers_death_cut_off_ends_in_words(tmp_path: Path, subjects: Subjects):
+    """What still waits for the dead server must not put an error of the event loop in place of ours."""
+
+    async def call() -> None:
+        async with EmbeddedServer(tmp_path) as server:
+            bus = await NatsBus.connect(server.credentials(), subjects, name="test")
+            await server.stop(kill=True)
+            try:
+                await bus.request(subjects.command("get"), b"x", within=timedelta(seconds=0.5))
+            finally:
+                await bus.close()
+
+    with pytest.raises(RetryLater, match="no answer on"):
+        await call()
+
+
 async def test_a_second_server_on_one_store_is_refused(tmp_path: Path):
     async with EmbeddedServer(tmp_path):
         with pytest.raises(StoreTaken, match="stop it first"):

@@ -87,6 +87,11 @@ class Outside:
 
         return await until(asked, f"an answer to `{command.verb}`")
 
+    async def tell(self, person: str, command: Command) -> Reply:
+        """The reply to a command that is given once: asked again, `ask` and `propose` would open a second case."""
+        async with visiting(self.state, self.settings, identities.load(self.state, person)) as door:
+            return await door.call(command)
+
     async def post(self, format: str, body: bytes) -> None:
         """Post as a sender does: again, with the same body, until it is taken."""
         token = (self.state.root / "keys" / "local.token").read_text().strip()
