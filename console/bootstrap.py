@@ -80,6 +80,7 @@ from tools.inventory.port import Source
 from tools.inventory.sources import TwinSource
 from tools.inventory.writer import Writer
 from tools.placement.engine import MaskEngine
+from tools.sensors.watching import Watch
 from tools.twin.seed import seed
 from tools.twin.world import World
 
@@ -215,8 +216,10 @@ class _Hosts:
     async def _inventory(self) -> InventoryProcess:
         bus = await self._bus(accounts.INVENTORY)
         installation, sources = self.installation, await self._sources()
-        writer = Writer(bus, installation.record.id, self._holder("inventory"), sources, installation.clock)
-        return InventoryProcess(writer, installation.facts_envelope(), self.parts.latch())
+        record, clock = installation.record, installation.clock
+        watch = Watch(bus, record.id, installation.config.sensors, clock)
+        writer = Writer(bus, record.id, self._holder("inventory"), sources, clock)
+        return InventoryProcess(writer, installation.facts_envelope(), self.parts.latch(), watch)
 
     async def _sources(self) -> tuple[Source, ...]:
         config, facts = self.installation.config, self.installation.facts()

@@ -13,10 +13,13 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, model_validator
 
+from agents.intake.channels import FRONT_DOOR
 from estate.errors import BadInput
 from estate.ids import ChannelId, ClusterId, ExecutorId, InstallationId, TenantId
 from estate.modes import Mode
 from estate.records import Model, doubled, explain
+from tools.sensors.registry import Settings as SensorSettings
+from tools.sensors.telling import CHANNEL as SENSORS
 
 
 class Format(StrEnum):
@@ -119,12 +122,16 @@ class Config(Model):
     """Estate files, or folders of them: facilities, fabrics, hardware, promises, prices. They are watched."""
     channels: tuple[Channel, ...] = ()
     executors: tuple[ExecutorSpec, ...] = (ExecutorSpec(id=ExecutorId("twin")),)
+    sensors: SensorSettings = SensorSettings()
+    """What is watched, and the thresholds at which it is told."""
     http: Http = Http()
     mind: Mind = Mind()
 
     @model_validator(mode="after")
     def _names_each_thing_once(self) -> Config:
         _once("channels", [c.id for c in self.channels])
+        if own := sorted({FRONT_DOOR, SENSORS}.intersection(c.id for c in self.channels)):
+            raise ValueError(f"channels: `{own[0]}` is a channel of placet's own; choose another name")
         _once("clusters", [c.id for c in self.clusters])
         _once("executors", [e.id for e in self.executors])
         _once("executors.clusters", [c for e in self.executors for c in e.clusters])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from agents.intake.channels import FRONT_DOOR, ChannelConfig
 from console import databases
-from console.config import Config, ExecutorSpec
+from console.config import Config, ExecutorSpec, Format
 from console.roles import RoleRecord
 from console.state import InstallationRecord, StateDirectory
 from estate.clocks import Clock, Entropy
@@ -25,6 +25,7 @@ from policies.keyrings import StaticRing
 from policies.signed_facts import Latch, open_facts
 from policies.signing.files import FileSigner
 from tools.inventory import files
+from tools.sensors.telling import CHANNEL as SENSORS
 
 
 def utc_now() -> datetime:
@@ -131,12 +132,16 @@ class Installation:
 
 
 def channels_of(config: Config) -> dict[ChannelId, ChannelConfig]:
-    own = ChannelConfig(id=FRONT_DOOR, formats=("request", "proposal"))
+    """Every channel: the configured ones, the front door, and the sensors' own."""
+    own = (
+        ChannelConfig(id=FRONT_DOOR, formats=("request", "proposal")),
+        ChannelConfig(id=SENSORS, everywhere=True, formats=(Format.CLOUDEVENTS.value,)),
+    )
     others = (
         ChannelConfig(id=c.id, clusters=c.clusters, tenant=c.tenant, formats=tuple(f.value for f in c.formats))
         for c in config.channels
     )
-    return {c.id: c for c in (own, *others)}
+    return {c.id: c for c in (*own, *others)}
 
 
 def _read(path: Path) -> bytes:

@@ -147,6 +147,7 @@ class Accounts:
             publish=(s.delta(), *s.intakes(INVENTORY), s.progress("*")),
             consume=self._consumers(INVENTORY),
             read=(streams.DELTAS, streams.CONTROLS),
+            buckets=("sensors",),
             reads_buckets=("leases",),
             keys=(("leases", "inventory-writer"),),
         )

@@ -24,8 +24,9 @@ from estate.ids import InstallationId
 from estate.snapshots import SnapshotVersion
 from estate.subjects import Subjects
 from tools.bus.port import Bus, Conflict, Lease
-from tools.inventory.folding import Folded, fold
-from tools.inventory.port import Observed, Source, VerifyFacts
+from tools.inventory.folding import Folded, Folding, fold
+from tools.inventory.noticing import everything, noticed
+from tools.inventory.port import Heard, Noticed, Observed, Onlooker, Source, VerifyFacts
 
 LEASE = "inventory-writer"
 
@@ -76,6 +77,8 @@ class _Book:
     since_whole: int = 0
     waiting_for: set[int] = field(default_factory=set)
     """Sources that have not shown everything yet; nothing is published before they have."""
+    early: list[tuple[Observed, Folding]] = field(default_factory=list)
+    """What contradicted or failed before anything was published."""
 
     @property
     def estate(self) -> FrozenEstate:
@@ -108,20 +111,23 @@ class Writer:
         self._sources = tuple(sources)
         self._clock = clock
         self._pace = pace or Pace()
+        self._onlooker: Onlooker | None = None
+        self._names: dict[int, str] = {}
+        """What each source calls itself, once it has spoken."""
         self._work: asyncio.Queue[_Work] = asyncio.Queue(maxsize=1024)
 
     async def renew_facts(self, envelope: bytes) -> None:
         """Put newer signed facts in force; those that do not verify are refused with an alarm, and nothing changes."""
         await self._work.put(_NewFacts(envelope))
 
-    async def run(self, envelope: bytes, verify: VerifyFacts) -> None:
-        """Take the lease (waiting for it), publish the whole estate, then every change.
+    async def run(self, envelope: bytes, verify: VerifyFacts, onlooker: Onlooker | None = None) -> None:
+        """Take the lease (waiting for it), publish the whole estate, then every change; let the onlooker see them.
 
         Raises:
             Denied, BadInput: the signed facts do not verify.
             Conflict: another writer took over.
         """
-        facts = verify(envelope)
+        facts, self._onlooker = verify(envelope), onlooker
         lease = await self._bus.lease(LEASE, self._holder, ttl=self._pace.lease)
         log.info("inventory writer started", epoch=lease.token, holder=self._holder)
         version = SnapshotVersion(installation=self._installation, epoch=lease.token, sequence=0)
@@ -130,6 +136,8 @@ class Writer:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._keep(lease), name="inventory-lease")
                 group.create_task(self._tick(), name="inventory-whole")
+                if onlooker is not None:
+                    group.create_task(onlooker.run(), name="inventory-onlooker")
                 for position, source in enumerate(self._sources):
                     group.create_task(self._watch(position, source), name=f"inventory-source-{position}")
                 group.create_task(self._publish_all(book, verify), name="inventory-publish")
@@ -164,14 +172,28 @@ class Writer:
         while True:
             try:
                 async for observed in source.watch():
+                    self._names[position] = observed.source
                     await self._work.put(_Seen(position, observed))
                 return
             except RetryLater as error:
                 log.warning("source lost", source=position, error=str(error))
+                await self._lost(position, error)
                 await asyncio.sleep(self._pace.rewatch.total_seconds())
             except (Denied, NeverRetry) as error:
                 log.error("source refused", source=position, error=str(error))
+                await self._lost(position, error)
                 await asyncio.sleep(self._pace.refused.total_seconds())
+
+    async def _lost(self, position: int, error: Exception) -> None:
+        """Let it be seen that a source is silent. One that never spoke keeps everything waiting, which is said."""
+        name = self._names.get(position)
+        if name is not None:
+            heard = Heard(target="", at=self._clock(), failure=str(error) or type(error).__name__)
+            await self._work.put(_Seen(position, Observed(source=name, heard=(heard,))))
+
+    async def _show(self, shown: Noticed) -> None:
+        if self._onlooker is not None:
+            await self._onlooker.notice(shown)
 
     async def _publish_all(self, book: _Book, verify: VerifyFacts) -> None:
         if not book.waiting_for:
@@ -191,17 +213,25 @@ class Writer:
     async def _begin(self, book: _Book) -> None:
         book.number(book.state)
         await self._publish_whole(book)
+        await self._show(everything(book.estate))
+        for observed, folding in book.early:
+            await self._show(noticed(book.estate, book.estate, observed, folding))
+        book.early.clear()
 
     async def _fold(self, book: _Book, position: int, observed: Observed) -> None:
         folding = fold(book.state, observed)
         if folding.conflicts:
             log.warning("inventory conflicted", source=observed.source, things=[str(t) for t in folding.conflicts])
-        if book.estate.version.sequence == 0:
+        before = book.estate
+        if before.version.sequence == 0:
             book.state = folding.state
-            book.waiting_for -= {position} if observed.whole else set()
+            if folding.conflicts or observed.heard:
+                book.early.append((observed, folding))
+            book.waiting_for -= {position} if observed.whole or any(h.target for h in observed.heard) else set()
             if not book.waiting_for:
                 await self._begin(book)
-        elif folding.changed:
+            return
+        if folding.changed:
             book.number(folding.state)
             await self._publish_change(
                 book,
@@ -216,6 +246,9 @@ class Writer:
                     removed_items=folding.removed_items,
                 ),
             )
+        else:
+            book.state = folding.state
+        await self._show(noticed(before, book.estate, observed, folding))
 
     async def _change_facts(self, book: _Book, envelope: bytes, verify: VerifyFacts) -> None:
         try:
@@ -231,6 +264,7 @@ class Writer:
         book.number(changed)
         version = book.estate.version
         await self._publish_change(book, Delta(version=version, at=self._clock(), facts_envelope=envelope.decode()))
+        await self._show(everything(book.estate))
 
     async def _publish_change(self, book: _Book, delta: Delta) -> None:
         await self._publish(delta)
