@@ -76,8 +76,8 @@ def test_a_service_that_flaps_is_told_once_for_each_pair_of_windows() -> None:
 def test_recorded_traffic_breaks_its_promise_once_servers_are_too_few() -> None:
     """Arrivals of a production trace into a queue: enough servers keep the promise, half of them do not."""
     with TRACE.open() as file:
-        rows = list(islice(csv.DictReader(file), 4_000))
-    for servers, breaches in ((40, 0), (2, 1)):
+        rows = list(islice(csv.DictReader(file), 3_000))
+    for servers, breaches in ((100, 0), (10, 1)):
         series = promised()
         free = [0.0] * servers
         waits = list[tuple[float, float]]()
@@ -87,7 +87,7 @@ def test_recorded_traffic_breaks_its_promise_once_servers_are_too_few() -> None:
             first = free.index(min(free))
             begun = max(at, free[first])
             free[first] = begun + 0.02 * float(row["GeneratedTokens"])
-            waits.append((at, begun - at + 0.0001 * float(row["ContextTokens"])))
+            waits.append((at, begun - at + 0.00002 * float(row["ContextTokens"])))
         start, minute = waits[0][0], list[float]()
         for at, wait in waits:
             if at - start >= 15:
