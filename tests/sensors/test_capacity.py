@@ -56,9 +56,7 @@ def test_work_that_is_evicted_again_and_again_is_told_once() -> None:
 def limited(accelerators: int) -> Series:
     quota = Quota(accelerators=MilliGpu(accelerators * 1000))
     base = builders.facts()
-    tenants = tuple(
-        t.model_copy(update={"quotas": (quota,)}) if t.id == "tenant-c" else t for t in base.tenants
-    )
+    tenants = tuple(t.model_copy(update={"quotas": (quota,)}) if t.id == "tenant-c" else t for t in base.tenants)
     return Series(builders.estate(law_base=builders.facts(tenants=tenants)))
 
 
@@ -120,9 +118,7 @@ def test_the_sums_are_what_a_count_from_nothing_gives(moves: list[tuple[int, int
     for key in (Key("capacity", "site/eu-de"), Key("capacity", "tenant/tenant-c")):
         one, other = (s.state.cells[key].memory for s in (series, afresh))
         assert one == other
-    free = Counter(
-        8 - len(series.estate.taken(NodeId(f"eu-{r}{n}"))) for r in "ab" for n in range(1, 5)
-    )
+    free = Counter(8 - len(series.estate.taken(NodeId(f"eu-{r}{n}"))) for r in "ab" for n in range(1, 5))
     memory = series.state.cells[Key("capacity", "site/eu-de")].memory
     assert memory is not None
     assert memory.having("free") == {size: count for size, count in free.items() if size}  # type: ignore[attr-defined]

@@ -53,9 +53,7 @@ WATTS = st.lists(st.tuples(st.integers(0, 20_000), st.integers(1, 400)), min_siz
 def test_the_evidence_always_justifies_the_event(draws: list[tuple[int, int]]) -> None:
     series = Series().begin()
     for watts, seconds in draws:
-        series.put(
-            Pdu(id=PduId("p"), feed=FeedId("f"), capacity_watts=Watts(10_000), drawn_watts=Watts(watts))
-        )
+        series.put(Pdu(id=PduId("p"), feed=FeedId("f"), capacity_watts=Watts(10_000), drawn_watts=Watts(watts)))
         series.wait(seconds, 20)
     for signal in series.of("power-exceeded"):
         drawn, evidence = signal.evidence.value("drawn"), signal.evidence

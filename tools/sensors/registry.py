@@ -11,6 +11,7 @@ from estate.records import Model
 from tools.sensors.capacity import Capacity
 from tools.sensors.conflicts import Conflicts
 from tools.sensors.contracts import Contracts
+from tools.sensors.links import Links
 from tools.sensors.power import Power
 from tools.sensors.sensing import Sensors
 from tools.sensors.staleness import Staleness
@@ -22,6 +23,7 @@ class Settings(Model):
     power: Power = Power()
     contracts: Contracts = Contracts()
     capacity: Capacity = Capacity()
+    links: Links = Links()
     staleness: Staleness = Staleness()
     conflicts: Conflicts = Conflicts()
 
