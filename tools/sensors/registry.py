@@ -11,6 +11,7 @@ from estate.records import Model
 from tools.sensors.capacity import Capacity
 from tools.sensors.conflicts import Conflicts
 from tools.sensors.contracts import Contracts
+from tools.sensors.cooling import Cooling
 from tools.sensors.links import Links
 from tools.sensors.power import Power
 from tools.sensors.sensing import Sensors
@@ -24,6 +25,7 @@ class Settings(Model):
     contracts: Contracts = Contracts()
     capacity: Capacity = Capacity()
     links: Links = Links()
+    cooling: Cooling = Cooling()
     staleness: Staleness = Staleness()
     conflicts: Conflicts = Conflicts()
 
