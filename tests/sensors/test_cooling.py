@@ -20,7 +20,7 @@ CDU = Cdu(
     state=State.OK,
     leak_sensors=(LeakSensor(name="rope-1", wet=False),),
 )
-WRONG = {
+WRONG: dict[str, dict[str, object]] = {
     "cooling-heat": {"carried_watts": Watts(520_000)},
     "cooling-supply": {"supply": MilliCelsius(47_000)},
     "cooling-state": {"state": State.FAILED},
@@ -61,7 +61,7 @@ def test_what_is_well_or_unknown_is_never_told() -> None:
     series = cooled()
     for turn in range(20):
         update = {"carried_watts": None, "supply": None, "state": State.UNKNOWN} if turn % 2 else {}
-        series.put(CDU.model_copy(update=update | {"carried_watts": Watts(490_000 + turn)}))
+        series.put(CDU.model_copy(update={**update, "carried_watts": Watts(490_000 + turn)}))
         series.wait(100, 20)
     assert series.told == []
 
