@@ -13,9 +13,11 @@ from typing import Any, Self
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
+from agents import consumers
 from agents.cases.drafting import Behind
 from agents.cases.nodes import Deps
 from agents.cases.worker import CaseWorker
+from agents.consumers import Concurrency
 from agents.containment import Containment
 from agents.correlator import Correlator
 from agents.incidents import Incidents
@@ -27,35 +29,13 @@ from estate.clocks import Clock
 from estate.identities import Subject
 from estate.ids import ChannelId
 from estate.subjects import Subjects
-from tools.bus import streams
 from tools.bus.port import Bus, ConsumerSpec, Handler
-from tools.bus.precedence import Precedence, RightOfWay
+from tools.bus.precedence import RightOfWay
+from tools.inventory.drifts import Drifts
 from tools.inventory.port import Reader
 from tools.payloads.formats import FORMATS
 from tools.placement.port import Engine
 from tools.rehearsal.rehearsing import rehearse
-
-INTAKE, DEVICES, CORRELATION, CONTAINMENT, CASES, VERDICTS, OUTCOMES, BURIED = (
-    "intake",
-    "intake-devices",
-    "correlation",
-    "correlation-containment",
-    "cases",
-    "case-verdicts",
-    "case-outcomes",
-    "case-dead-letters",
-)
-"""Names of the durable consumers, shared by all agent processes of an installation."""
-
-
-@dataclass(frozen=True, slots=True)
-class Concurrency:
-    """Handlers at work at once in this process. Cases have their own bound, so that a backlog never delays a fence."""
-
-    intake: int = 16
-    correlation: int = 32
-    cases: int = 8
-    news: int = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +53,7 @@ class Setting:
     observer: Observer | None = None
     """Default: signals on the bus."""
     attempts: int = 3
-    concurrency: Concurrency = Concurrency()
+    concurrency: Concurrency = field(default_factory=Concurrency)
     way: RightOfWay = field(default_factory=RightOfWay)
     """Shared with whatever else runs in this interpreter."""
 
@@ -81,7 +61,7 @@ class Setting:
 class AgentProcess:
     """Intake, correlation with containment, and cases."""
 
-    def __init__(self, setting: Setting, incidents: Incidents, saver: BaseCheckpointSaver[Any]) -> None:
+    def __init__(self, setting: Setting, incidents: Incidents, drifts: Drifts, saver: BaseCheckpointSaver[Any]) -> None:
         self._bus = setting.bus
         self._subjects = setting.subjects
         self._concurrency = setting.concurrency
@@ -89,12 +69,12 @@ class AgentProcess:
         self._intake = Intake(setting.bus, setting.reader, FORMATS, setting.channels, setting.clock, setting.subjects)
         containment = Containment(setting.bus, incidents, setting.subjects, setting.proposer)
         self._correlator = Correlator(setting.bus, incidents, setting.reader, containment, setting.subjects, observer)
-        self.worker = CaseWorker(_deps(setting, incidents, observer), saver)
+        self.worker = CaseWorker(_deps(setting, incidents, drifts, observer), saver)
 
     @classmethod
     async def open(cls, setting: Setting, saver: BaseCheckpointSaver[Any]) -> Self:
-        """The process on its bus's bucket of incidents."""
-        return cls(setting, await Incidents.open(setting.bus), saver)
+        """The process on its bus's buckets."""
+        return cls(setting, await Incidents.open(setting.bus), await Drifts.open(setting.bus), saver)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Consume until `stop` is set or a consumer fails; the failure is raised from the task group."""
@@ -120,28 +100,10 @@ class AgentProcess:
             worker.on_outcome,
             worker.on_dead_letter,
         )
-        return tuple(zip(consumer_specs(self._subjects, self._concurrency), handlers, strict=True))
+        return tuple(zip(consumers.specs(self._subjects, self._concurrency), handlers, strict=True))
 
 
-def consumer_specs(subjects: Subjects, bound: Concurrency | None = None) -> tuple[ConsumerSpec, ...]:
-    """The durable consumers of every agent process: the bootstrap makes them, a process only pulls from them."""
-    bound = bound or Concurrency()
-    ours = ((streams.CASES, CASES), (streams.VERDICTS, VERDICTS), (streams.OUTCOMES, OUTCOMES))
-    buried = tuple(subjects.dead_letter(stream, consumer) for stream, consumer in ours)
-    takes, gives = Precedence.TAKES, Precedence.GIVES
-    return (
-        ConsumerSpec(streams.INTAKE, INTAKE, concurrency=bound.intake, precedence=gives),
-        ConsumerSpec(streams.INTAKE_DEVICE, DEVICES, concurrency=bound.intake),
-        ConsumerSpec(streams.EVENTS_CASE, CORRELATION, concurrency=bound.correlation, precedence=gives),
-        ConsumerSpec(streams.EVENTS_CONTAINMENT, CONTAINMENT, concurrency=bound.correlation, precedence=takes),
-        ConsumerSpec(streams.CASES, CASES, concurrency=bound.cases, precedence=gives),
-        ConsumerSpec(streams.VERDICTS, VERDICTS, concurrency=bound.news, precedence=gives),
-        ConsumerSpec(streams.OUTCOMES, OUTCOMES, concurrency=bound.news, precedence=gives),
-        ConsumerSpec(streams.DEAD, BURIED, buried, concurrency=2, precedence=gives),
-    )
-
-
-def _deps(setting: Setting, incidents: Incidents, observer: Observer) -> Deps:
+def _deps(setting: Setting, incidents: Incidents, drifts: Drifts, observer: Observer) -> Deps:
     return Deps(
         bus=setting.bus,
         incidents=incidents,
@@ -155,4 +117,5 @@ def _deps(setting: Setting, incidents: Incidents, observer: Observer) -> Deps:
         observer=observer,
         attempts=setting.attempts,
         way=setting.way,
+        drifts=drifts,
     )

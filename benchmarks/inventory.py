@@ -102,7 +102,7 @@ def measured(nodes: int) -> dict[str, float]:
 def _build(inventory: Inventory, estate: Estate) -> float:
     """Seconds of the engine alone, without those that make what it is given."""
     taken = 0.0
-    things = chain(map(NodeSeen, estate.seen()), map(WorkloadSeen, estate.running()))
+    things: Iterator[Change] = chain(map(NodeSeen, estate.seen()), map(WorkloadSeen, estate.running()))
     while batch := list(islice(things, 1_000)):
         taken += _taken(inventory, batch)
     return taken

@@ -13,13 +13,11 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, model_validator
 
-from agents.intake.channels import FRONT_DOOR
 from estate.errors import BadInput
 from estate.ids import ChannelId, ClusterId, ExecutorId, InstallationId, TenantId
 from estate.modes import Mode
 from estate.records import Model, doubled, explain
 from tools.sensors.registry import Settings as SensorSettings
-from tools.sensors.telling import CHANNEL as SENSORS
 
 
 class Format(StrEnum):
@@ -29,6 +27,11 @@ class Format(StrEnum):
     ALERTMANAGER = "alertmanager"
     NVSENTINEL = "nvsentinel"
     KERNEL = "kernel"
+    FABRIC_MANAGER = "fabric-manager"
+    KUBERNETES = "kubernetes"
+    """Events of node-problem-detector and its like."""
+    CLOUD = "cloud"
+    """Notices that take an instance back."""
 
 
 class Sync(StrEnum):
@@ -38,6 +41,10 @@ class Sync(StrEnum):
     """Before it acknowledges a message: nothing acknowledged is lost with the power."""
     INTERVAL = "interval"
     """Every two minutes. A kill loses nothing, a power cut the last minutes: for demos, tests and benchmarks."""
+
+
+_OWN_CHANNELS = frozenset({"front-door", "inventory"})
+"""What only a process of ours may say: a sender of that name would speak in its place."""
 
 
 class Channel(Model):
@@ -50,6 +57,10 @@ class Channel(Model):
     formats: tuple[Format, ...] = tuple(Format)
     token_sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
     """Hexadecimal SHA-256 of the bearer token; the token itself is never written down here. None: no way in by HTTP."""
+    per_second: Annotated[int, Field(ge=1, le=100_000)] = 200
+    """Posts a second that the HTTP door takes of it in the long run."""
+    burst: Annotated[int, Field(ge=1, le=1_000_000)] = 4_000
+    """Posts that it takes at once, after a rest."""
 
 
 class ExecutorSpec(Model):
@@ -120,6 +131,8 @@ class Config(Model):
     """Kubernetes clusters. None: the twin is the world."""
     estate: tuple[Path, ...] = ()
     """Estate files, or folders of them: facilities, fabrics, hardware, promises, prices. They are watched."""
+    clusters_within_seconds: Annotated[int, Field(ge=1, le=86_400)] = 120
+    """How long the inventory waits at its start for a cluster that is out of reach; then its racks count as unknown."""
     channels: tuple[Channel, ...] = ()
     executors: tuple[ExecutorSpec, ...] = (ExecutorSpec(id=ExecutorId("twin")),)
     sensors: SensorSettings = SensorSettings()
@@ -130,8 +143,8 @@ class Config(Model):
     @model_validator(mode="after")
     def _names_each_thing_once(self) -> Config:
         _once("channels", [c.id for c in self.channels])
-        if own := sorted({FRONT_DOOR, SENSORS}.intersection(c.id for c in self.channels)):
-            raise ValueError(f"channels: `{own[0]}` is a channel of placet's own; choose another name")
+        if taken := sorted(_OWN_CHANNELS.intersection(c.id for c in self.channels)):
+            raise ValueError(f"channels: `{taken[0]}` is placet's own; choose another id")
         _once("clusters", [c.id for c in self.clusters])
         _once("executors", [e.id for e in self.executors])
         _once("executors.clusters", [c for e in self.executors for c in e.clusters])

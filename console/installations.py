@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from agents.intake.channels import FRONT_DOOR, ChannelConfig
-from console import databases
 from console.config import Config, ExecutorSpec, Format
 from console.roles import RoleRecord
 from console.state import InstallationRecord, StateDirectory
@@ -25,7 +24,7 @@ from policies.keyrings import StaticRing
 from policies.signed_facts import Latch, open_facts
 from policies.signing.files import FileSigner
 from tools.inventory import files
-from tools.sensors.telling import CHANNEL as SENSORS
+from tools.sensors.telling import CHANNEL as INVENTORY
 
 
 def utc_now() -> datetime:
@@ -73,12 +72,6 @@ class Installation:
     def subjects(self) -> Subjects:
         """Its NATS subjects."""
         return Subjects(self.record.id)
-
-    def database(self, address: str) -> str:
-        """How one connects to the PostgreSQL there: as this role's own user, where the address names none."""
-        if self.role is None or databases.names_user(address):
-            return address
-        return databases.as_user(address, self.role.name, self.state.postgres_password(self.role.name))
 
     def signs(self, role: str) -> bool:
         """Whether the key of that role is here."""
@@ -132,16 +125,16 @@ class Installation:
 
 
 def channels_of(config: Config) -> dict[ChannelId, ChannelConfig]:
-    """Every channel: the configured ones, the front door, and the sensors' own."""
+    """Every channel: the configured ones, the front door, and the inventory's own."""
     own = (
         ChannelConfig(id=FRONT_DOOR, formats=("request", "proposal")),
-        ChannelConfig(id=SENSORS, everywhere=True, formats=(Format.CLOUDEVENTS.value,)),
+        ChannelConfig(id=INVENTORY, everywhere=True, formats=(Format.CLOUDEVENTS.value,)),
     )
     others = (
         ChannelConfig(id=c.id, clusters=c.clusters, tenant=c.tenant, formats=tuple(f.value for f in c.formats))
         for c in config.channels
     )
-    return {c.id: c for c in (*own, *others)}
+    return {c.id: c for c in (*others, *own)}
 
 
 def _read(path: Path) -> bytes:

@@ -36,8 +36,8 @@ class Ground(Protocol):
     def residents(self, node: NodeId) -> frozenset[WorkloadId] | None:
         """The workloads with a replica on `node`; None where there are none."""
 
-    def in_gang(self, gang: GangId) -> frozenset[WorkloadId] | None:
-        """The workloads with members of that gang; None where there are none."""
+    def gang(self, gang: GangId) -> frozenset[WorkloadId] | None:
+        """The workloads with a replica in that gang; None where there are none."""
 
     def taken(self, node: NodeId) -> frozenset[int]:
         """The accelerator indexes of `node` that some replica holds."""

@@ -103,6 +103,14 @@ class Describe(Model):
     name: str
 
 
+class Drifted(Model):
+    """What has drifted from how it should be: all in sight, or of one kind and name."""
+
+    verb: Literal["drift"] = "drift"
+    what: Literal["node", "workload", "object"] | None = None
+    name: str | None = None
+
+
 class Pending(Model):
     """What an incident waits for: the proposal, the diff as this caller may see it, and who must approve."""
 
@@ -121,6 +129,13 @@ class Replay(Model):
     """Send a dead letter back to the stream it came from."""
 
     verb: Literal["replay"] = "replay"
+    sequence: int
+
+
+class Drop(Model):
+    """Forget a dead letter for good."""
+
+    verb: Literal["drop"] = "drop"
     sequence: int
 
 
@@ -173,9 +188,11 @@ type Command = Annotated[
     | Set
     | Get
     | Describe
+    | Drifted
     | Pending
     | DeadLetters
     | Replay
+    | Drop
     | LedgerExport
     | LedgerShow
     | Settings
@@ -185,7 +202,7 @@ type Command = Annotated[
     Field(discriminator="verb"),
 ]
 
-CHANGES_STATE = frozenset({"ask", "propose", "approve", "set", "replay"})
+CHANGES_STATE = frozenset({"ask", "propose", "approve", "set", "replay", "drop"})
 """Verbs whose calls are entries of the ledger before they have any effect."""
 
 
@@ -219,7 +236,7 @@ class Reply(Record):
 VERBS: tuple[str, ...] = tuple(
     str(cls.model_fields["verb"].default)
     for cls in (
-        Ask, Propose, Approve, Set, Get, Describe, Pending, DeadLetters, Replay,
+        Ask, Propose, Approve, Set, Get, Describe, Drifted, Pending, DeadLetters, Replay, Drop,
         LedgerExport, LedgerShow, Settings, Diagnose, WhoAmI,
     )
 )  # fmt: skip

@@ -28,6 +28,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "rehearse": {"changes": [{"kind": "CordonNode", "node": "eu-a1"}]},
     "rack_power": {"rack": "eu-a"},
     "xid_meaning": {"code": 79},
+    "drift": {"node": "eu-a1", "matters": ["placement"]},
 }
 
 

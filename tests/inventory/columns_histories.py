@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from estate.devices import Fault, Vendor
 from estate.frozen import FrozenEstate
 from estate.hardware import Accelerator, Health, Node, Taint, TaintEffect
-from estate.ids import ClusterId, NodeId, RackId, SiteId, WorkloadId
+from estate.ids import ClusterId, GangId, NodeId, RackId, SiteId, WorkloadId
 from estate.law import Facts
 from estate.machines import Nic, NicUse
 from estate.references import Ref
 from estate.snapshots import Snapshot
-from estate.workloads import Binding, Workload
+from estate.workloads import Binding, Gang, Workload
 from tests import builders
 from tools.inventory.columns import changes
 from tools.inventory.columns.changes import Change
@@ -26,6 +26,7 @@ WORKLOADS = tuple(WorkloadId(w) for w in ("one", "two", "three"))
 CLUSTERS = (ClusterId("eu-1"), ClusterId("us-1"))
 NAMES = ("same", "other")
 UUIDS = tuple(f"GPU-{n}" for n in range(6))
+GANGS = (GangId("ring"), GangId("pair"))
 DOMAINS = ("d1", "d2")
 _FAULT = (Fault(code="xid-79", first_at=builders.START, last_at=builders.START),)
 INDEXES = (0, 1, 2, 3, 4, 9, -1)
@@ -106,6 +107,7 @@ def workloads(draw: st.DrawFn) -> Workload:
         watts_per_accelerator=draw(st.sampled_from((0, 700))),
         contract=builders.contract(draw(st.sampled_from((0, 1, 2, 4)))),
         bindings=tuple(draw(_bindings(r)) for r in running),
+        gangs=draw(st.sampled_from(((), *((Gang(id=g),) for g in GANGS)))),
     )
     return made.model_copy(update={"id": draw(st.sampled_from(WORKLOADS)), "name": draw(st.sampled_from(NAMES))})
 
@@ -235,6 +237,7 @@ def answers(estate: Snapshot) -> dict[str, Any]:
         **{f"rack {r}": (estate.nodes_in(r), estate.rack_watts(r), estate.fenced_in(r)) for r in racks},
         **{f"site {s}": estate.fenced_at(s) for s in sites},
         **{f"named {c} {n}": estate.named(c, n) for c in CLUSTERS for n in (*NAMES, "none")},
+        **{f"gang {g}": estate.in_gang(g) for g in (*GANGS, GangId("none"))},
         **{f"of {k} {d}": estate.holding(Ref(k, d)) for k in ("nvlink-domain", "switch") for d in (*DOMAINS, "none")},
         **{f"uuid {u}": estate.accelerator(u) for u in (*UUIDS, "none")},
         **{f"work {c} {s} {n}": estate.workload_named(c, s, n) for c in CLUSTERS for s in NAMES for n in NAMES},

@@ -11,7 +11,7 @@ from datetime import timedelta
 import pytest
 
 from estate import canonical
-from estate.ids import InstallationId
+from estate.ids import ClusterId, InstallationId
 from estate.subjects import Subjects
 from tests import builders
 from tests.conftest import Connect
@@ -34,6 +34,7 @@ class Asked:
 
     clock: builders.TestClock
     queue: asyncio.Queue[Observed] = field(default_factory=asyncio.Queue)
+    cluster: ClusterId | None = None
 
     async def watch(self) -> AsyncIterator[Observed]:
         yield Observed("s", nodes=builders.default_nodes(), workloads=builders.default_workloads(), whole=True)
@@ -131,5 +132,5 @@ def test_nobody_may_call_a_channel_as_placets_own(word: str) -> None:
 
     from console.config import Config
 
-    with pytest.raises(ValidationError, match=f"channels: `{word}` is a channel of placet's own"):
+    with pytest.raises(ValidationError, match=f"channels: `{word}` is placet's own"):
         Config.model_validate({"channels": [{"id": word, "clusters": ["eu-1"], "formats": ["kernel"]}]})

@@ -86,7 +86,8 @@ class Accounts:
     subjects: Subjects
     consumers: Mapping[str, Sequence[ConsumerSpec]]
     executors: Sequence[ExecutorId] = ()
-    channels: Sequence[ChannelId] = ()
+    channels: Mapping[ChannelId, Sequence[str]] = field(default_factory=dict)
+    """The formats that each may send: nothing else of a channel's can reach a stream, or the dead letters."""
 
     def users(self, password: Callable[[str], str]) -> tuple[User, ...]:
         """Every user with the password that `password` gives for its name; the administrator first."""
@@ -103,8 +104,11 @@ class Accounts:
             CONSOLE: self._console(),
             CLIENT: Grant(publish=(subjects.command("*"),), listen=(subjects.progress("*"),)),
             **{executor_user(executor): self._executor(executor) for executor in self.executors},
-            **{channel_user(channel): Grant(publish=subjects.intakes(channel)) for channel in self.channels},
+            **{channel_user(channel): self._channel(channel, formats) for channel, formats in self.channels.items()},
         }
+
+    def _channel(self, channel: ChannelId, formats: Sequence[str]) -> Grant:
+        return Grant(publish=tuple(self.subjects.intake(channel, f) for f in formats))
 
     def _agent(self) -> Grant:
         s = self.subjects
@@ -119,6 +123,7 @@ class Accounts:
             consume=self._consumers(AGENT),
             read=(streams.DELTAS, streams.CONTROLS),
             buckets=("incidents", "checkpoints"),
+            reads_buckets=("drifts",),
         )
 
     def _gate(self) -> Grant:
@@ -147,9 +152,9 @@ class Accounts:
             publish=(s.delta(), *s.intakes(INVENTORY), s.progress("*")),
             consume=self._consumers(INVENTORY),
             read=(streams.DELTAS, streams.CONTROLS),
-            buckets=("sensors",),
             reads_buckets=("leases",),
             keys=(("leases", "inventory-writer"),),
+            buckets=("drifts", "sensors"),
         )
 
     def _console(self) -> Grant:
@@ -169,7 +174,7 @@ class Accounts:
             consume=self._consumers(CONSOLE),
             read=_CONSOLE_READS,
             delete=(streams.DEAD,),
-            reads_buckets=("incidents",),
+            reads_buckets=("incidents", "drifts"),
             answers=True,
         )
 
@@ -230,6 +235,7 @@ class _Writing:
             f"$JS.ACK.{at}.>",
             f"$JS.ACK.*.*.{at}.>",
             self.subjects.dead_letter(spec.stream, spec.name),
+            *([self.subjects.dead_letter(spec.stream, spec.name, "*")] if spec.stream in streams.RAW else []),
             *self.bucket("left", f"{spec.stream}.{spec.name}.*"),
         ]
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from estate.drifts import Drift
 from estate.errors import BadInput
 from estate.hardware import Node
 from estate.ids import NodeId, RackId, WorkloadId
@@ -17,10 +18,12 @@ from tools.placement.port import Engine
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What every tool reads: one frozen snapshot, and the placement engine."""
+    """What every tool reads: one frozen snapshot, the placement engine, and what has drifted."""
 
     snapshot: Snapshot
     engine: Engine
+    drifts: Callable[[], Sequence[Drift]] = tuple
+    """What is known to have drifted."""
 
     def node(self, name: NodeId) -> Node:
         """The node. Raises BadInput."""

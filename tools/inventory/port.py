@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from estate.drifts import Drift
 from estate.frozen import FrozenEstate
 from estate.hardware import Node
-from estate.ids import NodeId, WorkloadId
+from estate.ids import ClusterId, NodeId, WorkloadId
 from estate.items import Item
 from estate.law import Facts
 from estate.references import Ref
@@ -55,10 +56,18 @@ class Observed:
     """When it was seen; stands in the origins of items that have none yet."""
     heard: tuple[Heard, ...] = ()
     whole: bool = False
+    cluster: ClusterId | None = None
+    """The one cluster that `drifts` are of; None: this source knows of none."""
+    drifts: Mapping[str, tuple[Drift, ...]] = field(default_factory=dict)
+    """By what people call the object; none any more where that is empty."""
 
 
 class Source(Protocol):
     """Where observations come from: a twin, a cluster, files."""
+
+    @property
+    def cluster(self) -> ClusterId | None:
+        """The cluster that it alone shows; None where it shows no single one."""
 
     def watch(self) -> AsyncIterator[Observed]:
         """First everything (`whole`), then each change as it is seen, until closed."""

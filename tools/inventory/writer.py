@@ -3,6 +3,9 @@
 The lease `inventory-writer` makes it the one; the lease's fencing token is the epoch of every version it gives, so
 that followers refuse a writer that was replaced and does not know it yet. Each epoch begins with a whole estate, and
 wholes are repeated so that a follower that comes late finds one.
+
+Nothing is published before every source has shown all: racks of a cluster that nobody sees would look free. A cluster
+that is out of reach keeps nobody waiting for ever: after a while its racks are held as unknown (`silences`).
 """
 
 from __future__ import annotations
@@ -18,12 +21,14 @@ from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponen
 
 from estate.clocks import Clock
 from estate.deltas import Delta, split
-from estate.errors import BadInput, Denied, NeverRetry, RetryLater
+from estate.errors import BadInput, Denied, NeverRetry, PlacetError, RetryLater
 from estate.frozen import FrozenEstate
-from estate.ids import InstallationId
+from estate.ids import ClusterId, InstallationId
 from estate.snapshots import SnapshotVersion
 from estate.subjects import Subjects
 from tools.bus.port import Bus, Conflict, Lease
+from tools.inventory import silences
+from tools.inventory.drifts import Keeper
 from tools.inventory.folding import Folded, Folding, fold
 from tools.inventory.noticing import everything, noticed
 from tools.inventory.port import Heard, Noticed, Observed, Onlooker, Source, VerifyFacts
@@ -46,6 +51,8 @@ class Pace:
     """Pause before a source that failed in passing is watched again."""
     refused: timedelta = timedelta(seconds=30)
     """Pause before a source that refuses us, or that we refuse, is tried again: somebody has to set it right."""
+    all_within: timedelta = timedelta(minutes=2)
+    """How long the first estate waits for clusters that show nothing; then their racks are held as unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +72,12 @@ class _Tick:
     """Time to repeat the whole estate if anything changed since."""
 
 
-type _Work = _Seen | _NewFacts | _Tick
+@dataclass(frozen=True, slots=True)
+class _Late:
+    """Nobody is waited for any longer."""
+
+
+type _Work = _Seen | _NewFacts | _Tick | _Late
 
 
 @dataclass(slots=True)
@@ -75,8 +87,10 @@ class _Book:
     state: Folded
     envelope: bytes
     since_whole: int = 0
+    late: bool = False
+    """Whether nobody is waited for any longer."""
     waiting_for: set[int] = field(default_factory=set)
-    """Sources that have not shown everything yet; nothing is published before they have."""
+    """Sources that have not shown everything yet; nothing is published before they have, or are late."""
     early: list[tuple[Observed, Folding]] = field(default_factory=list)
     """What contradicted or failed before anything was published."""
 
@@ -84,6 +98,11 @@ class _Book:
     def estate(self) -> FrozenEstate:
         """The newest estate; sequence 0 before the first was published."""
         return self.state.estate
+
+    @property
+    def published(self) -> bool:
+        """Whether a first estate went out."""
+        return self.estate.version.sequence > 0
 
     def number(self, state: Folded) -> None:
         """Take `state` as the next version."""
@@ -114,6 +133,8 @@ class Writer:
         self._onlooker: Onlooker | None = None
         self._names: dict[int, str] = {}
         """What each source calls itself, once it has spoken."""
+        self._keeper = Keeper(bus, Subjects(installation), clock)
+        self._drifted: asyncio.Queue[Observed] = asyncio.Queue(maxsize=1024)
         self._work: asyncio.Queue[_Work] = asyncio.Queue(maxsize=1024)
 
     async def renew_facts(self, envelope: bytes) -> None:
@@ -138,9 +159,11 @@ class Writer:
                 group.create_task(self._tick(), name="inventory-whole")
                 if onlooker is not None:
                     group.create_task(onlooker.run(), name="inventory-onlooker")
+                group.create_task(self._late(), name="inventory-late")
                 for position, source in enumerate(self._sources):
                     group.create_task(self._watch(position, source), name=f"inventory-source-{position}")
                 group.create_task(self._publish_all(book, verify), name="inventory-publish")
+                group.create_task(self._tell_drifts(), name="inventory-drifts")
         except* Conflict as lost:
             raise Conflict("another inventory writer took the lease; this one stops") from lost
         finally:
@@ -162,6 +185,10 @@ class Writer:
         while True:
             await asyncio.sleep(self._pace.whole_within.total_seconds())
             await self._work.put(_Tick())
+
+    async def _late(self) -> None:
+        await asyncio.sleep(self._pace.all_within.total_seconds())
+        await self._work.put(_Late())
 
     async def _watch(self, position: int, source: Source) -> None:
         """Queue what the source sees; watch it again, from everything, whenever it fails.
@@ -195,6 +222,15 @@ class Writer:
         if self._onlooker is not None:
             await self._onlooker.notice(shown)
 
+    async def _tell_drifts(self) -> None:
+        """Beside the deltas, which never wait for it. What cannot be told is reported and does not end the writer."""
+        while True:
+            seen = await self._drifted.get()
+            try:
+                await self._keeper.take(str(seen.cluster), seen.drifts, whole=seen.whole)
+            except PlacetError as error:
+                log.error("drift not told", source=seen.source, error=str(error))
+
     async def _publish_all(self, book: _Book, verify: VerifyFacts) -> None:
         if not book.waiting_for:
             await self._begin(book)
@@ -202,13 +238,40 @@ class Writer:
             match await self._work.get():
                 case _Seen(position, observed):
                     await self._fold(book, position, observed)
+                    if observed.cluster is not None and (observed.drifts or observed.whole):
+                        await self._drifted.put(observed)
                 case _NewFacts(envelope):
                     await self._change_facts(book, envelope, verify)
+                case _Late():
+                    book.late = True
+                    await self._assume(book)
                 case _Tick():
-                    if book.waiting_for:
-                        log.error("nothing is published yet", waiting_for_sources=sorted(book.waiting_for))
+                    self._tell(book)
                     if book.since_whole:
                         await self._publish_whole(book)
+
+    def _tell(self, book: _Book) -> None:
+        """Whoever is not seen is told of each minute."""
+        late = [str(self._sources[p].cluster or p) for p in sorted(book.waiting_for)]
+        if late and book.published:
+            log.error("clusters are not seen, their racks are held as unknown", clusters=late)
+        elif late:
+            log.error("nothing is published yet", waiting_for_sources=late)
+
+    async def _assume(self, book: _Book) -> None:
+        """Publish what is known; of each cluster that shows nothing, what must be assumed. Where nobody has shown
+        anything, or who is late shows no single cluster, all wait on.
+        """
+        clusters, every = self._unseen(book), [s for s in self._sources if s.cluster is not None]
+        if book.published or len(clusters) < len(book.waiting_for) or len(clusters) == len(every):
+            return
+        for cluster in clusters:
+            book.state = fold(book.state, silences.assumed(book.estate.facts, cluster)).state
+        self._tell(book)
+        await self._begin(book)
+
+    def _unseen(self, book: _Book) -> list[ClusterId]:
+        return [c for p in sorted(book.waiting_for) if (c := self._sources[p].cluster) is not None]
 
     async def _begin(self, book: _Book) -> None:
         book.number(book.state)
@@ -222,33 +285,45 @@ class Writer:
         folding = fold(book.state, observed)
         if folding.conflicts:
             log.warning("inventory conflicted", source=observed.source, things=[str(t) for t in folding.conflicts])
-        before = book.estate
-        if before.version.sequence == 0:
+        came = {position} & book.waiting_for if _has_shown(observed) else set()
+        book.waiting_for -= came
+        if not book.published:
             book.state = folding.state
             if folding.conflicts or observed.heard:
                 book.early.append((observed, folding))
-            book.waiting_for -= {position} if observed.whole or any(h.target for h in observed.heard) else set()
             if not book.waiting_for:
                 await self._begin(book)
+            elif book.late:
+                await self._assume(book)
             return
+        await self._publish_folded(book, observed, folding)
+        for cluster in (c for p in came if (c := self._sources[p].cluster) is not None):
+            log.info("cluster is seen now", cluster=cluster)
+            await self._publish_silence(book, silences.seen(cluster))
+
+    async def _publish_silence(self, book: _Book, observed: Observed) -> None:
+        await self._publish_folded(book, observed, fold(book.state, observed))
+
+    async def _publish_folded(self, book: _Book, observed: Observed, folding: Folding) -> None:
+        before = book.estate
         if folding.changed:
             book.number(folding.state)
-            await self._publish_change(
-                book,
-                Delta(
-                    version=book.estate.version,
-                    at=self._clock(),
-                    nodes=folding.nodes,
-                    workloads=folding.workloads,
-                    removed_nodes=folding.removed_nodes,
-                    removed_workloads=folding.removed_workloads,
-                    items=folding.items,
-                    removed_items=folding.removed_items,
-                ),
-            )
-        else:
+            await self._publish_change(book, self._delta(book, folding))
+        else:  # what a source claims counts later, though it changes nothing now
             book.state = folding.state
         await self._show(noticed(before, book.estate, observed, folding))
+
+    def _delta(self, book: _Book, folding: Folding) -> Delta:
+        return Delta(
+            version=book.estate.version,
+            at=self._clock(),
+            nodes=folding.nodes,
+            workloads=folding.workloads,
+            removed_nodes=folding.removed_nodes,
+            removed_workloads=folding.removed_workloads,
+            items=folding.items,
+            removed_items=folding.removed_items,
+        )
 
     async def _change_facts(self, book: _Book, envelope: bytes, verify: VerifyFacts) -> None:
         try:
@@ -258,13 +333,15 @@ class Writer:
             return
         changed = replace(book.state, estate=book.estate.with_facts(facts))
         book.envelope = envelope
-        if book.estate.version.sequence == 0:
+        if not book.published:
             book.state = changed
             return
         book.number(changed)
         version = book.estate.version
         await self._publish_change(book, Delta(version=version, at=self._clock(), facts_envelope=envelope.decode()))
         await self._show(everything(book.estate))
+        for cluster in self._unseen(book):
+            await self._publish_silence(book, silences.assumed(facts, cluster))
 
     async def _publish_change(self, book: _Book, delta: Delta) -> None:
         await self._publish(delta)
@@ -297,3 +374,8 @@ class Writer:
             ):
                 with attempt:
                     await self._bus.publish(self._subject, part.canonical(), message_id=part.message_id)
+
+
+def _has_shown(observed: Observed) -> bool:
+    """Whether its source has shown everything: one that is asked in rounds shows readings, and nothing whole."""
+    return observed.whole or any(heard.target for heard in observed.heard)

@@ -50,6 +50,10 @@ class FileSource:
         self._pace = pace or Pace(every=5.0)
         self._name = name
 
+    @property
+    def cluster(self) -> None:
+        """It shows no cluster: what it hears is of things that others show."""
+
     async def watch(self) -> AsyncGenerator[Observed]:
         """Each file's facts whenever it changes, until closed. An unchanged file is not told again."""
         asks = {str(f.path): _Reading(f, self._name, self._clock).once for f in self._files}

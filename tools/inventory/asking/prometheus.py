@@ -60,6 +60,10 @@ class PrometheusSource:
         self._pace = pace or Pace()
         self._name = name
 
+    @property
+    def cluster(self) -> None:
+        """It shows no cluster: what it hears is of things that others show."""
+
     async def watch(self) -> AsyncGenerator[Observed]:
         """Each server's answers, until closed."""
         async with AsyncExitStack() as stack:

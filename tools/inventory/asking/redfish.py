@@ -59,6 +59,10 @@ class RedfishSource:
         self._pace = pace or Pace(every=60.0)
         self._name = name
 
+    @property
+    def cluster(self) -> None:
+        """It shows no cluster: what it hears is of things that others show."""
+
     async def watch(self) -> AsyncGenerator[Observed]:
         """Each service's answers, until closed."""
         async with AsyncExitStack() as stack:

@@ -79,7 +79,7 @@ class ColumnarGround:
         self._uuids = machines.uuids.freeze(self.devices_of["uuid"].__getitem__)
         self._workload_ids = residents.ids.freeze(self.workloads_of["id"].__getitem__)
         self._workload_names = residents.names.freeze(_workload_names(residents, self.workloads_of))
-        self._groups, self._gangs = machines.groups, residents.gangs.members
+        self._groups, self._gangs = machines.groups, residents.gangs
         self._readers: dict[str, Callable[[int], dict[str, Any]]] = {}
         self._ends = machines.trail.end, residents.trail.end
 
@@ -104,9 +104,6 @@ class ColumnarGround:
     def residents(self, node: NodeId) -> frozenset[WorkloadId] | None:
         ids, owner = self.workloads_of["id"], self.replicas_of["workload"]
         return frozenset(ids[owner[at]] for at in self._replicas_on(node)) or None
-
-    def in_gang(self, gang: GangId) -> frozenset[WorkloadId] | None:
-        return self._gangs.get(gang)
 
     def taken(self, node: NodeId) -> frozenset[int]:
         held, values = self.replicas_of["held"], self._residents.held.values
@@ -145,6 +142,9 @@ class ColumnarGround:
 
     def holding(self, ref: Ref) -> frozenset[NodeId] | None:
         return self._groups.get(ref)
+
+    def gang(self, gang: GangId) -> frozenset[WorkloadId] | None:
+        return self._gangs.get(gang)
 
     def accelerator(self, uuid: str) -> AcceleratorRef | None:
         device = self._uuids.find(uuid)

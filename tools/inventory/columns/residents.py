@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from estate.ids import TenantId, WorkloadId
-from estate.workloads import Binding, Workload, WorkloadContract
+from immutables import Map
+
+from estate.ids import GangId, TenantId, WorkloadId
+from estate.workloads import Binding, Gang, Workload, WorkloadContract
 from tools.inventory.columns.chunks import Column, numbers
 from tools.inventory.columns.fields import Fields, Kept
-from tools.inventory.columns.gangs import Gangs
 from tools.inventory.columns.indexes import Index
 from tools.inventory.columns.machines import NONE, Machines
 from tools.inventory.columns.origins import UNTOLD
@@ -23,7 +24,7 @@ from tools.inventory.columns.terms import Terms
 from tools.inventory.columns.trails import Trail
 
 WORKLOAD = Kept(
-    items=("id", "uid", "name"),
+    items=("id", "uid", "name", "gangs"),
     terms=("tenant", "cluster", "namespace", "contract"),
     whole=("replicas", "watts_per_accelerator"),
     apart=("bindings",),
@@ -40,7 +41,6 @@ class Residents:
         self.machines = machines
         machines.held_on = self._held_on
         self.tenants: Totals[TenantId] = Totals()
-        self.gangs = Gangs()
         self.fields = Fields(Workload, WORKLOAD, WORKLOAD_SHIFT)
         self.trail: Trail[WorkloadId] = Trail()
         self.columns = {
@@ -61,6 +61,8 @@ class Residents:
         self._bind_columns()
         self.ids = Index(self._id.__getitem__)
         self.names = Index(self._key)
+        self.gangs: Map[GangId, frozenset[WorkloadId]] = Map()
+        """The workloads in each gang."""
         self.rows, self.replica_rows = Allotment(), Allotment()
 
     def find(self, workload: str) -> int:
@@ -75,8 +77,9 @@ class Residents:
         else:
             self._ask(row, -1)
             self._let_go(row, workload)
+        before = self._gangs[row] or ()
         changed = self.fields.write(row, workload)
-        self.gangs.put(workload.id, frozenset(g.id for g in workload.gangs))
+        self._regang(workload.id, before, workload.gangs)
         self._payer.set(row, self.tenants.row(workload.tenant))
         self.names.put(row)
         self._ask(row, 1)
@@ -91,7 +94,7 @@ class Residents:
         self._bind(row, ())
         self._house(row, 0)
         self.names.drop(row)
-        self.gangs.put(WorkloadId(self._id[row]), frozenset())
+        self._regang(self._id[row], self._gangs[row], ())
         self.ids.drop(row)
         self.fields.clear(row)
         self.rows.give(row, self._home[row])
@@ -161,6 +164,26 @@ class Residents:
         paid = terms["tenant"].values[fields["tenant"][row]], self._watts[row]
         if paid != (workload.tenant, workload.watts_per_accelerator):
             self._bind(row, ())
+
+    def _regang(self, workload: WorkloadId, before: Sequence[Gang], now: Sequence[Gang]) -> None:
+        """The workload is in these gangs, and in no others."""
+        if before is now or not (before or now):
+            return
+        for gang in before:
+            left = self.gangs.get(gang.id, frozenset()) - {workload}
+            if left:
+                self.gangs = self.gangs.set(gang.id, left)
+            elif gang.id in self.gangs:
+                self.gangs = self.gangs.delete(gang.id)
+        for gang in now:
+            self.gangs = self.gangs.set(gang.id, self.gangs.get(gang.id, frozenset()) | {workload})
+
+    def regroup(self) -> None:
+        """Find the members of each gang off the workloads, after those were read."""
+        ids, gangs = self._id.freeze(), self._gangs.freeze()
+        for names, chunk in zip(ids.chunks, gangs.chunks, strict=True):
+            for name, found in zip(names, chunk, strict=True):
+                self._regang(name, (), found or ())
 
     def _ask(self, row: int, sign: int) -> None:
         """Count what a replica of the workload asks for."""
@@ -274,6 +297,7 @@ class Residents:
         self._workload, self._node = replicas["workload"], replicas["node"]
         self._held, self._later, self._earlier = replicas["held"], replicas["later"], replicas["earlier"]
         self._id, self._contract, self._replicas = fields["id"], fields["contract"], fields["replicas"]
+        self._gangs: Column[tuple[Gang, ...]] = fields["gangs"]
         self._watts: Column[int] = fields["watts_per_accelerator"]
         self._contracts: list[WorkloadContract] = self.fields.terms["contract"].values
         self.told = own["told"]

@@ -1,7 +1,8 @@
 """What is known of one cluster, and what changed in the estate when an object did. In memory, no I/O.
 
 Called by `source`, event by event. The cost of an event is that of the one node or workload it touches: everything is
-found by index. An object that cannot be read is kept out and reported once with its reason; it never raises.
+found by index. An object that cannot be read is kept out (of a node only what cannot be read is) and reported once with
+its reason; it never raises.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from estate.hardware import Node
 from estate.ids import ClusterId, NodeId, WorkloadId
 from estate.law import Facts
 from estate.workloads import Workload
+from tools.drift.objects import Setting
+from tools.drift.schemas import Schemas
+from tools.inventory.kubernetes.drifting import DriftBook
 from tools.inventory.kubernetes.families import Families, Key
 from tools.inventory.port import Observed
 from tools.kubernetes import naming, nodes, objects, resources, workloads
@@ -55,32 +59,43 @@ class ClusterModel:
         self._touched: dict[Key, None] = {}
         self._news = _News()
         self._refused: dict[str, str] = {}
+        self._drifts = DriftBook(Setting(cluster, facts))
 
     @property
     def refused(self) -> Mapping[str, str]:
-        """The objects that are kept out, each with the reason."""
+        """The objects that are kept out, and nodes that are known in part only, each with the reason."""
         return self._refused
 
     @property
     def dirty(self) -> bool:
         """Whether something changed that was not taken yet."""
-        return bool(self._touched or self._news.nodes or self._news.workloads)
+        return bool(self._touched or self._news.nodes or self._news.workloads or self._drifts.dirty)
+
+    def learn(self, schemas: Schemas) -> None:
+        """The shapes by which objects are compared with what was applied."""
+        self._drifts.learn(schemas)
 
     def put(self, resource: Resource, raw: Raw) -> str:
         """An object is there, or is another one now. Its uid, empty where it has none."""
         uid = _uid(raw)
+        called = f"{resource.kind} {_called(raw)}"
+        self._drifts.put(resource, raw)
         try:
-            self._put(resource, uid, raw)
+            faults = self._put(resource, uid, raw)
         except BadInput as error:
             self._drop(resource, uid)
-            self._refuse(f"{resource.kind} {_called(raw)}", error)
+            self._refuse(called, str(error))
             return ""
-        self._refused.pop(f"{resource.kind} {_called(raw)}", None)
+        if faults:
+            self._refuse(called, "; ".join(faults))
+        else:
+            self._refused.pop(called, None)
         self._uids[resource.plural].add(uid)
         return uid
 
     def drop(self, resource: Resource, raw: Raw) -> None:
         """An object is gone."""
+        self._drifts.drop(resource, raw)
         self._drop(resource, _uid(raw))
         self._refused.pop(f"{resource.kind} {_called(raw)}", None)
 
@@ -90,12 +105,14 @@ class ClusterModel:
 
     def keep_only(self, resource: Resource, uids: Collection[str]) -> None:
         """Everything of that kind was listed: what is not in it is gone."""
+        self._drifts.keep_only(resource, uids)
         for uid in self._uids[resource.plural] - set(uids):
             self._drop(resource, uid)
 
     def obey(self, facts: Facts) -> None:
         """Other facts are in force: every id and tenant is read anew."""
         self._facts = facts
+        self._drifts.obey(facts)
         machines, self._machines = self._machines, {}
         for node, watts in machines.values():
             self._news.nodes[node.id] = None
@@ -121,19 +138,30 @@ class ClusterModel:
             workloads=tuple(w for w in news.workloads.values() if w is not None),
             removed_nodes=tuple(i for i, n in news.nodes.items() if n is None),
             removed_workloads=tuple(i for i, w in news.workloads.items() if w is None),
+            cluster=self._cluster,
+            drifts=self._drifts.take(),
         )
 
     def everything(self) -> Observed:
         """All of it, as far as it is worked out."""
         self._news = _News()
         running = (w for held in self._workloads.values() for w in held.values())
-        return Observed(self._source, nodes=tuple(self._nodes.values()), workloads=tuple(running), whole=True)
+        return Observed(
+            self._source,
+            nodes=tuple(self._nodes.values()),
+            workloads=tuple(running),
+            cluster=self._cluster,
+            drifts=self._drifts.everything(),
+            whole=True,
+        )
 
-    def _put(self, resource: Resource, uid: str, raw: Raw) -> None:
+    def _put(self, resource: Resource, uid: str, raw: Raw) -> tuple[str, ...]:
+        """What of it could not be read, where the rest is taken in all the same."""
         if resource is resources.NODES:
-            node = nodes.node(raw, self._facts, self._cluster)
-            self._place(node, nodes.device_watts(node, raw))
-        elif resource is resources.BUDGETS:
+            reading = nodes.read(raw, self._facts, self._cluster)
+            self._place(reading.node, reading.device_watts)
+            return reading.faults
+        if resource is resources.BUDGETS:
             self._put_budget(objects.budget(raw))
         elif resource is resources.PODS:
             pod = objects.pod(raw)
@@ -142,6 +170,7 @@ class ClusterModel:
             self._touch(self._families.put(pod))
         else:
             self._touch(self._families.put(objects.owner(raw, resource)))
+        return ()
 
     def _drop(self, resource: Resource, uid: str) -> None:
         self._uids[resource.plural].discard(uid)
@@ -207,16 +236,15 @@ class ClusterModel:
         try:
             found = workloads.assemble(owner, pods, budgets, self._facts, self._cluster, self._numbering)
         except BadInput as error:
-            self._refuse(called, error)
+            self._refuse(called, str(error))
             return None
         self._refused.pop(called, None)
         return found
 
-    def _refuse(self, called: str, error: BadInput) -> None:
-        reason = str(error)
+    def _refuse(self, called: str, reason: str) -> None:
         if self._refused.get(called) != reason:
             self._refused[called] = reason
-            log.warning("object kept out", source=self._source, object=called, reason=reason)
+            log.warning("object not readable", source=self._source, object=called, reason=reason)
 
 
 def _uid(raw: Raw) -> str:

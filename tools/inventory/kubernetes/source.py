@@ -7,17 +7,19 @@ cluster that is not the one facts name, and stops with `Denied` when the cluster
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import suppress
 
 import structlog
 
+from estate.errors import PlacetError
 from estate.ids import ClusterId
 from estate.law import Facts
+from tools.drift.schemas import Schemas
 from tools.inventory.kubernetes.following import Following, Pace
 from tools.inventory.kubernetes.modelling import ClusterModel
 from tools.inventory.port import Observed
-from tools.kubernetes import naming, resources
+from tools.kubernetes import discovering, naming, resources
 from tools.kubernetes.connecting import Connection
 
 log = structlog.get_logger(__name__)
@@ -27,9 +29,18 @@ class KubernetesSource:
     """Watches nodes, pods, their controllers and disruption budgets of one cluster."""
 
     def __init__(
-        self, connection: Connection, cluster: ClusterId, facts: Callable[[], Facts], pace: Pace | None = None
+        self,
+        connection: Connection,
+        cluster: ClusterId,
+        facts: Callable[[], Facts],
+        pace: Pace | None = None,
+        proof: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """`facts` gives the law base in force now; the connection is closed by whoever opened it."""
+        """`facts` gives the law base in force now; the connection is closed by whoever opened it. Before anything is
+        taken in, `proof` looks once whether these are the credentials of a reader, and raises where they are not.
+        """
+        self._proof = proof
+        self._proving = asyncio.Lock()  # protects `_proof`: of many kinds that are followed at once, one proves for all
         self._connection = connection
         self._cluster = cluster
         self._newest_facts = facts
@@ -37,6 +48,7 @@ class KubernetesSource:
         self._pace = pace or Pace()
         self._model = ClusterModel(self.name, cluster, self._facts)
         self._changed = asyncio.Event()
+        self._described = False
 
     @property
     def name(self) -> str:
@@ -44,20 +56,30 @@ class KubernetesSource:
         return f"kubernetes/{self._cluster}"
 
     @property
+    def cluster(self) -> ClusterId:
+        """See the port."""
+        return self._cluster
+
+    @property
     def kept_out(self) -> Mapping[str, str]:
         """The objects that cannot be read, each with the reason."""
         return self._model.refused
 
     async def recognise(self) -> None:
-        """Check that the API server answers for the cluster that facts name.
+        """Check that the API server answers for the cluster that facts name, and to whom it answers.
 
         Raises:
-            Denied: it does not; nothing of it is taken in.
+            Denied: it does not, or to more than a reader; nothing of it is taken in.
+            RetryLater: it does not answer at all.
         """
         form = await self._connection.request("GET", resources.IDENTITY)
         about = form.get("metadata")
         uid = about.get("uid") if isinstance(about, dict) else None
         naming.recognise(self._newest_facts(), self._cluster, str(uid))
+        async with self._proving:
+            if self._proof is not None:
+                await self._proof()
+                self._proof = None
 
     async def watch(self) -> AsyncGenerator[Observed]:
         """First everything (`whole`), then each batch of changes, until closed. One at a time.
@@ -71,6 +93,7 @@ class KubernetesSource:
         running = asyncio.create_task(self._follow(kinds), name=f"{self.name}-following")
         running.add_done_callback(lambda _: self._changed.set())
         try:
+            await self._learn()
             while not all(kind.listed for kind in kinds):
                 await self._wakes(running)
             await self._work_out()
@@ -79,13 +102,26 @@ class KubernetesSource:
             while True:
                 await self._wakes(running)
                 renewed = self._obeys_newest()
+                await self._learn()
                 await self._work_out()
                 found = self._model.everything() if renewed else self._model.take()
-                if found.whole or found != Observed(self.name):
+                if found.whole or found != Observed(self.name, cluster=self._cluster):
                     yield found
         finally:
             running.cancel()
             await asyncio.wait([running])
+
+    async def _learn(self) -> None:
+        """Read the shapes of the kinds. Nothing is told of drift until the cluster has told them."""
+        if self._described:
+            return
+        try:
+            told = await discovering.documents(self._connection, {k.api_version for k in resources.WATCHED})
+        except PlacetError as error:
+            log.warning("kinds not described", source=self.name, error=str(error))
+            return
+        self._model.learn(Schemas(told))
+        self._described = True
 
     def _following(self, kind: resources.Resource) -> Following:
         return Following(kind, self._connection, self._model, self._pace, self.recognise, self._changed.set)
