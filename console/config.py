@@ -17,6 +17,7 @@ from estate.errors import BadInput
 from estate.ids import ChannelId, ClusterId, ExecutorId, InstallationId, TenantId
 from estate.modes import Mode
 from estate.records import Model, doubled, explain
+from tools.sensors.registry import Settings as SensorSettings
 
 
 class Format(StrEnum):
@@ -134,6 +135,8 @@ class Config(Model):
     """How long the inventory waits at its start for a cluster that is out of reach; then its racks count as unknown."""
     channels: tuple[Channel, ...] = ()
     executors: tuple[ExecutorSpec, ...] = (ExecutorSpec(id=ExecutorId("twin")),)
+    sensors: SensorSettings = SensorSettings()
+    """What is watched, and the thresholds at which it is told."""
     http: Http = Http()
     mind: Mind = Mind()
 

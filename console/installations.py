@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from agents.intake.channels import FRONT_DOOR, ChannelConfig
-from console.config import Config, ExecutorSpec
+from console.config import Config, ExecutorSpec, Format
 from console.roles import RoleRecord
 from console.state import InstallationRecord, StateDirectory
 from estate.clocks import Clock, Entropy
@@ -23,7 +23,8 @@ from estate.worlds import World
 from policies.keyrings import StaticRing
 from policies.signed_facts import Latch, open_facts
 from policies.signing.files import FileSigner
-from tools.inventory import drifts, files
+from tools.inventory import files
+from tools.sensors.telling import CHANNEL as INVENTORY
 
 
 def utc_now() -> datetime:
@@ -124,9 +125,10 @@ class Installation:
 
 
 def channels_of(config: Config) -> dict[ChannelId, ChannelConfig]:
+    """Every channel: the configured ones, the front door, and the inventory's own."""
     own = (
         ChannelConfig(id=FRONT_DOOR, formats=("request", "proposal")),
-        ChannelConfig(id=drifts.CHANNEL, clusters=tuple(c.id for c in config.clusters), formats=(drifts.FORMAT,)),
+        ChannelConfig(id=INVENTORY, everywhere=True, formats=(Format.CLOUDEVENTS.value,)),
     )
     others = (
         ChannelConfig(id=c.id, clusters=c.clusters, tenant=c.tenant, formats=tuple(f.value for f in c.formats))

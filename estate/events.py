@@ -6,10 +6,11 @@ from typing import Literal
 
 from estate import canonical
 from estate.changes import Change
+from estate.evidence import Evidence
 from estate.identities import Subject
 from estate.ids import ChannelId, ClusterId, Digest, EventId, NodeId, RackId, SiteId, TenantId, WorkloadId
 from estate.observations import EventType, Severity
-from estate.records import Model, Record, Time
+from estate.records import Model, Record, Time, later
 
 
 class Place(Model):
@@ -67,6 +68,8 @@ class Event(Record):
     unknown_fields: int = 0
     request: Request | None = None
     proposal: DirectProposal | None = None
+    evidence: Evidence | None = later()
+    """What the sender measured: a claim of its channel, as all the rest."""
 
 
 def event_id(channel: ChannelId, source: str, sender_id: str) -> EventId:

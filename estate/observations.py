@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from estate.records import Model, Time
+from estate.evidence import Evidence
+from estate.records import Model, Time, later
 
 
 class EventType(StrEnum):
@@ -77,5 +78,7 @@ class Observation(Model):
     message: str = ""
     resolved: bool = False
     """The sender says that the fact no longer holds."""
+    evidence: Evidence | None = later()
+    """What the sender measured, where it says so in our own form."""
     unknown_fields: int = 0
     """How many fields of the payload the parser does not know: accepted, counted."""

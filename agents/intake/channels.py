@@ -21,6 +21,8 @@ class ChannelConfig(Model):
 
     id: ChannelId
     clusters: tuple[ClusterId, ...] = ()
+    everywhere: bool = False
+    """Of Placet's own inventory: every cluster that the facts know."""
     tenant: TenantId | None = None
     formats: tuple[str, ...] = ()
 

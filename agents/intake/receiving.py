@@ -161,6 +161,7 @@ def _event(seen: Observation, receipt: _Receipt, snapshot: Snapshot) -> Event:
         resolved=seen.resolved,
         raw=receipt.raw,
         unknown_fields=seen.unknown_fields,
+        evidence=seen.evidence,
     )
 
 

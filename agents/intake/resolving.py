@@ -63,11 +63,11 @@ class _Search:
         return Resolved(place, tuple(self._findings))
 
     def _candidates(self, channel: ChannelConfig) -> tuple[ClusterId, ...]:
-        wanted = self._named.cluster
+        wanted, facts = self._named.cluster, self._snapshot.facts.cluster
+        known = tuple(facts) if channel.everywhere else channel.clusters
         if not wanted:
-            return channel.clusters
-        facts = self._snapshot.facts.cluster
-        found = tuple(c for c in channel.clusters if wanted == c or (c in facts and wanted == facts[c].uid))
+            return known
+        found = tuple(c for c in known if wanted == c or (c in facts and wanted == facts[c].uid))
         if not found:
             self._unresolved.append(f"cluster/{wanted}")
         return found

@@ -11,6 +11,7 @@ from tools.bus import accounts
 from tools.inventory.declared import DeclaredSource
 from tools.inventory.port import Source
 from tools.inventory.writer import Pace, Writer
+from tools.sensors.watching import Watch
 
 
 async def compose(parts: Parts) -> Host:
@@ -18,8 +19,9 @@ async def compose(parts: Parts) -> Host:
     installation, bus = parts.installation, await parts.bus(accounts.INVENTORY)
     sources = (*await parts.the_ground().sources(), *_declared(installation))
     pace = Pace(all_within=timedelta(seconds=installation.config.clusters_within_seconds))
+    watch = Watch(bus, installation.record.id, installation.config.sensors, installation.clock)
     writer = Writer(bus, installation.record.id, parts.holder("inventory"), sources, installation.clock, pace)
-    return InventoryProcess(writer, installation.facts_envelope(), parts.latch())
+    return InventoryProcess(writer, installation.facts_envelope(), parts.latch(), watch)
 
 
 def _declared(installation: Installation) -> tuple[Source, ...]:

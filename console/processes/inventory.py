@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from console.processes.watching import keep
-from tools.inventory.port import VerifyFacts
+from tools.inventory.port import Onlooker, VerifyFacts
 from tools.inventory.writer import Writer
 
 NAME = "inventory"
@@ -13,12 +13,13 @@ NAME = "inventory"
 
 @dataclass(frozen=True, slots=True)
 class InventoryProcess:
-    """One writer on one connection."""
+    """One writer on one connection, and the sensors that look on."""
 
     writer: Writer
     facts: bytes
     verify: VerifyFacts
+    onlooker: Onlooker
 
     async def run(self) -> None:
         """Until cancelled, or until another writer took the lease."""
-        await keep(NAME, {"writer": self.writer.run(self.facts, self.verify)})
+        await keep(NAME, {"writer": self.writer.run(self.facts, self.verify, self.onlooker)})

@@ -154,7 +154,7 @@ class Accounts:
             read=(streams.DELTAS, streams.CONTROLS),
             reads_buckets=("leases",),
             keys=(("leases", "inventory-writer"),),
-            buckets=("drifts",),
+            buckets=("drifts", "sensors"),
         )
 
     def _console(self) -> Grant:

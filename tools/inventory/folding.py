@@ -19,7 +19,8 @@ from estate.items import Item
 from estate.records import Model
 from estate.references import Ref
 from estate.workloads import Workload
-from tools.inventory.merging import Claim, Claims, Disagreement, merge
+from tools.inventory.disagreements import Disagreement
+from tools.inventory.merging import Claim, Claims, merge
 from tools.inventory.port import Observed
 from tools.inventory.silences import ASSUMED
 from tools.inventory.stamping import same_saying, stamped

@@ -20,6 +20,7 @@ from estate.itemkinds import ItemKind
 from estate.origins import Origin
 from estate.records import Model
 from estate.references import Ref
+from tools.inventory.disagreements import Disagreement
 
 _UNMERGED = frozenset({"kind", "id", "aliases", "origins"})
 
@@ -30,21 +31,6 @@ class Claim[T: Model]:
 
     source: str
     thing: T
-
-
-@dataclass(frozen=True, slots=True)
-class Disagreement:
-    """Two sources that cannot both be right, or that nobody can say mean one thing."""
-
-    about: Ref
-    field: str
-    """Empty: the claim as a whole, because no strong alias says that it is of the same thing."""
-    kept: str
-    """The source whose word stands."""
-    refused: str
-
-    def __str__(self) -> str:
-        return f"{self.about}.{self.field}" if self.field else str(self.about)
 
 
 @dataclass(frozen=True, slots=True)

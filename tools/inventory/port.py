@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from estate.drifts import Drift
+from estate.frozen import FrozenEstate
 from estate.hardware import Node
 from estate.ids import ClusterId, NodeId, WorkloadId
 from estate.items import Item
@@ -15,6 +16,7 @@ from estate.law import Facts
 from estate.references import Ref
 from estate.snapshots import Snapshot, SnapshotVersion
 from estate.workloads import Workload
+from tools.inventory.disagreements import Disagreement
 from tools.payloads.facts.readings import Readings
 from tools.payloads.facts.statements import Fact
 from tools.payloads.parsed import Fault
@@ -69,6 +71,34 @@ class Source(Protocol):
 
     def watch(self) -> AsyncIterator[Observed]:
         """First everything (`whole`), then each change as it is seen, until closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """What the writer took in, and the estate before and after: by name, because both estates hold the things."""
+
+    before: FrozenEstate
+    after: FrozenEstate
+    source: str = ""
+    """Empty where nobody said it: the first estate, and new facts."""
+    nodes: tuple[NodeId, ...] = ()
+    """Put or removed, as the next two."""
+    workloads: tuple[WorkloadId, ...] = ()
+    items: tuple[Ref, ...] = ()
+    said: tuple[Ref, ...] = ()
+    """What the source spoke of, changed or not."""
+    heard: tuple[Heard, ...] = ()
+    conflicts: tuple[Disagreement, ...] = ()
+
+
+class Onlooker(Protocol):
+    """Who is shown everything that the one writer takes in, for as long as it is the one."""
+
+    async def notice(self, noticed: Noticed) -> None:
+        """Take it in; may wait, and so slow the writer down, never lose it."""
+
+    async def run(self) -> None:
+        """Work until cancelled."""
 
 
 class Reader(Protocol):

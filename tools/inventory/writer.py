@@ -30,7 +30,8 @@ from tools.bus.port import Bus, Conflict, Lease
 from tools.inventory import silences
 from tools.inventory.drifts import Keeper
 from tools.inventory.folding import Folded, Folding, fold
-from tools.inventory.port import Observed, Source, VerifyFacts
+from tools.inventory.noticing import everything, noticed
+from tools.inventory.port import Heard, Noticed, Observed, Onlooker, Source, VerifyFacts
 
 LEASE = "inventory-writer"
 
@@ -90,6 +91,8 @@ class _Book:
     """Whether nobody is waited for any longer."""
     waiting_for: set[int] = field(default_factory=set)
     """Sources that have not shown everything yet; nothing is published before they have, or are late."""
+    early: list[tuple[Observed, Folding]] = field(default_factory=list)
+    """What contradicted or failed before anything was published."""
 
     @property
     def estate(self) -> FrozenEstate:
@@ -127,6 +130,9 @@ class Writer:
         self._sources = tuple(sources)
         self._clock = clock
         self._pace = pace or Pace()
+        self._onlooker: Onlooker | None = None
+        self._names: dict[int, str] = {}
+        """What each source calls itself, once it has spoken."""
         self._keeper = Keeper(bus, Subjects(installation), clock)
         self._drifted: asyncio.Queue[Observed] = asyncio.Queue(maxsize=1024)
         self._work: asyncio.Queue[_Work] = asyncio.Queue(maxsize=1024)
@@ -135,14 +141,14 @@ class Writer:
         """Put newer signed facts in force; those that do not verify are refused with an alarm, and nothing changes."""
         await self._work.put(_NewFacts(envelope))
 
-    async def run(self, envelope: bytes, verify: VerifyFacts) -> None:
-        """Take the lease (waiting for it), publish the whole estate, then every change.
+    async def run(self, envelope: bytes, verify: VerifyFacts, onlooker: Onlooker | None = None) -> None:
+        """Take the lease (waiting for it), publish the whole estate, then every change; let the onlooker see them.
 
         Raises:
             Denied, BadInput: the signed facts do not verify.
             Conflict: another writer took over.
         """
-        facts = verify(envelope)
+        facts, self._onlooker = verify(envelope), onlooker
         lease = await self._bus.lease(LEASE, self._holder, ttl=self._pace.lease)
         log.info("inventory writer started", epoch=lease.token, holder=self._holder)
         version = SnapshotVersion(installation=self._installation, epoch=lease.token, sequence=0)
@@ -151,6 +157,8 @@ class Writer:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._keep(lease), name="inventory-lease")
                 group.create_task(self._tick(), name="inventory-whole")
+                if onlooker is not None:
+                    group.create_task(onlooker.run(), name="inventory-onlooker")
                 group.create_task(self._late(), name="inventory-late")
                 for position, source in enumerate(self._sources):
                     group.create_task(self._watch(position, source), name=f"inventory-source-{position}")
@@ -191,14 +199,28 @@ class Writer:
         while True:
             try:
                 async for observed in source.watch():
+                    self._names[position] = observed.source
                     await self._work.put(_Seen(position, observed))
                 return
             except RetryLater as error:
                 log.warning("source lost", source=position, error=str(error))
+                await self._lost(position, error)
                 await asyncio.sleep(self._pace.rewatch.total_seconds())
             except (Denied, NeverRetry) as error:
                 log.error("source refused", source=position, error=str(error))
+                await self._lost(position, error)
                 await asyncio.sleep(self._pace.refused.total_seconds())
+
+    async def _lost(self, position: int, error: Exception) -> None:
+        """Let it be seen that a source is silent. One that never spoke keeps everything waiting, which is said."""
+        name = self._names.get(position)
+        if name is not None:
+            heard = Heard(target="", at=self._clock(), failure=str(error) or type(error).__name__)
+            await self._work.put(_Seen(position, Observed(source=name, heard=(heard,))))
+
+    async def _show(self, shown: Noticed) -> None:
+        if self._onlooker is not None:
+            await self._onlooker.notice(shown)
 
     async def _tell_drifts(self) -> None:
         """Beside the deltas, which never wait for it. What cannot be told is reported and does not end the writer."""
@@ -254,41 +276,53 @@ class Writer:
     async def _begin(self, book: _Book) -> None:
         book.number(book.state)
         await self._publish_whole(book)
+        await self._show(everything(book.estate))
+        for observed, folding in book.early:
+            await self._show(noticed(book.estate, book.estate, observed, folding))
+        book.early.clear()
 
     async def _fold(self, book: _Book, position: int, observed: Observed) -> None:
         folding = fold(book.state, observed)
         if folding.conflicts:
             log.warning("inventory conflicted", source=observed.source, things=[str(t) for t in folding.conflicts])
-        came = {position} & book.waiting_for if observed.whole else set()
+        came = {position} & book.waiting_for if _has_shown(observed) else set()
         book.waiting_for -= came
         if not book.published:
             book.state = folding.state
+            if folding.conflicts or observed.heard:
+                book.early.append((observed, folding))
             if not book.waiting_for:
                 await self._begin(book)
             elif book.late:
                 await self._assume(book)
             return
-        await self._publish_folded(book, folding)
+        await self._publish_folded(book, observed, folding)
         for cluster in (c for p in came if (c := self._sources[p].cluster) is not None):
             log.info("cluster is seen now", cluster=cluster)
-            await self._publish_folded(book, fold(book.state, silences.seen(cluster)))
+            await self._publish_silence(book, silences.seen(cluster))
 
-    async def _publish_folded(self, book: _Book, folding: Folding) -> None:
-        if not folding.changed:
-            return
-        book.number(folding.state)
-        await self._publish_change(
-            book,
-            Delta(
-                version=book.estate.version,
-                at=self._clock(),
-                nodes=folding.nodes,
-                workloads=folding.workloads,
-                removed_nodes=folding.removed_nodes,
-                removed_workloads=folding.removed_workloads,
-                items=folding.items,
-                removed_items=folding.removed_items,
-            ),
+    async def _publish_silence(self, book: _Book, observed: Observed) -> None:
+        await self._publish_folded(book, observed, fold(book.state, observed))
+
+    async def _publish_folded(self, book: _Book, observed: Observed, folding: Folding) -> None:
+        before = book.estate
+        if folding.changed:
+            book.number(folding.state)
+            await self._publish_change(book, self._delta(book, folding))
+        else:  # what a source claims counts later, though it changes nothing now
+            book.state = folding.state
+        await self._show(noticed(before, book.estate, observed, folding))
+
+    def _delta(self, book: _Book, folding: Folding) -> Delta:
+        return Delta(
+            version=book.estate.version,
+            at=self._clock(),
+            nodes=folding.nodes,
+            workloads=folding.workloads,
+            removed_nodes=folding.removed_nodes,
+            removed_workloads=folding.removed_workloads,
+            items=folding.items,
+            removed_items=folding.removed_items,
         )
 
     async def _change_facts(self, book: _Book, envelope: bytes, verify: VerifyFacts) -> None:
@@ -305,8 +339,9 @@ class Writer:
         book.number(changed)
         version = book.estate.version
         await self._publish_change(book, Delta(version=version, at=self._clock(), facts_envelope=envelope.decode()))
+        await self._show(everything(book.estate))
         for cluster in self._unseen(book):
-            await self._publish_folded(book, fold(book.state, silences.assumed(facts, cluster)))
+            await self._publish_silence(book, silences.assumed(facts, cluster))
 
     async def _publish_change(self, book: _Book, delta: Delta) -> None:
         await self._publish(delta)
@@ -339,3 +374,8 @@ class Writer:
             ):
                 with attempt:
                     await self._bus.publish(self._subject, part.canonical(), message_id=part.message_id)
+
+
+def _has_shown(observed: Observed) -> bool:
+    """Whether its source has shown everything: one that is asked in rounds shows readings, and nothing whole."""
+    return observed.whole or any(heard.target for heard in observed.heard)

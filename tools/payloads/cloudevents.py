@@ -1,17 +1,22 @@
 """CloudEvents: structured, binary and batch; the type of each decides who reads its data.
 
 `com.nvidia.nvsentinel.health.v1` is NVSentinel's. `placet.<event type>.v1` is our own vocabulary for senders that
-want to speak it: `{"severity"?, "code"?, "message"?, "resolved"?, "whereabouts"?: {...}}`. Requests and proposals are
-people's and come through the front door only. Any other type is refused: it stands in the dead letters, named.
+want to speak it: `{"severity"?, "code"?, "message"?, "resolved"?, "whereabouts"?: {...}, "evidence"?: {...}}`, the last
+as `estate.evidence` has it. Requests and proposals are people's and come through the front door only. Any other type is
+refused: it stands in the dead letters, named.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from pydantic import ValidationError
+
 from estate import canonical
 from estate.errors import BadInput
+from estate.evidence import Evidence
 from estate.observations import EventType, Observation, Severity, Whereabouts
+from estate.records import explain
 from tools.payloads import envelopes, nvsentinel, reading
 from tools.payloads.envelopes import Envelope
 from tools.payloads.parsed import Fault, Headers, Item, Parsed, gather
@@ -70,9 +75,19 @@ def _native(envelope: Envelope, type_: EventType) -> tuple[Observation, ...]:
         code=reading.name(data.text("code", "")),
         message=canonical.clean_text(data.text("message", "")),
         resolved=data.flag("resolved", False),
+        evidence=_evidence(data),
     )
     unknown = envelope.extensions + data.unknown + where.unknown
     return (observation.model_copy(update={"unknown_fields": unknown}),)
+
+
+def _evidence(data: reading.Fields) -> Evidence | None:
+    if not data.has("evidence"):
+        return None
+    try:
+        return Evidence.model_validate(data.raw("evidence"))
+    except ValidationError as error:
+        raise BadInput(f"data.evidence: {explain(error)}") from error
 
 
 def _severity(data: reading.Fields) -> Severity:

@@ -1,0 +1,35 @@
+"""Every sensor, by the name under which `placet.yaml` sets it. A new one is a module here and a line below.
+
+A name is part of what is persisted and of each event's identity: it stays.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from estate.records import Model
+from tools.sensors.capacity import Capacity
+from tools.sensors.conflicts import Conflicts
+from tools.sensors.contracts import Contracts
+from tools.sensors.cooling import Cooling
+from tools.sensors.links import Links
+from tools.sensors.power import Power
+from tools.sensors.sensing import Sensors
+from tools.sensors.staleness import Staleness
+
+
+class Settings(Model):
+    """The sensors with their thresholds."""
+
+    power: Power = Power()
+    contracts: Contracts = Contracts()
+    capacity: Capacity = Capacity()
+    links: Links = Links()
+    cooling: Cooling = Cooling()
+    staleness: Staleness = Staleness()
+    conflicts: Conflicts = Conflicts()
+
+    def sensors(self) -> Sensors:
+        """All of them by name."""
+        found: dict[str, Any] = {name: getattr(self, name) for name in type(self).model_fields}
+        return found
