@@ -73,6 +73,7 @@ from tools.execution.kubernetes.target import KubernetesTarget
 from tools.execution.port import Target
 from tools.execution.recording import Holder
 from tools.execution.twin import TwinTarget
+from tools.inventory.declared import DeclaredSource
 from tools.inventory.follower import Follower
 from tools.inventory.kubernetes.source import KubernetesSource
 from tools.inventory.port import Source
@@ -218,15 +219,15 @@ class _Hosts:
         return InventoryProcess(writer, installation.facts_envelope(), self.parts.latch())
 
     async def _sources(self) -> tuple[Source, ...]:
-        config = self.installation.config
+        config, facts = self.installation.config, self.installation.facts()
+        declared = (DeclaredSource(config.estate, facts),) if config.estate else ()
         if not config.clusters:
-            return (TwinSource(self.parts.system.world),)
-        facts = self.installation.facts()
+            return (TwinSource(self.parts.system.world), *declared)
         connections = await clusters.readers(config, self.parts.stack)
         sources = tuple(KubernetesSource(c, cluster, lambda: facts) for cluster, c in connections.items())
         for source in sources:
             await source.recognise()
-        return sources
+        return (*sources, *declared)
 
     async def _gate(self) -> GateProcess:
         installation, bus = self.installation, await self._bus(accounts.GATE)

@@ -115,6 +115,8 @@ class Config(Model):
     """Where no signed setting says otherwise. None: `automatic` on a twin, `observe` on real clusters."""
     clusters: tuple[Cluster, ...] = ()
     """Kubernetes clusters. None: the twin is the world."""
+    estate: tuple[Path, ...] = ()
+    """Estate files, or folders of them: facilities, fabrics, hardware, promises, prices. They are watched."""
     channels: tuple[Channel, ...] = ()
     executors: tuple[ExecutorSpec, ...] = (ExecutorSpec(id=ExecutorId("twin")),)
     http: Http = Http()

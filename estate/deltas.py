@@ -15,9 +15,12 @@ from pydantic import Field, ValidationError
 from estate.frozen import FrozenEstate
 from estate.hardware import Node
 from estate.ids import NodeId, WorkloadId
+from estate.items import Item
 from estate.law import Facts
-from estate.records import Record, Time
+from estate.records import Record, Time, later
+from estate.references import WrittenRef
 from estate.snapshots import SnapshotVersion
+from estate.stock import Stock
 from estate.workloads import Workload
 
 _MESSAGE_ID = re.compile(r"([a-z0-9-]+)/(\d{1,16})\.(\d{1,16})(/whole)?#\d{1,9}", re.ASCII)
@@ -41,6 +44,8 @@ class Delta(Record):
     workloads: tuple[Workload, ...] = ()
     removed_nodes: tuple[NodeId, ...] = ()
     removed_workloads: tuple[WorkloadId, ...] = ()
+    items: tuple[Item, ...] = later(())
+    removed_items: tuple[WrittenRef, ...] = later(())
 
     @property
     def message_id(self) -> str:
@@ -72,7 +77,7 @@ class Heading:
 def apply(estate: FrozenEstate, delta: Delta, facts: Facts) -> FrozenEstate:
     """The estate after `delta` (joined), under `facts` (the verified ones)."""
     if delta.whole:
-        return FrozenEstate.of(delta.version, facts, delta.nodes, delta.workloads)
+        return FrozenEstate.of(delta.version, facts, delta.nodes, delta.workloads, delta.items)
     if facts is not estate.facts:
         estate = estate.with_facts(facts)
     for node in delta.removed_nodes:
@@ -83,7 +88,16 @@ def apply(estate: FrozenEstate, delta: Delta, facts: Facts) -> FrozenEstate:
         estate = estate.with_node(changed)
     for moved in delta.workloads:
         estate = estate.with_workload(moved)
-    return estate.at(delta.version)
+    return estate.with_stock(restocked(estate.stock, delta)).at(delta.version)
+
+
+def restocked(stock: Stock, delta: Delta) -> Stock:
+    """The items after `delta`."""
+    for ref in delta.removed_items:
+        stock = stock.without(ref)
+    for item in delta.items:
+        stock = stock.with_(item)
+    return stock
 
 
 def split(delta: Delta, limit: int = PART_BYTES) -> tuple[Delta, ...]:
@@ -104,7 +118,7 @@ def join(parts: Sequence[Delta]) -> Delta:
     return parts[0].model_copy(update=joined | {"part": 1, "parts": 1})
 
 
-_LISTS = ("nodes", "workloads", "removed_nodes", "removed_workloads")
+_LISTS = ("nodes", "workloads", "items", "removed_nodes", "removed_workloads", "removed_items")
 
 
 def _portions(delta: Delta, limit: int) -> Iterator[dict[str, Any]]:
@@ -126,8 +140,9 @@ def _pieces(delta: Delta, limit: int) -> Iterable[tuple[str, Any, int]]:
     envelope = delta.facts_envelope or ""
     for start in range(0, len(envelope), max(limit // 4, 1)):
         yield "facts_envelope", envelope[start : start + max(limit // 4, 1)], limit
-    for thing in (*delta.nodes, *delta.workloads):
-        yield "nodes" if isinstance(thing, Node) else "workloads", thing, len(thing.canonical()) + 1
-    for name in ("removed_nodes", "removed_workloads"):
+    for name in ("nodes", "workloads", "items"):
+        for thing in getattr(delta, name):
+            yield name, thing, len(thing.canonical()) + 1
+    for name in ("removed_nodes", "removed_workloads", "removed_items"):
         for gone in getattr(delta, name):
-            yield name, gone, len(gone) + 3
+            yield name, gone, len(str(gone)) + 3

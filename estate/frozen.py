@@ -1,26 +1,36 @@
-"""`FrozenEstate`: the Snapshot on persistent maps (HAMT); a change of one thing costs O(log n)."""
+"""`FrozenEstate`: the Snapshot on persistent maps (HAMT); a change of one thing costs O(log n).
+
+It stands on nothing (a twin's world, a live read) or on a ground (the inventory's columns), to which it adds what is
+otherwise: the what-if of a rehearsal over a large estate costs what it changes.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from typing import Self
 
 from immutables import Map
 
+from estate.grounds import Ground
 from estate.hardware import Health, Node
 from estate.ids import ClusterId, GangId, NodeId, ObjectId, RackId, SiteId, WorkloadId
+from estate.items import Item
 from estate.law import Facts
+from estate.layers import Layer
+from estate.neighbours import groups
 from estate.objects import Sighting
+from estate.references import Ref
 from estate.snapshots import SnapshotVersion
+from estate.stock import Stock
 from estate.tallies import Share, Tally
 from estate.things import AcceleratorRef
 from estate.trails import Trail
 from estate.units import Watts
 from estate.workloads import Workload
 
-type _Names = Map[tuple[ClusterId, str], NodeId]
-type _WorkloadNames = Map[tuple[ClusterId, str, str], WorkloadId]
+type _WorkloadNames = Layer[tuple[ClusterId, str, str], WorkloadId]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,29 +39,58 @@ class FrozenEstate:
 
     version: SnapshotVersion
     facts: Facts
-    _nodes: Map[NodeId, Node] = field(default_factory=Map)
-    _workloads: Map[WorkloadId, Workload] = field(default_factory=Map)
-    _on: Map[NodeId, frozenset[WorkloadId]] = field(default_factory=Map)
-    _gangs: Map[GangId, frozenset[WorkloadId]] = field(default_factory=Map)
+    stock: Stock = field(default_factory=Stock)
+    _ground: Ground | None = None
+    _nodes: Layer[NodeId, Node] = field(default_factory=Layer)
+    _workloads: Layer[WorkloadId, Workload] = field(default_factory=Layer)
+    _on: Layer[NodeId, frozenset[WorkloadId]] = field(default_factory=Layer)
+    _gangs: Layer[GangId, frozenset[WorkloadId]] = field(default_factory=Layer)
     _tally: Tally = field(default_factory=Tally)
-    _names: _Names = field(default_factory=Map)
-    _workload_names: _WorkloadNames = field(default_factory=Map)
-    _uuids: Map[str, AcceleratorRef] = field(default_factory=Map)
+    """Of racks and sites, only what the ground's sums lack."""
+    _names: Layer[tuple[ClusterId, str], NodeId] = field(default_factory=Layer)
+    _workload_names: _WorkloadNames = field(default_factory=Layer)
+    _uuids: Layer[str, AcceleratorRef] = field(default_factory=Layer)
+    _groups: Layer[Ref, frozenset[NodeId]] = field(default_factory=Layer)
     _objects: Map[ObjectId, Sighting] = field(default_factory=Map)
     _complete: bool = False
     _trail: Trail = field(default_factory=Trail, compare=False)
 
     @classmethod
     def of(
-        cls, version: SnapshotVersion, facts: Facts, nodes: Iterable[Node] = (), workloads: Iterable[Workload] = ()
+        cls,
+        version: SnapshotVersion,
+        facts: Facts,
+        nodes: Iterable[Node] = (),
+        workloads: Iterable[Workload] = (),
+        items: Iterable[Item] = (),
     ) -> Self:
         """A snapshot of these things."""
-        estate = cls(version, facts)
+        estate = cls(version, facts, Stock.of(items))
         for node in nodes:
             estate = estate.with_node(node)
         for workload in workloads:
             estate = estate.with_workload(workload)
         return estate
+
+    @classmethod
+    def over(cls, ground: Ground, version: SnapshotVersion, facts: Facts, stock: Stock) -> Self:
+        """The ground as it is, under the facts by which it places its nodes, with that stock."""
+        return cls(
+            version,
+            facts,
+            stock,
+            ground,
+            _nodes=Layer(ground.node),
+            _workloads=Layer(ground.workload),
+            _on=Layer(ground.residents),
+            _gangs=Layer(ground.in_gang),
+            _tally=ground.tally(),
+            _names=Layer(ground.named),
+            _workload_names=Layer(ground.workload_named),
+            _uuids=Layer(ground.accelerator),
+            _groups=Layer(ground.holding),
+            _trail=Trail(start=ground),
+        )
 
     def node(self, node: NodeId) -> Node | None:
         return self._nodes.get(node)
@@ -60,21 +99,24 @@ class FrozenEstate:
         return self._workloads.get(workload)
 
     def nodes(self) -> Iterable[Node]:
-        return (self._nodes[n] for n in sorted(self._nodes))
+        return self._nodes.values(self._ground.nodes() if self._ground else (), attrgetter("id"))
 
     def workloads(self) -> Iterable[Workload]:
-        return (self._workloads[w] for w in sorted(self._workloads))
+        return self._workloads.values(self._ground.workloads() if self._ground else (), attrgetter("id"))
 
     def workloads_on(self, node: NodeId) -> tuple[Workload, ...]:
-        return tuple(self._workloads[w] for w in sorted(self._on.get(node, frozenset())))
+        found = (self._workloads.get(w) for w in sorted(self._on.get(node) or ()))
+        return tuple(w for w in found if w is not None)
 
     def in_gang(self, gang: GangId) -> tuple[Workload, ...]:
-        return tuple(self._workloads[w] for w in sorted(self._gangs.get(gang, frozenset())))
+        found = (self._workloads.get(w) for w in sorted(self._gangs.get(gang) or ()))
+        return tuple(w for w in found if w is not None)
 
     def nodes_in(self, rack: RackId) -> tuple[Node, ...]:
         known = self.facts.rack.get(rack)
         members = sorted(known.nodes) if known else ()
-        return tuple(self._nodes[n] for n in members if n in self._nodes)
+        found = (self._nodes.get(n) for n in members)
+        return tuple(n for n in found if n is not None)
 
     def rack_of(self, node: NodeId) -> RackId | None:
         return self.facts.rack_of.get(node)
@@ -84,10 +126,13 @@ class FrozenEstate:
         return self.facts.rack[rack].site if rack else None
 
     def taken(self, node: NodeId) -> frozenset[int]:
-        held = (i for w in self._on.get(node, ()) for b in self._workloads[w].on(node) for i in b.accelerators)
-        return frozenset(held)
+        if self._ground is not None and not self._is_changed(node):
+            return self._ground.taken(node)
+        return frozenset(i for w in self.workloads_on(node) for b in w.on(node) for i in b.accelerators)
 
     def node_watts(self, node: NodeId) -> Watts:
+        if self._ground is not None and not self._is_changed(node):
+            return self._ground.node_watts(node)
         found = self._nodes.get(node)
         if found is None:
             return Watts(0)
@@ -97,22 +142,28 @@ class FrozenEstate:
         return Watts(drawn if found.power_cap_watts is None else min(drawn, found.power_cap_watts))
 
     def rack_watts(self, rack: RackId) -> Watts:
-        return Watts(self._tally.rack_watts.get(rack, 0))
+        return Watts(self._tally.rack_watts.get(rack, 0) + (self._ground.rack_watts(rack) if self._ground else 0))
 
     def fenced_in(self, rack: RackId) -> int:
-        return self._tally.rack_fenced.get(rack, 0)
+        return self._tally.rack_fenced.get(rack, 0) + (self._ground.fenced_in(rack) if self._ground else 0)
 
     def fenced_at(self, site: SiteId) -> int:
-        return self._tally.site_fenced.get(site, 0)
+        return self._tally.site_fenced.get(site, 0) + (self._ground.fenced_at(site) if self._ground else 0)
 
     def stranded_accelerators(self) -> int:
         return self._tally.stranded
 
     def touched_since(self, earlier: Self) -> frozenset[NodeId] | None:
-        return self._trail.since(earlier._trail) if self.facts is earlier.facts else None
+        if self.facts is not earlier.facts:
+            return None
+        found = self._trail.since(earlier._trail)
+        return self._touched_below(earlier) if found is None else found
 
     def named(self, cluster: ClusterId, name: str) -> NodeId | None:
         return self._names.get((cluster, name))
+
+    def holding(self, ref: Ref) -> frozenset[NodeId]:
+        return self._groups.get(ref) or frozenset()
 
     def accelerator(self, uuid: str) -> AcceleratorRef | None:
         return self._uuids.get(uuid)
@@ -133,11 +184,13 @@ class FrozenEstate:
     def with_node(self, node: Node) -> Self:
         base = self._forget_names(node.id)
         uuids = base._uuids.update({a.uuid: AcceleratorRef(node=node.id, index=a.index) for a in node.accelerators})
+        groups_now = {ref: base.holding(ref) | {node.id} for ref in groups(node)}
         changed = replace(
             base,
             _nodes=base._nodes.set(node.id, node),
             _names=base._names.set((node.cluster, node.name), node.id),
             _uuids=uuids,
+            _groups=base._groups.update(groups_now),
         )
         return changed._settled(self, {node.id})
 
@@ -145,10 +198,9 @@ class FrozenEstate:
         before = self._workloads.get(workload.id)
         old, new = _nodes_of(before), _nodes_of(workload)
         on = self._on
-        for node in old - new:
-            on = on.set(node, on[node] - {workload.id})
-        for node in new - old:
-            on = on.set(node, on.get(node, frozenset()) | {workload.id})
+        for node in old | new:
+            others = (on.get(node) or frozenset()) - {workload.id}
+            on = on.set(node, others | {workload.id} if node in new else others)
         names = self._workload_names
         if before is not None:
             names = _dropped(names, before)
@@ -175,7 +227,7 @@ class FrozenEstate:
             return self
         on = self._on
         for node in _nodes_of(before):
-            on = on.set(node, on[node] - {workload})
+            on = on.set(node, (on.get(node) or frozenset()) - {workload})
         changed = replace(
             self,
             _workloads=self._workloads.delete(workload),
@@ -186,9 +238,20 @@ class FrozenEstate:
         )
         return changed._settled(self, _nodes_of(before))
 
+    def with_stock(self, stock: Stock) -> Self:
+        return replace(self, stock=stock)
+
     def with_facts(self, facts: Facts) -> Self:
         rebuilt = type(self).of(self.version, facts, self.nodes(), self.workloads())
-        return replace(rebuilt, _objects=self._objects, _complete=self._complete)
+        return replace(
+            rebuilt,
+            stock=self.stock,
+            _names=self._names,
+            _workload_names=self._workload_names,
+            _uuids=self._uuids,
+            _objects=self._objects,
+            _complete=self._complete,
+        )
 
     def at(self, version: SnapshotVersion) -> Self:
         return replace(self, version=version)
@@ -199,12 +262,28 @@ class FrozenEstate:
             return self
         uuids = self._uuids
         for accelerator in before.accelerators:
-            if accelerator.uuid in uuids:
+            if uuids.get(accelerator.uuid) == AcceleratorRef(node=node, index=accelerator.index):
                 uuids = uuids.delete(accelerator.uuid)
         names = self._names
         if names.get((before.cluster, before.name)) == node:
             names = names.delete((before.cluster, before.name))
-        return replace(self, _uuids=uuids, _names=names)
+        held = self._groups
+        for ref in groups(before):
+            left = (held.get(ref) or frozenset()) - {node}
+            held = held.set(ref, left) if left else held.delete(ref)
+        return replace(self, _uuids=uuids, _names=names, _groups=held)
+
+    def _is_changed(self, node: NodeId) -> bool:
+        """Whether the node or what runs there may be otherwise than on the ground."""
+        return node in self._nodes.changed or node in self._on.changed
+
+    def _touched_below(self, earlier: FrozenEstate) -> frozenset[NodeId] | None:
+        """Where they may differ if both stand on grounds of one line, each with what it adds."""
+        if self._ground is None or earlier._ground is None:
+            return None
+        added, other = self._trail.nodes_since(self._ground), earlier._trail.nodes_since(earlier._ground)
+        below = self._ground.touched_since(earlier._ground)
+        return None if below is None or added is None or other is None else below | added | other
 
     def _settled(self, before: FrozenEstate, nodes: set[NodeId]) -> Self:
         """With the sums and the trail after these nodes, or what runs on them, went from `before` to now."""
@@ -233,15 +312,15 @@ def _nodes_of(workload: Workload | None) -> set[NodeId]:
 
 
 def _regrouped(
-    gangs: Map[GangId, frozenset[WorkloadId]], before: Workload | None, after: Workload | None
-) -> Map[GangId, frozenset[WorkloadId]]:
+    gangs: Layer[GangId, frozenset[WorkloadId]], before: Workload | None, after: Workload | None
+) -> Layer[GangId, frozenset[WorkloadId]]:
     """Who is in which gang once a workload went from `before` to `after`; a gang without members has no entry."""
     old, new = ({g.id: w.id for g in w.gangs} if w is not None else {} for w in (before, after))
     for gang in old.keys() - new.keys():
-        left = gangs[gang] - {old[gang]}
+        left = (gangs.get(gang) or frozenset()) - {old[gang]}
         gangs = gangs.set(gang, left) if left else gangs.delete(gang)
     for gang in new.keys() - old.keys():
-        gangs = gangs.set(gang, gangs.get(gang, frozenset()) | {new[gang]})
+        gangs = gangs.set(gang, (gangs.get(gang) or frozenset()) | {new[gang]})
     return gangs
 
 

@@ -7,8 +7,11 @@ from typing import Final
 
 from pydantic import Field
 
+from estate.devices import Fault, Partition, ThrottleReason, Vendor
 from estate.ids import ClusterId, NodeId, Uid
-from estate.records import Model
+from estate.machines import Disk, Nic, NumaNode, PcieSwitch, Software
+from estate.origins import Layer, Origin
+from estate.records import Model, Time, later
 from estate.units import Mebibytes, Watts
 
 
@@ -65,6 +68,28 @@ class Accelerator(Model):
     memory_mebibytes: Mebibytes
     nvlink_domain: str = ""
     health: Health = Health.HEALTHY
+    vendor: Vendor | None = later()
+    generation: str = later("", max_length=64)
+    """What its vendor calls the architecture, lower case: `hopper`, `cdna3`, `gaudi3`, `v5p`."""
+    serial: str = later("", max_length=128)
+    """Printed on the board: a strong alias."""
+    nvlink_clique: str = later("", max_length=64)
+    """Those of one domain that reach each other through one fabric partition; empty where the domain has one alone."""
+    numa_node: int | None = later(ge=0, le=1023)
+    pcie_switch: str = later("", max_length=64)
+    """The switch of its node (`Node.pcie_switches`) that it hangs on; empty: on the root complex, or unknown."""
+    partitioned: bool | None = later()
+    """Whether it may be cut (MIG mode); None: unknown."""
+    partitions: tuple[Partition, ...] = later(())
+    """How it is cut now, by index."""
+    power_limit_watts: Watts | None = later()
+    throttled_by: tuple[ThrottleReason, ...] = later(())
+    """Why it runs slower than it could, sorted."""
+    faults: tuple[Fault, ...] = later((), max_length=64)
+    """What its driver or firmware has reported of it, newest last; whoever writes them keeps the newest."""
+    firmware: str = later("", max_length=128)
+    end_of_life: Time | None = later()
+    """After this time its maker does not support it."""
 
 
 class Node(Model):
@@ -85,6 +110,25 @@ class Node(Model):
     taints: tuple[Taint, ...] = ()
     """Sorted by their text. Without those that a cluster's own controllers keep (`node.kubernetes.io/…`): they say
     again what `cordoned` and `health` say, and come and go by themselves."""
+    serial: str = later("", max_length=128)
+    """Of the machine: a strong alias, like the two that follow."""
+    system_uuid: str = later("", max_length=128)
+    """What the firmware says (SMBIOS), lower case."""
+    provider_id: str = later("", max_length=512)
+    """What the cloud that rents it calls it."""
+    product: str = later("", max_length=128)
+    """Maker and model of the machine."""
+    sockets: int | None = later(ge=0, le=1024)
+    memory_mebibytes: Mebibytes | None = later()
+    numa_nodes: tuple[NumaNode, ...] = later((), max_length=1024)
+    pcie_switches: tuple[PcieSwitch, ...] = later((), max_length=256)
+    nics: tuple[Nic, ...] = later((), max_length=256)
+    disks: tuple[Disk, ...] = later((), max_length=1024)
+    software: tuple[Software, ...] = later((), max_length=64)
+    """Drivers, runtimes and frameworks with their versions, sorted."""
+    end_of_life: Time | None = later()
+    origins: tuple[Origin, ...] = later((), max_length=len(Layer))
+    """Where each layer of these fields is from, and when it was seen. One without: as its cluster reports it."""
 
     @property
     def fenced(self) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 
 from estate import canonical
 from estate.canonical import Json
@@ -56,6 +56,14 @@ class Model(BaseModel):
     def digest(self) -> Digest:
         """The SHA-256 of the canonical form: what this thing is called in signatures and logs."""
         return canonical.digest(self.canonical())
+
+
+def later(default: Any = None, **rules: Any) -> Any:
+    """A field that came after its record was first signed or stored: left out of every form while it says nothing.
+
+    So what was written before the field was known keeps its canonical form and its digest. `rules` are pydantic's.
+    """
+    return Field(default=default, exclude_if=lambda value: value == default, **rules)
 
 
 class Record(Model):

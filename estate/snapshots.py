@@ -16,6 +16,8 @@ from estate.ids import ClusterId, GangId, InstallationId, NodeId, ObjectId, Rack
 from estate.law import Facts
 from estate.objects import Sighting
 from estate.records import Model
+from estate.references import Ref
+from estate.stock import Stock
 from estate.things import AcceleratorRef
 from estate.units import Watts
 from estate.workloads import Workload
@@ -42,6 +44,10 @@ class Snapshot(Protocol):
     @property
     def facts(self) -> Facts:
         """The signed law base in force."""
+
+    @property
+    def stock(self) -> Stock:
+        """All that is neither law, node nor workload, by kind and id. `estate.neighbours` joins it with these."""
 
     def node(self, node: NodeId) -> Node | None:
         """The node, or None when it is unknown."""
@@ -101,6 +107,9 @@ class Snapshot(Protocol):
     def named(self, cluster: ClusterId, name: str) -> NodeId | None:
         """The node that `cluster` calls `name`."""
 
+    def holding(self, ref: Ref) -> frozenset[NodeId]:
+        """The nodes with a device in that NVLink domain, or a port on that switch (`neighbours.groups`)."""
+
     def accelerator(self, uuid: str) -> AcceleratorRef | None:
         """The device with this GPU UUID."""
 
@@ -124,6 +133,9 @@ class Snapshot(Protocol):
 
     def without_workload(self, workload: WorkloadId) -> Self:
         """This estate without that workload."""
+
+    def with_stock(self, stock: Stock) -> Self:
+        """This estate with these items in the place of its own."""
 
     def with_facts(self, facts: Facts) -> Self:
         """This estate under another law base; its indexes are rebuilt."""

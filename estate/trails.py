@@ -39,6 +39,10 @@ class Trail:
                     return nodes | others
         return None
 
+    def nodes_since(self, start: object) -> frozenset[NodeId] | None:
+        """The nodes touched since that start; None when it is too long ago."""
+        return next((nodes for known, nodes in self._starts() if known is start), None)
+
     def _starts(self) -> Iterator[tuple[object, frozenset[NodeId]]]:
         yield self.start, self.nodes
         if self.before is not None:

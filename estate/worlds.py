@@ -1,4 +1,4 @@
-"""The files people write: `Facts` (signed; in `estate.law`), `World`, what a twin starts with, and `ChangeFile`."""
+"""The files people write: `Facts` (signed; in `estate.law`), `World`, `EstateFile` and `ChangeFile`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pydantic import Field, model_validator
 
 from estate.changes import Change
 from estate.hardware import Node
-from estate.records import Record, doubled
+from estate.items import Item
+from estate.records import Record, Time, doubled
 from estate.workloads import Workload
 
 
@@ -28,6 +29,22 @@ class World(Record):
         ):
             if twice := doubled(ids):
                 raise ValueError(f"{field}: `{twice[0]}` is there twice; keep one")
+        return self
+
+
+class EstateFile(Record):
+    """Facilities, fabrics, hardware, promises and prices, as people declare them. An estate may have many of them."""
+
+    kind: Literal["placet.estate"] = "placet.estate"
+    v: Literal[1] = 1
+    declared_at: Time | None = None
+    """When this was so. None: the time of the file."""
+    items: tuple[Item, ...]
+
+    @model_validator(mode="after")
+    def _names_each_thing_once(self) -> EstateFile:
+        if twice := doubled([str(i.ref) for i in self.items]):
+            raise ValueError(f"items: `{twice[0]}` is there twice; keep one")
         return self
 
 

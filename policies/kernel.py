@@ -252,7 +252,8 @@ def _exposed_places(facts: Facts, name: ClusterId) -> set[Country]:
         if cluster.id == name:
             site = next(s for s in facts.sites if s.id == cluster.site)
             kept = (site.replicas_in, site.backups_in, site.telemetry_in)
-            return {site.country, *(c for part in kept for c in part)} if all(kept) else set()
+            stored = {site.country, *cluster.control_plane_in}
+            return stored.union(*kept) if all(kept) else set()
     return set()
 
 

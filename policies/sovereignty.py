@@ -126,7 +126,9 @@ def _reach(_digest: str, held: _Held, cluster_id: ClusterId) -> Reach:
     owners = (site.owner, cluster.operator, cluster.key_holder, cluster.update_authority, *cluster.subprocessors)
     actors = (cluster.update_authority, cluster.stop_authority)
     return Reach(
-        geographic=frozenset((site.country, *site.replicas_in, *site.backups_in, *site.telemetry_in)),
+        geographic=frozenset(
+            (site.country, *site.replicas_in, *site.backups_in, *site.telemetry_in, *cluster.control_plane_in)
+        ),
         legal=_compelling(facts, owners),
         operational=frozenset((*cluster.admins_in, *cluster.support_in, *(facts.entity[a].seat for a in actors))),
         unknown=tuple(unknown),

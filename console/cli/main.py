@@ -17,6 +17,7 @@ from console.cli import (
     asking,
     contacting,
     deciding,
+    estates,
     getting,
     inspecting,
     ledgers,
@@ -60,6 +61,7 @@ for commands in (running, parting, contacting, asking, getting, deciding, people
     commands.register(app)
 app.add_typer(ledgers.app, name="ledger", help="The tamper-evident record.")
 app.add_typer(policies.app, name="policy", help="The law as a cluster's own API server can hold it.")
+app.add_typer(estates.app, name="estate", help="Estate files: make some up, or check yours.")
 app.add_typer(letters.app, name="dlq", help="Messages that could not be handled.")
 
 

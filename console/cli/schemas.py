@@ -13,7 +13,7 @@ from tools.inventory import files
 
 
 def schema_of(kind: str) -> Json:
-    """The schema of `config`, `facts`, `world`, `change-file` or `command` (a signed call's payload).
+    """The schema of `config`, `command` (a signed call's payload), or a kind of file of `tools.inventory.files`.
 
     Raises:
         BadInput: there is no such kind.
@@ -23,7 +23,7 @@ def schema_of(kind: str) -> Json:
             return config.schema()
         case "command":
             return TypeAdapter(Call).json_schema()
-        case "facts" | "world" | "change-file":
+        case _ if kind in files.KINDS:
             return files.schema(kind)
         case _:
             raise BadInput(f"`{kind}` has no schema; name one of {', '.join(SCHEMAS)}")

@@ -8,10 +8,14 @@ from hypothesis import strategies as st
 from estate.deltas import Delta, Heading, apply, join, split
 from estate.frozen import FrozenEstate
 from estate.ids import NodeId, WorkloadId
+from estate.references import Ref
+from estate.stock import Stock
 from tests import builders
+from tests import items as building
 
 NODES = builders.default_nodes()
 WORKLOADS = builders.default_workloads()
+ITEMS = building.all_kinds()
 
 
 @st.composite
@@ -27,6 +31,8 @@ def deltas(draw: st.DrawFn) -> Delta:
         workloads=tuple(draw(st.lists(st.sampled_from(WORKLOADS), unique_by=lambda w: w.id))),
         removed_nodes=tuple(NodeId(f"n{i}") for i in range(draw(st.integers(0, 30)))),
         removed_workloads=tuple(WorkloadId(f"w{i}") for i in range(draw(st.integers(0, 3)))),
+        items=tuple(draw(st.lists(st.sampled_from(ITEMS), unique_by=lambda i: i.ref))),
+        removed_items=tuple(Ref("pdu", f"p{i}") for i in range(draw(st.integers(0, 3)))),
     )
 
 
@@ -64,9 +70,16 @@ def test_another_message_id_tells_nothing(text: str) -> None:
     assert Heading.of(text) is None
 
 
+@given(deltas())
+def test_a_delta_is_read_back_from_the_bus(delta: Delta) -> None:
+    assert Delta.read(delta.canonical()) == delta
+
+
 def test_deltas_lead_to_the_estate_that_they_describe() -> None:
     empty = FrozenEstate(builders.version(0), builders.facts())
-    whole = Delta(version=builders.version(1), at=builders.START, whole=True, nodes=NODES, workloads=WORKLOADS)
+    whole = Delta(
+        version=builders.version(1), at=builders.START, whole=True, nodes=NODES, workloads=WORKLOADS, items=ITEMS
+    )
     start = apply(empty, whole, empty.facts)
     delta = Delta(
         version=builders.version(2),
@@ -74,10 +87,14 @@ def test_deltas_lead_to_the_estate_that_they_describe() -> None:
         nodes=(builders.node("eu-a1", cordoned=True),),
         removed_nodes=(NodeId("us-b4"),),
         removed_workloads=(WorkloadId("c-batch"),),
+        items=(building.item("pdu", drawn_watts=7),),
+        removed_items=(Ref("row", "eu-row-1"),),
     )
     after = apply(start, delta, start.facts)
     expected = builders.estate(at=builders.version(2)).with_node(builders.node("eu-a1", cordoned=True))
     expected = expected.without_node(NodeId("us-b4")).without_workload(WorkloadId("c-batch"))
+    stock = Stock.of(ITEMS).without(Ref("row", "eu-row-1")).with_(building.item("pdu", drawn_watts=7))
     assert after.version == expected.version
+    assert after.stock == stock
     assert (tuple(after.nodes()), tuple(after.workloads())) == (tuple(expected.nodes()), tuple(expected.workloads()))
     assert all(after.rack_watts(r) == expected.rack_watts(r) for r in after.facts.rack)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ from estate.approvals import Approval, Diff, Word, diff_line
 from estate.changes import CordonNode, MoveWorkload, ReplicaMove, ScaleWorkload, SetPowerCap
 from estate.deltas import Delta
 from estate.ids import Digest, ExecutionId, ExecutorId, IncidentId, NodeId, PolicyId, SiteId, WorkloadId
+from estate.law import Facts
 from estate.modes import Mode
 from estate.outcomes import Ending, Outcome, StepResult
 from estate.proposals import Lane, Proposal
@@ -122,8 +124,34 @@ def _outcome() -> Outcome:
     )
 
 
+def _all_that_the_law_may_say() -> Facts:
+    """Facts with every field that came after the first release."""
+    form: dict[str, Any] = builders.facts().json_form()
+    until = "2027-06-30T00:00:00.000000Z"
+    form["entities"][0] |= {
+        "parents": ["acme"],
+        "holdings": [{"holder": "acme", "capital": 600, "votes": 600, "control": "majority"}],
+        "ultimate_parent": "acme",
+        "compulsions": [{"country": "DE", "statute": "StPO 94", "reaches": ["data"]}],
+    }
+    form["clusters"][0] |= {
+        "control_plane_in": ["DE"],
+        "key_model": "hyok",
+        "certificates": [{"scheme": "C5", "issuer": "auditor", "scope": "all", "valid_until": until}],
+    }
+    quota = {"site": "eu-de", "accelerators": 64_000}
+    form["tenants"][1] |= {"parent": "tenant-a", "level": "division", "quotas": [quota]}
+    form["datasets"][0] |= {
+        "sort": "weights",
+        "data_class": "restricted",
+        "transfers": [{"instrument": "adequacy", "to": ["FR"], "basis": "test", "valid_until": until}],
+    }
+    return Facts.read(form)
+
+
 RECORDS: dict[str, Record] = {
     "facts.v1": builders.facts(),
+    "facts-later.v1": _all_that_the_law_may_say(),
     "event.v1": builders.event(),
     "proposal.v1": _proposal(),
     "diff.v1": Diff(proposal=_proposal().digest, lines=tuple(diff_line(s) for s in _proposal().steps)),

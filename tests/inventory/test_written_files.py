@@ -156,7 +156,7 @@ def test_the_schema_of_a_change_file_offers_every_kind_of_change() -> None:
 
 
 def test_a_schema_of_nothing_lists_what_there_is() -> None:
-    with pytest.raises(BadInput, match="`facts`, `world`, `change-file`"):
+    with pytest.raises(BadInput, match="`facts`, `world`, `estate`, `change-file`"):
         files.schema("planet")
 
 

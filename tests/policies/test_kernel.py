@@ -79,7 +79,7 @@ def _tweaked(draw: st.DrawFn, known: Facts) -> dict[str, Any]:  # noqa: C901, PL
         case 1:
             return {"clusters": _one(draw, known.clusters, subprocessors=(entity,))}
         case 2:
-            who = draw(st.sampled_from(["admins_in", "support_in"]))
+            who = draw(st.sampled_from(["admins_in", "support_in", "control_plane_in"]))
             return {"clusters": _one(draw, known.clusters, **{who: draw(FEW)})}
         case 3:
             where = draw(st.sampled_from(["replicas_in", "backups_in", "telemetry_in"]))
@@ -349,6 +349,10 @@ BREACHES: dict[str, tuple[Facts, Dimension]] = {
         for where in ("replicas_in", "backups_in", "telemetry_in")
         for there in ((), (Country("US"),))
     },
+    "control plane abroad": (
+        _with("clusters", "eu-1", control_plane_in=(Country("US"),)),
+        Dimension.GEOGRAPHIC,
+    ),
     "site abroad": (_with("sites", "eu-de", country=Country("US")), Dimension.GEOGRAPHIC),
     "data elsewhere": (_with("datasets", "a-records", residency=builders.residency("FR")), Dimension.LEGAL),
     **{

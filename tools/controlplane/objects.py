@@ -1,7 +1,8 @@
 """An estate's nodes and workloads as the Kubernetes objects that a cluster would hold of them. Pure.
 
-Called by `populating`. Nodes carry the labels of NVIDIA's GPU operator; a workload is a Deployment of single-container
-pods with a limit of accelerators, and a disruption budget where its contract names one. Uids are the API server's own.
+Called by `populating`. Nodes carry the labels of their vendor's operator or device plugin; a workload is a Deployment
+of single-container pods with a limit of accelerators, and a disruption budget where its contract names one. Uids are
+the API server's own.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from estate.devices import Vendor
 from estate.hardware import Health, Node
 from estate.workloads import Workload
+from tools.kubernetes.nodes import FAMILIES, Family
 
 type Object = dict[str, Any]
 
@@ -23,6 +26,13 @@ KIND = "placet.dev/kind"
 DATASETS = "placet.dev/datasets"
 SILENT = "placet.dev/silent"
 KWOK = "kwok.x-k8s.io/node"
+RESOURCES = {
+    Vendor.NVIDIA: GPU,
+    Vendor.AMD: "amd.com/gpu",
+    Vendor.INTEL: "habana.ai/gaudi",
+    Vendor.GOOGLE: "google.com/tpu",
+}
+"""What a vendor's device plugin calls its devices; where no vendor is known, NVIDIA's."""
 _ROOM = {"cpu": "192", "memory": "2Ti", "ephemeral-storage": "8Ti", "pods": "250"}
 
 
@@ -35,8 +45,8 @@ def node(of: Node) -> Object:
         "metadata": {"name": of.name, "labels": dict(_labels(of)), "annotations": _annotations_of(of)},
         "spec": {"unschedulable": True} if of.cordoned else {},
         "status": {
-            "capacity": {**_ROOM, GPU: str(len(of.accelerators))},
-            "allocatable": {**_ROOM, GPU: str(fit)},
+            "capacity": {**_ROOM, resource(of): str(len(of.accelerators))},
+            "allocatable": {**_ROOM, resource(of): str(fit)},
             "nodeInfo": _info(of),
             "conditions": [
                 ready("False", "PlacetFault") if of.health is Health.FAILED else ready("True", "KubeletReady")
@@ -45,17 +55,23 @@ def node(of: Node) -> Object:
     }
 
 
-def deployment(of: Workload, names: dict[str, str], *, pinned: bool) -> Object:
-    """A Deployment; `names` says what its cluster calls the nodes that the bindings name by id.
+def resource(of: Node) -> str:
+    """What its devices are called in capacities and limits."""
+    vendor = of.accelerators[0].vendor if of.accelerators else None
+    return RESOURCES.get(vendor or Vendor.NVIDIA, GPU)
+
+
+def deployment(of: Workload, names: dict[str, str], *, pinned: bool, devices: str = GPU) -> Object:
+    """A Deployment that asks for `devices`; `names` says what its cluster calls the nodes that bindings name by id.
 
     When pinned, only the nodes of its bindings may hold it, and no more on one than the bindings say.
     """
     labels = {APP: of.name, KIND: of.kind.value}
     counts = Counter(names[str(binding.node)] for binding in of.bindings)
     spec: Object = {
-        "containers": [_container(of)],
+        "containers": [_container(of, devices)],
         "terminationGracePeriodSeconds": 5,
-        **_affinity(of, sorted(counts) if pinned else []),
+        **_affinity(of, sorted(counts) if pinned else [], devices),
     }
     if pinned and counts:
         spec["topologySpreadConstraints"] = [_spread(of, counts)]
@@ -95,13 +111,24 @@ def _labels(of: Node) -> Iterator[tuple[str, str]]:
         yield f"{prefix}/os", "linux"
         yield f"{prefix}/arch", "amd64"
     if of.accelerators:
-        first = of.accelerators[0]
+        yield from _labels_of_devices(of)
+
+
+def _labels_of_devices(of: Node) -> Iterator[tuple[str, str]]:
+    first, family = of.accelerators[0], _family(resource(of))
+    yield family.models[0], first.model
+    if family.memories:
+        unit = "" if family.resource == GPU else "Mi"
+        yield family.memories[0], f"{first.memory_mebibytes}{unit}"
+    if family.resource == GPU:
         yield "nvidia.com/gpu.present", "true"
-        yield PRODUCT, first.model
-        yield MEMORY, str(first.memory_mebibytes)
         yield COUNT, str(len(of.accelerators))
         if first.nvlink_domain:
             yield CLIQUE, first.nvlink_domain
+
+
+def _family(resource: str) -> Family:
+    return next(f for f in FAMILIES if f.resource == resource)
 
 
 def _annotations_of(of: Node) -> dict[str, str]:
@@ -124,8 +151,8 @@ def _info(of: Node) -> dict[str, str]:
     }
 
 
-def _container(of: Workload) -> Object:
-    limits = {GPU: str(of.contract.accelerators_per_replica)} if of.contract.accelerators_per_replica else {}
+def _container(of: Workload, devices: str) -> Object:
+    limits = {devices: str(of.contract.accelerators_per_replica)} if of.contract.accelerators_per_replica else {}
     requests = {"cpu": "1", "memory": "1Gi"}
     return {"name": "main", "image": "placet.invalid/workload", "resources": {"limits": limits, "requests": requests}}
 
@@ -134,8 +161,8 @@ def _annotations(of: Workload) -> dict[str, str]:
     return {DATASETS: ",".join(of.datasets)} if of.datasets else {}
 
 
-def _affinity(of: Workload, nodes: list[str]) -> Object:
-    wanted = [(PRODUCT, list(of.contract.models)), (HOSTNAME, nodes)]
+def _affinity(of: Workload, nodes: list[str], devices: str) -> Object:
+    wanted = [(_family(devices).models[0], list(of.contract.models)), (HOSTNAME, nodes)]
     expressions = [{"key": key, "operator": "In", "values": values} for key, values in wanted if values]
     if not expressions:
         return {}

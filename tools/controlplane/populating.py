@@ -47,11 +47,13 @@ async def populate(
     nodes = [n for n in world.nodes if n.cluster == cluster]
     workloads = [w for w in world.workloads if w.cluster == cluster]
     names = _names(nodes, workloads)
+    devices = {str(n.id): objects.resource(n) for n in nodes}
     await at_once(clients.create(api, _NODES, objects.node(n)) for n in nodes)
     await create_namespaces(api, sorted({w.namespace for w in workloads}))
     # Spreading passes over tainted nodes, and every node starts as one that is not ready.
     await until_none(lambda: _tainted(api, {n.name for n in nodes if n.health is not Health.FAILED}), seconds)
-    await at_once(_create_workload(api, w, names, pinned=pinned) for w in workloads)
+    forms = (objects.deployment(w, names, pinned=pinned, devices=_devices(w, devices)) for w in workloads)
+    await at_once(_create_workload(api, w, form) for w, form in zip(workloads, forms, strict=True))
     await until_none(lambda: late(api, workloads), seconds)
     if pinned:
         await check(api, workloads, names)
@@ -97,11 +99,16 @@ async def create_namespaces(api: ApiClient, names: Iterable[str]) -> None:
     await at_once(clients.create(api, "/api/v1/namespaces", {"metadata": {"name": n}}) for n in names)
 
 
-async def _create_workload(api: ApiClient, workload: Workload, names: dict[str, str], *, pinned: bool) -> None:
+def _devices(workload: Workload, devices: dict[str, str]) -> str:
+    """What the nodes of its bindings call their devices."""
+    return next((devices[str(b.node)] for b in workload.bindings), objects.GPU)
+
+
+async def _create_workload(api: ApiClient, workload: Workload, deployment: clients.Object) -> None:
     deployments, budgets = (path.rpartition("/")[0] for path in _paths(workload))
     if (budget := objects.disruption_budget(workload)) is not None:
         await clients.create(api, budgets, budget)
-    await clients.create(api, deployments, objects.deployment(workload, names, pinned=pinned))
+    await clients.create(api, deployments, deployment)
 
 
 def _paths(workload: Workload) -> tuple[str, str]:

@@ -6,6 +6,7 @@ to do. What is read is also put through its canonical form, so that text nobody 
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,11 @@ from estate.canonical import Json
 from estate.errors import BadInput, NewerRecord
 from estate.law import Facts
 from estate.records import Record
-from estate.worlds import ChangeFile, World
+from estate.worlds import ChangeFile, EstateFile, World
 from tools.inventory import documents
 from tools.inventory.documents import Document
 
-KINDS: dict[str, type[Record]] = {"facts": Facts, "world": World, "change-file": ChangeFile}
+KINDS: dict[str, type[Record]] = {"facts": Facts, "world": World, "estate": EstateFile, "change-file": ChangeFile}
 """The kinds of files, by the word after `placet.`."""
 
 _REMEDIES = {
@@ -33,43 +34,48 @@ _REMEDIES = {
     "bool_parsing": "write true or false",
     "string_pattern_mismatch": "use the form that the pattern asks for",
     "too_short": "add at least one entry",
-    "union_tag_not_found": "name the kind of change in `kind`",
+    "union_tag_not_found": "name the kind in `kind`",
+    "union_tag_invalid": "correct the kind",
 }
 
 
 def load_facts(path: Path) -> Facts:
     """The law base in that file, not yet signed. Raises BadInput."""
-    return parse(Facts, _read(path), str(path))
+    return parse(Facts, read(path), str(path))
 
 
 def load_world(path: Path) -> World:
     """The nodes and workloads that a twin starts with. Raises BadInput."""
-    return parse(World, _read(path), str(path))
+    return parse(World, read(path), str(path))
 
 
 def load_change_file(path: Path) -> ChangeFile:
     """The summary and changes of `placet propose -f`. Raises BadInput."""
-    return parse(ChangeFile, _read(path), str(path))
+    return parse(ChangeFile, read(path), str(path))
 
 
 def parse[R: Record](kind: type[R], data: bytes, name: str) -> R:
     """The record of `kind` written in `data`, YAML or JSON; `name` is what errors call the file. Raises BadInput."""
-    document = documents.parse(data, name)
+    return fit(kind, documents.parse(data, name))
+
+
+def fit[R: Record](kind: type[R], document: Document) -> R:
+    """The record of `kind` that a parsed document is. Raises BadInput."""
     try:
         found = kind.read(_mapping(document, kind))
     except BadInput as error:
         raise BadInput(_explained(document, error)) from error
     except NewerRecord as error:
-        raise NewerRecord(f"{name}: {error}") from error
+        raise NewerRecord(f"{document.name}: {error}") from error
     try:
         found.canonical()
     except BadInput as error:
-        raise BadInput(f"{name}: {error}") from error
+        raise BadInput(f"{document.name}: {error}") from error
     return found
 
 
 def schema(kind: str) -> dict[str, Any]:
-    """The JSON Schema of a kind of file: `facts`, `world` or `change-file`.
+    """The JSON Schema of a kind of file, by the word after `placet.`.
 
     Raises:
         BadInput: no such kind.
@@ -83,11 +89,20 @@ def schema(kind: str) -> dict[str, Any]:
     }
 
 
-def _read(path: Path) -> bytes:
+def read(path: Path) -> bytes:
+    """The bytes of a file that may be read whole. Raises BadInput."""
     try:
         if path.stat().st_size > documents.LARGEST_FILE:
             raise BadInput(f"{path}: larger than the {documents.LARGEST_FILE} bytes a file may have; split it")
         return path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read ({error.strerror}); check the name and its permissions") from error
+
+
+def changed_at(path: Path) -> datetime:
+    """When the file was written last. Raises BadInput."""
+    try:
+        return datetime.fromtimestamp(path.stat().st_mtime, UTC)
     except OSError as error:
         raise BadInput(f"{path}: cannot be read ({error.strerror}); check the name and its permissions") from error
 

@@ -1,11 +1,12 @@
 """Fold what sources see into one estate: pure. Each thing belongs to the source that named it first.
 
-Two sources that name the same id without a strong alias are a conflict: the later claim is kept out and reported,
-never merged by a guess.
+Nodes and items may have several sources, `merging` says how. A workload has one: a second claim is kept out and
+reported, never merged by a guess.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from immutables import Map
@@ -13,18 +14,27 @@ from immutables import Map
 from estate.frozen import FrozenEstate
 from estate.hardware import Node
 from estate.ids import NodeId, WorkloadId
-from estate.things import Thing, ThingKind
+from estate.items import Item
+from estate.records import Model
+from estate.references import Ref
 from estate.workloads import Workload
+from tools.inventory.merging import Claim, Claims, Disagreement, merge
 from tools.inventory.port import Observed
+from tools.inventory.stamping import same_saying, stamped
+
+type Renamed = Map[tuple[str, Ref], Ref]
+"""Under which name an item is kept that its source calls otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """The estate so far, and which source each thing is from."""
+    """The estate so far, and what each source says of its things."""
 
     estate: FrozenEstate
-    nodes: Map[NodeId, str] = field(default_factory=Map)
+    nodes: Claims[NodeId, Node] = field(default_factory=Claims)
+    items: Claims[Ref, Item] = field(default_factory=Claims)
     workloads: Map[WorkloadId, str] = field(default_factory=Map)
+    renamed: Renamed = field(default_factory=Map)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,61 +44,156 @@ class Folding:
     state: Folded
     nodes: tuple[Node, ...] = ()
     workloads: tuple[Workload, ...] = ()
+    items: tuple[Item, ...] = ()
     removed_nodes: tuple[NodeId, ...] = ()
     removed_workloads: tuple[WorkloadId, ...] = ()
-    conflicts: tuple[Thing, ...] = ()
+    removed_items: tuple[Ref, ...] = ()
+    conflicts: tuple[Disagreement, ...] = ()
 
     @property
     def changed(self) -> bool:
         """Whether the estate is another one now."""
-        return bool(self.nodes or self.workloads or self.removed_nodes or self.removed_workloads)
+        put = self.nodes or self.workloads or self.items
+        return bool(put or self.removed_nodes or self.removed_workloads or self.removed_items)
 
 
 def fold(state: Folded, seen: Observed) -> Folding:
     """`state` after what `seen.source` saw; things that stayed equal are left out."""
-    nodes = tuple(n for n in seen.nodes if _may(state.nodes, n.id, seen) and state.estate.node(n.id) != n)
+    nodes = _fold_nodes(state, seen)
+    items, renamed = _fold_items(state, seen)
     workloads = tuple(
         w for w in seen.workloads if _may(state.workloads, w.id, seen) and state.estate.workload(w.id) != w
     )
     folding = Folding(
-        state=state,
-        nodes=nodes,
+        state=replace(state, nodes=nodes.claims, items=items.claims, renamed=renamed),
+        nodes=nodes.changed,
+        items=items.changed,
         workloads=workloads,
-        removed_nodes=_gone(state.nodes, seen, seen.removed_nodes, frozenset(n.id for n in seen.nodes)),
+        removed_nodes=nodes.removed,
+        removed_items=items.removed,
         removed_workloads=_gone(state.workloads, seen, seen.removed_workloads, frozenset(w.id for w in seen.workloads)),
-        conflicts=_conflicts(state, seen),
+        conflicts=(*nodes.disagreements, *items.disagreements, *_second_claims(state, seen)),
     )
-    return replace(folding, state=_after(state, folding, seen.source))
+    return replace(folding, state=_after(folding, seen.source))
 
 
-def _may[Id](owners: Map[Id, str], name: Id, seen: Observed) -> bool:
+@dataclass(frozen=True, slots=True)
+class _Heard[Key, T: Model]:
+    """The claims after a batch, and what it made of the things in it."""
+
+    claims: Claims[Key, T]
+    changed: tuple[T, ...]
+    removed: tuple[Key, ...]
+    disagreements: tuple[Disagreement, ...]
+
+
+def _fold_nodes(state: Folded, seen: Observed) -> _Heard[NodeId, Node]:
+    said = {n.id: n for n in seen.nodes}
+    gone = _withdrawn(state.nodes, seen, said, seen.removed_nodes)
+    return _heard(state.nodes, seen.source, said, gone, state.estate.node, lambda key: Ref("node", key))
+
+
+def _fold_items(state: Folded, seen: Observed) -> tuple[_Heard[Ref, Item], Renamed]:
+    said: dict[Ref, Item] = {}
+    renamed, twins = state.renamed, list[Disagreement]()
+    for item in seen.items:
+        key, twin = _key_of(state, item)
+        if key != item.ref:
+            renamed = renamed.set((seen.source, item.ref), key)
+        if twin is not None:
+            twins.append(Disagreement(item.ref, "aliases", state.items.of(twin)[0].source, seen.source))
+        said[key] = _as_before(state, seen, item.model_copy(update={"id": key.id}), key)
+    removed = tuple(renamed.get((seen.source, r), r) for r in seen.removed_items)
+    gone = _withdrawn(state.items, seen, said, removed)
+    heard = _heard(state.items, seen.source, said, gone, state.estate.stock.get, lambda key: key)
+    return replace(heard, disagreements=(*heard.disagreements, *twins)), renamed
+
+
+def _key_of(state: Folded, item: Item) -> tuple[Ref, Ref | None]:
+    """Under which name an item is kept, and another thing that has one of its strong aliases: its twin, a conflict.
+
+    What has its name already keeps it. Something new that shares a strong alias with a thing is that thing.
+    """
+    known = (state.estate.stock.known_as(alias) for alias in item.aliases)
+    other = next((ref for ref in known if ref is not None and ref.kind == item.kind and ref != item.ref), None)
+    if state.items.of(item.ref):
+        return item.ref, other
+    return other or item.ref, None
+
+
+def _as_before(state: Folded, seen: Observed, item: Item, key: Ref) -> Item:
+    """The item with its origins; the old ones where the source says what it said before."""
+    last = next((c.thing for c in state.items.of(key) if c.source == seen.source), None)
+    return last if last is not None and same_saying(last, item) else stamped(item, seen.source, seen.at)
+
+
+def _withdrawn[Key, T: Model](
+    claims: Claims[Key, T], seen: Observed, said: Collection[Key], named: Iterable[Key]
+) -> tuple[Key, ...]:
+    """What this source says is gone, or left out of everything it sees."""
+    mine = claims.keys_of(seen.source) if seen.whole else named
+    return tuple(sorted({k for k in mine if k not in said}, key=str))
+
+
+def _heard[Key, T: Model](
+    claims: Claims[Key, T],
+    source: str,
+    said: Mapping[Key, T],
+    gone: Iterable[Key],
+    now: Callable[[Key], T | None],
+    name: Callable[[Key], Ref],
+) -> _Heard[Key, T]:
+    changed, removed, found = list[T](), list[Key](), list[Disagreement]()
+    for key, thing in said.items():
+        claims = claims.put(key, Claim(source, thing))
+    for key in gone:
+        claims = claims.drop(key, source)
+    for key in (*said, *gone):
+        held, before = claims.of(key), now(key)
+        if held:
+            merged = merge(name(key), held)
+            found += [d for d in merged.disagreements if source in (d.kept, d.refused)]
+            changed += [merged.thing] if merged.thing != before else []
+        elif before is not None:
+            removed.append(key)
+    return _Heard(claims, tuple(changed), tuple(removed), tuple(found))
+
+
+def _may(owners: Map[WorkloadId, str], name: WorkloadId, seen: Observed) -> bool:
     return owners.get(name, seen.source) == seen.source
 
 
-def _gone[Id](owners: Map[Id, str], seen: Observed, named: tuple[Id, ...], still: frozenset[Id]) -> tuple[Id, ...]:
+def _gone(
+    owners: Map[WorkloadId, str], seen: Observed, named: tuple[WorkloadId, ...], still: frozenset[WorkloadId]
+) -> tuple[WorkloadId, ...]:
     """What this source owned and now says is gone, or left out of everything it sees."""
     mine = (n for n in named if owners.get(n) == seen.source)
     if seen.whole:
         mine = (n for n, owner in owners.items() if owner == seen.source and n not in still)
-    return tuple(sorted(set(mine), key=str))
+    return tuple(sorted(set(mine)))
 
 
-def _conflicts(state: Folded, seen: Observed) -> tuple[Thing, ...]:
-    nodes = (Thing(kind=ThingKind.NODE, id=n.id) for n in seen.nodes if not _may(state.nodes, n.id, seen))
-    workloads = (
-        Thing(kind=ThingKind.WORKLOAD, id=w.id) for w in seen.workloads if not _may(state.workloads, w.id, seen)
-    )
-    return (*nodes, *workloads)
+def _second_claims(state: Folded, seen: Observed) -> Iterator[Disagreement]:
+    for workload in seen.workloads:
+        if not _may(state.workloads, workload.id, seen):
+            ref = Ref("workload", workload.id)
+            yield Disagreement(ref, "", state.workloads[workload.id], seen.source)
 
 
-def _after(state: Folded, folding: Folding, source: str) -> Folded:
-    estate, nodes, workloads = state.estate, state.nodes, state.workloads
+def _after(folding: Folding, source: str) -> Folded:
+    state = folding.state
+    estate, workloads = state.estate, state.workloads
     for gone in folding.removed_nodes:
-        estate, nodes = estate.without_node(gone), nodes.delete(gone)
+        estate = estate.without_node(gone)
     for stopped in folding.removed_workloads:
         estate, workloads = estate.without_workload(stopped), workloads.delete(stopped)
     for node in folding.nodes:
-        estate, nodes = estate.with_node(node), nodes.set(node.id, source)
+        estate = estate.with_node(node)
     for workload in folding.workloads:
         estate, workloads = estate.with_workload(workload), workloads.set(workload.id, source)
-    return Folded(estate, nodes, workloads)
+    stock = estate.stock
+    for ref in folding.removed_items:
+        stock = stock.without(ref)
+    for item in folding.items:
+        stock = stock.with_(item)
+    return replace(state, estate=estate.with_stock(stock), workloads=workloads)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from estate.deltas import Delta, Heading, apply, join
+from estate.deltas import Delta, Heading, join
 from estate.errors import Denied, NeverRetry, RetryLater
 from estate.frozen import FrozenEstate
 from estate.law import Facts
@@ -20,7 +20,12 @@ from estate.snapshots import SnapshotVersion
 from estate.subjects import Subjects
 from tools.bus.port import Bus
 from tools.bus.streams import DELTAS
+from tools.inventory.columns.engine import Inventory
+from tools.inventory.columns.histories import History
 from tools.inventory.port import VerifyFacts
+
+_STREAM = "deltas"
+"""Whose word everything is here; what single fields are of, their things' own `origins` say."""
 
 log = structlog.get_logger(__name__)
 
@@ -58,6 +63,8 @@ class Follower:
         self._installation = subjects.installation
         self._subject = subjects.delta()
         self._verify = verify
+        self._inventory: Inventory | None = None
+        self._history = History()
         self._estate: FrozenEstate | None = None
         self._parts = _Parts()
         self._envelope: str | None = None
@@ -75,6 +82,10 @@ class Follower:
         if self._estate is None:
             raise RetryLater("no estate has arrived yet; is an inventory writer running?")
         return self._estate
+
+    def as_of(self, version: SnapshotVersion) -> FrozenEstate | None:
+        """The estate under exactly that recent version: what a decision knew. None when it is too long ago."""
+        return self._history.as_of(version)
 
     async def reached(self, version: SnapshotVersion) -> FrozenEstate:
         """Wait until the newest snapshot is at least `version`, by epoch and sequence."""
@@ -102,6 +113,7 @@ class Follower:
             if self._estate is not before:
                 async with self._moved:
                     self._moved.notify_all()
+            self._reap()
 
     def _take(self, part: Delta) -> None:
         if part.version.installation != self._installation:
@@ -143,11 +155,19 @@ class Follower:
 
     def _adopt(self, delta: Delta) -> None:
         facts = self._facts(delta)
-        base = self._estate or FrozenEstate(delta.version, facts)
-        self._estate = apply(base, delta, facts)
+        if delta.whole or self._inventory is None:
+            self._inventory = Inventory(facts)
+        self._inventory.follow(delta, facts, _STREAM)
+        self._estate = self._inventory.snapshot(delta.version)
+        self._history.note(self._estate, delta)
         if self._stale is not None:
             log.info("inventory healed", version=str(delta.version))
             self._stale = None
+
+    def _reap(self) -> None:
+        """Let go of a little of the snapshots that have ended: here nobody waits for a decision."""
+        if self._inventory is not None:
+            self._inventory.reap()
 
     def _facts(self, delta: Delta) -> Facts:
         """The facts in force with this delta; verified anew whenever the envelope is another one."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from estate.hardware import Node
 from estate.ids import NodeId, WorkloadId
+from estate.items import Item
 from estate.law import Facts
+from estate.references import Ref
 from estate.snapshots import Snapshot, SnapshotVersion
 from estate.workloads import Workload
 
@@ -25,6 +28,10 @@ class Observed:
     workloads: tuple[Workload, ...] = ()
     removed_nodes: tuple[NodeId, ...] = ()
     removed_workloads: tuple[WorkloadId, ...] = ()
+    items: tuple[Item, ...] = ()
+    removed_items: tuple[Ref, ...] = ()
+    at: datetime | None = None
+    """When it was seen; stands in the origins of items that have none yet."""
     whole: bool = False
 
 

@@ -212,6 +212,8 @@ class Writer:
                     workloads=folding.workloads,
                     removed_nodes=folding.removed_nodes,
                     removed_workloads=folding.removed_workloads,
+                    items=folding.items,
+                    removed_items=folding.removed_items,
                 ),
             )
 
@@ -246,6 +248,7 @@ class Writer:
                 facts_envelope=book.envelope.decode(),
                 nodes=tuple(book.estate.nodes()),
                 workloads=tuple(book.estate.workloads()),
+                items=tuple(book.estate.stock),
             )
         )
         book.since_whole = 0

@@ -1,0 +1,244 @@
+"""The inventory engine: 100 000 nodes of 8 accelerators and 800 000 replicas in memory, on one core.
+
+Costs are processor time of the thread that pays them, so that a busy machine inflates them little; each stands beside a
+floor of the same run: one addition to a slot of an `array.array` in a bare loop. Every size is measured in a process of
+its own, so that the memory is that of one.
+"""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import threading
+import time
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime, timedelta
+from itertools import chain, islice
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from benchmarks.estates import DEVICES, Estate
+from benchmarks.figures import Figure, figure, main
+from estate.deltas import Delta
+from estate.frozen import FrozenEstate
+from estate.ids import InstallationId, NodeId
+from estate.snapshots import SnapshotVersion
+from estate.units import Watts
+from tools.inventory.columns import files
+from tools.inventory.columns.changes import Change, NodeSeen, WorkloadSeen
+from tools.inventory.columns.engine import Inventory
+from tools.inventory.columns.histories import History
+from tools.inventory.columns.origins import Told
+from tools.inventory.columns.readings import Batch, Metric
+
+SIZES = (1_000, 10_000, 100_000)
+CHANGES, ROUNDS, HELD = 10_000, 40, 20
+_MARK = Watts(2_001)
+_NOW = datetime(2026, 11, 21, tzinfo=UTC)
+_TOLD = Told("benchmark", 1)
+_VERSION = SnapshotVersion(installation=InstallationId("bench"), epoch=1, sequence=1)
+
+
+def measure() -> list[Figure]:
+    """Each size, and how the dearest one compares with the cheapest."""
+    found: dict[int, dict[str, float]] = {}
+    for nodes in SIZES:
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as alone:
+            found[nodes] = alone.submit(measured, nodes).result()
+    costs = [f for nodes, values in found.items() for f in _costs(nodes, values)]
+    small, large = found[SIZES[0]], found[SIZES[-1]]
+    flat = [
+        figure(f"{name}, at {SIZES[-1]:,} nodes of {SIZES[0]:,}", large[name] / small[name], "×")
+        for name in ("change", "snapshot median")
+    ]
+    return [*costs, *flat, *_goals(large)]
+
+
+def _costs(nodes: int, values: dict[str, float]) -> Iterator[Figure]:
+    floor = values["floor"]
+    yield figure(f"{nodes:,} nodes: floor, an addition in a bare loop", floor * 1e9, "ns")
+    for name in ("node and workload put", "change", "change beside a reader", "move", "turnover", "reading"):
+        yield figure(f"{nodes:,} nodes: {name}", values[name] * 1e6, "µs")
+        yield figure(f"{nodes:,} nodes: {name}, of the floor", values[name] / floor, "×")
+    yield figure(f"{nodes:,} nodes: memory a node", values["bytes"], "bytes")
+    yield figure(f"{nodes:,} nodes: node asked for, made anew", values["node made"] * 1e6, "µs")
+    yield figure(f"{nodes:,} nodes: version of the history asked for", values["as of"] * 1e3, "ms")
+    yield figure(f"{nodes:,} nodes: saved", values["save"], "s")
+
+
+def _goals(values: dict[str, float]) -> Iterator[Figure]:
+    yield figure(f"resident with {HELD} snapshots held", values["resident"] / 2**20, "MiB", at_most=768)
+    yield figure("typed changes", 1 / values["change"], "1/s", at_least=200_000)
+    yield figure("telemetry readings", 1 / values["reading"], "1/s", at_least=2_000_000)
+    yield figure(f"snapshot after {CHANGES:,} changes, median", values["snapshot median"] * 1e3, "ms", at_most=0.1)
+    yield figure(f"snapshot after {CHANGES:,} changes, worst", values["snapshot worst"] * 1e3, "ms", at_most=1)
+    yield figure("release of a snapshot, worst", values["release worst"] * 1e3, "ms", at_most=0.1)
+    yield figure("one turn of the reaper, worst", values["reap worst"] * 1e3, "ms", at_most=1)
+    yield figure("restart from the file, warm", values["restart"], "s", at_most=1)
+
+
+def measured(nodes: int) -> dict[str, float]:
+    """Everything of one size, in seconds and bytes."""
+    estate = Estate(nodes, _NOW + timedelta(days=30))
+    before = _resident(estate.facts.rack_of)
+    inventory = Inventory(estate.facts)
+    values = {"node and workload put": _build(inventory, estate) / nodes}
+    gc.collect()
+    gc.freeze()
+    values["bytes"] = (_resident() - before) / nodes
+    values |= _of_changes(inventory, estate)
+    values |= _of_snapshots(inventory, estate)
+    values |= _of_readings(inventory, estate)
+    values |= _of_history(inventory, estate)
+    values |= _of_file(inventory)
+    return values | {"floor": _floor()}
+
+
+def _build(inventory: Inventory, estate: Estate) -> float:
+    """Seconds of the engine alone, without those that make what it is given."""
+    taken = 0.0
+    things: Iterator[Change] = chain(map(NodeSeen, estate.seen()), map(WorkloadSeen, estate.running()))
+    while batch := list(islice(things, 1_000)):
+        taken += _taken(inventory, batch)
+    return taken
+
+
+def _of_changes(inventory: Inventory, estate: Estate) -> dict[str, float]:
+    day, moves, turnover = estate.happenings(1, 60_000), estate.bindings(2, 30_000), estate.turnover(3, 500)
+    alone = _taken(inventory, day)
+    with _reading(inventory):
+        accompanied = _taken(inventory, estate.happenings(4, 60_000))
+    return {
+        "change": alone / len(day),
+        "change beside a reader": accompanied / len(day),
+        "move": _taken(inventory, moves) / len(moves),
+        "turnover": _taken(inventory, turnover) / len(turnover),
+    }
+
+
+def _of_snapshots(inventory: Inventory, estate: Estate) -> dict[str, float]:
+    taken: list[float] = []
+    released: list[float] = []
+    reaped: list[float] = []
+    held: list[FrozenEstate] = []
+    for round_ in range(ROUNDS):
+        _taken(inventory, estate.happenings(100 + round_, CHANGES))
+        taken.append(_seconds(lambda: held.append(inventory.snapshot(_VERSION))))
+        if len(held) > HELD:
+            released.append(_seconds(lambda: held.pop(0)))
+            while inventory.reap(0):
+                reaped.append(_seconds(inventory.reap))
+    return {
+        "snapshot median": median(taken),
+        "snapshot worst": max(taken),
+        "release worst": max(released),
+        "reap worst": max(reaped),
+        "resident": _resident(),
+    }
+
+
+def _of_readings(inventory: Inventory, estate: Estate) -> dict[str, float]:
+    """Batches of the whole fleet, of a thousand nodes at a time, and every metric in turn; NaN and blank among them."""
+    uuids = estate.uuids()
+    size = 1_000 * DEVICES
+    rosters = [inventory.roster(uuids[at : at + size]) for at in range(0, len(uuids), size)]
+    random = np.random.default_rng(7)
+    values = random.integers(100_000, 700_000, size).astype(np.float64)
+    values[::97] = np.nan
+    blank = random.random(size) < 0.01
+    batches = [Batch(metric, values, _TOLD, blank) for metric in Metric]
+    inventory.snapshot(_VERSION)
+    seconds = _seconds(lambda: [inventory.read(roster, batch) for batch in batches for roster in rosters])
+    return {"reading": seconds / (len(uuids) * len(batches))}
+
+
+def _of_history(inventory: Inventory, estate: Estate) -> dict[str, float]:
+    """The version in the middle of a chapter, so that half its deltas are played again."""
+    history = History()
+    nodes = list(islice(estate.seen(), 200))
+    for sequence, node in enumerate(nodes, start=1):
+        version = _VERSION.model_copy(update={"sequence": sequence})
+        changed = node.model_copy(update={"idle_watts": _MARK})
+        delta = Delta(version=version, at=_NOW, nodes=(changed,))
+        inventory.follow(delta, estate.facts, "benchmark")
+        history.note(inventory.snapshot(version), delta)
+    wanted = _VERSION.model_copy(update={"sequence": 65})
+    found = history.as_of(wanted)
+    assert found is not None, "the history does not reach back"
+    assert sum(1 for n in nodes if (known := found.node(n.id)) and known.idle_watts == _MARK) == wanted.sequence
+    fresh = inventory.snapshot(_VERSION)
+    names = [NodeId(f"gpu-{number:06d}") for number in range(500, 1_000)]
+    return {
+        "as of": _seconds(lambda: history.as_of(wanted)),
+        "node made": _seconds(lambda: [fresh.node(name) for name in names]) / len(names),
+    }
+
+
+def _of_file(inventory: Inventory) -> dict[str, float]:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "columns"
+        saved = _seconds(lambda: files.save(path, inventory, _VERSION))
+        restarted = _seconds(lambda: files.load(path, inventory.facts))
+    return {"save": saved, "restart": restarted}
+
+
+def _taken(inventory: Inventory, happened: Sequence[Change]) -> float:
+    def take() -> None:
+        for change in happened:
+            inventory.take(change, _TOLD)
+
+    return _seconds(take)
+
+
+class _reading:  # a context manager reads as what it does
+    """A thread that asks a snapshot for nodes and sums as long as the block lasts."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        self._estate = inventory.snapshot(_VERSION)
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._read)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _read(self) -> None:
+        racks = list(self._estate.facts.rack)
+        while not self._ended.is_set():
+            for rack in racks[:: max(len(racks) // 50, 1)]:
+                self._estate.nodes_in(rack)
+                self._estate.rack_watts(rack)
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    started = time.thread_time()
+    work()
+    return time.thread_time() - started
+
+
+def _floor() -> float:
+    slots = array("q", [0]) * 100_000
+
+    def add() -> None:
+        for at in range(100_000):
+            slots[at] += 1
+
+    return min(_seconds(add) for _ in range(20)) / 100_000
+
+
+def _resident(*_: Iterable[object]) -> int:
+    """Bytes of this process in memory."""
+    with Path("/proc/self/statm").open() as file:
+        return int(file.read().split()[1]) * 4096
+
+
+if __name__ == "__main__":
+    main("inventory", measure)

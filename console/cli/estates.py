@@ -1,0 +1,107 @@
+"""`placet estate generate|check`: estates made up from a size and a seed, and estate files held against each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from console.cli.invocations import run
+
+if TYPE_CHECKING:
+    from estate.records import Record
+    from tools.generation.estates import Generated
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.command()
+def generate(  # noqa: PLR0913, PLR0917 - options of a command
+    sites: Annotated[int, typer.Option(help="How many sites, each with a cluster of its own.")] = 3,
+    racks: Annotated[int, typer.Option(help="How many racks a site.")] = 40,
+    seed: Annotated[int, typer.Option(help="Another seed makes another estate of that size.")] = 7,
+    tenants: Annotated[int, typer.Option(help="How many tenants.")] = 8,
+    busy: Annotated[int, typer.Option(help="How many of a thousand machines work.")] = 600,
+    out: Annotated[Path, typer.Option(help="The folder to write facts, world and estate files into.")] = Path("estate"),
+    kubeconfig: Annotated[Path | None, typer.Option(help="Put one cluster's part into this empty cluster too.")] = None,
+    named: Annotated[str | None, typer.Option("--context", help="A context of it; else its current one.")] = None,
+    cluster: Annotated[str, typer.Option(help="Whose part, by its id in the facts.")] = "s1-k1",
+) -> None:
+    """Make up a plausible estate: law, tenants, machines of several vendors, work, power, cooling, fabrics, prices.
+
+    The same options make the same estate. It is nobody's: the facts say so, and nobody has signed them. With a
+    kubeconfig, nodes, namespaces and Deployments of one cluster are created as real objects; a cluster that holds
+    anything which an earlier run did not put there is refused. Kubelets are not made up: let kwok play them.
+
+    Example: `placet estate generate --sites 3 --racks 40 --seed 7 --out estate`
+    """
+    from datetime import UTC, datetime
+
+    from console.cli.rendering import note
+    from tools.generation.estates import generate as made
+    from tools.generation.sizes import Size
+
+    until = datetime(datetime.now(UTC).year + 1, 12, 31, tzinfo=UTC)
+    estate = made(Size(sites, racks, seed, until, tenants, busy))
+    if kubeconfig is not None:
+        estate = run(lambda: _populated(estate, kubeconfig.expanduser(), named, cluster))
+    for file in _write(estate, out):
+        note(f"wrote {file}")
+    facts, world, declared = (out / f"{name}.yaml" for name in ("facts", "world", "estate"))
+    note(f"next: `placet init --facts {facts} --world {world}`, and {declared} under `estate` in placet.yaml")
+
+
+@app.command()
+def check(
+    files: Annotated[list[Path], typer.Argument(help="Estate files, or folders of them.")],
+    facts: Annotated[Path | None, typer.Option(help="A facts file that they refer to.")] = None,
+) -> None:
+    """Read estate files as one estate: every fault with file, line and remedy. Exits 2 if there is one.
+
+    Example: `placet estate check estate/ --facts facts.yaml`
+    """
+    from console.cli.rendering import note
+    from tools.inventory import declarations
+    from tools.inventory.files import load_facts
+
+    found = declarations.load(files, load_facts(facts) if facts is not None else None)
+    note(f"{len(found)} items, each defined once and naming only what is there")
+
+
+async def _populated(estate: Generated, kubeconfig: Path, named: str | None, cluster: str) -> Generated:
+    from estate.errors import BadInput
+    from estate.ids import ClusterId
+    from tools.controlplane import clients, marking, populating
+
+    name = ClusterId(cluster)
+    if name not in estate.facts.cluster:
+        raise BadInput(f"--cluster: `{cluster}` is none of {', '.join(f'`{c}`' for c in estate.facts.cluster)}")
+    async with await clients.connect(kubeconfig, named) as api:
+        await marking.claim(api, estate.world, name)
+        await populating.populate(api, estate.world, name)
+        return estate.in_cluster(name, await populating.cluster_uid(api))
+
+
+def _write(estate: Generated, out: Path) -> list[Path]:
+    from estate.errors import BadInput
+    from tools.inventory.writing import text
+
+    records: dict[str, Record] = {"facts": estate.facts, "world": estate.world, "estate": estate.file()}
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        written = {out / f"{name}.yaml": text(r, f"./{name}.schema.json") for name, r in records.items()}
+        for path, content in {**written, **_schemas(out)}.items():
+            path.write_text(content)
+    except OSError as error:
+        raise BadInput(f"{out}: cannot be written ({error.strerror}); name another folder in --out") from error
+    return list(written)
+
+
+def _schemas(out: Path) -> dict[Path, str]:
+    """What editors complete by."""
+    import json
+
+    from tools.inventory.files import schema
+
+    return {out / f"{n}.schema.json": json.dumps(schema(n), indent=1) for n in ("facts", "world", "estate")}

@@ -1,0 +1,244 @@
+"""Histories of an estate in which names, devices and homes meet often, and the questions that tell estates apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import strategies as st
+
+from estate.devices import Fault, Vendor
+from estate.frozen import FrozenEstate
+from estate.hardware import Accelerator, Health, Node, Taint, TaintEffect
+from estate.ids import ClusterId, GangId, NodeId, RackId, SiteId, WorkloadId
+from estate.law import Facts
+from estate.machines import Nic, NicUse
+from estate.references import Ref
+from estate.snapshots import Snapshot
+from estate.workloads import Binding, Gang, Workload
+from tests import builders
+from tools.inventory.columns import changes
+from tools.inventory.columns.changes import Change
+
+NODES = tuple(NodeId(n) for n in ("eu-a1", "eu-a2", "eu-b1", "us-a1", "stray"))
+WORKLOADS = tuple(WorkloadId(w) for w in ("one", "two", "three"))
+CLUSTERS = (ClusterId("eu-1"), ClusterId("us-1"))
+NAMES = ("same", "other")
+UUIDS = tuple(f"GPU-{n}" for n in range(6))
+DOMAINS = ("d1", "d2")
+GANGS = (GangId("g1"), GangId("g2"))
+_FAULT = (Fault(code="xid-79", first_at=builders.START, last_at=builders.START),)
+INDEXES = (0, 1, 2, 3, 4, 9, -1)
+_moved = builders.rack("us-b", nodes=(NodeId("eu-a1"), NodeId("stray")))
+FACTS = (
+    builders.facts(),
+    builders.facts(version=2, racks=(builders.rack("eu-a", nodes=(NodeId("eu-a2"), NodeId("eu-b1"))), _moved)),
+)
+
+_health = st.sampled_from(Health)
+_taints = st.sampled_from(
+    (
+        (),
+        (Taint(key="placet.dev/fault", effect=TaintEffect.NO_SCHEDULE),),
+        (Taint(key="placet.dev/rest", effect=TaintEffect.PREFER_NO_SCHEDULE),),
+        (Taint(key="nvidia.com/gpu", value="present", effect=TaintEffect.NO_SCHEDULE),),
+    )
+)
+_caps = st.sampled_from((None, 0, 1_500, 9_000))
+
+
+@st.composite
+def _devices(draw: st.DrawFn) -> tuple[Accelerator, ...]:
+    """Numbered as they should be, or hostile: any numbers, one of them twice."""
+    count = draw(st.integers(0, 5))
+    plain = draw(st.booleans())
+    return tuple(
+        Accelerator(
+            index=at if plain else draw(st.sampled_from(INDEXES)),
+            uuid=draw(st.sampled_from(UUIDS)),
+            pci_address=draw(st.sampled_from(("", "0000:17:00.0"))),
+            model=draw(st.sampled_from(("H100", "MI300X"))),
+            memory_mebibytes=draw(st.sampled_from((81_559, 196_608))),
+            health=draw(_health),
+            nvlink_domain=draw(st.sampled_from(("", *DOMAINS))),
+            faults=draw(st.sampled_from(((), _FAULT))),
+            vendor=draw(st.sampled_from((None, *Vendor))),
+        )
+        for at in range(count)
+    )
+
+
+@st.composite
+def nodes(draw: st.DrawFn) -> Node:
+    """Any node of the small world."""
+    return Node(
+        id=draw(st.sampled_from(NODES)),
+        uid=draw(st.sampled_from(("u1", "u2"))),
+        cluster=draw(st.sampled_from(CLUSTERS)),
+        name=draw(st.sampled_from(NAMES)),
+        accelerators=draw(_devices()),
+        idle_watts=draw(st.sampled_from((0, 900))),
+        power_cap_watts=draw(_caps),
+        cordoned=draw(st.booleans()),
+        health=draw(_health),
+        taints=draw(_taints),
+        nics=draw(st.sampled_from(((), (Nic(name="eth0", use=NicUse.DATA, switch=DOMAINS[0], speed=100_000),)))),
+        sockets=draw(st.sampled_from((None, 2))),
+    )
+
+
+@st.composite
+def _bindings(draw: st.DrawFn, replica: int) -> Binding:
+    held = draw(st.lists(st.sampled_from(INDEXES), max_size=3))
+    return Binding(replica=replica, node=draw(st.sampled_from(NODES)), accelerators=tuple(held))
+
+
+@st.composite
+def workloads(draw: st.DrawFn) -> Workload:
+    """Any workload of the small world, its replicas in any order."""
+    replicas = draw(st.integers(0, 6))
+    running = draw(st.permutations(range(replicas)))[: draw(st.integers(0, replicas))]
+    made = builders.workload(
+        tenant=draw(st.sampled_from(("tenant-a", "tenant-b", "nobody"))),
+        cluster=draw(st.sampled_from(CLUSTERS)),
+        namespace=draw(st.sampled_from(NAMES)),
+        replicas=replicas,
+        watts_per_accelerator=draw(st.sampled_from((0, 700))),
+        contract=builders.contract(draw(st.sampled_from((0, 1, 2, 4)))),
+        bindings=tuple(draw(_bindings(r)) for r in running),
+        gangs=draw(st.sampled_from(((), *((Gang(id=g),) for g in GANGS)))),
+    )
+    return made.model_copy(update={"id": draw(st.sampled_from(WORKLOADS)), "name": draw(st.sampled_from(NAMES))})
+
+
+_known = st.sampled_from(NODES)
+_work = st.sampled_from(WORKLOADS)
+
+
+@st.composite
+def _bound(draw: st.DrawFn) -> changes.Bound:
+    return changes.Bound(draw(_work), draw(_bindings(draw(st.integers(0, 6)))))
+
+
+def typed() -> st.SearchStrategy[Change]:
+    """One change of any kind, of things that are there or not."""
+    return st.one_of(
+        st.builds(changes.NodeSeen, nodes()),
+        st.builds(changes.WorkloadSeen, workloads()),
+        st.builds(changes.NodeGone, _known),
+        st.builds(changes.WorkloadGone, _work),
+        _bound(),
+        st.builds(changes.Unbound, _work, st.integers(0, 6)),
+        st.builds(changes.Cordoned, _known, st.booleans()),
+        st.builds(changes.Tainted, _known, _taints),
+        st.builds(changes.Capped, _known, _caps),
+        st.builds(changes.NodeJudged, _known, _health),
+        st.builds(changes.DeviceJudged, _known, st.sampled_from(INDEXES), _health),
+    )
+
+
+def histories(most: int = 30) -> st.SearchStrategy[list[Change | Facts]]:
+    """Changes, and now and then other facts."""
+    return st.lists(st.one_of(typed(), typed(), typed(), st.sampled_from(FACTS)), max_size=most)
+
+
+def played(estate: FrozenEstate, change: Change | Facts) -> FrozenEstate:
+    """What a change means, said by whole things."""
+    match change:
+        case Facts():
+            return estate.with_facts(change)
+        case changes.NodeSeen(node):
+            return estate.with_node(node)
+        case changes.NodeGone(name):
+            return estate.without_node(name)
+        case changes.WorkloadSeen(workload):
+            return estate.with_workload(workload)
+        case changes.WorkloadGone(name):
+            return estate.without_workload(name)
+        case changes.Bound(name, binding):
+            return _rebound(estate, name, binding.replica, binding)
+        case changes.Unbound(name, replica):
+            return _rebound(estate, name, replica, None)
+        case changes.DeviceJudged(name, index, health):
+            return _judged(estate, name, index, health)
+    field, value = _single(change)
+    return _renewed(estate, change.node, **{field: value})
+
+
+def _single(change: changes.Cordoned | changes.Tainted | changes.Capped | changes.NodeJudged) -> tuple[str, Any]:
+    match change:
+        case changes.Cordoned(_, cordoned):
+            return "cordoned", cordoned
+        case changes.Tainted(_, taints):
+            return "taints", taints
+        case changes.Capped(_, watts):
+            return "power_cap_watts", watts
+        case changes.NodeJudged(_, health):
+            return "health", health
+
+
+def _renewed(estate: FrozenEstate, name: NodeId, **fields: Any) -> FrozenEstate:
+    node = estate.node(name)
+    if node is None or all(getattr(node, f) == v for f, v in fields.items()):
+        return estate
+    return _unclaimed(estate, estate.with_node(node.model_copy(update=fields)))
+
+
+def _judged(estate: FrozenEstate, name: NodeId, index: int, health: Health) -> FrozenEstate:
+    node = estate.node(name)
+    if node is None:
+        return estate
+    devices = tuple(a.model_copy(update={"health": health}) if a.index == index else a for a in node.accelerators)
+    return _renewed(estate, name, accelerators=devices)
+
+
+def _rebound(estate: FrozenEstate, name: WorkloadId, replica: int, binding: Binding | None) -> FrozenEstate:
+    workload = estate.workload(name)
+    if workload is None or replica >= workload.replicas:
+        return estate
+    kept = [binding if b.replica == replica else b for b in workload.bindings]
+    if binding is not None and all(b.replica != replica for b in workload.bindings):
+        kept.append(binding)
+    runs = [b.replica for b in workload.bindings]
+    if binding is None and replica not in runs:
+        return estate
+    ordered = tuple(sorted((b for b in kept if b is not None), key=lambda b: b.replica))
+    changed = workload.model_copy(update={"bindings": ordered})
+    return _unclaimed(estate, estate.with_workload(changed))
+
+
+def _unclaimed(before: FrozenEstate, after: FrozenEstate) -> FrozenEstate:
+    """A single fact claims no name: of two that bear one, the one that was told whole last keeps it."""
+    names = {name: getattr(before, name) for name in ("_names", "_uuids", "_workload_names")}
+    return replace(after, **names)
+
+
+def answers(estate: Snapshot) -> dict[str, Any]:
+    """Every question of the port, about everything of the small world."""
+    racks = [RackId(r) for r in ("eu-a", "eu-b", "us-a", "us-b", "none")]
+    sites = [SiteId(s) for s in ("eu-de", "us-east", "none")]
+    of_node: tuple[Callable[[NodeId], Any], ...] = (
+        estate.node,
+        estate.workloads_on,
+        estate.rack_of,
+        estate.site_of,
+        estate.taken,
+        estate.node_watts,
+    )
+    return {
+        "nodes": tuple(estate.nodes()),
+        "forms": [n.canonical() for n in estate.nodes()] + [w.canonical() for w in estate.workloads()],
+        "workloads": tuple(estate.workloads()),
+        "stranded": estate.stranded_accelerators(),
+        "facts": estate.facts,
+        **{f"{ask.__name__} {n}": ask(n) for ask in of_node for n in (*NODES, NodeId("none"))},
+        **{f"workload {w}": estate.workload(w) for w in (*WORKLOADS, WorkloadId("none"))},
+        **{f"rack {r}": (estate.nodes_in(r), estate.rack_watts(r), estate.fenced_in(r)) for r in racks},
+        **{f"site {s}": estate.fenced_at(s) for s in sites},
+        **{f"named {c} {n}": estate.named(c, n) for c in CLUSTERS for n in (*NAMES, "none")},
+        **{f"of {k} {d}": estate.holding(Ref(k, d)) for k in ("nvlink-domain", "switch") for d in (*DOMAINS, "none")},
+        **{f"gang {g}": estate.in_gang(g) for g in GANGS},
+        **{f"uuid {u}": estate.accelerator(u) for u in (*UUIDS, "none")},
+        **{f"work {c} {s} {n}": estate.workload_named(c, s, n) for c in CLUSTERS for s in NAMES for n in NAMES},
+    }

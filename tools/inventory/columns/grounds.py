@@ -1,0 +1,269 @@
+"""`ColumnarGround`: the engine's columns as they were at one moment, as the ground of a `FrozenEstate`.
+
+Made by `engine.Inventory`; read by any thread. Nodes and workloads are made of their columns when somebody asks for
+one, and the newest asked for are remembered over snapshots, so that what did not change stays the same object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from estate.grounds import Ground
+from estate.hardware import Accelerator, Node
+from estate.ids import ClusterId, GangId, NodeId, RackId, SiteId, WorkloadId
+from estate.references import Ref
+from estate.tallies import Tally
+from estate.things import AcceleratorRef
+from estate.units import Watts
+from estate.workloads import Binding, Workload
+from tools.inventory.columns.chunks import Column, Frozen
+from tools.inventory.columns.fields import Fields, made
+from tools.inventory.columns.indexes import KeyOf
+from tools.inventory.columns.machines import NONE, Machines
+from tools.inventory.columns.origins import UNTOLD, Told, unpacked
+from tools.inventory.columns.places import SEEN
+from tools.inventory.columns.readings import ABSENT, Metric
+from tools.inventory.columns.residents import Residents
+from tools.inventory.columns.sums import FENCED_NODES, WATTS
+
+_REMEMBERED = 1 << 13
+
+type Columns = Mapping[str, Frozen[Any]]
+
+
+@dataclass(slots=True)
+class Memory:
+    """Things that were made lately, by row and stamp. Any thread may lose or add one; a wrong one is never found."""
+
+    nodes: dict[int, tuple[int, Node]] = field(default_factory=dict)
+    workloads: dict[int, tuple[int, Workload]] = field(default_factory=dict)
+
+    @staticmethod
+    def recall[T](known: dict[int, tuple[int, T]], row: int, stamp: int, make: Callable[[int], T]) -> T:
+        """The thing of that row as it was at that stamp."""
+        found = known.get(row)
+        if found is not None and found[0] == stamp:
+            return found[1]
+        if len(known) >= _REMEMBERED:
+            known.clear()
+        thing = make(row)
+        known[row] = (stamp, thing)
+        return thing
+
+
+class ColumnarGround:
+    """Satisfies `estate.grounds.Ground`."""
+
+    def __init__(
+        self, machines: Machines, residents: Residents, memory: Memory, end: Callable[[list[Frozen[Any]]], None]
+    ) -> None:
+        """`end` is given the columns when nobody holds the ground any more."""
+        self._end = end
+        self.nodes_of: Columns = machines.fields.freeze() | _frozen(machines.columns)
+        self.devices_of: Columns = (
+            machines.devices.freeze() | _frozen(machines.device_columns) | _frozen(machines.readings.columns)
+        )
+        self.workloads_of: Columns = residents.fields.freeze() | _frozen(residents.columns)
+        self.replicas_of: Columns = _frozen(residents.replica_columns)
+        self.racks = machines.places.racks.freeze()
+        self.sites = machines.places.sites.freeze()
+        self.tenants = residents.tenants.freeze()
+        self.levels = machines.places.levels.freeze()
+        self._machines, self._residents, self._memory = machines, residents, memory
+        self._ids = machines.ids.freeze(self.nodes_of["id"].__getitem__)
+        self._names = machines.names.freeze(_node_names(machines, self.nodes_of))
+        self._uuids = machines.uuids.freeze(self.devices_of["uuid"].__getitem__)
+        self._workload_ids = residents.ids.freeze(self.workloads_of["id"].__getitem__)
+        self._workload_names = residents.names.freeze(_workload_names(residents, self.workloads_of))
+        self._groups, self._gangs = machines.groups, residents.gangs
+        self._readers: dict[str, Callable[[int], dict[str, Any]]] = {}
+        self._ends = machines.trail.end, residents.trail.end
+
+    def node(self, node: NodeId) -> Node | None:
+        row = self._row(node)
+        return None if row == NONE else self._node(row)
+
+    def workload(self, workload: WorkloadId) -> Workload | None:
+        row = self._workload_ids.find(workload)
+        return None if row == NONE else self._workload(row)
+
+    def nodes(self) -> Iterable[Node]:
+        ids = self.nodes_of["id"]
+        seen = np.flatnonzero(self.nodes_of["state"].view & SEEN).tolist()
+        return (self._node(row) for row in sorted(seen, key=ids.__getitem__))
+
+    def workloads(self) -> Iterable[Workload]:
+        ids = self.workloads_of["id"]
+        there = [row for row in range(len(ids)) if ids[row] is not None]
+        return (self._workload(row) for row in sorted(there, key=ids.__getitem__))
+
+    def residents(self, node: NodeId) -> frozenset[WorkloadId] | None:
+        ids, owner = self.workloads_of["id"], self.replicas_of["workload"]
+        return frozenset(ids[owner[at]] for at in self._replicas_on(node)) or None
+
+    def taken(self, node: NodeId) -> frozenset[int]:
+        held, values = self.replicas_of["held"], self._residents.held.values
+        return frozenset(index for at in self._replicas_on(node) for index in values[held[at]])
+
+    def node_watts(self, node: NodeId) -> Watts:
+        row = self._row(node)
+        return Watts(0 if row == NONE else self.nodes_of["watts"][row])
+
+    def rack_watts(self, rack: RackId) -> int:
+        return self.racks.of(rack, WATTS)
+
+    def fenced_in(self, rack: RackId) -> int:
+        return self.racks.of(rack, FENCED_NODES)
+
+    def fenced_at(self, site: SiteId) -> int:
+        return self.sites.of(site, FENCED_NODES)
+
+    def tally(self) -> Tally:
+        asks, open_nodes, closed = self.levels
+        return Tally(asks=asks, open_nodes=open_nodes, closed_free=closed)
+
+    def touched_since(self, earlier: Ground) -> frozenset[NodeId] | None:
+        if not isinstance(earlier, ColumnarGround) or earlier._machines is not self._machines:
+            return None
+        (first, then), (last, now) = sorted((earlier._ends, self._ends))
+        nodes = self._machines.trail.between(first, last)
+        workloads = self._residents.trail.between(then, now)
+        if nodes is None or workloads is None:
+            return None
+        return nodes.union(*(e._homes(w) for e in (earlier, self) for w in workloads))
+
+    def named(self, name: tuple[ClusterId, str]) -> NodeId | None:
+        row = self._names.find(name)
+        return None if row == NONE else self.nodes_of["id"][row]
+
+    def holding(self, ref: Ref) -> frozenset[NodeId] | None:
+        return self._groups.get(ref)
+
+    def in_gang(self, gang: GangId) -> frozenset[WorkloadId] | None:
+        return self._gangs.get(gang)
+
+    def accelerator(self, uuid: str) -> AcceleratorRef | None:
+        device = self._uuids.find(uuid)
+        if device == NONE:
+            return None
+        indexes = self._machines.devices.terms["index"].values
+        node = self.nodes_of["id"][self.devices_of["node"][device]]
+        return AcceleratorRef(node=node, index=indexes[self.devices_of["index"][device]])
+
+    def workload_named(self, name: tuple[ClusterId, str, str]) -> WorkloadId | None:
+        row = self._workload_names.find(name)
+        return None if row == NONE else self.workloads_of["id"][row]
+
+    def reading(self, metric: Metric, uuid: str) -> int:
+        """The newest reading of a device, or what stands for none (`readings.ABSENT`, …)."""
+        device = self._uuids.find(uuid)
+        return ABSENT if device == NONE else self.devices_of[metric][device]
+
+    def read_at(self, uuid: str) -> Told | None:
+        """Whose word the newest readings of a device are, and when it was given."""
+        device = self._uuids.find(uuid)
+        return None if device == NONE else self._told(self.devices_of["read"][device])
+
+    def node_told(self, node: NodeId) -> Told | None:
+        """Whose word the node is, and when it was given."""
+        row = self._row(node)
+        return None if row == NONE else self._told(self.nodes_of["told"][row])
+
+    def workload_told(self, workload: WorkloadId) -> Told | None:
+        """Whose word the workload is, and when it was given."""
+        row = self._workload_ids.find(workload)
+        return None if row == NONE else self._told(self.workloads_of["told"][row])
+
+    def __del__(self) -> None:
+        """Freeing a fleet's columns takes longer than a decision may: `Inventory.reap` does it, bit by bit."""
+        tables = (self.nodes_of, self.devices_of, self.workloads_of, self.replicas_of)
+        self._end([column for table in tables for column in table.values()])
+
+    def _row(self, node: NodeId) -> int:
+        row = self._ids.find(node)
+        return row if row != NONE and self.nodes_of["state"][row] & SEEN else NONE
+
+    def _node(self, row: int) -> Node:
+        return Memory.recall(self._memory.nodes, row, self.nodes_of["stamp"][row], self._made_node)
+
+    def _workload(self, row: int) -> Workload:
+        return Memory.recall(self._memory.workloads, row, self.workloads_of["stamp"][row], self._made_workload)
+
+    def _made_node(self, row: int) -> Node:
+        first, count = self.nodes_of["device"][row], self.nodes_of["devices"][row]
+        read = self._reader("device")
+        devices = tuple(made(Accelerator, read(at)) for at in range(first, first + count))
+        return made(Node, self._reader("node")(row) | {"accelerators": devices})
+
+    def _made_workload(self, row: int) -> Workload:
+        bindings = tuple(self._binding(replica, at) for replica, at in self._replicas_of(row))
+        return made(Workload, self._reader("workload")(row) | {"bindings": bindings})
+
+    def _binding(self, replica: int, at: int) -> Binding:
+        node = self.nodes_of["id"][self.replicas_of["node"][at]]
+        held = self._residents.held.values[self.replicas_of["held"][at]]
+        return made(Binding, {"replica": replica, "node": node, "accelerators": held})
+
+    def _replicas_of(self, row: int) -> list[tuple[int, int]]:
+        """The replicas of a workload that run, in its own order, each with its row."""
+        first, order = self.workloads_of["first"][row], self.workloads_of["order"][row]
+        if order:
+            return [(replica, first + replica) for replica in self._residents.orders.values[order]]
+        node = self.replicas_of["node"]
+        return [(r, first + r) for r in range(self.workloads_of["room"][row]) if node[first + r] != NONE]
+
+    def _reader(self, table: str) -> Callable[[int], dict[str, Any]]:
+        """How a row of a table is read; made when it is first asked for, because most snapshots are asked little."""
+        found = self._readers.get(table)
+        if found is None:
+            machines, residents = self._machines, self._residents
+            fields: dict[str, tuple[Fields[Any], Columns]] = {
+                "node": (machines.fields, self.nodes_of),
+                "device": (machines.devices, self.devices_of),
+                "workload": (residents.fields, self.workloads_of),
+            }
+            kind, columns = fields[table]
+            found = self._readers[table] = kind.reader(columns)
+        return found
+
+    def _replicas_on(self, node: NodeId) -> Iterator[int]:
+        row = self._ids.find(node)
+        at = NONE if row == NONE else self.nodes_of["resident"][row]
+        while at != NONE:
+            yield at
+            at = self.replicas_of["later"][at]
+
+    def _homes(self, workload: WorkloadId) -> frozenset[NodeId]:
+        """The nodes on which a workload runs."""
+        row = self._workload_ids.find(workload)
+        if row == NONE:
+            return frozenset()
+        return frozenset(self.nodes_of["id"][self.replicas_of["node"][at]] for _, at in self._replicas_of(row))
+
+    def _told(self, told: int) -> Told | None:
+        if told == UNTOLD:
+            return None
+        source, at = unpacked(told)
+        return Told(self._machines.sources.values[source], at)
+
+
+def _frozen(columns: Mapping[str, Column[Any]]) -> dict[str, Frozen[Any]]:
+    return {name: column.freeze() for name, column in columns.items()}
+
+
+def _node_names(machines: Machines, columns: Columns) -> KeyOf:
+    """The cluster and name of a row. No method: a ground that held itself would end only when garbage is collected."""
+    clusters, cluster, name = machines.fields.terms["cluster"].values, columns["cluster"], columns["name"]
+    return lambda row: (clusters[cluster[row]], name[row])
+
+
+def _workload_names(residents: Residents, columns: Columns) -> KeyOf:
+    """The cluster, namespace and name of a row."""
+    terms = residents.fields.terms
+    clusters, namespaces = terms["cluster"].values, terms["namespace"].values
+    cluster, namespace, name = (columns[c] for c in ("cluster", "namespace", "name"))
+    return lambda row: (clusters[cluster[row]], namespaces[namespace[row]], name[row])

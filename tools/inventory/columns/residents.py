@@ -1,0 +1,304 @@
+"""Workloads and their replicas in columns, and what tenants add up to.
+
+Called by `engine`. The replicas of a workload are a block of neighbouring rows, by number; those of a node are a chain
+through the rows, so that a replica comes and goes at a cost of its own and no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from immutables import Map
+
+from estate.ids import GangId, TenantId, WorkloadId
+from estate.workloads import Binding, Gang, Workload, WorkloadContract
+from tools.inventory.columns.chunks import Column, numbers
+from tools.inventory.columns.fields import Fields, Kept
+from tools.inventory.columns.indexes import Index
+from tools.inventory.columns.machines import NONE, Machines
+from tools.inventory.columns.origins import UNTOLD
+from tools.inventory.columns.rows import Allotment, rounded
+from tools.inventory.columns.sums import DEVICES, REPLICAS, WATTS, Totals
+from tools.inventory.columns.terms import Terms
+from tools.inventory.columns.trails import Trail
+
+WORKLOAD = Kept(
+    items=("id", "uid", "name"),
+    terms=("tenant", "cluster", "namespace", "contract", "gangs"),
+    whole=("replicas", "watts_per_accelerator"),
+    apart=("bindings",),
+)
+WORKLOAD_SHIFT, REPLICA_SHIFT = 10, 12
+MOST_WATTS: Final = 10**13
+"""What one replica counts at most: more than all power stations make is no measurement, and would not fit the sums."""
+
+
+class Residents:
+    """All workloads and replicas. One task writes."""
+
+    def __init__(self, machines: Machines) -> None:
+        self.machines = machines
+        machines.held_on = self._held_on
+        self.tenants: Totals[TenantId] = Totals()
+        self.fields = Fields(Workload, WORKLOAD, WORKLOAD_SHIFT)
+        self.trail: Trail[WorkloadId] = Trail()
+        self.columns = {
+            "first": numbers("i", NONE, WORKLOAD_SHIFT),
+            "room": numbers("i", 0, WORKLOAD_SHIFT),
+            "order": numbers("i", 0, WORKLOAD_SHIFT),
+            "home": numbers("i", NONE, WORKLOAD_SHIFT),  # the tenant by which its rows were allotted
+            "payer": numbers("i", NONE, WORKLOAD_SHIFT),
+            "stamp": numbers("q", 0, WORKLOAD_SHIFT),
+            "told": numbers("q", UNTOLD, WORKLOAD_SHIFT),
+        }
+        self.replica_columns = {
+            name: numbers("i", NONE, REPLICA_SHIFT) for name in ("workload", "node", "held", "later", "earlier")
+        }
+        self.held: Terms[tuple[int, ...]] = Terms([()])
+        self.orders: Terms[tuple[int, ...]] = Terms([()])
+        """The replicas that run, where their order is not that of their numbers; the first stands for those."""
+        self.gangs: Map[GangId, frozenset[WorkloadId]] = Map()
+        """The workloads with members of each gang."""
+        self._bind_columns()
+        self.ids = Index(self._id.__getitem__)
+        self.names = Index(self._key)
+        self.rows, self.replica_rows = Allotment(), Allotment()
+
+    def find(self, workload: str) -> int:
+        """The row of a workload, `NONE` if there is none."""
+        return self.ids.find(workload)
+
+    def put(self, workload: Workload) -> int:
+        """The workload is there, as this; its row."""
+        row = self.ids.find(workload.id)
+        if row < 0:
+            row = self._made(workload)
+        else:
+            self._ask(row, -1)
+            self._leave(row)
+            self._let_go(row, workload)
+        changed = self.fields.write(row, workload)
+        self._join(row)
+        self._payer.set(row, self.tenants.row(workload.tenant))
+        self.names.put(row)
+        self._ask(row, 1)
+        if self._bind(row, workload.bindings) or changed:
+            self.touch(row)
+        return row
+
+    def drop(self, row: int) -> None:
+        """The workload is gone, with all its replicas."""
+        self.touch(row)
+        self._ask(row, -1)
+        self._bind(row, ())
+        self._house(row, 0)
+        self._leave(row)
+        self.names.drop(row)
+        self.ids.drop(row)
+        self.fields.clear(row)
+        self.rows.give(row, self._home[row])
+
+    def bind(self, row: int, binding: Binding) -> bool:
+        """One replica runs there now, in the order of numbers; False where the workload has no such replica."""
+        replica = binding.replica
+        if replica >= self._replicas[row]:
+            return False
+        if replica >= self._room[row]:
+            self._bind(row, (*self.bindings(row), binding))
+        else:
+            at = self._first[row] + replica
+            if self._node[at] != NONE:
+                self._lift(row, at)
+            self._place(row, at, binding)
+        if self._order[row]:
+            self._order.set(row, 0)
+        self.touch(row)
+        return True
+
+    def unbind(self, row: int, replica: int) -> bool:
+        """One replica is pending; whether it ran. The order is that of numbers then."""
+        at = self._first[row] + replica
+        if replica >= self._room[row] or self._node[at] == NONE:
+            return False
+        self._lift(row, at)
+        if self._order[row]:
+            self._order.set(row, 0)
+        self.touch(row)
+        return True
+
+    def write(self, row: int, name: str, value: Any) -> None:
+        """Write one field with a column of its own that is no key and no price: `replicas`, `contract`."""
+        self._ask(row, -1)
+        if self.fields.write_one(row, name, value):
+            self.touch(row)
+        self._ask(row, 1)
+
+    def touch(self, row: int) -> None:
+        """The workload is another one now."""
+        self._stamp.set(row, self.trail.add(self._id[row]))
+
+    def bindings(self, row: int) -> Iterator[Binding]:
+        """The replicas that run, by number."""
+        names, held, first = self.machines.id, self.held.values, self._first[row]
+        for replica in range(self._room[row]):
+            node = self._node[first + replica]
+            if node != NONE:
+                yield Binding(replica=replica, node=names[node], accelerators=held[self._held[first + replica]])
+
+    def regroup(self) -> None:
+        """Note who is in which gang, after the columns were read."""
+        for row in range(self.rows.end):
+            if self._id[row] is not None:
+                self._join(row)
+
+    def _join(self, row: int) -> None:
+        """The workload is in the gangs that its fields name."""
+        for gang in self._gangs_of(row):
+            self.gangs = self.gangs.set(gang, self.gangs.get(gang, frozenset()) | {self._id[row]})
+
+    def _leave(self, row: int) -> None:
+        """The workload is in none of the gangs that its fields name."""
+        for gang in self._gangs_of(row):
+            left = self.gangs[gang] - {self._id[row]}
+            self.gangs = self.gangs.set(gang, left) if left else self.gangs.delete(gang)
+
+    def _gangs_of(self, row: int) -> set[GangId]:
+        return {gang.id for gang in self._gangs[self._gang[row]]}
+
+    def _made(self, workload: Workload) -> int:
+        home = self.tenants.row(workload.tenant)
+        row = self.rows.take(home)
+        for column in (*self.columns.values(), *self.fields.columns.values()):
+            column.reach(row + 1)
+        self._id.set(row, workload.id)
+        self._home.set(row, home)
+        self.ids.put(row)
+        return row
+
+    def _let_go(self, row: int, workload: Workload) -> None:
+        """Before a workload is written over: what it is found and paid by must go as it came."""
+        terms, fields = self.fields.terms, self.fields.columns
+        if self._key(row) != (workload.cluster, workload.namespace, workload.name):
+            self.names.drop(row)
+        paid = terms["tenant"].values[fields["tenant"][row]], self._watts[row]
+        if paid != (workload.tenant, workload.watts_per_accelerator):
+            self._bind(row, ())
+
+    def _ask(self, row: int, sign: int) -> None:
+        """Count what a replica of the workload asks for."""
+        wanted = self._contracts[self._contract[row]].accelerators_per_replica
+        if wanted and self._replicas[row]:
+            self.machines.places.levels.asks[wanted] += sign
+
+    def _bind(self, row: int, bindings: Sequence[Binding]) -> bool:
+        """Let exactly these replicas run, in this order; whether others did, or in another order."""
+        numbers = tuple(b.replica for b in bindings)
+        most = max(numbers, default=-1)
+        changed = self._arrange(row, numbers)
+        if most >= self._room[row]:
+            self._house(row, rounded(most + 1))
+        first, wanted = self._first[row], dict(zip(numbers, bindings, strict=True))
+        for replica in range(self._room[row]):
+            at, binding = first + replica, wanted.get(replica)
+            runs = self._node[at] != NONE
+            if (binding is None and not runs) or (binding is not None and runs and self._is(at, binding)):
+                continue
+            if runs:
+                self._lift(row, at)
+            if binding is not None:
+                self._place(row, at, binding)
+            changed = True
+        return changed
+
+    def _arrange(self, row: int, numbers: tuple[int, ...]) -> bool:
+        """Keep the order of the replicas where it is not that of their numbers; whether it was another one."""
+        order = 0 if list(numbers) == sorted(numbers) else self.orders.code(numbers)
+        if order == self._order[row]:
+            return False
+        self._order.set(row, order)
+        return True
+
+    def _house(self, row: int, room: int) -> None:
+        """Another block for the replicas of a workload; those that run are taken off."""
+        first, home, before = self._first[row], self._home[row], self._room[row]
+        for at in range(first, first + before):
+            if self._node[at] != NONE:
+                self._lift(row, at)
+        if before:
+            self.replica_rows.give(first, home, before)
+        first = self.replica_rows.take(home, room) if room else NONE
+        for column in self.replica_columns.values():
+            column.reach(first + room)
+        self._first.set(row, first)
+        self._room.set(row, room)
+
+    def _is(self, at: int, binding: Binding) -> bool:
+        held: tuple[int, ...] = self.held.values[self._held[at]]
+        return held == binding.accelerators and bool(self.machines.id[self._node[at]] == binding.node)
+
+    def _place(self, row: int, at: int, binding: Binding) -> None:
+        """Row `at` is this replica of the workload, the first of those on its node."""
+        machines, held = self.machines, binding.accelerators
+        node = machines.row(binding.node)
+        if self._workload[at] != row:
+            self._workload.set(at, row)
+        later = machines.resident[node]
+        self._node.set(at, node)
+        self._held.set(at, self.held.code(held))
+        self._later.set(at, later)
+        self._earlier.set(at, NONE)
+        if later != NONE:
+            self._earlier.set(later, at)
+        machines.resident.set(node, at)
+        self._count(row, node, held, 1)
+
+    def _lift(self, row: int, at: int) -> None:
+        """Row `at` is no replica any more."""
+        machines, node = self.machines, self._node[at]
+        later, earlier = self._later[at], self._earlier[at]
+        if later != NONE:
+            self._earlier.set(later, earlier)
+        if earlier != NONE:
+            self._later.set(earlier, later)
+        else:
+            machines.resident.set(node, later)
+        self._node.set(at, NONE)
+        self._count(row, node, self.held.values[self._held[at]], -1)
+        if later == earlier == NONE:
+            machines.leave(node)
+
+    def _count(self, row: int, node: int, held: tuple[int, ...], sign: int) -> None:
+        """A replica with these devices came (1) or left (-1)."""
+        watts = min(self._watts[row] * len(held), MOST_WATTS)
+        self.machines.load(node, watts, held, sign)
+        paid, at = self.tenants.open(self._payer[row])
+        paid[at + WATTS] += sign * watts
+        paid[at + REPLICAS] += sign
+        paid[at + DEVICES] += sign * len(held)
+
+    def _held_on(self, node: int) -> Iterator[tuple[int, ...]]:
+        """What each replica on a node holds."""
+        at = self.machines.resident[node]
+        while at != NONE:
+            yield self.held.values[self._held[at]]
+            at = self._later[at]
+
+    def _key(self, row: int) -> tuple[str, str, str]:
+        terms, fields = self.fields.terms, self.fields.columns
+        cluster = terms["cluster"].values[fields["cluster"][row]]
+        return cluster, terms["namespace"].values[fields["namespace"][row]], fields["name"][row]
+
+    def _bind_columns(self) -> None:
+        """The columns of hot paths, by attribute."""
+        own, replicas, fields = self.columns, self.replica_columns, self.fields.columns
+        self._first, self._room, self._order = own["first"], own["room"], own["order"]
+        self._home, self._payer, self._stamp = own["home"], own["payer"], own["stamp"]
+        self._workload, self._node = replicas["workload"], replicas["node"]
+        self._held, self._later, self._earlier = replicas["held"], replicas["later"], replicas["earlier"]
+        self._id, self._contract, self._replicas = fields["id"], fields["contract"], fields["replicas"]
+        self._watts: Column[int] = fields["watts_per_accelerator"]
+        self._gang: Column[int] = fields["gangs"]
+        self._gangs: list[tuple[Gang, ...]] = self.fields.terms["gangs"].values
+        self._contracts: list[WorkloadContract] = self.fields.terms["contract"].values
+        self.told = own["told"]
