@@ -184,13 +184,12 @@ class FrozenEstate:
     def with_node(self, node: Node) -> Self:
         base = self._forget_names(node.id)
         uuids = base._uuids.update({a.uuid: AcceleratorRef(node=node.id, index=a.index) for a in node.accelerators})
-        groups_now = {ref: base.holding(ref) | {node.id} for ref in groups(node)}
         changed = replace(
             base,
             _nodes=base._nodes.set(node.id, node),
             _names=base._names.set((node.cluster, node.name), node.id),
             _uuids=uuids,
-            _groups=base._groups.update(groups_now),
+            _groups=_regrouped(self._groups, node.id, _groups_of(self._nodes.get(node.id)), groups(node)),
         )
         return changed._settled(self, {node.id})
 
@@ -209,7 +208,7 @@ class FrozenEstate:
             self,
             _workloads=self._workloads.set(workload.id, workload),
             _on=on,
-            _gangs=_regrouped(self._gangs, before, workload),
+            _gangs=_regrouped(self._gangs, workload.id, _gangs_of(before), _gangs_of(workload)),
             _workload_names=names,
             _tally=self._tally.asked(before, workload),
         )
@@ -219,7 +218,8 @@ class FrozenEstate:
         if node not in self._nodes:
             return self
         base = self._forget_names(node)
-        return replace(base, _nodes=base._nodes.delete(node))._settled(self, {node})
+        left = _regrouped(self._groups, node, _groups_of(self._nodes.get(node)), frozenset())
+        return replace(base, _nodes=base._nodes.delete(node), _groups=left)._settled(self, {node})
 
     def without_workload(self, workload: WorkloadId) -> Self:
         before = self._workloads.get(workload)
@@ -232,7 +232,7 @@ class FrozenEstate:
             self,
             _workloads=self._workloads.delete(workload),
             _on=on,
-            _gangs=_regrouped(self._gangs, before, None),
+            _gangs=_regrouped(self._gangs, workload, _gangs_of(before), frozenset()),
             _workload_names=_dropped(self._workload_names, before),
             _tally=self._tally.asked(before, None),
         )
@@ -267,11 +267,7 @@ class FrozenEstate:
         names = self._names
         if names.get((before.cluster, before.name)) == node:
             names = names.delete((before.cluster, before.name))
-        held = self._groups
-        for ref in groups(before):
-            left = (held.get(ref) or frozenset()) - {node}
-            held = held.set(ref, left) if left else held.delete(ref)
-        return replace(self, _uuids=uuids, _names=names, _groups=held)
+        return replace(self, _uuids=uuids, _names=names)
 
     def _is_changed(self, node: NodeId) -> bool:
         """Whether the node or what runs there may be otherwise than on the ground."""
@@ -311,17 +307,24 @@ def _nodes_of(workload: Workload | None) -> set[NodeId]:
     return {b.node for b in workload.bindings} if workload else set()
 
 
-def _regrouped(
-    gangs: Layer[GangId, frozenset[WorkloadId]], before: Workload | None, after: Workload | None
-) -> Layer[GangId, frozenset[WorkloadId]]:
-    """Who is in which gang once a workload went from `before` to `after`; a gang without members has no entry."""
-    old, new = ({g.id: w.id for g in w.gangs} if w is not None else {} for w in (before, after))
-    for gang in old.keys() - new.keys():
-        left = (gangs.get(gang) or frozenset()) - {old[gang]}
-        gangs = gangs.set(gang, left) if left else gangs.delete(gang)
-    for gang in new.keys() - old.keys():
-        gangs = gangs.set(gang, (gangs.get(gang) or frozenset()) | {new[gang]})
-    return gangs
+def _regrouped[G, M](
+    held: Layer[G, frozenset[M]], member: M, old: frozenset[G], new: frozenset[G]
+) -> Layer[G, frozenset[M]]:
+    """Who is in which group once a member went from the `old` to the `new`; a group without members has no entry."""
+    for group in old - new:
+        left = (held.get(group) or frozenset()) - {member}
+        held = held.set(group, left) if left else held.delete(group)
+    for group in new - old:
+        held = held.set(group, (held.get(group) or frozenset()) | {member})
+    return held
+
+
+def _groups_of(node: Node | None) -> frozenset[Ref]:
+    return groups(node) if node is not None else frozenset()
+
+
+def _gangs_of(workload: Workload | None) -> frozenset[GangId]:
+    return frozenset(g.id for g in workload.gangs) if workload is not None else frozenset()
 
 
 def _name_of(workload: Workload) -> tuple[ClusterId, str, str]:

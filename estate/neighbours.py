@@ -58,9 +58,9 @@ def struck(snapshot: Snapshot, *failed: Ref) -> frozenset[Ref]:
 
 def groups(node: Node) -> frozenset[Ref]:
     """The NVLink domains and switches that a node's devices and ports are on: what `Snapshot.holding` is asked for."""
-    domains = (Ref("nvlink-domain", a.nvlink_domain) for a in node.accelerators if a.nvlink_domain)
-    switches = (Ref("switch", n.switch) for n in node.nics if n.switch)
-    return frozenset((*domains, *switches))
+    domains = {a.nvlink_domain for a in node.accelerators} - {""}
+    switches = {n.switch for n in node.nics} - {""}
+    return frozenset([*(Ref("nvlink-domain", d) for d in domains), *(Ref("switch", s) for s in switches)])
 
 
 def accelerator(node: NodeId, index: int) -> Ref:

@@ -10,6 +10,7 @@ import typer
 from console.cli.invocations import run
 
 if TYPE_CHECKING:
+    from estate.law import Facts
     from estate.records import Record
     from tools.generation.estates import Generated
 
@@ -44,9 +45,11 @@ def generate(  # noqa: PLR0913, PLR0917 - options of a command
 
     until = datetime(datetime.now(UTC).year + 1, 12, 31, tzinfo=UTC)
     estate = made(Size(sites, racks, seed, until, tenants, busy))
+    texts = _texts(estate)
     if kubeconfig is not None:
-        estate = run(lambda: _populated(estate, kubeconfig.expanduser(), named, cluster))
-    for file in _write(estate, out):
+        law = run(lambda: _populated(estate, kubeconfig.expanduser(), named, cluster))
+        texts["facts"] = _text("facts", law)
+    for file in _write(texts, out):
         note(f"wrote {file}")
     facts, world, declared = (out / f"{name}.yaml" for name in ("facts", "world", "estate"))
     note(f"next: `placet init --facts {facts} --world {world}`, and {declared} under `estate` in placet.yaml")
@@ -69,7 +72,8 @@ def check(
     note(f"{len(found)} items, each defined once and naming only what is there")
 
 
-async def _populated(estate: Generated, kubeconfig: Path, named: str | None, cluster: str) -> Generated:
+async def _populated(estate: Generated, kubeconfig: Path, named: str | None, cluster: str) -> Facts:
+    """Put that cluster's part into it; the facts that know it by its uid."""
     from estate.errors import BadInput
     from estate.ids import ClusterId
     from tools.controlplane import clients, marking, populating
@@ -80,17 +84,34 @@ async def _populated(estate: Generated, kubeconfig: Path, named: str | None, clu
     async with await clients.connect(kubeconfig, named) as api:
         await marking.claim(api, estate.world, name)
         await populating.populate(api, estate.world, name)
-        return estate.in_cluster(name, await populating.cluster_uid(api))
+        return estate.facts_of(name, await populating.cluster_uid(api))
 
 
-def _write(estate: Generated, out: Path) -> list[Path]:
+def _texts(estate: Generated) -> dict[str, str]:
+    """The files by their names, as they would be written. Raises BadInput for what could not be read back."""
+    records = {"facts": estate.facts, "world": estate.world, "estate": estate.file()}
+    return {name: _text(name, record) for name, record in records.items()}
+
+
+def _text(name: str, record: Record) -> str:
     from estate.errors import BadInput
+    from tools.inventory.documents import LARGEST_FILE
     from tools.inventory.writing import text
 
-    records: dict[str, Record] = {"facts": estate.facts, "world": estate.world, "estate": estate.file()}
+    written = text(record, f"./{name}.schema.json")
+    if (size := len(written.encode())) > LARGEST_FILE:
+        raise BadInput(
+            f"{name}.yaml: {size} bytes would be more than the {LARGEST_FILE} a file may have; use fewer racks"
+        )
+    return written
+
+
+def _write(texts: dict[str, str], out: Path) -> list[Path]:
+    from estate.errors import BadInput
+
+    written = {out / f"{name}.yaml": content for name, content in texts.items()}
     try:
         out.mkdir(parents=True, exist_ok=True)
-        written = {out / f"{name}.yaml": text(r, f"./{name}.schema.json") for name, r in records.items()}
         for path, content in {**written, **_schemas(out)}.items():
             path.write_text(content)
     except OSError as error:

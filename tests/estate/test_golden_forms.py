@@ -18,16 +18,20 @@ from estate import canonical
 from estate.approvals import Approval, Diff, Word, diff_line
 from estate.changes import CordonNode, MoveWorkload, ReplicaMove, ScaleWorkload, SetPowerCap
 from estate.deltas import Delta
+from estate.hardware import Node
 from estate.ids import Digest, ExecutionId, ExecutorId, IncidentId, NodeId, PolicyId, SiteId, WorkloadId
 from estate.law import Facts
 from estate.modes import Mode
 from estate.outcomes import Ending, Outcome, StepResult
 from estate.proposals import Lane, Proposal
 from estate.records import Record
+from estate.references import Ref
 from estate.units import Watts
 from estate.verdicts import Decision, Dimension, Failure, Verdict
 from estate.warrants import Warrant
+from estate.worlds import EstateFile
 from tests import builders
+from tests import items as building
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 A, B = (Digest(f"sha256:{letter * 64}") for letter in "ab")
@@ -149,6 +153,43 @@ def _all_that_the_law_may_say() -> Facts:
     return Facts.read(form)
 
 
+def _all_that_is_known_of_a_node() -> Node:
+    """A node and a device with every field that came after the first release."""
+    fault = {"code": "xid-79", "count": 2, "first_at": builders.START, "last_at": builders.START}
+    device = builders.accelerator().model_dump() | {
+        "vendor": "nvidia",
+        "generation": "hopper",
+        "serial": "SN-1-0",
+        "nvlink_clique": "0",
+        "numa_node": 0,
+        "pcie_switch": "s0",
+        "partitioned": True,
+        "partitions": [{"index": 0, "profile": "1g.10gb", "uuid": "MIG-1", "memory_mebibytes": 9_984}],
+        "power_limit_watts": 700,
+        "throttled_by": ["hardware-thermal"],
+        "faults": [fault],
+        "firmware": "96.00",
+        "end_of_life": builders.START,
+    }
+    node = builders.node().model_dump() | {
+        "accelerators": [device],
+        "serial": "SN-1",
+        "system_uuid": "uuid-1",
+        "provider_id": "aws:///1",
+        "product": "dgx-h100",
+        "sockets": 2,
+        "memory_mebibytes": 2_097_152,
+        "numa_nodes": [{"index": 0, "cpus": 96, "memory_mebibytes": 1_048_576}],
+        "pcie_switches": [{"name": "s0", "numa_node": 0, "lanes": 16, "generation": 5}],
+        "nics": [{"name": "mlx5_0", "use": "rdma", "rail": 0, "switch": "leaf-0", "speed": 400_000, "state": "up"}],
+        "disks": [{"name": "nvme0n1", "mebibytes": 29_296_875}],
+        "software": [{"name": "driver", "version": "580.95.05"}],
+        "end_of_life": builders.START,
+        "origins": [{"layer": "hardware", "source": "redfish/1", "observed_at": builders.START}],
+    }
+    return Node.model_validate(node)
+
+
 RECORDS: dict[str, Record] = {
     "facts.v1": builders.facts(),
     "facts-later.v1": _all_that_the_law_may_say(),
@@ -159,6 +200,14 @@ RECORDS: dict[str, Record] = {
     "approval.v1": _approval(),
     "warrant.v1": _warrant(),
     "outcome.v1": _outcome(),
+    "estate.v1": EstateFile(declared_at=builders.START, items=building.all_kinds()),
+    "delta-later.v1": Delta(
+        version=builders.version(3),
+        at=builders.START,
+        nodes=(_all_that_is_known_of_a_node(),),
+        items=(building.item("pdu"),),
+        removed_items=(Ref("row", "eu-row-1"),),
+    ),
     "delta.v1": Delta(version=builders.version(2), at=builders.START, removed_nodes=(NodeId("eu-a4"),)),
 }
 

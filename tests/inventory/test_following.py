@@ -7,19 +7,25 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
+from estate import neighbours
 from estate.deltas import Delta, split
 from estate.errors import Denied, RetryLater
 from estate.frozen import FrozenEstate
 from estate.hardware import Node
 from estate.ids import InstallationId, NodeId, WorkloadId
 from estate.law import Facts
+from estate.references import Ref
 from estate.snapshots import SnapshotVersion
 from estate.subjects import Subjects
 from tests import builders
+from tests import items as building
+from tests.inventory.test_declarations import write as write_estate
 from tools.bus.port import Bus, Conflict
+from tools.inventory.declared import DeclaredSource
 from tools.inventory.follower import Follower
 from tools.inventory.port import Observed
 from tools.inventory.writer import Pace, Writer
@@ -121,6 +127,28 @@ def whole(installation: InstallationId, sequence: int, epoch: int = 1, **over: o
 
 def change(installation: InstallationId, sequence: int, *nodes: Node, epoch: int = 1) -> Delta:
     return Delta(version=version(installation, sequence, epoch), at=builders.START, nodes=nodes)
+
+
+async def test_what_a_file_declares_reaches_every_follower_and_goes_when_it_leaves_the_file(
+    bus: Bus, installation: InstallationId, subjects: Subjects, tmp_path: Path
+) -> None:
+    """From the edit of a file through folding, deltas and a whole estate to the neighbours that a process asks for."""
+    path = write_estate(tmp_path / "e.yaml", building.item("region"), building.item("site"), building.item("row"))
+    files = DeclaredSource((path,), builders.facts(), interval=timedelta(milliseconds=20))
+    follower = Follower(bus, subjects, verify)
+    writing = Writer(bus, installation, "w1", (small(), files), builders.TestClock(), QUICK)
+    async with running(writing.run(ENVELOPE, verify), follower.run()):
+        first = await follower.ready()
+        assert {str(r) for r in neighbours.domains(first, Ref("row", "eu-row-1"))} == {
+            "site/eu-de",
+            "region/eu-central",
+        }
+        write_estate(path, building.item("region"), building.item("site"))
+        after = await until(follower.newest, lambda e: e.stock.get(Ref("row", "eu-row-1")) is None)
+        late = Follower(bus, subjects, verify)
+        async with running(late.run()):
+            assert (await late.reached(after.version)).stock == after.stock
+    assert len(after.stock) == 2
 
 
 async def test_a_follower_sees_what_the_writer_folded(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from estate.fabrics.storage import Copy
 from estate.ids import ClusterId, CopyId, DatasetId, OfferId, PriceId, StorageId, TemplateId, Uid
@@ -35,14 +35,10 @@ class Generated:
         """The items as an estate file."""
         return EstateFile(items=self.items)
 
-    def in_cluster(self, cluster: ClusterId, uid: Uid) -> Generated:
-        """The same, where the facts know that cluster by this uid."""
-        known = self.facts.json_form() | {
-            "clusters": [
-                c.model_copy(update={"uid": uid} if c.id == cluster else {}).json_form() for c in self.facts.clusters
-            ]
-        }
-        return replace(self, facts=Facts.read(known))
+    def facts_of(self, cluster: ClusterId, uid: Uid) -> Facts:
+        """The facts, where they know that cluster by this uid."""
+        clusters = (c.model_copy(update={"uid": uid} if c.id == cluster else {}) for c in self.facts.clusters)
+        return Facts.read(self.facts.json_form() | {"clusters": [c.json_form() for c in clusters]})
 
 
 def generate(size: Size) -> Generated:
