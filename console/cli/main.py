@@ -26,6 +26,7 @@ from console.cli import (
     people,
     policies,
     running,
+    viewing,
 )
 from console.cli.invocations import Invocation, exit_code
 from estate.errors import PlacetError
@@ -57,7 +58,7 @@ def options(
         verbose()
 
 
-for commands in (running, parting, contacting, asking, getting, deciding, people, inspecting):
+for commands in (running, parting, contacting, asking, getting, viewing, deciding, people, inspecting):
     commands.register(app)
 app.add_typer(ledgers.app, name="ledger", help="The tamper-evident record.")
 app.add_typer(policies.app, name="policy", help="The law as a cluster's own API server can hold it.")

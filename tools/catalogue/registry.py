@@ -17,12 +17,17 @@ from estate.canonical import Json
 from estate.errors import BadInput
 from estate.records import Model, explain
 from estate.snapshots import Snapshot
+from tools.catalogue.headrooms import HEADROOM
+from tools.catalogue.histories import HISTORY
 from tools.catalogue.nodes import DESCRIBE_NODE, RACK_POWER, WORKLOADS_ON_NODE
 from tools.catalogue.plans import FIND_HOMES, REHEARSE
+from tools.catalogue.things import DESCRIBE, GET, LIST, NEIGHBOURS
 from tools.catalogue.tools import Answer, Desk, Tool
 from tools.catalogue.workloads import LAWFUL_CLUSTERS, SEARCH_WORKLOADS, TENANT_OF_WORKLOAD
 from tools.catalogue.xids import XID_MEANING
+from tools.inventory.port import Forgotten, Past
 from tools.placement.port import Engine
+from tools.views.sums import Keeper
 
 TOOLS: tuple[Tool[Any, Any], ...] = (
     DESCRIBE_NODE,
@@ -34,15 +39,23 @@ TOOLS: tuple[Tool[Any, Any], ...] = (
     REHEARSE,
     RACK_POWER,
     XID_MEANING,
+    GET,
+    LIST,
+    DESCRIBE,
+    NEIGHBOURS,
+    HEADROOM,
+    HISTORY,
 )
 
 
 class Catalogue:
     """The tools over whatever snapshot is the newest when one is called (`lambda: briefing.snapshot` pins one)."""
 
-    def __init__(self, newest: Callable[[], Snapshot], engine: Engine) -> None:
+    def __init__(self, newest: Callable[[], Snapshot], engine: Engine, past: Past | None = None) -> None:
         self._newest = newest
         self._engine = engine
+        self._past = past or Forgotten()
+        self._keeper = Keeper()
         self._tools = {t.name: t for t in TOOLS}
 
     @property
@@ -52,7 +65,7 @@ class Catalogue:
 
     def ask[Question: Model, Reply: Answer](self, tool: Tool[Question, Reply], question: Question) -> Reply:
         """Call a tool with typed values. Raises BadInput for things that are not in the estate."""
-        return tool.run(Desk(self._newest(), self._engine), question)
+        return tool.run(Desk(self._newest(), self._engine, past=self._past, keeper=self._keeper), question)
 
     def call(self, name: str, arguments: str | bytes | Mapping[str, Any]) -> dict[str, Json]:
         """Call a tool by name with JSON; the answer is plain JSON.

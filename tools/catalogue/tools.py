@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from estate.errors import BadInput
 from estate.hardware import Node
@@ -12,15 +12,21 @@ from estate.law import Rack
 from estate.records import Model
 from estate.snapshots import Snapshot, SnapshotVersion
 from estate.workloads import Workload
+from tools.inventory.port import Forgotten, Past
 from tools.placement.port import Engine
+from tools.views.sums import Keeper
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What every tool reads: one frozen snapshot, and the placement engine."""
+    """What every tool reads: one frozen snapshot, the placement engine, the past, and sums."""
 
     snapshot: Snapshot
     engine: Engine
+    past: Past = field(default_factory=Forgotten)
+    """What is still known of earlier versions."""
+    keeper: Keeper = field(default_factory=Keeper)
+    """Sums, kept from one question to the next."""
 
     def node(self, name: NodeId) -> Node:
         """The node. Raises BadInput."""
