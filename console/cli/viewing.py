@@ -139,11 +139,9 @@ def history(
         form = {"what": known_kind(kind), "name": name, "version": _version(version), "at": at}
         command = History.model_validate(form)
     result = ask_door(context, command).result
-    if output is Output.TABLE and isinstance(result, list) and result and "then" in result[0]:
-        (row,) = result
-        assert isinstance(row, dict)
-        then = row.pop("then")
-        tell(row | (then if isinstance(then, dict) else {}))
+    row = result[0] if isinstance(result, list) and result else None
+    if output is Output.TABLE and isinstance(row, dict) and isinstance(then := row.pop("then", None), dict):
+        tell({**row, **then})
     else:
         emit(result, output, ("version", "at", "what", "says"))
 
