@@ -13,8 +13,8 @@ from console.drawing.scales import UNKNOWN, Colouring, Mark, Scale, cells, scale
 from console.drawing.terminal import summary
 from tools.views.topologies import RackCell, RowCell, SiteCell, Topology
 
-_WIDTH, _MARGIN, _LABEL = 1120, 24, 92
-_CELL, _GAP, _TALL = 13, 2, 12
+_WIDTH, _MARGIN, _APART = 1120, 24, 20
+_CELL, _GAP, _TALL = 13, 2, 6
 """A cell and what is between two; so many stand above each other before a rack grows another column."""
 _FONT = "font-family='system-ui, Segoe UI, Helvetica, Arial, sans-serif'"
 _HATCH = (
@@ -69,7 +69,7 @@ def drawn(topology: Topology, by: Colouring) -> str:
 
 def _unit(topology: Topology) -> str:
     deep = any(rack.nodes for s in topology.sites for row in s.rows for rack in row.racks)
-    return "a node, one column a rack" if deep else "a rack"
+    return "a node, under the name of its rack" if deep else "a rack"
 
 
 def _legend(sheet: _Sheet, chosen: Scale) -> None:
@@ -91,31 +91,39 @@ def _site(sheet: _Sheet, site: SiteCell, chosen: Scale) -> None:
     )
     sheet.text(_MARGIN, f"{site.id} ({site.country})", 15, 600)
     sheet.text(_MARGIN + 140, summary(site.figures), fill="#555555")
-    sheet.y += 12
+    sheet.y += 4
+    _blocks(sheet, site, chosen)
+
+
+def _blocks(sheet: _Sheet, site: SiteCell, chosen: Scale) -> None:
+    """The rows of a site beside each other, as many as the sheet is wide."""
+    x, tallest = _MARGIN, 0
     for row in site.rows:
-        for number, line in enumerate(_lines(row)):
-            _line(sheet, "" if number else row.id or "no row", line, site, chosen)
+        for racks in _lines(row):
+            wide = max(sum(map(_width, racks)), 7 * len(row.id)) + _APART
+            if x > _MARGIN and x + wide > _WIDTH - _MARGIN:
+                x, sheet.y, tallest = _MARGIN, sheet.y + tallest, 0
+            tallest = max(tallest, _block(sheet, x, row.id or "no row", racks, site, chosen))
+            x += wide
+    sheet.y += tallest
 
 
 def _lines(row: RowCell) -> Iterator[list[RackCell]]:
-    """The racks of a row, broken where the sheet ends."""
+    """The racks of a row, broken where a line of its own would be wider than the sheet."""
     line: list[RackCell] = []
-    x = _MARGIN + _LABEL
     for rack in row.racks:
-        wide = _width(rack)
-        if line and x + wide > _WIDTH - _MARGIN:
+        if line and sum(map(_width, (*line, rack))) > _WIDTH - 2 * _MARGIN - _APART:
             yield line
-            line, x = [], _MARGIN + _LABEL
+            line = []
         line.append(rack)
-        x += wide
     if line:
         yield line
 
 
 def _width(rack: RackCell) -> int:
     columns = -(-len(cells(rack)) // _TALL)
-    least = 7 * len(_short(rack)) + 12 if rack.nodes else 0
-    return max(columns * (_CELL + _GAP) + 8, least)
+    least = 6 * len(_short(rack)) + 8 if rack.nodes else 0
+    return max(columns * (_CELL + _GAP) + 7, least)
 
 
 def _short(rack: RackCell) -> str:
@@ -123,15 +131,15 @@ def _short(rack: RackCell) -> str:
     return rack.id.rpartition("-")[2][-8:]
 
 
-def _line(sheet: _Sheet, label: str, racks: list[RackCell], site: SiteCell, chosen: Scale) -> None:
+def _block(sheet: _Sheet, x: int, label: str, racks: list[RackCell], site: SiteCell, chosen: Scale) -> int:
+    """One row from the current height down; how tall it is."""
     deep = any(rack.nodes for rack in racks)
-    tall = min(max(len(cells(rack)) for rack in racks), _TALL)
     signed = not chosen.title.startswith(("accelerators", "power", "coolant"))
-    x, top = _MARGIN + _LABEL, sheet.y + (16 if deep else 4)
-    sheet.text(_MARGIN, label[-13:], fill="#555555", dy=(top - sheet.y) + _CELL - 3)
+    top = sheet.y + (34 if deep else 22)
+    sheet.text(x, label, weight=600, fill="#555555", dy=14)
     for rack in racks:
         if deep:
-            sheet.text(x, _short(rack), 10, fill="#777777", dy=12)
+            sheet.text(x, _short(rack), 10, fill="#777777", dy=29)
         for number, cell in enumerate(cells(rack)):
             column, place = divmod(number, _TALL)
             mark = chosen.mark(cell.figures, site)
@@ -139,7 +147,8 @@ def _line(sheet: _Sheet, label: str, racks: list[RackCell], site: SiteCell, chos
             at = x + column * (_CELL + _GAP), top + place * (_CELL + _GAP)
             sheet.cell(*at, mark, words, signed=signed or mark.colour == UNKNOWN)
         x += _width(rack)
-    sheet.y = top + tall * (_CELL + _GAP) + 4
+    tall = min(max(len(cells(rack)) for rack in racks), _TALL)
+    return top - sheet.y + tall * (_CELL + _GAP) + 10
 
 
 def _page(sheet: _Sheet) -> str:
