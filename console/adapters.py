@@ -1,6 +1,6 @@
 """What stands around the adapters that the composition root makes: nothing, unless somebody asks for it.
 
-`console.bootstrap` passes each adapter through here once. Tests put decorators of the same port in between, so that a
+The composition root passes each adapter through here once. Tests put decorators of the same port in between, so that a
 process can be slowed down or killed at a point of their choice while everything that ships stays as it is.
 """
 
@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from agents.checkpoints.port import Shelf
-from agents.minds.port import Mind
-from policies.ledger.port import Ledger
-from tools.bus.port import Bus
-from tools.execution.port import Target
+if TYPE_CHECKING:  # the ports of minds and targets load the models of what stands behind them
+    from agents.checkpoints.port import Shelf
+    from agents.minds.port import Mind
+    from policies.ledger.port import Ledger
+    from tools.bus.port import Bus
+    from tools.execution.port import Target
 
 
 def _as_it_is[T](adapter: T) -> T:

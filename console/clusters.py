@@ -1,40 +1,72 @@
 """Connections to the clusters of an installation, each proven to be who it is called before it is used.
 
 Called by `console.bootstrap` for the inventory (readers) and for each executor (writers), and by `placet doctor`. A
-reader that could write is refused: RBAC is the guarantee that only the executor writes, and this looks whether it
-holds.
+reader that could write is refused, when Placet starts or when its cluster comes into reach: RBAC is the guarantee that
+only the executor writes, and this looks whether it holds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
+from typing import Final
 
 import structlog
 
 from console.config import Cluster, Config, Credentials
-from estate.errors import BadInput, Denied
+from estate.errors import BadInput, Denied, RetryLater
 from estate.ids import ClusterId, ExecutorId, Uid
+from policies.admission.grants import NAMESPACES
+from tools.inventory.kubernetes.source import KubernetesSource
 from tools.kubernetes import identifying, reviewing
 from tools.kubernetes.connecting import Access, Connection
 from tools.kubernetes.reviewing import Part, Row
 
 log = structlog.get_logger(__name__)
 
+_TOLD_EACH: Final = 250
+"""Namespaces."""
+
 
 async def readers(config: Config, stack: AsyncExitStack) -> dict[ClusterId, Connection]:
-    """A connection to each cluster that may read and nothing else; closed by the stack.
+    """A connection to each cluster as its reader, not proven yet; closed by the stack.
 
     Raises:
-        Denied: one of them can write, or read secrets.
         BadInput: a cluster has no reader, or its credentials cannot be read.
-        RetryLater: an API server does not answer.
     """
-    opened = {c.id: await _opened(_reader(c), stack) for c in config.clusters}
-    for cluster, connection in opened.items():
-        refuse_writer(cluster, await reviewing.review(connection, Part.READER))
-    return opened
+    return {c.id: await _opened(_reader(c), stack) for c in config.clusters}
+
+
+async def prove_reader(cluster: ClusterId, connection: Connection) -> None:
+    """Ask the API server whether these credentials may read and nothing else.
+
+    Raises:
+        Denied: they can write, or read secrets; or nobody can know.
+        RetryLater: the API server does not answer.
+    """
+    told = partial(_told, cluster, Part.READER)
+    refuse_writer(cluster, await reviewing.review(connection, Part.READER, told=told))
+
+
+async def recognised(sources: Sequence[KubernetesSource]) -> None:
+    """Look once at each cluster before anything starts. One that is out of reach is left to its source, which looks
+    again before it takes anything in.
+
+    Raises:
+        Denied: one is another cluster than facts name, or its reader can write.
+        RetryLater: none of them answers.
+    """
+    silent: list[RetryLater] = []
+    for source in sources:
+        try:
+            await source.recognise()
+        except RetryLater as error:
+            log.error("cluster is out of reach at the start", cluster=source.cluster, error=str(error))
+            silent.append(error)
+    if silent and len(silent) == len(sources):
+        raise silent[0]
 
 
 async def writers(config: Config, executor: ExecutorId, stack: AsyncExitStack) -> dict[ClusterId, Connection]:
@@ -44,14 +76,19 @@ async def writers(config: Config, executor: ExecutorId, stack: AsyncExitStack) -
 
 
 def refuse_writer(cluster: ClusterId, rows: Sequence[Row]) -> None:
-    """Raises Denied when these are the rights of more than a reader."""
+    """Raises Denied when these are the rights of more than a reader, or may be."""
     beyond = reviewing.reader_can_write(rows)
     if beyond:
-        named = ", ".join(str(r.access) for r in beyond[:3])
+        named = ", ".join(str(r) for r in beyond[:3])
         more = f" and {len(beyond) - 3} more" if len(beyond) > 3 else ""
         raise Denied(
             f"the reader of cluster `{cluster}`, `{beyond[0].who}`, may {named}{more}; give it no more than "
             "`placet policy export rbac` says"
+        )
+    if any(r.access == NAMESPACES and not r.found for r in rows):
+        raise Denied(
+            f"the reader of cluster `{cluster}`, `{rows[0].who}`, may not {NAMESPACES}, so that nobody knows what it "
+            "may write in single ones; give it what `placet policy export rbac` says"
         )
     if lacking := [r for r in rows if r.expected and not r.found]:
         log.warning("reader may not read everything", cluster=cluster, lacking=[str(r.access) for r in lacking])
@@ -81,8 +118,10 @@ class Account:
         return tuple(r for r in self.rows if not r.well)
 
 
-async def account(credentials: Credentials, part: Part) -> Account:
-    """Ask the API server what these credentials may do. Nothing is changed.
+async def account(
+    credentials: Credentials, part: Part, cluster: ClusterId, spaces: Collection[str] | None = None
+) -> Account:
+    """Ask the API server what these credentials may do, `spaces` being the tenants' namespaces. Nothing is changed.
 
     Raises:
         BadInput: they cannot be read.
@@ -90,7 +129,14 @@ async def account(credentials: Credentials, part: Part) -> Account:
     """
     async with AsyncExitStack() as stack:
         connection = await _opened(credentials, stack)
-        return Account(await identifying.cluster_uid(connection), await reviewing.review(connection, part))
+        uid = await identifying.cluster_uid(connection)
+        return Account(uid, await reviewing.review(connection, part, spaces, partial(_told, cluster, part)))
+
+
+def _told(cluster: ClusterId, part: Part, done: int, of: int) -> None:
+    """A cluster of thousands of namespaces keeps nobody waiting in silence."""
+    if done % _TOLD_EACH == 0 and done < of:
+        log.info("reviewing rights in each namespace", cluster=cluster, account=part.value, asked=done, of=of)
 
 
 async def _opened(credentials: Credentials, stack: AsyncExitStack) -> Connection:

@@ -26,6 +26,11 @@ class Format(StrEnum):
     ALERTMANAGER = "alertmanager"
     NVSENTINEL = "nvsentinel"
     KERNEL = "kernel"
+    FABRIC_MANAGER = "fabric-manager"
+    KUBERNETES = "kubernetes"
+    """Events of node-problem-detector and its like."""
+    CLOUD = "cloud"
+    """Notices that take an instance back."""
 
 
 class Sync(StrEnum):
@@ -47,6 +52,10 @@ class Channel(Model):
     formats: tuple[Format, ...] = tuple(Format)
     token_sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
     """Hexadecimal SHA-256 of the bearer token; the token itself is never written down here. None: no way in by HTTP."""
+    per_second: Annotated[int, Field(ge=1, le=100_000)] = 200
+    """Posts a second that the HTTP door takes of it in the long run."""
+    burst: Annotated[int, Field(ge=1, le=1_000_000)] = 4_000
+    """Posts that it takes at once, after a rest."""
 
 
 class ExecutorSpec(Model):
@@ -117,6 +126,8 @@ class Config(Model):
     """Kubernetes clusters. None: the twin is the world."""
     estate: tuple[Path, ...] = ()
     """Estate files, or folders of them: facilities, fabrics, hardware, promises, prices. They are watched."""
+    clusters_within_seconds: Annotated[int, Field(ge=1, le=86_400)] = 120
+    """How long the inventory waits at its start for a cluster that is out of reach; then its racks count as unknown."""
     channels: tuple[Channel, ...] = ()
     executors: tuple[ExecutorSpec, ...] = (ExecutorSpec(id=ExecutorId("twin")),)
     http: Http = Http()

@@ -15,6 +15,7 @@ from psycopg import AsyncConnection, AsyncCursor
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
+from console.installations import Installation
 from estate.errors import BadInput, RetryLater
 
 SUPERUSER = "postgres"
@@ -58,6 +59,14 @@ def name_of(address: str) -> str:
 def as_user(address: str, user: str, password: str) -> str:
     """How that user connects."""
     return make_conninfo(address, user=user, password=password)
+
+
+def as_role(installation: Installation, address: str) -> str:
+    """How one connects to a store there: as the user of the role whose directory this is, where none is named."""
+    role = installation.role
+    if role is None or names_user(address):
+        return address
+    return as_user(address, role.name, installation.state.postgres_password(role.name))
 
 
 def as_owner(store: Store, password: str) -> str:

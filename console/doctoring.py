@@ -137,7 +137,7 @@ def _clusters(invocation: Invocation) -> Iterator[Finding]:
 def _account(state: StateDirectory, cluster: ClusterId, part: Part, credentials: Credentials) -> Iterator[Finding]:
     check = f"{part.value} of {cluster}"
     try:
-        found = asyncio.run(clusters.account(credentials, part))
+        found = asyncio.run(clusters.account(credentials, part, cluster, _tenants_namespaces(state, cluster)))
     except PlacetError as error:
         yield _failed(check, error)
         return
@@ -145,10 +145,17 @@ def _account(state: StateDirectory, cluster: ClusterId, part: Part, credentials:
     if not found.faults:
         yield Finding(check=check, well=True, found=f"`{found.who}`: {len(found.rows)} accesses are as they should be")
     for row in found.faults:
-        told = f"`{row.who}` {'may' if row.found else 'may not'} {row.access}"
+        told = f"`{row.who}` {'may' if row.found else 'may not'} {row}"
         expected = "may" if row.expected else "may not"
         remedy = f"{part.value}s {expected}: bind no more and no less than `placet policy export rbac` says"
         yield Finding(check=check, well=False, found=told, remedy=remedy)
+
+
+def _tenants_namespaces(state: StateDirectory, cluster: ClusterId) -> frozenset[str] | None:
+    """Where facts let the writer write objects; None where this directory has no facts."""
+    if _role(state) is not None and not state.facts_path.exists():
+        return None
+    return frozenset(namespace for where, namespace in _signed(state).tenant_of if where == cluster)
 
 
 def _is_known(state: StateDirectory, cluster: ClusterId, uid: Uid) -> str:

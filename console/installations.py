@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from agents.intake.channels import FRONT_DOOR, ChannelConfig
-from console import databases
 from console.config import Config, ExecutorSpec
 from console.roles import RoleRecord
 from console.state import InstallationRecord, StateDirectory
@@ -72,12 +71,6 @@ class Installation:
     def subjects(self) -> Subjects:
         """Its NATS subjects."""
         return Subjects(self.record.id)
-
-    def database(self, address: str) -> str:
-        """How one connects to the PostgreSQL there: as this role's own user, where the address names none."""
-        if self.role is None or databases.names_user(address):
-            return address
-        return databases.as_user(address, self.role.name, self.state.postgres_password(self.role.name))
 
     def signs(self, role: str) -> bool:
         """Whether the key of that role is here."""

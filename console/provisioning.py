@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from agents.process import consumer_specs
+from agents import consumers as agent_consumers
 from console import databases
 from console.databases import Store
 from console.installations import Installation
@@ -30,7 +30,7 @@ def users(installation: Installation) -> tuple[accounts.User, ...]:
         subjects=installation.subjects,
         consumers=consumers(installation),
         executors=[e.id for e in installation.config.executors],
-        channels=[c.id for c in installation.config.channels],
+        channels={c.id: [f.value for f in c.formats] for c in installation.config.channels},
     )
     return made.users(installation.state.nats_password)
 
@@ -40,7 +40,7 @@ def consumers(installation: Installation) -> dict[str, tuple[ConsumerSpec, ...]]
     subjects = installation.subjects
     config = installation.config
     return {
-        accounts.AGENT: consumer_specs(subjects),
+        accounts.AGENT: agent_consumers.specs(subjects),
         accounts.GATE: GATE_CONSUMERS,
         **{
             accounts.executor_user(e.id): executor_consumers(subjects, e.id, config.clusters_of(e.id))

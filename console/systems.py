@@ -39,9 +39,10 @@ class System:
     buses: Mapping[str, Bus]
     """A connection for each process that runs here; in a whole installation `watcher` too, which may only listen."""
     nats_url: str
-    http_port: int
     speak: Callable[[Identity], DoorClient]
-    inventories: dict[str, Follower]
+    http_port: int = 0
+    """0 where no console runs here."""
+    inventories: dict[str, Follower] = field(default_factory=dict)
     tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
     @property

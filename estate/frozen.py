@@ -30,6 +30,8 @@ from estate.trails import Trail
 from estate.units import Watts
 from estate.workloads import Workload
 
+type _Groups = Layer[Ref, frozenset[NodeId]]
+type _Gangs = Layer[GangId, frozenset[WorkloadId]]
 type _WorkloadNames = Layer[tuple[ClusterId, str, str], WorkloadId]
 
 
@@ -44,13 +46,13 @@ class FrozenEstate:
     _nodes: Layer[NodeId, Node] = field(default_factory=Layer)
     _workloads: Layer[WorkloadId, Workload] = field(default_factory=Layer)
     _on: Layer[NodeId, frozenset[WorkloadId]] = field(default_factory=Layer)
-    _gangs: Layer[GangId, frozenset[WorkloadId]] = field(default_factory=Layer)
     _tally: Tally = field(default_factory=Tally)
     """Of racks and sites, only what the ground's sums lack."""
     _names: Layer[tuple[ClusterId, str], NodeId] = field(default_factory=Layer)
     _workload_names: _WorkloadNames = field(default_factory=Layer)
     _uuids: Layer[str, AcceleratorRef] = field(default_factory=Layer)
-    _groups: Layer[Ref, frozenset[NodeId]] = field(default_factory=Layer)
+    _groups: _Groups = field(default_factory=Layer)
+    _gangs: _Gangs = field(default_factory=Layer)
     _objects: Map[ObjectId, Sighting] = field(default_factory=Map)
     _complete: bool = False
     _trail: Trail = field(default_factory=Trail, compare=False)
@@ -83,12 +85,12 @@ class FrozenEstate:
             _nodes=Layer(ground.node),
             _workloads=Layer(ground.workload),
             _on=Layer(ground.residents),
-            _gangs=Layer(ground.in_gang),
             _tally=ground.tally(),
             _names=Layer(ground.named),
             _workload_names=Layer(ground.workload_named),
             _uuids=Layer(ground.accelerator),
             _groups=Layer(ground.holding),
+            _gangs=Layer(ground.gang),
             _trail=Trail(start=ground),
         )
 
@@ -182,16 +184,9 @@ class FrozenEstate:
         return replace(self, _complete=True)
 
     def with_node(self, node: Node) -> Self:
-        base = self._forget_names(node.id)
-        uuids = base._uuids.update({a.uuid: AcceleratorRef(node=node.id, index=a.index) for a in node.accelerators})
-        changed = replace(
-            base,
-            _nodes=base._nodes.set(node.id, node),
-            _names=base._names.set((node.cluster, node.name), node.id),
-            _uuids=uuids,
-            _groups=_regrouped(self._groups, node.id, _groups_of(self._nodes.get(node.id)), groups(node)),
-        )
-        return changed._settled(self, {node.id})
+        base = self if self._is_known_as(node) else self._forget_names(node.id)._learn_names(node)
+        held = _connected(self._groups, self._nodes.get(node.id), node)
+        return replace(base, _nodes=base._nodes.set(node.id, node), _groups=held)._settled(self, {node.id})
 
     def with_workload(self, workload: Workload) -> Self:
         before = self._workloads.get(workload.id)
@@ -208,17 +203,18 @@ class FrozenEstate:
             self,
             _workloads=self._workloads.set(workload.id, workload),
             _on=on,
-            _gangs=_regrouped(self._gangs, workload.id, _gangs_of(before), _gangs_of(workload)),
+            _gangs=_regrouped(self._gangs, before, workload),
             _workload_names=names,
             _tally=self._tally.asked(before, workload),
         )
         return changed._settled(self, old | new)
 
     def without_node(self, node: NodeId) -> Self:
-        if node not in self._nodes:
+        before = self._nodes.get(node)
+        if before is None:
             return self
         base = self._forget_names(node)
-        left = _regrouped(self._groups, node, _groups_of(self._nodes.get(node)), frozenset())
+        left = _connected(self._groups, before, None)
         return replace(base, _nodes=base._nodes.delete(node), _groups=left)._settled(self, {node})
 
     def without_workload(self, workload: WorkloadId) -> Self:
@@ -232,7 +228,7 @@ class FrozenEstate:
             self,
             _workloads=self._workloads.delete(workload),
             _on=on,
-            _gangs=_regrouped(self._gangs, workload, _gangs_of(before), frozenset()),
+            _gangs=_regrouped(self._gangs, before, None),
             _workload_names=_dropped(self._workload_names, before),
             _tally=self._tally.asked(before, None),
         )
@@ -255,6 +251,21 @@ class FrozenEstate:
 
     def at(self, version: SnapshotVersion) -> Self:
         return replace(self, version=version)
+
+    def _is_known_as(self, node: Node) -> bool:
+        """Whether the node's names lead to it already: most changes of a node leave them, and its devices, alone."""
+        before = self._nodes.get(node.id)
+        return (
+            before is not None
+            and before.accelerators is node.accelerators
+            and (before.cluster, before.name) == (node.cluster, node.name)
+            and self._names.get((node.cluster, node.name)) == node.id
+            and all((ref := self._uuids.get(a.uuid)) is not None and ref.node == node.id for a in node.accelerators)
+        )
+
+    def _learn_names(self, node: Node) -> Self:
+        uuids = self._uuids.update({a.uuid: AcceleratorRef(node=node.id, index=a.index) for a in node.accelerators})
+        return replace(self, _names=self._names.set((node.cluster, node.name), node.id), _uuids=uuids)
 
     def _forget_names(self, node: NodeId) -> Self:
         before = self._nodes.get(node)
@@ -303,28 +314,31 @@ class FrozenEstate:
         )
 
 
+def _connected(held: _Groups, before: Node | None, after: Node | None) -> _Groups:
+    """Who is on which NVLink domain and switch, once a node went from `before` to `after`."""
+    old, new = (frozenset() if node is None else groups(node) for node in (before, after))
+    for node, refs, joins in ((before, old - new, False), (after, new - old, True)):
+        for ref in refs:
+            assert node is not None
+            members = held.get(ref) or frozenset()
+            members = members | {node.id} if joins else members - {node.id}
+            held = held.set(ref, members) if members else held.delete(ref)
+    return held
+
+
 def _nodes_of(workload: Workload | None) -> set[NodeId]:
     return {b.node for b in workload.bindings} if workload else set()
 
 
-def _regrouped[G, M](
-    held: Layer[G, frozenset[M]], member: M, old: frozenset[G], new: frozenset[G]
-) -> Layer[G, frozenset[M]]:
-    """Who is in which group once a member went from the `old` to the `new`; a group without members has no entry."""
-    for group in old - new:
-        left = (held.get(group) or frozenset()) - {member}
-        held = held.set(group, left) if left else held.delete(group)
-    for group in new - old:
-        held = held.set(group, (held.get(group) or frozenset()) | {member})
-    return held
-
-
-def _groups_of(node: Node | None) -> frozenset[Ref]:
-    return groups(node) if node is not None else frozenset()
-
-
-def _gangs_of(workload: Workload | None) -> frozenset[GangId]:
-    return frozenset(g.id for g in workload.gangs) if workload is not None else frozenset()
+def _regrouped(gangs: _Gangs, before: Workload | None, after: Workload | None) -> _Gangs:
+    """Who is in which gang once a workload went from `before` to `after`; a gang without members has no entry."""
+    old, new = ({g.id: w.id for g in w.gangs} if w is not None else {} for w in (before, after))
+    for gang in old.keys() - new.keys():
+        left = (gangs.get(gang) or frozenset()) - {old[gang]}
+        gangs = gangs.set(gang, left) if left else gangs.delete(gang)
+    for gang in new.keys() - old.keys():
+        gangs = gangs.set(gang, (gangs.get(gang) or frozenset()) | {new[gang]})
+    return gangs
 
 
 def _name_of(workload: Workload) -> tuple[ClusterId, str, str]:

@@ -36,6 +36,9 @@ class Ground(Protocol):
     def residents(self, node: NodeId) -> frozenset[WorkloadId] | None:
         """The workloads with a replica on `node`; None where there are none."""
 
+    def gang(self, gang: GangId) -> frozenset[WorkloadId] | None:
+        """The workloads with a replica in that gang; None where there are none."""
+
     def taken(self, node: NodeId) -> frozenset[int]:
         """The accelerator indexes of `node` that some replica holds."""
 
@@ -62,9 +65,6 @@ class Ground(Protocol):
 
     def holding(self, ref: Ref) -> frozenset[NodeId] | None:
         """The nodes with a device in that NVLink domain, or a port on that switch; None where there are none."""
-
-    def in_gang(self, gang: GangId) -> frozenset[WorkloadId] | None:
-        """The workloads with members of that gang; None where there are none."""
 
     def accelerator(self, uuid: str) -> AcceleratorRef | None:
         """The device with this UUID."""

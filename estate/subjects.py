@@ -102,9 +102,10 @@ class Subjects:
         """What a case is doing, for people who watch; at most once, never a source of truth."""
         return f"{self.root}.progress.all.{incident}"
 
-    def dead_letter(self, stream: str, consumer: str) -> str:
-        """Messages that could not be handled, with the reason in their headers."""
-        return f"{self.root}.dead.{stream.lower()}.{consumer}"
+    def dead_letter(self, stream: str, consumer: str, channel: ChannelId | str | None = None) -> str:
+        """Messages that could not be handled, with the reason in their headers; raw bodies under their channel."""
+        sender = f".{channel}" if channel is not None else ""
+        return f"{self.root}.dead.{stream.lower()}.{consumer}{sender}"
 
 
 def _token(value: object) -> str:

@@ -7,7 +7,7 @@ killed between any two appends: each proposal has one decision for each set of w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -103,8 +103,10 @@ class Gate:
             case = await self._case(proposal)
             _check_caught_up(case)
             tenants = case.concern.tenants
-            await self.ledger.append(recording.proposed(proposal, case.matter, case.snapshot, tenants, self.clock()))
-            return await self._answer(case)
+            draft = recording.proposed(proposal, case.matter, case.snapshot, tenants, self.clock())
+            made = await self.ledger.append(draft)
+            # Of what was not proposed before now the ledger holds no word, no verdict and no warrant.
+            return await self._answer(case, fresh=made.created)
 
     async def approve(self, envelope: bytes) -> Answer:
         """Take a person's signed word on a proposal, and decide again on the newest snapshot with all words given.
@@ -122,7 +124,7 @@ class Gate:
             await self._check_patience(given)
             tenants = case.concern.tenants
             await self.ledger.append(recording.worded(given.approval, key, envelope, tenants, self.clock()))
-            return await self._answer(case)
+            return await self._answer(case, fresh=False)
 
     async def concluded(self, outcome: Outcome) -> None:
         """An execution ended: its steps stop counting as in flight."""
@@ -139,10 +141,11 @@ class Gate:
                 f"`{by}` is no agent of `{self.installation}`; propose in one's own name, on behalf of another"
             )
 
-    async def _answer(self, case: _Case) -> Answer:
-        if (entry := await self.ledger.find(recording.issued_key(case.matter.proposal))) is not None:
+    async def _answer(self, case: _Case, *, fresh: bool) -> Answer:
+        """`fresh`: the ledger has nothing on this proposal yet."""
+        if not fresh and (entry := await self.ledger.find(recording.issued_key(case.matter.proposal))) is not None:
             return _stored(entry)
-        verdict = await self._decided(case)
+        verdict = await (self._judged(case) if fresh else self._decided(case))
         if not acts(verdict):
             return Answer(verdict)
         return await self._issued(case, verdict)
@@ -160,6 +163,12 @@ class Gate:
             if not acts(lapsed):
                 return lapsed
             known.append(lapsed.digest)
+        return await self._judged(case, given, known, lapsed)
+
+    async def _judged(
+        self, case: _Case, given: tuple[Given, ...] = (), known: Sequence[Digest] = (), lapsed: Verdict | None = None
+    ) -> Verdict:
+        """A new verdict, made durable; or the `lapsed` permit, which holds again."""
         await self._settle(case.snapshot)
         verdict = decide(self._question(case, given)).verdict
         if lapsed is not None and acts(verdict):

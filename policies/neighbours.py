@@ -53,6 +53,16 @@ def beside(after: Snapshot, workload: Workload, nodes: Iterable[NodeId]) -> Besi
     )
 
 
+def off_node(facts: Facts, one: TenantId, other: TenantId) -> bool:
+    """Whether these two tenants may share no node, by what either was promised."""
+    return bool(_wanting(facts, (one, other), _NODE) or _apart(facts, one, frozenset({other})))
+
+
+def off_rack(facts: Facts, one: TenantId, other: TenantId) -> bool:
+    """Whether they may share no rack."""
+    return bool(_wanting(facts, (one, other), _RACK))
+
+
 def _tenants(snapshot: Snapshot, nodes: Iterable[NodeId]) -> set[TenantId]:
     return {w.tenant for n in nodes for w in snapshot.workloads_on(n)}
 

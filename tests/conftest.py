@@ -20,7 +20,7 @@ from tools.bus.port import Bus
 from tools.bus.server import EmbeddedServer
 from tools.bus.wire import Wire
 
-pytest_plugins = ["tests.kubernetes_fixtures", "tests.postgres"]
+pytest_plugins = ["tests.kubernetes_fixtures", "tests.postgres", "tests.prometheus_fixtures"]
 
 _numbers = itertools.count(1)
 

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from console import bootstrap
+from console.composing import meeting
 from console.config import Http, Sync
 from console.databases import SUPERUSER
 from console.installations import Installation
@@ -84,5 +84,5 @@ async def taken_apart(
     password = outside.state.postgres_password(SUPERUSER)
     with postgres(database, password):
         async with nats_of(roles / "nats", nats):
-            await bootstrap.provision(Installation.open(outside.state, outside.settings))
+            await meeting.provision(Installation.open(outside.state, outside.settings))
             yield outside

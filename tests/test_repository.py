@@ -143,7 +143,7 @@ def test_every_module_says_what_it_is_for() -> None:
 
 
 def test_only_the_composition_root_pairs_ports_with_adapters() -> None:
-    """Every adapter is imported by `console.bootstrap`, by its own package, or not at all.
+    """Every adapter is imported by `console.composing`, by its own package, or not at all.
 
     `console.visiting` pairs the bus alone, so that a command at the prompt loads no engine.
     """
@@ -159,7 +159,6 @@ def test_only_the_composition_root_pairs_ports_with_adapters() -> None:
     }
     # Making keys and probing the machine are the CLI's own jobs, not compositions.
     allowed = {
-        "console.bootstrap",
         "console.visiting",
         "console.initialising",
         "console.installations",
@@ -168,7 +167,7 @@ def test_only_the_composition_root_pairs_ports_with_adapters() -> None:
         "console.demo.run",
     }
     for name in modules():
-        if name in allowed:
+        if name in allowed or name.startswith("console.composing."):
             continue
         path = ROOT.joinpath(*name.split("."))
         source = path.with_suffix(".py") if path.with_suffix(".py").exists() else path / "__init__.py"

@@ -86,6 +86,8 @@ class Intake:
     async def _observed(self, delivery: Delivery, receipt: _Receipt, snapshot: Snapshot) -> None:
         parsed = self._parsers[receipt.format](delivery.data, delivery.headers)
         reasons = [str(f) for f in parsed.faults]
+        if parsed.facts and not parsed.observations:
+            reasons.append("it states what is and tells no event; let a source of the inventory read it")
         for observation in parsed.observations:
             event = _event(observation, receipt, snapshot)
             if event.place.site is None:

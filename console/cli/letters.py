@@ -1,4 +1,4 @@
-"""`placet dlq`: messages that could not be handled, with the reason, and the way back."""
+"""`placet dlq`: messages that could not be handled, with the reason, the way back, and the way out."""
 
 from __future__ import annotations
 
@@ -48,3 +48,15 @@ def replay(context: typer.Context, sequence: SequenceArgument) -> None:
     from console.door.commands import Replay
 
     emit(ask_door(context, Replay(sequence=sequence)).result, Output.TABLE)
+
+
+@app.command()
+def drop(context: typer.Context, sequence: SequenceArgument) -> None:
+    """Forget a dead letter that no mending will ever let through. Who dropped which body is in the ledger.
+
+    Example: `placet dlq drop 3`
+    """
+    from console.cli.rendering import emit
+    from console.door.commands import Drop
+
+    emit(ask_door(context, Drop(sequence=sequence)).result, Output.TABLE)

@@ -54,13 +54,13 @@ def provision(context: typer.Context) -> None:
 
     Example: `placet --nats-url nats://nats:4222 provision`
     """
-    from console.bootstrap import Installation
-    from console.bootstrap import provision as make
     from console.cli.rendering import note
+    from console.composing import meeting
+    from console.installations import Installation
 
     invocation = given(context)
     installation = Installation.open(invocation.state(), invocation.settings())
-    run(lambda: make(installation))
+    run(lambda: meeting.provision(installation))
     note(f"installation {installation.record.id} is provisioned; next: start each process on its own directory")
 
 

@@ -34,12 +34,16 @@ FormOption = Annotated[Form, typer.Option("--output", "-o", help="How to write t
 
 
 @exports.command()
-def admission(
+def admission(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     context: typer.Context,
     cluster: Annotated[str, typer.Option(help="The cluster, by its id in the facts.")],
     facts: Annotated[Path | None, typer.Option(help="An unsigned facts file instead of the signed facts.")] = None,
     break_glass: Annotated[
         list[str] | None, typer.Option(help="A group that may touch Placet's annotations where they are protected.")
+    ] = None,
+    scheduler: Annotated[
+        list[str] | None,
+        typer.Option(help="A user that binds pods and honours anti-affinity, beside `system:kube-scheduler`."),
     ] = None,
     warn: Annotated[bool, typer.Option("--warn", help="Warn and audit only: refuse nothing, steer nothing.")] = False,
     output: FormOption = Form.YAML,
@@ -48,21 +52,22 @@ def admission(
 
     Every write of Placet's own writer needs a new warrant annotation. In the namespaces that the facts give to a
     tenant, a pod may be created or bound only where signed facts allow it (the reason says which policy, what was
-    needed and what was found), and pods are steered to lawful nodes, so that they do not stay pending. Other namespaces
-    are not touched.
+    needed and what was found), and pods are steered to lawful nodes, so that they do not stay pending; tenants that
+    were promised distance are kept apart by the scheduler. Other namespaces are not touched.
 
     Export again whenever facts are signed anew. See what it would refuse first: `--warn`.
 
     Example: `placet policy export admission --cluster eu-1 | kubectl apply --server-side -f -`
     """
     from estate.ids import ClusterId
-    from policies.admission import identities
+    from policies.admission import distances, identities
     from policies.admission.exporting import admission as exported
     from policies.admission.lawful import survey
 
     held, groups = _facts(context, facts), tuple(break_glass or (identities.BREAK_GLASS,))
     where = ClusterId(cluster)
-    _write(exported(held, where, groups, enforce=not warn), output)
+    schedulers = (distances.SCHEDULER, *(scheduler or ()))
+    _write(exported(held, where, groups, schedulers=schedulers, enforce=not warn), output)
     _tell(survey(held, where))
 
 
@@ -138,5 +143,7 @@ def _tell(ground: Ground) -> None:
     for tenancy in ground.tenancies:
         named = f"{tenancy.tenant} ({', '.join(tenancy.namespaces)})"
         note(f"{named}: {'; '.join(str(b) for b in tenancy.bars) or 'lawful here'}")
+        if apart := sorted({*tenancy.off_nodes, *tenancy.off_racks}):
+            note(f"{named}: kept apart by the scheduler from {', '.join(apart)}")
         for promise in tenancy.unheld:
             note(f"{named}: {promise} is not held at the door, only by placet's own decisions and its watch")

@@ -15,7 +15,7 @@ _STATES = {
     Health.HEALTHY: "ready",
     Health.DEGRADED: "under pressure",
     Health.FAILED: "not ready",
-    Health.UNKNOWN: "silent",
+    Health.UNKNOWN: "of unknown health",
 }
 
 

@@ -128,8 +128,9 @@ async def report(found: Found, now: datetime) -> Report:
 
 
 def _sent(found: Found) -> Sent:
-    questions = found.held.questions if found.held else 0
-    return Sent(reads=found.sight.requests + _IDENTITY_REQUESTS, questions=questions)
+    held = found.held
+    reads = found.sight.requests + _IDENTITY_REQUESTS + (held.reads if held else 0)
+    return Sent(reads=reads, questions=held.questions if held else 0)
 
 
 def advice(access: Access, ground: Ground, held: Rights | None) -> tuple[str, ...]:

@@ -6,8 +6,9 @@ a create. Whoever wants none of it in theirs leaves the questions out.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from estate.records import Model
@@ -22,6 +23,8 @@ class Rights(Model):
     who: str
     questions: int
     """How many were sent."""
+    reads: int
+    """Pages of namespaces, in each of which was asked."""
     beyond: tuple[str, ...]
     lacking: tuple[str, ...]
 
@@ -42,8 +45,9 @@ async def rights(connection: Connection) -> Rights:
     rows = await reviewing.review(counted, Part.READER)
     return Rights(
         who=rows[0].who,
-        questions=counted.requests,
-        beyond=tuple(str(r.access) for r in reviewing.reader_can_write(rows)),
+        questions=counted.requests["POST"],
+        reads=counted.requests["GET"],
+        beyond=tuple(str(r) for r in reviewing.reader_can_write(rows)),
         lacking=tuple(str(r.access) for r in rows if r.expected and not r.found),
     )
 
@@ -53,10 +57,10 @@ class _Counted:
     """A connection of which is known how often it was asked."""
 
     connection: Connection
-    requests: int = 0
+    requests: Counter[str] = field(default_factory=Counter)
 
     async def request(
         self, method: str, path: str, query: Mapping[str, str | int | bool] | None = None, body: Any = None
     ) -> Mapping[str, Any]:
-        self.requests += 1
+        self.requests[method] += 1
         return await self.connection.request(method, path, query, body)

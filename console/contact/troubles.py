@@ -61,7 +61,7 @@ def troubles(snapshot: Snapshot, reviews: Iterable[Review]) -> tuple[Trouble, ..
 def _of_node(snapshot: Snapshot, node: Node) -> Iterator[Trouble]:
     """A lost node is one trouble, whatever its devices say; on any other, each lost device is one."""
     if node.health in (Health.FAILED, Health.UNKNOWN):
-        told = "the node is not ready" if node.health is Health.FAILED else "the node's kubelet is silent"
+        told = "the node is not ready" if node.health is Health.FAILED else "its kubelet is silent or not readable"
         yield _at_node(snapshot, node, EventType.NODE_FAILED, told)
         return
     if failed := [a.index for a in node.accelerators if a.health is Health.FAILED]:

@@ -31,6 +31,7 @@ MAY: Mapping[str, frozenset[Role]] = {
     "pending": _EVERYBODY,
     "dead-letters": _RUNNERS,
     "replay": _RUNNERS,
+    "drop": _RUNNERS,
     "ledger-export": frozenset({Role.ADMINISTRATOR, Role.POLICY_AUTHOR}),
     "ledger-show": frozenset({Role.ADMINISTRATOR, Role.OPERATOR, Role.POLICY_AUTHOR}),
     "settings": frozenset({Role.ADMINISTRATOR, Role.OPERATOR, Role.POLICY_AUTHOR}),

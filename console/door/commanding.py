@@ -14,7 +14,7 @@ from agents.intake.commands import Command as Spoken
 from agents.intake.receiving import RECEIVED_AT
 from console.door import settling
 from console.door.calls import Opened, Unauthenticated
-from console.door.commands import Approve, Ask, Propose, Replay, Reply, Set
+from console.door.commands import Approve, Ask, Drop, Propose, Replay, Reply, Set
 from console.door.desk import Desk, NotFound
 from estate import canonical
 from estate.approvals import Approval
@@ -28,7 +28,10 @@ from policies.ledger.port import Draft, EntryKind
 from policies.mandates import Mandate
 from tools.bus import dead_letters
 
-type Changing = Ask | Propose | Approve | Set | Replay
+_REASON = 200
+"""Characters of a letter's reason that the ledger is told when it is dropped."""
+
+type Changing = Ask | Propose | Approve | Set | Replay | Drop
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,8 @@ class Commanding:
                 return await self._set(opened, command)
             case Replay():
                 return await self._replay(opened, command)
+            case Drop():
+                return await self._drop(opened, command)
 
     async def _ask(self, opened: Opened, command: Ask) -> Reply:
         request = Request(
@@ -130,6 +135,14 @@ class Commanding:
         await self._record(opened, f"dead letter {command.sequence}")
         message_id = await dead_letters.replay(self._desk.bus, command.sequence)
         return Reply(result={"sequence": command.sequence, "message_id": message_id})
+
+    async def _drop(self, opened: Opened, command: Drop) -> Reply:
+        letter = await dead_letters.show(self._desk.bus, command.sequence)
+        body = canonical.digest(letter.data)
+        says = f"drop dead letter {letter.sequence} from {letter.subject}, body {body}: {letter.reason[:_REASON]}"
+        await self._record(opened, says)
+        await dead_letters.drop(self._desk.bus, letter)
+        return Reply(result={"sequence": letter.sequence, "dropped": body})
 
     async def _record(
         self, opened: Opened, says: str, incident: IncidentId | None = None, proposal: Digest | None = None

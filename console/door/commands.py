@@ -194,6 +194,13 @@ class Replay(Model):
     sequence: int
 
 
+class Drop(Model):
+    """Forget a dead letter for good."""
+
+    verb: Literal["drop"] = "drop"
+    sequence: int
+
+
 class LedgerExport(Model):
     """The whole ledger, as `placet ledger verify` reads it; the answer is spooled."""
 
@@ -250,6 +257,7 @@ type Command = Annotated[
     | Pending
     | DeadLetters
     | Replay
+    | Drop
     | LedgerExport
     | LedgerShow
     | Settings
@@ -259,7 +267,7 @@ type Command = Annotated[
     Field(discriminator="verb"),
 ]
 
-CHANGES_STATE = frozenset({"ask", "propose", "approve", "set", "replay"})
+CHANGES_STATE = frozenset({"ask", "propose", "approve", "set", "replay", "drop"})
 """Verbs whose calls are entries of the ledger before they have any effect."""
 
 
@@ -293,7 +301,7 @@ class Reply(Record):
 VERBS: tuple[str, ...] = tuple(
     str(cls.model_fields["verb"].default)
     for cls in (
-        Ask, Propose, Approve, Set, Get, Describe, Top, Topology, Coverage, History, Pending, DeadLetters, Replay,
+        Ask, Propose, Approve, Set, Get, Describe, Top, Topology, Coverage, History, Pending, DeadLetters, Replay, Drop,
         LedgerExport, LedgerShow, Settings, Diagnose, WhoAmI,
     )
 )  # fmt: skip

@@ -19,6 +19,7 @@ from console.door.commands import (
     Approve,
     Ask,
     Command,
+    Drop,
     ExitCode,
     Part,
     Propose,
@@ -78,7 +79,7 @@ class DoorServer:
 
     async def _do(self, opened: Opened, command: Command) -> Reply:
         match command:
-            case Ask() | Propose() | Approve() | Set() | Replay():
+            case Ask() | Propose() | Approve() | Set() | Replay() | Drop():
                 return await self._commanding.handle(opened, command)
             case Part():
                 raise BadInput("parts are handed out by the console that spooled them; follow `spooled`")

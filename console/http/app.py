@@ -22,14 +22,18 @@ from console.config import Channel, Format
 from console.http.bodies import BodyTooLarge, read_body
 from console.http.channels import Channels, takes
 from console.http.cloudevents import Batch, Binary, Structured, Unreadable, unpack
+from console.http.rates import Rates
 from estate import canonical
 from estate.clocks import Clock
 from estate.errors import PlacetError, RetryLater
 from estate.records import write_time
 from estate.subjects import Subjects
-from tools.bus.port import Bus, StreamFull, TooLarge
+from tools.bus.port import Bus, StreamFull, SubjectFull, TooLarge
 
 RETRY_SECONDS = "2"
+_LOGS = frozenset({Format.KERNEL, Format.FABRIC_MANAGER})
+_CONTEXT = ("placet-host", "placet-boot", "placet-cluster")
+_LONGEST_CONTEXT = 253
 
 
 class Refused(Exception):
@@ -44,11 +48,12 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """What the handlers need: the bus to publish on, the subjects, who may post, and what readiness means."""
+    """What the handlers need: the bus to publish on, the subjects, who may post, how fast, and what readiness means."""
 
     bus: Bus
     subjects: Subjects
     channels: Channels
+    rates: Rates
     ready: Callable[[], Awaitable[bool]]
     clock: Clock
 
@@ -83,6 +88,7 @@ def application(door: Door) -> Starlette:
 
 async def _receive(door: Door, format: Format, request: Request) -> Response:
     channel = _admitted(door, format, request)
+    _in_turn(door, channel)
     try:
         body = await read_body(request)
     except BodyTooLarge as error:
@@ -104,19 +110,35 @@ def _admitted(door: Door, format: Format, request: Request) -> Channel:
     return channel
 
 
+def _in_turn(door: Door, channel: Channel) -> None:
+    if seconds := door.rates.wait(channel):
+        told = f"channel `{channel.id}` posts more than {channel.per_second} a second; send it again in {seconds} s"
+        raise Refused(429, f"{told}, or in batches", {"Retry-After": str(seconds)})
+
+
 def _carried(format: Format, request: Request, body: bytes) -> dict[str, str]:
     """The headers that go with the body; refuses a media type or shape that the format cannot have."""
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if format is Format.CLOUDEVENTS:
         return _cloudevents(media, request.headers, body)
-    if format is Format.KERNEL:
+    known = _context(request)
+    if format in _LOGS:
         if media not in {"application/json", "text/plain", ""}:
-            raise Refused(415, f"`{media}` is not a kernel log; send application/json or text/plain")
-        return {"content-type": media or "text/plain"}
+            raise Refused(415, f"`{media}` is not a log; send application/json or text/plain")
+        return {"content-type": media or "text/plain", **known}
     if media and media != "application/json" and not media.endswith("+json"):
         raise Refused(415, f"`{media}` is not JSON; send application/json")
     _must_be_object(body)
-    return {"content-type": "application/json"}
+    return {"content-type": "application/json", **known}
+
+
+def _context(request: Request) -> dict[str, str]:
+    """What the sender knows and the payload does not say, as parsers read it: a claim, like the payload itself."""
+    found = {name: request.headers[name] for name in _CONTEXT if name in request.headers}
+    for name, value in found.items():
+        if not (value.isascii() and value.isprintable() and len(value) <= _LONGEST_CONTEXT):
+            raise Refused(422, f"the header `{name}` is not a name in printable ASCII; correct the sender")
+    return found
 
 
 def _cloudevents(media: str, headers: Mapping[str, str], body: bytes) -> dict[str, str]:
@@ -142,6 +164,10 @@ def _must_be_object(body: bytes) -> None:
 async def _stored(door: Door, channel: Channel, format: Format, data: bytes, headers: Mapping[str, str]) -> bool:
     try:
         return await door.store(channel, format, data, headers)
+    except SubjectFull as error:
+        told = f"channel `{channel.id}` has as many `{format.value}` bodies waiting as it may"
+        advice = "send it again later, and look at `placet dlq list`"
+        raise Refused(429, f"{told}; {advice}", {"Retry-After": RETRY_SECONDS}) from error
     except StreamFull as error:
         raise Refused(429, "the intake is full; send it again later", {"Retry-After": RETRY_SECONDS}) from error
     except TooLarge as error:

@@ -3,23 +3,18 @@
 `placet-lawful-pods` and `placet-lawful-bindings` refuse: by the node's *name* against the names that signed facts
 place, so that no forged label helps. `placet-tenant-…` refuses where a tenant may run nowhere in the cluster, and
 datasets that it may not use there. `placet-steer` puts the label of the lawful site into a pod's nodeSelector, so that
-lawful pods do not stay pending. The law stands in the policies themselves: there are no parameters that could be
-missing, stale, or somebody else's to write (`docs/decisions/0011`).
+lawful pods do not stay pending. Who may not stand beside whom is in `distances`. The law stands in the policies
+themselves: there are no parameters that could be missing, stale, or somebody else's to write (`docs/decisions/0011`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
 from policies.admission import labels, texts
 from policies.admission.annotations import DATASETS
 from policies.admission.lawful import Ground, Tenancy
-from policies.admission.manifests import Check, Manifest, Rule, Watch, mutating, validating
-
-_PODS: Final = (Rule(("",), ("pods",), ("CREATE",), "Namespaced"),)
-_BINDINGS: Final = (Rule(("",), ("pods/binding", "bindings"), ("CREATE",), "Namespaced"),)
-_POD: Final = "request.namespace + '/' + object.metadata.?name.orValue(object.metadata.?generateName.orValue(''))"
+from policies.admission.manifests import BINDINGS, PODS, Check, Manifest, Watch, mutating, validating
 
 
 def doors(ground: Ground) -> Iterator[Manifest]:
@@ -37,7 +32,7 @@ def doors(ground: Ground) -> Iterator[Manifest]:
 
 
 def _tenant(ground: Ground, tenancy: Tenancy) -> Manifest:
-    watch = Watch((*_PODS, *_BINDINGS), namespaces=tenancy.namespaces, variables=(("what", _POD),))
+    watch = Watch((*PODS, *BINDINGS), namespaces=tenancy.namespaces, variables=(("what", labels.POD),))
     told = {**labels.told(ground), "placet.dev/tenant": tenancy.tenant}
     if tenancy.unheld:
         told["placet.dev/not-held-at-the-door"] = "; ".join(tenancy.unheld)
@@ -68,14 +63,14 @@ def _pods(ground: Ground, namespaces: tuple[str, ...]) -> Manifest:
     if not ground.nodes:
         why = f"signed facts (version {ground.version}) place no node of {ground.cluster} at {ground.site}"
         checks = [Check("false", texts.literal(f"placet-lawful: facts-complete-workload (facts): {why}"))]
-    watch = Watch(_PODS, namespaces=namespaces, variables=variables)
+    watch = Watch(PODS, namespaces=namespaces, variables=variables)
     return validating("placet-lawful-pods", watch, checks, labels.told(ground))
 
 
 def _bindings(ground: Ground, namespaces: tuple[str, ...]) -> Manifest:
     names = texts.Names.of(ground.nodes)
     variables = (("node", "object.target.?name.orValue('')"), *names.variables)
-    watch = Watch(_BINDINGS, namespaces=namespaces, variables=variables)
+    watch = Watch(BINDINGS, namespaces=namespaces, variables=variables)
     check = Check(names.hold("variables.node"), _unplaced(ground))
     return validating("placet-lawful-bindings", watch, (check,), labels.told(ground))
 
@@ -87,7 +82,7 @@ def _unplaced(ground: Ground) -> str:
         f"{ground.site}, found one that they do not; have its rack signed, or choose one of the {len(ground.nodes)} "
         "that they place"
     )
-    return f"'placet-lawful: ' + {_POD} + ' may not run on ' + variables.node + {texts.literal(why)}"
+    return f"'placet-lawful: ' + {labels.POD} + ' may not run on ' + variables.node + {texts.literal(why)}"
 
 
 def _steering(ground: Ground, namespaces: tuple[str, ...]) -> Manifest:
@@ -99,5 +94,5 @@ def _steering(ground: Ground, namespaces: tuple[str, ...]) -> Manifest:
         f"? [JSONPatch{{op: 'add', path: '{path}', value: {site}}}] "
         f": [JSONPatch{{op: 'add', path: '/spec/nodeSelector', value: {{'{labels.SITE}': {site}}}}}]"
     )
-    watch = Watch(_PODS, namespaces=namespaces, conditions=unbound)
+    watch = Watch(PODS, namespaces=namespaces, conditions=unbound)
     return mutating("placet-steer", watch, (patch,), labels.told(ground))

@@ -1,6 +1,6 @@
 """Who may do what in a cluster: one table from change kinds to verbs. RBAC is written from it, `doctor` proves it.
 
-`docs/decisions/0009` says what the reader looks at. Never granted to either: secrets, anything on the policies that
+`docs/decisions/0009` says what the reader looks at. Never granted to either: secrets, any write of the policies that
 bind Placet, `bind`, `escalate`, `impersonate`, `exec`, and the subresources `scale` and `binding` (a workload is scaled
 and placed by writing the workload, where old and new warrant can be compared).
 """
@@ -59,15 +59,25 @@ OWNERS: Final = ("deployments", "replicasets", "statefulsets")
 """The controllers that Placet writes."""
 LOOKED_AT: Final = (
     Grant("", ("namespaces",), ("get",), ("kube-system",)),
+    Grant("", ("namespaces",), ("list",)),
     Grant("", ("nodes", "pods"), LOOK),
     Grant("apps", ("deployments", "replicasets", "statefulsets"), LOOK),
     Grant("batch", ("cronjobs", "jobs"), LOOK),
     Grant("policy", ("poddisruptionbudgets",), LOOK),
 )
-"""What source and executor read to know nodes and workloads."""
+"""What source and executor read to know nodes and workloads; and the names of namespaces, in each of which it is asked
+what the account may do there."""
+NAMESPACES: Final = Access("list", "", "namespaces")
+"""Without it nobody knows what an account may do in single namespaces."""
 
 _NODE: Final = (Grant("", ("nodes",), ("patch",)),)
 _EVICT: Final = (Grant("", ("pods/eviction",), ("create",)),)
+_DOOR: Final = (
+    Grant(
+        "admissionregistration.k8s.io", ("validatingadmissionpolicies", "validatingadmissionpolicybindings"), ("get",)
+    ),
+)
+"""Whether the law stands at the door decides whether a pod may be evicted whose next one could land anywhere."""
 _OWNER: Final = (Grant("apps", OWNERS, ("patch",)),)
 _CHOICE: Final = (Grant("", ("pods",), ("patch",)),)
 """Which of equal pods stops, or stops first, is said by a mark on the pod itself."""
@@ -100,8 +110,8 @@ BY_CHANGE: Final[Mapping[str, tuple[Grant, ...]]] = {
     "TaintNode": _NODE,
     "UntaintNode": _NODE,
     "SetPowerCap": (),  # no field of Kubernetes: the hands refuse it
-    "EvictPod": (*_NODE, *_EVICT),
-    "DrainNode": (*_NODE, *_EVICT),
+    "EvictPod": (*_NODE, *_EVICT, *_DOOR),
+    "DrainNode": (*_NODE, *_EVICT, *_DOOR),
     "ScaleWorkload": (*_OWNER, *_CHOICE, *_RIVALS),
     "MoveWorkload": (*_OWNER, *_EVICT, *_CHOICE),
     "CopyWorkload": (*_MAKING, *_NEEDED, *_RIVALS),

@@ -2,8 +2,9 @@
 
 It asks the law's own functions (`sovereignty`, `completeness`, `neighbours`) and has no rule of its own. Facts know
 where nodes stand, who can compel whom, and which tenants share a cluster; they do not know what runs where. So
-isolation is held here as far as it is a matter of the whole cluster, and `Tenancy.unheld` names the promises that only
-Placet's own decisions and its watch over the estate hold.
+isolation inside the cluster is the namespaces that a tenant's pods must be kept off, on a node and in a rack: the
+scheduler, which knows what runs where, holds them (`distances`). `Tenancy.unheld` names the promises that only Placet's
+own decisions and its watch over the estate hold.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from estate.snapshots import SnapshotVersion
 from estate.verdicts import Dimension
 from estate.workloads import Workload, WorkloadContract, WorkloadKind
 from policies import completeness, sovereignty
-from policies.neighbours import beside
+from policies.neighbours import beside, off_node, off_rack
 from policies.words import reach_told
 
 
@@ -57,8 +58,12 @@ class Tenancy:
     bars: tuple[Bar, ...]
     datasets: tuple[DatasetId, ...]
     """The datasets that its work may use in this cluster; no other may be named."""
+    off_nodes: tuple[str, ...]
+    """Namespaces of the tenants with whom it may share no node."""
+    off_racks: tuple[str, ...]
+    """Those of the tenants with whom it may share no rack."""
     unheld: tuple[str, ...]
-    """Promises that no fact can hold at the door."""
+    """Promises that cannot be held at the door of this one cluster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +124,15 @@ def _tenancies(facts: Facts, cluster: ClusterId) -> Iterator[Tenancy]:
         work = _work(tenant, cluster, namespaces[0])
         bars = (*_sovereign(facts, work), *_crowded(facts, work))
         datasets = tuple(sorted(d for d in facts.dataset if not bars and not _sovereign(facts, _using(work, d))))
-        yield Tenancy(tenant, tuple(sorted(namespaces)), bars, datasets, tuple(_unheld(facts, tenant)))
+        yield Tenancy(
+            tenant,
+            tuple(sorted(namespaces)),
+            bars,
+            datasets,
+            off_nodes=tuple(sorted(n for o in held if off_node(facts, tenant, o) and o != tenant for n in held[o])),
+            off_racks=tuple(sorted(n for o in held if off_rack(facts, tenant, o) and o != tenant for n in held[o])),
+            unheld=tuple(_unheld(facts, tenant, cluster)),
+        )
 
 
 def _work(tenant: TenantId, cluster: ClusterId, namespace: str) -> Workload:
@@ -161,10 +174,11 @@ def _crowded(facts: Facts, work: Workload) -> tuple[Bar, ...]:
     return (Bar(PolicyId("tenant-isolation"), Dimension.TENANT, needed, found),)
 
 
-def _unheld(facts: Facts, tenant: TenantId) -> Iterator[str]:
-    known = facts.tenant[tenant]
-    if known.isolation in (Isolation.DEDICATED_NODE, Isolation.DEDICATED_RACK):
-        yield f"isolation {known.isolation.value}"
-    apart = {*known.apart_from, *(t.id for t in facts.tenants if tenant in t.apart_from)}
-    if apart:
-        yield f"apart from {', '.join(sorted(apart))}"
+def _unheld(facts: Facts, tenant: TenantId, cluster: ClusterId) -> Iterator[str]:
+    """No API server knows what runs in another cluster's part of a rack."""
+    mine = {rack for _, rack in _nodes(facts, cluster)}
+    for other in sorted(facts.cluster.keys() - {cluster}):
+        shared = sorted(mine & {rack for _, rack in _nodes(facts, other)})
+        there = {t for (where, _), t in facts.tenant_of.items() if where == other} - {tenant}
+        if shared and (off := sorted(t for t in there if off_rack(facts, tenant, t))):
+            yield f"apart from {', '.join(off)} of cluster {other} in the racks that both clusters share"

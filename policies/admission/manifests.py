@@ -35,6 +35,10 @@ class Rule:
         }
 
 
+PODS: Final = (Rule(("",), ("pods",), ("CREATE",), "Namespaced"),)
+BINDINGS: Final = (Rule(("",), ("pods/binding", "bindings"), ("CREATE",), "Namespaced"),)
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """One CEL expression that must be true, and the CEL expression of what is said where it is not."""

@@ -53,6 +53,15 @@ class Names:
         found = (f"variables.{v}.contains('\\n' + {name} + '\\n')" for v, _ in self.variables)
         return f"({' || '.join(found)})" if self.variables else "false"
 
+    def told(self, name: str) -> str:
+        """CEL: what stands behind `name=` on its line; empty where there is no such line."""
+        said = "''"
+        for v, _ in reversed(self.variables):
+            text, key = f"variables.{v}", f"'\\n' + {name} + '='"
+            start = f"{text}.indexOf({key}) + size({name}) + 2"
+            said = f"{text}.contains({key}) ? {text}.substring({start}, {text}.indexOf('\\n', {start})) : {said}"
+        return f"({said})"
+
 
 def _texts(names: tuple[str, ...]) -> Iterator[str]:
     part: list[str] = []

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 import orjson
 import pytest
@@ -54,8 +55,7 @@ class Cluster:
         self, method: str, path: str, query: Mapping[str, str | int | bool] | None = None, body: Any = None
     ) -> Mapping[str, Any]:
         """As `tools.kubernetes.reviewing` asks."""
-        assert not query
-        return await self.ask(method, path, body)
+        return await self.ask(method, f"{path}?{urlencode(query)}" if query else path, body)
 
     async def patch(self, path: str, body: Body) -> Body:
         """A merge patch."""

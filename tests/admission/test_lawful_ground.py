@@ -189,19 +189,75 @@ def test_a_node_that_facts_place_at_another_site_is_no_lawful_ground() -> None:
     assert set(ground.nodes.values()) == {RackId("eu-a")}
 
 
-def test_promises_that_facts_cannot_hold_at_the_door_are_named() -> None:
-    """Who runs beside whom is no fact: an export that hid it would promise more than it keeps."""
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Work of one tenant that somebody wants on `wanted`, while another's runs on `taken`."""
+
+    tenant: str
+    wanted: NodeId
+    other: str
+    taken: NodeId
+
+
+@st.composite
+def distant(draw: st.DrawFn) -> Facts:
+    """Tenants that may be everywhere, but for each other."""
+    promised = st.sampled_from((Isolation.SHARED_NODE, Isolation.DEDICATED_NODE, Isolation.DEDICATED_RACK))
+    apart = st.sets(st.sampled_from(TENANTS), max_size=1).map(lambda s: tuple(TenantId(t) for t in sorted(s)))
+    everywhere = builders.residency(*EVERYWHERE)
+    return builders.facts(
+        tenants=tuple(
+            builders.tenant(t, residency=everywhere, isolation=draw(promised), apart_from=draw(apart)) for t in TENANTS
+        )
+    )
+
+
+@given(
+    distant(),
+    st.builds(Pair, *(st.sampled_from(v) for v in (TENANTS, NODES[:8], TENANTS, NODES[:8]))),
+)
+@settings(max_examples=300, deadline=None)
+def test_the_door_keeps_apart_exactly_whom_gate_and_kernel_would(facts: Facts, pair: Pair) -> None:
+    """Which namespaces a pod's anti-affinity names, on the node and in the rack, is the law's own answer."""
+    standing = builders.workload(
+        "standing",
+        tenant=pair.other,
+        contract=builders.contract(1),
+        replicas=1,
+        bindings=(builders.binding(0, pair.taken, 0),),
+    )
+    wanting = builders.workload("wanting", tenant=pair.tenant, contract=builders.contract(1), replicas=1)
+    estate = builders.estate(law_base=facts, workloads=(standing, wanting))
+    proposed = builders.proposal(asking.move("wanting", (0, None, pair.wanted, (1,))), on=estate)
+    matter = Matter.of(proposed, mandate=asking.mandate_of(proposed))
+    objections = {o.dimension for o in kernel.objections(matter, estate, (), builders.START)}
+    failed = asking.dimensions(deciding.decide(asking.question(proposed, estate)).verdict) & TIER_0
+    tenancy = next(t for t in survey(facts, ClusterId("eu-1")).tenancies if t.tenant == pair.tenant)
+    near = pair.other in (tenancy.off_nodes if pair.wanted == pair.taken else ())
+    near |= facts.rack_of[pair.wanted] == facts.rack_of[pair.taken] and pair.other in tenancy.off_racks
+    assert failed == objections == ({Dimension.TENANT} if near else set())
+
+
+def test_what_another_cluster_has_in_a_shared_rack_is_named_as_not_held() -> None:
+    """No API server knows what another one runs: an export that hid it would promise more than it keeps."""
+    here, there = builders.facts().clusters
+    neighbour = there.model_copy(update={"site": here.site})
+    shared = builders.rack("eu-a", nodes=(NodeId("eu-1.n1"), NodeId("us-1.n2")))
     held = (
-        builders.tenant("tenant-a", isolation=Isolation.DEDICATED_NODE),
-        builders.tenant("tenant-b", apart_from=(TenantId("tenant-c"),)),
+        builders.tenant("tenant-a", isolation=Isolation.DEDICATED_RACK),
+        builders.tenant("tenant-b", isolation=Isolation.DEDICATED_NODE),
         builders.tenant("tenant-c"),
     )
-    ground = survey(builders.facts(tenants=held), ClusterId("eu-1"))
-    assert {t.tenant: t.unheld for t in ground.tenancies} == {
-        "tenant-a": ("isolation dedicated-node",),
-        "tenant-b": ("apart from tenant-c",),
-        "tenant-c": ("apart from tenant-b",),
+    facts = builders.facts(tenants=held, clusters=(here, neighbour), racks=(shared,))
+    told = {t.tenant: t.unheld for t in survey(facts, here.id).tenancies}
+    words = "apart from {} of cluster us-1 in the racks that both clusters share"
+    assert told == {
+        "tenant-a": (words.format("tenant-b, tenant-c"),),
+        "tenant-b": (words.format("tenant-a"),),
+        "tenant-c": (words.format("tenant-a"),),
     }
+    alone = builders.facts(tenants=held)
+    assert not [u for t in survey(alone, here.id).tenancies for u in t.unheld]
 
 
 def test_a_cluster_that_no_fact_knows_has_no_door() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, get_args
 
 import pytest
@@ -20,6 +22,7 @@ from tools.kubernetes.connecting import Connection
 from tools.kubernetes.reviewing import Part, reader_can_write, review
 
 EU = ClusterId("eu-1")
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
 on_a_cluster = [pytest.mark.kubernetes, pytest.mark.xdist_group("door")]
 
 
@@ -42,7 +45,7 @@ def test_the_reader_looks_at_exactly_what_the_source_reads() -> None:
     """One verb less, and the source fails on a real cluster; one more is a right that nobody needs."""
     watched = {Access(v, r.group, r.plural) for r in resources.WATCHED for v in ("get", "list", "watch")}
     identity = Access("get", "", resources.NAMESPACES.plural, resources.IDENTITY.rpartition("/")[2])
-    assert grants.allowed(grants.reader()) == {*watched, identity}
+    assert grants.allowed(grants.reader()) == {*watched, identity, grants.NAMESPACES}
 
 
 @pytest.mark.parametrize("account", [identities.READER, identities.WRITER])
@@ -129,6 +132,45 @@ class TestOnACluster:
         finally:
             await guarded.ask("DELETE", f"{path}/clusterrolebindings/{name}")
 
+    @pytest.mark.parametrize(
+        "odd",
+        [
+            Access("patch", "", "configmaps"),
+            Access("get", "", "secrets"),
+            Access("get", "", "pods/exec"),
+            Access("*", "*", "*"),
+        ],
+        ids=str,
+    )
+    async def test_a_right_in_one_namespace_only_is_found_with_its_place(
+        self, guarded: Cluster, reader: Cluster, odd: Access
+    ) -> None:
+        """A RoleBinding gives nothing cluster-wide, so that no cluster-wide question shows it."""
+        async with _bound_in(guarded, "tenant-c", odd, identities.READER):
+            rows = reader_can_write(await review(reader, Part.READER))
+            assert {(r.access, r.where) for r in rows} == {(odd, ("tenant-c",))}
+            assert [str(r) for r in rows] == [f"{odd} in tenant-c"]
+
+    async def test_the_writers_objects_are_expected_in_the_namespaces_of_tenants_and_nowhere_else(
+        self, guarded: Cluster, writer: Cluster
+    ) -> None:
+        """What facts say decides, where they are known; a system namespace is never one."""
+        odd = Access("patch", "", "configmaps")
+        tenants = {n for (c, n) in builders.facts().tenant_of if c == EU}
+        for space, known, unknown in (("free", ("free",), ()), ("kube-system", ("kube-system",), ("kube-system",))):
+            async with _bound_in(guarded, space, odd, identities.WRITER):
+                for spaces, where in ((tenants, known), (None, unknown)):
+                    beyond = [r for r in await review(writer, Part.WRITER, spaces) if not r.well]
+                    assert [(r.access, r.where) for r in beyond] == ([(odd, where)] if where else [])
+
+    async def test_every_namespace_is_asked_about_and_progress_is_told(self, reader: Cluster) -> None:
+        """Whoever waits for a cluster of thousands sees that something happens."""
+        told: list[tuple[int, int]] = []
+        await review(reader, Part.READER, told=lambda done, of: told.append((done, of)))
+        there = (await reader.ask("GET", "/api/v1/namespaces"))["items"]
+        assert [done for done, _ in told] == list(range(1, len(there) + 1))
+        assert {of for _, of in told} == {len(there)}
+
     async def test_the_reader_really_reads_what_it_should_and_is_really_refused_the_rest(
         self, guarded: Cluster, reader: Cluster
     ) -> None:
@@ -159,3 +201,20 @@ class TestOnACluster:
 
     async def test_who_one_is_comes_from_the_api_server(self, writer: Cluster) -> None:
         assert await reviewing.whoami(writer) == identities.username(identities.WRITER)
+
+
+@asynccontextmanager
+async def _bound_in(cluster: Cluster, space: str, access: Access, account: str) -> AsyncIterator[None]:
+    """While inside, one of Placet's accounts holds a right in one namespace; seen in force before."""
+    name, path = named("odd"), f"{RBAC}/namespaces/{space}"
+    rules = [{"apiGroups": [access.group], "resources": [access.resource], "verbs": [access.verb]}]
+    subject = {"kind": "ServiceAccount", "name": account, "namespace": identities.NAMESPACE}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name}
+    await cluster.ask("POST", f"{path}/roles", {"metadata": {"name": name}, "rules": rules})
+    bound = {"metadata": {"name": name}, "roleRef": role, "subjects": [subject]}
+    await cluster.ask("POST", f"{path}/rolebindings", bound)
+    try:
+        yield
+    finally:
+        await cluster.ask("DELETE", f"{path}/rolebindings/{name}")
+        await cluster.ask("DELETE", f"{path}/roles/{name}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from console import bootstrap, config
+from console import config, databases
+from console.composing import meeting
 from console.databases import as_user
 from console.installations import Installation
 from tests.crash.supervision import Child, Outside
@@ -53,13 +54,13 @@ async def test_an_agents_password_makes_nobody_an_administrator(apart: Outside) 
 def test_an_agent_enters_the_checkpoints_and_never_the_ledger(apart: Outside) -> None:
     agent, gate = issued(apart, "agent"), issued(apart, "gate")
     ledger, own = gate.config.ledger, agent.state.postgres_password("agent")
-    assert enters(agent.database(agent.config.checkpoints), "CREATE TABLE mine ()")
-    assert enters(gate.database(ledger), "SELECT * FROM ledger_entries")
+    assert enters(databases.as_role(agent, agent.config.checkpoints), "CREATE TABLE mine ()")
+    assert enters(databases.as_role(gate, ledger), "SELECT * FROM ledger_entries")
     assert not enters(as_user(ledger, "agent", own)), "the ledger's database is closed to it"
     for other in ("gate", "console", "executor-eu", "postgres"):
         assert not enters(as_user(ledger, other, own)), other
     for wish in ("SET ROLE placet_ledger", "CREATE ROLE thief", "ALTER ROLE gate PASSWORD 'x'", "SET ROLE postgres"):
-        assert not enters(agent.database(agent.config.checkpoints), wish), wish
+        assert not enters(databases.as_role(agent, agent.config.checkpoints), wish), wish
 
 
 def test_who_keeps_the_ledger_cannot_enter_the_checkpoints(apart: Outside) -> None:
@@ -70,13 +71,13 @@ def test_who_keeps_the_ledger_cannot_enter_the_checkpoints(apart: Outside) -> No
 async def test_an_executor_that_is_no_more_is_shut_out_by_the_next_provision(apart: Outside) -> None:
     """Its directory may be anywhere; its user is let into the ledger no longer. Provisioning twice is harmless."""
     gone, stays = issued(apart, "executor-us"), issued(apart, "executor-eu")
-    assert enters(gone.database(gone.config.ledger), "SELECT * FROM ledger_entries")
+    assert enters(databases.as_role(gone, gone.config.ledger), "SELECT * FROM ledger_entries")
     kept = apart.settings.executors[:1]
     apart.state.config_path.write_text(config.write(apart.settings.model_copy(update={"executors": kept})))
     for _ in range(2):
-        await bootstrap.provision(Installation.open(apart.state, apart.settings))
-    assert not enters(gone.database(gone.config.ledger))
-    assert enters(stays.database(stays.config.ledger), "SELECT * FROM ledger_entries")
+        await meeting.provision(Installation.open(apart.state, apart.settings))
+    assert not enters(databases.as_role(gone, gone.config.ledger))
+    assert enters(databases.as_role(stays, stays.config.ledger), "SELECT * FROM ledger_entries")
 
 
 @pytest.mark.processes

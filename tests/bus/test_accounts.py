@@ -90,7 +90,7 @@ class Guarded:
 
 @pytest.fixture(scope="module")
 async def provisioned(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedServer]:
-    accounts = Accounts(SUBJECTS, CONSUMERS, executors=[TWIN], channels=[ChannelId("dcgm")])
+    accounts = Accounts(SUBJECTS, CONSUMERS, executors=[TWIN], channels={ChannelId("dcgm"): ("kernel",)})
     users = accounts.users(lambda name: f"secret-of-{name}")
     async with EmbeddedServer(tmp_path_factory.mktemp("guarded"), users=users, sync_always=False) as server:
         admin = await NatsBus.connect(server.credentials(ADMINISTRATOR), SUBJECTS, name="admin")
@@ -260,7 +260,7 @@ async def test_a_client_asks_the_door_and_nothing_else(guarded: Guarded):
 
 async def test_a_channel_publishes_on_its_own_subject_only(guarded: Guarded):
     channel = await guarded.bus(channel_user(ChannelId("dcgm")))
-    assert await channel.publish(SUBJECTS.intake("dcgm", "cloudevents"), b"{}", message_id="m1")
+    assert await channel.publish(SUBJECTS.intake("dcgm", "kernel"), b"{}", message_id="m1")
     with pytest.raises(NotAllowed):
         await channel.publish(SUBJECTS.intake("front-door", "proposal"), b"{}", message_id="m1")
 

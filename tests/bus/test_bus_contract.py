@@ -13,7 +13,7 @@ from estate.errors import BadInput, NeverRetry, NewerRecord, RetryLater
 from estate.proposals import Lane
 from estate.subjects import Subjects
 from tools.bus import dead_letters
-from tools.bus.port import Bus, Conflict, ConsumerSpec, Delivery, Handler, StreamFull, StreamSpec, TooLarge
+from tools.bus.port import Bus, Conflict, ConsumerSpec, Delivery, Handler, StreamFull, StreamSpec, SubjectFull, TooLarge
 from tools.bus.streams import DEAD, streams
 
 type Connect = Callable[[], Awaitable[Bus]]
@@ -109,6 +109,20 @@ async def test_a_full_stream_pushes_back_and_loses_nothing(bus: Bus, subjects: S
         await emptied(bus, "WORK")
         assert await bus.publish(subject, b"x", message_id="m3"), "a refused message is not remembered as a duplicate"
         await until(lambda: len(handler.seen) == 4)
+
+
+async def test_a_subject_that_has_used_its_share_pushes_back_and_no_other_does(bus: Bus, subjects: Subjects):
+    await bus.declare(StreamSpec("WORK", (subjects.case("*", "*"),), work_queue=True, max_per_subject=2))
+    greedy, modest = subjects.case("eu", "opened"), subjects.case("us", "opened")
+    for number in range(2):
+        await bus.publish(greedy, b"x", message_id=f"m{number}")
+    with pytest.raises(SubjectFull):
+        await bus.publish(greedy, b"x", message_id="m2")
+    assert not await bus.publish(greedy, b"x", message_id="m1"), "what was stored before is a duplicate, not a refusal"
+    assert await bus.publish(modest, b"x", message_id="m3")
+    async with consuming(bus, consumer(), Recorder()):
+        await emptied(bus, "WORK")
+        assert await bus.publish(greedy, b"x", message_id="m2"), "what was consumed makes room again"
 
 
 async def test_a_stream_full_of_bytes_pushes_back_too(bus: Bus, subjects: Subjects):

@@ -9,7 +9,7 @@ import pytest
 
 from estate.errors import BadInput, NewerRecord, RetryLater
 from estate.subjects import Subjects
-from tools.bus.handling import NEWER_DELAY, Handling, backoff
+from tools.bus.handling import FULL_DELAY, NEWER_DELAY, Handling, backoff
 from tools.bus.memory import MemoryBroker
 from tools.bus.port import Bucket, ConsumerSpec, Delivery, NotAllowed, StreamFull
 
@@ -79,7 +79,7 @@ async def test_a_letter_beyond_max_deliver_is_buried_without_asking_the_handler(
 
 async def test_the_copy_is_stored_before_the_original_is_given_up(left: Bucket):
     assert await treated(1, left, BadInput("no")) == ["BadInput: no", "terminated"]
-    assert await treated(1, left, BadInput("no"), full=True) == [], "left to redelivery while dead letters are full"
+    assert await treated(1, left, BadInput("no"), full=True) == [FULL_DELAY], "it rests while dead letters are full"
 
 
 async def test_the_pause_grows_and_the_last_one_repeats(left: Bucket):

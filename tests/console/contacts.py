@@ -129,6 +129,30 @@ async def account(of: Somebodys, name: str, **verbs: str) -> Identity:
     return await of.plane.service_account(identities.NAMESPACE, name)
 
 
+async def second_reader(of: Somebodys, name: str) -> Identity:
+    """Another account with a reader's role."""
+    subject = {"kind": "ServiceAccount", "name": name, "namespace": identities.NAMESPACE}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": identities.READER}
+    bound = {"metadata": {"name": name}, "subjects": [subject], "roleRef": role}
+    await clients.create(of.api, f"{_ROLES}/clusterrolebindings", bound)
+    return await of.plane.service_account(identities.NAMESPACE, name)
+
+
+@asynccontextmanager
+async def bound(of: Somebodys, space: str, who: Identity, **verbs: str) -> AsyncIterator[None]:
+    """While inside, this account may do that in one namespace: core resources, verbs by commas."""
+    name, path = who.user.rpartition(":")[2], f"{_ROLES}/namespaces/{space}"
+    rules = [{"apiGroups": [""], "resources": [r], "verbs": v.split(",")} for r, v in verbs.items()]
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name}
+    subject = {"kind": "ServiceAccount", "name": name, "namespace": identities.NAMESPACE}
+    await clients.create(of.api, f"{path}/roles", {"metadata": {"name": name}, "rules": rules})
+    await clients.create(
+        of.api, f"{path}/rolebindings", {"metadata": {"name": name}, "roleRef": role, "subjects": [subject]}
+    )
+    yield
+    await clients.ask(of.api, "DELETE", f"{path}/rolebindings/{name}")
+
+
 async def _label(api: ApiClient, racks: dict[str, str]) -> None:
     for node, rack in racks.items():
         labels = {"metadata": {"labels": {ZONE: "zone-1", RACK: rack}}}

@@ -139,7 +139,7 @@ async def test_what_a_cluster_calls_things_never_steers_a_terminal(capsys: pytes
         )
         for n in builders.default_nodes()
     ]
-    held = Rights(who=evil, questions=1, beyond=(evil,), lacking=(evil,))
+    held = Rights(who=evil, questions=1, reads=1, beyond=(evil,), lacking=(evil,))
     tell(await report(found(builders.estate(nodes=odd), held, pod=evil), builders.START))
     told = capsys.readouterr().out
     assert not [c for c in HIDDEN if c in told]
@@ -157,7 +157,7 @@ def test_a_cluster_never_gets_the_name_of_another(tmp_path: Path) -> None:
 
 
 async def test_the_next_steps_end_at_a_configuration_that_loads() -> None:
-    held = Rights(who="reader", questions=1, beyond=(), lacking=())
+    held = Rights(who="reader", questions=1, reads=1, beyond=(), lacking=())
     told: Report = await report(found(builders.estate(), held), builders.START)
     assert told.next == (
         "then watch it: this in placet.yaml, and `placet run`, which observes",

@@ -68,10 +68,14 @@ async def test_everything_that_is_there_is_told(somebodys: Somebodys, seen: Form
     assert seen["version"].startswith("v1.")
     there = seen["inventory"]
     nodes = {n["name"]: n for n in there["nodes"]}
-    assert {name: n["health"] for name, n in nodes.items() if n["health"] != "healthy"} == {"eu-a2": "failed"}
+    assert {name: n["health"] for name, n in nodes.items() if n["health"] != "healthy"} == {
+        "eu-a2": "failed",
+        "odd": "unknown",
+    }
     assert {name: n["failed"] for name, n in nodes.items() if n["failed"]} == {"eu-b2": 2}
-    assert [name for name, n in nodes.items() if n["rack"] is None] == ["stranger"]
-    (model,) = there["models"]
+    assert {name for name, n in nodes.items() if n["rack"] is None} == {"odd", "stranger"}
+    model, unreadable = sorted(there["models"], key=lambda m: m["accelerators"])
+    assert (unreadable["accelerators"], unreadable["used"]) == (512, 0)
     assert {k: model[k] for k in ("accelerators", "failed", "used", "shut")} == {
         "accelerators": 56,
         "failed": 2,
@@ -124,7 +128,7 @@ async def test_a_cluster_that_no_fact_knows_is_shown_and_denied(somebodys: Someb
         found = await somebodys.told(law)
         assert not found["facts"]["knows_cluster"]
         assert found["cluster"] == "local", "as its context is called"
-        assert len(found["inventory"]["nodes"]) == 7
+        assert len(found["inventory"]["nodes"]) == 8
         assert {t["namespaces"][0] for t in found["inventory"]["unassigned"]} == {"nobodys", "tenant-a", "tenant-b"}
         assert not [r for r in found["reviews"] if not r["failures"]], "nothing is lawful that nobody knows"
         assert not [f for f in found["foreseen"] if f["proposed"]]
@@ -184,7 +188,7 @@ async def test_what_may_not_be_listed_is_named_and_the_rest_is_shown(somebodys: 
     narrow = await contacts.account(somebodys, "narrow", nodes="list")
     meeting = await somebodys.met(somebodys.facts(), narrow)
     found = meeting.report
-    assert len(found.inventory.nodes) == 7
+    assert len(found.inventory.nodes) == 8
     assert not found.inventory.workloads
     kinds = ("Pod", "PodDisruptionBudget", "Deployment", "ReplicaSet", "StatefulSet", "Job", "CronJob")
     assert set(found.kept_out) == {"Node odd", *(f"every {kind}" for kind in kinds)}
@@ -201,7 +205,11 @@ async def test_a_person_reads_tables_without_colour_in_a_pipe(somebodys: Somebod
     assert done.returncode == 0
     assert done.stderr == "listed 8 nodes, 1 poddisruptionbudgets, 3 deployments, 3 replicasets, 5 pods\n"
     assert COLOUR not in done.stdout
-    for told in ("7 nodes: 6 ready, 1 not ready", "2 of 3 workloads are not lawful where they run", "placet.yaml"):
+    for told in (
+        "8 nodes: 6 ready, 1 not ready, 1 of unknown health",
+        "2 of 3 workloads are not lawful where they run",
+        "placet.yaml",
+    ):
         assert told in done.stdout
 
 

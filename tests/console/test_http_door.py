@@ -13,6 +13,7 @@ from agents.intake.receiving import RECEIVED_AT
 from console.config import Channel, Format
 from console.http.app import Door, application
 from console.http.channels import Channels, token_digest
+from console.http.rates import Rates
 from estate.ids import ChannelId, ClusterId
 from estate.records import write_time
 from estate.subjects import Subjects
@@ -20,6 +21,7 @@ from tests.builders import INSTALLATION, START, TestClock
 from tools.bus import streams
 from tools.bus.memory import MemoryBroker, MemoryBus
 from tools.bus.port import MAX_EVENT_BYTES
+from tools.payloads.formats import FORMATS
 
 SUBJECTS = Subjects(INSTALLATION)
 EVENT = {"specversion": "1.0", "type": "placet.node.failed.v1", "source": "s", "id": "1", "data": {}}
@@ -35,6 +37,22 @@ def channel(name: str = "eu-monitoring", token: str = "sesame", *formats: Format
     )
 
 
+SLOW = channel("eu-slow", "slow", Format.KERNEL).model_copy(update={"per_second": 2, "burst": 3})
+CHANNELS = (channel(), channel("eu-kernel", "open", Format.KERNEL), SLOW)
+
+
+class Pace:
+    """Monotonic seconds that a test moves."""
+
+    seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+PACE = Pace()
+
+
 @pytest.fixture
 async def bus() -> AsyncIterator[MemoryBus]:
     made = MemoryBroker().connect(SUBJECTS)
@@ -48,8 +66,8 @@ async def http(bus: MemoryBus) -> AsyncIterator[httpx.AsyncClient]:
     async def ready() -> bool:
         return True
 
-    known = Channels([channel(), channel("eu-kernel", "open", Format.KERNEL)])
-    app = application(Door(bus, SUBJECTS, known, ready, TestClock()))
+    known = Channels(CHANNELS)
+    app = application(Door(bus, SUBJECTS, known, Rates(CHANNELS, PACE), ready, TestClock()))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://door") as client:
         yield client
 
@@ -130,7 +148,7 @@ async def test_what_is_wrong_is_refused_with_its_own_status_and_nothing_is_store
 async def test_a_mistyped_path_is_told_which_there_are(http: httpx.AsyncClient) -> None:
     answer = await post(http, "eu-monitoring/alert-manager", {})
     assert answer.status_code == 404
-    assert "<cloudevents|alertmanager|nvsentinel|kernel>" in answer.json()["error"]
+    assert "<cloudevents|alertmanager|nvsentinel|kernel|fabric-manager|kubernetes|cloud>" in answer.json()["error"]
 
 
 async def test_a_token_that_was_not_sent_is_asked_for(http: httpx.AsyncClient) -> None:
@@ -166,3 +184,54 @@ async def test_a_full_stream_pushes_back_and_loses_nothing(http: httpx.AsyncClie
 async def test_health_needs_no_token(http: httpx.AsyncClient) -> None:
     assert (await http.get("/healthz")).status_code == 200
     assert (await http.get("/readyz")).status_code == 200
+
+
+async def test_a_host_that_the_sender_names_in_a_header_goes_with_the_body(
+    http: httpx.AsyncClient, bus: MemoryBus
+) -> None:
+    """A log says nothing of its host: without the header, every line of it would be refused behind the door."""
+    log = b"[Nov 26 2026 12:00:01] [ERROR] [tid 2] failed to train a link\n"
+    answer = await post(http, "eu-monitoring/fabric-manager", log, content_type="text/plain", placet_host="gpu-7")
+    assert answer.status_code == 202
+    ((subject, body, headers),) = await stored(bus)
+    assert (subject.rpartition(".")[2], body) == ("fabric-manager", log)
+    assert headers["placet-host"] == "gpu-7"
+    (observed,) = FORMATS["fabric-manager"](body, headers).observations
+    assert observed.whereabouts.node_name == "gpu-7"
+
+
+async def test_a_header_that_is_no_name_is_refused_at_the_door(http: httpx.AsyncClient) -> None:
+    answer = await post(http, "eu-monitoring/kernel", b"line", content_type="text/plain", placet_host="x" * 300)
+    assert answer.status_code == 422
+    assert "`placet-host` is not a name" in answer.json()["error"]
+
+
+async def test_a_channel_that_posts_too_fast_is_told_when_to_come_back_and_no_other_notices(
+    http: httpx.AsyncClient, bus: MemoryBus
+) -> None:
+    """Its burst is taken, the rest is refused before it is read, and its pace is given back with time."""
+
+    async def slow(number: int) -> httpx.Response:
+        return await post(http, "eu-slow/kernel", {"lines": [number]}, Authorization="Bearer slow")
+
+    answers = [await slow(n) for n in range(5)]
+    assert [a.status_code for a in answers] == [202, 202, 202, 429, 429]
+    assert answers[3].headers["Retry-After"] == "1"
+    assert "channel `eu-slow` posts more than 2 a second; send it again in 1 s" in answers[3].json()["error"]
+    other = await post(http, "eu-kernel/kernel", {"lines": []}, Authorization="Bearer open")
+    assert other.status_code == 202
+    assert len(await stored(bus)) == 4
+    PACE.seconds += 1
+    assert [(await slow(n)).status_code for n in (3, 4, 5)] == [202, 202, 429]
+
+
+async def test_a_channel_with_its_share_waiting_is_refused_by_name(http: httpx.AsyncClient, bus: MemoryBus) -> None:
+    """Nothing is lost: it is told what waits, and where to look."""
+    device = next(s for s in streams.streams(SUBJECTS) if s.name == streams.INTAKE_DEVICE)
+    await bus.declare(replace(device, max_per_subject=1))
+    codes = [(await post(http, "eu-monitoring/kernel", {"lines": [n]})).status_code for n in range(2)]
+    assert codes == [202, 429]
+    told = await post(http, "eu-monitoring/kernel", {"lines": [1]})
+    assert "channel `eu-monitoring` has as many `kernel` bodies waiting as it may" in told.json()["error"]
+    other = await post(http, "eu-kernel/kernel", {"lines": [1]}, Authorization="Bearer open")
+    assert other.status_code == 202

@@ -15,13 +15,16 @@ from console.bootstrap import Installation, running
 from console.config import Config, Credentials
 from console.state import StateDirectory
 from estate.errors import Denied
-from estate.ids import Uid
+from estate.hardware import Health
+from estate.ids import ClusterId, Uid
 from estate.modes import Mode
 from policies.admission import identities
 from tests.console import contacts
 from tests.console.contacts import EU, Somebodys
 from tools.controlplane import auditing
 from tools.controlplane.credentials import Identity
+
+US = ClusterId("us-1")
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.nats, pytest.mark.processes, pytest.mark.timeout(300)]
 
@@ -59,6 +62,31 @@ async def test_a_reader_that_can_write_is_refused_at_the_start(
         assert not auditing.writes(somebodys.plane.audit_log, account.user)
 
 
+async def test_a_reader_that_can_write_in_one_namespace_is_refused_and_explained(
+    somebodys: Somebodys, tmp_path: Path
+) -> None:
+    """A RoleBinding that no cluster-wide question shows."""
+    reader = await contacts.second_reader(somebodys, "helped")
+    state = founded(tmp_path / "state", facts=somebodys.facts())
+    chosen = watching(state, reader)
+    async with contacts.bound(somebodys, "tenant-a", reader, services="patch"):
+        with pytest.raises(Denied, match=f"`{reader.user}`, may patch services in tenant-a; give it no more than"):
+            async with running(Installation.open(state, chosen)):
+                pytest.fail("it ran with a reader that can write")
+        found = await examined(tmp_path, state, chosen)
+        assert found["reader of eu-1"] == [(False, f"`{reader.user}` may patch services in tenant-a")]
+    assert (await examined(tmp_path, state, chosen))["reader of eu-1"][0][0]
+
+
+async def test_a_reader_that_may_not_list_namespaces_proves_nothing(somebodys: Somebodys, tmp_path: Path) -> None:
+    """Nobody knows then what it may write in single ones: refused, with what to give it."""
+    state = founded(tmp_path / "state", facts=somebodys.facts())
+    blind = await contacts.account(somebodys, "blind", nodes="get,list,watch", pods="get,list,watch")
+    with pytest.raises(Denied, match="may not list namespaces, so that nobody knows what it may write in single ones"):
+        async with running(Installation.open(state, watching(state, blind))):
+            pytest.fail("it ran with a reader of which nobody knows what it can write")
+
+
 async def test_a_whole_system_watches_the_cluster_with_a_reader(somebodys: Somebodys, tmp_path: Path) -> None:
     """The same credentials that first contact takes for a reader's are enough to run on, in observe."""
     state = founded(tmp_path / "state", facts=somebodys.facts())
@@ -66,9 +94,27 @@ async def test_a_whole_system_watches_the_cluster_with_a_reader(somebodys: Someb
     assert chosen.standing_mode is Mode.OBSERVE
     async with running(Installation.open(state, chosen)) as system:
         newest = system.inventories["gate"].newest()
-        assert {n.name for n in newest.nodes()} == {n.name for n in contacts.world().nodes}
+        assert {n.name for n in newest.nodes()} == {"odd", *(n.name for n in contacts.world().nodes)}
         assert {w.id for w in newest.workloads()} == {r["workload"] for r in (await _reviews(somebodys))}
     assert not auditing.writes(somebodys.plane.audit_log, somebodys.reader.user)
+
+
+async def test_a_cluster_out_of_reach_at_the_start_keeps_nobody_waiting_and_its_racks_to_itself(
+    somebodys: Somebodys, tmp_path: Path
+) -> None:
+    """The other cluster is watched; of the silent one everything that facts place is unknown and taken."""
+    state = founded(tmp_path / "state", facts=somebodys.facts())
+    lost = contacts.unreachable(somebodys.reader, tmp_path)
+    silent = config.Cluster(id=US, reader=Credentials(kubeconfig=lost.kubeconfig))
+    watched = watching(state, somebodys.reader)
+    chosen = watched.model_copy(update={"clusters": (*watched.clusters, silent), "clusters_within_seconds": 1})
+    async with running(Installation.open(state, chosen)) as system:
+        newest = system.inventories["gate"].newest()
+        unseen = [n for n in newest.nodes() if n.cluster == US]
+        assert {n.id for n in unseen} == {n for r in newest.facts.racks if r.id.startswith("us") for n in r.nodes}
+        assert {n.health for n in unseen} == {Health.UNKNOWN}
+        assert all(newest.workloads_on(n.id) for n in unseen)
+        assert {n.name for n in newest.nodes() if n.cluster == EU} >= {n.name for n in contacts.world().nodes}
 
 
 async def test_doctor_shows_what_each_account_may_and_may_not(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import sqlite3
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -30,10 +29,10 @@ from estate.identities import Role
 from estate.ids import IncidentId, InstallationId, NodeId, TenantId
 from estate.incidents import CaseState
 from tests import surroundings
+from tests.spawning import Program, Spawned, spawn
 from tools.twin.seed import seed
 from tools.twin.world import World
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 PATIENCE = 180.0
 APPROVER = "grace"
 FAILING, DEVICE = NodeId("eu-a1"), 2
@@ -180,25 +179,15 @@ async def founded(root: Path, name: str, **settings: Any) -> Outside:
 class Child:
     """One operating-system process of ours."""
 
-    process: asyncio.subprocess.Process
+    process: Spawned
     log: Path
 
     @classmethod
     async def start(cls, log: Path, *command: str) -> Child:
         """Start it; whoever waits for `ready` must call `ready`."""
-        own = surroundings.plain()
-        with log.open("a") as file:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                *command,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=file,
-                cwd=REPOSITORY,
-                env=own | {"NO_COLOR": "1"},
-            )
-        return cls(process, log)
+        module, *arguments = command
+        program = Program(module, tuple(arguments), surroundings.plain() | {"NO_COLOR": "1"}, log)
+        return cls(await spawn(program), log)
 
     @property
     def said(self) -> str:
@@ -232,7 +221,6 @@ class Child:
 
     async def ready(self) -> None:
         """Until it says so."""
-        assert self.process.stdout is not None
         line = await asyncio.wait_for(self.process.stdout.readline(), 3 * PATIENCE)
         assert line == b"ready\n", f"{line!r}\n{self.said}"
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from pathlib import Path
 
 import pytest
 
 from policies.ledger.port import EntryKind
 from policies.ledger.sqlite import SqliteLedger
-from tests import builders
+from tests import builders, surroundings
 from tests.builders import INSTALLATION
 from tests.crash.racing_program import EACH
-from tests.crash.supervision import REPOSITORY, until
+from tests.crash.supervision import until
 from tests.execution.rig import content
+from tests.spawning import Program, Spawned, spawn
 from tools.twin.world import World
 
 STARTS = (1, 1 + EACH)
@@ -43,16 +43,9 @@ async def test_of_eight_executors_that_race_one_warrant_one_executes(tmp_path: P
     await world.close()
 
 
-async def racing(folder: Path, first: int) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "tests.crash.racing_program",
-        str(folder),
-        str(first),
-        stdout=asyncio.subprocess.PIPE,
-        cwd=REPOSITORY,
-    )
+async def racing(folder: Path, first: int) -> Spawned:
+    arguments = (str(folder), str(first))
+    return await spawn(Program("tests.crash.racing_program", arguments, surroundings.plain(), folder / "errors"))
 
 
 async def kinds(folder: Path) -> list[EntryKind]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,24 +16,20 @@ from policies.controls import Controls
 from policies.enrolments import Enrolments
 from policies.ledger.port import EntryKind
 from policies.ledger.sqlite import SqliteLedger
-from tests import builders
+from tests import builders, spawning, surroundings
 from tests.builders import INSTALLATION
 from tests.execution.rig import AUDIENCE, FENCE, RING, SIGNER, Rig, after, content, sealed, warrant
 from tests.execution.victim import execute
 from tools.execution.authority import Law, Trust
 from tools.twin.world import World
 
-ROOT = Path(__file__).parents[2]
-
 
 @pytest.mark.processes
 @pytest.mark.parametrize("point", [2, 4, 6, 12, 18, 22])
 async def test_a_killed_process_is_resumed_from_its_files(point: int, tmp_path: Path) -> None:
     """SIGKILL right after consumption, first start, first, second and third write, and the outcome."""
-    victim = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.execution.victim", str(tmp_path), str(point), cwd=ROOT
-    )
-    assert await victim.wait() == -signal.SIGKILL
+    victim = await spawning.run("tests.execution.victim", str(tmp_path), str(point), environment=surroundings.plain())
+    assert victim.returncode == -signal.SIGKILL, victim.stderr
     assert await execute(tmp_path, point=0, token=2) == "verified"
     world = await World.open(tmp_path / "twin.db", builders.facts())
     assert content(await world.snapshot()) == content(after(warrant().steps, builders.estate()))

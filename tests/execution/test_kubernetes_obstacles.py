@@ -12,11 +12,12 @@ import pytest
 
 from estate.changes import CordonNode, DrainNode, EvictPod, MoveWorkload, ReplicaMove, ScaleWorkload, UncordonNode
 from estate.errors import NeverRetry, RetryLater
-from estate.ids import ClusterId, NodeId, WorkloadId
+from estate.ids import ClusterId, NodeId, Uid, WorkloadId
 from estate.results import RefusalCode
 from estate.workloads import Binding
 from tests.execution.clusters import CLUSTER, QUICK, SHORT, ClusterWorld, cluster_world, until
 from tests.execution.rig import key
+from tests.kubernetes.conftest import BARE
 from tools.controlplane.launching import ControlPlane, controlplane
 from tools.execution.kubernetes import keys
 from tools.execution.kubernetes.target import KubernetesTarget
@@ -324,6 +325,30 @@ async def test_a_cluster_that_is_down_hides_no_node_of_another_at_its_site(
         with pytest.raises(RetryLater, match="got no answer"):
             await target.apply(key(2), CordonNode(node=NodeId(absent)), ())
     world.nodes.remove(absent)
+
+
+async def test_of_two_clusters_with_a_node_of_one_name_the_one_that_was_decided_on_is_fenced(
+    world: ClusterWorld, control_plane: ControlPlane
+) -> None:
+    """Whoever may add nodes to one cluster of a site keeps no node of another from its fence by taking its name."""
+    node = await world.node("a1")
+    fence, drain = await world.steps(CordonNode(node=node), DrainNode(node=node))
+    facts, other = world.facts(), ClusterId("eu-0")
+    async with controlplane(options=BARE) as plane, await Connection.open(Access(plane.kubeconfig)) as theirs:
+        identity = await theirs.request("GET", resources.IDENTITY)
+        uid = Uid(str(identity["metadata"]["uid"]))
+        twin = next(c for c in facts.clusters if c.id == CLUSTER).model_copy(update={"id": other, "uid": uid})
+        facts = facts.model_copy(update={"clusters": (*facts.clusters, twin)})
+        await theirs.request("POST", resources.NODES.path(), body={"metadata": {"name": str(node)}})
+        target = KubernetesTarget({other: theirs, CLUSTER: world.connection}, lambda: facts, QUICK)
+        assert await target.check(fence.preconditions) == ()
+        assert await target.rehearse((fence,)) is None
+        assert await target.apply(key(1), fence.change, fence.preconditions) is None
+        assert await target.apply(key(2), drain.change, drain.preconditions) is None
+        assert (await read(world, node))["spec"]["unschedulable"] is True
+        alien = await theirs.request("GET", resources.NODES.path(name=str(node)))
+        assert "unschedulable" not in alien["spec"]
+        assert "annotations" not in alien["metadata"]
 
 
 async def test_an_api_server_killed_during_a_drain_and_started_again_ends_in_a_finished_drain(

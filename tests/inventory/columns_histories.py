@@ -26,8 +26,8 @@ WORKLOADS = tuple(WorkloadId(w) for w in ("one", "two", "three"))
 CLUSTERS = (ClusterId("eu-1"), ClusterId("us-1"))
 NAMES = ("same", "other")
 UUIDS = tuple(f"GPU-{n}" for n in range(6))
+GANGS = (GangId("ring"), GangId("pair"))
 DOMAINS = ("d1", "d2")
-GANGS = (GangId("g1"), GangId("g2"))
 _FAULT = (Fault(code="xid-79", first_at=builders.START, last_at=builders.START),)
 INDEXES = (0, 1, 2, 3, 4, 9, -1)
 _moved = builders.rack("us-b", nodes=(NodeId("eu-a1"), NodeId("stray")))
@@ -237,8 +237,8 @@ def answers(estate: Snapshot) -> dict[str, Any]:
         **{f"rack {r}": (estate.nodes_in(r), estate.rack_watts(r), estate.fenced_in(r)) for r in racks},
         **{f"site {s}": estate.fenced_at(s) for s in sites},
         **{f"named {c} {n}": estate.named(c, n) for c in CLUSTERS for n in (*NAMES, "none")},
+        **{f"gang {g}": estate.in_gang(g) for g in (*GANGS, GangId("none"))},
         **{f"of {k} {d}": estate.holding(Ref(k, d)) for k in ("nvlink-domain", "switch") for d in (*DOMAINS, "none")},
-        **{f"gang {g}": estate.in_gang(g) for g in GANGS},
         **{f"uuid {u}": estate.accelerator(u) for u in (*UUIDS, "none")},
         **{f"work {c} {s} {n}": estate.workload_named(c, s, n) for c in CLUSTERS for s in NAMES for n in NAMES},
     }

@@ -15,15 +15,19 @@ from estate import neighbours
 from estate.deltas import Delta, split
 from estate.errors import Denied, RetryLater
 from estate.frozen import FrozenEstate
-from estate.hardware import Node
-from estate.ids import InstallationId, NodeId, WorkloadId
+from estate.hardware import Health, Node
+from estate.ids import ClusterId, InstallationId, NodeId, WorkloadId
 from estate.law import Facts
 from estate.references import Ref
 from estate.snapshots import SnapshotVersion
 from estate.subjects import Subjects
+from estate.verdicts import Dimension
+from policies import kernel
+from policies.questions import Matter
 from tests import builders
 from tests import items as building
 from tests.inventory.test_declarations import write as write_estate
+from tests.policies import asking
 from tools.bus.port import Bus, Conflict
 from tools.inventory.declared import DeclaredSource
 from tools.inventory.follower import Follower
@@ -47,11 +51,14 @@ def verify(envelope: bytes) -> Facts:
 class ListSource:
     """A source that a test feeds."""
 
-    first: Observed
+    first: Observed | None
+    """None: nothing is shown before something comes later."""
+    cluster: ClusterId | None = None
     later: asyncio.Queue[Observed | Exception] = field(default_factory=asyncio.Queue)
 
     async def watch(self) -> AsyncIterator[Observed]:
-        yield self.first
+        if self.first is not None:
+            yield self.first
         while True:
             item = await self.later.get()
             if isinstance(item, Exception):
@@ -169,6 +176,21 @@ async def test_a_follower_sees_what_the_writer_folded(
         assert third.rack_watts(builders.rack("eu-a").id) == 4 * builders.IDLE + 4 * builders.PER_ACCELERATOR
 
 
+async def test_what_was_known_at_a_recent_version_is_known_again(
+    bus: Bus, installation: InstallationId, subjects: Subjects
+) -> None:
+    """Whoever asks why a decision was made must see what it saw, not what is known since."""
+    source, follower = small(), Follower(bus, subjects, verify)
+    async with running(writer(bus, installation, source).run(ENVELOPE, verify), follower.run()):
+        first = await follower.ready()
+        for cordoned in (True, False, True):
+            await source.later.put(Observed(source="s", nodes=(builders.node("eu-a1", cordoned=cordoned),)))
+        await follower.reached(first.version.model_copy(update={"sequence": 4}))
+        known = [follower.as_of(first.version.model_copy(update={"sequence": n})) for n in (1, 2, 3, 4)]
+        assert [e and (n := e.node(NodeId("eu-a1"))) and n.cordoned for e in known] == [False, True, False, True]
+        assert follower.as_of(first.version.model_copy(update={"epoch": 99})) is None
+
+
 async def test_what_did_not_change_gets_no_version(bus: Bus, installation: InstallationId, subjects: Subjects) -> None:
     source, follower = small(), Follower(bus, subjects, verify)
     async with running(writer(bus, installation, source).run(ENVELOPE, verify), follower.run()):
@@ -242,6 +264,98 @@ async def test_a_source_that_refuses_us_blinds_nobody_to_the_others(
         source.first = Observed(source="s", nodes=builders.default_nodes()[1:], whole=True)
         await source.later.put(Denied("once more"))
         await until(follower.newest, lambda e: e.node(NodeId("eu-a1")) is None)
+
+
+LATE = Pace(lease=timedelta(milliseconds=600), all_within=timedelta(milliseconds=300))
+US = ClusterId("us-1")
+
+
+def of(*nodes: str, cluster: str) -> Observed:
+    return Observed(source=f"kubernetes/{cluster}", nodes=tuple(builders.node(n) for n in nodes), whole=True)
+
+
+async def test_a_cluster_that_shows_nothing_keeps_nobody_waiting_for_ever_and_holds_its_racks(
+    bus: Bus, installation: InstallationId, subjects: Subjects
+) -> None:
+    """What others show is published; of the silent one every node that facts place is there, unknown, and taken.
+
+    Once it shows itself nothing is assumed any more, and at no version in between did a rack of its own look free.
+    """
+    eu, us = ListSource(of("eu-a1", cluster="eu-1"), ClusterId("eu-1")), ListSource(None, US)
+    follower = Follower(bus, subjects, verify)
+    async with running(writer(bus, installation, eu, us, pace=LATE).run(ENVELOPE, verify), follower.run()):
+        first = await follower.ready()
+        silent = {n.id for n in first.nodes() if n.cluster == US}
+        assert silent == {n for r in ("us-a", "us-b") for n in builders.rack(r).nodes}
+        assert {n.health for n in first.nodes() if n.cluster == US} == {Health.UNKNOWN}
+        assert all(w.tenant not in first.facts.tenant for n in silent for w in first.workloads_on(n))
+        assert all(first.workloads_on(n) for n in silent)
+        node = first.node(NodeId("eu-a1"))
+        assert node is not None
+        assert node.health is Health.HEALTHY
+
+        await us.later.put(of("us-a1", cluster="us-1"))
+        found = await until(follower.newest, lambda e: not list(e.workloads()))
+        assert {n.id for n in found.nodes()} == {NodeId("eu-a1"), NodeId("us-a1")}
+
+
+async def test_no_tenant_is_placed_in_a_rack_that_a_silent_cluster_shares(
+    bus: Bus, installation: InstallationId, subjects: Subjects
+) -> None:
+    """Also on the nodes of it that are seen, and whatever isolation the tenant has: nobody knows who stands beside."""
+    eu_1, us_1 = builders.facts().clusters
+    shared = builders.rack("eu-a", nodes=(NodeId("eu-1.n1"), NodeId("us-1.n2")))
+    other = builders.rack("eu-b", nodes=(NodeId("eu-1.n3"),))
+    neighbour = us_1.model_copy(update={"site": eu_1.site})
+    law = builders.facts(clusters=(eu_1, neighbour), racks=(shared, other))
+    nodes = tuple(builders.node(n, cluster=eu_1.id) for n in ("eu-1.n1", "eu-1.n3"))
+    eu = ListSource(Observed(source="kubernetes/eu-1", nodes=nodes, whole=True), eu_1.id)
+    follower = Follower(bus, subjects, verify)
+    work = builders.workload("work", tenant="tenant-c", contract=builders.contract(1), replicas=1)
+    late = writer(bus, installation, eu, ListSource(None, US), pace=LATE)
+    async with running(late.run(law.canonical(), verify), follower.run()):
+        estate = (await follower.ready()).with_workload(work)
+        for node, lawful in (("eu-1.n1", False), ("eu-1.n3", True)):
+            proposed = builders.proposal(asking.move("work", (0, None, node, (0,))), on=estate)
+            failed = asking.dimensions(asking.verdict(asking.move("work", (0, None, node, (0,))), on=estate))
+            objections = kernel.objections(
+                Matter.of(proposed, mandate=asking.mandate_of(proposed)), estate, (), builders.START
+            )
+            assert (Dimension.TENANT not in failed) == lawful == (not objections)
+
+
+async def test_what_is_assumed_of_a_cluster_gives_way_to_whoever_sees_it(
+    bus: Bus, installation: InstallationId, subjects: Subjects
+) -> None:
+    """A bare name of one site may be either cluster's: the one that shows it has it."""
+    eu_1, us_1 = builders.facts().clusters
+    second = us_1.model_copy(update={"id": ClusterId("eu-2"), "uid": "uid-eu-2", "site": eu_1.site})
+    law = builders.facts(clusters=(eu_1, second, us_1))
+    eu = ListSource(of("eu-a1", cluster="eu-1"), eu_1.id)
+    follower = Follower(bus, subjects, verify)
+    late = writer(bus, installation, eu, ListSource(None, second.id), pace=LATE)
+    async with running(late.run(law.canonical(), verify), follower.run()):
+        first = await follower.ready()
+        node = first.node(NodeId("eu-a1"))
+        assert node is not None
+        assert node.health is Health.HEALTHY
+        await eu.later.put(Observed(source="kubernetes/eu-1", nodes=(builders.node("eu-a2"),)))
+        await until(follower.newest, lambda e: (n := e.node(NodeId("eu-a2"))) is not None and n.uid == "uid-eu-a2")
+
+
+async def test_where_nobody_has_shown_anything_nothing_is_published(
+    bus: Bus, installation: InstallationId, subjects: Subjects
+) -> None:
+    """Late as it is, an estate of nothing but assumptions helps nobody; the first that shows itself begins it."""
+    eu, us = ListSource(None, ClusterId("eu-1")), ListSource(None, US)
+    follower = Follower(bus, subjects, verify)
+    async with running(writer(bus, installation, eu, us, pace=LATE).run(ENVELOPE, verify), follower.run()):
+        await asyncio.sleep(0.6)
+        with pytest.raises(RetryLater):
+            follower.newest()
+        await eu.later.put(of("eu-a1", cluster="eu-1"))
+        first = await follower.ready()
+        assert {n.cluster for n in first.nodes() if n.health is Health.UNKNOWN} == {US}
 
 
 async def test_two_sources_that_claim_one_thing_are_never_merged(

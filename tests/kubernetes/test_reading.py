@@ -72,11 +72,12 @@ class TestNodes:
         assert found.boot_id == "boot-eu-a1"
 
     @pytest.mark.parametrize("taint", [{"key": "k" * 318}, {"key": "k", "value": "v" * 64}])
-    def test_a_taint_that_is_too_long_is_bad_input(self, taint: dict[str, str]) -> None:
-        """Anything else would end the source."""
+    def test_a_taint_that_is_too_long_is_told_and_its_node_is_there_without_work(self, taint: dict[str, str]) -> None:
+        """Anything else would end the source, or hide a node that somebody may have to fence."""
         raw = raws.node() | {"spec": {"taints": [taint | {"effect": "NoSchedule"}]}}
-        with pytest.raises(BadInput, match="longer than a taint can be"):
-            nodes.node(raw, FACTS, EU)
+        reading = nodes.read(raw, FACTS, EU)
+        assert "longer than a taint can be" in reading.faults[0]
+        assert reading.node.health is Health.UNKNOWN
 
     def test_devices_that_cannot_be_allotted_count_as_failed_from_the_highest(self) -> None:
         found = nodes.node(raws.node(allots=6), FACTS, EU)
@@ -89,9 +90,9 @@ class TestNodes:
     def test_a_shared_board_shares_its_memory_and_its_watts(self) -> None:
         labels = {"nvidia.com/gpu.product": "NVIDIA-A10G-SHARED", "nvidia.com/gpu.memory": "23028"}
         raw = raws.node(gpus=2, labels=labels | {"nvidia.com/gpu.replicas": "2"})
-        found = nodes.node(raw, FACTS, EU)
-        assert [a.memory_mebibytes for a in found.accelerators] == [11_514, 11_514]
-        assert nodes.device_watts(found, raw) == 150
+        reading = nodes.read(raw, FACTS, EU)
+        assert [a.memory_mebibytes for a in reading.node.accelerators] == [11_514, 11_514]
+        assert reading.device_watts == 150
 
     def test_the_vendors_tell_their_devices_each_in_their_own_way(self) -> None:
         raw = raws.node(
@@ -134,11 +135,45 @@ class TestNodes:
         assert [str(t) for t in found.taints] == ["nvidia.com/gpu=:NoSchedule", "placet.dev/fenced=xid-79:NoSchedule"]
         assert found.fenced
 
-    def test_a_taint_that_nobody_understands_keeps_the_node_out(self) -> None:
+    def test_a_taint_that_nobody_understands_keeps_work_away(self) -> None:
         raw = raws.node()
         raw["spec"]["taints"] = [{"key": "a", "effect": "NoBreathing"}]
-        with pytest.raises(BadInput, match="NoBreathing"):
-            nodes.node(raw, FACTS, EU)
+        reading = nodes.read(raw, FACTS, EU)
+        assert "NoBreathing" in reading.faults[0]
+        assert reading.node.health is Health.UNKNOWN
+
+    @pytest.mark.parametrize(
+        ("broken", "told"),
+        [
+            ({"nodeInfo": {"bootID": "a\u202eb"}}, "status.nodeInfo.bootID"),
+            ({"nodeInfo": {"bootID": "x" * 2000}}, "status.nodeInfo.bootID: 2000 characters are more than 1024"),
+            ({"nodeInfo": []}, "status.nodeInfo: expected an object, found list"),
+            ({"conditions": "fine"}, "status.conditions: expected a list, found str"),
+            ({"capacity": {"nvidia.com/gpu": "513"}}, "status.capacity.nvidia.com/gpu: 513 devices are more than 512"),
+            ({"capacity": {"nvidia.com/gpu": "many"}}, "status.capacity.nvidia.com/gpu: `many` is not a whole"),
+        ],
+    )
+    def test_a_node_whose_kubelet_reports_nonsense_is_there_and_receives_nothing(
+        self, broken: dict[str, object], told: str
+    ) -> None:
+        """It can be fenced: what can be read of it is, and nothing of it is taken for healthy."""
+        raw = raws.node("eu-a1")
+        whole = nodes.node(raw, FACTS, EU)
+        raw["status"] = {**raw["status"], **broken}
+        reading = nodes.read(raw, FACTS, EU)
+        assert [f for f in reading.faults if told in f] == list(reading.faults)
+        found = reading.node
+        assert (found.id, found.uid, found.cordoned) == (whole.id, whole.uid, whole.cordoned)
+        assert found.health is Health.UNKNOWN
+        assert Health.HEALTHY not in {a.health for a in found.accelerators}
+        assert len(found.accelerators) <= nodes.MOST_DEVICES
+
+    @pytest.mark.parametrize(
+        "about", [{"uid": "u"}, {"name": "n"}, {"name": 7, "uid": "u"}, {"name": "n", "uid": "u" * 129}]
+    )
+    def test_a_node_without_a_name_or_a_uid_is_bad_input(self, about: dict[str, object]) -> None:
+        with pytest.raises(BadInput, match=r"metadata\."):
+            nodes.read(raws.node() | {"metadata": about}, FACTS, EU)
 
 
 class TestWorkloads:

@@ -30,10 +30,12 @@ def test_the_recorded_nodes_mean_what_they_meant_in_the_field() -> None:
     found = {}
     for raw in yaml.safe_load_all(RECORDED.read_text()):
         raw["metadata"]["uid"] = f"uid-{raw['metadata']['name']}"  # an API server would give it
-        node = nodes.node(raw, builders.facts(), ClusterId("eu-1"))
+        reading = nodes.read(raw, builders.facts(), ClusterId("eu-1"))
+        node = reading.node
+        assert not reading.faults
         assert node.health is Health.HEALTHY
         assert {a.health for a in node.accelerators} == {Health.HEALTHY}
         kinds = {(a.model, a.memory_mebibytes) for a in node.accelerators}
         assert len(kinds) == 1
-        found[node.name] = (len(node.accelerators), *kinds.pop(), nodes.device_watts(node, raw))
+        found[node.name] = (len(node.accelerators), *kinds.pop(), reading.device_watts)
     assert found == _MEANING

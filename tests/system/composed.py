@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -34,7 +33,7 @@ from estate.ids import ChannelId, ClusterId, IncidentId, InstallationId, NodeId,
 from estate.incidents import CaseState, Incident
 from estate.law import Facts
 from policies.ledger.port import Entry, EntryKind
-from tests import surroundings
+from tests import spawning, surroundings
 from tools.bus.nats import NatsBus
 from tools.bus.wire import Credentials, inbox_of
 
@@ -213,19 +212,8 @@ class Composed:
 
 async def cli(*arguments: str) -> tuple[int, str, str]:
     """`placet …` in a process of its own, without a terminal: exit code, stdout, stderr."""
-    made = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "console.cli.main",
-        *arguments,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=surroundings.plain(),
-    )
-    out, err = await made.communicate()
-    assert made.returncode is not None
-    return made.returncode, out.decode(), err.decode()
+    ended = await spawning.run("console.cli.main", *arguments, environment=surroundings.plain())
+    return ended.returncode, ended.stdout, ended.stderr
 
 
 def founded(root: Path, facts: Facts | None = None, name: str = "test") -> StateDirectory:

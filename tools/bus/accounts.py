@@ -86,7 +86,8 @@ class Accounts:
     subjects: Subjects
     consumers: Mapping[str, Sequence[ConsumerSpec]]
     executors: Sequence[ExecutorId] = ()
-    channels: Sequence[ChannelId] = ()
+    channels: Mapping[ChannelId, Sequence[str]] = field(default_factory=dict)
+    """The formats that each may send: nothing else of a channel's can reach a stream, or the dead letters."""
 
     def users(self, password: Callable[[str], str]) -> tuple[User, ...]:
         """Every user with the password that `password` gives for its name; the administrator first."""
@@ -103,8 +104,11 @@ class Accounts:
             CONSOLE: self._console(),
             CLIENT: Grant(publish=(subjects.command("*"),), listen=(subjects.progress("*"),)),
             **{executor_user(executor): self._executor(executor) for executor in self.executors},
-            **{channel_user(channel): Grant(publish=subjects.intakes(channel)) for channel in self.channels},
+            **{channel_user(channel): self._channel(channel, formats) for channel, formats in self.channels.items()},
         }
+
+    def _channel(self, channel: ChannelId, formats: Sequence[str]) -> Grant:
+        return Grant(publish=tuple(self.subjects.intake(channel, f) for f in formats))
 
     def _agent(self) -> Grant:
         s = self.subjects
@@ -229,6 +233,7 @@ class _Writing:
             f"$JS.ACK.{at}.>",
             f"$JS.ACK.*.*.{at}.>",
             self.subjects.dead_letter(spec.stream, spec.name),
+            *([self.subjects.dead_letter(spec.stream, spec.name, "*")] if spec.stream in streams.RAW else []),
             *self.bucket("left", f"{spec.stream}.{spec.name}.*"),
         ]
 

@@ -16,7 +16,7 @@ from estate.ids import InstallationId
 from estate.subjects import ROOT, Subjects
 from tools.bus import streams
 from tools.bus.genuineness import matches
-from tools.bus.port import Bus, Delivery
+from tools.bus.port import Bus, ConsumerSpec, Delivery
 
 STREAM = "DEAD"
 REASON = "Placet-Reason"
@@ -80,6 +80,12 @@ def copy_of(delivery: Delivery, consumer: str, reason: str) -> Copy:
     return Copy(f"dead:{delivery.stream}:{consumer}:{delivery.sequence}", delivery.data, headers)
 
 
+def subject(subjects: Subjects, spec: ConsumerSpec, delivery: Delivery) -> str:
+    """Where a letter lies: those of raw bodies under their channel too, so that each has a share of its own."""
+    sender = subjects.intake_of(delivery.subject)
+    return subjects.dead_letter(spec.stream, spec.name, sender[0] if sender else None)
+
+
 async def listed(bus: Bus) -> tuple[DeadLetter, ...]:
     """Every dead letter, oldest first."""
     return tuple(_read(delivery) for delivery in await bus.replay(STREAM))
@@ -91,6 +97,11 @@ async def show(bus: Bus, sequence: int) -> DeadLetter:
     if found is None:
         raise NoSuchLetter(f"no dead letter `{sequence}`; list them to see which there are")
     return found
+
+
+async def drop(bus: Bus, letter: DeadLetter) -> None:
+    """Forget it for good. Whoever calls has put down who wanted it."""
+    await bus.delete_message(STREAM, letter.sequence)
 
 
 async def replay(bus: Bus, sequence: int) -> str:
@@ -146,7 +157,7 @@ def _count(headers: Mapping[str, str], name: str) -> int:
 
 def _check_origin(letter: DeadLetter) -> None:
     """Refuse a letter that would have the one who replays it publish where the one who buried it may not."""
-    installation, _, stream, _ = letter.buried.removeprefix(f"{ROOT}.").split(".")
+    installation, _, stream, *_ = letter.buried.removeprefix(f"{ROOT}.").split(".")
     declared = {s.name: s.subjects for s in streams.streams(Subjects(InstallationId(installation)))}
     known = declared.get(letter.stream, (letter.subject,))
     if letter.stream.lower() != stream or not any(matches(pattern, letter.subject) for pattern in known):

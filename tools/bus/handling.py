@@ -16,11 +16,13 @@ from typing import Protocol
 import structlog
 
 from estate.errors import NeverRetry, NewerRecord, PlacetError
-from tools.bus.port import Bucket, ConsumerSpec, Delivery, Handler
+from tools.bus.port import Bucket, ConsumerSpec, Delivery, Handler, StreamFull
 from tools.bus.precedence import Precedence, RightOfWay
 
 log = structlog.get_logger(__name__)
 
+FULL_DELAY = timedelta(minutes=1)
+"""How long a message rests whose letter finds no room: its sender's share is used up until people see to it."""
 NEWER_DELAY = timedelta(minutes=10)
 """How long a record of a newer Placet rests before it is looked at again; an upgraded worker may get it then."""
 
@@ -118,7 +120,12 @@ class Handling:
         await letter.again(delay)
 
     async def _dead(self, letter: Letter, reason: str) -> None:
-        await self.bury(letter.delivery, self.spec, reason)
+        try:
+            await self.bury(letter.delivery, self.spec, reason)
+        except StreamFull as error:
+            self._log(letter).error("no room among the dead letters", reason=reason, error=str(error))
+            await letter.again(FULL_DELAY)
+            return
         await letter.terminate()
         self._log(letter).error("delivery dead-lettered", reason=reason, attempt=letter.delivery.attempt)
 

@@ -192,7 +192,7 @@ class MemoryBus:
 
     async def _bury(self, delivery: Delivery, spec: ConsumerSpec, reason: str) -> None:
         letter = dead_letters.copy_of(delivery, spec.name, reason)
-        subject = self._subjects.dead_letter(spec.stream, spec.name)
+        subject = dead_letters.subject(self._subjects, spec, delivery)
         await self.publish(subject, letter.data, message_id=letter.message_id, headers=letter.headers)
 
     async def _left(self) -> Bucket:

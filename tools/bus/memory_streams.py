@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from estate.errors import NeverRetry
 from tools.bus.genuineness import MESSAGE_ID, matches
-from tools.bus.port import ConsumerSpec, Delivery, StreamFull, StreamSpec
+from tools.bus.port import ConsumerSpec, Delivery, StreamFull, StreamSpec, SubjectFull
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,7 @@ class MemoryStream:
         message_id = headers.get(MESSAGE_ID, "")
         if message_id in self._ids:
             return False
+        self._share(subject)
         self._make_room(len(data))
         self._sequence += 1
         self._messages[self._sequence] = Message(self._sequence, subject, data, dict(headers), now)
@@ -99,6 +100,11 @@ class MemoryStream:
                 durable.schedule(self._sequence, now)
         await self.wake()
         return True
+
+    def _share(self, subject: str) -> None:
+        most = self.spec.max_per_subject
+        if most is not None and sum(m.subject == subject for m in self._messages.values()) >= most:
+            raise SubjectFull(f"`{subject}` has as many messages waiting as it may; try again when some are consumed")
 
     def _make_room(self, size: int) -> None:
         def full() -> bool:

@@ -200,7 +200,7 @@ class NatsBus:
 
     async def _bury(self, delivery: Delivery, spec: ConsumerSpec, reason: str) -> None:
         letter = dead_letters.copy_of(delivery, spec.name, reason)
-        subject = self._subjects.dead_letter(spec.stream, spec.name)
+        subject = dead_letters.subject(self._subjects, spec, delivery)
         headers = {**letter.headers, MESSAGE_ID: letter.message_id}
         try:
             await self._wire.publish(subject, letter.data, headers)
@@ -238,6 +238,8 @@ def _stream_config(spec: StreamSpec) -> dict[str, Any]:
         "subjects": list(spec.subjects),
         "retention": "workqueue" if spec.work_queue else "limits",
         "max_msgs": spec.max_messages,
+        "max_msgs_per_subject": spec.max_per_subject or -1,
+        "discard_new_per_subject": spec.max_per_subject is not None,
         "max_bytes": spec.max_bytes,
         "max_msg_size": spec.max_message_bytes or -1,
         "max_age": int(spec.max_age.total_seconds() * 1e9) if spec.max_age else 0,

@@ -21,6 +21,10 @@ class StreamFull(RetryLater):
     """The stream refuses new messages until some are consumed: back-pressure, nothing was stored."""
 
 
+class SubjectFull(StreamFull):
+    """The stream has room, but this subject has used up its share: one sender pushes no other out."""
+
+
 class TooLarge(NeverRetry):
     """The message is over the limit; send it by reference."""
 
@@ -47,6 +51,8 @@ class StreamSpec:
     duplicate_window: timedelta = timedelta(minutes=10)
     discard_old: bool = False
     """Only for streams whose newest messages supersede the old (deltas, progress); never for work."""
+    max_per_subject: int | None = None
+    """The share of one subject in `max_messages`, refused beyond as a full stream refuses."""
     max_message_bytes: int | None = None
     """The server's own bound on one message with its headers, for streams that others than a Bus may publish to."""
 

@@ -15,6 +15,8 @@ from tools.bus.port import MAX_EVENT_BYTES, StreamSpec
 
 INTAKE = "INTAKE"
 INTAKE_DEVICE = "INTAKE_DEVICE"
+RAW = (INTAKE_DEVICE, INTAKE)
+"""Streams of what senders wrote, each on its channel's own subjects."""
 EVENTS_CONTAINMENT = "EVENTS_CONTAINMENT"
 EVENTS_CASE = "EVENTS_CASE"
 CASES = "CASES"
@@ -35,6 +37,10 @@ BUCKETS = ("incidents", "leases", "left", "checkpoints")
 _MEBIBYTE = 1024**2
 _HEADERS = 32 * 1024
 """Room for a message's headers beyond the limit of its body."""
+SHARE = 4_000
+"""Raw bodies of one channel and format that may wait, and its dead letters. Of the largest bodies these are 1.1 GiB, so
+that a channel with both formats of a plane fills not two thirds of a stream."""
+_SHARED = 4 * 1024 * _MEBIBYTE
 _LONG_WINDOW = timedelta(hours=2)
 _MONTH = timedelta(days=30)
 
@@ -58,7 +64,7 @@ def streams(subjects: Subjects) -> tuple[StreamSpec, ...]:
     """What an installation declares."""
     fence, case = Lane.CONTAINMENT, Lane.CASE
     return (
-        *(_intake(n, s) for n, s in zip((INTAKE_DEVICE, INTAKE), subjects.intakes("*"), strict=True)),
+        *(_intake(n, s) for n, s in zip(RAW, subjects.intakes("*"), strict=True)),
         _kept(EVENTS_CONTAINMENT, subjects.event(fence, "*", "*"), max_age=timedelta(days=7)),
         _kept(EVENTS_CASE, subjects.event(case, "*", "*"), max_age=timedelta(days=7)),
         _work(CASES, subjects.case("*", "*")),
@@ -71,13 +77,18 @@ def streams(subjects: Subjects) -> tuple[StreamSpec, ...]:
         _work(WARRANTS_CASE, subjects.warrants(case)),
         StreamSpec(DELTAS, (subjects.delta(),), False, 100_000, 1024 * _MEBIBYTE, discard_old=True),
         StreamSpec(CONTROLS, (subjects.control("*"),), False, 100_000, 128 * _MEBIBYTE),
-        StreamSpec(DEAD, (subjects.dead_letter("*", "*"),), False, 100_000, 512 * _MEBIBYTE),
+        _dead(subjects.dead_letter("*", "*"), subjects.dead_letter("*", "*", "*")),
     )
 
 
 def _intake(name: str, subject: str) -> StreamSpec:
-    """Senders publish here with clients of their own: the limit of one body is the server's to keep."""
-    return replace(_work(name, subject), max_bytes=1024 * _MEBIBYTE, max_message_bytes=MAX_EVENT_BYTES + _HEADERS)
+    """Senders publish here with clients of their own: the limit of one body, and of what one sends, is the server's."""
+    limit = MAX_EVENT_BYTES + _HEADERS
+    return replace(_work(name, subject), max_bytes=_SHARED, max_per_subject=SHARE, max_message_bytes=limit)
+
+
+def _dead(*subjects: str) -> StreamSpec:
+    return StreamSpec(DEAD, subjects, False, 100_000, _SHARED, max_per_subject=SHARE)
 
 
 def _work(name: str, subject: str) -> StreamSpec:

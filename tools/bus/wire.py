@@ -23,7 +23,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from estate.errors import BadInput, NeverRetry, PlacetError, RetryLater
-from tools.bus.port import Conflict, NotAllowed, StreamFull, TooLarge
+from tools.bus.port import Conflict, NotAllowed, StreamFull, SubjectFull, TooLarge
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +31,8 @@ OLDEST_SERVER = (2, 10)
 API = "$JS.API"
 _FORBIDDEN = re.compile(r'permissions violation for (?:publish|subscription) to "([^"]+)"', re.IGNORECASE)
 _WRONG_LAST_SEQUENCE = frozenset({10071, 10164})
-_FULL = ("maximum messages exceeded", "maximum bytes exceeded", "maximum messages per subject exceeded")
+_FULL = ("maximum messages exceeded", "maximum bytes exceeded")
+_SHARE_USED = "maximum messages per subject exceeded"
 _NOT_FOUND = 404
 _NO_MESSAGE = 10037
 _TIMEOUT_SECONDS = 5.0
@@ -258,6 +259,8 @@ def _fault(fault: Mapping[str, Any], about: str) -> PlacetError:
     description = str(fault.get("description", "unknown error"))
     if fault.get("err_code") in _WRONG_LAST_SEQUENCE:
         return Conflict(f"`{about}` was changed by somebody else: {description}")
+    if description == _SHARE_USED:
+        return SubjectFull(f"`{about}` has as many messages waiting as it may; try again when some are consumed")
     if description in _FULL:
         return StreamFull(f"the stream of `{about}` is full ({description}); try again when some are consumed")
     if fault.get("err_code") == _NO_MESSAGE or description == "no message found":

@@ -1,7 +1,8 @@
 """Builds the binaries of a control plane, once, from Go modules that `modules/*/go.sum` pins by hash.
 
-Called by `make controlplane` (`python -m tools.controlplane`) and by the demo. The result is in the user's cache, named
-after everything it is made from; a build is complete or absent, and two at once wait for each other.
+Called by `make controlplane` (`python -m tools.controlplane`), by the demo, and by `tools.prometheus`, which builds its
+own module the same way. The result is in the user's cache, named after everything it is made from; a build is complete
+or absent, and two at once wait for each other.
 """
 
 from __future__ import annotations
@@ -41,11 +42,13 @@ class Module:
     name: str
     packages: tuple[str, ...]
     linked: tuple[str, ...]
+    root: Path = MODULES
+    tags: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:
         """Where its go.mod and go.sum are."""
-        return MODULES / self.name
+        return self.root / self.name
 
 
 def _kubernetes_linked() -> tuple[str, ...]:
@@ -78,15 +81,19 @@ def ensure(say: Say) -> Binaries:
         if os.environ.get(finding.VARIABLE):
             raise
     target = finding.cache()
-    with _alone(target, say):
+    with alone(target, say):
         if Binaries(target).missing():
-            _build(target, toolchain(), say)
+            build(target, (KUBERNETES_MODULE, KWOK_MODULE), say)
     return finding.find()
 
 
-def toolchain() -> Path:
-    """The `go` on PATH, if it is new enough. Raises BinariesMissing with the remedy."""
-    wanted = _wanted_go()
+def toolchain(*modules: Module) -> Path:
+    """The `go` on PATH, if it is new enough for them (without any: for the control plane's).
+
+    Raises:
+        BinariesMissing: it is not; the message holds the remedy.
+    """
+    wanted = _wanted_go(modules or (KUBERNETES_MODULE, KWOK_MODULE))
     found = shutil.which("go")
     if found is None:
         raise BinariesMissing(f"no `go` on PATH; install Go {_dotted(wanted)} or newer, or run `make controlplane`")
@@ -96,15 +103,22 @@ def toolchain() -> Path:
     return Path(found)
 
 
-def _build(target: Path, go: Path, say: Say) -> None:
-    """Into a folder beside the target, which then takes its name in one step."""
+def build(target: Path, modules: tuple[Module, ...], say: Say) -> None:
+    """Into a folder beside the target, which then takes its name in one step. Hold `alone` meanwhile.
+
+    Raises:
+        BinariesMissing: there is no Go that is new enough.
+        BuildFailed: a module could not be fetched or compiled.
+    """
+    go = toolchain(*modules)
     beside = Path(tempfile.mkdtemp(prefix=f"{target.name}.building-", dir=target.parent))
     try:
-        for module in (KUBERNETES_MODULE, KWOK_MODULE):
+        for module in modules:
             say(f"building {', '.join(p.rpartition('/')[2] for p in module.packages)} with {go}; this takes minutes")
             _compile(module, go, beside, say)
         for built, part in _RENAMED.items():
-            (beside / built).rename(beside / part)
+            if (beside / built).exists():
+                (beside / built).rename(beside / part)
         shutil.rmtree(target, ignore_errors=True)
         beside.chmod(0o755)
         beside.rename(target)
@@ -115,6 +129,7 @@ def _build(target: Path, go: Path, say: Say) -> None:
 
 def _compile(module: Module, go: Path, into: Path, say: Say) -> None:
     flags = ["-v", "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", " ".join(("-s", "-w", *module.linked))]
+    flags += ["-tags", ",".join(module.tags)]
     said: deque[str] = deque(maxlen=_TAIL_LINES)
     with subprocess.Popen(  # noqa: S603 - the command is our own
         [go, "build", *flags, "-o", f"{into}{os.sep}", *module.packages],
@@ -135,7 +150,7 @@ def _compile(module: Module, go: Path, into: Path, say: Say) -> None:
 
 
 @contextmanager
-def _alone(target: Path, say: Say) -> Iterator[None]:
+def alone(target: Path, say: Say) -> Iterator[None]:
     """Hold the lock of this build; it goes with the process, however that ends."""
     target.parent.mkdir(parents=True, exist_ok=True)
     lock = os.open(target.parent / f"{target.name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -152,9 +167,9 @@ def _alone(target: Path, say: Say) -> Iterator[None]:
         os.close(lock)
 
 
-def _wanted_go() -> tuple[int, ...]:
+def _wanted_go(modules: tuple[Module, ...]) -> tuple[int, ...]:
     """The oldest Go that every module accepts."""
-    asked = [re.findall(r"^go (\S+)$", (MODULES / m / "go.mod").read_text(), re.M) for m in ("kubernetes", "kwok")]
+    asked = [re.findall(r"^go (\S+)$", (m.folder / "go.mod").read_text(), re.M) for m in modules]
     return max(_version(line) for lines in asked for line in lines)
 
 

@@ -1,7 +1,8 @@
 """One process of a control plane: started, awaited, killed, started again with the same flags and data.
 
-Called by `launching`. On Linux a component dies with the thread that started it, so start it on one that lives as long
-as the control plane shall. Its output is in one log file; what dies at its start is an error that shows the tail of it.
+Called by `launching` and by `tools.prometheus`. On Linux a component dies with the thread that started it, so start it
+on one that lives as long as the server shall. Its output is in one log file; what dies at its start is an error that
+shows the tail of it.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class PortTaken(RetryLater):
 class Command:
     """What runs: the binary, its flags, where, and how to see that it serves."""
 
-    part: Part
+    part: str
     binary: Path
     flags: tuple[str, ...]
     directory: Path
@@ -66,7 +67,7 @@ class Component:
         self._log_start = 0
 
     @property
-    def part(self) -> Part:
+    def part(self) -> str:
         """Which one this is."""
         return self._command.part
 

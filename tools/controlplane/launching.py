@@ -182,8 +182,8 @@ def _prepared(folder: Path, options: Options, binaries: Binaries) -> ControlPlan
     admin = authority.with_token(ADMIN, authority.token(ADMIN), server)
     made = flags.Flags(folder, options, ports, authority)
     probes = _probes(ports, ssl.create_default_context(cafile=str(authority.ca_file)), admin)
-    commands = [Command(p, binaries.of(p), made.of(p), folder, probes[p]) for p in options.parts]
-    components = MappingProxyType({command.part: Component(command) for command in commands})
+    commands = {p: Command(p, binaries.of(p), made.of(p), folder, probes[p]) for p in options.parts}
+    components = MappingProxyType({part: Component(command) for part, command in commands.items()})
     return ControlPlane(server, folder, admin, folder / flags.AUDIT_LOG, components, authority)
 
 

@@ -38,6 +38,14 @@ class Patience:
         Raises:
             RetryLater: the last attempt met a passing fault too.
         """
+        try:
+            return await call()
+        except only as error:  # most calls meet none, and tenacity costs as much as a request's own work
+            return await self._tried_again(call, only, error)
+
+    async def _tried_again[T](
+        self, call: Callable[[], Awaitable[T]], only: type[RetryLater], first: RetryLater | None
+    ) -> T:
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(only),
             stop=stop_after_attempt(self.attempts),
@@ -47,6 +55,10 @@ class Patience:
         )
 
         async def attempt() -> T:
+            nonlocal first
+            if (fault := first) is not None:
+                first = None
+                raise fault
             return await call()
 
         return await retrying(attempt)

@@ -80,7 +80,8 @@ class Recorder:
             standing = Claim.read(made.entry.body)
         if (standing.holder, standing.token) != (claim.holder, claim.token) or standing.warrant != claim.warrant:
             raise Held(f"`{standing.holder}` executes `{self.execution}`; wait for its outcome")
-        self.state = fold(await self._entries(), self.execution)
+        known = [made.entry] if made.created and made.entry.kind is EntryKind.CONSUMED else await self._entries()
+        self.state = fold(known, self.execution)
 
     async def started(self, step: Step, *, undo: bool = False) -> None:
         """About to write the step, or its inverse."""

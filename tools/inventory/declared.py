@@ -43,6 +43,10 @@ class DeclaredSource:
         self._name = name
         self._interval = interval
 
+    @property
+    def cluster(self) -> None:
+        """Files may speak of all of them."""
+
     async def watch(self) -> AsyncIterator[Observed]:
         """Everything that the files declare, and again everything after each change of them."""
         seen, items = await asyncio.to_thread(self._sight), await self._read()

@@ -1,7 +1,8 @@
 """Fold what sources see into one estate: pure. Each thing belongs to the source that named it first.
 
 Nodes and items may have several sources, `merging` says how. A workload has one: a second claim is kept out and
-reported, never merged by a guess.
+reported, never merged by a guess. Only what is assumed of a cluster that nobody sees (`silences`) gives way to whoever
+sees it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from estate.references import Ref
 from estate.workloads import Workload
 from tools.inventory.merging import Claim, Claims, Disagreement, merge
 from tools.inventory.port import Observed
+from tools.inventory.silences import ASSUMED
 from tools.inventory.stamping import same_saying, stamped
 
 type Renamed = Map[tuple[str, Ref], Ref]
@@ -149,7 +151,7 @@ def _heard[Key, T: Model](
     for key in gone:
         claims = claims.drop(key, source)
     for key in (*said, *gone):
-        held, before = claims.of(key), now(key)
+        held, before = _seen(claims.of(key)), now(key)
         if held:
             merged = merge(name(key), held)
             found += [d for d in merged.disagreements if source in (d.kept, d.refused)]
@@ -159,8 +161,14 @@ def _heard[Key, T: Model](
     return _Heard(claims, tuple(changed), tuple(removed), tuple(found))
 
 
+def _seen[T: Model](claims: tuple[Claim[T], ...]) -> tuple[Claim[T], ...]:
+    """What is really seen of a thing; what is assumed of it where nobody sees it."""
+    return tuple(c for c in claims if not c.source.startswith(ASSUMED)) or claims
+
+
 def _may(owners: Map[WorkloadId, str], name: WorkloadId, seen: Observed) -> bool:
-    return owners.get(name, seen.source) == seen.source
+    owner = owners.get(name, seen.source)
+    return owner == seen.source or owner.startswith(ASSUMED)
 
 
 def _gone(

@@ -8,12 +8,31 @@ from datetime import datetime
 from typing import Protocol
 
 from estate.hardware import Node
-from estate.ids import NodeId, WorkloadId
+from estate.ids import ClusterId, NodeId, WorkloadId
 from estate.items import Item
 from estate.law import Facts
 from estate.references import Ref
 from estate.snapshots import Snapshot, SnapshotVersion
 from estate.workloads import Workload
+from tools.payloads.facts.readings import Readings
+from tools.payloads.facts.statements import Fact
+from tools.payloads.parsed import Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What one target of a source said at one time, in the sender's own names; or why it said nothing."""
+
+    target: str
+    at: datetime
+    """By our clock. Facts and readings have their senders' times."""
+    facts: tuple[Fact, ...] = ()
+    readings: tuple[Readings, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    """What could not be read; each stands here once, until it is gone and comes back."""
+    failure: str = ""
+    """Empty when the target answered. What it said before stays as it was, and ages."""
+
 
 type VerifyFacts = Callable[[bytes], Facts]
 """Opens a signed facts envelope: raises Denied or BadInput when it is not what it claims to be."""
@@ -32,11 +51,16 @@ class Observed:
     removed_items: tuple[Ref, ...] = ()
     at: datetime | None = None
     """When it was seen; stands in the origins of items that have none yet."""
+    heard: tuple[Heard, ...] = ()
     whole: bool = False
 
 
 class Source(Protocol):
     """Where observations come from: a twin, a cluster, files."""
+
+    @property
+    def cluster(self) -> ClusterId | None:
+        """The cluster that it alone shows; None where it shows no single one."""
 
     def watch(self) -> AsyncIterator[Observed]:
         """First everything (`whole`), then each change as it is seen, until closed."""

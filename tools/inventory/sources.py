@@ -15,6 +15,10 @@ class TwinSource:
         self._world = world
         self._name = name
 
+    @property
+    def cluster(self) -> None:
+        """A twin may hold several."""
+
     async def watch(self) -> AsyncIterator[Observed]:
         whole = True
         async for found in self._world.watch():

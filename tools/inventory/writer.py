@@ -3,6 +3,9 @@
 The lease `inventory-writer` makes it the one; the lease's fencing token is the epoch of every version it gives, so
 that followers refuse a writer that was replaced and does not know it yet. Each epoch begins with a whole estate, and
 wholes are repeated so that a follower that comes late finds one.
+
+Nothing is published before every source has shown all: racks of a cluster that nobody sees would look free. A cluster
+that is out of reach keeps nobody waiting for ever: after a while its racks are held as unknown (`silences`).
 """
 
 from __future__ import annotations
@@ -20,11 +23,12 @@ from estate.clocks import Clock
 from estate.deltas import Delta, split
 from estate.errors import BadInput, Denied, NeverRetry, RetryLater
 from estate.frozen import FrozenEstate
-from estate.ids import InstallationId
+from estate.ids import ClusterId, InstallationId
 from estate.snapshots import SnapshotVersion
 from estate.subjects import Subjects
 from tools.bus.port import Bus, Conflict, Lease
-from tools.inventory.folding import Folded, fold
+from tools.inventory import silences
+from tools.inventory.folding import Folded, Folding, fold
 from tools.inventory.port import Observed, Source, VerifyFacts
 
 LEASE = "inventory-writer"
@@ -45,6 +49,8 @@ class Pace:
     """Pause before a source that failed in passing is watched again."""
     refused: timedelta = timedelta(seconds=30)
     """Pause before a source that refuses us, or that we refuse, is tried again: somebody has to set it right."""
+    all_within: timedelta = timedelta(minutes=2)
+    """How long the first estate waits for clusters that show nothing; then their racks are held as unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +70,12 @@ class _Tick:
     """Time to repeat the whole estate if anything changed since."""
 
 
-type _Work = _Seen | _NewFacts | _Tick
+@dataclass(frozen=True, slots=True)
+class _Late:
+    """Nobody is waited for any longer."""
+
+
+type _Work = _Seen | _NewFacts | _Tick | _Late
 
 
 @dataclass(slots=True)
@@ -74,13 +85,20 @@ class _Book:
     state: Folded
     envelope: bytes
     since_whole: int = 0
+    late: bool = False
+    """Whether nobody is waited for any longer."""
     waiting_for: set[int] = field(default_factory=set)
-    """Sources that have not shown everything yet; nothing is published before they have."""
+    """Sources that have not shown everything yet; nothing is published before they have, or are late."""
 
     @property
     def estate(self) -> FrozenEstate:
         """The newest estate; sequence 0 before the first was published."""
         return self.state.estate
+
+    @property
+    def published(self) -> bool:
+        """Whether a first estate went out."""
+        return self.estate.version.sequence > 0
 
     def number(self, state: Folded) -> None:
         """Take `state` as the next version."""
@@ -130,6 +148,7 @@ class Writer:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._keep(lease), name="inventory-lease")
                 group.create_task(self._tick(), name="inventory-whole")
+                group.create_task(self._late(), name="inventory-late")
                 for position, source in enumerate(self._sources):
                     group.create_task(self._watch(position, source), name=f"inventory-source-{position}")
                 group.create_task(self._publish_all(book, verify), name="inventory-publish")
@@ -154,6 +173,10 @@ class Writer:
         while True:
             await asyncio.sleep(self._pace.whole_within.total_seconds())
             await self._work.put(_Tick())
+
+    async def _late(self) -> None:
+        await asyncio.sleep(self._pace.all_within.total_seconds())
+        await self._work.put(_Late())
 
     async def _watch(self, position: int, source: Source) -> None:
         """Queue what the source sees; watch it again, from everything, whenever it fails.
@@ -182,11 +205,36 @@ class Writer:
                     await self._fold(book, position, observed)
                 case _NewFacts(envelope):
                     await self._change_facts(book, envelope, verify)
+                case _Late():
+                    book.late = True
+                    await self._assume(book)
                 case _Tick():
-                    if book.waiting_for:
-                        log.error("nothing is published yet", waiting_for_sources=sorted(book.waiting_for))
+                    self._tell(book)
                     if book.since_whole:
                         await self._publish_whole(book)
+
+    def _tell(self, book: _Book) -> None:
+        """Whoever is not seen is told of each minute."""
+        late = [str(self._sources[p].cluster or p) for p in sorted(book.waiting_for)]
+        if late and book.published:
+            log.error("clusters are not seen, their racks are held as unknown", clusters=late)
+        elif late:
+            log.error("nothing is published yet", waiting_for_sources=late)
+
+    async def _assume(self, book: _Book) -> None:
+        """Publish what is known; of each cluster that shows nothing, what must be assumed. Where nobody has shown
+        anything, or who is late shows no single cluster, all wait on.
+        """
+        clusters, every = self._unseen(book), [s for s in self._sources if s.cluster is not None]
+        if book.published or len(clusters) < len(book.waiting_for) or len(clusters) == len(every):
+            return
+        for cluster in clusters:
+            book.state = fold(book.state, silences.assumed(book.estate.facts, cluster)).state
+        self._tell(book)
+        await self._begin(book)
+
+    def _unseen(self, book: _Book) -> list[ClusterId]:
+        return [c for p in sorted(book.waiting_for) if (c := self._sources[p].cluster) is not None]
 
     async def _begin(self, book: _Book) -> None:
         book.number(book.state)
@@ -196,26 +244,37 @@ class Writer:
         folding = fold(book.state, observed)
         if folding.conflicts:
             log.warning("inventory conflicted", source=observed.source, things=[str(t) for t in folding.conflicts])
-        if book.estate.version.sequence == 0:
+        came = {position} & book.waiting_for if observed.whole else set()
+        book.waiting_for -= came
+        if not book.published:
             book.state = folding.state
-            book.waiting_for -= {position} if observed.whole else set()
             if not book.waiting_for:
                 await self._begin(book)
-        elif folding.changed:
-            book.number(folding.state)
-            await self._publish_change(
-                book,
-                Delta(
-                    version=book.estate.version,
-                    at=self._clock(),
-                    nodes=folding.nodes,
-                    workloads=folding.workloads,
-                    removed_nodes=folding.removed_nodes,
-                    removed_workloads=folding.removed_workloads,
-                    items=folding.items,
-                    removed_items=folding.removed_items,
-                ),
-            )
+            elif book.late:
+                await self._assume(book)
+            return
+        await self._publish_folded(book, folding)
+        for cluster in (c for p in came if (c := self._sources[p].cluster) is not None):
+            log.info("cluster is seen now", cluster=cluster)
+            await self._publish_folded(book, fold(book.state, silences.seen(cluster)))
+
+    async def _publish_folded(self, book: _Book, folding: Folding) -> None:
+        if not folding.changed:
+            return
+        book.number(folding.state)
+        await self._publish_change(
+            book,
+            Delta(
+                version=book.estate.version,
+                at=self._clock(),
+                nodes=folding.nodes,
+                workloads=folding.workloads,
+                removed_nodes=folding.removed_nodes,
+                removed_workloads=folding.removed_workloads,
+                items=folding.items,
+                removed_items=folding.removed_items,
+            ),
+        )
 
     async def _change_facts(self, book: _Book, envelope: bytes, verify: VerifyFacts) -> None:
         try:
@@ -225,12 +284,14 @@ class Writer:
             return
         changed = replace(book.state, estate=book.estate.with_facts(facts))
         book.envelope = envelope
-        if book.estate.version.sequence == 0:
+        if not book.published:
             book.state = changed
             return
         book.number(changed)
         version = book.estate.version
         await self._publish_change(book, Delta(version=version, at=self._clock(), facts_envelope=envelope.decode()))
+        for cluster in self._unseen(book):
+            await self._publish_folded(book, fold(book.state, silences.assumed(facts, cluster)))
 
     async def _publish_change(self, book: _Book, delta: Delta) -> None:
         await self._publish(delta)

@@ -13,7 +13,8 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import orjson
@@ -200,7 +201,8 @@ class Connection:
 
 
 async def _client(access: Access) -> ApiClient:
-    settings = Configuration()
+    # Left to itself the session would read the environment and ~/.netrc before each request, and send what it finds.
+    settings = Configuration(client_session_kwargs={"trust_env": False})
     try:
         if access.kubeconfig is None:
             config.load_incluster_config(settings)  # type: ignore[no-untyped-call] # as above
@@ -210,11 +212,18 @@ async def _client(access: Access) -> ApiClient:
             await config.load_kube_config(  # type: ignore[no-untyped-call] # as above
                 str(access.kubeconfig), access.context, client_configuration=settings, persist_config=False
             )
+        settings.proxy = settings.proxy or _proxy(settings.host)
         return ApiClient(settings)
     except BadInput:
         raise
     except Exception as error:  # the vendor raises whatever a broken file makes it trip over
         raise BadInput(f"no credentials from {access} ({str(error)[:200]}); correct it") from error
+
+
+def _proxy(host: str) -> str | None:
+    """The proxy that the environment names for this server, looked up once."""
+    server = urlsplit(host)
+    return None if proxy_bypass(server.netloc) else getproxies().get(server.scheme)
 
 
 async def _sent(

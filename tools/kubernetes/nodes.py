@@ -7,11 +7,12 @@ address is resolved to the node alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
 
 from estate.errors import BadInput
-from estate.hardware import Accelerator, Health, Node
+from estate.hardware import Accelerator, Health, Node, Taint
 from estate.ids import ClusterId, Uid
 from estate.law import Facts
 from estate.units import Mebibytes
@@ -19,7 +20,7 @@ from tools.kubernetes import fields, naming, power, tainting
 from tools.kubernetes.fields import Raw
 
 MOST_DEVICES = 512
-"""Devices of one node; time-sliced ones count each. A node that claims more is refused."""
+"""Devices of one node; time-sliced ones count each. Of a node that claims more only these are taken in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,34 +53,89 @@ _SHARED = "nvidia.com/gpu.replicas"
 _PRESSURES = frozenset({"MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable"})
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A node as far as it can be read. With `faults` nothing of it is known to be healthy: it receives no work, and can
+    be fenced."""
+
+    node: Node
+    device_watts: int
+    """The most that one device of the node draws; 0 where it has none."""
+    faults: tuple[str, ...] = ()
+    """What cannot be read, with the field."""
+
+
 def node(raw: Raw, facts: Facts, cluster: ClusterId) -> Node:
-    """The node that `raw` is.
+    """The node that `raw` is, as far as it can be read. Raises as `read`."""
+    return read(raw, facts, cluster).node
+
+
+def read(raw: Raw, facts: Facts, cluster: ClusterId) -> Reading:
+    """The node that `raw` is: one whose kubelet reports nonsense is there all the same.
 
     Raises:
-        BadInput: it cannot be one; the reason names the field.
+        BadInput: it has no name or uid that could be one; the reason names the field.
     """
-    about, spec, status = (fields.mapping(raw.get(k), k) for k in ("metadata", "spec", "status"))
+    about = fields.mapping(raw.get("metadata"), "metadata")
     name, uid = fields.needed(about.get("name"), "metadata.name"), _uid(about)
-    labels = fields.words(about.get("labels"), "metadata.labels")
-    devices = tuple(_devices(uid, labels, status))
-    return Node(
+    parts = _Parts()
+    nothing: Raw = {}
+    labels = parts.read(lambda: fields.words(about.get("labels"), "metadata.labels"), dict[str, str]())
+    spec, status = (parts.read(partial(fields.mapping, raw.get(k), k), nothing) for k in ("spec", "status"))
+    devices = tuple(parts.all(_devices(uid, labels, status)))
+    made = Node(
         id=naming.node_id(facts, cluster, name),
         uid=uid,
         cluster=cluster,
         name=name,
-        boot_id=fields.text(fields.mapping(status.get("nodeInfo"), "status.nodeInfo").get("bootID"), "bootID"),
+        boot_id=parts.read(lambda: _boot(status), ""),
         accelerators=devices,
         idle_watts=power.idle(_draw(devices[0].model, labels).beside if devices else 0, len(devices)),
-        cordoned=fields.flag(spec.get("unschedulable"), "spec.unschedulable"),
-        health=_health(status),
-        taints=tainting.taints(spec),
+        cordoned=parts.read(lambda: fields.flag(spec.get("unschedulable"), "spec.unschedulable"), False),
+        health=parts.read(lambda: _health(status), Health.UNKNOWN),
+        taints=parts.read(lambda: tainting.taints(spec), tuple[Taint, ...]()),
     )
+    faults = tuple(parts.faults)
+    watts = max((_draw(a.model, labels).device for a in devices), default=0)
+    return Reading(_doubted(made) if faults else made, watts, faults)
 
 
-def device_watts(found: Node, raw: Raw) -> int:
-    """The most that one device of the node draws; 0 where it has none."""
-    labels = fields.words(fields.mapping(raw.get("metadata"), "metadata").get("labels"), "metadata.labels")
-    return max((_draw(a.model, labels).device for a in found.accelerators), default=0)
+@dataclass(slots=True)
+class _Parts:
+    """Reads part by part, and keeps what was wrong with each."""
+
+    faults: list[str] = field(default_factory=list)
+
+    def read[T](self, part: Callable[[], T], instead: T) -> T:
+        """The part; `instead` where it cannot be read."""
+        try:
+            return part()
+        except BadInput as error:
+            self.faults.append(str(error))
+            return instead
+
+    def all[T](self, items: Iterator[T]) -> Iterator[T]:
+        """The items up to the first that cannot be read."""
+        try:
+            yield from items
+        except BadInput as error:
+            self.faults.append(str(error))
+
+
+def _doubted(made: Node) -> Node:
+    """Nothing that such a node says of its devices is taken for health."""
+    failed = Health.FAILED
+    devices = tuple(
+        a if a.health is failed else a.model_copy(update={"health": Health.UNKNOWN}) for a in made.accelerators
+    )
+    health = failed if made.health is failed else Health.UNKNOWN
+    return made.model_copy(update={"accelerators": devices, "health": health})
+
+
+def _boot(status: Raw) -> str:
+    return fields.text(
+        fields.mapping(status.get("nodeInfo"), "status.nodeInfo").get("bootID"), "status.nodeInfo.bootID"
+    )
 
 
 def _uid(about: Raw) -> Uid:
@@ -98,11 +154,10 @@ def _devices(uid: Uid, labels: dict[str, str], status: Raw) -> Iterator[Accelera
         usable = fields.count(allots.get(family.resource), f"status.allocatable.{family.resource}")
         total = fields.count(have.get(family.resource), f"status.capacity.{family.resource}")
         total = total if family.resource in have else usable
-        if start + total > MOST_DEVICES:
-            raise BadInput(f"status.capacity.{family.resource}: {start + total} devices are more than {MOST_DEVICES}")
+        fit = min(total, MOST_DEVICES - start)
         model = _first(labels, family.models) or family.unnamed
         memory = fields.mebibytes(_first(labels, family.memories)) // _shared(labels)
-        for index in range(start, start + total):
+        for index in range(start, start + fit):
             yield Accelerator(
                 index=index,
                 uuid=f"{uid}/{index}",
@@ -112,6 +167,8 @@ def _devices(uid: Uid, labels: dict[str, str], status: Raw) -> Iterator[Accelera
                 nvlink_domain=labels.get(_CLIQUE, ""),
                 health=Health.HEALTHY if index < start + usable else Health.FAILED,
             )
+        if fit < total:
+            raise BadInput(f"status.capacity.{family.resource}: {start + total} devices are more than {MOST_DEVICES}")
         start += total
 
 

@@ -57,7 +57,7 @@ def selector(value: object) -> Selector | None:
     exact = fields.mapping(raw.get("matchLabels"), "spec.selector.matchLabels")
     equal = [Requirement(k, "In", frozenset({fields.text(v, "matchLabels")})) for k, v in sorted(exact.items())]
     expressions = fields.sequence(raw.get("matchExpressions"), "spec.selector.matchExpressions")
-    return Selector((*equal, *(_requirement(e, "spec.selector.matchExpressions[]") for e in expressions)))
+    return Selector((*equal, *(requirement(e, "spec.selector.matchExpressions[]") for e in expressions)))
 
 
 def number_or_percent(value: object, at: str) -> int | str | None:
@@ -113,14 +113,15 @@ def _by_affinity(spec: Raw) -> list[frozenset[str]]:
 
 def _term(term: Raw) -> frozenset[str] | None:
     expressions = (
-        _requirement(e, "nodeSelectorTerms[].matchExpressions[]")
+        requirement(e, "nodeSelectorTerms[].matchExpressions[]")
         for e in fields.sequence(term.get("matchExpressions"), "matchExpressions")
     )
     named = [r.values for r in expressions if r.key in MODEL_LABELS and r.operator == "In"]
     return frozenset.intersection(*named) if named else None
 
 
-def _requirement(entry: object, at: str) -> Requirement:
+def requirement(entry: object, at: str) -> Requirement:
+    """One expression of a selector. Raises BadInput."""
     raw = fields.mapping(entry, at)
     values = frozenset(fields.text(v, f"{at}.values[]") for v in fields.sequence(raw.get("values"), f"{at}.values"))
     return Requirement(fields.needed(raw.get("key"), f"{at}.key"), fields.text(raw.get("operator"), at), values)

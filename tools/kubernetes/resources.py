@@ -47,6 +47,14 @@ NETWORK_POLICIES = Resource("networking.k8s.io", "v1", "networkpolicies", "Netwo
 QUOTAS = Resource("", "v1", "resourcequotas", "ResourceQuota")
 SERVICES = Resource("", "v1", "services", "Service")
 
+ADMISSION = Resource(
+    "admissionregistration.k8s.io", "v1", "validatingadmissionpolicies", "ValidatingAdmissionPolicy", namespaced=False
+)
+ADMISSION_BINDINGS = Resource(
+    ADMISSION.group, "v1", "validatingadmissionpolicybindings", "ValidatingAdmissionPolicyBinding", namespaced=False
+)
+"""Looked at before an eviction, never written."""
+
 APPLIED = {r.kind: r for r in (BUDGETS, CONFIG_MAPS, LIMIT_RANGES, NETWORK_POLICIES, QUOTAS, SERVICES)}
 """The kinds of `estate.manifests.KINDS`: written whole, never watched."""
 OWNERS = (DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, JOBS, CRON_JOBS)

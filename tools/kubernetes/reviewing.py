@@ -2,38 +2,27 @@
 
 Called by `placet doctor`, which shows every row, and by `placet run`, which refuses a reader that can write. It asks
 the API server about itself and changes nothing. What it asks for is `policies.admission.grants`, the table that the
-roles were written from; SelfSubjectRulesReview adds the rights that nobody thought of, as far as they hold
-cluster-wide.
+roles were written from; `holdings` adds the rights that nobody thought of, in whichever namespace they hold.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, Protocol
+from typing import Final
 
-from estate.errors import NeverRetry
+from policies import objects
 from policies.admission import grants
 from policies.admission.grants import Access
+from tools.kubernetes import asking
+from tools.kubernetes.asking import Asks, Told
+from tools.kubernetes.holdings import Holdings, holdings
 
 _REVIEWS: Final = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
-_RULES: Final = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
-_ASKING: Final = frozenset({"authorization.k8s.io", "authentication.k8s.io"})
-"""Groups in which creating something is only asking."""
 _SELF: Final = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
-AT_ONCE: Final = 8
-"""Questions in flight: a review is cheap, a flood of them is not polite."""
-
-
-class Asks(Protocol):
-    """One request to an API server, as `tools.kubernetes.connecting.Connection` makes it."""
-
-    async def request(
-        self, method: str, path: str, query: Mapping[str, str | int | bool] | None = None, body: Any = None
-    ) -> Mapping[str, Any]:
-        """The parsed answer of a success; raises for everything else."""
+_NAMED: Final = 3
+"""Namespaces that a row names; of more it says how many."""
 
 
 class Part(StrEnum):
@@ -51,6 +40,12 @@ class Row:
     access: Access
     expected: bool
     found: bool
+    where: tuple[str, ...] = ()
+    """The namespaces in which it was found; none: everywhere."""
+
+    def __str__(self) -> str:
+        more = f" and {len(self.where) - _NAMED} more" if len(self.where) > _NAMED else ""
+        return f"{self.access}{' in ' + ', '.join(self.where[:_NAMED]) + more if self.where else ''}"
 
     @property
     def well(self) -> bool:
@@ -58,8 +53,12 @@ class Row:
         return self.expected == self.found
 
 
-async def review(connection: Asks, part: Part) -> tuple[Row, ...]:
+async def review(
+    connection: Asks, part: Part, spaces: Collection[str] | None = None, told: Told = lambda *_: None
+) -> tuple[Row, ...]:
     """Every access of the table for this account, and every one that it must not have, in the order of the table.
+
+    `spaces` are the namespaces in which the writer may write objects; None: in any that is no system's.
 
     Raises:
         RetryLater, NeverRetry, Denied: as the connection does.
@@ -67,10 +66,28 @@ async def review(connection: Asks, part: Part) -> tuple[Row, ...]:
     granted = grants.allowed(grants.reader() if part is Part.READER else grants.writer())
     asked = sorted(granted | _elsewhere(granted) | set(grants.DENIED))
     who = await whoami(connection)
-    found = await _all(connection, asked)
+
+    async def one(access: Access) -> bool:
+        return await can(connection, access)
+
+    found = await asking.each(one, asked)
     rows = [Row(who, a, a in granted, f) for a, f in zip(asked, found, strict=True)]
-    held = await _writes(connection)
-    return (*rows, *(Row(who, a, expected=False, found=True) for a in sorted(held - set(asked))))
+    held = await holdings(connection, told)
+    beyond = (Row(who, a, expected=False, found=True) for a in sorted(held.everywhere - set(asked)))
+    return (*rows, *beyond, *_bound(who, part, held, spaces))
+
+
+def _bound(who: str, part: Part, held: Holdings, spaces: Collection[str] | None) -> Iterator[Row]:
+    """What it was given in single namespaces, and should not have there."""
+    objects_of = grants.allowed(grants.in_tenants()) if part is Part.WRITER else frozenset()
+    for access, found in held.somewhere.items():
+        where = tuple(n for n in found if access not in objects_of or not _a_tenants(n, spaces))
+        if where:
+            yield Row(who, access, expected=False, found=True, where=where)
+
+
+def _a_tenants(space: str, spaces: Collection[str] | None) -> bool:
+    return not objects.is_system(space) and (spaces is None or space in spaces)
 
 
 def reader_can_write(rows: Iterable[Row]) -> tuple[Row, ...]:
@@ -82,7 +99,7 @@ async def whoami(connection: Asks) -> str:
     """The name that the API server knows this connection by."""
     body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
     answer = await connection.request("POST", _SELF, None, body)
-    return str(_within(answer, "status", "userInfo", "username"))
+    return str(asking.within(answer, "status", "userInfo", "username"))
 
 
 async def can(connection: Asks, access: Access) -> bool:
@@ -96,51 +113,9 @@ async def can(connection: Asks, access: Access) -> bool:
         "kind": "SelfSubjectAccessReview",
         "spec": {"resourceAttributes": attributes},
     }
-    return _within(await connection.request("POST", _REVIEWS, None, body), "status", "allowed") is True
+    return asking.within(await connection.request("POST", _REVIEWS, None, body), "status", "allowed") is True
 
 
 def _elsewhere(granted: frozenset[Access]) -> set[Access]:
     """What any change would need and this account was not given."""
     return {a for a in grants.allowed(grants.writer()) if a not in granted}
-
-
-async def _all(connection: Asks, asked: Iterable[Access]) -> list[bool]:
-    turn = asyncio.Semaphore(AT_ONCE)  # bounds the questions in flight, protects nothing
-
-    async def one(access: Access) -> bool:
-        async with turn:
-            return await can(connection, access)
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(a), name=f"review {a}") for a in asked]
-    except ExceptionGroup as failed:
-        raise failed.exceptions[0] from failed
-    return [t.result() for t in tasks]
-
-
-async def _writes(connection: Asks) -> set[Access]:
-    """Every write that the API server lists among this connection's own cluster-wide rights."""
-    body = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectRulesReview", "spec": {"namespace": "default"}}
-    rules = _within(await connection.request("POST", _RULES, None, body), "status", "resourceRules")
-    held = (
-        {a for rule in rules if isinstance(rule, Mapping) for a in _ruled(rule)} if isinstance(rules, list) else set()
-    )
-    return {a for a in held if a.writes and a.group not in _ASKING}
-
-
-def _ruled(rule: Mapping[str, Any]) -> Iterator[Access]:
-    for group in rule.get("apiGroups") or ():
-        for resource in rule.get("resources") or ():
-            for verb in rule.get("verbs") or ():
-                for name in rule.get("resourceNames") or ("",):
-                    yield Access(str(verb), str(group), str(resource), str(name))
-
-
-def _within(answer: Mapping[str, Any], *path: str) -> object:
-    found: object = answer
-    for step in path:
-        if not isinstance(found, Mapping) or step not in found:
-            raise NeverRetry(f"the API server's answer has no `{'.'.join(path)}`; is it a Kubernetes of 1.28 or later")
-        found = found[step]
-    return found

@@ -6,7 +6,6 @@ fires, and its resolution is another fact. Labels are an open map and never coun
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from datetime import datetime
 
@@ -124,7 +123,7 @@ def _code(alertname: str, labels: dict[str, str]) -> str:
 def _whereabouts(labels: dict[str, str]) -> Whereabouts:
     return Whereabouts(
         cluster=reading.pick(labels, ("cluster", "k8s_cluster")),
-        node_name=_host(reading.pick(labels, _NODE, lambda value: bool(_host(value)))),
+        node_name=reading.host(reading.pick(labels, _NODE, lambda value: bool(reading.host(value)))),
         gpu_uuid=reading.pick(labels, ("gpu_uuid", "UUID", "uuid"), lambda value: value.startswith(("GPU-", "MIG-"))),
         gpu_index=reading.index(reading.pick(labels, ("gpu", "gpu_id", "GPU", "minor_number"))),
         pci_address=reading.pci_address(reading.pick(labels, ("pci_bus_id", "pci_address", "pci"))) or "",
@@ -134,13 +133,3 @@ def _whereabouts(labels: dict[str, str]) -> Whereabouts:
         site=reading.pick(labels, ("site", "datacenter")),
         rack=reading.pick(labels, ("rack",)),
     )
-
-
-def _host(value: str) -> str:
-    """A node's name without a port; an address is no name (it is mostly the exporter's own)."""
-    host = re.sub(r":\d{1,5}$", "", value)
-    try:
-        ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return host
-    return ""

@@ -35,6 +35,10 @@ _CODE = re.compile(r"(?P<code>\d{1,6})(?=[,\s(]|$),?\s*(?P<text>.*)", re.DOTALL 
 _KMSG = re.compile(r"^\d+,\d+,(?P<micros>\d{1,15}),[^;]*;", re.ASCII)
 _STAMP = re.compile(r"\[ *(?P<seconds>\d{1,10})\.(?P<micros>\d{1,6})\] ", re.ASCII)
 _DATED = re.compile(r"\[(?P<date>\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4})\] ")
+_ISO = re.compile(
+    r"^(?:[a-z]+ *:[a-z]+ *: )?(?P<at>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.,]\d{1,9}(?:Z|[+\-]\d\d:?\d\d)) ", re.ASCII
+)
+"""`dmesg --time-format iso`, with `--decode` or without: a comma before the fraction."""
 _SYSLOG = re.compile(r"^(?:<\d+>)?(?P<at>\d{4}-\S+|\w{3} [ \d]\d \d\d:\d\d:\d\d) (?P<host>[\w.\-]+) kernel: ")
 
 
@@ -159,9 +163,9 @@ def _item(line: _Line | Fault) -> Item:
 
 def _placed(line: _Line) -> _Line:
     """The line with host and time of its syslog prefix, where it has one and the carrier gave none."""
-    prefix = _SYSLOG.match(line.text)
+    prefix, stamp = _SYSLOG.match(line.text), _ISO.match(line.text)
     if prefix is None:
-        placed = line
+        placed = replace(line, at=reading.time(stamp["at"], "timestamp")) if stamp and line.at is None else line
     else:
         at = line.at or (reading.time(prefix["at"], "timestamp") if prefix["at"][0].isdigit() else None)
         placed = replace(line, host=line.host or reading.name(prefix["host"]), at=at)

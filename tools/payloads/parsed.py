@@ -1,16 +1,20 @@
 """What a parser gives back, and the shape of a parser.
 
-A payload of many items loses none of them to a bad neighbour: the good ones are observations, the bad ones are
-faults with their place. Only a payload out of which nothing at all can be read is refused whole (`BadInput`).
+Observations are what intake makes events of; facts and readings are what the inventory keeps. A payload of many items
+loses none of them to a bad neighbour: the bad ones are faults with their place. Only a payload out of which nothing at
+all can be read is refused whole (`BadInput`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from estate.errors import BadInput
 from estate.observations import Observation
+from tools.payloads.facts import readings as columns
+from tools.payloads.facts.readings import Readings
+from tools.payloads.facts.statements import Fact
 
 type Headers = Mapping[str, str]
 """The headers that came with the body; names in any case."""
@@ -38,6 +42,8 @@ class Parsed:
     faults: tuple[Fault, ...] = ()
     ignored: int = 0
     """Items that are well formed and state no fact for us, such as ordinary kernel lines."""
+    facts: tuple[Fact, ...] = ()
+    readings: Readings = field(default=columns.NONE)
 
 
 type Item = Observation | Fault | None

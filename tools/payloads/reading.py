@@ -6,6 +6,7 @@ things), text that is not UTF-8, a required field that is missing, and any field
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import math
 import re
@@ -23,6 +24,7 @@ _ZERO_YEAR = 1970
 """Go's zero time is year 1 and means no time; nothing of ours happened before 1970."""
 
 _PCI = re.compile(r"(?:PCI:)?([0-9a-f]{4,8}):([0-9a-f]{2}):([0-9a-f]{2})(?:\.([0-7]))?", re.IGNORECASE)
+_PORT = re.compile(r":\d{1,5}$", re.ASCII)
 _INDEX = re.compile(r"\d{1,4}", re.ASCII)
 
 
@@ -80,6 +82,16 @@ def index(text: str) -> int | None:
     return int(text) if _INDEX.fullmatch(text) else None
 
 
+def host(text: str) -> str:
+    """A machine's name without a port; empty for an address, which is mostly the exporter's own."""
+    found = name(_PORT.sub("", text))
+    try:
+        ipaddress.ip_address(found.strip("[]"))
+    except ValueError:
+        return found
+    return ""
+
+
 def time(text: str, at: str) -> datetime | None:
     """An RFC 3339 time in UTC; None for a sender's zero time."""
     try:
@@ -123,6 +135,15 @@ class Fields:
     def has(self, field: str) -> bool:
         """Whether the field is there and not null."""
         return self._value.get(field) is not None
+
+    def says(self, field: str) -> bool:
+        """Whether the sender writes the field at all, be it null."""
+        return field in self._value
+
+    def names(self) -> list[str]:
+        """Every field of an open map; they count as asked for."""
+        self._asked.update(self._value)
+        return list(self._value)
 
     def place(self, field: str) -> str:
         """Where the field stands, for messages."""

@@ -17,7 +17,7 @@ from estate.conditions import Condition
 from estate.hardware import Taint
 from estate.results import Refusal
 from tools.execution.kubernetes import keys, ownership
-from tools.execution.kubernetes.means import Means
+from tools.execution.kubernetes.means import Means, uid_of
 from tools.execution.kubernetes.writing import Found, Outrun, apply, held_by, merge
 from tools.execution.port import StepKey
 from tools.kubernetes.connecting import Object
@@ -31,7 +31,7 @@ async def write(means: Means, key: StepKey, change: Change, preconditions: Seque
     """Write the change once, while its preconditions hold. Raises as the port says."""
 
     async def attempt() -> Refusal | None:
-        found = await means.reach.node(change.node)
+        found = await means.reach.node(change.node, uid_of(change.target(), preconditions))
         if found is None:
             return unknown(change.target())
         if keys.holds(found.raw, key):
@@ -42,9 +42,11 @@ async def write(means: Means, key: StepKey, change: Change, preconditions: Seque
     return await means.patience.insist(attempt, only=Outrun)
 
 
-async def rehearsed(means: Means, key: StepKey, change: Change) -> Refusal | None:
+async def rehearsed(
+    means: Means, key: StepKey, change: Change, preconditions: Sequence[Condition] = ()
+) -> Refusal | None:
     """Why the cluster would refuse the change, by a dry run of its write."""
-    found = await means.reach.node(change.node)
+    found = await means.reach.node(change.node, uid_of(change.target(), preconditions))
     if found is None:
         return unknown(change.target())
     return await _written(found, keys.stamped(found.raw, key), change, dry_run=True)

@@ -3,24 +3,26 @@
 Before the first eviction the node carries the step's mark (a drain's in the very write that cordons it), so that
 whoever resumes goes on and never begins anew. DaemonSets' pods, mirror pods and finished pods stay; one of them
 that holds accelerators, a pod that nothing would make again, or one whose emptyDir would die with it, stops the step
-before anything is written. A gang leaves whole (`ganging`), and is seen to begin anew.
+before anything is written; and so does a workload whose next pod could land where the law forbids it (`landing`).
+A gang leaves whole (`ganging`), and is seen to begin anew.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from estate.changes import DrainNode, EvictPod
 from estate.changes.kinds import node_thing, resident_thing, unknown
 from estate.conditions import Condition
 from estate.errors import PlacetError
+from estate.ids import Uid, WorkloadId
 from estate.results import Refusal, RefusalCode
-from tools.execution.kubernetes import cordoning, evicting, ganging, keys, ownership
+from tools.execution.kubernetes import cordoning, evicting, ganging, keys, landing, ownership
 from tools.execution.kubernetes.evicting import Unfinished, evict, pod_address
 from tools.execution.kubernetes.ganging import Gang
-from tools.execution.kubernetes.means import Means
+from tools.execution.kubernetes.means import Means, uid_of
 from tools.execution.kubernetes.writing import Found, Outrun, apply
 from tools.execution.port import StepKey
 from tools.kubernetes import objects
@@ -34,9 +36,15 @@ class Begun:
     """The node carries the mark; these pods shall leave it."""
 
     node: Found
-    pods: tuple[Object, ...]
+    leaving: Mapping[WorkloadId, Sequence[Object]]
+    """By the workload that they are replicas of."""
     gangs: tuple[Gang, ...] = ()
     """The gangs that these pods are in, with their members elsewhere."""
+
+    @property
+    def pods(self) -> tuple[Object, ...]:
+        """Who leaves the node."""
+        return tuple(pod for pods in self.leaving.values() for pod in pods)
 
     @property
     def mates(self) -> tuple[Object, ...]:
@@ -61,14 +69,14 @@ async def write(means: Means, key: StepKey, change: Change, preconditions: Seque
     if begun.mates:
         stopped = ", ".join(str(g) for g in begun.gangs)
         raise Unfinished(f"part of the {stopped} is stopped, and part may not go: {refusals[0].message}")
-    if isinstance(change, EvictPod) and isinstance(await _unmarked(means, key, change), Found):
+    if isinstance(change, EvictPod) and isinstance(await _unmarked(means, key, change, Uid(begun.node.uid)), Found):
         return refusals[0]
     raise Unfinished(f"{len(refusals)} of {len(begun.pods)} pods are still on `{change.node}`: {refusals[0].message}")
 
 
-async def rehearsed(means: Means, key: StepKey, change: Change) -> Refusal | None:
+async def rehearsed(means: Means, key: StepKey, change: Change, preconditions: Sequence[Condition]) -> Refusal | None:
     """Why the change would be refused, with a dry run of the cordon and of each eviction."""
-    node = await means.reach.node(change.node)
+    node = await means.reach.node(change.node, uid_of(node_thing(change.node), preconditions))
     if node is None:
         return unknown(node_thing(change.node))
     leaving = await _leaving(means, change, node)
@@ -86,7 +94,7 @@ async def rehearsed(means: Means, key: StepKey, change: Change) -> Refusal | Non
 async def _begin(
     means: Means, key: StepKey, change: Change, preconditions: Sequence[Condition]
 ) -> Begun | Refusal | None:
-    node = await means.reach.node(change.node)
+    node = await means.reach.node(change.node, uid_of(node_thing(change.node), preconditions))
     if node is None:
         return unknown(node_thing(change.node))
     if keys.holds(node.raw, key):
@@ -117,24 +125,24 @@ async def _resumed(
     leaving = tuple(p for p in found.pods if p["metadata"].get("deletionTimestamp"))
     here = [c for c in preconditions if c.about == resident_thing(change.workload, change.node)]
     untouched = not leaving and await means.unmet(here) is None
-    return found if untouched else Begun(node, leaving)
+    return found if untouched else Begun(node, {change.workload: leaving})
 
 
 async def _leaving(means: Means, change: Change, node: Found) -> Begun:
     """Who shall leave the node, and their gangs."""
-    pods = await _chosen(means, change, node)
-    return Begun(node, pods, await ganging.gangs_of(means, node.connection, pods))
+    begun = Begun(node, await _chosen(means, change, node))
+    return replace(begun, gangs=await ganging.gangs_of(means, node.connection, begun.pods))
 
 
-async def _chosen(means: Means, change: Change, node: Found) -> tuple[Object, ...]:
-    """The pods that shall leave: of a drain all replicas on the node, of an eviction one, which may be leaving
-    already.
+async def _chosen(means: Means, change: Change, node: Found) -> dict[WorkloadId, list[Object]]:
+    """The pods that shall leave, by workload: of a drain all replicas on the node, of an eviction one, which may be
+    leaving already.
     """
     residents = await means.reach.residents(node)
     if isinstance(change, DrainNode):
-        return tuple(pod for _, pods in sorted(residents.items()) for pod in pods)
+        return dict(sorted(residents.items()))
     mine = sorted(residents.get(change.workload, ()), key=_soonest)
-    return tuple(mine[:1])
+    return {change.workload: mine[:1]}
 
 
 def _soonest(pod: Object) -> tuple[bool, str]:
@@ -144,8 +152,9 @@ def _soonest(pod: Object) -> tuple[bool, str]:
 
 async def _objection(means: Means, leaving: Begun) -> Refusal | None:
     """The first pod, or gang, that may not be evicted, with the reason."""
-    each = _evictable(means, (*leaving.pods, *leaving.mates))
-    return each or await ganging.objection(leaving.node.connection, leaving.gangs)
+    if refusal := _evictable(means, (*leaving.pods, *leaving.mates)):
+        return refusal
+    return await ganging.objection(leaving.node.connection, leaving.gangs) or await _unlawfully(means, leaving)
 
 
 def _evictable(means: Means, pods: Sequence[Object]) -> Refusal | None:
@@ -158,6 +167,15 @@ def _evictable(means: Means, pods: Sequence[Object]) -> Refusal | None:
         if volumes and not means.limits.empty_dirs:
             named = ", ".join(f"`{v}`" for v in volumes)
             return _no(pod, f"what is in its emptyDir {named} would die with it; allow that, or move the data first")
+    return None
+
+
+async def _unlawfully(means: Means, begun: Begun) -> Refusal | None:
+    """The first workload, a gang's mates with it, whose next pod could land where the law forbids it."""
+    mates = await means.reach.by_workload(begun.node, begun.mates)
+    for workload, pods in (*begun.leaving.items(), *mates.items()):
+        if refusal := await landing.objection(means.reach, begun.node, workload, pods):
+            return refusal
     return None
 
 
@@ -188,7 +206,7 @@ async def _still_shut(means: Means, change: Change, begun: Begun) -> None:
     """Look whether the node is the one that was drained, and is shut: one that returned meanwhile may have filled
     again.
     """
-    node = await means.reach.node(change.node)
+    node = await means.reach.node(change.node, Uid(begun.node.uid))
     if node is None or not isinstance(change, DrainNode):
         return
     if node.uid != begun.node.uid:
@@ -199,11 +217,11 @@ async def _still_shut(means: Means, change: Change, begun: Begun) -> None:
         )
 
 
-async def _unmarked(means: Means, key: StepKey, change: Change) -> Found | Refusal:
+async def _unmarked(means: Means, key: StepKey, change: Change, uid: Uid) -> Found | Refusal:
     """Take the mark of an eviction that did not happen back, so that the step may be tried again."""
 
     async def attempt() -> Found | Refusal:
-        node = await means.reach.node(change.node)
+        node = await means.reach.node(change.node, uid)
         if node is None:
             return unknown(node_thing(change.node))
         return await apply(node, keys.stamped(node.raw, key, withdrawn=True), ownership.owned(node.raw))

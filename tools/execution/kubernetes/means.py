@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from estate.conditions import Condition, Miss, misses
 from estate.hardware import Node
+from estate.ids import Uid
 from estate.objects import Sighting
 from estate.results import Refusal, RefusalCode
+from estate.things import Thing
 from estate.workloads import Workload
 from tools.execution.kubernetes.reaching import Reach
 from tools.execution.kubernetes.waiting import Limits
@@ -29,6 +31,11 @@ class Means:
         """
         missed = misses(await self.reach.sight(conditions, *read), conditions)
         return refusal_of(missed[0]) if missed else None
+
+
+def uid_of(about: Thing, conditions: Iterable[Condition]) -> Uid | None:
+    """Which thing of that name was decided on; None where no condition says."""
+    return next((c.uid for c in conditions if c.about == about), None)
 
 
 def refusal_of(miss: Miss) -> Refusal:

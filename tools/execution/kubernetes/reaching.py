@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from estate import hardware, manifests
@@ -76,10 +76,20 @@ class Place:
 class Reach:
     """The clusters of one executor."""
 
-    def __init__(self, clusters: Mapping[ClusterId, Connection], facts: Callable[[], Facts]) -> None:
+    def __init__(
+        self,
+        clusters: Mapping[ClusterId, Connection],
+        facts: Callable[[], Facts],
+        uids: dict[ClusterId, str] | None = None,
+    ) -> None:
+        """`uids` are those of clusters that were asked already."""
         self._clusters = clusters
         self._facts = facts
-        self._uids: dict[ClusterId, str] = {}
+        self._uids = {} if uids is None else uids
+
+    def once(self) -> Reach:
+        """The same clusters, each node read once: for a rehearsal, which is one look at them and writes nothing."""
+        return _Once(self._clusters, self._facts, self._uids)
 
     @property
     def facts(self) -> Facts:
@@ -104,22 +114,17 @@ class Reach:
         naming.recognise(self.facts, cluster, self._uids[cluster])
         return connection
 
-    async def node(self, node: NodeId) -> Found | None:
-        """The node object behind that id, in whichever cluster it is. A cluster that cannot be asked hides no node of
-        another, and leaves open whether it has this one.
+    async def node(self, node: NodeId, uid: Uid | None = None) -> Found | None:
+        """The node object behind that id, in whichever cluster it is; where two clusters have one, that of this uid,
+        else the first. A cluster that cannot be asked hides no node of another, and leaves open whether it has this
+        one.
 
         Raises:
             RetryLater, Denied: no cluster that answers has it, and one does not answer, or is not the one it should be.
         """
-        places = [
-            (cluster, name)
-            for cluster in self._clusters
-            for name in dict.fromkeys((node.removeprefix(f"{cluster}."), str(node)))
-            if naming.node_id(self.facts, cluster, name) == node
-        ]
-        asked = [asyncio.create_task(self._node_in(c, n), name=f"node {n} of {c}") for c, n in places]
+        asked = [asyncio.create_task(self._node_in(c, n), name=f"node {n} of {c}") for c, n in self._called(node)]
         try:
-            return await _first_found(asked)
+            return await _first_found(asked, uid)
         finally:
             for task in asked:
                 task.cancel()
@@ -127,6 +132,13 @@ class Reach:
 
     async def _node_in(self, cluster: ClusterId, name: str) -> Found | None:
         return await find(await self.connection(cluster), Address(resources.NODES, name))
+
+    def _called(self, node: NodeId) -> Iterator[tuple[ClusterId, str]]:
+        """Where a node of that id could be, and what its cluster would call it."""
+        for cluster in self._clusters:
+            for name in dict.fromkeys((node.removeprefix(f"{cluster}."), str(node))):
+                if naming.node_id(self.facts, cluster, name) == node:
+                    yield cluster, name
 
     async def object(self, address: manifests.Address) -> Found | None:
         """The object at that address, read live."""
@@ -195,12 +207,16 @@ class Reach:
 
     async def residents(self, node: Found) -> dict[WorkloadId, list[Object]]:
         """The pods on a node that are replicas of the estate's workloads, by workload."""
-        connection, cluster = node.connection, self.cluster_of(node)
-        pods = await listed(connection, resources.PODS, fields=f"spec.nodeName={node.address.name}")
+        pods = await listed(node.connection, resources.PODS, fields=f"spec.nodeName={node.address.name}")
+        return await self.by_workload(node, pods)
+
+    async def by_workload(self, node: Found, pods: Sequence[Object]) -> dict[WorkloadId, list[Object]]:
+        """Pods of the cluster that the node is in, by the estate's workload; nothing is read where there are none."""
+        cluster = self.cluster_of(node)
         found: dict[WorkloadId, list[Object]] = {}
         for namespace in sorted({p["metadata"]["namespace"] for p in pods}):
             here = [p for p in pods if p["metadata"]["namespace"] == namespace]
-            for owner, mine in (await self.families(connection, namespace, here)).values():
+            for owner, mine in (await self.families(node.connection, namespace, here)).values():
                 if (made := self._partly(owner, mine, cluster)) is not None:
                     found[made.id] = mine
         return found
@@ -210,13 +226,13 @@ class Reach:
         again.
         """
         sight = self.estate(*read)
-        for about, field in dict.fromkeys((c.about, c.field) for c in conditions):
+        for about, field, uid in dict.fromkeys((c.about, c.field, c.uid) for c in conditions):
             match about.kind:
                 case ThingKind.WORKLOAD | ThingKind.RESIDENT:
                     name = WorkloadId(about.id.partition("@")[0])
                     sight = await self._with_workload(sight, name)
                 case ThingKind.NODE:
-                    sight = await self._with_node(sight, NodeId(about.id), residents=field is Field.BINDINGS)
+                    sight = await self._with_node(sight, NodeId(about.id), uid, residents=field is Field.BINDINGS)
                 case ThingKind.OBJECT:
                     sight = await self._with_object(sight, ObjectId(about.id))
                 case _:
@@ -244,10 +260,10 @@ class Reach:
         found = await self.object(address) if address is not None else None
         return sight.with_object(Sighting(id=name) if address is None else self.sighting(address, found))
 
-    async def _with_node(self, sight: FrozenEstate, node: NodeId, *, residents: bool) -> FrozenEstate:
+    async def _with_node(self, sight: FrozenEstate, node: NodeId, uid: Uid, *, residents: bool) -> FrozenEstate:
         if sight.node(node) is not None and not residents:
             return sight
-        found = await self.node(node)
+        found = await self.node(node, uid)
         if found is None:
             return sight
         sight = sight.with_node(self.node_of(found))
@@ -339,18 +355,38 @@ class Reach:
         return Counter(self.node_called(household.workload.id, name) for name in bound if name)
 
 
-async def _first_found(asked: Iterable[asyncio.Task[Found | None]]) -> Found | None:
-    """The first answer that is one; so a cluster that never answers holds up none that does."""
+class _Once(Reach):
+    """One look at the clusters of a `Reach`. Keep it no longer than that look takes."""
+
+    def __init__(
+        self, clusters: Mapping[ClusterId, Connection], facts: Callable[[], Facts], uids: dict[ClusterId, str]
+    ) -> None:
+        super().__init__(clusters, facts, uids)
+        self._seen: dict[tuple[NodeId, Uid | None], Found | None] = {}
+
+    async def node(self, node: NodeId, uid: Uid | None = None) -> Found | None:
+        """As `Reach.node`, read at the first call."""
+        if (node, uid) not in self._seen:
+            self._seen[node, uid] = await super().node(node, uid)
+        return self._seen[node, uid]
+
+
+async def _first_found(asked: Iterable[asyncio.Task[Found | None]], uid: Uid | None) -> Found | None:
+    """The first answer of that uid; so a cluster that never answers holds up none that does."""
     fault: RetryLater | Denied | None = None
+    other: Found | None = None
     for answered in asyncio.as_completed(asked):
         try:
-            if (found := await answered) is not None:
-                return found
+            found = await answered
         except (RetryLater, Denied) as error:
             fault = error
+            continue
+        if found is not None and uid in (None, found.uid):
+            return found
+        other = other or found
     if fault is not None:
         raise fault
-    return None
+    return other
 
 
 def _narrowed(since: Since, selector: object) -> Since:

@@ -8,6 +8,7 @@ live, is played forward beside it. Writes nothing, and nothing is logged: a rehe
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import assert_never
 
 from estate import canonical
@@ -43,7 +44,8 @@ _NOBODY = canonical.digest(b"a rehearsal")
 
 
 async def rehearse(means: Means, steps: Sequence[Step]) -> Refusal | None:
-    """Why the steps in order would be refused now, or None."""
+    """Why the steps in order would be refused now, or None. What is dry-run and what is played is one read."""
+    means = replace(means, reach=means.reach.once())
     running = await means.reach.sight(tuple(_wanted(steps)))
     for index, step in enumerate(steps):
         refusal = await _by_server(means, step, steps[:index])
@@ -58,7 +60,7 @@ async def _by_server(means: Means, step: Step, earlier: Sequence[Step]) -> Refus
     key, change = StepKey(_NOBODY, step.number, undo=False), step.change
     match change:
         case CordonNode() | UncordonNode() | TaintNode() | UntaintNode():
-            return await cordoning.rehearsed(means, key, change)
+            return await cordoning.rehearsed(means, key, change, step.preconditions)
         case MoveWorkload() | ScaleWorkload():
             return await moving.rehearsed(means, key, change, step.preconditions, step.postconditions)
         case CopyWorkload():
@@ -66,7 +68,7 @@ async def _by_server(means: Means, step: Step, earlier: Sequence[Step]) -> Refus
         case RemoveWorkload():
             return await removing.rehearsed(means, key, change)
         case EvictPod() | DrainNode():
-            return await draining.rehearsed(means, key, change)
+            return await draining.rehearsed(means, key, change, step.preconditions)
         case ApplyManifest() | DeleteObject():
             return await applying.rehearsed(means, key, change)
         case SetPowerCap():

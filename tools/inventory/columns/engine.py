@@ -120,7 +120,7 @@ class Inventory:
         """The columns as they are now, for engines that read them as arrays."""
         return ColumnarGround(self.machines, self.residents, self._memory, self._ended.extend)
 
-    def reap(self, most: int = 4) -> int:
+    def reap(self, most: int = 2) -> int:
         """Let go of at most that many columns of snapshots that nobody holds any more; how many are left.
 
         A snapshot that ends hands its columns over instead of freeing them, so that no decision waits for it.

@@ -33,6 +33,8 @@ class Kept:
     """As the object itself: differs from row to row."""
     terms: tuple[str, ...] = ()
     """As the number of a value: few values, changing often or searched for."""
+    enums: tuple[str, ...] = ()
+    """As terms, in a byte: closed sets of at most 127 values."""
     whole: tuple[str, ...] = ()
     """As a whole number of at most 63 bits."""
     optional: tuple[str, ...] = ()
@@ -45,7 +47,7 @@ class Kept:
     @property
     def columns(self) -> tuple[str, ...]:
         """Every field with a column of its own."""
-        return (*self.items, *self.terms, *self.whole, *self.optional, *self.flags)
+        return (*self.items, *self.terms, *self.enums, *self.whole, *self.optional, *self.flags)
 
 
 class Fields[M: Model]:
@@ -55,9 +57,10 @@ class Fields[M: Model]:
         self.model = model
         self.kept = kept
         self.rest = tuple(n for n in model.model_fields if n not in {*kept.columns, *kept.apart})
-        self.terms: dict[str, Terms[Any]] = {name: Terms() for name in (*kept.terms, PROFILE)}
+        self.terms: dict[str, Terms[Any]] = {name: Terms() for name in (*kept.terms, *kept.enums, PROFILE)}
         self.columns: dict[str, Column[Any]] = {name: items(None, shift) for name in kept.items}
         self.columns |= {name: numbers("i", 0, shift) for name in (*kept.terms, PROFILE)}
+        self.columns |= {name: numbers("b", 0, shift) for name in kept.enums}
         self.columns |= {name: numbers("q", 0, shift) for name in kept.whole}
         self.columns |= {name: numbers("q", _NONE, shift) for name in kept.optional}
         self.columns |= {name: numbers("b", 0, shift) for name in kept.flags}
@@ -143,12 +146,12 @@ class Fields[M: Model]:
         return found
 
     def _encoder(self, name: str) -> Callable[[Any], Any] | None:
-        if name in self.kept.terms:
+        if name in self.terms:
             return self.terms[name].code
         return _written if name in self.kept.optional else None
 
     def _decoder(self, name: str) -> Callable[[Any], Any] | None:
-        if name in self.kept.terms:
+        if name in self.terms:
             return self.terms[name].values.__getitem__
         if name in self.kept.flags:
             return bool

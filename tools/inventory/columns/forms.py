@@ -13,7 +13,6 @@ from itertools import compress
 from typing import Any
 
 import numpy as np
-from immutables import Map
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
@@ -34,6 +33,7 @@ type Parts = Mapping[str, bytes | memoryview]
 type _Coded = tuple[Terms[Any], Column[int], TypeAdapter[list[Any]]]
 
 _NUMBERS: TypeAdapter[list[tuple[int, ...]]] = TypeAdapter(list[tuple[int, ...]])
+_GROUPS: TypeAdapter[list[frozenset[Ref]]] = TypeAdapter(list[frozenset[Ref]])
 _STOCK: TypeAdapter[list[items.Item]] = TypeAdapter(list[items.Item])
 
 
@@ -44,7 +44,7 @@ def written(inventory: Inventory) -> tuple[dict[str, Any], Parts]:
         parts[name] = adapter.dump_json([value for chunk in column.freeze().chunks for value in chunk])
     for name, (terms, column, adapter) in _coded(inventory).items():
         kept, codes = np.unique(np.append(0, column.freeze().view), return_inverse=True)
-        parts[name] = codes[1:].astype(np.int32).tobytes()
+        parts[name] = codes[1:].astype(column.kind).tobytes()
         parts[f"{name} values"] = adapter.dump_json([terms.values[code] for code in kept if terms.values])
     parts["stock"] = _STOCK.dump_json(list(inventory.stock))
     return _heading(inventory), parts
@@ -61,7 +61,7 @@ def read(about: Mapping[str, Any], parts: Parts, facts: Facts) -> Inventory:
         column.load(adapter.validate_json(bytes(parts[name])))
     for name, (terms, column, adapter) in _coded(inventory).items():
         terms.fill(adapter.validate_json(bytes(parts[f"{name} values"])))
-        column.load(_array("i", parts[name]))
+        column.load(_array(column.kind, parts[name]))
     inventory.stock = Stock.of(_STOCK.validate_json(bytes(parts["stock"])))
     _take_heading(inventory, about)
     _resume(inventory, about)
@@ -79,7 +79,6 @@ def _heading(inventory: Inventory) -> dict[str, Any]:
         "sources": machines.sources.values,
         "trails": [machines.trail.end, residents.trail.end],
         "ends": [a.end for a in (machines.rows, machines.device_rows, residents.rows, residents.replica_rows)],
-        "groups": [[*ref, list(nodes)] for ref, nodes in machines.groups.items()],
         "bested": [_bested(index, rows) for index, rows, _ in _names(inventory)],
     }
 
@@ -99,7 +98,6 @@ def _take_heading(inventory: Inventory, about: Mapping[str, Any]) -> None:
     machines.trail.end, residents.trail.end = about["trails"]
     machines.healthy = machines.fields.terms["health"].code(Health.HEALTHY)
     machines.sound = machines.devices.terms["health"].code(Health.HEALTHY)
-    machines.groups = Map({Ref(kind, name): frozenset(nodes) for kind, name, nodes in about["groups"]})
 
 
 def _resume(inventory: Inventory, about: Mapping[str, Any]) -> None:
@@ -196,9 +194,12 @@ def _coded(inventory: Inventory) -> dict[str, _Coded]:
         for table, fields in _tables(inventory).items()
         for name, terms in fields.terms.items()
     }
-    residents = inventory.residents
-    held = (residents.held, residents.replica_columns["held"], _NUMBERS)
-    return found | {"replica held": held, "workload order": (residents.orders, residents.columns["order"], _NUMBERS)}
+    machines, residents = inventory.machines, inventory.residents
+    return found | {
+        "replica held": (residents.held, residents.replica_columns["held"], _NUMBERS),
+        "workload order": (residents.orders, residents.columns["order"], _NUMBERS),
+        "node groups": (machines.groupings, machines.grouped, _GROUPS),
+    }
 
 
 def _tables(inventory: Inventory) -> dict[str, Any]:

@@ -143,7 +143,7 @@ class ColumnarGround:
     def holding(self, ref: Ref) -> frozenset[NodeId] | None:
         return self._groups.get(ref)
 
-    def in_gang(self, gang: GangId) -> frozenset[WorkloadId] | None:
+    def gang(self, gang: GangId) -> frozenset[WorkloadId] | None:
         return self._gangs.get(gang)
 
     def accelerator(self, uuid: str) -> AcceleratorRef | None:

@@ -131,8 +131,8 @@ class Index:
 
 
 def _size(entries: int) -> int:
-    """The slots of a segment that takes as many entries again before it grows: at most half of them are filled."""
-    return max(_LEAST, 1 << (4 * entries - 1).bit_length())
+    """The slots of a segment with room for half as many entries again: it grows once half of it is filled."""
+    return max(_LEAST, 1 << (3 * entries - 1).bit_length())
 
 
 def _slot(segment: _Segment, key: Hashable, hashed: int, key_of: KeyOf) -> int:

@@ -6,6 +6,7 @@ replica may be told before its node. Devices of a node are a block of neighbouri
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from estate.ids import ClusterId, NodeId
 from estate.law import Facts
 from estate.neighbours import groups
 from estate.references import Ref
-from tools.inventory.columns.chunks import Column, items, numbers
+from tools.inventory.columns.chunks import Column, numbers
 from tools.inventory.columns.fields import Fields, Kept
 from tools.inventory.columns.indexes import Index
 from tools.inventory.columns.origins import UNTOLD
@@ -29,7 +30,8 @@ from tools.inventory.columns.trails import Trail
 
 NODE = Kept(
     items=("id", "uid", "name", "boot_id", "serial", "system_uuid", "provider_id", "nics", "disks", "origins"),
-    terms=("cluster", "health", "taints"),
+    terms=("cluster", "taints"),
+    enums=("health",),
     whole=("idle_watts",),
     optional=("power_cap_watts",),
     flags=("cordoned",),
@@ -37,11 +39,12 @@ NODE = Kept(
 )
 DEVICE = Kept(
     items=("uuid", "serial", "faults"),
-    terms=("index", "pci_address", "health", "partitions", "throttled_by"),
-    optional=("power_limit_watts",),
+    terms=("index", "pci_address", "nvlink_domain", "partitions", "throttled_by"),
+    enums=("health",),
 )
 NODE_SHIFT, DEVICE_SHIFT = 10, 12
 NONE: Final = -1
+_MOST_HOLDERS: Final = 2**15 - 1
 
 
 class Machines:
@@ -64,13 +67,14 @@ class Machines:
         }
         self.device_columns: dict[str, Column[int]] = {
             "node": numbers("i", NONE, DEVICE_SHIFT),
-            "holders": numbers("i", 0, DEVICE_SHIFT),
+            "holders": numbers("h", 0, DEVICE_SHIFT),
         }
         self.groups: Map[Ref, frozenset[NodeId]] = Map()
         """The nodes of each NVLink domain and switch."""
         self.places = Places(facts, NODE_SHIFT)
         self.columns |= self.places.columns
-        self._grouped: Column[frozenset[Ref]] = items(frozenset(), NODE_SHIFT)
+        self.groupings: Terms[frozenset[Ref]] = Terms([frozenset()])
+        self.grouped = numbers("i", 0, NODE_SHIFT)
         self._name_columns()
         self._lay_indexes()
         self.rows, self.device_rows = Allotment(), Allotment()
@@ -137,7 +141,8 @@ class Machines:
         for device in self._named(row, state, held):
             holders, at = self._holders.open(device)
             before = holders[at]
-            holders[at] = before + sign
+            if before < _MOST_HOLDERS:  # so many are a lie: the device counts as held until its node is told anew
+                holders[at] = before + sign
             if (before == 0 or before + sign == 0) and self._sound[device] == self.sound:
                 freed -= sign
         grown = self._drawn(row) - self.places.watts[row] if state & CAPPED else sign * watts
@@ -192,17 +197,19 @@ class Machines:
         return taken
 
     def regroup(self) -> None:
-        """Note at each node what groups it is of, after they were read."""
-        self._grouped.reach(self.rows.end)
-        for ref, nodes in self.groups.items():
-            for node in nodes:
-                row = self.ids.find(node)
-                self._grouped.set(row, self._grouped[row] | {ref})
+        """Find the nodes of each group off the nodes, after those were read."""
+        found: defaultdict[Ref, list[NodeId]] = defaultdict(list)
+        codes, ids = self.grouped.freeze(), self.id.freeze()
+        for chunk, names in zip(codes.chunks, ids.chunks, strict=True):
+            for code, name in zip(chunk, names, strict=True):
+                for ref in self.groupings.values[code]:
+                    found[ref].append(name)
+        self.groups = Map({ref: frozenset(names) for ref, names in found.items()})
 
     def _made(self, node: NodeId) -> int:
         home = self.places.rack(node)
         row = self.rows.take(home)
-        for column in (*self.columns.values(), *self.fields.columns.values(), self._grouped):
+        for column in (*self.columns.values(), *self.fields.columns.values(), self.grouped):
             column.reach(row + 1)
         self.id.set(row, node)
         self._home.set(row, home)
@@ -267,10 +274,11 @@ class Machines:
 
     def _group(self, row: int, now: frozenset[Ref]) -> None:
         """The node is of these groups, and of no others."""
-        before, node = self._grouped[row], self.id[row]
+        code, node = self.groupings.code(now), self.id[row]
+        before = self.groupings.values[self.grouped[row]]
         if before == now:
             return
-        self._grouped.set(row, now)
+        self.grouped.set(row, code)
         for ref in before - now:
             left = self.groups[ref] - {node}
             self.groups = self.groups.set(ref, left) if left else self.groups.delete(ref)
@@ -288,7 +296,7 @@ class Machines:
             self._holders.set(device, 0)
         for held in self.held_on(row):
             for device in self._named(row, state, held):
-                self._holders.set(device, self._holders[device] + 1)
+                self._holders.set(device, min(self._holders[device] + 1, _MOST_HOLDERS))
         free = sum(1 for d in block if self._sound[d] == self.sound and not self._holders[d])
         self.places.exchange(row, state, self._drawn(row), free)
 

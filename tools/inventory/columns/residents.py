@@ -24,8 +24,8 @@ from tools.inventory.columns.terms import Terms
 from tools.inventory.columns.trails import Trail
 
 WORKLOAD = Kept(
-    items=("id", "uid", "name"),
-    terms=("tenant", "cluster", "namespace", "contract", "gangs"),
+    items=("id", "uid", "name", "gangs"),
+    terms=("tenant", "cluster", "namespace", "contract"),
     whole=("replicas", "watts_per_accelerator"),
     apart=("bindings",),
 )
@@ -58,11 +58,11 @@ class Residents:
         self.held: Terms[tuple[int, ...]] = Terms([()])
         self.orders: Terms[tuple[int, ...]] = Terms([()])
         """The replicas that run, where their order is not that of their numbers; the first stands for those."""
-        self.gangs: Map[GangId, frozenset[WorkloadId]] = Map()
-        """The workloads with members of each gang."""
         self._bind_columns()
         self.ids = Index(self._id.__getitem__)
         self.names = Index(self._key)
+        self.gangs: Map[GangId, frozenset[WorkloadId]] = Map()
+        """The workloads in each gang."""
         self.rows, self.replica_rows = Allotment(), Allotment()
 
     def find(self, workload: str) -> int:
@@ -76,10 +76,10 @@ class Residents:
             row = self._made(workload)
         else:
             self._ask(row, -1)
-            self._leave(row)
             self._let_go(row, workload)
+        before = self._gangs[row] or ()
         changed = self.fields.write(row, workload)
-        self._join(row)
+        self._regang(workload.id, before, workload.gangs)
         self._payer.set(row, self.tenants.row(workload.tenant))
         self.names.put(row)
         self._ask(row, 1)
@@ -93,8 +93,8 @@ class Residents:
         self._ask(row, -1)
         self._bind(row, ())
         self._house(row, 0)
-        self._leave(row)
         self.names.drop(row)
+        self._regang(self._id[row], self._gangs[row], ())
         self.ids.drop(row)
         self.fields.clear(row)
         self.rows.give(row, self._home[row])
@@ -146,26 +146,6 @@ class Residents:
             if node != NONE:
                 yield Binding(replica=replica, node=names[node], accelerators=held[self._held[first + replica]])
 
-    def regroup(self) -> None:
-        """Note who is in which gang, after the columns were read."""
-        for row in range(self.rows.end):
-            if self._id[row] is not None:
-                self._join(row)
-
-    def _join(self, row: int) -> None:
-        """The workload is in the gangs that its fields name."""
-        for gang in self._gangs_of(row):
-            self.gangs = self.gangs.set(gang, self.gangs.get(gang, frozenset()) | {self._id[row]})
-
-    def _leave(self, row: int) -> None:
-        """The workload is in none of the gangs that its fields name."""
-        for gang in self._gangs_of(row):
-            left = self.gangs[gang] - {self._id[row]}
-            self.gangs = self.gangs.set(gang, left) if left else self.gangs.delete(gang)
-
-    def _gangs_of(self, row: int) -> set[GangId]:
-        return {gang.id for gang in self._gangs[self._gang[row]]}
-
     def _made(self, workload: Workload) -> int:
         home = self.tenants.row(workload.tenant)
         row = self.rows.take(home)
@@ -184,6 +164,26 @@ class Residents:
         paid = terms["tenant"].values[fields["tenant"][row]], self._watts[row]
         if paid != (workload.tenant, workload.watts_per_accelerator):
             self._bind(row, ())
+
+    def _regang(self, workload: WorkloadId, before: Sequence[Gang], now: Sequence[Gang]) -> None:
+        """The workload is in these gangs, and in no others."""
+        if before is now or not (before or now):
+            return
+        for gang in before:
+            left = self.gangs.get(gang.id, frozenset()) - {workload}
+            if left:
+                self.gangs = self.gangs.set(gang.id, left)
+            elif gang.id in self.gangs:
+                self.gangs = self.gangs.delete(gang.id)
+        for gang in now:
+            self.gangs = self.gangs.set(gang.id, self.gangs.get(gang.id, frozenset()) | {workload})
+
+    def regroup(self) -> None:
+        """Find the members of each gang off the workloads, after those were read."""
+        ids, gangs = self._id.freeze(), self._gangs.freeze()
+        for names, chunk in zip(ids.chunks, gangs.chunks, strict=True):
+            for name, found in zip(names, chunk, strict=True):
+                self._regang(name, (), found or ())
 
     def _ask(self, row: int, sign: int) -> None:
         """Count what a replica of the workload asks for."""
@@ -297,8 +297,7 @@ class Residents:
         self._workload, self._node = replicas["workload"], replicas["node"]
         self._held, self._later, self._earlier = replicas["held"], replicas["later"], replicas["earlier"]
         self._id, self._contract, self._replicas = fields["id"], fields["contract"], fields["replicas"]
+        self._gangs: Column[tuple[Gang, ...]] = fields["gangs"]
         self._watts: Column[int] = fields["watts_per_accelerator"]
-        self._gang: Column[int] = fields["gangs"]
-        self._gangs: list[tuple[Gang, ...]] = self.fields.terms["gangs"].values
         self._contracts: list[WorkloadContract] = self.fields.terms["contract"].values
         self.told = own["told"]

@@ -1,7 +1,8 @@
 """What is known of one cluster, and what changed in the estate when an object did. In memory, no I/O.
 
 Called by `source`, event by event. The cost of an event is that of the one node or workload it touches: everything is
-found by index. An object that cannot be read is kept out and reported once with its reason; it never raises.
+found by index. An object that cannot be read is kept out (of a node only what cannot be read is) and reported once with
+its reason; it never raises.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class ClusterModel:
 
     @property
     def refused(self) -> Mapping[str, str]:
-        """The objects that are kept out, each with the reason."""
+        """The objects that are kept out, and nodes that are known in part only, each with the reason."""
         return self._refused
 
     @property
@@ -69,13 +70,17 @@ class ClusterModel:
     def put(self, resource: Resource, raw: Raw) -> str:
         """An object is there, or is another one now. Its uid, empty where it has none."""
         uid = _uid(raw)
+        called = f"{resource.kind} {_called(raw)}"
         try:
-            self._put(resource, uid, raw)
+            faults = self._put(resource, uid, raw)
         except BadInput as error:
             self._drop(resource, uid)
-            self._refuse(f"{resource.kind} {_called(raw)}", error)
+            self._refuse(called, str(error))
             return ""
-        self._refused.pop(f"{resource.kind} {_called(raw)}", None)
+        if faults:
+            self._refuse(called, "; ".join(faults))
+        else:
+            self._refused.pop(called, None)
         self._uids[resource.plural].add(uid)
         return uid
 
@@ -129,11 +134,13 @@ class ClusterModel:
         running = (w for held in self._workloads.values() for w in held.values())
         return Observed(self._source, nodes=tuple(self._nodes.values()), workloads=tuple(running), whole=True)
 
-    def _put(self, resource: Resource, uid: str, raw: Raw) -> None:
+    def _put(self, resource: Resource, uid: str, raw: Raw) -> tuple[str, ...]:
+        """What of it could not be read, where the rest is taken in all the same."""
         if resource is resources.NODES:
-            node = nodes.node(raw, self._facts, self._cluster)
-            self._place(node, nodes.device_watts(node, raw))
-        elif resource is resources.BUDGETS:
+            reading = nodes.read(raw, self._facts, self._cluster)
+            self._place(reading.node, reading.device_watts)
+            return reading.faults
+        if resource is resources.BUDGETS:
             self._put_budget(objects.budget(raw))
         elif resource is resources.PODS:
             pod = objects.pod(raw)
@@ -142,6 +149,7 @@ class ClusterModel:
             self._touch(self._families.put(pod))
         else:
             self._touch(self._families.put(objects.owner(raw, resource)))
+        return ()
 
     def _drop(self, resource: Resource, uid: str) -> None:
         self._uids[resource.plural].discard(uid)
@@ -207,16 +215,15 @@ class ClusterModel:
         try:
             found = workloads.assemble(owner, pods, budgets, self._facts, self._cluster, self._numbering)
         except BadInput as error:
-            self._refuse(called, error)
+            self._refuse(called, str(error))
             return None
         self._refused.pop(called, None)
         return found
 
-    def _refuse(self, called: str, error: BadInput) -> None:
-        reason = str(error)
+    def _refuse(self, called: str, reason: str) -> None:
         if self._refused.get(called) != reason:
             self._refused[called] = reason
-            log.warning("object kept out", source=self._source, object=called, reason=reason)
+            log.warning("object not readable", source=self._source, object=called, reason=reason)
 
 
 def _uid(raw: Raw) -> str:

@@ -7,7 +7,7 @@ cluster that is not the one facts name, and stops with `Denied` when the cluster
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import suppress
 
 import structlog
@@ -27,9 +27,18 @@ class KubernetesSource:
     """Watches nodes, pods, their controllers and disruption budgets of one cluster."""
 
     def __init__(
-        self, connection: Connection, cluster: ClusterId, facts: Callable[[], Facts], pace: Pace | None = None
+        self,
+        connection: Connection,
+        cluster: ClusterId,
+        facts: Callable[[], Facts],
+        pace: Pace | None = None,
+        proof: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """`facts` gives the law base in force now; the connection is closed by whoever opened it."""
+        """`facts` gives the law base in force now; the connection is closed by whoever opened it. Before anything is
+        taken in, `proof` looks once whether these are the credentials of a reader, and raises where they are not.
+        """
+        self._proof = proof
+        self._proving = asyncio.Lock()  # protects `_proof`: of many kinds that are followed at once, one proves for all
         self._connection = connection
         self._cluster = cluster
         self._newest_facts = facts
@@ -44,20 +53,30 @@ class KubernetesSource:
         return f"kubernetes/{self._cluster}"
 
     @property
+    def cluster(self) -> ClusterId:
+        """See the port."""
+        return self._cluster
+
+    @property
     def kept_out(self) -> Mapping[str, str]:
         """The objects that cannot be read, each with the reason."""
         return self._model.refused
 
     async def recognise(self) -> None:
-        """Check that the API server answers for the cluster that facts name.
+        """Check that the API server answers for the cluster that facts name, and to whom it answers.
 
         Raises:
-            Denied: it does not; nothing of it is taken in.
+            Denied: it does not, or to more than a reader; nothing of it is taken in.
+            RetryLater: it does not answer at all.
         """
         form = await self._connection.request("GET", resources.IDENTITY)
         about = form.get("metadata")
         uid = about.get("uid") if isinstance(about, dict) else None
         naming.recognise(self._newest_facts(), self._cluster, str(uid))
+        async with self._proving:
+            if self._proof is not None:
+                await self._proof()
+                self._proof = None
 
     async def watch(self) -> AsyncGenerator[Observed]:
         """First everything (`whole`), then each batch of changes, until closed. One at a time.

@@ -1,0 +1,34 @@
+"""The agent process: graph, mind and placement engine over a reader of the estate. No key, no ledger, no hands."""
+
+from __future__ import annotations
+
+from agents.checkpoints.savers import PlacetSaver
+from agents.minds.runbook import Runbook
+from agents.process import AgentProcess, Setting
+from console.composing import shelves
+from console.composing.parts import Host, Parts
+from console.installations import channels_of
+from console.processes.agent import AgentHost
+from estate.identities import SubjectKind
+from tools.bus import accounts
+from tools.placement.engine import MaskEngine
+
+
+async def compose(parts: Parts) -> Host:
+    """The runbook's mind, checkpoints where the configuration says."""
+    installation, bus = parts.installation, await parts.bus(accounts.AGENT)
+    inventory = parts.follower("agent", bus)
+    setting = Setting(
+        bus=bus,
+        reader=inventory,
+        engine=MaskEngine(),
+        mind=parts.adapters.mind(Runbook()),
+        channels=channels_of(installation.config),
+        clock=installation.clock,
+        subjects=installation.subjects,
+        proposer=installation.subject(SubjectKind.AGENT, "agent"),
+        observer=parts.observer,
+        way=parts.way,
+    )
+    saver = PlacetSaver(parts.adapters.shelf(await shelves.opened(installation, bus, parts.stack)))
+    return AgentHost(await AgentProcess.open(setting, saver), inventory)

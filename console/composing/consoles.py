@@ -1,0 +1,80 @@
+"""The console process: the front door for people and the HTTP door for senders, on a port that is bound at once."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Awaitable, Callable
+
+from starlette.applications import Starlette
+
+from agents.incidents import Incidents
+from console.composing.parts import Host, Parts
+from console.door.calls import Calls
+from console.door.desk import Desk
+from console.door.server import DoorServer
+from console.door.spooling import Spool
+from console.http.app import Door, application
+from console.http.channels import Channels
+from console.http.rates import Rates
+from console.http.server import bound
+from console.processes.console import ConsoleProcess
+from console.processes.settings import Standing
+from tools.bus import accounts
+from tools.bus.port import Bus
+from tools.inventory.follower import Follower
+
+
+async def compose(parts: Parts) -> Host:
+    """Both doors, over one desk and one list of channels."""
+    listener = _listener(parts)
+    installation, bus = parts.installation, await parts.bus(accounts.CONSOLE)
+    standing, inventory = parts.standing(), parts.follower("console", bus)
+    enrolments = standing.enrolments
+    desk = await _desk(parts, bus, standing, inventory)
+    calls = Calls(installation.record.id, enrolments.ring(), enrolments.of_key, installation.clock)
+    host = ConsoleProcess(
+        desk, DoorServer(desk, calls), _application(parts, bus, inventory), listener, standing, inventory
+    )
+    parts.awaited.append(host.open)
+    return host
+
+
+async def _desk(parts: Parts, bus: Bus, standing: Standing, inventory: Follower) -> Desk:
+    installation = parts.installation
+    start = installation.entropy(4).hex()
+    return Desk(
+        installation=installation.record.id,
+        subjects=installation.subjects,
+        bus=bus,
+        ledger=parts.system.ledger,
+        incidents=await Incidents.open(bus),
+        reader=inventory,
+        enrolments=standing.enrolments,
+        controls=standing.controls,
+        spool=Spool(installation.state.run_path, start, installation.clock, installation.entropy),
+        clock=installation.clock,
+    )
+
+
+def _application(parts: Parts, bus: Bus, inventory: Follower) -> Starlette:
+    installation = parts.installation
+    channels = Channels(installation.config.channels)
+    rates = Rates(installation.config.channels, time.monotonic)
+    return application(Door(bus, installation.subjects, channels, rates, _readiness(inventory), installation.clock))
+
+
+def _listener(parts: Parts) -> socket.socket:
+    http = parts.installation.config.http
+    listener = bound(http.host, http.port)
+    parts.stack.callback(listener.close)
+    parts.system.http_port = listener.getsockname()[1]
+    return listener
+
+
+def _readiness(inventory: Follower) -> Callable[[], Awaitable[bool]]:
+    async def ready() -> bool:
+        inventory.newest()
+        return inventory.stale is None
+
+    return ready

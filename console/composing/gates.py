@@ -1,0 +1,41 @@
+"""The gate process: the law over the ledger and the newest estate, and the key that warrants are signed with."""
+
+from __future__ import annotations
+
+import asyncio
+
+from console.composing.parts import Host, Parts
+from console.processes.gate import GateProcess
+from console.processes.leasing import Leasing
+from policies.bundle import Bundle
+from policies.gate import Gate
+from tools.bus import accounts
+
+
+async def compose(parts: Parts) -> Host:
+    """One gate under a lease."""
+    installation, bus = parts.installation, await parts.bus(accounts.GATE)
+    standing, inventory = parts.standing(), parts.follower("gate", bus)
+    gate = Gate(
+        installation=installation.record.id,
+        ledger=parts.system.ledger,
+        signer=installation.signer("gate"),
+        bundle=await asyncio.to_thread(Bundle.load),
+        newest=inventory.newest,
+        controls=standing.controls,
+        enrolments=standing.enrolments,
+        clock=installation.clock,
+        entropy=installation.entropy,
+        audience=installation.audience,
+    )
+    lease = Leasing(bus, "gate", parts.holder("gate"))
+    return GateProcess(
+        gate,
+        bus,
+        installation.subjects,
+        standing,
+        inventory,
+        installation.ring("gate"),
+        lease,
+        installation.config.clusters_of,
+    )

@@ -1,0 +1,55 @@
+"""Listen to a source until it said what a test waits for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+from tools.inventory.asking.rounds import Pace
+from tools.inventory.freshness import Standings
+from tools.inventory.port import Heard, Observed, Source
+
+HASTE = Pace(every=0.05, first_wait=0.02, longest_wait=0.1)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Ear:
+    """What a source said so far."""
+
+    def __init__(self, source: Source) -> None:
+        self._watching = source.watch()
+        self.standings = Standings()
+        self.first: Observed | None = None
+        self.heard: list[Heard] = []
+
+    async def until(self, wanted: Callable[[Heard], bool], seconds: float = 20.0) -> Heard:
+        """The next answer that is wanted."""
+        async with asyncio.timeout(seconds):
+            async for observed in self._watching:
+                self.first = self.first or observed
+                self.standings = self.standings.after(observed)
+                self.heard += observed.heard
+                for heard in observed.heard:
+                    if wanted(heard):
+                        return heard
+        raise AssertionError("the source ended")
+
+    async def close(self) -> None:
+        await self._watching.aclose()  # type: ignore[attr-defined]
+
+
+@asynccontextmanager
+async def listening(source: Source) -> AsyncIterator[Ear]:
+    ear = Ear(source)
+    try:
+        yield ear
+    finally:
+        await ear.close()
+
+
+A_MINUTE = timedelta(minutes=1)

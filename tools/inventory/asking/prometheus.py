@@ -1,0 +1,127 @@
+"""Prometheus over its HTTP API: every series that `telemetry.tables` knows, with the samples' own times.
+
+Series are asked for as ranges, so that a sample is as old as it is: an instant vector would carry the time of the query
+and hide for minutes that a target is gone. Percentiles are worked out by Prometheus, which has the history.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from itertools import batched
+
+import httpx
+
+from estate.clocks import Clock
+from estate.errors import BadInput, RetryLater
+from tools.inventory.asking import answers
+from tools.inventory.asking.rounds import Pace, Rounds
+from tools.inventory.port import Heard, Observed
+from tools.payloads.facts.readings import Readings
+from tools.payloads.parsed import Fault
+from tools.payloads.telemetry import answers as telemetry
+from tools.payloads.telemetry import tables
+from tools.payloads.telemetry.series import Target
+
+SOURCE = "prometheus"
+_AT_ONCE = 16
+"""Names in one query, so that no answer of a large fleet is too large."""
+_OF_A_SERVER = "le, namespace, pod, instance, model_name"
+PERCENTILES: Mapping[str, str] = {
+    "placet:first_token_seconds:p95": "vllm:time_to_first_token_seconds_bucket",
+    "placet:per_token_seconds:p95": "vllm:inter_token_latency_seconds_bucket",
+}
+"""Which histogram a percentile is of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One Prometheus: what an administrator writes about it."""
+
+    name: str
+    url: str
+    cluster: str = ""
+    """The cluster whose pods and claims its series name."""
+    token: str = field(default="", repr=False)
+    verify: bool | str = True
+    timeout_seconds: float = 30.0
+    window_seconds: int = 60
+    """How old a sample may be; at least two of the slowest scrape intervals."""
+
+
+class PrometheusSource:
+    """Asks several servers."""
+
+    def __init__(self, servers: Sequence[Server], clock: Clock, pace: Pace | None = None, name: str = SOURCE) -> None:
+        self._servers = tuple(servers)
+        self._clock = clock
+        self._pace = pace or Pace()
+        self._name = name
+
+    @property
+    def cluster(self) -> None:
+        """It shows no cluster: what it hears is of things that others show."""
+
+    async def watch(self) -> AsyncGenerator[Observed]:
+        """Each server's answers, until closed."""
+        async with AsyncExitStack() as stack:
+            asks = {s.name: await self._talk(stack, s) for s in self._servers}
+            watching = Rounds(self._name, {n: t.round for n, t in asks.items()}, self._clock, self._pace).watch()
+            stack.push_async_callback(watching.aclose)
+            async for observed in watching:
+                yield observed
+
+    async def _talk(self, stack: AsyncExitStack, server: Server) -> _Talk:
+        headers = {"Authorization": f"Bearer {server.token}"} if server.token else {}
+        made = answers.client(server.url, verify=server.verify, timeout=server.timeout_seconds, headers=headers)
+        http = await stack.enter_async_context(made)
+        return _Talk(server, http, self._name, self._clock)
+
+
+@dataclass(frozen=True, slots=True)
+class _Talk:
+    """The conversation with one server."""
+
+    server: Server
+    http: httpx.AsyncClient
+    source: str
+    clock: Clock
+    memories: dict[str, telemetry.Memory] = field(default_factory=dict)
+    """What each query's series mean."""
+
+    async def round(self) -> Heard:
+        """Everything that it knows now.
+
+        Raises:
+            RetryLater, Denied, NeverRetry: it does not answer, or refuses a query.
+        """
+        readings: list[Readings] = []
+        faults: list[Fault] = []
+        for name, query in queries(self.server.window_seconds):
+            try:
+                memory = self.memories.setdefault(query, self._memory())
+                parsed = memory.read(await self._ask(query), name)
+            except BadInput as error:
+                raise RetryLater(f"`{self.server.url}` gave no answer that can be read: {error}") from error
+            faults += parsed.faults
+            readings += [parsed.readings] if len(parsed.readings) else []
+        return Heard(self.server.name, self.clock(), readings=tuple(readings), faults=tuple(faults))
+
+    async def _ask(self, query: str) -> bytes:
+        request = self.http.build_request("POST", "/api/v1/query", data={"query": query})
+        return await answers.body(self.http, request, telemetry.LARGEST)
+
+    def _memory(self) -> telemetry.Memory:
+        return telemetry.Memory(f"{self.source}/{self.server.name}", Target(cluster=self.server.cluster))
+
+
+def queries(window_seconds: int) -> Iterator[tuple[str, str]]:
+    """What a round asks: the name that the samples take (empty: their own), and the query."""
+    for names in batched(sorted(n for n in tables.SERIES if n not in PERCENTILES), _AT_ONCE, strict=False):
+        pattern = "|".join(re.escape(n) for n in names).replace("\\", "\\\\")
+        yield "", f'{{__name__=~"{pattern}"}}[{window_seconds}s]'
+    for name, buckets in PERCENTILES.items():
+        rates = f"rate({buckets}[{max(window_seconds, 60) * 5}s])"
+        yield name, f"histogram_quantile(0.95, sum by ({_OF_A_SERVER}) ({rates}))"

@@ -1,0 +1,110 @@
+"""Ask each target of a source again and again: what it says, or why it says nothing, until closed.
+
+Called by the sources beside it. Every target has its own pace: one that fails is asked again after growing, jittered
+pauses and costs no other anything. A fault that stays is told once. Nothing is made up in a silence: what was heard
+before stays as it was, and `Heard.failure` says since when it is old.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+import structlog
+
+from estate.clocks import Clock
+from estate.errors import Denied, NeverRetry, RetryLater
+from tools.inventory.port import Heard, Observed
+
+log = structlog.get_logger(__name__)
+
+type Ask = Callable[[], Awaitable[Heard]]
+"""One question to one target. Raises RetryLater for a passing fault, Denied or NeverRetry for one that stays."""
+
+_WAITING = 64
+"""Answers that wait to be taken in; then targets wait too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long is waited for what, in seconds."""
+
+    every: float = 15.0
+    """Between two answers of one target."""
+    first_wait: float = 1.0
+    longest_wait: float = 120.0
+    """Before a target that keeps failing, or refuses us, is asked again."""
+
+    def pause(self, failures: int) -> float:
+        """After so many failures in a row; without any, until the next round."""
+        if failures == 0:
+            return self.every * random.uniform(0.9, 1.1)  # noqa: S311 - so that targets do not all come at once
+        grown = self.first_wait * 2.0 ** min(failures - 1, 16)
+        return min(grown, self.longest_wait) * random.uniform(0.5, 1.0)  # noqa: S311
+
+
+@dataclass(slots=True)
+class Rounds:
+    """The targets of one source."""
+
+    source: str
+    targets: Mapping[str, Ask]
+    clock: Clock
+    pace: Pace = field(default_factory=Pace)
+
+    async def watch(self) -> AsyncGenerator[Observed]:
+        """First that it owns no node and no workload, so that nobody waits for it; then every answer."""
+        yield Observed(self.source, whole=True)
+        answers: asyncio.Queue[Heard] = asyncio.Queue(_WAITING)
+        # A task of its own: a task group that a generator holds open would cancel whoever iterates, not the generator.
+        running = asyncio.create_task(self._all(answers), name=f"{self.source}-asking")
+        try:
+            while True:
+                taken = asyncio.create_task(answers.get(), name=f"{self.source}-answer")
+                await asyncio.wait({taken, running}, return_when=asyncio.FIRST_COMPLETED)
+                if not taken.done():
+                    taken.cancel()
+                    running.result()
+                    return
+                yield Observed(self.source, heard=(taken.result(),))
+        finally:
+            running.cancel()
+            await asyncio.wait([running])
+
+    async def _all(self, answers: asyncio.Queue[Heard]) -> None:
+        async with asyncio.TaskGroup() as group:
+            for name, ask in self.targets.items():
+                group.create_task(self._again(name, ask, answers), name=f"{self.source}-{name}")
+
+    async def _again(self, name: str, ask: Ask, answers: asyncio.Queue[Heard]) -> None:
+        failures = 0
+        told: frozenset[str] = frozenset()
+        while True:
+            heard = await self._once(name, ask)
+            faults = {str(f): f for f in heard.faults}
+            fresh = tuple(f for text, f in faults.items() if text not in told)
+            if not heard.failure:
+                told = frozenset(faults)
+            self._report(replace(heard, faults=fresh), failures)
+            failures = failures + 1 if heard.failure else 0
+            await answers.put(replace(heard, faults=fresh))
+            await asyncio.sleep(self.pace.pause(failures))
+
+    async def _once(self, name: str, ask: Ask) -> Heard:
+        try:
+            return await ask()
+        except RetryLater as error:
+            return Heard(name, self.clock(), failure=str(error))
+        except (Denied, NeverRetry) as error:
+            return Heard(name, self.clock(), failure=f"refused: {error}")
+
+    def _report(self, heard: Heard, failures: int) -> None:
+        """A target is lost once and back once, however often it is asked in between."""
+        for fault in heard.faults:
+            log.warning("payload faulty", source=self.source, target=heard.target, fault=str(fault))
+        if heard.failure and failures == 0:
+            log.warning("target lost", source=self.source, target=heard.target, error=heard.failure)
+        elif failures and not heard.failure:
+            log.info("target back", source=self.source, target=heard.target, failures=failures)

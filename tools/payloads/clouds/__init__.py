@@ -1,0 +1,1 @@
+"""What clouds and power markets offer: quotas, prices, notices. `offers.parse` knows each answer by its shape."""
