@@ -31,6 +31,7 @@ from estate.ids import ChannelId
 from estate.subjects import Subjects
 from tools.bus.port import Bus, ConsumerSpec, Handler
 from tools.bus.precedence import RightOfWay
+from tools.inventory.drifts import Drifts
 from tools.inventory.port import Reader
 from tools.payloads.formats import FORMATS
 from tools.placement.port import Engine
@@ -60,7 +61,7 @@ class Setting:
 class AgentProcess:
     """Intake, correlation with containment, and cases."""
 
-    def __init__(self, setting: Setting, incidents: Incidents, saver: BaseCheckpointSaver[Any]) -> None:
+    def __init__(self, setting: Setting, incidents: Incidents, drifts: Drifts, saver: BaseCheckpointSaver[Any]) -> None:
         self._bus = setting.bus
         self._subjects = setting.subjects
         self._concurrency = setting.concurrency
@@ -68,12 +69,12 @@ class AgentProcess:
         self._intake = Intake(setting.bus, setting.reader, FORMATS, setting.channels, setting.clock, setting.subjects)
         containment = Containment(setting.bus, incidents, setting.subjects, setting.proposer)
         self._correlator = Correlator(setting.bus, incidents, setting.reader, containment, setting.subjects, observer)
-        self.worker = CaseWorker(_deps(setting, incidents, observer), saver)
+        self.worker = CaseWorker(_deps(setting, incidents, drifts, observer), saver)
 
     @classmethod
     async def open(cls, setting: Setting, saver: BaseCheckpointSaver[Any]) -> Self:
-        """The process on its bus's bucket of incidents."""
-        return cls(setting, await Incidents.open(setting.bus), saver)
+        """The process on its bus's buckets."""
+        return cls(setting, await Incidents.open(setting.bus), await Drifts.open(setting.bus), saver)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Consume until `stop` is set or a consumer fails; the failure is raised from the task group."""
@@ -102,7 +103,7 @@ class AgentProcess:
         return tuple(zip(consumers.specs(self._subjects, self._concurrency), handlers, strict=True))
 
 
-def _deps(setting: Setting, incidents: Incidents, observer: Observer) -> Deps:
+def _deps(setting: Setting, incidents: Incidents, drifts: Drifts, observer: Observer) -> Deps:
     return Deps(
         bus=setting.bus,
         incidents=incidents,
@@ -116,4 +117,5 @@ def _deps(setting: Setting, incidents: Incidents, observer: Observer) -> Deps:
         observer=observer,
         attempts=setting.attempts,
         way=setting.way,
+        drifts=drifts,
     )

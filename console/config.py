@@ -42,6 +42,10 @@ class Sync(StrEnum):
     """Every two minutes. A kill loses nothing, a power cut the last minutes: for demos, tests and benchmarks."""
 
 
+_OWN_CHANNELS = frozenset({"front-door", "inventory"})
+"""What only a process of ours may say: a sender of that name would speak in its place."""
+
+
 class Channel(Model):
     """An authenticated way in. Its credential fixes clusters and tenant; a payload never does."""
 
@@ -136,6 +140,8 @@ class Config(Model):
     @model_validator(mode="after")
     def _names_each_thing_once(self) -> Config:
         _once("channels", [c.id for c in self.channels])
+        if taken := sorted(_OWN_CHANNELS.intersection(c.id for c in self.channels)):
+            raise ValueError(f"channels: `{taken[0]}` is placet's own; choose another id")
         _once("clusters", [c.id for c in self.clusters])
         _once("executors", [e.id for e in self.executors])
         _once("executors.clusters", [c for e in self.executors for c in e.clusters])

@@ -23,7 +23,7 @@ from estate.worlds import World
 from policies.keyrings import StaticRing
 from policies.signed_facts import Latch, open_facts
 from policies.signing.files import FileSigner
-from tools.inventory import files
+from tools.inventory import drifts, files
 
 
 def utc_now() -> datetime:
@@ -124,12 +124,15 @@ class Installation:
 
 
 def channels_of(config: Config) -> dict[ChannelId, ChannelConfig]:
-    own = ChannelConfig(id=FRONT_DOOR, formats=("request", "proposal"))
+    own = (
+        ChannelConfig(id=FRONT_DOOR, formats=("request", "proposal")),
+        ChannelConfig(id=drifts.CHANNEL, clusters=tuple(c.id for c in config.clusters), formats=(drifts.FORMAT,)),
+    )
     others = (
         ChannelConfig(id=c.id, clusters=c.clusters, tenant=c.tenant, formats=tuple(f.value for f in c.formats))
         for c in config.channels
     )
-    return {c.id: c for c in (own, *others)}
+    return {c.id: c for c in (*others, *own)}
 
 
 def _read(path: Path) -> bytes:

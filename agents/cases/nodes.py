@@ -28,6 +28,7 @@ from estate.subjects import Subjects
 from tools.bus.port import Bus
 from tools.bus.precedence import RightOfWay
 from tools.catalogue.registry import Catalogue
+from tools.inventory.drifts import Drifts
 from tools.inventory.port import Reader
 from tools.placement.port import Engine
 
@@ -50,6 +51,8 @@ class Deps:
     """Given to fences before each node."""
     attempts: int = 3
     """Proposals that one case may make."""
+    drifts: Drifts | None = None
+    """What is known to have drifted."""
     settling: timedelta = field(default=timedelta(seconds=30))
     """How long `verify` waits for the inventory to show what the executor reported: longer than a killed writer takes
     to come back under a new lease."""
@@ -80,7 +83,7 @@ class Thinking:
     async def investigate(self, case: Case) -> Done:
         """Findings about what the events name, on the newest snapshot."""
         record, snapshot = await self._look(case)
-        found = investigating.findings(record, Catalogue(lambda: snapshot, self._deps.engine))
+        found = investigating.findings(record, await self._catalogue(snapshot))
         text = f"{len(found)} findings about {record.domain}"
         return Done(Case(findings=found), Stage.INVESTIGATE, text, tuple(f.claim for f in found))
 
@@ -151,8 +154,12 @@ class Thinking:
 
     async def _briefing(self, case: Case) -> Briefing:
         record, snapshot = await self._look(case)
-        tools = Catalogue(lambda: snapshot, self._deps.engine)
+        tools = await self._catalogue(snapshot)
         return Briefing(record, snapshot, tools, case.findings, case.setbacks)
+
+    async def _catalogue(self, snapshot: Snapshot) -> Catalogue:
+        drifts = await self._deps.drifts.every() if self._deps.drifts is not None else ()
+        return Catalogue(lambda: snapshot, self._deps.engine, lambda: drifts)
 
     async def _look(self, case: Case) -> tuple[Incident, Snapshot]:
         return await self._deps.incidents.read(case.id), self._deps.reader.newest()

@@ -22,6 +22,7 @@ from console.processes.console import ConsoleProcess
 from console.processes.settings import Standing
 from tools.bus import accounts
 from tools.bus.port import Bus
+from tools.inventory.drifts import Drifts
 from tools.inventory.follower import Follower
 
 
@@ -50,6 +51,7 @@ async def _desk(parts: Parts, bus: Bus, standing: Standing, inventory: Follower)
         ledger=parts.system.ledger,
         incidents=await Incidents.open(bus),
         reader=inventory,
+        drifts=await Drifts.open(bus),
         enrolments=standing.enrolments,
         controls=standing.controls,
         spool=Spool(installation.state.run_path, start, installation.clock, installation.entropy),

@@ -28,6 +28,7 @@ MAY: Mapping[str, frozenset[Role]] = {
     "topology": _EVERYBODY,
     "coverage": _RUNNERS | {Role.POLICY_AUTHOR},
     "history": _EVERYBODY,
+    "drift": _EVERYBODY,
     "pending": _EVERYBODY,
     "dead-letters": _RUNNERS,
     "replay": _RUNNERS,

@@ -173,6 +173,14 @@ class History(Model):
     at: Time | None = None
 
 
+class Drifted(Model):
+    """What has drifted from how it should be: all in sight, or of one kind and name."""
+
+    verb: Literal["drift"] = "drift"
+    what: Literal["node", "workload", "object"] | None = None
+    name: str | None = None
+
+
 class Pending(Model):
     """What an incident waits for: the proposal, the diff as this caller may see it, and who must approve."""
 
@@ -254,6 +262,7 @@ type Command = Annotated[
     | Topology
     | Coverage
     | History
+    | Drifted
     | Pending
     | DeadLetters
     | Replay
@@ -301,7 +310,8 @@ class Reply(Record):
 VERBS: tuple[str, ...] = tuple(
     str(cls.model_fields["verb"].default)
     for cls in (
-        Ask, Propose, Approve, Set, Get, Describe, Top, Topology, Coverage, History, Pending, DeadLetters, Replay, Drop,
+        Ask, Propose, Approve, Set, Get, Describe, Top, Topology, Coverage, History, Drifted, Pending,
+        DeadLetters, Replay, Drop,
         LedgerExport, LedgerShow, Settings, Diagnose, WhoAmI,
     )
 )  # fmt: skip

@@ -19,6 +19,7 @@ from policies.controls import Controls
 from policies.enrolments import Enrolments
 from policies.ledger.port import Ledger
 from tools.bus.port import Bus
+from tools.inventory.drifts import Drifts
 from tools.inventory.follower import Follower
 
 
@@ -36,6 +37,7 @@ class Desk:
     ledger: Ledger
     incidents: Incidents
     reader: Follower
+    drifts: Drifts
     enrolments: Enrolments
     controls: Controls
     spool: Spool

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import assert_never
 
-from console.door import stories, texts, views
+from console.door import drifting, stories, texts, views
 from console.door.commands import (
     Coverage,
     DeadLetters,
     Describe,
     Diagnose,
+    Drifted,
     Get,
     History,
     Kind,
@@ -40,10 +41,11 @@ from policies.questions import Matter
 from policies.recording import proposed_key
 from tools.bus import dead_letters
 from tools.bus.dead_letters import DeadLetter
+from tools.drift import estates
 from tools.views import things
 
 type Question = (
-    Get | Describe | Viewed | Pending | DeadLetters | LedgerExport | LedgerShow | Settings | Diagnose | WhoAmI
+    Get | Describe | Viewed | Drifted | Pending | DeadLetters | LedgerExport | LedgerShow | Settings | Diagnose | WhoAmI
 )
 
 DIGEST_PREFIX = "sha256:"
@@ -66,6 +68,8 @@ class Querying:
                 return Reply(result=await self._describe(caller, question))
             case Top() | Topology() | Coverage() | History():
                 return Reply(result=self._viewing.answer(sight_of(caller), question))
+            case Drifted():
+                return Reply(result=[*await self._drifted(caller, question)])
             case Pending():
                 return Reply(result=await self._pending(caller, question.incident))
             case DeadLetters():
@@ -170,6 +174,11 @@ class Querying:
             return story
         entries = [stories.line(e) async for e in self._desk.ledger.entries(incident=name)]
         return story | {"story": [*entries]}
+
+    async def _drifted(self, caller: Enrolment, question: Drifted) -> list[Row]:
+        known = await self._desk.drifts.every()
+        found = (*known, *estates.places(self._desk.reader.newest()))
+        return drifting.rows(found, sight_of(caller), question.what, question.name)
 
     async def _pending(self, caller: Enrolment, name: IncidentId) -> Row:
         held = await self._desk.incidents.find(name)

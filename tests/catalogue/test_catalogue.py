@@ -38,6 +38,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "neighbours": {"kind": "node", "id": "eu-a1", "direction": "up"},
     "headroom": {"kind": "rack", "id": "eu-a"},
     "history": {"kind": "node", "id": "eu-a1", "version": {"installation": "test", "epoch": 1, "sequence": 6}},
+    "drift": {"node": "eu-a1", "matters": ["placement"]},
 }
 
 
@@ -61,7 +62,7 @@ class Before:
 def catalogue() -> Catalogue:
     """The catalogue over the small estate."""
     estate = builders.estate(at=builders.version(7))
-    return Catalogue(lambda: estate, MaskEngine(), Before(estate))
+    return Catalogue(lambda: estate, MaskEngine(), past=Before(estate))
 
 
 def test_every_tool_has_an_example_here(catalogue: Catalogue) -> None:

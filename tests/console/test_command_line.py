@@ -233,6 +233,13 @@ def test_a_table_cuts_nothing_off_in_a_narrow_terminal(up: Shell) -> None:
     assert lines[1].split()[:2] == ["eu-a1", "eu-de"]
 
 
+def test_an_estate_that_is_as_its_facts_say_has_no_drift(up: Shell) -> None:
+    asked = up("drift", "--all", "-o", "json")
+    assert (asked.returncode, json.loads(asked.stdout)) == (0, [])
+    for odd in (("drift",), ("drift", "racks"), ("drift", "nodes", "--all")):
+        assert up(*odd).returncode == 2
+
+
 def test_the_command_line_shows_its_help_without_loading_the_estate() -> None:
     """`--help` and completion are typed all day: the models of the estate take longer to load than Python itself."""
     looked = "import sys, console.cli.main; print('pydantic' in sys.modules, 'asyncio' in sys.modules)"
@@ -240,7 +247,9 @@ def test_the_command_line_shows_its_help_without_loading_the_estate() -> None:
     assert ran.stdout.split() == ["False", "False"]
 
 
-@pytest.mark.parametrize("command", [("ask",), ("get",), ("ledger", "verify"), ("run",), ("freeze",), ("enrol",)])
+@pytest.mark.parametrize(
+    "command", [("ask",), ("get",), ("drift",), ("ledger", "verify"), ("run",), ("freeze",), ("enrol",)]
+)
 def test_every_command_shows_an_example(command: tuple[str, ...], tmp_path: Path) -> None:
     ran = Shell(tmp_path)(*command, "--help")
     assert ran.returncode == 0

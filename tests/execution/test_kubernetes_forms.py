@@ -21,12 +21,12 @@ from estate.workloads import Binding
 from tests import builders
 from tests.execution.rig import key
 from tests.kubernetes import raws
-from tools.execution.kubernetes import keys, owners, ownership, placing, stopping, templates
+from tools.execution.kubernetes import keys, owners, placing, stopping, templates
 from tools.execution.kubernetes.goals import Goal
 from tools.execution.kubernetes.reaching import Household, Reach
 from tools.execution.kubernetes.recounting import recounted
 from tools.execution.kubernetes.writing import Address, Found
-from tools.kubernetes import resources, workloads
+from tools.kubernetes import ownership, resources, workloads
 from tools.kubernetes.connecting import Connection
 
 SERVE = WorkloadId("a-serve")

@@ -123,6 +123,7 @@ class Accounts:
             consume=self._consumers(AGENT),
             read=(streams.DELTAS, streams.CONTROLS),
             buckets=("incidents", "checkpoints"),
+            reads_buckets=("drifts",),
         )
 
     def _gate(self) -> Grant:
@@ -153,6 +154,7 @@ class Accounts:
             read=(streams.DELTAS, streams.CONTROLS),
             reads_buckets=("leases",),
             keys=(("leases", "inventory-writer"),),
+            buckets=("drifts",),
         )
 
     def _console(self) -> Grant:
@@ -172,7 +174,7 @@ class Accounts:
             consume=self._consumers(CONSOLE),
             read=_CONSOLE_READS,
             delete=(streams.DEAD,),
-            reads_buckets=("incidents",),
+            reads_buckets=("incidents", "drifts"),
             answers=True,
         )
 

@@ -31,7 +31,7 @@ DELTAS = "DELTAS"
 CONTROLS = "CONTROLS"
 DEAD = "DEAD"
 
-BUCKETS = ("incidents", "leases", "left", "checkpoints")
+BUCKETS = ("incidents", "leases", "left", "checkpoints", "drifts")
 """Buckets that several processes share; the administrator makes them before the others connect."""
 
 _MEBIBYTE = 1024**2

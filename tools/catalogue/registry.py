@@ -6,7 +6,7 @@ All tools are pure reads; a faulty call raises `BadInput` whose message is writt
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from langchain_core.tools import BaseTool, StructuredTool
@@ -14,9 +14,11 @@ from pydantic import ValidationError
 
 from estate import canonical
 from estate.canonical import Json
+from estate.drifts import Drift
 from estate.errors import BadInput
 from estate.records import Model, explain
 from estate.snapshots import Snapshot
+from tools.catalogue.drifting import DRIFT
 from tools.catalogue.headrooms import HEADROOM
 from tools.catalogue.histories import HISTORY
 from tools.catalogue.nodes import DESCRIBE_NODE, RACK_POWER, WORKLOADS_ON_NODE
@@ -45,15 +47,24 @@ TOOLS: tuple[Tool[Any, Any], ...] = (
     NEIGHBOURS,
     HEADROOM,
     HISTORY,
+    DRIFT,
 )
 
 
 class Catalogue:
     """The tools over whatever snapshot is the newest when one is called (`lambda: briefing.snapshot` pins one)."""
 
-    def __init__(self, newest: Callable[[], Snapshot], engine: Engine, past: Past | None = None) -> None:
+    def __init__(
+        self,
+        newest: Callable[[], Snapshot],
+        engine: Engine,
+        drifts: Callable[[], Sequence[Drift]] = tuple,
+        past: Past | None = None,
+    ) -> None:
+        """`drifts` tells what is known to have drifted, `past` earlier versions; by default nothing is."""
         self._newest = newest
         self._engine = engine
+        self._drifts = drifts
         self._past = past or Forgotten()
         self._keeper = Keeper()
         self._tools = {t.name: t for t in TOOLS}
@@ -65,7 +76,8 @@ class Catalogue:
 
     def ask[Question: Model, Reply: Answer](self, tool: Tool[Question, Reply], question: Question) -> Reply:
         """Call a tool with typed values. Raises BadInput for things that are not in the estate."""
-        return tool.run(Desk(self._newest(), self._engine, past=self._past, keeper=self._keeper), question)
+        desk = Desk(self._newest(), self._engine, self._drifts, self._past, self._keeper)
+        return tool.run(desk, question)
 
     def call(self, name: str, arguments: str | bytes | Mapping[str, Any]) -> dict[str, Json]:
         """Call a tool by name with JSON; the answer is plain JSON.

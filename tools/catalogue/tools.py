@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from estate.drifts import Drift
 from estate.errors import BadInput
 from estate.hardware import Node
 from estate.ids import NodeId, RackId, WorkloadId
@@ -19,10 +20,12 @@ from tools.views.sums import Keeper
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What every tool reads: one frozen snapshot, the placement engine, the past, and sums."""
+    """What every tool reads: one frozen snapshot, the placement engine, what has drifted, the past, and sums."""
 
     snapshot: Snapshot
     engine: Engine
+    drifts: Callable[[], Sequence[Drift]] = tuple
+    """What is known to have drifted."""
     past: Past = field(default_factory=Forgotten)
     """What is still known of earlier versions."""
     keeper: Keeper = field(default_factory=Keeper)

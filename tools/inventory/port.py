@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from estate.drifts import Drift
 from estate.hardware import Node
 from estate.ids import ClusterId, NodeId, WorkloadId
 from estate.items import Item
@@ -53,6 +54,10 @@ class Observed:
     """When it was seen; stands in the origins of items that have none yet."""
     heard: tuple[Heard, ...] = ()
     whole: bool = False
+    cluster: ClusterId | None = None
+    """The one cluster that `drifts` are of; None: this source knows of none."""
+    drifts: Mapping[str, tuple[Drift, ...]] = field(default_factory=dict)
+    """By what people call the object; none any more where that is empty."""
 
 
 class Source(Protocol):

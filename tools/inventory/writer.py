@@ -21,13 +21,14 @@ from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponen
 
 from estate.clocks import Clock
 from estate.deltas import Delta, split
-from estate.errors import BadInput, Denied, NeverRetry, RetryLater
+from estate.errors import BadInput, Denied, NeverRetry, PlacetError, RetryLater
 from estate.frozen import FrozenEstate
 from estate.ids import ClusterId, InstallationId
 from estate.snapshots import SnapshotVersion
 from estate.subjects import Subjects
 from tools.bus.port import Bus, Conflict, Lease
 from tools.inventory import silences
+from tools.inventory.drifts import Keeper
 from tools.inventory.folding import Folded, Folding, fold
 from tools.inventory.port import Observed, Source, VerifyFacts
 
@@ -126,6 +127,8 @@ class Writer:
         self._sources = tuple(sources)
         self._clock = clock
         self._pace = pace or Pace()
+        self._keeper = Keeper(bus, Subjects(installation), clock)
+        self._drifted: asyncio.Queue[Observed] = asyncio.Queue(maxsize=1024)
         self._work: asyncio.Queue[_Work] = asyncio.Queue(maxsize=1024)
 
     async def renew_facts(self, envelope: bytes) -> None:
@@ -152,6 +155,7 @@ class Writer:
                 for position, source in enumerate(self._sources):
                     group.create_task(self._watch(position, source), name=f"inventory-source-{position}")
                 group.create_task(self._publish_all(book, verify), name="inventory-publish")
+                group.create_task(self._tell_drifts(), name="inventory-drifts")
         except* Conflict as lost:
             raise Conflict("another inventory writer took the lease; this one stops") from lost
         finally:
@@ -196,6 +200,15 @@ class Writer:
                 log.error("source refused", source=position, error=str(error))
                 await asyncio.sleep(self._pace.refused.total_seconds())
 
+    async def _tell_drifts(self) -> None:
+        """Beside the deltas, which never wait for it. What cannot be told is reported and does not end the writer."""
+        while True:
+            seen = await self._drifted.get()
+            try:
+                await self._keeper.take(str(seen.cluster), seen.drifts, whole=seen.whole)
+            except PlacetError as error:
+                log.error("drift not told", source=seen.source, error=str(error))
+
     async def _publish_all(self, book: _Book, verify: VerifyFacts) -> None:
         if not book.waiting_for:
             await self._begin(book)
@@ -203,6 +216,8 @@ class Writer:
             match await self._work.get():
                 case _Seen(position, observed):
                     await self._fold(book, position, observed)
+                    if observed.cluster is not None and (observed.drifts or observed.whole):
+                        await self._drifted.put(observed)
                 case _NewFacts(envelope):
                     await self._change_facts(book, envelope, verify)
                 case _Late():

@@ -15,9 +15,9 @@ from estate.objects import MADE
 from estate.results import Refusal, RefusalCode
 from tools.execution.kubernetes import ending, keys
 from tools.execution.kubernetes.means import Means
-from tools.execution.kubernetes.reaching import held_form
 from tools.execution.kubernetes.writing import Address, Found, Outrun, apply, create, gone, held_by
 from tools.execution.port import StepKey
+from tools.kubernetes import ownership
 
 type Change = ApplyManifest | DeleteObject
 
@@ -96,7 +96,7 @@ async def _delete(
     if refusal := _barred(key, change, found) or await _unmet(means, change, found, preconditions):
         return refusal
     if not keys.holds(found.raw, key):
-        marked = await apply(found, keys.stamped(found.raw, key), held_form(found.raw))
+        marked = await apply(found, keys.stamped(found.raw, key), ownership.held_form(found.raw), remember=False)
         if isinstance(marked, Refusal):
             return marked
         found = marked
@@ -129,7 +129,7 @@ def _barred(key: StepKey, change: Change, found: Found | None) -> Refusal | None
 
 def _rewritten(answer: Found, wanted: Form) -> Refusal | None:
     """The refusal of what the API server would write otherwise: it could never be verified."""
-    if not (paths := differences(held_form(answer.raw), wanted)):
+    if not (paths := differences(ownership.held_form(answer.raw), wanted)):
         return None
     address: Address = answer.address
     why = f"the API server writes {', '.join(paths[:5])} otherwise; write these as it does (`kubectl get -o yaml`)"

@@ -11,7 +11,8 @@ from copy import deepcopy
 from typing import Any, Final
 
 from estate.results import Refusal, RefusalCode
-from tools.execution.kubernetes import ownership, templates
+from tools.execution.kubernetes import templates
+from tools.kubernetes import ownership
 from tools.kubernetes.connecting import Object
 from tools.kubernetes.objects import DATASETS_ANNOTATION, KIND_LABEL
 

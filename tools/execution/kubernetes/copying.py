@@ -13,7 +13,7 @@ from estate.changes import CopyWorkload
 from estate.changes.kinds import unknown, workload_thing
 from estate.conditions import Condition
 from estate.results import Refusal, RefusalCode
-from tools.execution.kubernetes import ending, keys, owners, ownership, receiving
+from tools.execution.kubernetes import ending, keys, owners, receiving
 from tools.execution.kubernetes.evicting import Unfinished
 from tools.execution.kubernetes.means import Means
 from tools.execution.kubernetes.reaching import Household
@@ -21,6 +21,7 @@ from tools.execution.kubernetes.seating import told
 from tools.execution.kubernetes.sites import Site, refused, site_of
 from tools.execution.kubernetes.writing import Found, Outrun, apply, create, find, held_by
 from tools.execution.port import StepKey
+from tools.kubernetes import ownership
 from tools.kubernetes.connecting import Object
 
 
@@ -73,7 +74,8 @@ async def _begin(
 
 
 async def _created(site: Site, key: StepKey, form: Object, *, dry_run: bool = False) -> Found | Refusal:
-    made = await create(site.connection, site.address, str(key), form, dry_run=dry_run)
+    # A copy is its owner's from now on: it remembers nothing by which their next change would be a drift.
+    made = await create(site.connection, site.address, str(key), form, dry_run=dry_run, remember=False)
     if isinstance(made, Refusal) and made.code is RefusalCode.UNKNOWN_TARGET:
         space = site.address.namespace
         return refused(site.about, f"has no namespace `{space}` in `{site.cluster}`; have an administrator make it")

@@ -16,10 +16,11 @@ from estate.changes.kinds import unknown
 from estate.conditions import Condition
 from estate.hardware import Taint
 from estate.results import Refusal
-from tools.execution.kubernetes import keys, ownership
+from tools.execution.kubernetes import keys
 from tools.execution.kubernetes.means import Means, uid_of
 from tools.execution.kubernetes.writing import Found, Outrun, apply, held_by, merge
 from tools.execution.port import StepKey
+from tools.kubernetes import ownership
 from tools.kubernetes.connecting import Object
 
 _FENCE = ("spec", "unschedulable")

@@ -19,13 +19,13 @@ from estate.conditions import Condition
 from estate.errors import PlacetError
 from estate.ids import Uid, WorkloadId
 from estate.results import Refusal, RefusalCode
-from tools.execution.kubernetes import cordoning, evicting, ganging, keys, landing, ownership
+from tools.execution.kubernetes import cordoning, evicting, ganging, keys, landing
 from tools.execution.kubernetes.evicting import Unfinished, evict, pod_address
 from tools.execution.kubernetes.ganging import Gang
 from tools.execution.kubernetes.means import Means, uid_of
 from tools.execution.kubernetes.writing import Found, Outrun, apply
 from tools.execution.port import StepKey
-from tools.kubernetes import objects
+from tools.kubernetes import objects, ownership
 from tools.kubernetes.connecting import Object
 
 type Change = EvictPod | DrainNode

@@ -13,22 +13,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from estate import hardware, manifests
-from estate.canonical import Json
 from estate.conditions import Condition, Field
 from estate.errors import Denied, RetryLater
 from estate.frozen import FrozenEstate
 from estate.ids import ClusterId, InstallationId, NodeId, ObjectId, Uid, WorkloadId
 from estate.law import Facts
-from estate.manifests import OWN, Form
 from estate.objects import Sighting
 from estate.snapshots import SnapshotVersion
 from estate.things import ThingKind
 from estate.workloads import Workload
-from tools.execution.kubernetes import ownership
 from tools.execution.kubernetes.listing import listed, listing
 from tools.execution.kubernetes.watching import Since
 from tools.execution.kubernetes.writing import Address, Found, find
-from tools.kubernetes import chains, fields, naming, nodes, objects, resources, workloads
+from tools.kubernetes import chains, fields, naming, nodes, objects, ownership, resources, workloads
 from tools.kubernetes.connecting import Connection, Object
 from tools.kubernetes.fields import Raw
 from tools.kubernetes.numbering import Numbering
@@ -169,7 +166,7 @@ class Reach:
         return Sighting(
             id=place,
             uid=Uid(found.uid),
-            form=held_form(found.raw),
+            form=ownership.held_form(found.raw),
             others=ownership.strangers(found.raw),
             ending=bool(found.raw["metadata"].get("deletionTimestamp")),
         )
@@ -396,16 +393,3 @@ def _narrowed(since: Since, selector: object) -> Since:
     if not labels or told.get("matchExpressions"):
         return since
     return replace(since, labels=",".join(f"{k}={v}" for k, v in sorted(labels.items())))
-
-
-def held_form(raw: Object) -> Form:
-    """What Placet holds of an object beyond its own mark: see `estate.manifests.form_of`."""
-    held: Form = ownership.owned(raw)
-    about = held.pop("metadata", {})
-    told = {field: _foreign(values) for field, values in about.items()} if isinstance(about, dict) else {}
-    kept: Form = {field: values for field, values in told.items() if values}
-    return held | ({"metadata": kept} if kept else {})
-
-
-def _foreign(values: Json) -> Json:
-    return {k: v for k, v in values.items() if not k.startswith(OWN)} if isinstance(values, dict) else values

@@ -13,11 +13,12 @@ from estate.changes.kinds import unknown
 from estate.conditions import Condition
 from estate.objects import MADE
 from estate.results import Refusal, RefusalCode
-from tools.execution.kubernetes import ending, keys, owners, ownership
+from tools.execution.kubernetes import ending, keys, owners
 from tools.execution.kubernetes.means import Means
 from tools.execution.kubernetes.reaching import Place
 from tools.execution.kubernetes.writing import Address, Found, Outrun, apply, find
 from tools.execution.port import StepKey
+from tools.kubernetes import ownership
 
 
 async def write(
@@ -65,7 +66,7 @@ async def _begin(
     if refusal := _mistaken(key, change, found, preconditions) or await means.unmet(preconditions):
         return refusal
     if not keys.holds(found.raw, key):
-        marked = await apply(found, keys.stamped(found.raw, key), ownership.owned(found.raw))
+        marked = await apply(found, keys.stamped(found.raw, key), ownership.owned(found.raw), remember=False)
         if isinstance(marked, Refusal):
             return marked
         found = marked

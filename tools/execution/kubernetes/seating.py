@@ -15,7 +15,7 @@ from typing import Any
 
 from estate.ids import NodeId
 from estate.results import Refusal, RefusalCode
-from tools.execution.kubernetes import keys, owners, ownership, placing, templates
+from tools.execution.kubernetes import keys, owners, placing, templates
 from tools.execution.kubernetes.evicting import Unfinished, evict
 from tools.execution.kubernetes.goals import Goal, Seats
 from tools.execution.kubernetes.owners import Rollout
@@ -24,6 +24,7 @@ from tools.execution.kubernetes.waiting import Limits
 from tools.execution.kubernetes.writing import Found, Outrun, apply
 from tools.execution.patience import Patience
 from tools.execution.port import StepKey
+from tools.kubernetes import ownership
 from tools.kubernetes.connecting import Object
 
 type Held = dict[str, Any]

@@ -11,13 +11,13 @@ from collections import Counter
 from collections.abc import Sequence
 
 from estate.results import Refusal, RefusalCode
-from tools.execution.kubernetes import keys, ownership
+from tools.execution.kubernetes import keys
 from tools.execution.kubernetes.evicting import pod_address
 from tools.execution.kubernetes.goals import Goal, Seats
 from tools.execution.kubernetes.reaching import Household, Reach
 from tools.execution.kubernetes.writing import apply, find
 from tools.execution.port import StepKey
-from tools.kubernetes import objects
+from tools.kubernetes import objects, ownership
 from tools.kubernetes.connecting import Object
 
 COST = "controller.kubernetes.io/pod-deletion-cost"

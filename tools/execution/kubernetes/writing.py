@@ -14,8 +14,8 @@ from typing import Any
 
 from estate.errors import RetryLater
 from estate.results import Refusal, RefusalCode
-from tools.execution.kubernetes import keys, ownership
-from tools.kubernetes import connecting, faults
+from tools.execution.kubernetes import keys
+from tools.kubernetes import applied, connecting, faults, ownership
 from tools.kubernetes.connecting import Connection, Object
 from tools.kubernetes.resources import Resource
 
@@ -70,8 +70,12 @@ async def find(connection: Connection, address: Address) -> Found | None:
         return None
 
 
-async def apply(found: Found, mark: str, held: Mapping[str, Any], *, dry_run: bool = False) -> Found | Refusal:
+async def apply(
+    found: Found, mark: str, held: Mapping[str, Any], *, dry_run: bool = False, remember: bool = True
+) -> Found | Refusal:
     """Server-side apply of `held` (all that we shall hold of the object but the mark) under the mark.
+
+    The object remembers what was applied (`tools.kubernetes.applied`), unless this is the last thing it hears.
 
     Raises:
         Outrun: the object changed since it was read.
@@ -79,7 +83,7 @@ async def apply(found: Found, mark: str, held: Mapping[str, Any], *, dry_run: bo
     """
     resource = found.address.resource
     body = dict(held) | {"apiVersion": resource.api_version, "kind": resource.kind}
-    body["metadata"] = _about(found, mark, held.get("metadata") or {}, dry_run)
+    body["metadata"] = _about(found, mark, _told(held, remember=remember), dry_run)
     try:
         return await _patch(found, body, connecting.APPLY, dry_run)
     except faults.OtherManager as conflict:
@@ -89,14 +93,20 @@ async def apply(found: Found, mark: str, held: Mapping[str, Any], *, dry_run: bo
 
 
 async def create(
-    connection: Connection, address: Address, mark: str, held: Mapping[str, Any], *, dry_run: bool = False
+    connection: Connection,
+    address: Address,
+    mark: str,
+    held: Mapping[str, Any],
+    *,
+    dry_run: bool = False,
+    remember: bool = True,
 ) -> Found | Refusal:
     """Server-side apply of an object that was not there. Raises as `apply`, but never Outrun: whoever made it in the
     same moment stands beside us in the answer's managedFields.
     """
     resource = address.resource
-    told = held.get("metadata") or {}
-    annotations = dict(told.get("annotations") or {}) | {keys.WARRANT: mark}
+    told = _told(held, remember=remember)
+    annotations = dict(told["annotations"]) | {keys.WARRANT: mark}
     about = dict(told) | {"name": address.name, "namespace": address.namespace, "annotations": annotations}
     body = dict(held) | {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": about}
     nothing = Found(connection, address, {})
@@ -139,6 +149,13 @@ def _ours(conflict: faults.OtherManager) -> bool:
     return set(conflict.managers) == {ownership.MANAGER} or (
         bool(fields) and all(f.startswith(_OUR_ANNOTATIONS) for f in fields)
     )
+
+
+def _told(held: Mapping[str, Any], *, remember: bool = True) -> Object:
+    """The metadata that we shall hold, with what we apply beside it."""
+    about = dict(held.get("metadata") or {})
+    others = {k: v for k, v in (about.get("annotations") or {}).items() if k != applied.ANNOTATION}
+    return about | {"annotations": others | (applied.remembered(held) if remember else {})}
 
 
 def _about(found: Found, mark: str, held: Mapping[str, Any], dry_run: bool) -> Object:

@@ -19,6 +19,9 @@ from estate.hardware import Node
 from estate.ids import ClusterId, NodeId, WorkloadId
 from estate.law import Facts
 from estate.workloads import Workload
+from tools.drift.objects import Setting
+from tools.drift.schemas import Schemas
+from tools.inventory.kubernetes.drifting import DriftBook
 from tools.inventory.kubernetes.families import Families, Key
 from tools.inventory.port import Observed
 from tools.kubernetes import naming, nodes, objects, resources, workloads
@@ -56,6 +59,7 @@ class ClusterModel:
         self._touched: dict[Key, None] = {}
         self._news = _News()
         self._refused: dict[str, str] = {}
+        self._drifts = DriftBook(Setting(cluster, facts))
 
     @property
     def refused(self) -> Mapping[str, str]:
@@ -65,12 +69,17 @@ class ClusterModel:
     @property
     def dirty(self) -> bool:
         """Whether something changed that was not taken yet."""
-        return bool(self._touched or self._news.nodes or self._news.workloads)
+        return bool(self._touched or self._news.nodes or self._news.workloads or self._drifts.dirty)
+
+    def learn(self, schemas: Schemas) -> None:
+        """The shapes by which objects are compared with what was applied."""
+        self._drifts.learn(schemas)
 
     def put(self, resource: Resource, raw: Raw) -> str:
         """An object is there, or is another one now. Its uid, empty where it has none."""
         uid = _uid(raw)
         called = f"{resource.kind} {_called(raw)}"
+        self._drifts.put(resource, raw)
         try:
             faults = self._put(resource, uid, raw)
         except BadInput as error:
@@ -86,6 +95,7 @@ class ClusterModel:
 
     def drop(self, resource: Resource, raw: Raw) -> None:
         """An object is gone."""
+        self._drifts.drop(resource, raw)
         self._drop(resource, _uid(raw))
         self._refused.pop(f"{resource.kind} {_called(raw)}", None)
 
@@ -95,12 +105,14 @@ class ClusterModel:
 
     def keep_only(self, resource: Resource, uids: Collection[str]) -> None:
         """Everything of that kind was listed: what is not in it is gone."""
+        self._drifts.keep_only(resource, uids)
         for uid in self._uids[resource.plural] - set(uids):
             self._drop(resource, uid)
 
     def obey(self, facts: Facts) -> None:
         """Other facts are in force: every id and tenant is read anew."""
         self._facts = facts
+        self._drifts.obey(facts)
         machines, self._machines = self._machines, {}
         for node, watts in machines.values():
             self._news.nodes[node.id] = None
@@ -126,13 +138,22 @@ class ClusterModel:
             workloads=tuple(w for w in news.workloads.values() if w is not None),
             removed_nodes=tuple(i for i, n in news.nodes.items() if n is None),
             removed_workloads=tuple(i for i, w in news.workloads.items() if w is None),
+            cluster=self._cluster,
+            drifts=self._drifts.take(),
         )
 
     def everything(self) -> Observed:
         """All of it, as far as it is worked out."""
         self._news = _News()
         running = (w for held in self._workloads.values() for w in held.values())
-        return Observed(self._source, nodes=tuple(self._nodes.values()), workloads=tuple(running), whole=True)
+        return Observed(
+            self._source,
+            nodes=tuple(self._nodes.values()),
+            workloads=tuple(running),
+            cluster=self._cluster,
+            drifts=self._drifts.everything(),
+            whole=True,
+        )
 
     def _put(self, resource: Resource, uid: str, raw: Raw) -> tuple[str, ...]:
         """What of it could not be read, where the rest is taken in all the same."""

@@ -12,12 +12,14 @@ from contextlib import suppress
 
 import structlog
 
+from estate.errors import PlacetError
 from estate.ids import ClusterId
 from estate.law import Facts
+from tools.drift.schemas import Schemas
 from tools.inventory.kubernetes.following import Following, Pace
 from tools.inventory.kubernetes.modelling import ClusterModel
 from tools.inventory.port import Observed
-from tools.kubernetes import naming, resources
+from tools.kubernetes import discovering, naming, resources
 from tools.kubernetes.connecting import Connection
 
 log = structlog.get_logger(__name__)
@@ -46,6 +48,7 @@ class KubernetesSource:
         self._pace = pace or Pace()
         self._model = ClusterModel(self.name, cluster, self._facts)
         self._changed = asyncio.Event()
+        self._described = False
 
     @property
     def name(self) -> str:
@@ -90,6 +93,7 @@ class KubernetesSource:
         running = asyncio.create_task(self._follow(kinds), name=f"{self.name}-following")
         running.add_done_callback(lambda _: self._changed.set())
         try:
+            await self._learn()
             while not all(kind.listed for kind in kinds):
                 await self._wakes(running)
             await self._work_out()
@@ -98,13 +102,26 @@ class KubernetesSource:
             while True:
                 await self._wakes(running)
                 renewed = self._obeys_newest()
+                await self._learn()
                 await self._work_out()
                 found = self._model.everything() if renewed else self._model.take()
-                if found.whole or found != Observed(self.name):
+                if found.whole or found != Observed(self.name, cluster=self._cluster):
                     yield found
         finally:
             running.cancel()
             await asyncio.wait([running])
+
+    async def _learn(self) -> None:
+        """Read the shapes of the kinds. Nothing is told of drift until the cluster has told them."""
+        if self._described:
+            return
+        try:
+            told = await discovering.documents(self._connection, {k.api_version for k in resources.WATCHED})
+        except PlacetError as error:
+            log.warning("kinds not described", source=self.name, error=str(error))
+            return
+        self._model.learn(Schemas(told))
+        self._described = True
 
     def _following(self, kind: resources.Resource) -> Following:
         return Following(kind, self._connection, self._model, self._pace, self.recognise, self._changed.set)

@@ -10,6 +10,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from estate.canonical import Json
+from estate.manifests import OWN, Form
+
 MANAGER = "placet"
 """The field manager of all that we write."""
 
@@ -21,6 +24,20 @@ def owned(raw: Mapping[str, Any]) -> dict[str, Any]:
             held = _extract(raw, entry.get("fieldsV1") or {})
             return held if isinstance(held, dict) else {}
     return {}
+
+
+def held_form(raw: Mapping[str, Any]) -> Form:
+    """What Placet holds of an object beyond its own marks: see `estate.manifests.form_of`."""
+    return stated(owned(raw))
+
+
+def stated(held: Mapping[str, Any]) -> Form:
+    """What a configuration of ours states beyond which object it is, and beyond our own marks."""
+    about = held.get("metadata")
+    told = {field: _foreign(values) for field, values in about.items()} if isinstance(about, Mapping) else {}
+    kept: Form = {field: values for field, values in told.items() if values}
+    content: Form = {k: v for k, v in held.items() if k not in ("apiVersion", "kind", "metadata")}
+    return content | ({"metadata": kept} if kept else {})
 
 
 def holders(raw: Mapping[str, Any], *path: str) -> tuple[str, ...]:
@@ -66,3 +83,7 @@ def _items(values: list[Any], fields: Mapping[str, Any]) -> Iterator[Any]:
                 yield _extract(value, below)
             elif sort == "v:" and value == known:
                 yield value
+
+
+def _foreign(values: Json) -> Json:
+    return {k: v for k, v in values.items() if not k.startswith(OWN)} if isinstance(values, dict) else values
