@@ -63,10 +63,11 @@ evals: $(READY)  ## every scenario: prove its answer key, then play it on a whol
 benchmarks: $(READY) ## the main path, measured
 	$(BIN)/python -m benchmarks.path -o json
 
-pictures: $(READY) ## draw docs/pictures again: what the demo prints, and the case graph
+pictures: $(READY) ## draw docs/pictures again: what the demo prints, and a made-up estate
 	$(BIN)/placet demo --out build/demo
 	cp build/demo/incident.svg docs/pictures/demo-incident.svg
 	cp build/demo/request.svg docs/pictures/demo-request.svg
+	$(BIN)/python -m console.drawing docs/pictures/estate-power.svg
 
 clean:           ## remove the environment and caches
 	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

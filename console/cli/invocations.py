@@ -27,6 +27,10 @@ class Output(StrEnum):
     TABLE = "table"
     JSON = "json"
     YAML = "yaml"
+    NAME = "name"
+    """Names only, one a line."""
+    WIDE = "wide"
+    """A table with every field."""
 
 
 OutputOption = Annotated[Output, typer.Option("--output", "-o", help="How to write the answer.")]

@@ -27,6 +27,7 @@ from console.cli import (
     people,
     policies,
     running,
+    viewing,
 )
 from console.cli.invocations import Invocation, exit_code
 from estate.errors import PlacetError
@@ -58,7 +59,7 @@ def options(
         verbose()
 
 
-for commands in (running, parting, contacting, asking, getting, drifting, deciding, people, inspecting):
+for commands in (running, parting, contacting, asking, getting, viewing, drifting, deciding, people, inspecting):
     commands.register(app)
 app.add_typer(ledgers.app, name="ledger", help="The tamper-evident record.")
 app.add_typer(policies.app, name="policy", help="The law as a cluster's own API server can hold it.")

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from console.cli.invocations import Output
 from estate.canonical import Json
+from estate.errors import BadInput
 
 _PIPE_WIDTH = 200
 _LONG = frozenset({"workloads", "nodes", "says", "about", "reason", "needed", "found", "remedy", "message", "by"})
@@ -67,6 +68,25 @@ def emit(value: Json, output: Output, columns: Sequence[str] = ()) -> None:
             sys.stdout.write(yaml.safe_dump(value, sort_keys=False) if hidden else written)
         case Output.TABLE:
             _tabulate(value, columns)
+        case Output.WIDE:
+            _tabulate(value, _every(value))
+        case Output.NAME:
+            sys.stdout.writelines(f"{visible(name)}\n" for name in _names(value))
+
+
+def _every(value: Json) -> tuple[str, ...]:
+    """Every field of some rows, in their order."""
+    rows = [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
+    return tuple(dict.fromkeys(name for row in rows for name in row))
+
+
+def _names(value: Json) -> list[str]:
+    """The names of rows, or of one thing. Raises BadInput where they have none."""
+    rows = value if isinstance(value, list) else [value]
+    found = [str(row["name"]) for row in rows if isinstance(row, dict) and "name" in row]
+    if len(found) != len(rows):
+        raise BadInput("`-o name`: what is asked for has no names; choose table, wide, json or yaml")
+    return found
 
 
 def _tabulate(value: Json, columns: Sequence[str]) -> None:

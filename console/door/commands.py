@@ -9,12 +9,15 @@ from __future__ import annotations
 from enum import IntEnum, StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from estate.canonical import Json
 from estate.changes import Change
-from estate.ids import Digest, IncidentId
-from estate.records import Model, Record
+from estate.ids import Digest, IncidentId, RackId, SiteId, TenantId
+from estate.records import Model, Record, Time
+from estate.snapshots import SnapshotVersion
+from tools.views import things
+from tools.views.selecting import Condition
 
 LARGEST_REPLY_BYTES = 256 * 1024
 
@@ -87,20 +90,87 @@ class Set(Model):
     envelope: EnvelopeText
 
 
+def _estate_kind(text: str) -> str:
+    if text not in things.KINDS:
+        raise ValueError(f"no kind `{text}`; there are {', '.join(sorted({*Kind, *things.KINDS}))}")
+    return text
+
+
+EstateKind = Annotated[str, AfterValidator(_estate_kind)]
+"""Any kind of the estate (`tools.views.things.KINDS`)."""
+
+
 class Get(Model):
-    """Things of one kind, or the one of that name."""
+    """Things of one kind, or the one of that name; narrowed by conditions on their fields, by site and by tenant."""
 
     verb: Literal["get"] = "get"
-    what: Kind
+    what: Annotated[Kind | EstateKind, Field(union_mode="left_to_right")]
     name: str | None = None
+    where: tuple[Condition, ...] = Field(default=(), max_length=16)
+    site: SiteId | None = None
+    tenant: TenantId | None = None
 
 
 class Describe(Model):
     """One thing with its story."""
 
     verb: Literal["describe"] = "describe"
-    what: Kind
+    what: Annotated[Kind | EstateKind, Field(union_mode="left_to_right")]
     name: str
+
+
+class Ranked(StrEnum):
+    """What `top` ranks."""
+
+    NODES = "nodes"
+    RACKS = "racks"
+    SITES = "sites"
+    TENANTS = "tenants"
+    DEVICES = "devices"
+
+
+class Order(StrEnum):
+    """What `top` ranks by."""
+
+    USE = "use"
+    POWER = "power"
+    TEMPERATURE = "temperature"
+
+
+class Top(Model):
+    """Who uses most."""
+
+    verb: Literal["top"] = "top"
+    what: Ranked
+    by: Order = Order.USE
+    site: SiteId | None = None
+    limit: int = Field(default=20, ge=1, le=1000)
+
+
+class Topology(Model):
+    """Site, row, rack and node as a tree. `nodes` None: where there are not too many."""
+
+    verb: Literal["topology"] = "topology"
+    site: SiteId | None = None
+    rack: RackId | None = None
+    nodes: bool | None = None
+
+
+class Coverage(Model):
+    """Which layer of which site is known, from whom, and how old the word is."""
+
+    verb: Literal["coverage"] = "coverage"
+    site: SiteId | None = None
+
+
+class History(Model):
+    """What was said of one thing, version by version; or how it was under one version or at one time."""
+
+    verb: Literal["history"] = "history"
+    what: EstateKind
+    name: str
+    version: SnapshotVersion | None = None
+    at: Time | None = None
 
 
 class Drifted(Model):
@@ -188,6 +258,10 @@ type Command = Annotated[
     | Set
     | Get
     | Describe
+    | Top
+    | Topology
+    | Coverage
+    | History
     | Drifted
     | Pending
     | DeadLetters
@@ -236,7 +310,8 @@ class Reply(Record):
 VERBS: tuple[str, ...] = tuple(
     str(cls.model_fields["verb"].default)
     for cls in (
-        Ask, Propose, Approve, Set, Get, Describe, Drifted, Pending, DeadLetters, Replay, Drop,
+        Ask, Propose, Approve, Set, Get, Describe, Top, Topology, Coverage, History, Drifted, Pending,
+        DeadLetters, Replay, Drop,
         LedgerExport, LedgerShow, Settings, Diagnose, WhoAmI,
     )
 )  # fmt: skip

@@ -7,20 +7,25 @@ from typing import assert_never
 
 from console.door import drifting, stories, texts, views
 from console.door.commands import (
+    Coverage,
     DeadLetters,
     Describe,
     Diagnose,
     Drifted,
     Get,
+    History,
     Kind,
     LedgerExport,
     LedgerShow,
     Pending,
     Reply,
     Settings,
+    Top,
+    Topology,
     WhoAmI,
 )
 from console.door.desk import Desk, NotFound, sight_of
+from console.door.viewing import Viewed, Viewing
 from console.door.views import Row
 from estate.approvals import Diff
 from estate.errors import BadInput, Denied
@@ -29,6 +34,7 @@ from estate.ids import Digest, IncidentId, TenantId
 from estate.incidents import Incident
 from estate.proposals import Proposal
 from estate.records import write_time
+from estate.references import Ref
 from policies import approving
 from policies.ledger.port import Entry, EntryKind
 from policies.questions import Matter
@@ -36,9 +42,10 @@ from policies.recording import proposed_key
 from tools.bus import dead_letters
 from tools.bus.dead_letters import DeadLetter
 from tools.drift import estates
+from tools.views import things
 
 type Question = (
-    Get | Describe | Drifted | Pending | DeadLetters | LedgerExport | LedgerShow | Settings | Diagnose | WhoAmI
+    Get | Describe | Viewed | Drifted | Pending | DeadLetters | LedgerExport | LedgerShow | Settings | Diagnose | WhoAmI
 )
 
 DIGEST_PREFIX = "sha256:"
@@ -50,6 +57,7 @@ class Querying:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._viewing = Viewing(desk)
 
     async def handle(self, caller: Enrolment, question: Question) -> Reply:
         """The answer. Raises NotFound, Denied, RetryLater."""
@@ -58,6 +66,8 @@ class Querying:
                 return Reply(result=[*await self._get(caller, question)])
             case Describe():
                 return Reply(result=await self._describe(caller, question))
+            case Top() | Topology() | Coverage() | History():
+                return Reply(result=self._viewing.answer(sight_of(caller), question))
             case Drifted():
                 return Reply(result=[*await self._drifted(caller, question)])
             case Pending():
@@ -79,13 +89,14 @@ class Querying:
                 assert_never(unreachable)
 
     async def _get(self, caller: Enrolment, question: Get) -> list[Row]:
-        rows = await self._rows(caller, question.what, question.name)
+        if not isinstance(question.what, Kind):
+            return self._viewing.get(sight_of(caller), question)
+        rows = self._viewing.chosen(await self._rows(caller, question.what, question.name), question)
         if question.name is None:
             return rows
         found = [r for r in rows if _named(str(r["name"]), question.name)]
         if not found:
-            kind = question.what.value
-            raise NotFound(f"no {kind} `{question.name}`; see `placet get {kind}s`")
+            raise NotFound(f"no {question.what} `{question.name}`; see `placet get {question.what}s`")
         if len(found) > 1:
             raise NotFound(f"`{question.name}` begins {len(found)} names; write more of the one you mean")
         return found
@@ -141,6 +152,8 @@ class Querying:
 
     async def _describe(self, caller: Enrolment, question: Describe) -> Row:
         (row,) = await self._get(caller, Get(what=question.what, name=question.name))
+        if question.what in things.KINDS:
+            return row | self._viewing.describe(sight_of(caller), Ref(question.what, question.name))
         if question.what is Kind.INCIDENT:
             return row | await self._story(caller, IncidentId(question.name))
         if question.what in {Kind.PROPOSAL, Kind.WARRANT}:

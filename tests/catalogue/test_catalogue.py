@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from estate.errors import BadInput
+from estate.frozen import FrozenEstate
 from estate.ids import NodeId
+from estate.snapshots import SnapshotVersion
 from tests import builders
 from tools.catalogue.nodes import DESCRIBE_NODE, NodeQuestion
 from tools.catalogue.registry import TOOLS, Catalogue
@@ -28,15 +32,37 @@ CALLS: dict[str, dict[str, Any]] = {
     "rehearse": {"changes": [{"kind": "CordonNode", "node": "eu-a1"}]},
     "rack_power": {"rack": "eu-a"},
     "xid_meaning": {"code": 79},
+    "get": {"kind": "rack", "id": "eu-a"},
+    "list": {"kind": "node", "site": "eu-de", "where": [{"field": "health", "value": "healthy"}], "limit": 3},
+    "describe": {"kind": "node", "id": "eu-a1"},
+    "neighbours": {"kind": "node", "id": "eu-a1", "direction": "up"},
+    "headroom": {"kind": "rack", "id": "eu-a"},
+    "history": {"kind": "node", "id": "eu-a1", "version": {"installation": "test", "epoch": 1, "sequence": 6}},
     "drift": {"node": "eu-a1", "matters": ["placement"]},
 }
+
+
+@dataclass(frozen=True)
+class Before:
+    """The past: under version 6 the node was cordoned; nothing older is held."""
+
+    estate: FrozenEstate
+
+    def as_of(self, version: SnapshotVersion) -> FrozenEstate | None:
+        then = self.estate.node(NodeId("eu-a1"))
+        assert then is not None
+        past = self.estate.with_node(then.model_copy(update={"cordoned": True})).at(version)
+        return past if version.sequence == 6 else None
+
+    def at(self, time: datetime) -> FrozenEstate | None:
+        return self.as_of(builders.version(6)) if time >= builders.START else None
 
 
 @pytest.fixture
 def catalogue() -> Catalogue:
     """The catalogue over the small estate."""
     estate = builders.estate(at=builders.version(7))
-    return Catalogue(lambda: estate, MaskEngine())
+    return Catalogue(lambda: estate, MaskEngine(), past=Before(estate))
 
 
 def test_every_tool_has_an_example_here(catalogue: Catalogue) -> None:
@@ -68,6 +94,13 @@ def test_every_tool_refuses_fields_it_does_not_know(catalogue: Catalogue, name: 
         ("rehearse", {"changes": [{"kind": "FormatDisk"}]}, "changes.0: "),
         ("rehearse", "{", "not canonical JSON"),
         ("xid_meaning", "[1]", "do not fit"),
+        ("get", {"kind": "spaceship", "id": "x"}, "no kind `spaceship`; there are accelerator, cdu"),
+        ("get", {"kind": "rack", "id": "eu-z"}, "no rack `eu-z`; there are `eu-a`, `eu-b`"),
+        ("get", {"kind": "rack", "id": "eu-a", "field": "nodes.x"}, "no field `nodes.x`"),
+        ("list", {"kind": "node", "where": [{"field": "colour", "value": "red"}]}, "a node has no field `colour`"),
+        ("headroom", {"kind": "entity", "id": "acme"}, "a entity has no headroom"),
+        ("history", {"kind": "node", "id": "eu-a1"}, "name a `version` or a time"),
+        ("history", {"kind": "node", "id": "eu-a1", "at": "2020-01-01T00:00:00Z"}, "further back than is held"),
     ],
 )
 def test_a_faulty_call_tells_the_model_what_to_do(
@@ -131,3 +164,36 @@ def test_our_actions_are_those_of_the_vendors_catalogue() -> None:
     for code, (_, action) in KNOWN.items():
         bucket = rows[code]["Resolution Bucket (Immediate Action)"].strip()
         assert _ACTIONS[bucket] is action, (code, bucket)
+
+
+def test_history_tells_which_fields_are_otherwise_now(catalogue: Catalogue) -> None:
+    answer = catalogue.call("history", CALLS["history"])
+    assert answer["changed"] == [{"field": "cordoned", "then": True, "now": False}]
+    assert answer["as_of"] == {"installation": "test", "epoch": 1, "sequence": 6}
+
+
+def test_pages_of_a_list_hold_everything_once(catalogue: Catalogue) -> None:
+    names: list[Any] = []
+    start: Any = 0
+    while start is not None:
+        page: Any = catalogue.call("list", {"kind": "node", "start": start, "limit": 3})
+        names += [t["id"] for t in page["things"]]
+        start = page["next"]
+    assert names == sorted(n.id for n in builders.estate().nodes())
+
+
+def test_failure_domains_go_up_to_the_site(catalogue: Catalogue) -> None:
+    up: Any = catalogue.call("neighbours", {"kind": "accelerator", "id": "eu-a1/0", "direction": "up"})
+    assert {"node/eu-a1", "rack/eu-a", "site/eu-de"} <= set(up["things"])
+
+
+def test_an_answer_about_something_large_is_cut_and_says_how_to_read_on() -> None:
+    """A rack of 400 nodes still fits into what a model reads, and nothing of it is out of reach."""
+    names = tuple(NodeId(f"n{i}") for i in range(400))
+    estate = FrozenEstate.of(builders.version(), builders.facts(racks=(builders.rack("eu-a", nodes=names),)))
+    wide = Catalogue(lambda: estate, MaskEngine())
+    answer: Any = wide.call("get", {"kind": "rack", "id": "eu-a"})
+    assert len(json.dumps(answer)) < 4000
+    assert answer["cut"] == {"nodes": 400}
+    rest: Any = wide.call("get", {"kind": "rack", "id": "eu-a", "field": "nodes", "start": 390})
+    assert rest["thing"]["nodes"] == list(names[390:])

@@ -11,6 +11,7 @@ import yaml
 from console.cli.invocations import Output
 from console.cli.rendering import emit, note
 from console.cli.storytelling import Teller
+from estate.errors import BadInput
 from estate.ids import IncidentId
 from estate.progress import Progress, Stage
 from tests.builders import START
@@ -19,7 +20,7 @@ HOSTILE = "\x1b[2Jgone \x9b31m \u202edetrever\u202c \ufeff [bold]x[/bold] caf\u0
 HIDDEN = ("\x1b", "\x9b", "\u202e", "\u202c", "\ufeff", "\x07")
 
 
-@pytest.mark.parametrize("output", list(Output))
+@pytest.mark.parametrize("output", [o for o in Output if o is not Output.NAME])
 @pytest.mark.parametrize("value", [{"body": HOSTILE}, [{"body": HOSTILE}], HOSTILE, {"nested": {"body": HOSTILE}}])
 def test_no_hidden_character_leaves_in_any_form(output: Output, value: Any, capsys: pytest.CaptureFixture[str]) -> None:
     emit(value, output)
@@ -27,6 +28,13 @@ def test_no_hidden_character_leaves_in_any_form(output: Output, value: Any, caps
     told = capsys.readouterr()
     assert not [c for c in HIDDEN if c in told.out + told.err]
     assert "[bold]x[/bold]" in told.out
+
+
+def test_no_hidden_character_leaves_in_a_name(capsys: pytest.CaptureFixture[str]) -> None:
+    emit([{"name": HOSTILE}], Output.NAME)
+    assert not [c for c in HIDDEN if c in capsys.readouterr().out]
+    with pytest.raises(BadInput, match="has no names"):
+        emit([{"body": "x"}], Output.NAME)
 
 
 def test_no_hidden_character_leaves_in_a_story(capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,12 +19,17 @@ from estate.errors import BadInput
 from estate.records import Model, explain
 from estate.snapshots import Snapshot
 from tools.catalogue.drifting import DRIFT
+from tools.catalogue.headrooms import HEADROOM
+from tools.catalogue.histories import HISTORY
 from tools.catalogue.nodes import DESCRIBE_NODE, RACK_POWER, WORKLOADS_ON_NODE
 from tools.catalogue.plans import FIND_HOMES, REHEARSE
+from tools.catalogue.things import DESCRIBE, GET, LIST, NEIGHBOURS
 from tools.catalogue.tools import Answer, Desk, Tool
 from tools.catalogue.workloads import LAWFUL_CLUSTERS, SEARCH_WORKLOADS, TENANT_OF_WORKLOAD
 from tools.catalogue.xids import XID_MEANING
+from tools.inventory.port import Forgotten, Past
 from tools.placement.port import Engine
+from tools.views.sums import Keeper
 
 TOOLS: tuple[Tool[Any, Any], ...] = (
     DESCRIBE_NODE,
@@ -36,6 +41,12 @@ TOOLS: tuple[Tool[Any, Any], ...] = (
     REHEARSE,
     RACK_POWER,
     XID_MEANING,
+    GET,
+    LIST,
+    DESCRIBE,
+    NEIGHBOURS,
+    HEADROOM,
+    HISTORY,
     DRIFT,
 )
 
@@ -44,12 +55,18 @@ class Catalogue:
     """The tools over whatever snapshot is the newest when one is called (`lambda: briefing.snapshot` pins one)."""
 
     def __init__(
-        self, newest: Callable[[], Snapshot], engine: Engine, drifts: Callable[[], Sequence[Drift]] = tuple
+        self,
+        newest: Callable[[], Snapshot],
+        engine: Engine,
+        drifts: Callable[[], Sequence[Drift]] = tuple,
+        past: Past | None = None,
     ) -> None:
-        """`drifts` tells what is known to have drifted; by default nothing is."""
+        """`drifts` tells what is known to have drifted, `past` earlier versions; by default nothing is."""
         self._newest = newest
         self._engine = engine
         self._drifts = drifts
+        self._past = past or Forgotten()
+        self._keeper = Keeper()
         self._tools = {t.name: t for t in TOOLS}
 
     @property
@@ -59,7 +76,8 @@ class Catalogue:
 
     def ask[Question: Model, Reply: Answer](self, tool: Tool[Question, Reply], question: Question) -> Reply:
         """Call a tool with typed values. Raises BadInput for things that are not in the estate."""
-        return tool.run(Desk(self._newest(), self._engine, self._drifts), question)
+        desk = Desk(self._newest(), self._engine, self._drifts, self._past, self._keeper)
+        return tool.run(desk, question)
 
     def call(self, name: str, arguments: str | bytes | Mapping[str, Any]) -> dict[str, Json]:
         """Call a tool by name with JSON; the answer is plain JSON.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from estate.drifts import Drift
 from estate.errors import BadInput
@@ -13,17 +13,23 @@ from estate.law import Rack
 from estate.records import Model
 from estate.snapshots import Snapshot, SnapshotVersion
 from estate.workloads import Workload
+from tools.inventory.port import Forgotten, Past
 from tools.placement.port import Engine
+from tools.views.sums import Keeper
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What every tool reads: one frozen snapshot, the placement engine, and what has drifted."""
+    """What every tool reads: one frozen snapshot, the placement engine, what has drifted, the past, and sums."""
 
     snapshot: Snapshot
     engine: Engine
     drifts: Callable[[], Sequence[Drift]] = tuple
     """What is known to have drifted."""
+    past: Past = field(default_factory=Forgotten)
+    """What is still known of earlier versions."""
+    keeper: Keeper = field(default_factory=Keeper)
+    """Sums, kept from one question to the next."""
 
     def node(self, name: NodeId) -> Node:
         """The node. Raises BadInput."""

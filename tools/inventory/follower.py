@@ -8,7 +8,9 @@ marked `stale`, until the next whole estate of the stream heals it. Nothing is e
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import structlog
 
@@ -16,12 +18,13 @@ from estate.deltas import Delta, Heading, join
 from estate.errors import Denied, NeverRetry, RetryLater
 from estate.frozen import FrozenEstate
 from estate.law import Facts
+from estate.references import Ref
 from estate.snapshots import SnapshotVersion
 from estate.subjects import Subjects
 from tools.bus.port import Bus
 from tools.bus.streams import DELTAS
 from tools.inventory.columns.engine import Inventory
-from tools.inventory.columns.histories import History
+from tools.inventory.columns.histories import History, Told
 from tools.inventory.port import VerifyFacts
 
 _STREAM = "deltas"
@@ -86,6 +89,14 @@ class Follower:
     def as_of(self, version: SnapshotVersion) -> FrozenEstate | None:
         """The estate under exactly that recent version: what a decision knew. None when it is too long ago."""
         return self._history.as_of(version)
+
+    def at(self, time: datetime) -> FrozenEstate | None:
+        """The newest estate that was told by that time. None when it is too long ago."""
+        return self._history.at(time)
+
+    def told(self, ref: Ref) -> Iterator[Told]:
+        """What the deltas that are still held said of a thing, oldest first."""
+        return self._history.told(ref)
 
     async def reached(self, version: SnapshotVersion) -> FrozenEstate:
         """Wait until the newest snapshot is at least `version`, by epoch and sequence."""

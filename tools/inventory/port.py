@@ -109,3 +109,25 @@ class Reader(Protocol):
 
     async def reached(self, version: SnapshotVersion) -> Snapshot:
         """Wait until the newest snapshot is at least `version`."""
+
+
+class Past(Protocol):
+    """Recent versions of the estate, each exactly as it was."""
+
+    def as_of(self, version: SnapshotVersion) -> Snapshot | None:
+        """The estate under exactly that version; None when it is too long ago, or never was here."""
+
+    def at(self, time: datetime) -> Snapshot | None:
+        """The newest estate that was told by that time; None when it is too long ago."""
+
+
+class Forgotten:
+    """A past of which nothing is held: satisfies `Past` where nobody follows the stream."""
+
+    def as_of(self, version: SnapshotVersion) -> Snapshot | None:
+        """Nothing."""
+        return None
+
+    def at(self, time: datetime) -> Snapshot | None:
+        """Nothing."""
+        return None

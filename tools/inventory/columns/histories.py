@@ -7,11 +7,16 @@ before it with the deltas since. Further back than it reaches it says so, and ne
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 
 from estate.deltas import Delta, apply
 from estate.frozen import FrozenEstate
+from estate.ids import NodeId, WorkloadId
+from estate.records import Model
+from estate.references import Ref
 from estate.snapshots import SnapshotVersion
 
 
@@ -29,7 +34,29 @@ class _Chapter:
 
     start: FrozenEstate
     at: datetime
+    first: Delta
+    """What led to `start`."""
     deltas: list[Delta] = field(default_factory=list)
+
+    @property
+    def whole(self) -> bool:
+        """Whether it begins with a whole estate, so that nothing says what it changed."""
+        return self.first.whole
+
+    @property
+    def told(self) -> Iterator[Delta]:
+        """Every delta that changed something."""
+        return chain(() if self.whole else (self.first,), self.deltas)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What one version said of a thing."""
+
+    version: SnapshotVersion
+    at: datetime
+    thing: Model | None
+    """None: it was gone, or not there."""
 
 
 class History:
@@ -45,7 +72,7 @@ class History:
         if last is not None and not delta.whole and self._continues(last, estate):
             last.deltas.append(delta)
         else:
-            self._chapters.append(_Chapter(estate, delta.at))
+            self._chapters.append(_Chapter(estate, delta.at, delta))
 
     def _continues(self, chapter: _Chapter, estate: FrozenEstate) -> bool:
         return estate.facts is chapter.start.facts and len(chapter.deltas) < self._reach.deltas_between
@@ -67,6 +94,38 @@ class History:
                 told = [number for number, delta in enumerate(chapter.deltas, start=1) if delta.at <= time]
                 return _replayed(chapter, max(told, default=0))
         return None
+
+    def told(self, ref: Ref) -> Iterator[Told]:
+        """Each version that is still held and said something of a node, a workload or an item, oldest first."""
+        for number, chapter in enumerate(self._chapters):
+            if number == 0 or chapter.whole:
+                yield Told(chapter.start.version, chapter.at, _found(chapter.start, ref))
+            yield from (t for d in chapter.told if (t := _said(d, ref)) is not None)
+
+
+def _said(delta: Delta, ref: Ref) -> Told | None:
+    match ref.kind:
+        case "node":
+            put: Iterable[Model] = (n for n in delta.nodes if n.id == ref.id)
+            gone: Iterable[str] = delta.removed_nodes
+        case "workload":
+            put, gone = (w for w in delta.workloads if w.id == ref.id), delta.removed_workloads
+        case _:
+            put, gone = (i for i in delta.items if i.ref == ref), map(str, delta.removed_items)
+    thing = next(iter(put), None)
+    if thing is None and not {ref.id, str(ref)}.intersection(gone):
+        return None
+    return Told(delta.version, delta.at, thing)
+
+
+def _found(estate: FrozenEstate, ref: Ref) -> Model | None:
+    match ref.kind:
+        case "node":
+            return estate.node(NodeId(ref.id))
+        case "workload":
+            return estate.workload(WorkloadId(ref.id))
+        case _:
+            return estate.stock.get(ref)
 
 
 def _replayed(chapter: _Chapter, deltas: int) -> FrozenEstate:

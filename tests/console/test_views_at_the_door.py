@@ -1,0 +1,62 @@
+"""Any kind of thing at a real door: what operators ask, what a tenant is told, and what is refused in words."""
+
+from __future__ import annotations
+
+import pytest
+from installations import Running
+from test_front_door import enrolled
+
+from console.door.commands import Coverage, Describe, ExitCode, Get, History, Ranked, Top, Topology
+from estate.identities import Role
+from estate.ids import SiteId
+from tools.views.selecting import read
+
+pytestmark = [pytest.mark.nats, pytest.mark.xdist_group("system")]
+
+
+async def test_an_operator_asks_for_everything_and_a_tenant_is_told_its_own(placet: Running) -> None:
+    door = placet.system.door(placet.admin)
+    for what in ("entity", "cluster", "site", "accelerator"):
+        assert (await door.call(Get(what=what))).result, what
+    fenced = await door.call(Get(what="node", where=read("health=healthy"), site=SiteId("eu-de")))
+    assert isinstance(fenced.result, list)
+    assert fenced.result
+    for what in Ranked:
+        assert (await door.call(Top(what=what))).result, what
+    coverage = (await door.call(Coverage())).result
+    assert isinstance(coverage, list)
+    assert {"fresh", "absent"} <= {c["standing"] for c in coverage if isinstance(c, dict)}
+    wrong = await door.call(Get(what="node", where=read("colour=red")))
+    assert (wrong.code, "a node has no field `colour`" in wrong.message) == (ExitCode.USAGE, True)
+
+    own = await enrolled(placet, "erin", Role.TENANT_OWNER, tenants=("tenant-a",))
+    assert (await own.call(Get(what="entity"))).result == []
+    assert (await own.call(Coverage())).code is ExitCode.FORBIDDEN
+    other = await own.call(Describe(what="tenant", name="tenant-b"))
+    assert other.code is ExitCode.NOT_FOUND
+    tree, mine = await own.call(Topology()), await own.call(Top(what=Ranked.RACKS))
+    assert "tenant-b" not in str(tree.result) + str(mine.result)
+    racks = await door.call(Top(what=Ranked.RACKS))
+    assert isinstance(mine.result, list)
+    assert isinstance(racks.result, list)
+    assert 0 < len(mine.result) < len(racks.result)
+
+
+async def test_the_past_of_a_node_is_told_by_version(placet: Running) -> None:
+    door = placet.system.door(placet.admin)
+    nodes = (await door.call(Get(what="node"))).result
+    assert isinstance(nodes, list)
+    assert isinstance(nodes[0], dict)
+    name = str(nodes[0]["name"])
+    told = (await door.call(History(what="node", name=name))).result
+    assert isinstance(told, list)
+    assert isinstance(told[0], dict)
+    assert told[0]["what"] == "known"
+    epoch, _, sequence = str(told[0]["version"]).rpartition("/")[2].partition(".")
+    version = {"installation": "test", "epoch": int(epoch), "sequence": int(sequence)}
+    then = (await door.call(History.model_validate({"what": "node", "name": name, "version": version}))).result
+    assert isinstance(then, list)
+    assert isinstance(then[0], dict)
+    assert then[0]["changed"] == []
+    late = await door.call(History.model_validate({"what": "node", "name": name, "at": "2020-01-01T00:00:00Z"}))
+    assert (late.code, "further back" in late.message) == (ExitCode.NOT_FOUND, True)
