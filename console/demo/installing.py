@@ -19,7 +19,7 @@ from kubernetes.aio.client import ApiClient, ApiException
 from estate.errors import BadInput
 from estate.ids import ClusterId
 from estate.law import Facts
-from policies.admission import identities
+from policies.admission import identities, labels
 from policies.admission.exporting import admission
 from policies.admission.manifests import Manifest
 from policies.admission.roles import rbac
@@ -105,9 +105,9 @@ def collection(found: Manifest) -> str:
 
 
 async def _unlabelled(api: ApiClient, node: str, site: str) -> list[str]:
-    body = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": node}}
-    made = await clients.ask(api, "POST", f"/api/v1/nodes?{_DRY_RUN}", body)
-    labelled = made["metadata"].get("labels", {}).get("placet.dev/site") == site
+    about = {"name": node, "labels": {labels.HOST: node}}  # as a kubelet registers it
+    made = await clients.ask(api, "POST", f"/api/v1/nodes?{_DRY_RUN}", {"kind": "Node", "metadata": about})
+    labelled = made["metadata"]["labels"].get(labels.SITE) == site
     return [] if labelled else [f"no label for {node} yet"]
 
 
