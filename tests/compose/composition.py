@@ -23,12 +23,13 @@ import yaml
 
 from console.state import StateDirectory
 from tests import surroundings
-from tests.crash.supervision import PATIENCE, REPOSITORY, Outside, until
+from tests.crash.supervision import PATIENCE, Outside, until
 from tests.parting import free_port, listens
 from tests.postgres import postgres
 from tools.bus import launching
 from tools.bus.server import find_binary
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 FILE = REPOSITORY / "compose.yaml"
 
 

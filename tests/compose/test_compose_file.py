@@ -14,8 +14,7 @@ import yaml
 
 from console.roles import SERVERS, roles
 from estate.ids import ExecutorId
-from tests.compose.composition import FILE, services
-from tests.crash.supervision import REPOSITORY
+from tests.compose.composition import FILE, REPOSITORY, services
 
 PROCESSES = ("gate", "executor-twin", "inventory", "agent", "console")
 WHOLE = {"init", "issue", "provision", "admin"}
