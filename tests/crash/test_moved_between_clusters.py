@@ -95,6 +95,8 @@ async def system(eu: Ground, us: Ground, tmp_path: Path) -> AsyncIterator[System
                 await made(cluster, resources.NAMESPACES.path(), {"metadata": {"name": space}})
                 granted = bound_in(space)
                 await made(cluster, collection(granted), granted)
+        for kind in (resources.BUDGETS, resources.DEPLOYMENTS):
+            stack.push_async_callback(eu.delete, kind.path(SPACE, "c-pilot"))  # what a move brought is gone again too
         outside = await grounds.founded(tmp_path / "state", "across", eu, us, executors=both)
         found = System(outside, tmp_path / "log", await running(outside, tmp_path / "log"), eu, us)
         try:
