@@ -7,28 +7,20 @@ status whether a build would need a Go that is not there: 0 no, 1 yes. Words go 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
-from estate.errors import PlacetError
-from tools.controlplane import building, finding
+from tools.controlplane import building, finding, making
 from tools.controlplane.finding import BinariesMissing
+from tools.controlplane.making import Say
 
 
 def main(arguments: list[str]) -> int:
     """The exit status."""
-    jobs = {"build": _build, "toolchain": _toolchain}
-    if len(arguments) != 1 or arguments[0] not in jobs:
-        _say(f"usage: python -m tools.controlplane {'|'.join(jobs)}")
-        return 2
-    try:
-        jobs[arguments[0]]()
-    except PlacetError as error:
-        _say(f"error: {error}")
-        return 1
-    return 0
+    return making.run("tools.controlplane", arguments, _build, _toolchain)
 
 
-def _build() -> None:
-    sys.stdout.write(f"{building.ensure(_say).folder}\n")
+def _build(say: Say) -> Path:
+    return building.ensure(say).folder
 
 
 def _toolchain() -> None:
@@ -36,11 +28,6 @@ def _toolchain() -> None:
         finding.find()
     except BinariesMissing:
         building.toolchain()
-
-
-def _say(words: str) -> None:
-    sys.stderr.write(f"{words}\n")
-    sys.stderr.flush()
 
 
 if __name__ == "__main__":
