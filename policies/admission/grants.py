@@ -64,9 +64,24 @@ LOOKED_AT: Final = (
     Grant("apps", ("deployments", "replicasets", "statefulsets"), LOOK),
     Grant("batch", ("cronjobs", "jobs"), LOOK),
     Grant("policy", ("poddisruptionbudgets",), LOOK),
+    Grant("resource.k8s.io", ("resourceclaims", "resourceslices"), LOOK),
 )
 """What source and executor read to know nodes and workloads; and the names of namespaces, in each of which it is asked
 what the account may do there."""
+LOOKED_ON: Final = (
+    Grant("", ("events",), LOOK),
+    Grant("cluster.x-k8s.io", ("clusters", "machines"), LOOK),
+    Grant("coordination.k8s.io", ("leases",), LOOK),
+    Grant(
+        "k0rdent.mirantis.com",
+        ("clusterdeployments", "clustertemplates", "multiclusterservices", "servicetemplates"),
+        LOOK,
+    ),
+    Grant("kubevirt.io", ("virtualmachineinstances", "virtualmachines"), LOOK),
+    Grant("resource.k8s.io", ("deviceclasses", "resourceclaimtemplates"), LOOK),
+)
+"""What the source alone follows where a cluster serves it. A group that a cluster does not have may be granted all the
+same."""
 NAMESPACES: Final = Access("list", "", "namespaces")
 """Without it nobody knows what an account may do in single namespaces."""
 
@@ -151,7 +166,7 @@ DENIED: Final = (
 
 def reader() -> tuple[Grant, ...]:
     """What the reader may do: look."""
-    return LOOKED_AT
+    return merged((*LOOKED_AT, *LOOKED_ON))
 
 
 def writer(kinds: Iterable[str] = BY_CHANGE) -> tuple[Grant, ...]:

@@ -385,7 +385,7 @@ def test_what_is_kept_of_an_object_is_small_and_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         kept.node = "other"  # type: ignore[misc]
     assert {f.name for f in dataclasses.fields(kept)} == {
-        "ref", "namespace", "controller", "node", "finished", "mirror", "ask",
+        "ref", "namespace", "controller", "node", "finished", "mirror", "ask", "claims", "extended",
     }  # fmt: skip
 
 

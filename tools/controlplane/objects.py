@@ -14,7 +14,7 @@ from typing import Any
 from estate.devices import Vendor
 from estate.hardware import Health, Node
 from estate.workloads import Workload
-from tools.kubernetes.nodes import FAMILIES, Family
+from tools.payloads.clusters.vendors import BY_RESOURCE, Family
 
 type Object = dict[str, Any]
 
@@ -128,7 +128,7 @@ def _labels_of_devices(of: Node) -> Iterator[tuple[str, str]]:
 
 
 def _family(resource: str) -> Family:
-    return next(f for f in FAMILIES if f.resource == resource)
+    return BY_RESOURCE[resource]
 
 
 def _annotations_of(of: Node) -> dict[str, str]:

@@ -13,9 +13,6 @@ from estate.errors import BadInput
 
 LONGEST_TEXT = 1024
 _WHOLE = re.compile(r"(0|[1-9][0-9]{0,8})(k?)")
-_BINARY = re.compile(r"([1-9][0-9]{0,11})(Ki|Mi|Gi|Ti|K|M|G|T|)B?")
-_MOST_MEBIBYTES = 10**9
-_MEBIBYTES = {"Ti": 1024 * 1024, "T": 1024 * 1024, "Gi": 1024, "G": 1024, "Mi": 1, "M": 1, "": 1}
 
 type Raw = Mapping[str, object]
 
@@ -89,13 +86,6 @@ def count(value: object, at: str) -> int:
     if found is None:
         raise BadInput(f"{at}: `{_short(value)}` is not a whole quantity")
     return int(found[1]) * (1000 if found[2] else 1)
-
-
-def mebibytes(value: str) -> int:
-    """Memory that a vendor wrote into a label (`81559`, `192G`); 0 where it cannot be, or is no device's."""
-    found = _BINARY.fullmatch(value)
-    told = int(found[1]) * _MEBIBYTES.get(found[2], 0) if found else 0
-    return told if told <= _MOST_MEBIBYTES else 0
 
 
 def words(value: object, at: str) -> dict[str, str]:

@@ -1,56 +1,38 @@
 """A raw Node and the facts → `estate.hardware.Node`. Pure.
 
-Where a node stands is a fact and never read from it. Kubernetes counts devices and does not name them, so their uuids
-are the node's own uid and a number, and they have no PCI address: an event that names a device by its real uuid or
-address is resolved to the node alone.
+Where a node stands is a fact and never read from it. Where Kubernetes counts devices it does not name them, so their
+uuids are the node's own uid and a number, and they have no PCI address: an event that names a device by its real uuid
+or address is resolved to the node alone. `equipping` puts the devices in their place that a driver offers by name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
 
 from estate.errors import BadInput
 from estate.hardware import Accelerator, Health, Node, Taint
 from estate.ids import ClusterId, Uid
 from estate.law import Facts
+from estate.machines import Software
+from estate.origins import Layer, Origin
 from estate.units import Mebibytes
 from tools.kubernetes import fields, naming, power, tainting
 from tools.kubernetes.fields import Raw
+from tools.payloads.clusters import amounts, features, vendors
 
 MOST_DEVICES = 512
 """Devices of one node; time-sliced ones count each. Of a node that claims more only these are taken in."""
-
-
-@dataclass(frozen=True, slots=True)
-class Family:
-    """One vendor's extended resource, and the labels in which its tools write what the device is."""
-
-    resource: str
-    unnamed: str
-    """The model where no label tells it."""
-    models: tuple[str, ...] = ()
-    memories: tuple[str, ...] = ()
-
-
-FAMILIES = (
-    Family("nvidia.com/gpu", "nvidia-gpu", ("nvidia.com/gpu.product",), ("nvidia.com/gpu.memory",)),
-    Family(
-        "amd.com/gpu",
-        "amd-gpu",
-        ("amd.com/gpu.product-name", "beta.amd.com/gpu.product-name"),
-        ("amd.com/gpu.vram", "beta.amd.com/gpu.vram"),
-    ),
-    Family("habana.ai/gaudi", "gaudi", ("habana.ai/gaudi.product",)),
-    Family("google.com/tpu", "tpu", ("cloud.google.com/gke-tpu-accelerator",)),
-)
-RESOURCES = tuple(f.resource for f in FAMILIES)
-MODEL_LABELS = frozenset(label for f in FAMILIES for label in f.models)
-
-_CLIQUE = "nvidia.com/gpu.clique"
-_SHARED = "nvidia.com/gpu.replicas"
 _PRESSURES = frozenset({"MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable"})
+_INSTALLED = {
+    "kernelVersion": "kernel",
+    "kubeletVersion": "kubelet",
+    "containerRuntimeVersion": "container-runtime",
+    "osImage": "os",
+}
+_LONGEST_WORD = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +45,8 @@ class Reading:
     """The most that one device of the node draws; 0 where it has none."""
     faults: tuple[str, ...] = ()
     """What cannot be read, with the field."""
+    clique: str = ""
+    """What its devices are members of by the node's labels, which are about devices that others name too."""
 
 
 def node(raw: Raw, facts: Facts, cluster: ClusterId) -> Node:
@@ -83,21 +67,45 @@ def read(raw: Raw, facts: Facts, cluster: ClusterId) -> Reading:
     labels = parts.read(lambda: fields.words(about.get("labels"), "metadata.labels"), dict[str, str]())
     spec, status = (parts.read(partial(fields.mapping, raw.get(k), k), nothing) for k in ("spec", "status"))
     devices = tuple(parts.all(_devices(uid, labels, status)))
+    draws = [power.draw(a.model, shared) for a, shared in devices]
     made = Node(
         id=naming.node_id(facts, cluster, name),
         uid=uid,
         cluster=cluster,
         name=name,
         boot_id=parts.read(lambda: _boot(status), ""),
-        accelerators=devices,
-        idle_watts=power.idle(_draw(devices[0].model, labels).beside if devices else 0, len(devices)),
+        accelerators=tuple(a for a, _ in devices),
+        idle_watts=power.idle(draws[0].beside if draws else 0, len(devices)),
         cordoned=parts.read(lambda: fields.flag(spec.get("unschedulable"), "spec.unschedulable"), False),
         health=parts.read(lambda: _health(status), Health.UNKNOWN),
         taints=parts.read(lambda: tainting.taints(spec), tuple[Taint, ...]()),
+        system_uuid=_word(_info(status), "systemUUID").lower(),
+        provider_id=_word(spec, "providerID", 512),
+        product=features.machine(labels)[:_LONGEST_WORD],
+        memory_mebibytes=_memory(status),
+        software=_software(labels, status),
     )
     faults = tuple(parts.faults)
-    watts = max((_draw(a.model, labels).device for a in devices), default=0)
-    return Reading(_doubted(made) if faults else made, watts, faults)
+    watts = max((d.device for d in draws), default=0)
+    found = Reading(made, watts, faults, labels.get(features.CLIQUE, "")[:64])
+    return doubted(found) if faults else found
+
+
+def doubted(found: Reading) -> Reading:
+    """Nothing that such a node says of its devices is taken for health."""
+    made, failed = found.node, Health.FAILED
+    devices = tuple(
+        a if a.health is failed else a.model_copy(update={"health": Health.UNKNOWN}) for a in made.accelerators
+    )
+    health = failed if made.health is failed else Health.UNKNOWN
+    return replace(found, node=made.model_copy(update={"accelerators": devices, "health": health}))
+
+
+def silenced(made: Node, source: str, since: datetime | None) -> Node:
+    """A node whose kubelet is not heard any more: what it says of its health is old."""
+    health = made.health if made.health is Health.FAILED else Health.UNKNOWN
+    origin = Origin(layer=Layer.HEALTH, source=source, observed_at=since)
+    return made.model_copy(update={"health": health, "origins": (*made.origins, origin)})
 
 
 @dataclass(slots=True)
@@ -122,16 +130,6 @@ class _Parts:
             self.faults.append(str(error))
 
 
-def _doubted(made: Node) -> Node:
-    """Nothing that such a node says of its devices is taken for health."""
-    failed = Health.FAILED
-    devices = tuple(
-        a if a.health is failed else a.model_copy(update={"health": Health.UNKNOWN}) for a in made.accelerators
-    )
-    health = failed if made.health is failed else Health.UNKNOWN
-    return made.model_copy(update={"accelerators": devices, "health": health})
-
-
 def _boot(status: Raw) -> str:
     return fields.text(
         fields.mapping(status.get("nodeInfo"), "status.nodeInfo").get("bootID"), "status.nodeInfo.bootID"
@@ -145,30 +143,34 @@ def _uid(about: Raw) -> Uid:
     return Uid(uid)
 
 
-def _devices(uid: Uid, labels: dict[str, str], status: Raw) -> Iterator[Accelerator]:
-    """Every device that the node has; those that it has and cannot allot count as failed, the highest indexes first."""
+def _devices(uid: Uid, labels: dict[str, str], status: Raw) -> Iterator[tuple[Accelerator, int]]:
+    """Every device that the node has, each with how many share its board; those that it has and cannot allot count as
+    failed, the highest indexes first.
+    """
     have = fields.mapping(status.get("capacity"), "status.capacity")
     allots = fields.mapping(status.get("allocatable"), "status.allocatable")
     start = 0
-    for family in FAMILIES:
-        usable = fields.count(allots.get(family.resource), f"status.allocatable.{family.resource}")
-        total = fields.count(have.get(family.resource), f"status.capacity.{family.resource}")
-        total = total if family.resource in have else usable
+    for resource, family in vendors.counted({**have, **allots}):
+        usable = fields.count(allots.get(resource), f"status.allocatable.{resource}")
+        total = fields.count(have.get(resource), f"status.capacity.{resource}")
+        total = total if resource in have else usable
         fit = min(total, MOST_DEVICES - start)
-        model = _first(labels, family.models) or family.unnamed
-        memory = fields.mebibytes(_first(labels, family.memories)) // _shared(labels)
+        told = features.described(labels, family)
         for index in range(start, start + fit):
-            yield Accelerator(
+            device = Accelerator(
                 index=index,
                 uuid=f"{uid}/{index}",
                 pci_address="",
-                model=model,
-                memory_mebibytes=Mebibytes(memory),
-                nvlink_domain=labels.get(_CLIQUE, ""),
+                model=told.model,
+                memory_mebibytes=Mebibytes(told.memory_mebibytes),
+                nvlink_domain=labels.get(features.CLIQUE, ""),
                 health=Health.HEALTHY if index < start + usable else Health.FAILED,
+                vendor=family.vendor,
+                generation=told.generation[:64],
             )
+            yield device, told.shared
         if fit < total:
-            raise BadInput(f"status.capacity.{family.resource}: {start + total} devices are more than {MOST_DEVICES}")
+            raise BadInput(f"status.capacity.{resource}: {start + total} devices are more than {MOST_DEVICES}")
         start += total
 
 
@@ -184,15 +186,31 @@ def _health(status: Raw) -> Health:
     return Health.FAILED if ready == "False" else Health.UNKNOWN
 
 
-def _draw(model: str, labels: dict[str, str]) -> power.Draw:
-    return power.draw(model, _shared(labels))
+def _info(status: Raw) -> Raw:
+    found = status.get("nodeInfo")
+    return found if isinstance(found, Mapping) else {}
 
 
-def _shared(labels: dict[str, str]) -> int:
-    """How many allottable devices are one board (time-slicing, MPS): 1 where it is not shared."""
-    found = labels.get(_SHARED, "1")
-    return min(max(int(found), 1), MOST_DEVICES) if found.isdecimal() and len(found) < 6 else 1
+def _word(raw: Raw, field: str, longest: int = _LONGEST_WORD) -> str:
+    """A text that nothing hangs on: one that cannot be kept is left out."""
+    try:
+        found = fields.text(raw.get(field), field)
+    except BadInput:
+        return ""
+    return found if len(found) <= longest else ""
 
 
-def _first(labels: dict[str, str], keys: tuple[str, ...]) -> str:
-    return next((labels[k] for k in keys if labels.get(k)), "")
+def _memory(status: Raw) -> Mebibytes | None:
+    have = status.get("capacity")
+    told = have.get("memory") if isinstance(have, Mapping) else None
+    try:
+        return Mebibytes(amounts.whole(told, "status.capacity.memory") // 2**20) if told is not None else None
+    except BadInput:
+        return None
+
+
+def _software(labels: Mapping[str, str], status: Raw) -> tuple[Software, ...]:
+    """What its kubelet says goes before what labels do."""
+    said = {ours: _word(_info(status), theirs) for theirs, ours in _INSTALLED.items()}
+    found = features.software(labels) | {name: version for name, version in said.items() if version}
+    return tuple(Software(name=name, version=version[:_LONGEST_WORD]) for name, version in sorted(found.items()))

@@ -6,18 +6,21 @@ and counts only (`Workload.counted`). It also remembers what a device of each no
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import count, islice
 
 from estate.ids import NodeId
 from estate.units import Watts
 from tools.kubernetes import power
+from tools.kubernetes.allotments import Allotments
 
 
 class Numbering:
     """One cluster's book. A pod is known by its uid; it keeps its number and its devices until it is forgotten."""
 
-    def __init__(self) -> None:
+    def __init__(self, allotments: Allotments | None = None) -> None:
+        self.allotments = allotments or Allotments()
+        """What is known by name, and needs no book."""
         self._replicas: dict[str, dict[str, int]] = {}
         self._seats: dict[str, tuple[NodeId, tuple[int, ...]]] = {}
         self._held: dict[NodeId, set[int]] = {}
@@ -34,14 +37,16 @@ class Numbering:
         self._replicas[owner] = numbers
         return numbers
 
-    def devices(self, pod: str, node: NodeId, wanted: int) -> tuple[int, ...]:
-        """The device indexes that the pod holds on `node`: what it had, else the lowest that are free."""
+    def devices(self, pod: str, node: NodeId, wanted: int, named: Collection[int] = ()) -> tuple[int, ...]:
+        """The device indexes that the pod holds on `node`: what it had, else the lowest that are free. Those that are
+        held by name (`named`) are somebody's.
+        """
         if (had := self._seats.get(pod)) is not None:
-            if had[0] == node and len(had[1]) == wanted:
+            if had[0] == node and len(had[1]) == wanted and not any(i in named for i in had[1]):
                 return had[1]
             self.forget(pod)
         held = self._held.setdefault(node, set())
-        indexes = tuple(islice((i for i in count() if i not in held), wanted))
+        indexes = tuple(islice((i for i in count() if i not in held and i not in named), wanted))
         held.update(indexes)
         self._seats[pod] = (node, indexes)
         return indexes

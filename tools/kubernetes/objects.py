@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from estate import canonical, names
+from estate.devices import Vendor
 from estate.errors import BadInput
 from estate.ids import DatasetId
 from estate.workloads import Toleration, WorkloadKind
@@ -56,6 +57,10 @@ class Ask:
     tolerations: tuple[Toleration, ...] = ()
     gang: str = ""
     """The gang that it names; see `gangs`."""
+    vendors: tuple[Vendor, ...] = ()
+    """Whose devices it asks for, sorted; empty: it says none."""
+    templates: tuple[str, ...] = ()
+    """The ResourceClaimTemplates by which it asks for devices by name, once for each time it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +75,17 @@ class Pod:
     finished: bool
     mirror: bool
     ask: Ask
+    claims: tuple[str, ...] = ()
+    """The ResourceClaims through which it holds devices by name."""
+    extended: str = ""
+    """The one of them that was made for what it asks for by number."""
 
     @property
     def counts(self) -> bool:
         """Whether it is a replica of something: it runs or will. What a node's own agents keep is none, unless it holds
         accelerators: those are nobody else's then.
         """
-        return not self.finished and (self.ask.accelerators > 0 or not self.kept_by_node)
+        return not self.finished and (self.ask.accelerators > 0 or bool(self.claims) or not self.kept_by_node)
 
     @property
     def kept_by_node(self) -> bool:
@@ -123,6 +132,8 @@ def pod(raw: Raw) -> Pod:
         finished=fields.text(status.get("phase"), "status.phase") in {"Succeeded", "Failed"},
         mirror=_MIRROR in fields.mapping(about.get("annotations"), "metadata.annotations"),
         ask=_ask(about, spec),
+        claims=_claims(spec, status),
+        extended=_extended(status),
     )
 
 
@@ -235,7 +246,41 @@ def _ask(about: Raw, spec: Raw) -> Ask:
     kind, datasets = _said(about)
     labels = fields.words(about.get("labels"), "metadata.labels")
     gang = gangs.told(about, spec)
-    return Ask(wanted, requirements.models(spec), labels, kind, datasets, tainting.tolerations(spec), gang)
+    return Ask(
+        accelerators=wanted,
+        models=requirements.models(spec),
+        labels=labels,
+        kind=kind,
+        datasets=datasets,
+        tolerations=tainting.tolerations(spec),
+        gang=gang,
+        vendors=requirements.vendors_of(spec),
+        templates=_templates(spec),
+    )
+
+
+def _claims(spec: Raw, status: Raw) -> tuple[str, ...]:
+    """Those that it names itself, and those that were made for it."""
+    named = [
+        fields.text(fields.mapping(c, "spec.resourceClaims[]").get("resourceClaimName"), "resourceClaimName")
+        for c in fields.sequence(spec.get("resourceClaims"), "spec.resourceClaims")
+    ]
+    made = [
+        fields.text(fields.mapping(c, "status.resourceClaimStatuses[]").get("resourceClaimName"), "resourceClaimName")
+        for c in fields.sequence(status.get("resourceClaimStatuses"), "status.resourceClaimStatuses")
+    ]
+    return tuple(dict.fromkeys(n for n in (*named, *made, _extended(status)) if n))
+
+
+def _extended(status: Raw) -> str:
+    told = fields.mapping(status.get("extendedResourceClaimStatus"), "status.extendedResourceClaimStatus")
+    return fields.text(told.get("resourceClaimName"), "status.extendedResourceClaimStatus.resourceClaimName")
+
+
+def _templates(spec: Raw) -> tuple[str, ...]:
+    claims = (fields.mapping(c, "resourceClaims[]") for c in fields.sequence(spec.get("resourceClaims"), "spec"))
+    names = (fields.text(c.get("resourceClaimTemplateName"), "resourceClaimTemplateName") for c in claims)
+    return tuple(n for n in names if n)
 
 
 def _said(about: Raw) -> tuple[WorkloadKind | None, tuple[DatasetId, ...]]:

@@ -6,10 +6,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from estate.devices import Vendor
 from estate.errors import BadInput
 from tools.kubernetes import fields
 from tools.kubernetes.fields import Raw
-from tools.kubernetes.nodes import MODEL_LABELS, RESOURCES
+from tools.payloads.clusters import vendors
 
 _PERCENT = re.compile(r"([0-9]{1,4})%")
 _MOST = 10_000
@@ -88,10 +89,21 @@ def accelerators(spec: Raw) -> int:
     return max(together, starting)
 
 
+def vendors_of(spec: Raw) -> tuple[Vendor, ...]:
+    """Whose devices the containers ask for, sorted. Raises BadInput."""
+    containers = (
+        fields.mapping(c, f"spec.{kind}[]")
+        for kind in ("containers", "initContainers")
+        for c in fields.sequence(spec.get(kind), f"spec.{kind}")
+    )
+    found = {family.vendor for c in containers for _, family in vendors.counted(_limits(c, "containers[]"))}
+    return tuple(sorted(found))
+
+
 def models(spec: Raw) -> tuple[str, ...]:
     """The models of devices that a pod accepts, by node selector and required node affinity; empty: any."""
     chosen = fields.words(spec.get("nodeSelector"), "spec.nodeSelector")
-    by_selector = [frozenset({chosen[label]}) for label in MODEL_LABELS if label in chosen]
+    by_selector = [frozenset({chosen[label]}) for label in vendors.MODEL_LABELS if label in chosen]
     limits = [*by_selector, *_by_affinity(spec)]
     if not limits:
         return ()
@@ -116,7 +128,7 @@ def _term(term: Raw) -> frozenset[str] | None:
         requirement(e, "nodeSelectorTerms[].matchExpressions[]")
         for e in fields.sequence(term.get("matchExpressions"), "matchExpressions")
     )
-    named = [r.values for r in expressions if r.key in MODEL_LABELS and r.operator == "In"]
+    named = [r.values for r in expressions if r.key in vendors.MODEL_LABELS and r.operator == "In"]
     return frozenset.intersection(*named) if named else None
 
 
@@ -127,10 +139,14 @@ def requirement(entry: object, at: str) -> Requirement:
     return Requirement(fields.needed(raw.get("key"), f"{at}.key"), fields.text(raw.get("operator"), at), values)
 
 
-def _limit(container: object, at: str) -> int:
+def _limits(container: object, at: str) -> Raw:
     resources = fields.mapping(fields.mapping(container, at).get("resources"), f"{at}.resources")
-    limits = fields.mapping(resources.get("limits"), f"{at}.resources.limits")
-    return sum(_asked(limits.get(name)) for name in RESOURCES)
+    return fields.mapping(resources.get("limits"), f"{at}.resources.limits")
+
+
+def _limit(container: object, at: str) -> int:
+    limits = _limits(container, at)
+    return sum(_asked(value) for name, value in limits.items() if vendors.family(name) is not None)
 
 
 def _asked(value: object) -> int:

@@ -18,6 +18,17 @@ class Resource:
     plural: str
     kind: str
     namespaced: bool = True
+    older: tuple[str, ...] = ()
+    """Versions that mean the same to us, the newest first, for clusters that do not serve `version`."""
+    within: str = ""
+    """The one namespace that is listed; empty: all."""
+    where: str = ""
+    """A field selector of what is listed."""
+
+    @property
+    def name(self) -> str:
+        """What it is called whatever its version: `leases.coordination.k8s.io`, `pods`."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
 
     @property
     def api_version(self) -> str:
@@ -60,7 +71,36 @@ APPLIED = {r.kind: r for r in (BUDGETS, CONFIG_MAPS, LIMIT_RANGES, NETWORK_POLIC
 OWNERS = (DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, JOBS, CRON_JOBS)
 """Controllers whose objects are watched."""
 WATCHED = (NODES, BUDGETS, *OWNERS, PODS)
-"""Everything that the source lists and watches: what its reader must be allowed to."""
+"""Everything that every cluster serves and the source cannot do without."""
+
+EVENTS = Resource("", "v1", "events", "Event", where="involvedObject.kind=Node")
+LEASES = Resource("coordination.k8s.io", "v1", "leases", "Lease", within="kube-node-lease")
+"""Each node's heartbeat."""
+_DRA = ("v1beta2", "v1beta1")
+SLICES = Resource("resource.k8s.io", "v1", "resourceslices", "ResourceSlice", namespaced=False, older=_DRA)
+CLASSES = Resource("resource.k8s.io", "v1", "deviceclasses", "DeviceClass", namespaced=False, older=_DRA)
+CLAIMS = Resource("resource.k8s.io", "v1", "resourceclaims", "ResourceClaim", older=_DRA)
+CLAIM_TEMPLATES = Resource("resource.k8s.io", "v1", "resourceclaimtemplates", "ResourceClaimTemplate", older=_DRA)
+MACHINES = Resource("kubevirt.io", "v1", "virtualmachines", "VirtualMachine")
+INSTANCES = Resource("kubevirt.io", "v1", "virtualmachineinstances", "VirtualMachineInstance")
+_CAPI, _BETA = "cluster.x-k8s.io", ("v1beta1",)
+CAPI_CLUSTERS = Resource(_CAPI, "v1beta2", "clusters", "Cluster", older=_BETA)
+CAPI_MACHINES = Resource(_CAPI, "v1beta2", "machines", "Machine", older=_BETA)
+_K0RDENT, _ALPHA = "k0rdent.mirantis.com", ("v1alpha1",)
+DEPLOYED_CLUSTERS = Resource(_K0RDENT, "v1beta1", "clusterdeployments", "ClusterDeployment", older=_ALPHA)
+CLUSTER_TEMPLATES = Resource(_K0RDENT, "v1beta1", "clustertemplates", "ClusterTemplate", older=_ALPHA)
+SERVICE_TEMPLATES = Resource(_K0RDENT, "v1beta1", "servicetemplates", "ServiceTemplate", older=_ALPHA)
+CLUSTER_SERVICES = Resource(
+    _K0RDENT, "v1beta1", "multiclusterservices", "MultiClusterService", namespaced=False, older=_ALPHA
+)
+DEVICES = (SLICES, CLASSES, CLAIM_TEMPLATES, CLAIMS)
+PROVISIONED = (
+    *(MACHINES, INSTANCES, CAPI_CLUSTERS, CAPI_MACHINES),
+    *(CLUSTER_TEMPLATES, SERVICE_TEMPLATES, DEPLOYED_CLUSTERS, CLUSTER_SERVICES),
+)
+"""What becomes an item of the estate."""
+COMPANIONS = (EVENTS, LEASES, *DEVICES, *PROVISIONED)
+"""What the source follows where a cluster serves it and the reader may read it."""
 IDENTITY = NAMESPACES.path(name="kube-system")
 """The object whose uid is the cluster's."""
 

@@ -7,15 +7,16 @@ the same. What comes out is counted (`Workload.counted`): nodes and counts are t
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from estate.errors import BadInput
-from estate.ids import ClusterId, Uid
+from estate.ids import ClusterId, NodeId, Uid
 from estate.law import Facts
 from estate.units import Watts
 from estate.workloads import Binding, Gang, Workload, WorkloadContract, WorkloadKind
 from tools.kubernetes import gangs, naming, objects, requirements, resources
+from tools.kubernetes.allotments import Allotments
 from tools.kubernetes.fields import Raw
 from tools.kubernetes.numbering import Numbering
 from tools.kubernetes.objects import Ask, Budget, Owner, Pod
@@ -55,7 +56,7 @@ def assemble(
     live = sorted((p for p in pods if p.counts), key=lambda p: (p.ref.name, p.ref.uid))
     ask = owner.ask or _asked_together(live)
     tenant = facts.tenant_of.get((cluster, owner.namespace), naming.UNASSIGNED)
-    per_replica = max((ask.accelerators, *(p.ask.accelerators for p in live if owner.ask is None)), default=0)
+    per_replica = _per_replica(owner, ask, live, numbering.allotments)
     needs_none = not per_replica and not any(p.ask.accelerators for p in live)
     if (tenant == naming.UNASSIGNED and needs_none) or (owner.finished and not live):
         return None
@@ -65,7 +66,7 @@ def assemble(
     if replicas > objects.MOST_REPLICAS:
         raise BadInput(f"pods: {replicas} that are bound are more than {objects.MOST_REPLICAS}")
     numbers = numbering.replicas(owner.ref.uid, [p.ref.uid for p in bound], replicas)
-    bindings = _bindings(numbers, bound, facts, cluster, numbering)
+    bindings = _bindings(numbers, bound, lambda name: naming.node_id(facts, cluster, name), numbering)
     return Workload(
         id=naming.workload_id(cluster, owner.namespace, owner.ref.word, owner.ref.name),
         uid=Uid(owner.ref.uid),
@@ -89,13 +90,27 @@ def assemble(
     )
 
 
+def _per_replica(owner: Owner, ask: Ask, live: Sequence[Pod], allotments: Allotments) -> int:
+    """What one replica is promised: what its template asks for; what pods hold by name, or ask for where no template
+    is known, counts where it is more.
+    """
+    wanted = ask.accelerators + allotments.wanted(ask, owner.namespace)
+    told = (allotments.held(p).count for p in live if p.claims or owner.ask is None)
+    return min(max((wanted, *told)), objects.MOST_PER_REPLICA)
+
+
 def _bindings(
-    numbers: Mapping[str, int], bound: Sequence[Pod], facts: Facts, cluster: ClusterId, numbering: Numbering
+    numbers: Mapping[str, int],
+    bound: Sequence[Pod],
+    called: Callable[[str], NodeId],
+    numbering: Numbering,
 ) -> tuple[Binding, ...]:
-    found = []
+    found, allotments = [], numbering.allotments
     for pod in bound:
-        node = naming.node_id(facts, cluster, pod.node)
-        devices = numbering.devices(pod.ref.uid, node, pod.ask.accelerators)
+        node, held = called(pod.node), allotments.held(pod)
+        rest = max(0, min(held.count, objects.MOST_PER_REPLICA) - len(held.named))
+        kept = numbering.devices(pod.ref.uid, node, rest, allotments.named_on(pod.node))
+        devices = tuple(sorted({*held.named, *kept}))
         found.append(Binding(replica=numbers[pod.ref.uid], node=node, accelerators=devices))
     return tuple(sorted(found, key=lambda b: b.replica))
 

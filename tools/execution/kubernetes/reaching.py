@@ -22,10 +22,12 @@ from estate.objects import Sighting
 from estate.snapshots import SnapshotVersion
 from estate.things import ThingKind
 from estate.workloads import Workload
+from tools.execution.kubernetes import allotting
 from tools.execution.kubernetes.listing import listed, listing
 from tools.execution.kubernetes.watching import Since
 from tools.execution.kubernetes.writing import Address, Found, find
 from tools.kubernetes import chains, fields, naming, nodes, objects, ownership, resources, workloads
+from tools.kubernetes.allotments import Allotments
 from tools.kubernetes.connecting import Connection, Object
 from tools.kubernetes.fields import Raw
 from tools.kubernetes.numbering import Numbering
@@ -198,7 +200,8 @@ class Reach:
             return None
         pods, change = await self._pods_of(owner)
         budgets = await listed(connection, resources.BUDGETS, place.namespace)
-        made = workloads.workload(owner.raw, pods, budgets, self.facts, place.cluster)
+        allotments = await allotting.allotments(connection, place.namespace, pods)
+        made = workloads.workload(owner.raw, pods, budgets, self.facts, place.cluster, Numbering(allotments))
         since = (Since.of(connection, place.resource, place.namespace, place.name, owner.version), change)
         return Household(owner, tuple(p for p in pods if objects.pod(p).counts), made, since) if made else None
 
@@ -213,8 +216,9 @@ class Reach:
         found: dict[WorkloadId, list[Object]] = {}
         for namespace in sorted({p["metadata"]["namespace"] for p in pods}):
             here = [p for p in pods if p["metadata"]["namespace"] == namespace]
+            allotments = await allotting.allotments(node.connection, namespace, here)
             for owner, mine in (await self.families(node.connection, namespace, here)).values():
-                if (made := self._partly(owner, mine, cluster)) is not None:
+                if (made := self._partly(owner, mine, cluster, allotments)) is not None:
                     found[made.id] = mine
         return found
 
@@ -285,8 +289,9 @@ class Reach:
             return household.workload if household else None
         connection = await self.connection(place.cluster)
         pods = await listed(connection, resources.PODS, place.namespace)
+        allotments = await allotting.allotments(connection, place.namespace, pods)
         for owner, mine in (await self.families(connection, place.namespace, pods)).values():
-            made = self._partly(owner, mine, place.cluster)
+            made = self._partly(owner, mine, place.cluster, allotments)
             if made is not None and made.id == workload:
                 return made
         return None
@@ -328,17 +333,25 @@ class Reach:
                 groups.setdefault(root.ref.uid, (root, []))[1].append(raw)
         return groups
 
-    def _partly(self, owner: Owner, pods: Sequence[Object], cluster: ClusterId) -> Workload | None:
-        return workloads.assemble(owner, [objects.pod(p) for p in pods], (), self.facts, cluster, Numbering())
+    def _partly(
+        self, owner: Owner, pods: Sequence[Object], cluster: ClusterId, allotments: Allotments
+    ) -> Workload | None:
+        found = [objects.pod(p) for p in pods]
+        return workloads.assemble(owner, found, (), self.facts, cluster, Numbering(allotments))
 
     async def free(self, node: NodeId) -> int:
         """How many usable accelerators of a node no pod holds."""
         found = await self.node(node)
         if found is None:
             return 0
-        usable = sum(1 for a in self.node_of(found).accelerators if a.health is hardware.Health.HEALTHY)
-        residents = (await self.residents(found)).values()
-        return usable - sum(objects.pod(p).ask.accelerators for pods in residents for p in pods)
+        reading = nodes.read(found.raw, self.facts, self.cluster_of(found))
+        devices = await allotting.devices(found.connection, reading)
+        usable = sum(1 for a in devices if a.health is hardware.Health.HEALTHY)
+        held = 0
+        for pods in (await self.residents(found)).values():
+            allotments = await allotting.allotments(found.connection, pods[0]["metadata"]["namespace"], pods)
+            held += sum(allotments.held(objects.pod(p)).count for p in pods)
+        return usable - held
 
     def node_called(self, workload: WorkloadId, name: str) -> NodeId:
         """What the estate calls a node of the workload's cluster."""

@@ -38,6 +38,7 @@ class Families:
         self._members: defaultdict[Key, set[str]] = defaultdict(set)
         self._family: dict[str, Key] = {}
         self._on: defaultdict[str, set[str]] = defaultdict(set)
+        self._claiming: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
 
     def put(self, found: Owner | Pod) -> set[Key]:
         """Add or replace one; the families that this touches."""
@@ -52,6 +53,8 @@ class Families:
         if isinstance(found, Pod):
             if found.node:
                 self._on[found.node].add(uid)
+            for claim in found.claims:
+                self._claiming[found.namespace, claim].add(uid)
         else:
             self._heads[Key.of(found)] = uid
             touched.add(Key.of(found))
@@ -82,6 +85,10 @@ class Families:
     def on(self, node: str) -> set[Key]:
         """The families with a pod on that node."""
         return {self._family[uid] for uid in self._on.get(node, ()) if uid in self._family}
+
+    def claiming(self, namespace: str, claim: str) -> set[Key]:
+        """The families with a pod that names this claim."""
+        return {self._family[uid] for uid in self._claiming.get((namespace, claim), ()) if uid in self._family}
 
     def everyone(self) -> set[Key]:
         """Every family."""
@@ -129,6 +136,8 @@ class Families:
             _discard(self._below, before.controller.uid, uid)
         if isinstance(before, Pod):
             _discard(self._on, before.node, uid)
+            for claim in before.claims:
+                _discard(self._claiming, (before.namespace, claim), uid)
             return set()
         key = Key.of(before)
         if self._heads.get(key) == uid:
@@ -136,7 +145,7 @@ class Families:
         return {key}
 
 
-def _discard(index: defaultdict[str, set[str]], at: str, uid: str) -> None:
+def _discard[At](index: defaultdict[At, set[str]], at: At, uid: str) -> None:
     held = index.get(at)
     if held is not None:
         held.discard(uid)

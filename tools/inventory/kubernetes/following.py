@@ -35,6 +35,8 @@ class Pace:
     """What arrives within this time is one batch."""
     facts: float = 1.0
     """How often it looks for other facts."""
+    discovery: float = 30.0
+    """How often it looks for kinds that were not served, or not to be read, before."""
     watch: int = 75
     """Seconds that one watch lasts before it is resumed: less than `connecting.QUIET_SECONDS`, so that a kind of which
     nothing happens ends in order and is not taken for a dead connection."""
@@ -88,7 +90,7 @@ class Following:
         self.model.relist(self.resource)
         seen: set[str] = set()
         version = ""
-        async for page in self.connection.pages(self.resource.path()):
+        async for page in self.connection.pages(self._path, self._narrowed):
             seen.update(self.model.put(self.resource, raw) for raw in page.items)
             version = page.version
             self.changed()
@@ -101,9 +103,9 @@ class Following:
         """One watch; whether it ended in order. What it brought counts: only a break that brought nothing is raised."""
         began, clock = self.version, asyncio.get_running_loop().time
         until = clock() + _HASTY_SECONDS
-        asked = {"resourceVersion": began}
+        asked = {"resourceVersion": began, **self._narrowed}
         try:
-            async for event in self.connection.watch(self.resource.path(), asked, seconds=self.pace.watch):
+            async for event in self.connection.watch(self._path, asked, seconds=self.pace.watch):
                 self._take(event.type, event.object)
         except faults.Gone as error:
             log.info("watch expired", kind=self.resource.plural, reason=str(error))
@@ -116,6 +118,14 @@ class Following:
             if self.version == began and clock() < until:
                 raise faults.Unreachable(f"the watch of `{self.resource.plural}` ended at once")
         return True
+
+    @property
+    def _path(self) -> str:
+        return self.resource.path(self.resource.within)
+
+    @property
+    def _narrowed(self) -> dict[str, str]:
+        return {"fieldSelector": self.resource.where} if self.resource.where else {}
 
     def _take(self, kind: str, raw: dict[str, object]) -> None:
         about = raw.get("metadata")

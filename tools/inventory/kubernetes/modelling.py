@@ -7,9 +7,10 @@ its reason; it never raises.
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -17,20 +18,31 @@ from estate import canonical
 from estate.errors import BadInput
 from estate.hardware import Node
 from estate.ids import ClusterId, NodeId, WorkloadId
+from estate.items import Item
 from estate.law import Facts
+from estate.references import Ref
 from estate.workloads import Workload
 from tools.drift.objects import Setting
 from tools.drift.schemas import Schemas
 from tools.inventory.kubernetes.drifting import DriftBook
+from tools.inventory.kubernetes.equipment import Equipment, Touched
 from tools.inventory.kubernetes.families import Families, Key
+from tools.inventory.kubernetes.heartbeats import Beat, Heartbeats
+from tools.inventory.kubernetes.provisioning import Provisions
 from tools.inventory.port import Observed
-from tools.kubernetes import naming, nodes, objects, resources, workloads
+from tools.kubernetes import equipping, naming, nodes, objects, resources, workloads
 from tools.kubernetes.fields import Raw
+from tools.kubernetes.nodes import Reading
 from tools.kubernetes.numbering import Numbering
 from tools.kubernetes.objects import Budget
 from tools.kubernetes.resources import Resource
+from tools.payloads.facts import mentions
 
 log = structlog.get_logger(__name__)
+
+_OWNERS = frozenset(r.name for r in resources.OWNERS)
+_DEVICES = frozenset(r.name for r in resources.DEVICES)
+_PROVISIONED = frozenset(r.name for r in resources.PROVISIONED)
 
 
 @dataclass(slots=True)
@@ -39,19 +51,26 @@ class _News:
 
     nodes: dict[NodeId, Node | None] = field(default_factory=dict)
     workloads: dict[WorkloadId, Workload | None] = field(default_factory=dict)
+    items: dict[Ref, Item | None] = field(default_factory=dict)
 
 
 class ClusterModel:
     """One cluster under one law base. One task alone uses it."""
 
-    def __init__(self, source: str, cluster: ClusterId, facts: Facts) -> None:
-        """`source` is what batches say they are from."""
+    def __init__(
+        self, source: str, cluster: ClusterId, facts: Facts, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`source` is what batches say they are from; `clock` tells seconds and never goes back."""
         self._source = source
         self._cluster = cluster
         self._facts = facts
-        self._numbering = Numbering()
+        self._equipment = Equipment()
+        self._numbering = Numbering(self._equipment.allotments)
         self._families = Families()
-        self._machines: dict[str, tuple[Node, int]] = {}
+        self._clock = clock
+        self._machines: dict[str, Reading] = {}
+        self._called: dict[str, str] = {}
+        self._providers: dict[str, str] = {}
         self._nodes: dict[NodeId, Node] = {}
         self._budgets: defaultdict[str, dict[str, Budget]] = defaultdict(dict)
         self._uids: defaultdict[str, set[str]] = defaultdict(set)
@@ -60,6 +79,9 @@ class ClusterModel:
         self._news = _News()
         self._refused: dict[str, str] = {}
         self._drifts = DriftBook(Setting(cluster, facts))
+        self._heartbeats = Heartbeats()
+        self._silent: dict[str, Beat] = {}
+        self._provisions = Provisions(cluster, self._node_called, self._node_of)
 
     @property
     def refused(self) -> Mapping[str, str]:
@@ -69,7 +91,9 @@ class ClusterModel:
     @property
     def dirty(self) -> bool:
         """Whether something changed that was not taken yet."""
-        return bool(self._touched or self._news.nodes or self._news.workloads or self._drifts.dirty)
+        news = self._news
+        told = news.nodes or news.workloads or news.items
+        return bool(self._touched or told or self._drifts.dirty or self._provisions.dirty)
 
     def learn(self, schemas: Schemas) -> None:
         """The shapes by which objects are compared with what was applied."""
@@ -90,7 +114,7 @@ class ClusterModel:
             self._refuse(called, "; ".join(faults))
         else:
             self._refused.pop(called, None)
-        self._uids[resource.plural].add(uid)
+        self._uids[resource.name].add(uid)
         return uid
 
     def drop(self, resource: Resource, raw: Raw) -> None:
@@ -101,24 +125,35 @@ class ClusterModel:
 
     def relist(self, resource: Resource) -> None:
         """Everything of that kind is about to be listed: what is kept out will be told anew."""
-        self._refused = {called: why for called, why in self._refused.items() if not called.startswith(resource.kind)}
+        kind = f"{resource.kind} "
+        self._refused = {called: why for called, why in self._refused.items() if not called.startswith(kind)}
 
     def keep_only(self, resource: Resource, uids: Collection[str]) -> None:
         """Everything of that kind was listed: what is not in it is gone."""
         self._drifts.keep_only(resource, uids)
-        for uid in self._uids[resource.plural] - set(uids):
+        for uid in self._uids[resource.name] - set(uids):
             self._drop(resource, uid)
+
+    def listen(self) -> None:
+        """Look who fell silent, and who is heard again. Called when time has passed."""
+        silent = self._heartbeats.silent()
+        if silent.keys() == self._silent.keys():
+            return
+        changed = silent.keys() ^ self._silent.keys()
+        self._silent = silent
+        self._replace(changed)
 
     def obey(self, facts: Facts) -> None:
         """Other facts are in force: every id and tenant is read anew."""
         self._facts = facts
         self._drifts.obey(facts)
-        machines, self._machines = self._machines, {}
-        for node, watts in machines.values():
-            self._news.nodes[node.id] = None
-            self._nodes.pop(node.id, None)
-            renamed = naming.node_id(facts, self._cluster, node.name)
-            self._place(node.model_copy(update={"id": renamed}), watts)
+        machines = list(self._machines.values())
+        for reading in machines:
+            self._displace(reading.node.uid)
+        for reading in machines:
+            renamed = self._node_called(reading.node.name)
+            self._place(replace(reading, node=reading.node.model_copy(update={"id": renamed})))
+        self._provisions.renew()
         self._touch(self._families.everyone())
 
     def settle(self, most: int) -> bool:
@@ -127,6 +162,7 @@ class ClusterModel:
             key = next(iter(self._touched))
             del self._touched[key]
             self._work_out(key)
+        self._news.items |= self._provisions.settle()
         return bool(self._touched)
 
     def take(self) -> Observed:
@@ -138,6 +174,8 @@ class ClusterModel:
             workloads=tuple(w for w in news.workloads.values() if w is not None),
             removed_nodes=tuple(i for i, n in news.nodes.items() if n is None),
             removed_workloads=tuple(i for i, w in news.workloads.items() if w is None),
+            items=tuple(i for i in news.items.values() if i is not None),
+            removed_items=tuple(r for r, i in news.items.items() if i is None),
             cluster=self._cluster,
             drifts=self._drifts.take(),
         )
@@ -150,6 +188,7 @@ class ClusterModel:
             self._source,
             nodes=tuple(self._nodes.values()),
             workloads=tuple(running),
+            items=tuple(self._provisions.everything()),
             cluster=self._cluster,
             drifts=self._drifts.everything(),
             whole=True,
@@ -159,7 +198,7 @@ class ClusterModel:
         """What of it could not be read, where the rest is taken in all the same."""
         if resource is resources.NODES:
             reading = nodes.read(raw, self._facts, self._cluster)
-            self._place(reading.node, reading.device_watts)
+            self._place(reading)
             return reading.faults
         if resource is resources.BUDGETS:
             self._put_budget(objects.budget(raw))
@@ -168,36 +207,107 @@ class ClusterModel:
             if not (pod.counts and pod.node):
                 self._numbering.forget(uid)
             self._touch(self._families.put(pod))
-        else:
+        elif resource.name in _OWNERS:
             self._touch(self._families.put(objects.owner(raw, resource)))
+        else:
+            self._put_companion(resource, raw)
         return ()
 
+    def _put_companion(self, resource: Resource, raw: Raw) -> None:
+        if resource.name == resources.LEASES.name:
+            self._heartbeats.put(raw, self._clock())
+        elif resource.name in _DEVICES:
+            self._equip(self._equipment.put(resource, raw))
+        elif resource.name in _PROVISIONED:
+            self._provisions.put(resource, raw)
+
     def _drop(self, resource: Resource, uid: str) -> None:
-        self._uids[resource.plural].discard(uid)
+        self._uids[resource.name].discard(uid)
         if resource is resources.NODES:
             self._displace(uid)
         elif resource is resources.BUDGETS:
             for namespace in [n for n, held in self._budgets.items() if uid in held]:
                 self._change_budgets(namespace, uid, None)
-        else:
+        elif resource.name in _OWNERS or resource is resources.PODS:
             self._numbering.forget(uid)
             self._touch(self._families.drop(uid))
+        elif resource.name == resources.LEASES.name:
+            self._heartbeats.drop(uid)
+        elif resource.name in _DEVICES:
+            self._equip(self._equipment.drop(resource, uid))
+        elif resource.name in _PROVISIONED:
+            self._provisions.drop(uid)
 
-    def _place(self, node: Node, watts: int) -> None:
-        self._machines[node.uid] = (node, watts)
-        if self._nodes.get(node.id) != node:
-            self._nodes[node.id] = node
-            self._news.nodes[node.id] = node
-        if self._numbering.equip(node.id, watts):
-            self._touch(self._families.on(node.name))
+    def _place(self, reading: Reading) -> None:
+        """A node as it was read: with the devices that drivers offer on it, and as silent as its kubelet is."""
+        name, uid = reading.node.name, reading.node.uid
+        self._machines[uid], self._called[name] = reading, uid
+        whole = self._heard(self._equipped(reading))
+        if self._nodes.get(whole.node.id) != whole.node:
+            self._nodes[whole.node.id] = whole.node
+            self._news.nodes[whole.node.id] = whole.node
+        if self._numbering.equip(whole.node.id, whole.device_watts):
+            self._touch(self._families.on(name))
+        provider = _provider(reading.node)
+        if provider and self._providers.get(provider) != uid:
+            self._providers[provider] = uid
+            self._provisions.meet(provider)
+
+    def _equipped(self, reading: Reading) -> Reading:
+        boards = self._equipment.boards(reading.node.name)
+        allotted = self._equipment.allotments.allotted
+        made = equipping.equipped(reading, boards, allotted, f"{self._source}/{resources.SLICES.plural}")
+        return nodes.doubted(made) if made.faults else made
+
+    def _heard(self, reading: Reading) -> Reading:
+        beat = self._silent.get(reading.node.name)
+        if beat is None:
+            return reading
+        source = f"{self._source}/{resources.LEASES.plural}"
+        return replace(reading, node=nodes.silenced(reading.node, source, beat.renewed_at))
 
     def _displace(self, uid: str) -> None:
         gone = self._machines.pop(uid, None)
-        if gone is not None and self._nodes.get(gone[0].id) == gone[0]:  # else another one took its name since
-            del self._nodes[gone[0].id]
-            self._news.nodes[gone[0].id] = None
-            if self._numbering.equip(gone[0].id, 0):
-                self._touch(self._families.on(gone[0].name))
+        if gone is None:
+            return
+        node = gone.node
+        if self._called.get(node.name) == uid:
+            del self._called[node.name]
+        if self._providers.get(provider := _provider(node)) == uid:
+            del self._providers[provider]
+            self._provisions.meet(provider)
+        known = self._nodes.get(node.id)
+        if known is not None and known.uid == uid:  # else another one took its name since
+            del self._nodes[node.id]
+            self._news.nodes[node.id] = None
+            if self._numbering.equip(node.id, 0):
+                self._touch(self._families.on(node.name))
+
+    def _replace(self, names: Iterable[str]) -> None:
+        """Make these nodes anew out of what was read of them."""
+        for name in sorted(names):
+            reading = self._machines.get(self._called.get(name, ""))
+            if reading is not None:
+                self._place(reading)
+
+    def _equip(self, touched: Touched) -> None:
+        """Devices that are known by name are others now, or are held by others."""
+        self._replace(touched.nodes)
+        for name in sorted(touched.nodes):
+            self._touch(self._families.on(name))
+        for namespace, claim in sorted(touched.claims):
+            self._touch(self._families.claiming(namespace, claim))
+        if touched.all or touched.spaces:
+            everyone = self._families.everyone()
+            self._touch({k for k in everyone if touched.all or k.namespace in touched.spaces})
+
+    def _node_called(self, name: str) -> NodeId:
+        return naming.node_id(self._facts, self._cluster, name)
+
+    def _node_of(self, provider: str) -> NodeId | None:
+        """The node of this cluster that a cloud calls so."""
+        reading = self._machines.get(self._providers.get(provider, "")) if provider else None
+        return reading.node.id if reading is not None else None
 
     def _put_budget(self, budget: Budget) -> None:
         if self._budgets[budget.namespace].get(budget.uid) != budget:
@@ -245,6 +355,11 @@ class ClusterModel:
         if self._refused.get(called) != reason:
             self._refused[called] = reason
             log.warning("object not readable", source=self._source, object=called, reason=reason)
+
+
+def _provider(node: Node) -> str:
+    """What its cloud calls it, however the zone is written; empty where none does."""
+    return str(mentions.provider(node.provider_id)) if node.provider_id else ""
 
 
 def _uid(raw: Raw) -> str:

@@ -16,6 +16,7 @@ from estate.errors import PlacetError
 from estate.ids import ClusterId
 from estate.law import Facts
 from tools.drift.schemas import Schemas
+from tools.inventory.kubernetes.accompanying import Accompanying
 from tools.inventory.kubernetes.following import Following, Pace
 from tools.inventory.kubernetes.modelling import ClusterModel
 from tools.inventory.port import Observed
@@ -26,7 +27,9 @@ log = structlog.get_logger(__name__)
 
 
 class KubernetesSource:
-    """Watches nodes, pods, their controllers and disruption budgets of one cluster."""
+    """Watches nodes, pods, their controllers and disruption budgets of one cluster; and, where it serves them, leases,
+    events of nodes, devices that are allocated by name, virtual machines, and the clusters that it manages.
+    """
 
     def __init__(
         self,
@@ -89,18 +92,21 @@ class KubernetesSource:
             NeverRetry: the API server does not know a kind that Placet must read.
         """
         kinds = [self._following(kind) for kind in resources.WATCHED]
+        beside = self._accompanying()
         # A task of its own: a task group that a generator holds open would cancel whoever iterates, not the generator.
-        running = asyncio.create_task(self._follow(kinds), name=f"{self.name}-following")
+        running = asyncio.create_task(self._follow(kinds, beside), name=f"{self.name}-following")
         running.add_done_callback(lambda _: self._changed.set())
         try:
             await self._learn()
-            while not all(kind.listed for kind in kinds):
+            while not (all(kind.listed for kind in kinds) and beside.settled):
                 await self._wakes(running)
+            self._model.listen()
             await self._work_out()
             log.info("cluster listed", source=self.name, kept_out=len(self.kept_out))
             yield self._model.everything()
             while True:
                 await self._wakes(running)
+                self._model.listen()
                 renewed = self._obeys_newest()
                 await self._learn()
                 await self._work_out()
@@ -126,9 +132,21 @@ class KubernetesSource:
     def _following(self, kind: resources.Resource) -> Following:
         return Following(kind, self._connection, self._model, self._pace, self.recognise, self._changed.set)
 
-    async def _follow(self, kinds: list[Following]) -> None:
+    def _accompanying(self) -> Accompanying:
+        return Accompanying(
+            name=self.name,
+            kinds=resources.COMPANIONS,
+            connection=self._connection,
+            model=self._model,
+            pace=self._pace,
+            follow=self._following,
+            changed=self._changed.set,
+        )
+
+    async def _follow(self, kinds: list[Following], beside: Accompanying) -> None:
         try:
             async with asyncio.TaskGroup() as group:
+                group.create_task(beside.run(), name=f"{self.name}-companions")
                 for kind in kinds:
                     group.create_task(kind.run(), name=f"{self.name}-{kind.resource.plural}")
         except ExceptionGroup as ended:

@@ -6,12 +6,13 @@ that consume the same counters share one board: each is a partition of it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from estate.errors import BadInput
 from tools.payloads import reading
 from tools.payloads.clusters import amounts
-from tools.payloads.clusters.sheets import Sheet, maybe, named
+from tools.payloads.clusters.sheets import Sheet, count, maybe, named
 from tools.payloads.facts.mentions import Mention, MentionKind
 from tools.payloads.facts.statements import Attribute, Status, Tie
 
@@ -29,6 +30,8 @@ _TEXTS: Mapping[str, Attribute] = {
     "resource.kubernetes.io/pcieRoot": Attribute.PCIE_ROOT,
     "numaNode": Attribute.NUMA_NODE,
 }
+_DRIVEN = re.compile(r"device\.driver\s*==\s*[\"']([a-z0-9.\-]{1,253})[\"']", re.ASCII)
+_MOST_WANTED = 512
 _BUS = ("resource.kubernetes.io/pciBusID", "pciBusID", "pciAddress")
 
 
@@ -43,9 +46,11 @@ def resource_slice(sheet: Sheet, raw: reading.Fields) -> None:
     for number, item in enumerate(devices):
         fields = reading.Fields(item, f"{spec.place('devices')}.{number}")
         subject = Mention(MentionKind.DRA_DEVICE, f"{name}/{named(fields, 'name')}", driver)
-        if node:
-            sheet.tie(subject, Tie.CONTAINED_BY, sheet.node(node))
-        _device(sheet, subject, fields.within("basic") if fields.has("basic") else fields, node, name)
+        inner = fields.within("basic") if fields.has("basic") else fields
+        at = node or maybe(inner, "nodeName")
+        if at:
+            sheet.tie(subject, Tie.CONTAINED_BY, sheet.node(at))
+        _device(sheet, subject, inner, at, name)
 
 
 def _device(sheet: Sheet, subject: Mention, fields: reading.Fields, node: str, pool: str) -> None:
@@ -110,14 +115,18 @@ def _capacities(fields: reading.Fields, driver: str) -> list[tuple[str, int]]:
 
 
 def resource_claim(sheet: Sheet, raw: reading.Fields) -> None:
-    """Which devices a claim holds and for whom; one that is not allocated yet says so."""
+    """What a claim asks for, which devices it holds and for whom; one that is not allocated yet says so. Who only looks
+    after a device (`adminAccess`) takes it from nobody.
+    """
+    _requests(sheet, raw.within("spec"))
     status = raw.within("status")
     allocation = status.within("allocation")
     sheet.judge(sheet.subject, "Allocated", Status.TRUE if status.has("allocation") else Status.FALSE)
     for number, item in enumerate(allocation.within("devices").items("results")):
         result = reading.Fields(item, f"status.allocation.devices.results.{number}")
-        device = f"{named(result, 'pool')}/{named(result, 'device')}"
-        sheet.tie(Mention(MentionKind.DRA_DEVICE, device, named(result, "driver")), Tie.ALLOCATED_TO, sheet.subject)
+        if not result.flag("adminAccess", False):
+            device = f"{named(result, 'pool')}/{named(result, 'device')}"
+            sheet.tie(Mention(MentionKind.DRA_DEVICE, device, named(result, "driver")), Tie.ALLOCATED_TO, sheet.subject)
     for number, item in enumerate(status.items("reservedFor")):
         holder = reading.Fields(item, f"status.reservedFor.{number}")
         if holder.text("resource", "") == "pods":
@@ -126,4 +135,33 @@ def resource_claim(sheet: Sheet, raw: reading.Fields) -> None:
 
 
 def claim_template(sheet: Sheet, raw: reading.Fields) -> None:
-    """A template says what claims will ask for, and nothing of the world."""
+    """What the claims that are made from it will ask for."""
+    _requests(sheet, raw.within("spec").within("spec"))
+
+
+def device_class(sheet: Sheet, raw: reading.Fields) -> None:
+    """Whose devices a class selects, as far as its expressions name a driver, and what they may be counted as."""
+    spec = raw.within("spec")
+    for number, item in enumerate(spec.items("selectors")):
+        selector = reading.Fields(item, f"{spec.place('selectors')}.{number}").within("cel")
+        for driver in _DRIVEN.findall(selector.text("expression", "")):
+            sheet.tie(sheet.subject, Tie.MANAGED_BY, Mention(MentionKind.DRA_DEVICE, "", driver))
+    sheet.say(sheet.subject, Attribute.NAME, reading.name(spec.text("extendedResourceName", "")))
+
+
+def _requests(sheet: Sheet, spec: reading.Fields) -> None:
+    """Each request: how many devices, and of which class; of several ways to satisfy it the first, which is preferred.
+    One of all devices says no number.
+    """
+    devices = spec.within("devices")
+    for number, item in enumerate(devices.items("requests")):
+        request = reading.Fields(item, f"{devices.place('requests')}.{number}")
+        part = sheet.subject.of(f"request/{named(request, 'name')}")
+        ways = [reading.Fields(w, request.place("firstAvailable")) for w in request.items("firstAvailable")]
+        way = ways[0] if ways else request.within("exactly") if request.has("exactly") else request
+        if way.flag("adminAccess", False):
+            continue
+        sheet.say(part, Attribute.TEMPLATE, maybe(way, "deviceClassName"))
+        if way.text("allocationMode", "ExactCount") == "ExactCount":
+            wanted = count(way, "count")
+            sheet.say(part, Attribute.DEVICES, min(1 if wanted is None else wanted, _MOST_WANTED))

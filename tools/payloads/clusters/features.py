@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from tools.payloads import reading
+from tools.payloads.clusters import vendors
 from tools.payloads.clusters.sheets import Sheet
+from tools.payloads.clusters.vendors import Family
 from tools.payloads.facts.mentions import Mention, MentionKind
 from tools.payloads.facts.statements import Attribute, Tie
 
@@ -18,13 +21,8 @@ DEVICES = "accelerators"
 """The part of a node that device labels describe: all of its accelerators together."""
 
 _TEXTS: Mapping[str, Attribute] = {
-    "nvidia.com/gpu.product": Attribute.MODEL,
-    "amd.com/gpu.product-name": Attribute.MODEL,
-    "beta.amd.com/gpu.product-name": Attribute.MODEL,
-    "habana.ai/gaudi.product": Attribute.MODEL,
-    "cloud.google.com/gke-tpu-accelerator": Attribute.MODEL,
-    "nvidia.com/gpu.family": Attribute.ARCHITECTURE,
-    "amd.com/gpu.family": Attribute.ARCHITECTURE,
+    **{label: Attribute.MODEL for family in vendors.FAMILIES for label in family.models},
+    **{label: Attribute.ARCHITECTURE for family in vendors.FAMILIES for label in family.generations},
     "nvidia.com/gpu.sharing-strategy": Attribute.SHARING,
     "nvidia.com/mig.strategy": Attribute.MIG_STRATEGY,
     "nvidia.com/gpu-driver-upgrade-state": Attribute.DRIVER_UPGRADE,
@@ -37,7 +35,7 @@ _COUNTS: Mapping[str, Attribute] = {
     "nvidia.com/gpu.replicas": Attribute.REPLICAS,
     "cloud.google.com/gke-accelerator-count": Attribute.DEVICES,
 }
-_MEMORIES = ("nvidia.com/gpu.memory", "amd.com/gpu.vram", "beta.amd.com/gpu.vram")
+_MEMORIES = tuple(dict.fromkeys(label for family in vendors.FAMILIES for label in family.memories))
 _DRIVERS = (
     (
         "nvidia.com/cuda.driver-version.major",
@@ -51,9 +49,10 @@ _RUNTIMES = (
     ("nvidia.com/cuda.runtime.major", "nvidia.com/cuda.runtime.minor"),
 )
 _CAPABILITY = (("nvidia.com/gpu.compute.major", "nvidia.com/gpu.compute.minor"),)
+CLIQUE = "nvidia.com/gpu.clique"
 _MACHINES = ("node.kubernetes.io/instance-type", "nvidia.com/gpu.machine")
 _GROUPS: Mapping[str, str] = {
-    "nvidia.com/gpu.clique": "nvlink-clique",
+    CLIQUE: "nvlink-clique",
     "accelerator.topograph.run/domain": "accelerator-domain",
     "accelerator.topograph.run/sub-domain": "accelerator-sub-domain",
     "network.topology.nvidia.com/accelerator": "accelerator-domain",
@@ -65,7 +64,49 @@ _GROUPS: Mapping[str, str] = {
 """Topograph wrote leaf, spine and core before version 1, and numbers tiers since: the same switches, tier 0 nearest."""
 _TIER = re.compile(r"fabric\.topograph\.run/(tier-\d{1,2})", re.ASCII)
 _MIG = re.compile(r".+-MIG-(\d{1,2}g\.\d{1,4}gb(?:\.me)?)", re.ASCII)
-_MEBIBYTES = re.compile(r"(\d{1,9})(G|Gi|GiB|M|Mi|MiB|)", re.ASCII)
+_MEBIBYTES = re.compile(r"(\d{1,9})(T|Ti|TiB|G|Gi|GiB|GB|M|Mi|MiB|MB|)", re.ASCII)
+_POWERS = {"T": 4, "G": 3, "M": 2, "": 2}
+_MOST_BYTES = 2**50
+"""More no device has."""
+MOST_SHARED = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What labels say of the devices of one family."""
+
+    model: str
+    memory_mebibytes: int
+    """Of one allottable device; 0: not told."""
+    generation: str
+    shared: int
+    """How many allottable devices are one board (time-slicing, MPS): 1 where it is not shared."""
+
+
+def described(labels: Mapping[str, str], family: Family) -> Description:
+    """The devices of that family, as the node's labels have them."""
+    model = reading.pick(labels, family.models) or family.unnamed
+    if family.profile and "-MIG-" not in model:
+        model = f"{model}-MIG-{family.profile}"
+    shared = _shared(labels.get(family.replicas, "1"))
+    memory = (_memory(reading.pick(labels, family.memories)) or 0) // 2**20 // shared
+    return Description(model, memory, reading.pick(labels, family.generations).lower(), shared)
+
+
+def software(labels: Mapping[str, str]) -> dict[str, str]:
+    """Versions of drivers and runtimes by name: those of the GPU operator, of AMD's labeller and of NFD."""
+    told = {
+        "driver": _dotted(labels, _DRIVERS) or reading.pick(labels, ("amd.com/gpu.driver-version",)),
+        "cuda": _dotted(labels, _RUNTIMES),
+        "vgpu-host-driver": reading.pick(labels, ("nvidia.com/vgpu.host-driver-version",)),
+        "kernel": reading.pick(labels, ("feature.node.kubernetes.io/kernel-version.full",)),
+    }
+    return {name: version for name, version in told.items() if version}
+
+
+def machine(labels: Mapping[str, str]) -> str:
+    """Maker and model of the machine, or the cloud's word for its kind."""
+    return reading.pick(labels, _MACHINES)
 
 
 def read(sheet: Sheet, node: Mention, labels: Mapping[str, str]) -> None:
@@ -95,7 +136,12 @@ def _group(key: str) -> str:
 def _memory(text: str) -> int | None:
     """Mebibytes without a unit are NVIDIA's, gibibytes with one AMD's."""
     found = _MEBIBYTES.fullmatch(text)
-    return int(found[1]) * 1024 ** (3 if found[2].startswith("G") else 2) if found else None
+    amount = int(found[1]) * 1024 ** _POWERS[found[2][:1]] if found else 0
+    return amount if 0 < amount <= _MOST_BYTES else None
+
+
+def _shared(text: str) -> int:
+    return min(max(int(text), 1), MOST_SHARED) if text.isdecimal() and text.isascii() and len(text) < 6 else 1
 
 
 def _dotted(labels: Mapping[str, str], ways: tuple[tuple[str, ...], ...]) -> str:

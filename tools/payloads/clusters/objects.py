@@ -35,6 +35,7 @@ READERS: Mapping[tuple[str, str], Reader] = MappingProxyType(
         (_API, "MachineSet"): lifecycles.replicated,
         (_CONTROL_PLANE, "KubeadmControlPlane"): lifecycles.replicated,
         (_API, "KubeadmControlPlane"): lifecycles.replicated,
+        (_DRA, "DeviceClass"): devices.device_class,
         (_DRA, "ResourceClaim"): devices.resource_claim,
         (_DRA, "ResourceClaimTemplate"): devices.claim_template,
         (_DRA, "ResourceSlice"): devices.resource_slice,
