@@ -14,11 +14,12 @@ from estate.conditions import written_bindings
 from estate.errors import BadInput
 from estate.hardware import Node
 from estate.ids import ClusterId, NodeId
+from estate.itemkinds import ItemKind
 from estate.workloads import Workload
 from tests import builders
-from tests.kubernetes import raws
+from tests.kubernetes import companions, raws
 from tests.kubernetes.raws import Raw
-from tools.inventory.kubernetes.modelling import ClusterModel
+from tools.inventory.kubernetes.modelling import UNEXPECTED, ClusterModel
 from tools.inventory.port import Observed
 from tools.kubernetes import naming, nodes, resources, workloads
 from tools.kubernetes import objects as kept
@@ -56,7 +57,8 @@ def everything(model: ClusterModel) -> dict[str, Any]:
 
 
 def meaning(seen: Observed) -> dict[str, Any]:
-    return {n.id: n for n in seen.nodes} | {w.id: counted(w) for w in seen.workloads}
+    items: dict[Any, Any] = {i.ref: i for i in seen.items}
+    return items | {n.id: n for n in seen.nodes} | {w.id: counted(w) for w in seen.workloads}
 
 
 def counted(workload: Workload) -> Any:
@@ -70,7 +72,7 @@ _spaces = st.sampled_from(("tenant-a", "tenant-b", "nobodys"))
 @st.composite
 def objects(draw: st.DrawFn) -> tuple[Resource, Raw]:
     """One object of a small world in which names meet often."""
-    kind = draw(st.sampled_from(("node", "node", "budget", "deployment", "set", "job", "pod", "bare")))
+    kind = draw(st.sampled_from(("node", "node", "budget", "deployment", "set", "job", "pod", "bare", "companion")))
     name, space = draw(_names), draw(_spaces)
     deployment = raws.owner("Deployment", name, space, replicas=draw(st.integers(0, 3)), gpus=draw(st.integers(0, 4)))
     replica_set = raws.owner("ReplicaSet", f"{name}-1", space, by=deployment)
@@ -86,6 +88,8 @@ def objects(draw: st.DrawFn) -> tuple[Resource, Raw]:
             return resources.DEPLOYMENTS, deployment
         case "set":
             return resources.REPLICA_SETS, replica_set
+        case "companion":
+            return draw(beside())
         case "job":
             return resources.JOBS, raws.owner("Job", name, space, replicas=draw(st.integers(0, 2)))
     by = draw(st.sampled_from((replica_set, raws.owner("Job", name, space)))) if kind == "pod" else None
@@ -93,6 +97,34 @@ def objects(draw: st.DrawFn) -> tuple[Resource, Raw]:
     pod = raws.pod(f"{name}-{draw(st.integers(0, 4))}", space, by=by, on=home, phase=phase)
     pod["metadata"]["uid"] += "" if by is None else f"-{by['kind']}"
     return resources.PODS, pod
+
+
+@st.composite
+def beside(draw: st.DrawFn) -> tuple[Resource, Raw]:
+    """One object of a kind that a cluster may serve or not."""
+    home, name, space = draw(st.sampled_from(NODES)), draw(_names), draw(_spaces)
+    devices = [companions.device(n) for n in range(draw(st.integers(0, 3)))]
+    held = draw(st.lists(st.sampled_from(("gpu-0", "gpu-1", "gpu-9")), unique=True, max_size=2))
+    pods = tuple(draw(st.lists(st.sampled_from(("serve-0", "train-1")), unique=True, max_size=2)))
+    number, spot = draw(st.integers(0, 2)), draw(st.booleans())
+    return draw(
+        st.sampled_from(
+            (
+                (resources.SLICES, companions.resource_slice(home, *devices, generation=number)),
+                (resources.SLICES, companions.resource_slice(home, *devices, name=f"{home}-more", generation=number)),
+                (resources.CLAIMS, companions.claim(name, home, *held, pods=pods, space=space)),
+                (resources.PODS, companions.claiming(f"{name}-{number}", name, on=home, space=space)),
+                (resources.LEASES, companions.lease(home, number)),
+                (resources.CAPI_MACHINES, companions.machine(name, node=home if spot else "")),
+                (resources.CAPI_CLUSTERS, companions.cluster(name)),
+                (resources.DEPLOYED_CLUSTERS, companions.deployed(name, "aws", "cni", labels={"spot": str(spot)})),
+                (resources.CLUSTER_TEMPLATES, companions.template("aws", "aws", f"1.{number}")),
+                (resources.SERVICE_TEMPLATES, companions.template("cni", "cni", f"2.{number}")),
+                (resources.CLUSTER_SERVICES, companions.laid_on("all", "cni", spot="True")),
+                (resources.INSTANCES, companions.instance(name, on=home, space=space)),
+            )
+        )
+    )
 
 
 @st.composite
@@ -137,7 +169,7 @@ class TestTheModel:
         for start in range(0, len(events), size):
             feed(model, events[start : start + size])
             batch = taken(model)
-            for gone in (*batch.removed_nodes, *batch.removed_workloads):
+            for gone in (*batch.removed_nodes, *batch.removed_workloads, *batch.removed_items):
                 kept.pop(gone, None)
             kept |= meaning(batch)
         assert kept == everything(model)
@@ -244,10 +276,11 @@ class TestHostileObjects:
             model.put(resource, raw)
         taken(model)
         found = model.everything()
-        for thing in (*found.nodes, *found.workloads):
+        for thing in (*found.nodes, *found.workloads, *found.items):
             thing.canonical()
-            assert isinstance(thing, Node | Workload)
+            assert isinstance(thing, Node | Workload | ItemKind)
             assert type(thing).model_validate(thing.json_form()) == thing
+        assert not [r for r in model.refused.values() if r.startswith(UNEXPECTED)]
         for resource, raw in hostile:
             model.drop(resource, raw)
         taken(model)
@@ -257,6 +290,8 @@ class TestHostileObjects:
     def test_a_live_read_of_a_broken_object_says_why_and_nothing_else(self, hostile: tuple[Resource, Any]) -> None:
         """The executor reads through the same functions; anything but a reason would end a step with a stray error."""
         resource, raw = hostile
+        if resource.name in {r.name for r in resources.COMPANIONS}:
+            return
         with contextlib.suppress(BadInput):
             if resource is resources.NODES:
                 nodes.node(raw, FACTS, EU).canonical()

@@ -12,6 +12,7 @@ from typing import Any
 from estate.conditions import written_bindings
 from estate.ids import ClusterId, Uid
 from estate.law import Facts
+from estate.workloads import Binding
 from tests import builders
 from tests.kubernetes import raws
 from tests.kubernetes.raws import Raw
@@ -25,7 +26,7 @@ from tools.kubernetes.resources import Resource
 
 EU = ClusterId("eu-1")
 SPACES = ("tenant-a", "tenant-b", "nobodys")
-QUICK = Pace(first_wait=0.02, longest_wait=0.3, facts=0.2)
+QUICK = Pace(first_wait=0.02, longest_wait=0.3, facts=0.2, discovery=0.2)
 PATIENCE = 60.0
 
 
@@ -66,7 +67,8 @@ class Cluster:
 
     async def clear(self) -> None:
         """Delete everything that a test may have made."""
-        for resource in (*resources.OWNERS, resources.BUDGETS, resources.PODS, resources.NODES):
+        core = (*resources.OWNERS, resources.BUDGETS, resources.PODS, resources.NODES)
+        for resource in (*core, *resources.DEVICES, resources.LEASES):
             async for page in self.hands.pages(resource.path()):
                 await asyncio.gather(*(self.delete(resource, raw) for raw in page.items))
 
@@ -98,7 +100,7 @@ async def made(plane: ControlPlane) -> AsyncIterator[Cluster]:
 
 def meaning(seen: Observed) -> dict[str, Any]:
     """What was seen, without what is book-keeping (decision 0009)."""
-    nodes = {n.id: n for n in seen.nodes}
+    nodes: dict[Any, Any] = {i.ref: i for i in seen.items} | {n.id: n for n in seen.nodes}
     return nodes | {w.id: (w.model_copy(update={"bindings": ()}), written_bindings(w)) for w in seen.workloads}
 
 
@@ -107,6 +109,8 @@ class Watched:
 
     def __init__(self) -> None:
         self.now: dict[str, Any] = {}
+        self.bindings: dict[Any, tuple[Binding, ...]] = {}
+        """What is book-keeping, unless devices are known by name."""
         self.wholes = 0
         self.batches = 0
         self._moved = asyncio.Event()
@@ -121,9 +125,10 @@ class Watched:
         if seen.whole:
             self.now = {}
             self.wholes += 1
-        for gone in (*seen.removed_nodes, *seen.removed_workloads):
+        for gone in (*seen.removed_nodes, *seen.removed_workloads, *seen.removed_items):
             self.now.pop(gone, None)
         self.now |= meaning(seen)
+        self.bindings |= {w.id: w.bindings for w in seen.workloads}
         self.batches += 1
         self._moved.set()
 

@@ -1,7 +1,8 @@
 """`python -m tools.controlplane build|toolchain`: what `make controlplane` runs.
 
-`build` writes the folder of the binaries to stdout and builds them where they are missing. `toolchain` says by its exit
-status whether a build would need a Go that is not there: 0 no, 1 yes. Words go to stderr.
+`build` writes the folder of the binaries to stdout and builds them where they are missing, with the definitions of
+Cluster API beside them. `toolchain` says by its exit status whether a build would need a Go that is not there: 0 no, 1
+yes. Words go to stderr.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tools.controlplane import building, finding, making
+from tools.controlplane import building, definitions, finding, making
 from tools.controlplane.finding import BinariesMissing
 from tools.controlplane.making import Say
 
@@ -20,12 +21,14 @@ def main(arguments: list[str]) -> int:
 
 
 def _build(say: Say) -> Path:
+    definitions.ensure(say)
     return building.ensure(say).folder
 
 
 def _toolchain() -> None:
     try:
         finding.find()
+        definitions.find()
     except BinariesMissing:
         building.toolchain()
 

@@ -52,7 +52,11 @@ def load(body: bytes | str) -> object:
 
 def shown(value: object) -> str:
     """A sender's value as it may stand in a message of ours."""
-    return canonical.clean_text(str(value), limit=120).replace("\n", " ")
+    try:
+        text = str(value)
+    except ValueError:  # a number of more digits than Python writes
+        text = "a number beyond all bounds"
+    return canonical.clean_text(text, limit=120).replace("\n", " ")
 
 
 def name(text: str, limit: int = LONGEST_NAME) -> str:

@@ -1,7 +1,8 @@
 """Items of the estate out of what objects of Cluster API, k0rdent and KubeVirt state. Pure; called by `provisioning`.
 
 Ids are scoped by the cluster that holds the objects (`cluster.namespace.name`): two clusters may describe things of one
-name. A cluster's id may hold no dots: it carries a digest, so that no other thing, and no fact, is ever called so. The object's uid, and a machine's provider id, are strong aliases by which other sources may mean the same.
+name. A cluster's id may hold no dots: it carries a digest, so that no other thing, and no fact, is ever called so. The
+object's uid, and a machine's provider id, are strong aliases by which other sources may mean the same.
 """
 
 from __future__ import annotations

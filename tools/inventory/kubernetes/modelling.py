@@ -43,6 +43,8 @@ log = structlog.get_logger(__name__)
 _OWNERS = frozenset(r.name for r in resources.OWNERS)
 _DEVICES = frozenset(r.name for r in resources.DEVICES)
 _PROVISIONED = frozenset(r.name for r in resources.PROVISIONED)
+UNEXPECTED = "could not be read, which is a fault of placet"
+"""How the reason begins where an object met with an error that nobody foresaw."""
 
 
 @dataclass(slots=True)
@@ -107,15 +109,20 @@ class ClusterModel:
         try:
             faults = self._put(resource, uid, raw)
         except BadInput as error:
-            self._drop(resource, uid)
-            self._refuse(called, str(error))
-            return ""
+            return self._keep_out(resource, uid, called, str(error))
+        except Exception as error:
+            return self._keep_out(resource, uid, called, f"{UNEXPECTED} ({type(error).__name__}: {error!s:.200})")
         if faults:
             self._refuse(called, "; ".join(faults))
         else:
             self._refused.pop(called, None)
         self._uids[resource.name].add(uid)
         return uid
+
+    def _keep_out(self, resource: Resource, uid: str, called: str, reason: str) -> str:
+        self._drop(resource, uid)
+        self._refuse(called, reason)
+        return ""
 
     def drop(self, resource: Resource, raw: Raw) -> None:
         """An object is gone."""

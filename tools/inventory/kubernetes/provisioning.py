@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+import structlog
+
 from estate.ids import ClusterId, NodeId
 from estate.items import Item
 from estate.references import Ref
@@ -22,6 +24,8 @@ from tools.kubernetes.fields import Raw
 from tools.kubernetes.resources import Resource
 from tools.payloads.clusters import objects
 from tools.payloads.contexts import Context
+
+log = structlog.get_logger(__name__)
 
 type Named = tuple[str, str]
 """Namespace and name."""
@@ -106,7 +110,7 @@ class Provisions:
         """What changed since the last time; None for what is gone."""
         news: dict[Ref, Item | None] = {}
         for key in list(self._touched):
-            before, after = self._items.pop(key, None), self._built(key)
+            before, after = self._items.pop(key, None), self._tried(key)
             if after is not None:
                 self._items[key] = after
             if before is not None and (after is None or after.ref != before.ref):
@@ -146,6 +150,15 @@ class Provisions:
         if item in (None, TEMPLATE):  # what is laid on clusters, and what they are made from
             for deployed in self._told[resources.DEPLOYED_CLUSTERS.kind]:
                 self._touched[_Key(CLUSTER, "", deployed)] = None
+
+    def _tried(self, key: _Key) -> Item | None:
+        try:
+            return self._built(key)
+        except ValueError as error:  # a value that the estate cannot hold, which no reader of it refused
+            log.warning(
+                "item not built", cluster=self.cluster, item=key.item, object="/".join(key.at), error=str(error)
+            )
+            return None
 
     def _built(self, key: _Key) -> Item | None:
         found = {kind: held[key.at] for kind, held in self._told.items() if key.at in held and _makes(kind, key)}
