@@ -31,6 +31,7 @@ def noticed(before: FrozenEstate, after: FrozenEstate, seen: Observed, folding: 
         items=(*(i.ref for i in folding.items), *folding.removed_items),
         said=_said(seen),
         heard=seen.heard,
+        observations=seen.observations,
         conflicts=folding.conflicts,
     )
 

@@ -13,6 +13,7 @@ from estate.hardware import Node
 from estate.ids import ClusterId, NodeId, WorkloadId
 from estate.items import Item
 from estate.law import Facts
+from estate.observations import Observation
 from estate.references import Ref
 from estate.snapshots import Snapshot, SnapshotVersion
 from estate.workloads import Workload
@@ -55,6 +56,8 @@ class Observed:
     at: datetime | None = None
     """When it was seen; stands in the origins of items that have none yet."""
     heard: tuple[Heard, ...] = ()
+    observations: tuple[Observation, ...] = ()
+    """Events that others told where the source looks on; each stands here once."""
     whole: bool = False
     cluster: ClusterId | None = None
     """The one cluster that `drifts` are of; None: this source knows of none."""
@@ -88,6 +91,7 @@ class Noticed:
     said: tuple[Ref, ...] = ()
     """What the source spoke of, changed or not."""
     heard: tuple[Heard, ...] = ()
+    observations: tuple[Observation, ...] = ()
     conflicts: tuple[Disagreement, ...] = ()
 
 

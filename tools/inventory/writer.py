@@ -289,7 +289,7 @@ class Writer:
         book.waiting_for -= came
         if not book.published:
             book.state = folding.state
-            if folding.conflicts or observed.heard:
+            if folding.conflicts or observed.heard or observed.observations:
                 book.early.append((observed, folding))
             if not book.waiting_for:
                 await self._begin(book)

@@ -1,17 +1,19 @@
-"""A signal as the CloudEvent that goes through intake like any other sender's. Called by `watching`. Pure.
+"""Signals, and events that a source was told, as CloudEvents that go through intake like any other sender's. Pure.
 
-The identity is derived from what was raised and how often it had been raised before: whoever tells it again, after a
-restart or in another process, tells the same event.
+Called by `watching`. The identity of a signal is derived from what was raised and how often it had been raised
+before: whoever tells it again, after a restart or in another process, tells the same event.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from estate import canonical
 from estate.canonical import Json
 from estate.events import event_id
 from estate.ids import ChannelId, InstallationId
+from estate.observations import EventType, Observation
 from estate.records import write_time
 from tools.bus.accounts import INVENTORY
 from tools.sensors.sensing import Signal
@@ -45,13 +47,33 @@ def telling(signal: Signal, installation: InstallationId) -> Telling:
         "whereabouts": {k: v for k, v in signal.whereabouts.json_form().items() if v},
         "evidence": signal.evidence.json_form(),
     }
+    return _told(source, name, signal.type, signal.at, said)
+
+
+def passed_on(observation: Observation, installation: InstallationId, now: datetime) -> Telling:
+    """The event of what a source was told. Its identity is its sender's, so that a source that lists again tells it
+    again as the same.
+    """
+    source = f"placet/{installation}/inventory/{observation.source}"
+    where: dict[str, Json] = {k: v for k, v in observation.whereabouts.json_form().items() if v}
+    said: dict[str, Json] = {
+        "severity": observation.severity.value,
+        "code": observation.code,
+        "message": observation.message,
+        "resolved": observation.resolved,
+        "whereabouts": where,
+    }
+    return _told(source, observation.sender_id, observation.type, observation.occurred_at or now, said)
+
+
+def _told(source: str, name: str, type_: EventType, at: datetime, said: dict[str, Json]) -> Telling:
     body = canonical.dumps(
         {
             "specversion": "1.0",
-            "type": f"placet.{signal.type.value}.v1",
+            "type": f"placet.{type_.value}.v1",
             "source": source,
             "id": name,
-            "time": write_time(signal.at),
+            "time": write_time(at),
             "datacontenttype": "application/json",
             "data": said,
         }

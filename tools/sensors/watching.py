@@ -27,7 +27,7 @@ from tools.sensors.measuring import taken
 from tools.sensors.port import Change, Seen
 from tools.sensors.registry import Settings
 from tools.sensors.sensing import Key, Sensed, Sensors, State, sense
-from tools.sensors.telling import CHANNEL, CONTENT, FORMAT, telling
+from tools.sensors.telling import CHANNEL, CONTENT, FORMAT, Telling, passed_on, telling
 
 log = structlog.get_logger(__name__)
 
@@ -87,6 +87,8 @@ class Watch:
             await self._look(work, noticed)
 
     async def _look(self, work: _Work, noticed: Noticed | None) -> None:
+        for observation in noticed.observations if noticed is not None else ():
+            await self._publish(passed_on(observation, self._installation, self._clock()))
         seen = self._shown(work, noticed)
         if seen is None:
             return
@@ -125,13 +127,16 @@ class Watch:
         for signal in sensed.signals:
             told = telling(signal, self._installation)
             log.info("sensor", type=signal.type.value, about=signal.key.subject, resolved=signal.resolved)
-            async for attempt in AsyncRetrying(
-                retry=retry_if_exception_type(RetryLater),
-                wait=wait_random_exponential(multiplier=0.1, max=2),
-                reraise=True,
-            ):
-                with attempt:
-                    await self._bus.publish(self._subject, told.body, message_id=told.id, headers=CONTENT)
+            await self._publish(told)
+
+    async def _publish(self, told: Telling) -> None:
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type(RetryLater),
+            wait=wait_random_exponential(multiplier=0.1, max=2),
+            reraise=True,
+        ):
+            with attempt:
+                await self._bus.publish(self._subject, told.body, message_id=told.id, headers=CONTENT)
 
     async def _keep(self, work: _Work) -> None:
         """Store what is new; a bus out of reach is waited for, because what was told is told again at worst."""

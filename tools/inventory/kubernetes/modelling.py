@@ -20,6 +20,7 @@ from estate.hardware import Node
 from estate.ids import ClusterId, NodeId, WorkloadId
 from estate.items import Item
 from estate.law import Facts
+from estate.observations import Observation
 from estate.references import Ref
 from estate.workloads import Workload
 from tools.drift.objects import Setting
@@ -28,6 +29,7 @@ from tools.inventory.kubernetes.drifting import DriftBook
 from tools.inventory.kubernetes.equipment import Equipment, Touched
 from tools.inventory.kubernetes.families import Families, Key
 from tools.inventory.kubernetes.heartbeats import Beat, Heartbeats
+from tools.inventory.kubernetes.node_events import NodeEvents
 from tools.inventory.kubernetes.provisioning import Provisions
 from tools.inventory.port import Observed
 from tools.kubernetes import equipping, naming, nodes, objects, resources, workloads
@@ -54,6 +56,7 @@ class _News:
     nodes: dict[NodeId, Node | None] = field(default_factory=dict)
     workloads: dict[WorkloadId, Workload | None] = field(default_factory=dict)
     items: dict[Ref, Item | None] = field(default_factory=dict)
+    observations: list[Observation] = field(default_factory=list)
 
 
 class ClusterModel:
@@ -82,6 +85,7 @@ class ClusterModel:
         self._refused: dict[str, str] = {}
         self._drifts = DriftBook(Setting(cluster, facts))
         self._heartbeats = Heartbeats()
+        self._events = NodeEvents(cluster)
         self._silent: dict[str, Beat] = {}
         self._provisions = Provisions(cluster, self._node_called, self._node_of)
 
@@ -94,7 +98,7 @@ class ClusterModel:
     def dirty(self) -> bool:
         """Whether something changed that was not taken yet."""
         news = self._news
-        told = news.nodes or news.workloads or news.items
+        told = news.nodes or news.workloads or news.items or news.observations
         return bool(self._touched or told or self._drifts.dirty or self._provisions.dirty)
 
     def learn(self, schemas: Schemas) -> None:
@@ -140,6 +144,8 @@ class ClusterModel:
         self._drifts.keep_only(resource, uids)
         for uid in self._uids[resource.name] - set(uids):
             self._drop(resource, uid)
+        if resource.name == resources.EVENTS.name:
+            self._events.begin()
 
     def listen(self) -> None:
         """Look who fell silent, and who is heard again. Called when time has passed."""
@@ -183,19 +189,21 @@ class ClusterModel:
             removed_workloads=tuple(i for i, w in news.workloads.items() if w is None),
             items=tuple(i for i in news.items.values() if i is not None),
             removed_items=tuple(r for r, i in news.items.items() if i is None),
+            observations=tuple(news.observations),
             cluster=self._cluster,
             drifts=self._drifts.take(),
         )
 
     def everything(self) -> Observed:
         """All of it, as far as it is worked out."""
-        self._news = _News()
+        told, self._news = self._news.observations, _News()
         running = (w for held in self._workloads.values() for w in held.values())
         return Observed(
             self._source,
             nodes=tuple(self._nodes.values()),
             workloads=tuple(running),
             items=tuple(self._provisions.everything()),
+            observations=tuple(told),
             cluster=self._cluster,
             drifts=self._drifts.everything(),
             whole=True,
@@ -227,6 +235,8 @@ class ClusterModel:
             self._equip(self._equipment.put(resource, raw))
         elif resource.name in _PROVISIONED:
             self._provisions.put(resource, raw)
+        else:
+            self._news.observations += self._events.put(resource, raw)
 
     def _drop(self, resource: Resource, uid: str) -> None:
         self._uids[resource.name].discard(uid)
@@ -244,6 +254,8 @@ class ClusterModel:
             self._equip(self._equipment.drop(resource, uid))
         elif resource.name in _PROVISIONED:
             self._provisions.drop(uid)
+        else:
+            self._events.drop(uid)
 
     def _place(self, reading: Reading) -> None:
         """A node as it was read: with the devices that drivers offer on it, and as silent as its kubelet is."""

@@ -13,7 +13,8 @@ from tools.payloads import reading, xids
 from tools.payloads.clusters.sheets import Sheet, maybe
 
 _WATCHERS = re.compile(r"(?:[\w\-]+-)?(?:monitor|problem-detector|monitoring-agent)", re.ASCII)
-_XID = re.compile(r"\bxid[\s:=]{0,3}(\d{1,4})\b", re.IGNORECASE | re.ASCII)
+_XID = re.compile(r"\bxid(?: \(PCI:[^)]{1,20}\))?[\s:=]{0,3}(\d{1,4})\b", re.IGNORECASE | re.ASCII)
+"""As monitors write it, and as the driver's own line does."""
 
 
 def event(sheet: Sheet, raw: reading.Fields) -> None:
