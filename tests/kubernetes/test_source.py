@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,40 @@ async def test_a_compacted_version_is_told_as_gone(cluster: Cluster) -> None:
     with pytest.raises(faults.Gone):
         async for _ in cluster.hands.watch(resources.NODES.path(), {"resourceVersion": "1"}, seconds=5):
             pass
+
+
+async def test_a_cluster_that_was_restored_from_a_backup_is_listed_anew(tmp_path: Path) -> None:
+    """Its versions go back. A watch from one that is yet to come would say nothing for hours, and pass for calm."""
+    async with controlplane(options=BARE) as plane, made(plane) as cluster:
+        data, backup = plane.directory / "etcd", tmp_path / "backup"
+        await cluster.create(resources.NODES, raws.node("eu-a1"))
+        await stopped(cluster)
+        shutil.copytree(data, backup)
+        await started(cluster)
+        async with watched(cluster.hands, cluster.facts) as sight:
+            await Churn(cluster, 6).run(60)
+            await agrees(cluster, sight)
+            await stopped(cluster)
+            shutil.rmtree(data / "member")
+            shutil.copytree(backup / "member", data / "member")
+            with capture_logs() as logs:
+                await started(cluster)
+                await cluster.create(resources.NODES, raws.node("eu-a2"))
+                await sight.until(lambda: set(sight.now) == {"eu-a1", "eu-a2"})
+            await agrees(cluster, sight)
+        assert any(line["event"] == "versions went back" for line in logs)
+
+
+async def stopped(cluster: Cluster) -> None:
+    """API server and etcd, in order."""
+    await cluster.plane.stop(Part.API_SERVER)
+    await cluster.plane.stop(Part.ETCD)
+
+
+async def started(cluster: Cluster) -> None:
+    """And again."""
+    await cluster.plane.start(Part.ETCD)
+    await cluster.plane.start(Part.API_SERVER)
 
 
 async def test_other_facts_come_into_force_while_it_runs(cluster: Cluster) -> None:

@@ -83,6 +83,9 @@ class Following:
     async def _turn(self) -> None:
         if not (self.recognised and self.version):
             await self.recognise()
+            if self.version and await self._went_back():
+                log.warning("versions went back", kind=self.resource.plural, version=self.version)
+                self.version = ""
         self.recognised = False
         self.recognised = await (self._watch() if self.version else self._list())
 
@@ -98,6 +101,14 @@ class Following:
         self.version, self.listed = version, True
         self.changed()
         return True
+
+    async def _went_back(self) -> bool:
+        """Whether the cluster is older now than what was seen of it: restored from a backup. A watch from a version
+        that is to come would pass over everything until then. (API servers' versions are numbers that can be compared.)
+        """
+        async for page in self.connection.pages(self._path, self._narrowed, size=1):
+            return page.version.isdecimal() and self.version.isdecimal() and int(page.version) < int(self.version)
+        return False
 
     async def _watch(self) -> bool:
         """One watch; whether it ended in order. What it brought counts: only a break that brought nothing is raised."""
