@@ -8,10 +8,11 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from estate.devices import Vendor
 from estate.hardware import Node, Taint, TaintEffect
 from estate.ids import ClusterId, DatasetId, GangId, NodeId, TenantId, Uid, WorkloadId
 from estate.law import Residency
-from estate.records import Model, Time
+from estate.records import Model, Time, later
 from estate.units import Mebibytes, MicroUsdPerHour, Milliseconds, Watts
 
 
@@ -49,6 +50,14 @@ class WorkloadContract(Model):
     deadline: Time | None = None
     residency: Residency | None = None
     """Narrower limits than the tenant's own; never wider (the intersection holds)."""
+    vendors: tuple[Vendor, ...] = later(())
+    """Whose accelerators it runs on, sorted; empty accepts anybody's. Of a device whose maker nobody tells, the model
+    alone decides."""
+
+    def accepts(self, model: str, vendor: Vendor | None) -> bool:
+        """Whether an accelerator of that model and maker will do."""
+        made = not self.vendors or vendor is None or vendor in self.vendors
+        return made and (not self.models or model in self.models)
 
 
 class Toleration(Model):

@@ -58,7 +58,7 @@ def _free(snapshot: Snapshot, workload: Workload, node: Node) -> list[int]:
         for a in sorted(node.accelerators, key=lambda a: a.index)
         if a.index not in taken
         and a.health is Health.HEALTHY
-        and (not contract.models or a.model in contract.models)
+        and contract.accepts(a.model, a.vendor)
         and a.memory_mebibytes >= contract.memory_mebibytes
     ]
 

@@ -68,7 +68,7 @@ def _devices(snapshot: Snapshot, workload: Workload, binding: Binding, node: Nod
             return _no(binding, f"accelerator {index} is {device.health.value}")
         if index in held_by_others:
             return _no(binding, f"accelerator {index} is taken")
-        if workload.contract.models and device.model not in workload.contract.models:
+        if not workload.contract.accepts(device.model, device.vendor):
             return _no(binding, f"accelerator {index} is a {device.model}, the contract asks for another model")
         if device.memory_mebibytes < workload.contract.memory_mebibytes:
             return _no(binding, f"accelerator {index} has too little memory")

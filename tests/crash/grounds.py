@@ -180,7 +180,8 @@ async def _seat(at: Ground, workload: Workload) -> None:
     budget, path = objects.disruption_budget(workload), path_of(workload)
     assert budget is not None
     await clients.create(at.api, f"/apis/policy/v1/namespaces/{workload.namespace}/poddisruptionbudgets", budget)
-    await clients.create(at.api, path.rpartition("/")[0], _controller(workload))
+    home = next(n for n in at.world.nodes if n.id == workload.bindings[0].node)
+    await clients.create(at.api, path.rpartition("/")[0], _controller(workload, objects.resource(home)))
     for count, seat in enumerate(workload.bindings, start=1):
         await _close(at, (seat.node,), closed=False)
         await at.patch(path, {"spec": {"replicas": count}})
@@ -188,15 +189,17 @@ async def _seat(at: Ground, workload: Workload) -> None:
         await _close(at, (seat.node,), closed=True)
 
 
-def _controller(workload: Workload) -> clients.Object:
-    made = objects.deployment(workload, {str(b.node): str(b.node) for b in workload.bindings}, pinned=False)
+def _controller(workload: Workload, devices: str) -> clients.Object:
+    homes = {str(b.node): str(b.node) for b in workload.bindings}
+    made = objects.deployment(workload, homes, pinned=False, devices=devices)
     made["kind"] = resource_of(workload).kind
     made["spec"] |= {"replicas": 0} | (_ON_DELETE if workload.name == BY_EVICTION else _ROLLS)
     template = made["spec"]["template"]
     template["metadata"]["annotations"]["placet.dev/starts-after"] = STARTS_AFTER
     # Whoever holds a template's affinity is never overruled, so this tenant says by a selector which devices it needs.
-    del template["spec"]["affinity"]
-    template["spec"]["nodeSelector"] = {objects.PRODUCT: workload.contract.models[0]}
+    template["spec"].pop("affinity", None)
+    if workload.contract.models:
+        template["spec"]["nodeSelector"] = {objects.PRODUCT: workload.contract.models[0]}
     return made
 
 

@@ -28,7 +28,7 @@ async def return_node(api: ApiClient, name: str) -> None:
     await clients.ask(api, "PATCH", f"/api/v1/nodes/{name}", body, content_type=clients.MERGE_PATCH)
 
 
-async def lose_accelerators(api: ApiClient, name: str, left: int) -> None:
+async def lose_accelerators(api: ApiClient, name: str, left: int, resource: str = objects.GPU) -> None:
     """The node can allot only `left` accelerators, as a device plugin says of a node whose devices failed."""
-    body = {"status": {"allocatable": {objects.GPU: str(left)}}}
+    body = {"status": {"allocatable": {resource: str(left)}}}
     await clients.ask(api, "PATCH", f"/api/v1/nodes/{name}/status", body, content_type=clients.MERGE_PATCH)

@@ -79,6 +79,7 @@ def assemble(
             accelerators_per_replica=per_replica,
             models=ask.models,
             min_available=_min_available(ask, owner.namespace, budgets, replicas),
+            vendors=ask.vendors,
         ),
         replicas=replicas,
         watts_per_accelerator=Watts(0) if needs_none else numbering.watts((b.node for b in bindings), ask.models),

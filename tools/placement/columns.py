@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from estate.devices import Vendor
 from estate.hardware import Health, Node, Taint
 from estate.ids import ClusterId, NodeId, RackId, SiteId, TenantId
 from estate.law import Facts
@@ -21,7 +22,7 @@ type Flags = NDArray[np.bool_]
 type Ints = NDArray[np.int64]
 
 UNCAPPED = 10**12
-_SHARED = frozenset({"names", "rows", "nodes", "loads", "models", "taints", "rack_budget"})
+_SHARED = frozenset({"names", "rows", "nodes", "loads", "models", "makers", "taints", "rack_budget"})
 """What a renewal does not copy as an array."""
 UNKNOWN_TENANT = -1
 """The last row of `present`: work of a tenant that no fact knows."""
@@ -75,6 +76,8 @@ class Columns:
     free: Flags
     present: Flags
     models: tuple[str, ...]
+    makers: tuple[Vendor | None, ...]
+    """Of each model; None: nobody tells."""
     taints: tuple[tuple[Taint, ...], ...]
     """The different sets of closing taints; a fleet has few."""
     rack_drawn: Ints
@@ -132,7 +135,8 @@ class _Where:
 def _fits(before: Columns, row: int | None, node: Node | None) -> bool:
     if row is None or node is None:
         return row is None and node is None
-    known = {a.model for a in node.accelerators} <= set(before.models)
+    makers = dict(zip(before.models, before.makers, strict=True))
+    known = all(a.model in makers and a.vendor in (None, makers[a.model]) for a in node.accelerators)
     return known and node.cluster in before.names.clusters and len(node.accelerators) <= before.index.shape[1]
 
 
@@ -150,6 +154,9 @@ def _rack_columns(snapshot: Snapshot, names: Names) -> tuple[Ints, Ints]:
 def _blank(snapshot: Snapshot, names: Names, nodes: tuple[Node, ...]) -> Columns:
     rows, slots = len(nodes), max((len(n.accelerators) for n in nodes), default=0)
     drawn, budget = _rack_columns(snapshot, names)
+    makers: dict[str, Vendor | None] = {}
+    for device in (a for n in nodes for a in n.accelerators):
+        makers[device.model] = makers.get(device.model) or device.vendor
 
     def ints(*shape: int) -> Ints:
         return np.full(shape, -1, dtype=np.int64)
@@ -179,7 +186,8 @@ def _blank(snapshot: Snapshot, names: Names, nodes: tuple[Node, ...]) -> Columns
         healthy=flags(rows, slots),
         free=flags(rows, slots),
         present=flags(len(names.tenants) + 1, rows),
-        models=tuple(dict.fromkeys(a.model for n in nodes for a in n.accelerators)),
+        models=tuple(makers),
+        makers=tuple(makers.values()),
         taints=tuple(dict.fromkeys(n.closing_taints for n in nodes)),
         rack_drawn=drawn,
         rack_budget=budget,

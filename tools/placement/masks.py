@@ -178,8 +178,9 @@ def suitable(wish: Wish, without: Constraint | None) -> tuple[Flags, Flags]:
     """The devices of an accepted model, and those with enough memory."""
     c, contract = wish.columns, wish.workload.contract
     everything = np.ones(c.exists.shape, dtype=np.bool_)
-    accepted = [i for i, m in enumerate(c.models) if m in contract.models]
-    free_choice = not contract.models or without is Constraint.MODEL
+    kinds = zip(c.models, c.makers, strict=True)
+    accepted = [i for i, (model, maker) in enumerate(kinds) if contract.accepts(model, maker)]
+    free_choice = len(accepted) == len(c.models) or without is Constraint.MODEL
     of_model = everything if free_choice else np.isin(c.model, accepted)
     of_memory = everything if without is Constraint.MEMORY else c.memory >= contract.memory_mebibytes
     return of_model, of_memory

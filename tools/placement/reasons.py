@@ -108,7 +108,8 @@ def _cluster(by: Refused) -> Words:
 def _model(by: Refused) -> Words:
     wish, refused = by.wish, by.refused
     found = sorted({a.model for r in np.flatnonzero(refused) for a in wish.columns.nodes[r].accelerators})
-    accepted = " or ".join(wish.workload.contract.models)
+    contract = wish.workload.contract
+    accepted = " or ".join(contract.models or (f"an accelerator of {v.value}" for v in contract.vendors))
     return f"{wish.needed} × {accepted}", ", ".join(found) or "no accelerators", "accept another model in the contract"
 
 
