@@ -246,8 +246,9 @@ def _offered(node: str, tainted: int | None = None) -> Object:
 
 
 def _lease(node: str) -> Object:
+    """One that lasts: where the machine is too slow for the load, no node shall fall silent for it."""
     about = {"name": node, "namespace": resources.LEASES.within}
-    return {"metadata": about, "spec": {"holderIdentity": node, "leaseDurationSeconds": 40, "renewTime": _now()}}
+    return {"metadata": about, "spec": {"holderIdentity": node, "leaseDurationSeconds": 3600, "renewTime": _now()}}
 
 
 def _now() -> str:

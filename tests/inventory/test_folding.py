@@ -95,6 +95,15 @@ def test_who_was_kept_out_takes_over_when_the_owner_withdraws() -> None:
     assert folding.removed_items == ()
 
 
+def test_nodes_of_two_clusters_are_never_one_whatever_they_are_called() -> None:
+    """A cluster may copy what a cloud or a firmware calls another's machine; it adds nothing to that one."""
+    ours = builders.node("eu-a1", provider_id="aws:///a/i-0", system_uuid="ec2d", accelerators=0)
+    theirs = builders.node("eu-a1", provider_id="aws:///a/i-0", system_uuid="ec2d", uid="other", cluster="us-1")
+    folding = folded(Observed("kubernetes/eu-1", nodes=(ours,)), Observed("kubernetes/us-1", nodes=(theirs,)))
+    assert [str(c) for c in folding.conflicts] == ["node/eu-a1"]
+    assert folding.state.estate.node(NodeId("eu-a1")) == ours
+
+
 def test_something_called_otherwise_is_the_same_thing_when_a_strong_alias_says_so() -> None:
     other = pdu(id="chassis-7", aliases=SERIAL, budget_watts=None, drawn_watts=3)
     batches = seen("files", pdu(aliases=SERIAL)), seen("redfish", other)

@@ -16,6 +16,7 @@ from immutables import Map
 
 from estate.aliases import Alias, AliasKind
 from estate.hardware import Node
+from estate.ids import ClusterId
 from estate.itemkinds import ItemKind
 from estate.origins import Origin
 from estate.records import Model
@@ -102,8 +103,13 @@ def strong_aliases(thing: Model) -> frozenset[str]:
 
 
 def _same(thing: Model, others: Iterable[Model]) -> bool:
+    """No machine is a node of two clusters at once, whatever they say of it: an alias can be copied."""
     own = strong_aliases(thing)
-    return any(own & strong_aliases(other) for other in others)
+    return any(own & strong_aliases(other) and _cluster(thing) == _cluster(other) for other in others)
+
+
+def _cluster(thing: Model) -> ClusterId | None:
+    return thing.cluster if isinstance(thing, Node) else None
 
 
 def _joined[T: Model](ref: Ref, claims: list[Claim[T]], found: list[Disagreement]) -> Merged[T]:

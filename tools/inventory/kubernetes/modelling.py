@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 
 import structlog
 
 from estate import canonical
 from estate.errors import BadInput
-from estate.hardware import Node
 from estate.ids import ClusterId, NodeId, WorkloadId
 from estate.items import Item
 from estate.law import Facts
@@ -28,17 +27,15 @@ from tools.drift.schemas import Schemas
 from tools.inventory.kubernetes.drifting import DriftBook
 from tools.inventory.kubernetes.equipment import Equipment, Touched
 from tools.inventory.kubernetes.families import Families, Key
-from tools.inventory.kubernetes.heartbeats import Beat, Heartbeats
 from tools.inventory.kubernetes.node_events import NodeEvents
+from tools.inventory.kubernetes.nodes import NodeBook
 from tools.inventory.kubernetes.provisioning import Provisions
 from tools.inventory.port import Observed
-from tools.kubernetes import equipping, naming, nodes, objects, resources, workloads
+from tools.kubernetes import naming, nodes, objects, resources, workloads
 from tools.kubernetes.fields import Raw
-from tools.kubernetes.nodes import Reading
 from tools.kubernetes.numbering import Numbering
 from tools.kubernetes.objects import Budget
 from tools.kubernetes.resources import Resource
-from tools.payloads.facts import mentions
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +50,6 @@ UNEXPECTED = "could not be read, which is a fault of placet"
 class _News:
     """What changed since it was last taken."""
 
-    nodes: dict[NodeId, Node | None] = field(default_factory=dict)
     workloads: dict[WorkloadId, Workload | None] = field(default_factory=dict)
     items: dict[Ref, Item | None] = field(default_factory=dict)
     observations: list[Observation] = field(default_factory=list)
@@ -73,10 +69,7 @@ class ClusterModel:
         self._numbering = Numbering(self._equipment.allotments)
         self._families = Families()
         self._clock = clock
-        self._machines: dict[str, Reading] = {}
-        self._called: dict[str, str] = {}
-        self._providers: dict[str, str] = {}
-        self._nodes: dict[NodeId, Node] = {}
+        self._nodes = NodeBook(source, self._equipment, self._numbering, self._touch_on, self._meet)
         self._budgets: defaultdict[str, dict[str, Budget]] = defaultdict(dict)
         self._uids: defaultdict[str, set[str]] = defaultdict(set)
         self._workloads: defaultdict[str, dict[Key, Workload]] = defaultdict(dict)
@@ -84,10 +77,8 @@ class ClusterModel:
         self._news = _News()
         self._refused: dict[str, str] = {}
         self._drifts = DriftBook(Setting(cluster, facts))
-        self._heartbeats = Heartbeats()
         self._events = NodeEvents(cluster)
-        self._silent: dict[str, Beat] = {}
-        self._provisions = Provisions(cluster, self._node_called, self._node_of)
+        self._provisions = Provisions(cluster, self._node_called, self._nodes.of_provider)
 
     @property
     def refused(self) -> Mapping[str, str]:
@@ -98,7 +89,7 @@ class ClusterModel:
     def dirty(self) -> bool:
         """Whether something changed that was not taken yet."""
         news = self._news
-        told = news.nodes or news.workloads or news.items or news.observations
+        told = self._nodes.dirty or news.workloads or news.items or news.observations
         return bool(self._touched or told or self._drifts.dirty or self._provisions.dirty)
 
     def learn(self, schemas: Schemas) -> None:
@@ -149,23 +140,13 @@ class ClusterModel:
 
     def listen(self) -> None:
         """Look who fell silent, and who is heard again. Called when time has passed."""
-        silent = self._heartbeats.silent()
-        if silent.keys() == self._silent.keys():
-            return
-        changed = silent.keys() ^ self._silent.keys()
-        self._silent = silent
-        self._replace(changed)
+        self._nodes.listen()
 
     def obey(self, facts: Facts) -> None:
         """Other facts are in force: every id and tenant is read anew."""
         self._facts = facts
         self._drifts.obey(facts)
-        machines = list(self._machines.values())
-        for reading in machines:
-            self._displace(reading.node.uid)
-        for reading in machines:
-            renamed = self._node_called(reading.node.name)
-            self._place(replace(reading, node=reading.node.model_copy(update={"id": renamed})))
+        self._nodes.rename(self._node_called)
         self._provisions.renew()
         self._touch(self._families.everyone())
 
@@ -181,11 +162,12 @@ class ClusterModel:
     def take(self) -> Observed:
         """What changed since the last time, as far as it is worked out."""
         news, self._news = self._news, _News()
+        nodes = self._nodes.take()
         return Observed(
             source=self._source,
-            nodes=tuple(n for n in news.nodes.values() if n is not None),
+            nodes=tuple(n for n in nodes.values() if n is not None),
             workloads=tuple(w for w in news.workloads.values() if w is not None),
-            removed_nodes=tuple(i for i, n in news.nodes.items() if n is None),
+            removed_nodes=tuple(i for i, n in nodes.items() if n is None),
             removed_workloads=tuple(i for i, w in news.workloads.items() if w is None),
             items=tuple(i for i in news.items.values() if i is not None),
             removed_items=tuple(r for r, i in news.items.items() if i is None),
@@ -200,7 +182,7 @@ class ClusterModel:
         running = (w for held in self._workloads.values() for w in held.values())
         return Observed(
             self._source,
-            nodes=tuple(self._nodes.values()),
+            nodes=self._nodes.everything(),
             workloads=tuple(running),
             items=tuple(self._provisions.everything()),
             observations=tuple(told),
@@ -213,7 +195,7 @@ class ClusterModel:
         """What of it could not be read, where the rest is taken in all the same."""
         if resource is resources.NODES:
             reading = nodes.read(raw, self._facts, self._cluster)
-            self._place(reading)
+            self._nodes.place(reading)
             return reading.faults
         if resource is resources.BUDGETS:
             self._put_budget(objects.budget(raw))
@@ -230,7 +212,7 @@ class ClusterModel:
 
     def _put_companion(self, resource: Resource, raw: Raw) -> None:
         if resource.name == resources.LEASES.name:
-            self._heartbeats.put(raw, self._clock())
+            self._nodes.heartbeats.put(raw, self._clock())
         elif resource.name in _DEVICES:
             self._equip(self._equipment.put(resource, raw))
         elif resource.name in _PROVISIONED:
@@ -241,7 +223,7 @@ class ClusterModel:
     def _drop(self, resource: Resource, uid: str) -> None:
         self._uids[resource.name].discard(uid)
         if resource is resources.NODES:
-            self._displace(uid)
+            self._nodes.displace(uid)
         elif resource is resources.BUDGETS:
             for namespace in [n for n, held in self._budgets.items() if uid in held]:
                 self._change_budgets(namespace, uid, None)
@@ -249,7 +231,7 @@ class ClusterModel:
             self._numbering.forget(uid)
             self._touch(self._families.drop(uid))
         elif resource.name == resources.LEASES.name:
-            self._heartbeats.drop(uid)
+            self._nodes.heartbeats.drop(uid)
         elif resource.name in _DEVICES:
             self._equip(self._equipment.drop(resource, uid))
         elif resource.name in _PROVISIONED:
@@ -257,76 +239,25 @@ class ClusterModel:
         else:
             self._events.drop(uid)
 
-    def _place(self, reading: Reading) -> None:
-        """A node as it was read: with the devices that drivers offer on it, and as silent as its kubelet is."""
-        name, uid = reading.node.name, reading.node.uid
-        self._machines[uid], self._called[name] = reading, uid
-        whole = self._heard(self._equipped(reading))
-        if self._nodes.get(whole.node.id) != whole.node:
-            self._nodes[whole.node.id] = whole.node
-            self._news.nodes[whole.node.id] = whole.node
-        if self._numbering.equip(whole.node.id, whole.device_watts):
-            self._touch(self._families.on(name))
-        provider = _provider(reading.node)
-        if provider and self._providers.get(provider) != uid:
-            self._providers[provider] = uid
-            self._provisions.meet(provider)
-
-    def _equipped(self, reading: Reading) -> Reading:
-        boards = self._equipment.boards(reading.node.name)
-        allotted = self._equipment.allotments.allotted
-        made = equipping.equipped(reading, boards, allotted, f"{self._source}/{resources.SLICES.plural}")
-        return nodes.doubted(made) if made.faults else made
-
-    def _heard(self, reading: Reading) -> Reading:
-        beat = self._silent.get(reading.node.name)
-        if beat is None:
-            return reading
-        source = f"{self._source}/{resources.LEASES.plural}"
-        return replace(reading, node=nodes.silenced(reading.node, source, beat.renewed_at))
-
-    def _displace(self, uid: str) -> None:
-        gone = self._machines.pop(uid, None)
-        if gone is None:
-            return
-        node = gone.node
-        if self._called.get(node.name) == uid:
-            del self._called[node.name]
-        if self._providers.get(provider := _provider(node)) == uid:
-            del self._providers[provider]
-            self._provisions.meet(provider)
-        known = self._nodes.get(node.id)
-        if known is not None and known.uid == uid:  # else another one took its name since
-            del self._nodes[node.id]
-            self._news.nodes[node.id] = None
-            if self._numbering.equip(node.id, 0):
-                self._touch(self._families.on(node.name))
-
-    def _replace(self, names: Iterable[str]) -> None:
-        """Make these nodes anew out of what was read of them."""
-        for name in sorted(names):
-            reading = self._machines.get(self._called.get(name, ""))
-            if reading is not None:
-                self._place(reading)
-
     def _equip(self, touched: Touched) -> None:
         """Devices that are known by name are others now, or are held by others."""
-        self._replace(touched.nodes)
+        self._nodes.renew(touched.nodes)
         for name in sorted(touched.nodes):
-            self._touch(self._families.on(name))
+            self._touch_on(name)
         for namespace, claim in sorted(touched.claims):
             self._touch(self._families.claiming(namespace, claim))
         if touched.all or touched.spaces:
             everyone = self._families.everyone()
             self._touch({k for k in everyone if touched.all or k.namespace in touched.spaces})
 
+    def _meet(self, provider: str) -> None:
+        self._provisions.meet(provider)
+
     def _node_called(self, name: str) -> NodeId:
         return naming.node_id(self._facts, self._cluster, name)
 
-    def _node_of(self, provider: str) -> NodeId | None:
-        """The node of this cluster that a cloud calls so."""
-        reading = self._machines.get(self._providers.get(provider, "")) if provider else None
-        return reading.node.id if reading is not None else None
+    def _touch_on(self, node: str) -> None:
+        self._touch(self._families.on(node))
 
     def _put_budget(self, budget: Budget) -> None:
         if self._budgets[budget.namespace].get(budget.uid) != budget:
@@ -374,11 +305,6 @@ class ClusterModel:
         if self._refused.get(called) != reason:
             self._refused[called] = reason
             log.warning("object not readable", source=self._source, object=called, reason=reason)
-
-
-def _provider(node: Node) -> str:
-    """What its cloud calls it, however the zone is written; empty where none does."""
-    return str(mentions.provider(node.provider_id)) if node.provider_id else ""
 
 
 def _uid(raw: Raw) -> str:
