@@ -120,7 +120,7 @@ def test_free_devices_that_no_node_has_together_are_told() -> None:
     assert open_site.raised("capacity-fragmented") == 0, "whole nodes are free: it waits for something else"
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 4), st.booleans()), max_size=12))
 def test_the_sums_are_what_a_count_from_nothing_gives(moves: list[tuple[int, int, bool]]) -> None:
     series = limited(20).begin()
