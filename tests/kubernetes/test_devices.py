@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from estate.devices import Vendor
 from estate.hardware import Health
-from estate.ids import ClusterId
+from estate.ids import ClusterId, NodeId
 from tests import builders
 from tests.kubernetes import companions, raws
 from tests.kubernetes.raws import Raw
 from tools.inventory.kubernetes.equipment import Equipment
 from tools.inventory.kubernetes.modelling import ClusterModel
 from tools.kubernetes import equipping, nodes, objects, resources, slices
+from tools.kubernetes.numbering import Numbering
 from tools.payloads.clusters import vendors
 
 EU, FACTS = ClusterId("eu-1"), builders.facts()
@@ -161,6 +162,15 @@ def test_a_pool_that_is_renewed_counts_in_its_newest_generation() -> None:
 
 
 class TestWhoHoldsWhat:
+    @given(st.lists(st.sets(st.integers(0, 7), max_size=8), min_size=1, max_size=6), st.integers(0, 4))
+    def test_the_book_never_gives_what_is_held_by_name(self, named: list[set[int]], wanted: int) -> None:
+        """Whatever claims come and go, and also where it had given the same before."""
+        numbering = Numbering()
+        for held in named:
+            given = [numbering.devices(pod, NodeId("eu-a1"), wanted, held) for pod in ("one", "other")]
+            assert not held & {i for g in given for i in g}
+            assert len({i for g in given for i in g}) == 2 * wanted
+
     def test_a_template_that_asks_by_name_is_a_promise_before_any_pod_runs(self) -> None:
         model = ClusterModel("kubernetes/eu-1", EU, FACTS)
         request = {"name": "gpus", "exactly": {"deviceClassName": companions.NVIDIA, "count": 4}}
