@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from estate.facilities.machines import Machine, Stage
@@ -28,6 +30,7 @@ from tools.kubernetes.connecting import Access, Connection
 
 pytestmark = pytest.mark.kubernetes
 
+_FIELDS = ("domain", "cpu", "cores", "sockets", "memory", "guest", "devices", "gpus", "name", "deviceName")
 CASES = Path(__file__).resolve().parents[3] / "shared" / "cases"
 K0RDENT = CASES / "k0rdent" / "crds"
 FLEET = "fleet"
@@ -208,11 +211,32 @@ async def test_what_a_reader_may_not_read_is_told_once_and_blinds_nobody(fleet: 
         assert sorted(told) == sorted({r.name for r in (resources.EVENTS, resources.LEASES, *resources.DEVICES)})
 
 
+_ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_FIELDS), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+def drawn() -> list[Any]:
+    """A few dozen specs, odd in other ways in each run."""
+    found: list[Any] = []
+
+    @settings(max_examples=30, database=None, deadline=None)
+    @given(_ANYTHING)
+    def collect(spec: Any) -> None:
+        found.append(spec)
+
+    collect()
+    return found
+
+
 async def test_whatever_an_api_server_admits_stops_no_source_and_is_told_once(fleet: Cluster) -> None:
     """A definition that admits anything, and objects that are nothing like a machine; a good one still counts."""
     odd: list[Any] = [None, 7, "\u202e", [], {"domain": "big"}, {"domain": {"cpu": {"cores": -1}}}]
     odd += [{"domain": {"cpu": {"cores": 10**12}}}, {"domain": {"memory": {"guest": "9" * 400}}}]
     odd += [{"domain": {"devices": {"gpus": [{"name": {}}]}}}, {"domain": {"devices": {"gpus": "x" * 100_000}}}]
+    odd += drawn()
     async with fleet.plane.client() as api:
         await definitions.install(api, VIRTUAL)
     with capture_logs() as logs:
