@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from estate import law
 from estate.changes.seating import seat
+from estate.devices import Vendor
 from estate.frozen import FrozenEstate
 from estate.hardware import Health, Node, Taint, TaintEffect
 from estate.ids import ClusterId, NodeId, SiteId, WorkloadId
@@ -20,7 +21,9 @@ TAINTS = (
     Taint(key="placet.dev/rest", effect=TaintEffect.PREFER_NO_SCHEDULE),
 )
 _TENANTS = ("tenant-a", "tenant-b", "tenant-c")
-_MODELS = ("H100-SXM5-80GB", "A100-SXM4-40GB")
+_MODELS = ("H100-SXM5-80GB", "A100-SXM4-40GB", "MI300X")
+_MAKERS = dict(zip(_MODELS, (Vendor.NVIDIA, None, Vendor.AMD), strict=True))
+"""None: nobody tells who made it."""
 
 
 @st.composite
@@ -35,6 +38,7 @@ def nodes(draw: st.DrawFn, name: str) -> Node:
             name,
             i,
             model=model,
+            vendor=_MAKERS[model],
             memory_mebibytes=draw(st.sampled_from([40_000, 80_000])),
             nvlink_domain=draw(st.sampled_from(["", f"{name}-{i // split}", f"{name}-{i // split}"])),
             health=draw(healths),
@@ -91,6 +95,7 @@ def workloads(draw: st.DrawFn, name: str) -> Workload:
         contract=builders.contract(
             draw(st.integers(0, 3)),
             models=draw(st.sampled_from([(), (), _MODELS[:1], _MODELS])),
+            vendors=draw(st.sampled_from([(), (), (Vendor.AMD,), (Vendor.AMD, Vendor.NVIDIA)])),
             memory_mebibytes=draw(st.sampled_from([0, 0, 60_000])),
             bandwidth=draw(st.sampled_from(list(BandwidthClass))),
         ),

@@ -140,6 +140,7 @@ def _pick(running: Snapshot, workload: Workload, node: Node) -> tuple[int, ...] 
         if a.index in free
         and a.memory_mebibytes >= contract.memory_mebibytes
         and (not contract.models or a.model in contract.models)
+        and (not contract.vendors or a.vendor in (None, *contract.vendors))
     ]
     needed = contract.accelerators_per_replica
     domains: dict[str, list[int]] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from estate.devices import Vendor
 from estate.frozen import FrozenEstate
 from estate.hardware import Health, Node, Taint, TaintEffect
 from estate.ids import ClusterId, NodeId, SiteId, WorkloadId
@@ -165,6 +166,14 @@ def test_one_replica_may_not_leave_its_cluster_but_all_may() -> None:
         (
             builders.node(),
             {"models": ("B200",)},
+            "accept the model `H100-SXM5-80GB`; `eu-a1` would do",
+            "accelerator model",
+        ),
+        (
+            builders.node().model_copy(
+                update={"accelerators": tuple(builders.accelerator(index=i, vendor=Vendor.NVIDIA) for i in (0, 1))}
+            ),
+            {"vendors": (Vendor.AMD,)},
             "accept the model `H100-SXM5-80GB`; `eu-a1` would do",
             "accelerator model",
         ),
