@@ -116,7 +116,6 @@ async def test_an_undo_removes_nothing_that_another_made(pair: Pair) -> None:
 async def test_only_what_is_listed_comes_along(pair: Pair) -> None:
     """What Placet itself, the cluster or a deployment tool wrote into the first one is not the tenant's."""
     serve, one, two = await serving(pair, **ROLLS, minReadySeconds=0, revisionHistoryLimit=3)
-    three = await pair.eu.node("a3")
     about = {
         "labels": {"team": "chat", "placet.dev/kind": "inference", "placet.dev/other": "x"},
         "annotations": {"placet.dev/datasets": "a-records", "note": "kept", "meta.helm.sh/release-name": "chat"},
@@ -125,6 +124,8 @@ async def test_only_what_is_listed_comes_along(pair: Pair) -> None:
     path = resources.DEPLOYMENTS.path(pair.eu.namespace, "serve")
     await pair.eu.ask("PATCH", path, {"metadata": about, "spec": {"template": inner}}, content_type=MERGE)
     await until(lambda: controller(pair, False), _rolled)
+    await pair.eu.running("serve", 2)  # none of the old ones is left, which would keep their seats for a moment
+    three = await pair.eu.node("a3")
     found = (await pair.sight()).workload(serve)
     assert found is not None
     left = found.bindings[0]
