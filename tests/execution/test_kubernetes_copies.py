@@ -211,19 +211,19 @@ NEEDS: dict[str, tuple[Object, str]] = {
 }
 
 
-@pytest.mark.parametrize("what", NEEDS)
-async def test_what_its_pods_could_not_do_there_refuses_the_copy_before_anything_is_made(pair: Pair, what: str) -> None:
-    (pod, why), one = NEEDS[what], await pair.us.node("a1")
-    written = pair.eu.manifest("Deployment", "serve", pod=pod, replicas=2)
-    await pair.eu.ask("POST", resources.DEPLOYMENTS.path(pair.eu.namespace), written)
-    serve = WorkloadId(f"{pair.eu.id}.{pair.eu.namespace}.deployment.serve")
-    pair.eu.workloads.append(serve)
-    copy, removal = await pair.across(serve, one, one)
-    for refusal in (await pair.target().rehearse((copy, removal)), await apply(pair.target(), copy)):
-        assert refusal is not None
-        assert refusal.code is RefusalCode.NOT_SUPPORTED
-        assert why in refusal.message
-    assert await controller(pair) is None
+async def test_what_its_pods_could_not_do_there_refuses_the_copy_before_anything_is_made(pair: Pair) -> None:
+    one, target = await pair.us.node("a1"), pair.target()
+    for number, (what, (pod, why)) in enumerate(NEEDS.items()):
+        name = f"serve-{number}"
+        written = pair.eu.manifest("Deployment", name, pod=pod, replicas=2)
+        await pair.eu.ask("POST", resources.DEPLOYMENTS.path(pair.eu.namespace), written)
+        pair.eu.workloads.append(WorkloadId(f"{pair.eu.id}.{pair.eu.namespace}.deployment.{name}"))
+        copy, removal = await pair.across(pair.eu.workloads[-1], one, one)
+        for refusal in (await target.rehearse((copy, removal)), await apply(target, copy)):
+            assert refusal is not None, what
+            assert refusal.code is RefusalCode.NOT_SUPPORTED, what
+            assert why in refusal.message, what
+        assert await controller(pair, name=name) is None
 
 
 async def test_what_is_there_under_its_name_lets_it_come(pair: Pair) -> None:

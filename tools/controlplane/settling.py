@@ -1,8 +1,8 @@
 """Puts an estate into a cluster as its tenants would have left it: Deployments that name no node, pods where they are.
 
-Called by the demo and by tests, as `populating` never against a cluster that is not its own. While every node is closed to the
-scheduler, the pods are bound by hand; then the nodes open. So no pin stands in a template, and whoever moves the pods
-later conflicts with nobody. Replicas are handed over: what sets them is Placet's field manager, not the tenant's.
+Called by the demo and by tests, as `populating` never against a cluster that is not its own. While every node is closed
+to the scheduler, the pods are bound by hand; then the nodes open. So no pin stands in a template, and whoever moves the
+pods later conflicts with nobody. Replicas are handed over: what sets them is Placet's field manager, not the tenant's.
 """
 
 from __future__ import annotations
