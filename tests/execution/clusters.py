@@ -22,6 +22,7 @@ from estate.manifests import Address
 from estate.objects import Sighting
 from estate.things import Thing, ThingKind
 from tests import builders
+from tools.controlplane import objects
 from tools.controlplane.launching import ControlPlane
 from tools.execution.kubernetes.reaching import Reach
 from tools.execution.kubernetes.target import KubernetesTarget
@@ -109,11 +110,10 @@ class ClusterWorld:
     async def node(self, stem: str, *, accelerators: int = 8) -> NodeId:
         """A ready node with so many accelerators."""
         name = self.stem(stem)
-        labels = {"kubernetes.io/hostname": name, LABEL: self.namespace}
-        await self.ask("POST", resources.NODES.path(), {"metadata": {"name": name, "labels": labels}})
+        about = {"name": name, "labels": {"kubernetes.io/hostname": name, LABEL: self.namespace}}
         amounts = {"cpu": "64", "memory": "256Gi", "pods": "110", "nvidia.com/gpu": str(accelerators)}
-        status = {"status": {"allocatable": amounts, "capacity": amounts}}
-        await self.ask("PATCH", f"{resources.NODES.path(name=name)}/status", status, content_type=MERGE)
+        status = {"allocatable": amounts, "capacity": amounts, "conditions": [objects.ready("True", "KubeletReady")]}
+        await self.ask("POST", resources.NODES.path(), {"metadata": about, "status": status})
         await until(lambda: self.ask("GET", resources.NODES.path(name=name)), _open)
         self.nodes.append(name)
         return NodeId(name)
