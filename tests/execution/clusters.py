@@ -197,7 +197,10 @@ class ClusterWorld:
 
     @asynccontextmanager
     async def rule(self, plural: str, expression: str, message: str) -> AsyncIterator[None]:
-        """While inside, an admission policy of the cluster holds for this test's objects of that kind (`*`: of any)."""
+        """While inside, an admission policy of the cluster holds for this test's objects of that kind (`*`: of any).
+
+        It is in force for a moment longer.
+        """
         stem = "all" if plural == "*" else plural
         name, root = self.stem(f"rule-{stem}"), "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
         groups = {"nodes": [""], "*": ["", "apps"]}.get(plural, ["apps"])
@@ -221,7 +224,6 @@ class ClusterWorld:
         yield
         await self.ask("DELETE", f"{root[:-3]}ybindings/{name}")
         await self.ask("DELETE", f"{root}/{name}")
-        await until(lambda: self._refused(plural), lambda refused: not refused)
 
     @asynccontextmanager
     async def webhook_down(self, url: str = "https://127.0.0.1:1/", seconds: int = 1) -> AsyncIterator[None]:
