@@ -206,7 +206,7 @@ class ClusterWorld:
         groups = {"nodes": [""], "*": ["", "apps"]}.get(plural, ["apps"])
         verbs = ["CREATE", "UPDATE"] if plural == "*" else ["UPDATE"]
         rules = [{"apiGroups": groups, "apiVersions": ["v1"], "operations": verbs, "resources": [plural]}]
-        node, inside = f"object.metadata.name in {self.nodes}", f"request.namespace == '{self.namespace}'"
+        node, inside = f"object.metadata.name in {self.nodes}", f"request.?namespace.orValue('') == '{self.namespace}'"
         mine = {"nodes": node, "*": f"{node} || {inside}"}.get(plural, inside)
         spec = {
             "failurePolicy": "Fail",
