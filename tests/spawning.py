@@ -81,7 +81,7 @@ class Spawned:
 async def spawn(program: Program) -> Spawned:
     """Start it."""
     receiving, sending = multiprocessing.Pipe(duplex=False)
-    process = _server().Process(target=_run, args=(program, sending), name=program.module, daemon=True)
+    process = server().Process(target=_run, args=(program, sending), name=program.module, daemon=True)
     await asyncio.to_thread(process.start)
     sending.close()
     stdout = asyncio.StreamReader()
@@ -103,7 +103,8 @@ async def run(
 
 
 @functools.cache
-def _server() -> ForkServerContext:
+def server() -> ForkServerContext:
+    """What forks the processes; it has loaded `tests.warm`."""
     made = multiprocessing.get_context("forkserver")
     made.set_forkserver_preload(["tests.warm"])
     return made
