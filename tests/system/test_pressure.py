@@ -113,7 +113,7 @@ async def test_a_burst_of_a_thousand_alerts_does_not_delay_a_fence(tmp_path: Pat
         await until(lambda: composed.cordoned(SPARE), 60)
         seen = sum(i.events_seen for i in await composed.incidents())
         assert seen < MANY / 2, f"{seen} events were correlated"
-        await until(lambda: all_correlated(composed), 100)
+        await until(lambda: all_correlated(composed), 100, every=0.5)
 
 
 async def all_correlated(composed: Composed) -> bool:
