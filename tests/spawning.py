@@ -2,7 +2,7 @@
 
 A server of the standard library's own, one for each worker of the test run, loads them once and forks a process for
 each program, which is then run as `python -m` would. It has a pid, exit codes and signals of its own and dies by
-`kill -9` like any other. Tests of the command line itself start `python -m console.cli.main` instead.
+`kill -9` like any other. For the commands of a script there is `tests.prompts`.
 """
 
 from __future__ import annotations
