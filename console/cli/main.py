@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import sys
 import traceback
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.main import get_command
 
 from console.cli import (
     asking,
@@ -21,6 +24,7 @@ from console.cli import (
     estates,
     getting,
     inspecting,
+    judging,
     ledgers,
     letters,
     parting,
@@ -59,7 +63,19 @@ def options(
         verbose()
 
 
-for commands in (running, parting, contacting, asking, getting, viewing, drifting, deciding, people, inspecting):
+for commands in (
+    running,
+    parting,
+    contacting,
+    asking,
+    getting,
+    viewing,
+    drifting,
+    deciding,
+    judging,
+    people,
+    inspecting,
+):
     commands.register(app)
 app.add_typer(ledgers.app, name="ledger", help="The tamper-evident record.")
 app.add_typer(policies.app, name="policy", help="The law as a cluster's own API server can hold it.")
@@ -67,10 +83,17 @@ app.add_typer(estates.app, name="estate", help="Estate files: make some up, or c
 app.add_typer(letters.app, name="dlq", help="Messages that could not be handled.")
 
 
+@cache
+def command() -> Callable[[], object]:
+    """All commands as their signatures say, which takes longer than most of them."""
+    built: Callable[[], object] = get_command(app)
+    return built
+
+
 def main() -> None:
     """The program's entry point."""
     try:
-        app()
+        command()()
     except PlacetError as error:
         _report(error, str(error))
         sys.exit(exit_code(error))
