@@ -28,7 +28,7 @@ EU, FACTS = ClusterId("eu-1"), builders.facts()
     [
         (
             {
-                "amd.com/gpu.product-name": "AMD_Instinct_MI300X_OAM",
+                "amd.com/gpu.product-name": "MI300X",
                 "amd.com/gpu.vram": "192G",
                 "amd.com/gpu.family": "AI",
             },
