@@ -42,18 +42,23 @@ def stated(held: Mapping[str, Any]) -> Form:
 
 def holders(raw: Mapping[str, Any], *path: str) -> tuple[str, ...]:
     """The other managers that hold the field at `path`, sorted."""
-    found = {e["manager"] for e in _entries(raw) if e.get("manager") != MANAGER and _covers(e.get("fieldsV1"), path)}
+    held = (e for e in _entries(raw) if e.get("manager") != MANAGER and _covers(e.get("fieldsV1"), path))
+    found = {str(e.get("manager")) for e in held}
     return tuple(sorted(found))
 
 
 def strangers(raw: Mapping[str, Any]) -> tuple[str, ...]:
     """The other managers that hold any content of the object, sorted. Labels, annotations and status are no content."""
-    content = ((e.get("manager"), set(e.get("fieldsV1") or ())) for e in _entries(raw) if not e.get("subresource"))
-    return tuple(sorted({str(m) for m, held in content if m != MANAGER and held - {"f:metadata", "f:status"}}))
+    content = ((e.get("manager"), e.get("fieldsV1")) for e in _entries(raw) if not e.get("subresource"))
+    told = ((m, set(held)) for m, held in content if isinstance(held, Mapping))
+    return tuple(sorted({str(m) for m, held in told if m != MANAGER and held - {"f:metadata", "f:status"}}))
 
 
 def _entries(raw: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    yield from (raw.get("metadata") or {}).get("managedFields") or ()
+    """What cannot be read as one holds nothing."""
+    about = raw.get("metadata")
+    told = about.get("managedFields") if isinstance(about, Mapping) else None
+    yield from (e for e in told if isinstance(e, Mapping)) if isinstance(told, list) else ()
 
 
 def _covers(fields: Any, path: tuple[str, ...]) -> bool:
