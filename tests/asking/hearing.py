@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tools.inventory.asking.rounds import Pace
 from tools.inventory.freshness import Standings
@@ -16,6 +18,17 @@ HASTE = Pace(every=0.05, first_wait=0.02, longest_wait=0.1)
 
 def now() -> datetime:
     return datetime.now(UTC)
+
+
+_FOLDER = TemporaryDirectory(prefix="placet-secrets-")
+
+
+def kept_secret(text: str) -> Path:
+    """A file with that secret, as its reader wants it."""
+    path = Path(_FOLDER.name) / f"{text}.password"
+    path.touch(mode=0o600)
+    path.write_text(f"{text}\n")
+    return path
 
 
 class Ear:

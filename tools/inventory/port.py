@@ -10,7 +10,7 @@ from typing import Protocol
 from estate.drifts import Drift
 from estate.frozen import FrozenEstate
 from estate.hardware import Node
-from estate.ids import ClusterId, NodeId, WorkloadId
+from estate.ids import ClusterId, NodeId, SiteId, WorkloadId
 from estate.items import Item
 from estate.law import Facts
 from estate.references import Ref
@@ -20,6 +20,18 @@ from tools.inventory.disagreements import Disagreement
 from tools.payloads.facts.readings import Readings
 from tools.payloads.facts.statements import Fact
 from tools.payloads.parsed import Fault
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What an administrator wrote of a target: whose word stands above whatever the target says of itself."""
+
+    things: Mapping[str, Ref] = field(default_factory=dict)
+    """What its paths are; under the empty one, what all of it is."""
+    site: SiteId | None = None
+    """Where its prices hold."""
+    micro_usd: Mapping[str, int] = field(default_factory=dict)
+    """What a unit of another currency is worth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +47,7 @@ class Heard:
     """What could not be read; each stands here once, until it is gone and comes back."""
     failure: str = ""
     """Empty when the target answered. What it said before stays as it was, and ages."""
+    about: About = field(default_factory=About)
 
 
 type VerifyFacts = Callable[[bytes], Facts]
