@@ -37,7 +37,9 @@ node_infiniband_link_downed_total{{device="mlx5_0",port="1"}} 3
 
 
 def source(server: Prometheus) -> PrometheusSource:
-    return PrometheusSource([PrometheusServer(id="main", url=server.url, cluster=ClusterId("eu-1"), window_seconds=30)], now, HASTE)
+    return PrometheusSource(
+        [PrometheusServer(id="main", url=server.url, cluster=ClusterId("eu-1"), window_seconds=30)], now, HASTE
+    )
 
 
 def told(metric: Metric, heard: Heard) -> Reading | None:

@@ -16,6 +16,7 @@ from estate.law import Facts
 from estate.references import Ref
 from estate.snapshots import Snapshot, SnapshotVersion
 from estate.workloads import Workload
+from tools.inventory.claiming.names import Names
 from tools.inventory.disagreements import Disagreement
 from tools.payloads.facts.readings import Readings
 from tools.payloads.facts.statements import Fact
@@ -102,6 +103,8 @@ class Noticed:
     """What the source spoke of, changed or not."""
     heard: tuple[Heard, ...] = ()
     conflicts: tuple[Disagreement, ...] = ()
+    names: Names = field(default_factory=Names)
+    """By which what was heard is resolved."""
 
 
 class Onlooker(Protocol):

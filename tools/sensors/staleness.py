@@ -41,7 +41,7 @@ class Staleness(Sensor[Word]):
     """How long it must have spoken again."""
 
     def touched(self, seen: Seen) -> Iterable[tuple[str, Stimulus | None]]:
-        if seen.source and not seen.heard:
+        if seen.source and not seen.heard and "/" not in seen.source:  # what a target claims follows what it said
             yield f"{seen.source}/", None
         yield from ((f"{seen.source}/{heard.target}", None) for heard in seen.heard)
 

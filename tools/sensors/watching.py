@@ -105,7 +105,7 @@ class Watch:
         if noticed is None:
             return Seen(now, work.newest, work.newest, watched_from=work.since) if work.newest is not None else None
         work.newest = noticed.after
-        measured = taken(noticed.heard, self._wanted, noticed.after, now)
+        measured = taken(noticed.heard, self._wanted, noticed.after, now, noticed.names)
         if measured.dropped:
             log.debug("readings dropped", count=measured.dropped)
         return Seen(

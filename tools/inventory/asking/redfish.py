@@ -64,7 +64,6 @@ class RedfishSource:
             async for observed in watching:
                 yield observed
 
-
     def _paced(self, service: RedfishService) -> Pace:
         return self._pace or Pace(every=float(service.every_seconds))
 
