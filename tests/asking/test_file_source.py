@@ -7,11 +7,10 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.asking.hearing import A_MINUTE, HASTE, listening, now
+from tests.asking.hearing import HASTE, listening, now
 from tests.payloads.samples import SAMPLES
 from tools.inventory.asking.files import FileSource
 from tools.inventory.asking.settings import Text, WatchedFile
-from tools.inventory.freshness import Freshness
 from tools.inventory.port import Heard
 from tools.payloads.facts.statements import Price, Quota
 from tools.payloads.formats import FACTS
@@ -53,9 +52,9 @@ async def test_a_file_that_is_half_written_loses_nothing_and_is_read_again(tmp_p
         write(path, SPOT[:40], 1_000_000_001)
         broken = await ear.until(lambda h: bool(h.failure))
         assert "not JSON" in broken.failure
-        (standing,) = ear.standings.listed()
+        (standing,) = ear.standings.values()
         assert standing.heard_at is not None
-        assert standing.freshness(now() + 2 * A_MINUTE, A_MINUTE) is Freshness.STALE
+        assert standing.failing_since is not None
         write(path, SPOT, 1_000_000_002)
         assert prices(await ear.until(lambda h: bool(h.facts))) == [31234500]
 
@@ -66,11 +65,11 @@ async def test_a_missing_file_says_so_and_costs_no_other(tmp_path: Path) -> None
     files = [cloud(tmp_path / "gone.json", "gone"), cloud(here, region="europe-west4")]
     async with listening(FileSource(files, now, HASTE)) as ear:
         await ear.until(lambda _: {bool(h.failure) for h in ear.heard} == {True, False})
-        gone = [s for s in ear.standings.listed() if s.failure]
+        gone = [s for s in ear.standings.values() if s.failure]
     (quota,) = [f for h in ear.heard for f in h.facts if isinstance(f, Quota)]
     assert quota.subject.value == "europe-west4/NVIDIA_H100_GPUS"
     assert "No such file" in gone[0].failure
-    assert [s.freshness(now(), A_MINUTE) for s in gone] == [Freshness.ABSENT]
+    assert [s.heard_at for s in gone] == [None]
 
 
 def test_every_format_of_facts_may_be_named_and_no_other() -> None:

@@ -126,7 +126,7 @@ async def test_a_server_that_was_killed_and_started_again_is_heard_again(
         assert "cannot be reached" in lost.failure
         await prometheus_server.start()
         await ear.until(tells(Metric.GPU_TEMPERATURE), seconds=60)
-        (standing,) = ear.standings.listed()
+        (standing,) = ear.standings.values()
     assert standing.failure == ""
 
 

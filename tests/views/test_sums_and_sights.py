@@ -96,7 +96,7 @@ def test_a_tenant_is_shown_what_its_work_is_on_and_no_rack_of_others(estate: Fro
                 if seen.sees(thing.ref) and kind not in {"node", "rack", "site", "accelerator"}:
                     assert things.tenants_of(estate, thing.ref) == {tenant.id}
         for what in Ranked:
-            rows = ranking.top(seen, Top(what=what, limit=1000))
+            rows = ranking.top(seen, Top(what=what, limit=1000), builders.START)
             told = str(rows)
             assert not any(t.id in told for t in estate.facts.tenants if t.id != tenant.id), what
 
@@ -127,7 +127,7 @@ def test_the_same_estate_is_drawn_the_same_with_legend_and_every_node(estate: Fr
 @pytest.mark.parametrize("order", Order)
 @pytest.mark.parametrize("what", Ranked)
 def test_what_is_ranked_goes_from_high_to_low(estate: FrozenEstate, what: Ranked, order: Order) -> None:
-    rows = ranking.top(reader(estate), Top(what=what, by=order, limit=10))
+    rows = ranking.top(reader(estate), Top(what=what, by=order, limit=10), builders.START)
     assert 0 < len(rows) <= 10
     if what is not Ranked.DEVICES and order is Order.POWER:
         watts = [r["watts"] for r in rows]
@@ -171,13 +171,13 @@ def test_headroom_names_each_limit_with_its_basis(estate: FrozenEstate) -> None:
 
 def test_coverage_tells_fresh_stale_and_absent(estate: FrozenEstate) -> None:
     now = datetime.now(UTC)
-    found = {(c.site, c.layer.value): c for c in coverages.coverage(estate, now)}
+    found = {(c.site, str(c.layer)): c for c in coverages.coverage(estate, now)}
     site = next(iter(estate.facts.site))
     assert found[site, "scheduling"].standing == "fresh"
     assert found[site, "scheduling"].sources == tuple(
         sorted(f"cluster {c.id}" for c in estate.facts.clusters if c.site == site)
     )
-    behind = {(c.site, c.layer.value): c for c in coverages.coverage(estate, now, "gap")}
+    behind = {(c.site, str(c.layer)): c for c in coverages.coverage(estate, now, "gap")}
     assert behind[site, "scheduling"].standing == "stale"
     empty = FrozenEstate.of(builders.version(), estate.facts)
     assert {c.standing.value for c in coverages.coverage(empty, now)} == {"absent"}

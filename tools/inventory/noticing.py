@@ -33,6 +33,7 @@ def noticed(before: FrozenEstate, after: FrozenEstate, seen: Observed, folding: 
         said=_said(seen),
         heard=seen.heard,
         conflicts=folding.conflicts,
+        claimed=seen.claimed,
         names=names,
     )
 

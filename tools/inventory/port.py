@@ -69,6 +69,8 @@ class Observed:
     at: datetime | None = None
     """When it was seen; stands in the origins of items that have none yet."""
     heard: tuple[Heard, ...] = ()
+    claimed: bool = False
+    """Whether it is what a target's word makes of the model: that it spoke was told before."""
     whole: bool = False
     cluster: ClusterId | None = None
     """The one cluster that `drifts` are of; None: this source knows of none."""
@@ -103,6 +105,7 @@ class Noticed:
     """What the source spoke of, changed or not."""
     heard: tuple[Heard, ...] = ()
     conflicts: tuple[Disagreement, ...] = ()
+    claimed: bool = False
     names: Names = field(default_factory=Names)
     """By which what was heard is resolved."""
 

@@ -119,6 +119,7 @@ class Watch:
             said=noticed.said,
             watched_from=work.since,
             conflicts=noticed.conflicts,
+            claimed=noticed.claimed,
         )
 
     async def _tell(self, sensed: Sensed) -> None:

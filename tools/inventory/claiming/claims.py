@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from estate.hardware import Node
 from estate.ids import NodeId, TargetId, Uid
@@ -21,6 +20,7 @@ from tools.inventory.claiming.nodes import Draft, drafts
 from tools.inventory.claiming.offers import Market, Unclear
 from tools.inventory.claiming.parts import parts
 from tools.inventory.claiming.slugs import slug
+from tools.inventory.freshness import Standing
 from tools.inventory.port import Heard, Observed
 from tools.payloads.facts.mentions import Mention
 from tools.payloads.facts.readings import Readings
@@ -48,12 +48,12 @@ class Unknown:
 class _Target:
     """What is kept of a target between its rounds."""
 
+    standing: Standing
     drafts: dict[NodeId, Draft] = field(default_factory=dict)
     claimed: dict[NodeId, Uid] = field(default_factory=dict)
     """Under which uid a node was claimed: it changes when its cluster makes it anew."""
     items: frozenset[Ref] = frozenset()
     state: SourceState | None = None
-    heard_at: datetime | None = None
     unknown: Unknown = Unknown()
 
 
@@ -84,7 +84,7 @@ class Claims:
                 target = self._targets[source]
                 if node is not None and target.claimed.get(node.id) != node.uid:
                     target.claimed[node.id] = node.uid
-                    yield Observed(source, nodes=(target.drafts[node.id].claim(node, source),))
+                    yield Observed(source, nodes=(target.drafts[node.id].claim(node, source),), claimed=True)
 
     def is_silent(self, source: str) -> bool:
         """Whether that is what was said of it last."""
@@ -94,14 +94,14 @@ class Claims:
     def heard(self, source: str, heard: Heard, estate: Snapshot, measured: Unknown | None = None) -> Iterator[Observed]:
         """The claims of one round, and what is to be said of the target; `measured`: whose readings nobody knows."""
         name = told_by(source, heard)
-        target = self._targets.setdefault(name, _Target())
+        target = self._targets.setdefault(name, _Target(Standing(source, heard.target)))
+        target.standing = target.standing.after(heard)
         if not heard.failure:
-            target.heard_at = heard.at
             yield from self._claimed(name, heard, estate, target)
-        state = _state(name, target, heard, target.unknown + (measured or Unknown()))
+        state = _state(name, target.standing, target.unknown + (measured or Unknown()))
         if state != target.state:
             target.state = state
-            yield Observed(OWN, items=(state,), at=heard.at)
+            yield Observed(OWN, items=(state,), at=heard.at, claimed=True)
 
     def _claimed(self, name: str, heard: Heard, estate: Snapshot, target: _Target) -> Iterator[Observed]:
         round = _Round(name, heard, self.names, estate)
@@ -121,7 +121,8 @@ class Claims:
             items=items,
             removed_nodes=tuple(sorted(before.keys() - target.drafts.keys())),
             removed_items=tuple(sorted(gone)),
-            at=heard.at,
+            at=max((f.witness.at for f in heard.facts if f.witness.at is not None), default=heard.at),
+            claimed=True,
         )
 
     def _index(self, source: str, before: Mapping[NodeId, Draft], after: Mapping[NodeId, Draft]) -> None:
@@ -192,19 +193,17 @@ def told_by(source: str, heard: Heard) -> str:
     return f"{source}/{heard.target}" if heard.target else source
 
 
-def _state(name: str, target: _Target, heard: Heard, unknown: Unknown) -> SourceState:
+def _state(name: str, standing: Standing, unknown: Unknown) -> SourceState:
     """As it is said: nothing of it changes while a target goes on to speak, or to be silent."""
-    before = target.state
-    silent = bool(heard.failure)
-    begun = before.since if before is not None and before.since is not None else heard.at
-    speech = Speech.SPEAKS if not silent else Speech.SILENT if target.heard_at is not None else Speech.NEVER
+    silent = standing.failing_since is not None
+    speech = Speech.SPEAKS if not silent else Speech.NEVER if standing.heard_at is None else Speech.SILENT
     return SourceState(
         id=TargetId(slug(*name.split("/"))),
         source=name[:256],
         speech=speech,
-        since=begun if silent else None,
-        heard_at=target.heard_at if silent else None,
-        failure=heard.failure[:512] if silent else "",
+        since=standing.failing_since,
+        heard_at=standing.heard_at if silent else None,
+        failure=standing.failure[:512],
         unresolved=unknown.count,
         examples=unknown.examples,
     )
