@@ -1,7 +1,7 @@
-"""Whom the inventory asks, in one running system: a real Prometheus, a Redfish service over HTTP, a cloud's price list.
+"""Whom the inventory asks, in one running system: a real Prometheus, a Redfish service over HTTP, a price list.
 
-What they say is seen where people and minds look: readings with their age and source, a power supply that fails, a price
-with its expiry. What nobody knows is counted, what nobody understands is told once, and who falls silent is said.
+What they say is seen where people and minds look: readings with their age and source, a power supply that fails, a
+price with its expiry. What nobody knows is counted, what nobody understands is told once, and who falls silent is said.
 """
 
 from __future__ import annotations

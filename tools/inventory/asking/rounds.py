@@ -11,6 +11,7 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import structlog
 
@@ -19,6 +20,18 @@ from estate.errors import Denied, NeverRetry, RetryLater
 from tools.inventory.port import About, Heard, Observed
 
 log = structlog.get_logger(__name__)
+
+
+class Asking(Protocol):
+    """A source that asks: a `tools.inventory.port.Source` whose watching may be closed."""
+
+    @property
+    def cluster(self) -> None:
+        """None: what it hears is of things that others show."""
+
+    def watch(self) -> AsyncGenerator[Observed]:
+        """Every answer, until closed."""
+
 
 type Ask = Callable[[], Awaitable[Heard]]
 """One question to one target. Raises RetryLater for a passing fault, Denied or NeverRetry for one that stays."""
