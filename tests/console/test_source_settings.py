@@ -1,4 +1,4 @@
-"""The settings of sources: what does not fit is refused with what to do, and no secret is taken that others can read."""
+"""The settings of sources: what does not fit is refused with what to do, and no secret that others can read is used."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ BMC = "id: bmc-1, url: 'https://10.0.0.7'"
         (f"redfish: [{{{BMC}, password: secret}}]", "sources.redfish.0.password"),
         (f"redfish: [{{{BMC}, manages: eu-a1}}]", "`eu-a1` is not a reference; write it as `rack/eu-a`"),
         (f"redfish: [{{{BMC}, paths: {{Chassis: node/eu-a1}}}}]", "`Chassis` is no Redfish path"),
-        ("redfish: [{id: a, url: 'http://bmc', user: u, password_file: p}]", "for all to read; write it with `https://`"),
+        (
+            "redfish: [{id: a, url: 'http://bmc', user: u, password_file: p}]",
+            "for all to read; write it with `https://`",
+        ),
         ("prometheus: [{id: a, url: 'https://x', every_seconds: 0}]", "sources.prometheus.0.every_seconds"),
         ("files: [{id: a, path: x, format: pdf}]", "sources.files.0.format"),
         ("files: [{id: a, path: x, format: cloud}, {id: b, path: x, format: cloud}]", "files: `x` is there twice"),
@@ -75,7 +78,7 @@ def test_a_secret_that_others_can_read_or_that_is_none_is_refused(
 
 
 async def test_each_target_is_tried_once_and_says_why_it_does_not_answer(tmp_path: Path) -> None:
-    """What `placet doctor` shows: one that answers, one that refuses us, one that is not there, a file that is missing."""
+    """What `placet doctor` shows: one that answers, one that refuses us, one that is not there, a missing file."""
     shared = tmp_path / "shared.password"
     shared.write_text("secret")
     shared.chmod(0o644)

@@ -24,9 +24,9 @@ from tools.bus.port import Bus
 from tools.inventory.claiming.claims import LOOKED_AT, Unknown
 from tools.inventory.claiming.names import Names
 from tools.inventory.port import Heard
-from tools.inventory.telemetry.layouts import Layout, Plan, Told, gathered, planned
+from tools.inventory.telemetry.layouts import Flags, Layout, Plan, Told, gathered, planned
 from tools.payloads.facts.mentions import Mention
-from tools.payloads.facts.readings import NO_TIME, Longs, Readings
+from tools.payloads.facts.readings import NO_TIME, Ints, Longs, Readings
 from tools.payloads.facts.statements import Attribute, Statement
 
 log = structlog.get_logger(__name__)
@@ -156,15 +156,15 @@ class Reporter:
         return kept.layout
 
     def _written(self, source: str, plan: Plan, columns: tuple[Told, ...]) -> Iterator[Telemetry]:
-        """Records of devices and of things, none too large."""
+        """Records of devices and of things, none too large; things of one record have the same gauges told."""
         for devices in (True, False):
             of = [column for column in columns if bool(plan.uuids[int(column.things[0])]) is devices]
-            rows = np.unique(np.concatenate([column.things for column in of])) if of else np.empty(0, np.int32)
-            for start in range(0, len(rows), MOST_THINGS):
-                chosen = rows[start : start + MOST_THINGS]
-                yield self._record(source, plan, of, chosen, devices=devices)
+            for rows in _alike(of):
+                for start in range(0, len(rows), MOST_THINGS):
+                    chosen = rows[start : start + MOST_THINGS]
+                    yield self._record(source, plan, of, chosen, devices=devices)
 
-    def _record(self, source: str, plan: Plan, columns: list[Told], rows: np.ndarray, *, devices: bool) -> Telemetry:
+    def _record(self, source: str, plan: Plan, columns: list[Told], rows: Ints, *, devices: bool) -> Telemetry:
         names = tuple(plan.uuids[row] if devices else str(plan.things[row]) for row in rows.tolist())
         found: dict[str, tuple[int | None, ...]] = {}
         oldest = _LARGEST * 1000
@@ -184,7 +184,16 @@ class Reporter:
         )
 
 
-def _column(told: Told, rows: np.ndarray, here: np.ndarray) -> tuple[int | None, ...]:
+def _alike(columns: list[Told]) -> Iterator[Ints]:
+    """The things of some columns, those together of which the same is told: what is not told stays as it was."""
+    if not columns:
+        return
+    rows = np.unique(np.concatenate([column.things for column in columns]))
+    told = sum((np.isin(rows, column.things) << bit for bit, column in enumerate(columns)), np.zeros(len(rows), int))
+    yield from (rows[told == which] for which in np.unique(told))
+
+
+def _column(told: Told, rows: Ints, here: Flags) -> tuple[int | None, ...]:
     """In the order of the rows; None where there is no value, or none that is kept."""
     values = np.full(len(rows), np.nan)
     values[np.searchsorted(rows, told.things[here])] = told.values[here]
