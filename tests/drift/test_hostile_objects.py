@@ -58,6 +58,7 @@ def test_a_fuzzed_object_never_raises(found: Object, declared: Object) -> None:
     told += objects.missing(declared, SETTING)
     assert all(Drift.read(d.canonical()) == d for d in told)
     book = DriftBook(SETTING)
+    book.declare({"Deployment n": declared})
     book.put(resources.DEPLOYMENTS, found)
     book.drop(resources.DEPLOYMENTS, found)
     book.keep_only(resources.DEPLOYMENTS, set())
