@@ -36,6 +36,7 @@ BMC = "id: bmc-1, url: 'https://10.0.0.7'"
         ("files: [{id: a, path: x, format: pdf}]", "sources.files.0.format"),
         ("files: [{id: a, path: x, format: cloud}, {id: b, path: x, format: cloud}]", "files: `x` is there twice"),
         ("files: [{id: a, path: x, format: cloud, micro_usd: {euro: 1}}]", "micro_usd"),
+        ("logs: [{id: a, path: x, format: fabric-manager}]", "`a`: fabric manager's lines name no machine"),
         ("snmp: []", "sources.snmp"),
     ],
 )

@@ -19,11 +19,19 @@ from console.door.commands import Coverage, Describe, Get, Order, Ranked, Top, T
 from estate.readings import Gauge
 from estate.references import Ref
 from tests.asking.exporters import Exporter, exporting
-from tests.asking.hearing import kept_secret
+from tests.asking.hearing import kept_secret, now
 from tests.asking.services import ROOT, Bmc, collection, link, resource, served
 from tests.payloads.samples import SAMPLES
-from tests.system.composed import Composed, found, founded, settings, started
-from tools.inventory.asking.settings import PrometheusServer, RedfishService, Settings, Text, WatchedFile
+from tests.system.composed import SPARE, Composed, found, founded, settings, started
+from tools.inventory.asking.settings import (
+    Log,
+    PrometheusServer,
+    RedfishService,
+    Settings,
+    Text,
+    WatchedFile,
+    WatchedLog,
+)
 from tools.prometheus.launching import Target, prometheus
 
 pytestmark = [pytest.mark.nats, pytest.mark.prometheus, pytest.mark.xdist_group("prometheus")]
@@ -70,7 +78,7 @@ class Asked:
     composed: Composed
     exporter: Exporter
     bmc: Bmc
-    prices: Path
+    log: Path
     device: str
     logs: list[Any]
 
@@ -100,7 +108,8 @@ def gauges(device: str, celsius: float) -> str:
 @pytest.fixture(scope="module")
 async def asked(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Asked]:
     folder = tmp_path_factory.mktemp("sources")
-    estate, prices = folder / "offers.yaml", folder / "prices.json"
+    estate, prices, log = folder / "offers.yaml", folder / "prices.json", folder / "kern.log"
+    log.write_text("an old line\n")
     spot = SAMPLES["cloud", "spot prices"]
     row = json.loads(spot)["SpotPriceHistory"][0]
     estate.write_text(OFFER.replace("WHERE", f"{row['AvailabilityZone']}/{row['InstanceType']}"))
@@ -120,6 +129,7 @@ async def asked(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Asked
                 ),
             ),
             files=(WatchedFile(id="spot", path=prices, format=Text.CLOUD, every_seconds=1),),
+            logs=(WatchedLog(id="kern", path=log, format=Log.KERNEL),),
         )
         with capture_logs() as logs:
             async with started(founded(folder / "state"), settings(estate=(estate,), sources=sources)) as composed:
@@ -127,7 +137,7 @@ async def asked(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Asked
                 node = next(n for n in world.nodes() if n.id == "eu-a1")
                 device = node.accelerators[0].uuid
                 exporter.text = gauges(device, 71)
-                yield Asked(composed, exporter, bmc, prices, device, logs)
+                yield Asked(composed, exporter, bmc, log, device, logs)
 
 
 async def test_a_temperature_is_seen_with_its_age_and_source(asked: Asked) -> None:
@@ -202,3 +212,17 @@ async def test_who_falls_silent_is_said_and_said_to_be_back(asked: Asked) -> Non
     assert told["serial"] == "SN-1", "what it said stays, and ages"
     asked.bmc.status = 0
     await asked.row(Get(what="source"), lambda r: r["name"] == "redfish.bmc-1" and r["speech"] == "speaks")
+
+
+async def test_a_line_that_a_kernel_writes_fences_its_node(asked: Asked) -> None:
+    """The one way in: it goes through intake as if its machine had posted it."""
+    said = json.loads(await asked.composed.good())
+    with asked.log.open("a") as log:
+        log.write(f"{now():%Y-%m-%dT%H:%M:%S}+00:00 {said['host']} kernel: {said['lines'][0]['text']}\n")
+
+    async def fenced() -> bool | None:
+        return True if await asked.composed.cordoned(SPARE) else None
+
+    await found(fenced, "the fence", 40)
+    (incident,) = [i for i in await asked.composed.incidents() if i.domain == f"node/{SPARE}"]
+    assert incident.events[0].channel == "inventory"

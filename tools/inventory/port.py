@@ -36,6 +36,17 @@ class About:
 
 
 @dataclass(frozen=True, slots=True)
+class Raw:
+    """A body that tells events: for intake, as any sender would post it."""
+
+    format: str
+    body: bytes
+    headers: Mapping[str, str]
+    id: str
+    """The same for the same lines of the same file, however often they are read."""
+
+
+@dataclass(frozen=True, slots=True)
 class Heard:
     """What one target of a source said at one time, in the sender's own names; or why it said nothing."""
 
@@ -49,6 +60,8 @@ class Heard:
     failure: str = ""
     """Empty when the target answered. What it said before stays as it was, and ages."""
     about: About = field(default_factory=About)
+    raw: tuple[Raw, ...] = ()
+    """What is intake's to read."""
 
 
 type VerifyFacts = Callable[[bytes], Facts]

@@ -12,6 +12,7 @@ from typing import Any
 
 from estate.clocks import Clock
 from tools.inventory.asking.files import FileSource
+from tools.inventory.asking.logs import LogSource
 from tools.inventory.asking.prometheus import PrometheusSource
 from tools.inventory.asking.redfish import RedfishSource
 from tools.inventory.asking.rounds import Asking
@@ -24,6 +25,7 @@ _OPEN: Mapping[str, Callable[[Any, Clock], Asking]] = {
     "redfish": RedfishSource,
     "prometheus": PrometheusSource,
     "files": FileSource,
+    "logs": LogSource,
 }
 
 

@@ -152,18 +152,47 @@ class WatchedFile(Model):
     """How often it is looked at."""
 
 
+class Log(StrEnum):
+    """The formats of logs that tell events."""
+
+    KERNEL = "kernel"
+    """Kernel lines (XID, SXID): `/var/log/kern.log`, `journalctl -k -o json -f > FILE`."""
+    FABRIC_MANAGER = "fabric-manager"
+    """`/var/log/fabricmanager.log`."""
+
+
+class WatchedLog(Model):
+    """A log that a machine goes on writing, or a collector for it. What is written from the start on is read."""
+
+    id: TargetId
+    path: Path
+    format: Log
+    host: str = Field(default="", max_length=253)
+    """The machine that the lines are of, where they do not say so."""
+    cluster: ClusterId | None = None
+    every_seconds: Every = 1
+
+    @model_validator(mode="after")
+    def _knows_its_machine(self) -> WatchedLog:
+        if self.format is Log.FABRIC_MANAGER and not self.host:
+            raise ValueError(f"`{self.id}`: fabric manager's lines name no machine; write its name under `host`")
+        return self
+
+
 class Settings(Model):
     """Every source that asks, by kind. A new kind is a model here, and its adapter a row of `registry`."""
 
     redfish: tuple[RedfishService, ...] = ()
     prometheus: tuple[PrometheusServer, ...] = ()
     files: tuple[WatchedFile, ...] = ()
+    logs: tuple[WatchedLog, ...] = ()
 
     @model_validator(mode="after")
     def _names_each_target_once(self) -> Settings:
         for kind in type(self).model_fields:
             _once(kind, (t.id for t in getattr(self, kind)))
-        _once("files", (str(f.path) for f in self.files))
+        for kind in ("files", "logs"):
+            _once(kind, (str(t.path) for t in getattr(self, kind)))
         return self
 
 
