@@ -156,6 +156,23 @@ def test_a_machine_that_its_cluster_joins_again_is_claimed_under_its_new_names()
     assert [type(c) for c in claims] == [Claim, Claim]
 
 
+def test_what_is_said_beside_a_report_is_nothing_without_it_and_never_owns() -> None:
+    """A BMC goes on to speak of a machine that left its cluster: nothing may be placed on its ghost."""
+    model, spot = Model(offer()), Mention(MentionKind.OFFER, "eu-central-1a/p5.48xlarge", "aws")
+    said = heard(Statement(path("Systems/1"), Attribute.SERIAL, "SN-1", SAID), things={"": Ref("node", "eu-a1")})
+    model.hear(said)
+    model.hear(heard(Quota(spot, 16, 4, "gpu", SAID), target="aws"), "files")
+    model.take(Observed("cluster", removed_nodes=(NodeId("eu-a1"),)))
+    model.take(Observed("files", whole=True))
+    model.hear(said)
+    assert model.estate.node(NodeId("eu-a1")) is None
+    assert not list(model.estate.stock.all("offer"))
+    model.take(Observed("cluster", nodes=(builders.node("eu-a1", serial="SN-2"),)))
+    node = model.estate.node(NodeId("eu-a1"))
+    assert node is not None
+    assert node.serial == "SN-2", "its cluster's word stands"
+
+
 def test_a_name_that_two_machines_have_is_nobodys() -> None:
     """Boards whose maker wrote one serial number into all of them: a guess would mix two machines up."""
     twins = (builders.node("eu-a1", serial="1234"), builders.node("eu-a2", serial="1234"))

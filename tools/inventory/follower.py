@@ -32,7 +32,7 @@ _STREAM = "deltas"
 """Whose word everything is here; what single fields are of, their things' own `origins` say."""
 
 _REFRESH = 1.0
-_LISTEN_AGAIN = 5.0
+_LISTEN_AGAIN = 30.0
 """Seconds."""
 
 log = structlog.get_logger(__name__)

@@ -6,8 +6,9 @@ thing that nobody knows, or from the future. Names are resolved as the inventory
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -22,6 +23,11 @@ from tools.sensors.port import Measured
 
 SKEW = timedelta(seconds=30)
 """How far ahead of ours a sender's clock may be."""
+_AGAIN = timedelta(minutes=1)
+_MOST_LAYOUTS = 64
+"""Of one target."""
+
+type Places = dict[int, Place | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,47 +38,72 @@ class Taken:
     dropped: int = 0
 
 
+@dataclass(slots=True)
+class Memory:
+    """Whom the mentions of each target's rounds name: looked up once for a layout, and anew each minute."""
+
+    _known: dict[str, deque[tuple[tuple[Mention, ...], datetime, Places]]] = field(default_factory=dict)
+
+    def places(self, target: str, subjects: tuple[Mention, ...], now: datetime) -> Places:
+        """By number of the subject; what is not there was not looked up yet."""
+        held = self._known.setdefault(target, deque(maxlen=_MOST_LAYOUTS))
+        for known, since, places in held:
+            if known == subjects and now - since < _AGAIN:
+                return places
+        made: Places = {}
+        held.append((subjects, now, made))
+        return made
+
+
 def taken(
     heard: Collection[Heard],
     wanted: frozenset[Metric],
     snapshot: Snapshot,
     now: datetime,
     names: Names | None = None,
+    memory: Memory | None = None,
 ) -> Taken:
     """Every reading of the metrics that are wanted, of whole things: a part's is not the thing's."""
     found: dict[Metric, list[Measured]] = {}
-    dropped, known = 0, names or Names()
+    dropped, known, remembered = 0, names or Names(), memory or Memory()
 
     def place(mention: Mention) -> Place | None:
         return known.place(mention, snapshot)
 
     for one in heard:
         for readings in one.readings:
-            measured, lost = _read(readings, wanted, place, min(one.at, now), now)
+            places = remembered.places(f"{readings.source}/{one.target}", readings.subjects, now)
+            measured, lost = _read(readings, wanted, _Known(place, places), min(one.at, now), now)
             dropped += lost
             for reading in measured:
                 found.setdefault(reading.metric, []).append(reading)
     return Taken({metric: tuple(of) for metric, of in found.items()}, dropped)
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """How a layout's mentions are resolved, and those that were."""
+
+    resolve: Callable[[Mention], Place | None]
+    places: Places
+
+    def of(self, readings: Readings, number: int) -> Place | None:
+        if number not in self.places:
+            self.places[number] = self.resolve(readings.subjects[number])
+        return self.places[number]
+
+
 def _read(
-    readings: Readings,
-    wanted: frozenset[Metric],
-    resolve: Callable[[Mention], Place | None],
-    heard_at: datetime,
-    now: datetime,
+    readings: Readings, wanted: frozenset[Metric], known: _Known, heard_at: datetime, now: datetime
 ) -> tuple[list[Measured], int]:
     asked = np.isin(readings.metric, [m.code for m in wanted])
     sound = (readings.presence == Presence.MEASURED) & np.isfinite(readings.value)
     late = readings.at > int((now + SKEW).timestamp() * 1000)
     rows = np.flatnonzero(asked & sound & ~late).tolist()
-    places: dict[int, Place | None] = {}
     found = list[Measured]()
     for row in rows:
         number = int(readings.subject[row])
-        if number not in places:
-            places[number] = resolve(readings.subjects[number])
-        place = places[number]
+        place = known.of(readings, number)
         if place is not None and not place.part:
             written = int(readings.at[row])
             at = heard_at if written == NO_TIME else min(datetime.fromtimestamp(written / 1000, UTC), now)

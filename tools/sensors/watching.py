@@ -25,7 +25,7 @@ from tools.bus.port import Bus, Conflict
 from tools.inventory.port import Noticed
 from tools.payloads.facts.metrics import Metric
 from tools.sensors.keeping import Shelf
-from tools.sensors.measuring import taken
+from tools.sensors.measuring import Memory, taken
 from tools.sensors.port import Change, Seen
 from tools.sensors.registry import Settings
 from tools.sensors.sensing import Key, Sensed, Sensors, State, sense
@@ -66,6 +66,7 @@ class Watch:
         self._wanted: frozenset[Metric] = frozenset().union(*(s.metrics for s in self._sensors.values()))
         self._subjects = Subjects(installation)
         self._pace = pace or Pace()
+        self._memory = Memory()
         self._queue: asyncio.Queue[Noticed] = asyncio.Queue(maxsize=1024)
 
     async def notice(self, noticed: Noticed) -> None:
@@ -110,7 +111,7 @@ class Watch:
         if noticed is None:
             return Seen(now, work.newest, work.newest, watched_from=work.since) if work.newest is not None else None
         work.newest = noticed.after
-        measured = taken(noticed.heard, self._wanted, noticed.after, now, noticed.names)
+        measured = taken(noticed.heard, self._wanted, noticed.after, now, noticed.names, self._memory)
         if measured.dropped:
             log.debug("readings dropped", count=measured.dropped)
         return Seen(
