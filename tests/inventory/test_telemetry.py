@@ -326,3 +326,19 @@ async def test_a_delta_does_not_wait_for_telemetry(
         fenced = await until(follower.newest, lambda e: any(n.cordoned for n in e.nodes()))
         assert fenced.version.sequence > 1
         assert len(await bus.replay(TELEMETRY)) < 100
+
+
+async def test_where_nobody_made_the_stream_deltas_are_told_and_followed_all_the_same(
+    connect_either: Connect, installation: InstallationId, subjects: Subjects
+) -> None:
+    """Processes apart that were upgraded and not provisioned again."""
+    bus = await connect_either()
+    await bus.declare(*(spec for spec in streams(subjects) if spec.name != TELEMETRY))
+    source = ListSource(Observed("s", nodes=builders.default_nodes(), whole=True))
+    follower = Follower(bus, subjects, verify)
+    async with running(writer(bus, installation, source).run(ENVELOPE, verify), follower.run()):
+        await follower.ready()
+        heard = Heard("main", NOW, readings=(measured(NOW, (gpu(), Metric.GPU_TEMPERATURE, 71.0)),))
+        await source.later.put(Observed("prometheus", heard=(heard,)))
+        await source.later.put(Observed("s", nodes=(builders.node("eu-a1", cordoned=True),)))
+        await until(follower.newest, lambda e: any(n.cordoned for n in e.nodes()))

@@ -202,6 +202,14 @@ async def test_what_nobody_knows_is_counted_and_what_nobody_understands_is_told_
     assert len(told) == 1
 
 
+async def test_doctor_asks_each_of_them_once(asked: Asked) -> None:
+    _, out, _ = await asked.composed.cli("doctor", "-o", "json")
+    found = {row["check"]: row for row in json.loads(out)}
+    names = ("prometheus/main", "redfish/bmc-1", "files/spot", "logs/kern")
+    assert {name: found[f"source {name}"]["well"] for name in names} == dict.fromkeys(names, True)
+    assert "1 that cannot be read" in found["source redfish/bmc-1"]["found"]
+
+
 async def test_who_falls_silent_is_said_and_said_to_be_back(asked: Asked) -> None:
     asked.bmc.status = 503
     silent = await asked.row(Get(what="source"), lambda r: r["name"] == "redfish.bmc-1" and r["speech"] == "silent")
