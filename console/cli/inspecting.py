@@ -47,7 +47,7 @@ def graph() -> None:
 
 
 def doctor(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
-    """Check the installation: files, keys, server, facts, clusters, sources, dead letters. Exits 1 if anything is wrong.
+    """Check the installation: files, keys, facts, server, clusters, sources, dead letters. Exits 1 if one is wrong.
 
     Example: `placet doctor`
     """
