@@ -11,7 +11,7 @@ from console import config
 from estate.errors import BadInput, Denied
 from tests.asking.hearing import kept_secret, now
 from tests.asking.services import Bmc, served, tree
-from tools.inventory.asking import registry, secrets
+from tools.inventory.asking import passwords, registry
 from tools.inventory.asking.settings import RedfishService, Settings, Text, WatchedFile
 
 BMC = "id: bmc-1, url: 'https://10.0.0.7'"
@@ -73,7 +73,7 @@ def test_a_secret_that_others_can_read_or_that_is_none_is_refused(
         file.write_bytes(body)
         file.chmod(mode)
     with pytest.raises(Denied) as caught:
-        secrets.read(file)
+        passwords.read(file)
     assert said in str(caught.value)
     assert str(file) in str(caught.value)
 

@@ -17,7 +17,7 @@ import httpx
 
 from estate.clocks import Clock
 from estate.errors import BadInput, RetryLater
-from tools.inventory.asking import answers, secrets
+from tools.inventory.asking import answers, passwords
 from tools.inventory.asking.rounds import Pace, Rounds, Target
 from tools.inventory.asking.settings import PrometheusServer
 from tools.inventory.port import Heard, Observed
@@ -103,7 +103,7 @@ class _Talk:
         return Heard(self.server.id, self.clock(), readings=tuple(readings), faults=tuple(faults))
 
     async def _ask(self, query: str) -> bytes:
-        token = await asyncio.to_thread(secrets.read, self.server.token_file)
+        token = await asyncio.to_thread(passwords.read, self.server.token_file)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         request = self.http.build_request("POST", "/api/v1/query", data={"query": query}, headers=headers)
         return await answers.body(self.http, request, telemetry.LARGEST)

@@ -18,7 +18,7 @@ import httpx
 
 from estate.clocks import Clock
 from estate.errors import BadInput, Denied, NeverRetry, RetryLater
-from tools.inventory.asking import answers, secrets
+from tools.inventory.asking import answers, passwords
 from tools.inventory.asking.rounds import Pace, Rounds, Target
 from tools.inventory.asking.settings import RedfishService
 from tools.inventory.port import About, Heard, Observed
@@ -164,7 +164,7 @@ class _Talk:
         """Open a session where there is none; whether it was opened now."""
         if not self.service.user or _TOKEN in self._http.headers or self._http.auth is not None:
             return False
-        password = await asyncio.to_thread(secrets.read, self.service.password_file)
+        password = await asyncio.to_thread(passwords.read, self.service.password_file)
         account = {"UserName": self.service.user, "Password": password}
         request = self._http.build_request("POST", SESSIONS, content=json.dumps(account).encode())
         request.headers["Content-Type"] = "application/json"

@@ -6,10 +6,10 @@ no secret stands in it: a secret is in a file of its own, read when it is used.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
@@ -74,6 +74,15 @@ class Server(Model):
     verify: bool = True
     """False takes any certificate: whoever is on the way then reads the secret and answers in its place."""
 
+    kept_in: ClassVar[str]
+    """Which field names the file of its secret."""
+
+    @property
+    def secret(self) -> Path | None:
+        """The file of its secret; None where it needs none."""
+        found: Path | None = getattr(self, self.kept_in)
+        return found
+
     @property
     def trust(self) -> bool | str:
         """As httpx is told."""
@@ -88,6 +97,7 @@ class Server(Model):
 class RedfishService(Server):
     """A BMC, or a manager of chassis, power or cooling."""
 
+    kept_in: ClassVar[str] = "password_file"
     user: str = Field(default="", max_length=256)
     """Whose rights should be to read and no more. Empty: it is asked without credentials."""
     password_file: Path | None = None
@@ -114,6 +124,7 @@ class RedfishService(Server):
 class PrometheusServer(Server):
     """A Prometheus, or what answers its queries (Thanos, Mimir)."""
 
+    kept_in: ClassVar[str] = "token_file"
     cluster: ClusterId | None = None
     """The cluster whose pods and claims its series name."""
     token_file: Path | None = None
@@ -187,6 +198,15 @@ class Settings(Model):
     files: tuple[WatchedFile, ...] = ()
     logs: tuple[WatchedLog, ...] = ()
 
+    def secrets(self) -> Mapping[str, Path]:
+        """The file of each target's secret, by kind and id: `redfish.bmc-1`."""
+        found = ((kind, t, t.secret) for kind, of in self for t in of if isinstance(t, Server))
+        return {f"{kind}.{t.id}": secret for kind, t, secret in found if secret is not None}
+
+    def with_secrets(self, files: Mapping[str, Path]) -> Self:
+        """The same with the secrets in other files, named as `secrets` names them."""
+        return self.model_copy(update={kind: tuple(_at(kind, t, files) for t in of) for kind, of in self})
+
     @model_validator(mode="after")
     def _names_each_target_once(self) -> Settings:
         for kind in type(self).model_fields:
@@ -194,6 +214,12 @@ class Settings(Model):
         for kind in ("files", "logs"):
             _once(kind, (str(t.path) for t in getattr(self, kind)))
         return self
+
+
+def _at[T: Model](kind: str, target: T, files: Mapping[str, Path]) -> T:
+    if not isinstance(target, Server) or target.secret is None:
+        return target
+    return target.model_copy(update={target.kept_in: files[f"{kind}.{target.id}"]})
 
 
 def _once(kind: str, names: Iterable[str]) -> None:
