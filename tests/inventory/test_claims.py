@@ -240,6 +240,22 @@ def test_a_part_is_gone_when_it_is_well_and_stays_while_nobody_says() -> None:
     assert not model.parts()
 
 
+def test_a_round_that_was_not_whole_takes_nothing_away_that_it_did_not_speak_of() -> None:
+    """A BMC that answers 503 to one of its resources would else mend the power supply that it told of there."""
+    model, about = Model(), {"things": {"": Ref("node", "eu-a1")}}
+    supply, fan = path("Chassis/1", "PowerSupplies/0"), path("Chassis/1", "Fans/0")
+    serial = Statement(path("Systems/1"), Attribute.SERIAL, "SN-1", SAID)
+    model.hear(heard(ill(supply), ill(fan), serial, **about))
+    well = Condition(fan, "Healthy", Status.TRUE, SAID, "OK")
+    model.hear(replace(heard(well, **about), partial=True))
+    assert set(model.parts()) == {"node/eu-a1/PowerSupplies/0"}
+    node = model.estate.node(NodeId("eu-a1"))
+    assert node is not None
+    assert node.serial == "SN-1"
+    model.hear(heard(well, **about))
+    assert not model.parts()
+
+
 def test_a_node_stays_open_to_work_when_a_redundant_part_fails() -> None:
     model = Model()
     model.hear(heard(ill(path("Chassis/1", "PowerSupplies/0")), things={"": Ref("node", "eu-a1")}))

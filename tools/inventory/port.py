@@ -62,6 +62,8 @@ class Heard:
     about: About = field(default_factory=About)
     raw: tuple[Raw, ...] = ()
     """What is intake's to read."""
+    partial: bool = False
+    """Some of it could not be asked this time: what is missing is not gone."""
 
 
 type VerifyFacts = Callable[[bytes], Facts]

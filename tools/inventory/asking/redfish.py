@@ -126,7 +126,13 @@ class _Talk:
         failure = f"stopped early: {said.troubles[0]}" if len(said.troubles) >= _MOST_TROUBLES else ""
         faults = (*said.faults, *(Fault("connection", t) for t in said.troubles if not failure))
         return Heard(
-            self.service.id, self._clock(), tuple(said.facts), tuple(said.readings), faults=faults, failure=failure
+            self.service.id,
+            self._clock(),
+            tuple(said.facts),
+            tuple(said.readings),
+            faults=faults,
+            failure=failure,
+            partial=bool(said.troubles),
         )
 
     async def _resource(self, path: str, said: _Said) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from estate.facilities.parts import Part
 from estate.hardware import Node
 from estate.ids import NodeId, TargetId, Uid
 from estate.items import Item
@@ -52,9 +53,18 @@ class _Target:
     drafts: dict[NodeId, Draft] = field(default_factory=dict)
     claimed: dict[NodeId, Uid] = field(default_factory=dict)
     """Under which uid a node was claimed: it changes when its cluster makes it anew."""
-    items: frozenset[Ref] = frozenset()
+    items: dict[Ref, Place | None] = field(default_factory=dict)
+    """What it claims, and of which place each part is."""
     state: SourceState | None = None
     unknown: Unknown = Unknown()
+
+    def kept(self, items: Iterable[Item], told: frozenset[Place] | None) -> frozenset[Ref]:
+        """Keep these items; those that are gone. Of a round that was not whole only the places that it `told` of."""
+        now = {i.ref: Place(i.of, i.place) if isinstance(i, Part) else None for i in items}
+        if told is not None:
+            now |= {ref: place for ref, place in self.items.items() if place not in told and ref not in now}
+        before, self.items = self.items, now
+        return frozenset(before.keys() - now.keys())
 
 
 @dataclass(slots=True)
@@ -106,10 +116,11 @@ class Claims:
     def _claimed(self, name: str, heard: Heard, estate: Snapshot, target: _Target) -> Iterator[Observed]:
         round = _Round(name, heard, self.names, estate)
         round.resolve()
-        before, target.drafts = target.drafts, drafts(round.told, round.measured(), target.drafts, heard.at)
+        before, now = target.drafts, drafts(round.told, round.measured(), target.drafts, heard.at)
+        target.drafts = before | now if heard.partial else now
         self._index(name, before, target.drafts)
         items = tuple(round.items())
-        gone, target.items = target.items - {i.ref for i in items}, frozenset(i.ref for i in items)
+        gone = target.kept(items, frozenset(place for place, _ in round.told) if heard.partial else None)
         target.unknown = Unknown(round.unresolved, tuple(round.examples))
         known = [(d, node) for n, d in target.drafts.items() if (node := estate.node(n)) is not None]
         target.claimed = {node.id: node.uid for _, node in known}
