@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Any
@@ -21,6 +22,7 @@ from tests.admission.clusters import (
     namespaces,
     nodes,
     pod,
+    refusing,
     run,
     until,
 )
@@ -61,7 +63,12 @@ async def guarded(cluster: Cluster, law: Facts) -> None:
     for found in admission(law, EU_1):
         await clients.create(cluster.api, collection(found), found)
     for tenant in (ONE, OTHER):
+        pods = f"/api/v1/namespaces/{tenant}/pods"
+        bound = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": "any"}, "target": {"name": "eu-a1"}}
+        direct = pod("any", nodeName="eu-a1")
         await until(lambda tenant=tenant: _keeps_off(cluster, tenant))
+        await until(refusing(cluster.ask("POST", f"{pods}?dryRun=All", direct) for _ in itertools.count()))
+        await until(refusing(cluster.ask("POST", f"{pods}/any/binding?dryRun=All", bound) for _ in itertools.count()))
     for node in NODES:
         await until(lambda node=node: _labelled(cluster, node))
 
