@@ -15,20 +15,25 @@ from datetime import datetime
 import structlog
 
 from estate.deltas import Delta, Heading, join
-from estate.errors import Denied, NeverRetry, RetryLater
+from estate.errors import Denied, NeverRetry, PlacetError, RetryLater
 from estate.frozen import FrozenEstate
 from estate.law import Facts
 from estate.references import Ref
 from estate.snapshots import SnapshotVersion
 from estate.subjects import Subjects
 from tools.bus.port import Bus
-from tools.bus.streams import DELTAS
+from tools.bus.streams import DELTAS, TELEMETRY
 from tools.inventory.columns.engine import Inventory
 from tools.inventory.columns.histories import History, Told
 from tools.inventory.port import VerifyFacts
+from tools.inventory.telemetry.holding import Holder
 
 _STREAM = "deltas"
 """Whose word everything is here; what single fields are of, their things' own `origins` say."""
+
+_REFRESH = 1.0
+_LISTEN_AGAIN = 30.0
+"""Seconds."""
 
 log = structlog.get_logger(__name__)
 
@@ -73,6 +78,10 @@ class Follower:
         self._envelope: str | None = None
         self._stale: str | None = None
         self._ended: set[int] = set()
+        self._holder = Holder(subjects.installation)
+        self._measured = False
+        """Whether there are readings that the newest snapshot does not have."""
+        self._subjects = subjects
         self._moved = asyncio.Condition()  # announces each new estate to those that wait for a version
 
     @property
@@ -112,6 +121,46 @@ class Follower:
 
     async def run(self) -> None:
         """Follow until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                beside = (
+                    group.create_task(self._listen(), name="follow-telemetry"),
+                    group.create_task(self._refresh(), name="follow-refresh"),
+                )
+                try:
+                    await self._follow()
+                finally:
+                    for task in beside:
+                        task.cancel()
+        except* Exception as failed:
+            raise failed.exceptions[0] from failed
+
+    async def _listen(self) -> None:
+        """Take readings in as they come. Whatever is wrong with them never ends the following of deltas."""
+        while True:
+            try:
+                async for delivery in self._bus.follow(TELEMETRY, subjects=(self._subjects.telemetry(),)):
+                    if self._inventory is not None and self._estate is not None:
+                        epoch = self._estate.version.epoch
+                        self._measured |= self._holder.take(delivery.data, self._inventory, epoch)
+            except PlacetError as error:
+                log.warning("telemetry not followed", error=str(error))
+            await asyncio.sleep(_LISTEN_AGAIN)
+
+    async def _refresh(self) -> None:
+        """Let the newest snapshot have the newest readings, at most once a second, under the version that it has."""
+        while True:
+            await asyncio.sleep(_REFRESH)
+            if self._measured and self._inventory is not None and self._estate is not None:
+                self._estate = self._frozen(self._estate.version)
+                self._reap()
+
+    def _frozen(self, version: SnapshotVersion) -> FrozenEstate:
+        assert self._inventory is not None
+        self._measured = False
+        return self._inventory.snapshot(version).measuring(self._holder.table)
+
+    async def _follow(self) -> None:
         async for delivery in self._bus.follow(DELTAS, subjects=(self._subject,)):
             before = self._estate
             heading = Heading.of(delivery.message_id)
@@ -169,7 +218,7 @@ class Follower:
         if delta.whole or self._inventory is None:
             self._inventory = Inventory(facts)
         self._inventory.follow(delta, facts, _STREAM)
-        self._estate = self._inventory.snapshot(delta.version)
+        self._estate = self._frozen(delta.version)
         self._history.note(self._estate, delta)
         if self._stale is not None:
             log.info("inventory healed", version=str(delta.version))
