@@ -6,7 +6,7 @@ one, and the newest asked for are remembered over snapshots, so that what did no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,14 +20,15 @@ from estate.tallies import Tally
 from estate.things import AcceleratorRef
 from estate.units import Watts
 from estate.workloads import Binding, Workload
-from tools.inventory.columns.chunks import Column, Frozen
+from tools.inventory.columns.ages import Ages
+from tools.inventory.columns.chunks import Frozen, FrozenTable
 from tools.inventory.columns.fields import Fields, made
 from tools.inventory.columns.indexes import KeyOf
 from tools.inventory.columns.machines import NONE, Machines
 from tools.inventory.columns.origins import UNTOLD, Told, unpacked
 from tools.inventory.columns.places import SEEN
 from tools.inventory.columns.readings import ABSENT, Metric
-from tools.inventory.columns.residents import Residents
+from tools.inventory.columns.residents import Residents, rows_of
 from tools.inventory.columns.sums import FENCED_NODES, WATTS
 
 _REMEMBERED = 1 << 13
@@ -58,20 +59,16 @@ class Memory:
 class ColumnarGround:
     """Satisfies `estate.grounds.Ground`."""
 
-    def __init__(
-        self, machines: Machines, residents: Residents, memory: Memory, end: Callable[[list[Frozen[Any]]], None]
-    ) -> None:
-        """`end` is given the columns when nobody holds the ground any more."""
-        self._end = end
-        self.nodes_of: Columns = machines.fields.freeze() | _frozen(machines.columns)
-        self.devices_of: Columns = (
-            machines.devices.freeze() | _frozen(machines.device_columns) | _frozen(machines.readings.columns)
-        )
-        self.workloads_of: Columns = residents.fields.freeze() | _frozen(residents.columns)
-        self.replicas_of: Columns = _frozen(residents.replica_columns)
-        self.racks = machines.places.racks.freeze()
-        self.sites = machines.places.sites.freeze()
-        self.tenants = residents.tenants.freeze()
+    def __init__(self, machines: Machines, residents: Residents, memory: Memory, ages: Ages) -> None:
+        """The ages are told when nobody holds the ground any more."""
+        self._ages, self._age = ages, (age := ages.take())
+        self.nodes_of = FrozenTable(age, machines.fields.columns, machines.columns, {"resident": machines.resident})
+        self.devices_of = FrozenTable(age, machines.devices.columns, machines.device_columns, machines.readings.columns)
+        self.workloads_of = FrozenTable(age, residents.fields.columns, residents.columns)
+        self.replicas_of = FrozenTable(age, residents.replica_columns)
+        self.racks = machines.places.racks.frozen(age)
+        self.sites = machines.places.sites.frozen(age)
+        self.tenants = residents.tenants.frozen(age)
         self.levels = machines.places.levels.freeze()
         self._machines, self._residents, self._memory = machines, residents, memory
         self._ids = machines.ids.freeze(self.nodes_of["id"].__getitem__)
@@ -92,14 +89,14 @@ class ColumnarGround:
         return None if row == NONE else self._workload(row)
 
     def nodes(self) -> Iterable[Node]:
-        ids = self.nodes_of["id"]
+        ids = self.nodes_of["id"].values()
         seen = np.flatnonzero(self.nodes_of["state"].view & SEEN).tolist()
         return (self._node(row) for row in sorted(seen, key=ids.__getitem__))
 
     def workloads(self) -> Iterable[Workload]:
         ids = self.workloads_of["id"]
-        there = [row for row in range(len(ids)) if ids[row] is not None]
-        return (self._workload(row) for row in sorted(there, key=ids.__getitem__))
+        there = sorted((name, row) for row, name in enumerate(ids.values()) if name is not None)
+        return (self._workload(row) for _, row in there)
 
     def residents(self, node: NodeId) -> frozenset[WorkloadId] | None:
         ids, owner = self.workloads_of["id"], self.replicas_of["workload"]
@@ -179,9 +176,8 @@ class ColumnarGround:
         return None if row == NONE else self._told(self.workloads_of["told"][row])
 
     def __del__(self) -> None:
-        """Freeing a fleet's columns takes longer than a decision may: `Inventory.reap` does it, bit by bit."""
-        tables = (self.nodes_of, self.devices_of, self.workloads_of, self.replicas_of)
-        self._end([column for table in tables for column in table.values()])
+        """Freeing what it needed takes longer than a decision may: `Inventory.reap` does it, bit by bit."""
+        self._ages.end(self._age)
 
     def _row(self, node: NodeId) -> int:
         row = self._ids.find(node)
@@ -230,12 +226,9 @@ class ColumnarGround:
             found = self._readers[table] = kind.reader(columns)
         return found
 
-    def _replicas_on(self, node: NodeId) -> Iterator[int]:
+    def _replicas_on(self, node: NodeId) -> Sequence[int]:
         row = self._ids.find(node)
-        at = NONE if row == NONE else self.nodes_of["resident"][row]
-        while at != NONE:
-            yield at
-            at = self.replicas_of["later"][at]
+        return () if row == NONE else rows_of(self.nodes_of["resident"][row])
 
     def _homes(self, workload: WorkloadId) -> frozenset[NodeId]:
         """The nodes on which a workload runs."""
@@ -249,10 +242,6 @@ class ColumnarGround:
             return None
         source, at = unpacked(told)
         return Told(self._machines.sources.values[source], at)
-
-
-def _frozen(columns: Mapping[str, Column[Any]]) -> dict[str, Frozen[Any]]:
-    return {name: column.freeze() for name, column in columns.items()}
 
 
 def _node_names(machines: Machines, columns: Columns) -> KeyOf:

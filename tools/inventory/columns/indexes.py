@@ -59,6 +59,20 @@ class Index:
             return row
         return segment[_slot(segment, key, hashed, self.key_of)]
 
+    def find_all(self, keys: Sequence[Hashable]) -> NDArray[np.int64]:
+        """The row of each key, -1 where there is none."""
+        segments, key_of, found = self._segments, self.key_of, [-1] * len(keys)
+        for at, key in enumerate(keys):
+            hashed = hash(key)
+            segment = segments[hashed % SEGMENTS]
+            if segment is not None:
+                row = segment[(hashed >> 8) & (len(segment) - 1)]
+                if row >= 0 and key_of(row) == key:  # as most are: a call less
+                    found[at] = row
+                else:
+                    found[at] = segment[_slot(segment, key, hashed, key_of)]
+        return np.array(found, dtype=np.int64)
+
     def put(self, row: int) -> None:
         """Let the key of `row` lead to it, and to no other."""
         key = self.key_of(row)
