@@ -10,7 +10,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 GO_WHEEL := .tools/go-wheel
 
-.PHONY: help demo controlplane prometheus test check format lock benchmarks pictures evals clean
+.PHONY: help demo controlplane prometheus test properties check format lock benchmarks pictures evals clean
 help:            ## show the targets
 	@grep -hE '^[a-z]+: .*##|^[a-z]+:  *##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t14
 
@@ -38,6 +38,9 @@ prometheus: $(READY)  ## Prometheus, built once from a Go module: the tests ask 
 
 test: $(READY) controlplane prometheus  ## every test, against real NATS, PostgreSQL, Kubernetes and Prometheus
 	$(BIN)/pytest -n 2 --dist loadgroup
+
+properties: $(READY) controlplane prometheus  ## the properties alone, with 25 times as many examples: some minutes
+	$(BIN)/pytest -n 2 --dist loadgroup -m hypothesis --hypothesis-profile thorough --timeout 1800
 
 check: $(READY)  ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff format --check .

@@ -32,7 +32,7 @@ from estate.subjects import Subjects
 from tools.bus.port import Bus, ConsumerSpec, Handler
 from tools.bus.precedence import RightOfWay
 from tools.inventory.drifts import Drifts
-from tools.inventory.port import Reader
+from tools.inventory.port import Forgotten, Past, Reader
 from tools.payloads.formats import FORMATS
 from tools.placement.port import Engine
 from tools.rehearsal.rehearsing import rehearse
@@ -52,6 +52,8 @@ class Setting:
     proposer: Subject
     observer: Observer | None = None
     """Default: signals on the bus."""
+    past: Past = field(default_factory=Forgotten)
+    """Earlier versions of what `reader` reads."""
     attempts: int = 3
     concurrency: Concurrency = field(default_factory=Concurrency)
     way: RightOfWay = field(default_factory=RightOfWay)
@@ -118,4 +120,5 @@ def _deps(setting: Setting, incidents: Incidents, drifts: Drifts, observer: Obse
         attempts=setting.attempts,
         way=setting.way,
         drifts=drifts,
+        past=setting.past,
     )

@@ -6,10 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from estate.hardware import Health
 from estate.ids import ClusterId, NodeId, WorkloadId
 from estate.records import Model
 from estate.snapshots import Snapshot
 from estate.units import Watts
+from estate.workloads import Binding, Workload
 
 
 class NodeCordoned(Model):
@@ -101,6 +103,31 @@ class PowerCap(Model):
         return None if node and found == self.watts else f"`{self.node}` is capped at {found}, not {self.watts}"
 
 
+class DevicesAsPromised(Model):
+    """Every replica of the workload holds as many healthy devices of an accepted model as it was promised."""
+
+    check: Literal["devices-as-promised"] = "devices-as-promised"
+    workload: WorkloadId
+
+    def fault(self, before: Snapshot, after: Snapshot) -> str | None:
+        """Why it does not hold, or None."""
+        workload = after.workload(self.workload)
+        if workload is None:
+            return f"`{self.workload}` is gone"
+        for binding in workload.bindings:
+            fit = _fit(after, workload, binding)
+            if fit < workload.contract.accelerators_per_replica:
+                return f"replica {binding.replica} of `{self.workload}` holds {fit} fit devices on `{binding.node}`"
+        return None
+
+
+def _fit(snapshot: Snapshot, workload: Workload, binding: Binding) -> int:
+    """How many healthy devices of an accepted model a replica holds."""
+    node, models = snapshot.node(binding.node), workload.contract.models
+    held = [a for a in node.accelerators if a.index in binding.accelerators] if node is not None else []
+    return sum(a.health is Health.HEALTHY and (not models or a.model in models) for a in held)
+
+
 class Untouched(Model):
     """Every workload but these is bound exactly as before: nobody else paid for the fix."""
 
@@ -116,7 +143,14 @@ class Untouched(Model):
 
 
 type Check = Annotated[
-    NodeCordoned | WorkloadOff | WorkloadRunning | WorkloadInRack | RacksWithinBudget | PowerCap | Untouched,
+    NodeCordoned
+    | WorkloadOff
+    | WorkloadRunning
+    | WorkloadInRack
+    | RacksWithinBudget
+    | PowerCap
+    | DevicesAsPromised
+    | Untouched,
     Field(discriminator="check"),
 ]
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from estate.changes import Change
 from estate.errors import BadInput
@@ -20,6 +21,8 @@ from estate.snapshots import SnapshotVersion
 from estate.workloads import Workload
 from estate.worlds import World
 from evals.oracles import Check
+from tools.generation.estates import generate
+from tools.generation.sizes import Size
 
 ROOT = Path(__file__).parent / "scenarios"
 
@@ -93,6 +96,22 @@ type Beat = Annotated[
 ]
 
 
+class MadeUp(Model):
+    """The estate is a generated one: `placet estate generate` shows it."""
+
+    sites: int
+    racks: int
+    tenants: int
+    busy: int
+    seed: int
+
+    def made(self) -> tuple[Facts, World]:
+        """Its law base and its world. Raises BadInput."""
+        size = Size(**self.model_dump(), valid_until=datetime(2099, 1, 1, tzinfo=UTC))
+        found = generate(size)
+        return found.facts, found.world
+
+
 class Scenario(Record):
     """One scenario, as its folder's `scenario.yaml` says it."""
 
@@ -100,14 +119,22 @@ class Scenario(Record):
     v: Literal[1] = 1
     name: str
     summary: str
-    facts: str
-    world: str
+    facts: str = ""
+    world: str = ""
+    """Files of facts and world; or else:"""
+    made_up: MadeUp | None = None
     script: tuple[Beat, ...] = Field(min_length=1)
     gold: tuple[Change, ...]
     """The changes that, applied by hand, are the right fix."""
     wrong: tuple[tuple[Change, ...], ...] = Field(min_length=1)
     """Fixes that look plausible and must score 0."""
     oracle: tuple[Check, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _has_one_estate(self) -> Self:
+        if bool(self.facts) != bool(self.world) or bool(self.facts) == bool(self.made_up):
+            raise ValueError("the estate: name `facts` and `world`, or `made_up`, not both")
+        return self
 
 
 class Loaded(Model):
@@ -138,12 +165,11 @@ def load(folder: Path) -> Loaded:
         BadInput: a file is missing or does not fit; the message names file, field and value.
     """
     scenario = _read(folder / "scenario.yaml", Scenario)
-    return Loaded(
-        folder=folder,
-        scenario=scenario,
-        facts=_read(folder / scenario.facts, Facts),
-        world=_read(folder / scenario.world, World),
-    )
+    if scenario.made_up is not None:
+        facts, world = scenario.made_up.made()
+    else:
+        facts, world = _read(folder / scenario.facts, Facts), _read(folder / scenario.world, World)
+    return Loaded(folder=folder, scenario=scenario, facts=facts, world=world)
 
 
 def shipped() -> tuple[Path, ...]:

@@ -23,8 +23,12 @@ from tools.bus.wire import Wire
 
 pytest_plugins = ["tests.kubernetes_fixtures", "tests.postgres", "tests.prometheus_fixtures"]
 
-settings.register_profile("placet", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("placet")  # a property is no stopwatch: what is slow on a busy machine is still true
+# A property is no stopwatch: what is slow on a busy machine is still true.
+settings.register_profile(
+    "placet", deadline=None, max_examples=40, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("thorough", settings.get_profile("placet"), max_examples=1000)  # `make properties`
+settings.load_profile("placet")
 
 _numbers = itertools.count(1)
 

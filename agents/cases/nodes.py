@@ -29,7 +29,7 @@ from tools.bus.port import Bus
 from tools.bus.precedence import RightOfWay
 from tools.catalogue.registry import Catalogue
 from tools.inventory.drifts import Drifts
-from tools.inventory.port import Reader
+from tools.inventory.port import Forgotten, Past, Reader
 from tools.placement.port import Engine
 
 
@@ -53,6 +53,8 @@ class Deps:
     """Proposals that one case may make."""
     drifts: Drifts | None = None
     """What is known to have drifted."""
+    past: Past = field(default_factory=Forgotten)
+    """Earlier versions of the estate."""
     settling: timedelta = field(default=timedelta(seconds=30))
     """How long `verify` waits for the inventory to show what the executor reported: longer than a killed writer takes
     to come back under a new lease."""
@@ -159,7 +161,7 @@ class Thinking:
 
     async def _catalogue(self, snapshot: Snapshot) -> Catalogue:
         drifts = await self._deps.drifts.every() if self._deps.drifts is not None else ()
-        return Catalogue(lambda: snapshot, self._deps.engine, lambda: drifts)
+        return Catalogue(lambda: snapshot, self._deps.engine, lambda: drifts, self._deps.past)
 
     async def _look(self, case: Case) -> tuple[Incident, Snapshot]:
         return await self._deps.incidents.read(case.id), self._deps.reader.newest()

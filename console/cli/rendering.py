@@ -95,7 +95,7 @@ def _tabulate(value: Json, columns: Sequence[str]) -> None:
     elif isinstance(value, dict):
         _fields(value)
     else:
-        data_console().print(_cell(value), markup=False, highlight=False)
+        data_console().print(cell(value), markup=False, highlight=False)
 
 
 def _rows(rows: Sequence[Mapping[str, Json]], columns: Sequence[str]) -> None:
@@ -111,7 +111,7 @@ def _rows(rows: Sequence[Mapping[str, Json]], columns: Sequence[str]) -> None:
         table.add_row(*map(escape, line))
     console = data_console()
     console.width = max(console.width, _least_width(names, cells))
-    console.print(table)
+    _print(console, table)
 
 
 def _least_width(names: Sequence[str], cells: Sequence[Sequence[str]]) -> int:
@@ -128,7 +128,7 @@ def _heading(name: str) -> str:
 
 
 def _listed(name: str, value: Json) -> str:
-    text = shortened(_cell(value))
+    text = shortened(cell(value))
     return f"{text[: _SUMMARY - 1]}…" if name == "summary" and len(text) > _SUMMARY else text
 
 
@@ -138,13 +138,23 @@ def _fields(fields: Mapping[str, Json]) -> None:
     table.add_column(overflow="fold")
     for name in sorted(fields, key=lambda n: n != "name"):
         table.add_row(name.replace("_", " "), escape(_told(fields[name])))
-    data_console().print(table)
+    _print(data_console(), table)
+
+
+def _print(console: Console, table: Table) -> None:
+    """A pipe gets no blanks at the ends of lines, to which rich fills every one up."""
+    if console.is_terminal:
+        console.print(table)
+        return
+    with console.capture() as written:
+        console.print(table)
+    sys.stdout.writelines(f"{line.rstrip()}\n" for line in written.get().splitlines())
 
 
 def _told(value: Json) -> str:
     """A field's value; a list of sentences has a line for each."""
     sentences = isinstance(value, list) and any(isinstance(v, str) and len(v) > _NARROWEST for v in value)
-    return "\n".join(map(_cell, value)) if sentences and isinstance(value, list) else _cell(value)
+    return "\n".join(map(cell, value)) if sentences and isinstance(value, list) else cell(value)
 
 
 def _width(file: TextIO) -> int | None:
@@ -152,14 +162,15 @@ def _width(file: TextIO) -> int | None:
     return None if file.isatty() or os.environ.get("COLUMNS") else _PIPE_WIDTH
 
 
-def _cell(value: Json) -> str:
+def cell(value: Json) -> str:
+    """One value for people."""
     match value:
         case None:
             return ""
         case bool():
             return "yes" if value else "no"
         case list():
-            return ", ".join(_cell(v) for v in value)
+            return ", ".join(cell(v) for v in value)
         case dict():
             return visible(json.dumps(value, ensure_ascii=False))
         case _:

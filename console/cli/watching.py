@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from console.cli.rendering import shortened, visible
+from console.cli.rendering import cell, shortened, visible
 from estate.canonical import Json
 
 type Row = Mapping[str, Json]
@@ -87,6 +87,4 @@ async def watch(answers: AsyncIterator[Sequence[Row]], columns: Sequence[str], *
 
 
 def _word(value: Json) -> str:
-    if isinstance(value, list):
-        return ",".join(map(str, value)) or "none"
-    return "none" if value in (None, "") else str(value)
+    return cell(value) or "none"

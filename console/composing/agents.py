@@ -21,6 +21,7 @@ async def compose(parts: Parts) -> Host:
     setting = Setting(
         bus=bus,
         reader=inventory,
+        past=inventory,
         engine=MaskEngine(),
         mind=parts.adapters.mind(Runbook()),
         channels=channels_of(installation.config),

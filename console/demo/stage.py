@@ -177,7 +177,7 @@ async def set_up(
             await hook(progress)
 
     async with AsyncExitStack() as stack:
-        installation = Installation.open(state, _config(tokens, ground))
+        installation = Installation.open(state, _config(tokens, ground, founding))
         system = await stack.enter_async_context(running(installation, observer=observer))
         http = await stack.enter_async_context(httpx.AsyncClient(base_url=f"http://127.0.0.1:{system.http_port}"))
         scenery = ground.scenery(system)
@@ -188,8 +188,9 @@ async def set_up(
         yield stage
 
 
-def _config(tokens: dict[str, str], ground: Ground) -> Config:
-    clusters = (ClusterId("eu-1"),)
+def _config(tokens: dict[str, str], ground: Ground, founding: Founding) -> Config:
+    """Its senders watch the first cluster of the facts."""
+    clusters = tuple(c.id for c in founding.facts.clusters[:1]) if founding.facts else (ClusterId("eu-1"),)
     channels = (
         Channel(id=ChannelId(name), clusters=clusters, token_sha256=token_digest(token))
         for name, token in tokens.items()

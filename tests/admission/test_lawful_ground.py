@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from estate.errors import BadInput
@@ -137,7 +137,6 @@ def estate_of(facts: Facts, case: Case) -> FrozenEstate:
 
 
 @given(law_bases(), cases)
-@settings(max_examples=300, deadline=None)
 def test_the_door_lets_in_exactly_what_gate_and_kernel_would_place(facts: Facts, case: Case) -> None:
     """One law, three readers: what a scheduler may do at the door is what Placet itself might do on an empty estate."""
     estate = estate_of(facts, case)
@@ -152,7 +151,6 @@ def test_the_door_lets_in_exactly_what_gate_and_kernel_would_place(facts: Facts,
 
 
 @given(law_bases(), st.sampled_from(CLUSTERS))
-@settings(max_examples=50, deadline=None)
 def test_a_tenant_that_may_run_nowhere_is_told_why(facts: Facts, cluster: str) -> None:
     """Each bar names a rule of the shipped law by its id, with what was needed and what was found."""
     shipped = asking.law().rules
@@ -168,7 +166,6 @@ names = st.lists(st.sampled_from(("eu-1", "us-1", "gpu-1", "gpu-2", "rack-9")), 
 
 
 @given(st.sets(names, max_size=6), st.sampled_from(("eu-de", "us-east")), names, st.sampled_from(CLUSTERS))
-@settings(max_examples=300, deadline=None)
 def test_the_door_knows_a_node_by_the_id_that_the_source_would_give_it(
     placed: set[str], site: str, name: str, cluster: str
 ) -> None:
@@ -216,7 +213,6 @@ def distant(draw: st.DrawFn) -> Facts:
     distant(),
     st.builds(Pair, *(st.sampled_from(v) for v in (TENANTS, NODES[:8], TENANTS, NODES[:8]))),
 )
-@settings(max_examples=300, deadline=None)
 def test_the_door_keeps_apart_exactly_whom_gate_and_kernel_would(facts: Facts, pair: Pair) -> None:
     """Which namespaces a pod's anti-affinity names, on the node and in the rack, is the law's own answer."""
     standing = builders.workload(

@@ -161,7 +161,7 @@ async def test_redelivery_changes_nothing(stage: Stage) -> None:
     assert len(await stage.bus.replay("CASES")) == 1
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.data())
 async def test_any_order_with_any_repeats_ends_in_one_incident_with_every_event(data: st.DataObject) -> None:
     events = [builders.event(), *(alert(n) for n in range(6))]

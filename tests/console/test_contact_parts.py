@@ -70,7 +70,7 @@ async def test_a_tenant_who_wants_to_be_asked_is_asked() -> None:
     assert moving.asked[0].startswith("1 × tenant-owner of tenant-b must approve (tenant-consents)")
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(lost=st.sets(st.sampled_from(EU_NODES), min_size=1, max_size=5))
 async def test_a_what_if_leaves_the_estate_as_it_was(lost: set[NodeId]) -> None:
     """And every lost node is accounted for: something is proposed for it, or it says why nothing is."""
@@ -101,7 +101,6 @@ LABELS = st.dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None)
 @given(labels=st.dictionaries(st.sampled_from([f"{n}.eu.example" for n in EU_NODES]), LABELS))
 def test_a_draft_parses_and_permits_nothing_whatever_labels_say(labels: dict[str, dict[str, str]]) -> None:
     """Whoever labels nodes may write anything: it becomes a group or a comment, and never a permission."""

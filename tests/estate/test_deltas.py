@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from estate.deltas import Delta, Heading, apply, join, split
@@ -36,7 +36,6 @@ def deltas(draw: st.DrawFn) -> Delta:
     )
 
 
-@settings(deadline=None)
 @given(deltas(), st.integers(100, 20_000))
 def test_parts_join_to_the_whole(delta: Delta, limit: int) -> None:
     parts = split(delta, limit)
@@ -46,7 +45,6 @@ def test_parts_join_to_the_whole(delta: Delta, limit: int) -> None:
     assert len({p.message_id for p in parts}) == len(parts)
 
 
-@settings(deadline=None)
 @given(deltas(), st.integers(2_500, 20_000))
 def test_no_part_is_much_larger_than_the_limit(delta: Delta, limit: int) -> None:
     assert all(len(p.canonical()) <= limit + 2_500 for p in split(delta, limit))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from estate.changes import (
@@ -61,7 +61,6 @@ def laid_out(data: st.DataObject, estate: FrozenEstate, most: int = 5, **kinds: 
     return laid.value
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_the_inverses_in_reverse_order_restore_the_estate(data: st.DataObject) -> None:
     """Undo is what makes a half-done plan safe. One thing it never does: return work to a fenced node."""
@@ -80,7 +79,6 @@ def test_the_inverses_in_reverse_order_restore_the_estate(data: st.DataObject) -
     assert content(running) == content(before)
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_the_undo_of_a_drain_opens_the_node_and_brings_nothing_back(data: st.DataObject) -> None:
     """Owners have put their replicas elsewhere by then: bringing them back would disturb them a second time."""
@@ -102,7 +100,6 @@ def test_the_undo_of_a_drain_opens_the_node_and_brings_nothing_back(data: st.Dat
     assert content(undone.value) == (tuple(before.nodes()), tuple(emptied))
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_what_lasts_of_the_conditions_of_a_plan_is_true_after_it(data: st.DataObject) -> None:
     """Verification checks this at the end: no later step may make a liar of an earlier one."""
@@ -113,7 +110,6 @@ def test_what_lasts_of_the_conditions_of_a_plan_is_true_after_it(data: st.DataOb
     assert layout.steps[-1].postconditions == lasting_ones[-len(layout.steps[-1].postconditions) :]
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_each_step_holds_before_and_after_where_it_says_so(data: st.DataObject) -> None:
     start = data.draw(st.sampled_from([builders.estate(), counting(), ganged()]))
@@ -127,7 +123,6 @@ def test_each_step_holds_before_and_after_where_it_says_so(data: st.DataObject) 
         running = result.value
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_a_change_writes_what_it_names_and_nothing_else(data: st.DataObject) -> None:
     """The twin stores, and the executor writes, these things only."""
@@ -145,7 +140,6 @@ def test_a_change_writes_what_it_names_and_nothing_else(data: st.DataObject) -> 
     assert sum(change.disrupts(before).values()) == change.footprint(before).disrupted_replicas
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_the_footprint_names_everything_that_differs(data: st.DataObject) -> None:
     before = data.draw(st.sampled_from([builders.estate(), ganged()]))
@@ -158,7 +152,6 @@ def test_the_footprint_names_everything_that_differs(data: st.DataObject) -> Non
     assert touched <= set(layout.footprint.nodes)
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_sums_kept_current_equal_those_of_a_scan(data: st.DataObject) -> None:
     estate: Snapshot = builders.estate()
@@ -200,7 +193,6 @@ def stranded_by_scan(estate: Snapshot) -> int:
     return total
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_estates_of_one_line_differ_only_where_they_were_touched(data: st.DataObject) -> None:
     """What an engine copies instead of reading again must really be the same, on a branch too."""
@@ -227,7 +219,6 @@ def test_estates_without_a_common_start_or_law_are_not_comparable() -> None:
     assert grown.touched_since(estate) is None
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_the_indexes_answer_as_a_scan_would(data: st.DataObject) -> None:
     estate = laid_out(data, builders.estate()).after

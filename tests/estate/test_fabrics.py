@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from estate.fabrics import proximity
@@ -93,7 +93,6 @@ def ways(start: Ref, end: Ref, known: Lines, seen: tuple[Ref, ...] = ()) -> list
     ]
 
 
-@settings(deadline=None)
 @given(estates(), st.sampled_from(NODES), st.sampled_from(NODES + SWITCHES))
 def test_the_widest_way_is_the_widest_of_all_ways(estate: FrozenEstate, start: Ref, end: Ref) -> None:
     found, every = Graph.of(estate, RDMA).widest(start, end), ways(start, end, lines(estate))
@@ -108,7 +107,6 @@ def test_the_widest_way_is_the_widest_of_all_ways(estate: FrozenEstate, start: R
         )
 
 
-@settings(deadline=None)
 @given(estates(), st.sampled_from(NODES))
 def test_what_is_reached_is_what_some_way_leads_to(estate: FrozenEstate, start: Ref) -> None:
     known = lines(estate)
@@ -116,7 +114,6 @@ def test_what_is_reached_is_what_some_way_leads_to(estate: FrozenEstate, start: 
     assert Graph.of(estate, RDMA).reached(start) == every
 
 
-@settings(deadline=None)
 @given(estates(), st.sampled_from(SWITCHES))
 def test_who_is_cut_off_had_company_and_is_not_in_the_largest_part(estate: FrozenEstate, failed: Ref) -> None:
     graph = Graph.of(estate, RDMA)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -93,7 +93,6 @@ def test_a_decision_on_a_drain_reads_the_gang_elsewhere_too() -> None:
     assert str(miss.condition.about) == "resident/b-eval@eu-b2"
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_no_gang_is_ever_left_half_running_by_what_stops_one_of_it(data: st.DataObject) -> None:
     before: Snapshot = ganged()
@@ -108,7 +107,6 @@ def test_no_gang_is_ever_left_half_running_by_what_stops_one_of_it(data: st.Data
         before = result.value
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_who_stops_with_whom_does_not_depend_on_whom_one_begins_with(data: st.DataObject) -> None:
     estate = ganged()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from estate import neighbours
@@ -78,7 +78,6 @@ def edges(estate: FrozenEstate) -> set[tuple[Ref, Chain, Ref]]:
     return found
 
 
-@settings(deadline=None)
 @given(estates())
 def test_above_and_below_are_the_edges_read_from_either_end(estate: FrozenEstate) -> None:
     known = edges(estate)
@@ -87,7 +86,6 @@ def test_above_and_below_are_the_edges_read_from_either_end(estate: FrozenEstate
         assert set(neighbours.below(estate, ref)) == {Bond(chain, low) for low, chain, top in known if top == ref}
 
 
-@settings(deadline=None)
 @given(estates(), st.sets(st.sampled_from(list(Chain))))
 def test_domains_and_members_are_all_that_edges_lead_to(estate: FrozenEstate, chains: set[Chain]) -> None:
     known = {(low, top) for low, chain, top in edges(estate) if not chains or chain in chains}
@@ -103,7 +101,6 @@ def _closure(start: Ref, pairs: set[tuple[Ref, Ref]]) -> set[Ref]:
     return found - {start}
 
 
-@settings(deadline=None)
 @given(estates(), st.data())
 def test_what_is_struck_is_the_smallest_set_that_the_rules_close(estate: FrozenEstate, data: st.DataObject) -> None:
     known = edges(estate)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from estate.changes import (
@@ -75,7 +75,6 @@ def proposals(draw: st.DrawFn) -> tuple[Change, ...]:
 
 
 @given(proposals(), st.lists(faults, min_size=5, max_size=5), faults, st.integers(0, 60))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_the_world_ends_as_the_outcome_says(
     chosen: tuple[Change, ...],
     doing: list[PlacetError | Refusal | None],

@@ -49,7 +49,7 @@ def snapshot(made: Generated) -> FrozenEstate:
     return FrozenEstate.of(builders.version(), made.facts, made.world.nodes, made.world.workloads, made.items)
 
 
-@settings(deadline=None, max_examples=6)
+@settings(max_examples=6)
 @given(sizes)
 def test_the_same_size_and_seed_make_the_same_estate(size: Size) -> None:
     one, other = generate(size), generate(size)
@@ -65,7 +65,7 @@ def test_another_seed_makes_another_estate() -> None:
     assert len(digests) == 5
 
 
-@settings(deadline=None, max_examples=6)
+@settings(max_examples=6)
 @given(sizes)
 def test_facts_and_world_agree(size: Size) -> None:
     made = generate(size)
@@ -86,7 +86,7 @@ def _elsewhere(made: Generated, ref: Ref) -> bool:
     return ref.id in known.get(ref.kind, ())
 
 
-@settings(deadline=None, max_examples=6)
+@settings(max_examples=6)
 @given(sizes)
 def test_everything_that_works_does_so_lawfully(size: Size) -> None:
     """Asked of Cedar and of the kernel, as at first contact with a cluster."""
@@ -94,14 +94,14 @@ def test_everything_that_works_does_so_lawfully(size: Size) -> None:
     assert [r for r in reviews if not r.lawful] == []
 
 
-@settings(deadline=None, max_examples=6)
+@settings(max_examples=6)
 @given(sizes)
 def test_no_rack_draws_more_than_its_budget(size: Size) -> None:
     estate = snapshot(generate(size))
     assert all(estate.rack_watts(r.id) <= r.power_budget_watts for r in estate.facts.racks)
 
 
-@settings(deadline=None, max_examples=6)
+@settings(max_examples=6)
 @given(sizes)
 def test_no_device_is_held_twice_and_none_that_failed_works(size: Size) -> None:
     made = generate(size)

@@ -7,7 +7,7 @@ import copy
 from collections.abc import Iterable
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from estate.conditions import written_bindings
@@ -116,7 +116,6 @@ def histories(draw: st.DrawFn) -> tuple[list[Event], list[Event]]:
 
 class TestTheModel:
     @given(histories(), st.randoms(use_true_random=False))
-    @settings(max_examples=250, deadline=None)
     def test_after_any_history_it_equals_a_fresh_list(
         self, history: tuple[list[Event], list[Event]], random: Any
     ) -> None:
@@ -129,7 +128,6 @@ class TestTheModel:
         assert everything(model) == everything(listed)
 
     @given(histories(), st.integers(1, 7))
-    @settings(max_examples=100, deadline=None)
     def test_its_batches_add_up_to_everything(self, history: tuple[list[Event], list[Event]], size: int) -> None:
         """Followers see batches only; one that is left out is a drift that nobody notices."""
         events, _ = history
@@ -144,7 +142,6 @@ class TestTheModel:
         assert not model.dirty
 
     @given(histories())
-    @settings(max_examples=60, deadline=None)
     def test_no_device_is_held_twice(self, history: tuple[list[Event], list[Event]]) -> None:
         """The book-keeping allots each index of a node to one replica at a time."""
         model = fresh()
@@ -233,7 +230,6 @@ def _keys(holder: Any) -> Iterable[Any]:
 
 class TestHostileObjects:
     @given(st.lists(broken(), max_size=12), histories())
-    @settings(max_examples=300, deadline=None)
     def test_no_object_ever_raises_and_what_comes_out_can_be_published(
         self, hostile: list[tuple[Resource, Any]], history: tuple[list[Event], list[Event]]
     ) -> None:
@@ -253,7 +249,6 @@ class TestHostileObjects:
         taken(model)
 
     @given(broken())
-    @settings(max_examples=300, deadline=None)
     def test_a_live_read_of_a_broken_object_says_why_and_nothing_else(self, hostile: tuple[Resource, Any]) -> None:
         """The executor reads through the same functions; anything but a reason would end a step with a stray error."""
         resource, raw = hostile

@@ -16,7 +16,7 @@ from tools.inventory.columns import files
 
 
 @given(first=histories(20), later=histories(12))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_restart_goes_on_as_if_there_had_been_none(
     tmp_path: Path, first: list[Happening], later: list[Happening]
 ) -> None:
@@ -41,7 +41,7 @@ def test_other_facts_are_obeyed_at_once(tmp_path: Path) -> None:
 
 
 @given(st.data())
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_damaged_file_is_refused_with_its_reason(tmp_path: Path, data: st.DataObject) -> None:
     """Half a page that never reached the disk, or a bit that fell over: nothing of it may become an estate."""
     path = tmp_path / "columns"

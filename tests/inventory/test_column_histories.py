@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from estate.deltas import Delta
@@ -33,7 +33,6 @@ def streams(draw: st.DrawFn) -> list[Delta]:
 
 
 @given(streams())
-@settings(max_examples=80, deadline=None)
 def test_every_version_within_reach_is_as_it_was(deltas: list[Delta]) -> None:
     history, known = _told(deltas)
     for number, (delta, then) in enumerate(zip(deltas, known, strict=True)):

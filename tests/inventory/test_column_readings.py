@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from estate.ids import NodeId, RackId, SiteId
@@ -44,7 +44,6 @@ def batches(draw: st.DrawFn) -> tuple[tuple[str, ...], list[float], list[bool]]:
 
 
 @given(st.lists(batches(), min_size=1, max_size=5))
-@settings(max_examples=150, deadline=None)
 def test_readings_and_sums_are_those_of_the_last_values(
     told: list[tuple[tuple[str, ...], list[float], list[bool]]],
 ) -> None:

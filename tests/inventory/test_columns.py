@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.estates import Estate
@@ -59,13 +59,11 @@ def _of(estate: Snapshot, node: NodeId) -> object:
 
 class TestAgainstTheMaps:
     @given(histories())
-    @settings(max_examples=100, deadline=None)
     def test_every_question_has_the_same_answer_after_any_history(self, history: list[Happening]) -> None:
         inventory, estate = both(history)
         assert answers(inventory.snapshot(builders.version())) == answers(estate)
 
     @given(histories(12), histories(12))
-    @settings(max_examples=100, deadline=None)
     def test_a_snapshot_stays_as_it_was_while_the_engine_goes_on(
         self, first: list[Happening], later: list[Happening]
     ) -> None:
@@ -79,7 +77,6 @@ class TestAgainstTheMaps:
         assert answers(snapshot) == answers(estate)
 
     @given(histories(12), histories(12))
-    @settings(max_examples=100, deadline=None)
     def test_what_if_on_a_snapshot_is_what_if_on_the_maps(self, first: list[Happening], then: list[Happening]) -> None:
         """A rehearsal adds to a snapshot and never writes into the engine."""
         inventory, estate = both(first)
@@ -91,7 +88,6 @@ class TestAgainstTheMaps:
         assert answers(snapshot) == answers(inventory.snapshot(builders.version()))
 
     @given(histories(12), histories(8), histories(3), histories(3))
-    @settings(max_examples=100, deadline=None)
     def test_whatever_differs_was_touched(
         self, first: list[Happening], then: list[Happening], mine: list[Happening], theirs: list[Happening]
     ) -> None:
@@ -110,7 +106,6 @@ class TestAgainstTheMaps:
             assert touched is None or differing(a, b) <= touched
 
     @given(histories(20), st.integers(0, 20))
-    @settings(max_examples=100, deadline=None)
     def test_an_equal_thing_is_the_same_object_in_the_next_snapshot(self, history: list[Happening], at: int) -> None:
         """Engines that keep what they made of a thing compare by identity."""
         inventory, _ = both(history)

@@ -126,7 +126,7 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
         declarations.load([tmp_path / "gone.yaml"])
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_hostile_file_is_bad_input_and_nothing_else(tmp_path: Path, data: st.DataObject) -> None:
     """One place of a good file becomes something else: null, huge, of another type, hostile text, or is gone."""

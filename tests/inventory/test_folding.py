@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from estate.frozen import FrozenEstate
@@ -139,7 +139,6 @@ batches = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(batches, max_size=10))
 def test_whatever_sources_say_in_whatever_order_the_item_is_what_their_last_words_make(history: list[Observed]) -> None:
     """Against the slowest way: keep each source's last word, and put them together field by field."""
@@ -170,7 +169,6 @@ def _put_together(words: list[Item]) -> dict[str, Any]:
     return whole
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from(["eu-a1", "eu-a2"]), st.booleans())))
 def test_deltas_of_a_folding_are_all_that_changed(history: list[tuple[str, str, bool]]) -> None:
     """A follower that knows only them has the same estate."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from estate import canonical
@@ -107,7 +107,6 @@ def test_an_empty_ledger_holds() -> None:
 
 
 @given(st.data())
-@settings(max_examples=300, deadline=None)
 def test_any_flipped_bit_is_found_and_its_entry_named(data: st.DataObject) -> None:
     """The promise that an outsider relies on."""
     number = data.draw(st.integers(0, len(EXPORT) - 1))
@@ -127,14 +126,12 @@ NEEDED = [i for i, line in enumerate(EXPORT) if b"\\n3\\n" not in line]
 
 
 @given(st.sampled_from(NEEDED), st.booleans())
-@settings(deadline=None)
 def test_a_removed_or_doubled_line_is_found(number: int, double: bool) -> None:
     lines = [*EXPORT[:number], *([EXPORT[number]] * 2 if double else []), *EXPORT[number + 1 :]]
     assert found(lines).fault is not None
 
 
 @given(st.integers(0, len(EXPORT) - 1))
-@settings(deadline=None)
 def test_an_export_that_ends_early_is_found(number: int) -> None:
     fault = found(EXPORT[:number]).fault
     assert fault is not None

@@ -87,14 +87,13 @@ def fit(value: Fact | Mention | Witness) -> None:
 
 @pytest.mark.parametrize("format", sorted(FACTS.keys() | FORMATS.keys()))
 @given(body=st.binary(max_size=300), told=headers)
-@settings(max_examples=60, deadline=None)
 def test_arbitrary_bytes_never_break_a_parser_of_facts(format: str, body: bytes, told: dict[str, str]) -> None:
     outcome(format, body, told)
 
 
 @pytest.mark.parametrize("key", _TREES, ids=": ".join)
 @given(data=st.data())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(suppress_health_check=[HealthCheck.data_too_large])
 def test_a_sample_with_anything_in_any_place_never_breaks_its_parser(key: tuple[str, str], data: st.DataObject) -> None:
     tree = yaml.safe_load(SAMPLES[key])
     for _ in range(data.draw(st.integers(1, 3))):
@@ -104,7 +103,7 @@ def test_a_sample_with_anything_in_any_place_never_breaks_its_parser(key: tuple[
 
 @pytest.mark.parametrize("key", _TEXTS, ids=": ".join)
 @given(data=st.data())
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(suppress_health_check=[HealthCheck.data_too_large])
 def test_text_with_anything_in_any_place_never_breaks_its_parser(key: tuple[str, str], data: st.DataObject) -> None:
     text = SAMPLES[key]
     for _ in range(data.draw(st.integers(1, 4))):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from console.demo import payloads
@@ -65,14 +65,12 @@ def outcome(format: str, body: bytes, headers: dict[str, str] | None = None) -> 
 
 @pytest.mark.parametrize("format", sorted(VALID))
 @given(body=st.binary(max_size=400), headers=st.dictionaries(st.text(max_size=12), st.text(max_size=12), max_size=3))
-@settings(max_examples=150, deadline=None)
 def test_arbitrary_bytes_never_break_a_parser(format: str, body: bytes, headers: dict[str, str]) -> None:
     outcome(format, body, headers)
 
 
 @pytest.mark.parametrize("format", sorted(VALID))
 @given(data=st.data())
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_valid_payload_with_anything_in_any_place_never_breaks_a_parser(format: str, data: st.DataObject) -> None:
     tree = json.loads(VALID[format])
     for _ in range(data.draw(st.integers(1, 3))):
@@ -81,7 +79,6 @@ def test_a_valid_payload_with_anything_in_any_place_never_breaks_a_parser(format
 
 
 @given(rows=lines, host=st.text(max_size=10))
-@settings(max_examples=300, deadline=None)
 def test_near_reports_never_break_the_kernel_parser(rows: list[str], host: str) -> None:
     outcome("kernel", "\n".join(rows).encode("utf-8", "replace"), {"placet-host": host})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -41,7 +41,6 @@ lines = st.lists(st.builds(line, names, label, values, st.sampled_from(["", " 17
 
 
 @given(scrapes=st.lists(lines, min_size=1, max_size=5))
-@settings(max_examples=200, deadline=None)
 def test_a_remembered_target_reads_what_a_new_one_reads(scrapes: list[list[str]]) -> None:
     """Whatever stood in the scrapes before: the memory changes speed and nothing else."""
     remembered = Layout("s", HOST)
@@ -54,7 +53,6 @@ def test_a_remembered_target_reads_what_a_new_one_reads(scrapes: list[list[str]]
 
 
 @given(scrape=lines)
-@settings(max_examples=200, deadline=None)
 def test_values_are_those_that_prometheus_own_client_reads(scrape: list[str]) -> None:
     """Held against another parser of the format: same samples, same numbers, same times."""
     body = "\n".join(scrape) + "\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from estate import effects
@@ -37,7 +37,6 @@ def played(estate: FrozenEstate, ask: Ask, found: Placement) -> Result[Snapshot]
     return effects.effect(MoveWorkload(workload=workload.id, moves=moves), estate)
 
 
-@settings(max_examples=250, deadline=None)
 @given(st.data())
 def test_the_engine_places_as_the_plain_rules_do(data: st.DataObject) -> None:
     estate = data.draw(estates.estates())
@@ -50,7 +49,6 @@ def test_the_engine_places_as_the_plain_rules_do(data: st.DataObject) -> None:
         assert found.bindings == expected
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_every_placement_takes_effect_within_power_and_in_one_cluster(data: st.DataObject) -> None:
     estate = data.draw(estates.estates())
@@ -77,7 +75,6 @@ def new_to(before: Snapshot, after: Snapshot) -> bool:
     return bool(clusters or models or slots)
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_columns_carried_over_are_those_built_anew(data: st.DataObject) -> None:
     """The cache may only ever save time."""
@@ -107,7 +104,6 @@ def test_columns_carried_over_are_those_built_anew(data: st.DataObject) -> None:
     assert [carried.taints[t] for t in carried.taint] == [fresh.taints[t] for t in fresh.taint]
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_the_same_question_gets_the_same_answer_whatever_was_asked_before(data: st.DataObject) -> None:
     estate = data.draw(estates.estates())

@@ -9,7 +9,7 @@ from typing import Any
 
 import cedarpy
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from estate.changes import (
@@ -231,7 +231,6 @@ def _of_kernel(asked: Question) -> set[tuple[Dimension, str]]:
     return {(o.dimension, o.about) for o in found}
 
 
-@settings(max_examples=200, deadline=None)
 @given(questions())
 def test_cedar_and_kernel_find_the_same_tier_0_failures(asked: Question | None) -> None:
     """Both ways: neither sees a breach that the other misses."""
@@ -239,7 +238,6 @@ def test_cedar_and_kernel_find_the_same_tier_0_failures(asked: Question | None) 
         assert _tier_0_of_cedar(asked) == _of_kernel(asked)
 
 
-@settings(max_examples=50, deadline=None)
 @given(questions())
 def test_nothing_is_permitted_that_the_kernel_objects_to(asked: Question | None) -> None:
     if asked is not None and deciding.decide(asked).verdict.decision is Decision.PERMIT:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from estate.canonical import Json
@@ -78,7 +78,6 @@ SPOKEN_FOR = st.lists(st.sampled_from([TENANT_A, TenantId("tenant-b")]), max_siz
 CHANGES: list[Change] = [MOVE_A, cordon("eu-a2")]
 
 
-@settings(max_examples=60, deadline=None)
 @given(PEOPLE, SPOKEN_FOR, PEOPLE, SPOKEN_FOR, st.none() | st.sampled_from(CHANGES), st.sampled_from(CHANGES))
 def test_cedar_and_kernel_judge_every_claim_alike(
     claimed: Any, acting: Any, person: Any, tenants: Any, wrote: Change | None, change: Change

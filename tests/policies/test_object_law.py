@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from estate import law
@@ -176,7 +176,6 @@ def law_bases(draw: Any) -> Facts:
             return known
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_cedar_and_kernel_find_the_same_tier_0_failures_of_objects(data: st.DataObject) -> None:
     """Both ways: neither sees a breach that the other misses."""

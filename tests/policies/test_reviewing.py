@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from estate.changes import CopyWorkload, MoveWorkload, ReplicaMove
@@ -61,7 +61,6 @@ def _locked(failures: tuple[Failure, ...]) -> set[tuple[Dimension, str]]:
     }
 
 
-@settings(max_examples=200, deadline=None)
 @given(placings())
 def test_a_placement_is_reviewed_as_the_change_that_made_it_is_judged(
     drawn: tuple[FrozenEstate, MoveWorkload | CopyWorkload],

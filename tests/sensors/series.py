@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from estate.frozen import FrozenEstate
+from estate.hardware import Node
 from estate.items import Item
 from estate.references import Ref
 from estate.workloads import Workload
@@ -66,18 +67,21 @@ class Series:
         readings = tuple(Measured(ref, metric, value, at or self.now, part) for ref, value in values)
         self.see(Seen(self.now, self.estate, self.estate, measured={metric: readings}))
 
-    def put(self, *things: Item | Workload) -> None:
+    def put(self, *things: Item | Node | Workload) -> None:
         """Things change."""
         before = self.estate
         for thing in things:
             if isinstance(thing, Workload):
                 self.estate = self.estate.with_workload(thing)
+            elif isinstance(thing, Node):
+                self.estate = self.estate.with_node(thing)
             else:
                 self.estate = self.estate.with_stock(self.estate.stock.with_(thing))
         self.estate = self.estate.at(builders.version(before.version.sequence + 1))
         change = Change(
+            nodes=tuple(t.id for t in things if isinstance(t, Node)),
             workloads=tuple(t.id for t in things if isinstance(t, Workload)),
-            items=tuple(t.ref for t in things if not isinstance(t, Workload)),
+            items=tuple(t.ref for t in things if not isinstance(t, Node | Workload)),
         )
         self.see(Seen(self.now, before, self.estate, change))
 

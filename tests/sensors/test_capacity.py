@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from estate.ids import NodeId, TenantId, WorkloadId
 from estate.law.tenants import Quota
 from estate.units import MilliGpu
+from estate.workloads import Workload
 from tests import builders
 from tests.sensors.series import Series
 from tools.sensors.sensing import Key
@@ -82,16 +83,32 @@ def test_a_quota_about_which_use_hovers_is_told_once() -> None:
     assert (series.raised("capacity-quota"), series.cleared("capacity-quota")) == (1, 0)
 
 
-def test_free_devices_that_no_node_has_together_are_told() -> None:
-    """Each node of the site has one device taken: 56 are free, and none of them serves a replica of eight."""
+def scattered() -> Workload:
+    """One device of each node of the site is taken: 56 are free, and none of them serves a replica of eight."""
     nodes = [f"eu-{r}{n}" for r in "ab" for n in range(1, 5)]
-    spread = builders.workload(
+    return builders.workload(
         "a-spread",
         contract=builders.contract(1),
         replicas=8,
         bindings=tuple(builders.binding(i, n, 0) for i, n in enumerate(nodes)),
     )
+
+
+def test_free_devices_that_come_together_and_scatter_again_are_told_once() -> None:
+    spread = scattered()
     series = Series(builders.estate(workloads=(spread,))).begin()
+    series.put(WAITING)
+    series.wait(610, 10)
+    for _ in range(20):
+        series.put(spread.model_copy(update={"bindings": spread.bindings[1:]}))
+        series.wait(60, 10)
+        series.put(spread)
+        series.wait(60, 10)
+    assert (series.raised("capacity-fragmented"), series.cleared("capacity-fragmented")) == (1, 0)
+
+
+def test_free_devices_that_no_node_has_together_are_told() -> None:
+    series = Series(builders.estate(workloads=(scattered(),))).begin()
     series.put(WAITING)
     series.wait(610)
     (told,) = series.of("capacity-fragmented")
@@ -103,7 +120,7 @@ def test_free_devices_that_no_node_has_together_are_told() -> None:
     assert open_site.raised("capacity-fragmented") == 0, "whole nodes are free: it waits for something else"
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 4), st.booleans()), max_size=12))
 def test_the_sums_are_what_a_count_from_nothing_gives(moves: list[tuple[int, int, bool]]) -> None:
     series = limited(20).begin()

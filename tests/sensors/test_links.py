@@ -75,6 +75,25 @@ def test_a_link_that_has_lost_a_lane_is_told() -> None:
     assert told.evidence.value("speed") == 75_000 < told.evidence.value("raise-below") == 90_000
 
 
+def test_a_link_whose_lane_comes_and_goes_is_told_once() -> None:
+    series = linked()
+    for _ in range(30):
+        series.put(LINK.model_copy(update={"capacity": MegabitsPerSecond(75_000)}))
+        series.wait(20, 5)
+        series.put(LINK)
+        series.wait(60, 5)
+    assert (series.raised("link-speed"), series.cleared("link-speed")) == (1, 0)
+
+
+def test_errors_that_come_in_bursts_are_told_once() -> None:
+    series, count = ported(), 0
+    for turn in range(60):
+        count += 400 if turn < 10 or turn % 4 == 0 else 0
+        series.read(Metric.PORT_SYMBOL_ERRORS, (PORT, float(count)))
+        series.wait(30, 30)
+    assert (series.raised("link-errors"), series.cleared("link-errors")) == (1, 0)
+
+
 def test_errors_are_told_as_a_rate_and_a_counter_that_was_reset_is_none() -> None:
     series, count = ported(), 1_000_000
     for turn in range(40):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from estate.evidence import Evidence
@@ -48,7 +48,6 @@ def test_an_alarm_is_never_raised_twice_without_a_clear_between(
 WATTS = st.lists(st.tuples(st.integers(0, 20_000), st.integers(1, 400)), min_size=1, max_size=40)
 
 
-@settings(max_examples=60, deadline=None)
 @given(WATTS)
 def test_the_evidence_always_justifies_the_event(draws: list[tuple[int, int]]) -> None:
     series = Series().begin()
@@ -71,7 +70,6 @@ def test_the_evidence_always_justifies_the_event(draws: list[tuple[int, int]]) -
 VALUES = st.one_of(st.floats(), st.none(), st.just(float("nan")))
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(VALUES, st.integers(-100_000, 100_000), st.sampled_from(Metric)), max_size=30))
 def test_no_reading_breaks_a_sensor(readings: list[tuple[float | None, int, Metric]]) -> None:
     """NaN, infinite, negative, huge, late, doubled, from the future, of any metric."""

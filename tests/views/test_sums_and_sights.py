@@ -43,7 +43,7 @@ def reader(estate: FrozenEstate, *tenants: TenantId) -> Reader:
     return Reader(Sums.of(estate), Sight(not tenants, frozenset(tenants)))
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_kept_sums_are_the_sums_of_a_scan(estate: FrozenEstate, data: st.DataObject) -> None:
     keeper, now = Keeper(), estate

@@ -13,9 +13,11 @@ from tools.sensors.conflicts import Conflicts
 from tools.sensors.contracts import Contracts
 from tools.sensors.cooling import Cooling
 from tools.sensors.links import Links
+from tools.sensors.placements import Placements
 from tools.sensors.power import Power
 from tools.sensors.sensing import Sensors
 from tools.sensors.staleness import Staleness
+from tools.sensors.stragglers import Stragglers
 
 
 class Settings(Model):
@@ -28,6 +30,8 @@ class Settings(Model):
     cooling: Cooling = Cooling()
     staleness: Staleness = Staleness()
     conflicts: Conflicts = Conflicts()
+    placements: Placements = Placements()
+    stragglers: Stragglers = Stragglers()
 
     def sensors(self) -> Sensors:
         """All of them by name."""

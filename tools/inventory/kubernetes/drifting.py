@@ -1,7 +1,8 @@
 """What drifted in one cluster, kept current object by object. In memory, no I/O.
 
 Called by `modelling` for each object that was put or dropped: only that one is compared, and only where it remembers
-what was applied to it. What cannot be compared has no drift here; the model itself reports what it keeps out.
+what was applied to it or files declare it. What cannot be compared has no drift here; the model itself reports what it
+keeps out.
 """
 
 from __future__ import annotations
@@ -17,9 +18,13 @@ from tools.kubernetes import resources
 from tools.kubernetes.fields import Raw
 from tools.kubernetes.resources import Resource
 
-COMPARED = frozenset(r.plural for r in resources.WATCHED) - {resources.PODS.plural, resources.REPLICA_SETS.plural}
+COMPARED = frozenset(
+    (r.api_version, r.kind) for r in resources.WATCHED if r not in (resources.PODS, resources.REPLICA_SETS)
+)
 """What people and Placet apply. Pods and ReplicaSets are made by controllers, with annotations copied from above."""
 
+type Kind = tuple[str, str]
+"""`apiVersion` and `kind`."""
 type Found = dict[str, tuple[Drift, ...]]
 """The drifts of each object by what people call it; none any more where that is empty."""
 
@@ -29,10 +34,13 @@ class DriftBook:
 
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
+        self._declared: dict[str, Raw] = {}
+        self._keeps_all = False
         self._kept: dict[str, tuple[Resource, Raw]] = {}
         self._names: dict[str, str] = {}
         self._open: Found = {}
         self._news: Found = {}
+        self._listed: set[Kind] = set()
 
     @property
     def dirty(self) -> bool:
@@ -47,6 +55,19 @@ class DriftBook:
         """Other facts are in force: whose objects are is read anew."""
         self._again(Setting(self._setting.cluster, facts, self._setting.schemas))
 
+    def declare(self, objects: Mapping[str, Raw]) -> None:
+        """Files declare these objects from now on, by what people call them; what is there is compared again.
+
+        From then on everything that may be compared is kept: files change while objects do not.
+        """
+        ended = [called for called in self._declared if called not in objects and called not in self._kept]
+        self._declared, self._keeps_all = dict(objects), True
+        for called in ended:
+            self._found(called, ())
+        self._again(self._setting)
+        for kind in self._listed:
+            self._look_for(kind)
+
     def _again(self, setting: Setting) -> None:
         self._setting = setting
         for resource, raw in list(self._kept.values()):
@@ -57,7 +78,7 @@ class DriftBook:
         called, uid = self._called(resource, raw)
         if not called:
             return
-        if not any(True for _ in desires.remembered(raw)):
+        if not self._keeps_all and not any(True for _ in desires.remembered(raw)):
             self._forget(called, uid)
             return
         before = self._kept.get(called)
@@ -66,7 +87,8 @@ class DriftBook:
             return
         if not self._setting.schemas.knows(resource.api_version, resource.kind):
             return
-        told = objects.drifts(raw, self._setting, api_version=resource.api_version, kind=resource.kind)
+        declared = [desires.declared(self._declared[called])] if called in self._declared else []
+        told = objects.drifts(raw, self._setting, declared, api_version=resource.api_version, kind=resource.kind)
         self._found(called, told)
 
     def drop(self, resource: Resource, raw: Raw) -> None:
@@ -81,6 +103,8 @@ class DriftBook:
             kept = self._kept.get(called)
             if kept is not None and kept[0] is resource and uid not in uids:
                 self._missed(called, uid, kept[1])
+        self._listed.add((resource.api_version, resource.kind))
+        self._look_for((resource.api_version, resource.kind))
 
     def take(self) -> Found:
         """What changed since the last time."""
@@ -95,7 +119,19 @@ class DriftBook:
     def _missed(self, called: str, uid: str, raw: Raw) -> None:
         resource, _ = self._kept.pop(called)
         del self._names[uid]
-        self._found(called, objects.missing(raw, self._setting, api_version=resource.api_version, kind=resource.kind))
+        told = objects.missing(raw, self._setting, api_version=resource.api_version, kind=resource.kind)
+        self._found(called, told or self._wanting(called))
+
+    def _look_for(self, kind: Kind) -> None:
+        """What files declare and a whole list did not hold."""
+        for called, written in self._declared.items():
+            if called not in self._kept and (written.get("apiVersion"), written.get("kind")) == kind:
+                self._found(called, self._wanting(called))
+
+    def _wanting(self, called: str) -> tuple[Drift, ...]:
+        """The drift of an object that files declare, if they do, and that is not there."""
+        written = self._declared.get(called)
+        return objects.missing(written, self._setting) if written is not None else ()
 
     def _forget(self, called: str, uid: str) -> None:
         self._kept.pop(called, None)
@@ -113,8 +149,12 @@ class DriftBook:
 
     def _called(self, resource: Resource, raw: Mapping[str, object]) -> tuple[str, str]:
         """What the object is called and its uid; nothing where it is not compared or has no name."""
-        found = objects.Identity.of(raw, resource.api_version, resource.kind) if resource.plural in COMPARED else None
+        found = objects.Identity.of(raw, resource.api_version, resource.kind) if _compared(resource) else None
         return (found.called(), found.uid) if found is not None and found.uid else ("", "")
+
+
+def _compared(resource: Resource) -> bool:
+    return (resource.api_version, resource.kind) in COMPARED
 
 
 def _stated(raw: Raw) -> tuple[object, ...] | None:
