@@ -80,7 +80,7 @@ class Fields[M: Model]:
             self._profile.set(row, code)
         for name, column, encode in self._plan:
             value = form[name] if encode is None else encode(form[name])
-            if column[row] != value:
+            if column.live[row] != value:
                 column.set(row, value)
                 changed = True
         return changed

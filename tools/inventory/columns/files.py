@@ -36,7 +36,8 @@ def save(path: Path, inventory: Inventory, version: SnapshotVersion, envelope: s
     about = head | {"version": version.json_form(), "facts": inventory.facts.facts_digest, "envelope": envelope}
     sections = [[name, len(part), zlib.crc32(part)] for name, part in parts.items()]
     text = orjson.dumps(about | {"sections": sections})
-    with (partial := path.with_suffix(".partial")).open("wb") as file:
+    (partial := path.with_suffix(".partial")).touch(mode=0o600)
+    with partial.open("wb") as file:
         file.write(_MAGIC + len(text).to_bytes(8) + zlib.crc32(text).to_bytes(4) + text)
         for part in parts.values():
             file.write(part)
