@@ -1,4 +1,6 @@
-"""The files people write: `Facts` (signed; in `estate.law`), `World`, `EstateFile` and `ChangeFile`."""
+"""The files people write: `Facts` (signed; in `estate.law`), `World`, `EstateFile`, `ChangeFile`; and, for a decision
+without a system, `ProposalFile` and `HistoryFile`.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,12 @@ from pydantic import Field, model_validator
 
 from estate.changes import Change
 from estate.hardware import Node
+from estate.identities import Role
+from estate.ids import TenantId
 from estate.items import Item
-from estate.records import Record, Time, doubled
+from estate.modes import Mode, Scope
+from estate.records import Model, Record, Time, doubled
+from estate.words import Word
 from estate.workloads import Workload
 
 
@@ -55,3 +61,45 @@ class ChangeFile(Record):
     v: Literal[1] = 1
     summary: str = Field(min_length=1, max_length=2000)
     changes: tuple[Change, ...] = Field(min_length=1, max_length=256)
+
+
+class GivenWord(Model):
+    """What a person said to a proposal, as whoever wrote the file vouches for."""
+
+    person: str = Field(min_length=1, max_length=200)
+    roles: tuple[Role, ...] = Field(min_length=1)
+    tenants: tuple[TenantId, ...] = ()
+    """For whom they speak."""
+    word: Word = Word.APPROVE
+
+
+class ProposalFile(Record):
+    """A proposal to be judged without a system: who stands behind it, what it changes, and who said what to it."""
+
+    kind: Literal["placet.proposal-file"] = "placet.proposal-file"
+    v: Literal[1] = 1
+    summary: str = Field(default="judged from a file", max_length=2000)
+    changes: tuple[Change, ...] = Field(min_length=1, max_length=256)
+    person: str = Field(default="", max_length=200)
+    """On whose behalf; empty: an incident's, on nobody's."""
+    for_tenants: tuple[TenantId, ...] = ()
+    """The tenants for whom that person speaks; empty: for the installation."""
+    words: tuple[GivenWord, ...] = Field(default=(), max_length=100)
+
+
+class InFlight(Model):
+    """Changes that were permitted and have not ended: their effects count before anything else."""
+
+    permitted_at: Time
+    changes: tuple[Change, ...] = Field(min_length=1, max_length=256)
+
+
+class HistoryFile(Record):
+    """What was decided before, and what is in force."""
+
+    kind: Literal["placet.history"] = "placet.history"
+    v: Literal[1] = 1
+    in_flight: tuple[InFlight, ...] = Field(default=(), max_length=1000)
+    frozen: tuple[Scope, ...] = Field(default=(), max_length=1000)
+    """What a freeze covers: a site, a tenant, both, or everything."""
+    mode: Mode = Mode.AUTOMATIC

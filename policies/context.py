@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from estate import canonical
@@ -21,7 +22,7 @@ from estate.ids import Digest, NodeId, TenantId, WorkloadId
 from estate.snapshots import Snapshot
 from estate.things import ThingKind
 from estate.workloads import Binding, Workload
-from policies import approving, completeness, mandates, objects, sovereignty
+from policies import approving, completeness, lineages, mandates, objects, sovereignty
 from policies.approving import Counted
 from policies.neighbours import Beside, beside
 from policies.playing import Play
@@ -84,15 +85,15 @@ def approving_ask(matter: Matter, given: Given, author: str) -> Ask:
     return Ask("Approve", "Proposal", matter.proposal, {"people": _people(matter, (given,), author)})
 
 
-def standing_ask(matter: Matter, before: Snapshot, after: Snapshot, name: WorkloadId) -> Ask:
+def standing_ask(matter: Matter, before: Snapshot, after: Snapshot, name: WorkloadId, now: datetime) -> Ask:
     """The request whether a workload may stand as it does in `after`, as if whatever it was not in `before` were done
     now by a move.
     """
-    was, now = before.workload(name), after.workload(name)
+    was, stands = before.workload(name), after.workload(name)
     assert was is not None, name  # the caller names what is there
-    assert now is not None, name
-    step = _Written(MoveWorkload.__name__, 1, was, now, before, after)
-    return _workload(_who(matter), step, 0, 0)
+    assert stands is not None, name
+    step = _Written(MoveWorkload.__name__, 1, was, stands, before, after)
+    return _workload(_who(matter), step, _Judging(now))
 
 
 def _who(matter: Matter) -> Context:
@@ -121,7 +122,7 @@ def _steps(question: Question, play: Play, counted: Counted) -> Iterator[Ask]:
         for workload, disrupted in sorted(step.change.disrupts(played.before).items()):
             written = _written_by(played, workload, play.base)
             owners = _owners(question, counted, written.now.tenant)
-            yield _workload(_who(question.matter), written, disrupted, owners)
+            yield _workload(_who(question.matter), written, _Judging(question.now, disrupted, owners))
 
 
 def _on_workload(change: Change) -> str:
@@ -158,8 +159,17 @@ def _written_by(played: _Played, name: WorkloadId, base: Snapshot) -> _Written:
     return _Written(action, played.number, was or nothing, now or nothing, played.before, after, instead, lone)
 
 
-def _workload(who: Context, step: _Written, disrupted: int, owners: int) -> Ask:
-    was, now, after = step.was, step.now, step.after
+@dataclass(frozen=True, slots=True)
+class _Judging:
+    """What is known of a written workload beyond the two estates."""
+
+    at: datetime
+    disrupted: int = 0
+    owners: int = 0
+
+
+def _workload(who: Context, step: _Written, judging: _Judging) -> Ask:
+    was, now, after, disrupted = step.was, step.now, step.after, judging.disrupted
     fresh = fresh_bindings(was, now)
     places = bool(fresh) or now.replicas > was.replicas
     tenant = after.facts.tenant.get(now.tenant)
@@ -174,6 +184,7 @@ def _workload(who: Context, step: _Written, disrupted: int, owners: int) -> Ask:
         "places": places,
         "missing": _names(_missing_of(after, now, fresh)),
         **{d.value: _axis(axes[d]) for d in sovereignty.AXES},
+        "ungranted": _names(lineages.ungranted(after.facts, now.tenant, now.datasets, now.cluster, judging.at)),
         "beside": _beside(beside(after, now, (b.node for b in fresh))),
         "disrupted": disrupted,
         "disturbed": disturbed,
@@ -181,7 +192,7 @@ def _workload(who: Context, step: _Written, disrupted: int, owners: int) -> Ask:
         "minAvailable": now.contract.min_available,
         "lone": step.lone,
         "consent": tenant.disruption.value if tenant else "unknown",
-        "ownerApprovals": owners,
+        "ownerApprovals": judging.owners,
     }
     return Ask(step.action, "Workload", now.id, context, now.tenant, step.number)
 

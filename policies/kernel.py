@@ -16,7 +16,7 @@ from typing import Any
 from estate import conditions, effects
 from estate.changes import ApplyManifest, Change, CopyWorkload, DeleteObject
 from estate.identities import Role, Subject, SubjectKind
-from estate.ids import ClusterId, Country, EntityId, GangId, NodeId, TenantId, WorkloadId
+from estate.ids import ClusterId, Country, DatasetId, EntityId, GangId, NodeId, TenantId, WorkloadId
 from estate.law import Facts, Isolation, Residency
 from estate.results import Refusal
 from estate.snapshots import Snapshot
@@ -70,17 +70,19 @@ def objections(
             break
         if step.number != number or conditions.misses(running, step.preconditions):
             found.add(Objection(Dimension.FACTS, whole, f"step {number} was planned on another estate"))
-        found.update(_change(matter, step.change, running, result.value))
+        found.update(_change(matter, step.change, running, result.value, now))
         running = result.value
     return tuple(sorted(found))
 
 
-def misplacements(matter: Matter, before: Snapshot, after: Snapshot, workload: WorkloadId) -> tuple[Objection, ...]:
+def misplacements(
+    matter: Matter, before: Snapshot, after: Snapshot, workload: WorkloadId, now: datetime
+) -> tuple[Objection, ...]:
     """Every invariant that a workload breaks by standing as it does in `after` and did not in `before`, sorted."""
-    was, now = before.workload(workload), after.workload(workload)
-    if was is None or now is None:
+    was, stands = before.workload(workload), after.workload(workload)
+    if was is None or stands is None:
         return ()
-    return tuple(sorted({*_workload(matter, was, now, after)}))
+    return tuple(sorted({*_workload(matter, was, stands, after, now)}))
 
 
 def _people(matter: Matter, facts: Facts, approvers: Iterable[Approver], about: str) -> Iterator[Objection]:
@@ -104,11 +106,11 @@ def _mandated(matter: Matter, about: str) -> Iterator[Objection]:
         yield Objection(Dimension.FACTS, about, "its changes are not those that the person wrote")
 
 
-def _change(matter: Matter, change: Change, before: Snapshot, after: Snapshot) -> Iterator[Objection]:
+def _change(matter: Matter, change: Change, before: Snapshot, after: Snapshot, at: datetime) -> Iterator[Objection]:
     """By what it did, whatever its kind says of itself: its target, and each workload that is no longer as it was."""
     target = change.target()
     for was, now in _written(change, before, after):
-        yield from _workload(matter, was, now, after)
+        yield from _workload(matter, was, now, after, at)
         if isinstance(change, CopyWorkload) and _is_the_clusters(now.namespace):
             yield Objection(Dimension.TENANT, f"workload/{now.id}", "its namespace is the cluster's own")
     if target.kind is ThingKind.NODE:
@@ -160,7 +162,7 @@ def _node(matter: Matter, node: NodeId, before: Snapshot) -> Iterator[Objection]
         yield Objection(Dimension.FACTS, about, "its place is not a signed fact")
 
 
-def _workload(matter: Matter, was: Workload, now: Workload, after: Snapshot) -> Iterator[Objection]:
+def _workload(matter: Matter, was: Workload, now: Workload, after: Snapshot, at: datetime) -> Iterator[Objection]:
     about = f"workload/{now.id}"
     if matter.for_tenants and now.tenant not in matter.for_tenants:
         yield Objection(Dimension.TENANT, about, "it belongs to another tenant than they act for")
@@ -171,6 +173,8 @@ def _workload(matter: Matter, was: Workload, now: Workload, after: Snapshot) -> 
         yield from _sovereign(after.facts, now, about)
         if _crowded(after, now, fresh):
             yield Objection(Dimension.TENANT, about, "it would stand too close to another tenant")
+        if _borrows(after.facts, now, at):
+            yield Objection(Dimension.TENANT, about, "it would use another tenant's data without a grant")
 
 
 def _object(matter: Matter, change: ApplyManifest | DeleteObject, facts: Facts) -> Iterator[Objection]:
@@ -236,14 +240,37 @@ def _outside(
 def _allowed(facts: Facts, workload: Workload, limit: _Limit) -> set[Country]:
     """What everybody who has a say allows; nothing when one of them is unknown."""
     tenants = [t.residency for t in facts.tenants if t.id == workload.tenant]
-    datasets = [d.residency for d in facts.datasets if d.id in workload.datasets]
-    if len(tenants) != 1 or len(datasets) != len(set(workload.datasets)):
+    known = {d.id for d in facts.datasets}
+    datasets = [d.residency for d in facts.datasets if d.id in _ancestry(facts, workload)]
+    if len(tenants) != 1 or not known.issuperset(workload.datasets):
         return set()
     own = [workload.contract.residency] if workload.contract.residency is not None else []
     allowed = set(limit(tenants[0]))
     for residency in (*datasets, *own):
         allowed &= set(limit(residency))
     return allowed
+
+
+def _ancestry(facts: Facts, workload: Workload) -> set[DatasetId]:
+    """Its data and all that it was made from and not declassified of, grown until it stands still."""
+    held = set(workload.datasets)
+    while True:
+        made = {(d, p) for d in facts.datasets if d.id in held for p in d.derived_from}
+        grown = held | {p for d, p in made if d.declassified is None or p not in d.declassified.of}
+        if grown == held:
+            return held
+        held = grown
+
+
+def _borrows(facts: Facts, workload: Workload, at: datetime) -> bool:
+    """Whether any of that is somebody else's who has not granted it."""
+    granted = {
+        g.dataset
+        for g in facts.grants
+        if g.to == workload.tenant and at < g.valid_until and workload.cluster in (g.clusters or (workload.cluster,))
+    }
+    needed = {d.id for d in facts.datasets if d.tenant != workload.tenant} & _ancestry(facts, workload)
+    return not needed <= granted
 
 
 def _exposed_places(facts: Facts, name: ClusterId) -> set[Country]:

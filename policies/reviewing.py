@@ -56,7 +56,7 @@ def review(
     names = (w.id for w in snapshot.workloads()) if only is None else sorted(set(only))
     reviewing = _Reviewing(snapshot, bundle, _nobodys(snapshot), playing.play(snapshot, ()))
     expired = reviewing.expired(now)
-    return tuple(found for part in batched(names, _AT_ONCE) for found in reviewing.batch(part, expired))
+    return tuple(found for part in batched(names, _AT_ONCE) for found in reviewing.batch(part, expired, now))
 
 
 def _nobodys(snapshot: Snapshot) -> Matter:
@@ -89,13 +89,13 @@ class _Reviewing:
         failures = [f for ask, answer in self._answered(asks) for f in self._failures(ask, answer)]
         return (*failures, *deciding.disagreements(kernel.objections(self.matter, self.snapshot, (), now), failures))
 
-    def batch(self, names: Iterable[WorkloadId], expired: tuple[Failure, ...]) -> Iterator[Review]:
+    def batch(self, names: Iterable[WorkloadId], expired: tuple[Failure, ...], now: datetime) -> Iterator[Review]:
         """What each of these breaks, beside what fails for all."""
         befores = {n: before for n in names if (before := _unplaced(self.snapshot, n)) is not None}
-        asks = [context.standing_ask(self.matter, before, self.snapshot, n) for n, before in befores.items()]
+        asks = [context.standing_ask(self.matter, before, self.snapshot, n, now) for n, before in befores.items()]
         for (name, before), (ask, answer) in zip(befores.items(), self._answered(asks), strict=True):
             failures = self._failures(ask, answer)
-            objections = kernel.misplacements(self.matter, before, self.snapshot, name)
+            objections = kernel.misplacements(self.matter, before, self.snapshot, name, now)
             found = (*failures, *deciding.disagreements(objections, failures))
             common = (f.model_copy(update={"about": ask.about, "tenant": ask.tenant}) for f in expired)
             assert ask.tenant is not None, name  # every request about a workload names whose it is

@@ -14,6 +14,7 @@ from estate.ids import ClusterId, Country, EntityId, TenantId
 from estate.law import Facts, Residency
 from estate.verdicts import Dimension
 from estate.workloads import Workload
+from policies import lineages
 
 AXES = (Dimension.GEOGRAPHIC, Dimension.LEGAL, Dimension.OPERATIONAL)
 
@@ -55,10 +56,12 @@ def reach(facts: Facts, cluster: ClusterId) -> Reach:
 
 
 def limits(facts: Facts, workload: Workload) -> Residency:
-    """The countries allowed to a workload: what tenant, every dataset and its own contract allow together."""
+    """The countries allowed to a workload: what its tenant, its own contract, and every dataset allow together, with
+    everything that those were made from.
+    """
     tenant = facts.tenant.get(workload.tenant)
     parts = [tenant.residency if tenant else Residency()]
-    for name in workload.datasets:
+    for name in lineages.bound_by(facts, workload.datasets):
         dataset = facts.dataset.get(name)
         parts.append(dataset.residency if dataset else Residency())
     if workload.contract.residency is not None:

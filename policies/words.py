@@ -46,6 +46,9 @@ def _told(rule: Rule, ask: Ask, play: Play) -> tuple[str, str, str]:
             return _power(ask.context)
         case Dimension.TENANT, _ if rule.id == "tenant-isolation":
             return _isolation(ask.context)
+        case Dimension.TENANT, _ if rule.id == "tenant-data":
+            names = ", ".join(_list(ask.context["ungranted"]))
+            return f"a grant of {names} to {ask.tenant}, in force", "no such grant in the signed facts", ""
         case Dimension.TENANT, _:
             return _eviction(ask.context)
         case Dimension.FACTS, "Execute":

@@ -21,6 +21,7 @@ from console.cli import (
     estates,
     getting,
     inspecting,
+    judging,
     ledgers,
     letters,
     parting,
@@ -59,7 +60,19 @@ def options(
         verbose()
 
 
-for commands in (running, parting, contacting, asking, getting, viewing, drifting, deciding, people, inspecting):
+for commands in (
+    running,
+    parting,
+    contacting,
+    asking,
+    getting,
+    viewing,
+    drifting,
+    deciding,
+    judging,
+    people,
+    inspecting,
+):
     commands.register(app)
 app.add_typer(ledgers.app, name="ledger", help="The tamper-evident record.")
 app.add_typer(policies.app, name="policy", help="The law as a cluster's own API server can hold it.")

@@ -9,11 +9,12 @@ from console.cli.inspecting import SCHEMAS
 from console.door.calls import Call
 from estate.canonical import Json
 from estate.errors import BadInput
+from estate.verdicts import Verdict
 from tools.inventory import files
 
 
 def schema_of(kind: str) -> Json:
-    """The schema of `config`, `command` (a signed call's payload), or a kind of file of `tools.inventory.files`.
+    """The schema of `config`, `command` (a signed call's payload), `verdict`, or a kind of `tools.inventory.files`.
 
     Raises:
         BadInput: there is no such kind.
@@ -23,6 +24,10 @@ def schema_of(kind: str) -> Json:
             return config.schema()
         case "command":
             return TypeAdapter(Call).json_schema()
+        case "proposal":
+            return files.schema("proposal-file")
+        case "verdict":
+            return Verdict.model_json_schema()
         case _ if kind in files.KINDS:
             return files.schema(kind)
         case _:

@@ -6,7 +6,7 @@ form while they say nothing, so that facts signed before keep their digest.
 """
 
 from estate.law.clusters import Certificate, Cluster, KeyModel
-from estate.law.datasets import DataClass, Dataset, DataSort, Instrument, Transfer
+from estate.law.datasets import DataClass, Dataset, DataSort, Declassification, Grant, Instrument, Transfer
 from estate.law.entities import Compulsion, Control, Holding, LegalEntity, Reach
 from estate.law.facts import Facts
 from estate.law.places import Rack, Site
@@ -21,8 +21,10 @@ __all__ = [
     "DataClass",
     "DataSort",
     "Dataset",
+    "Declassification",
     "DisruptionConsent",
     "Facts",
+    "Grant",
     "Holding",
     "Instrument",
     "Isolation",

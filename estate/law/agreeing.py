@@ -79,6 +79,13 @@ def _of_tenants(facts: Facts) -> Iterator[_Named]:
         yield f"datasets.{dataset.id}.tenant", dataset.tenant, facts.tenant
         for origin in dataset.derived_from:
             yield f"datasets.{dataset.id}.derived_from", origin, facts.dataset
+        for lifted in dataset.declassified.of if dataset.declassified else ():
+            yield f"datasets.{dataset.id}.declassified.of", lifted, dataset.derived_from
+    for number, grant in enumerate(facts.grants):
+        yield f"grants.{number}.dataset", grant.dataset, facts.dataset
+        yield f"grants.{number}.to", grant.to, facts.tenant
+        for cluster in grant.clusters:
+            yield f"grants.{number}.clusters", cluster, facts.cluster
 
 
 def _check_control(entity: LegalEntity, facts: Facts) -> None:

@@ -1,4 +1,7 @@
-"""Data and model artifacts with limits of their own: whose, how secret, where they may be, what they were made from."""
+"""Data and model artifacts with limits of their own: whose, how secret, where they may be, what they were made from.
+
+What something was made from binds it too (`policies.lineages`): until a person signs here that it does not.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from estate.ids import Country, DatasetId, TenantId
+from estate.ids import ClusterId, Country, DatasetId, TenantId
 from estate.law.residencies import Residency
 from estate.records import Model, Time, later
 
@@ -19,6 +22,9 @@ class DataSort(StrEnum):
     ADAPTER = "adapter"
     EMBEDDINGS = "embeddings"
     LOGS = "logs"
+    CHECKPOINT = "checkpoint"
+    CACHE = "cache"
+    REPLICA = "replica"
 
 
 class DataClass(StrEnum):
@@ -48,6 +54,25 @@ class Transfer(Model):
     valid_until: Time
 
 
+class Declassification(Model):
+    """Why what something was made from does not bind it: anonymised, aggregated, released. It ends with the facts."""
+
+    of: tuple[DatasetId, ...] = Field(min_length=1, max_length=1000)
+    """Of `derived_from`."""
+    basis: str = Field(min_length=1, max_length=500)
+
+
+class Grant(Model):
+    """A tenant that does not own a dataset may use it for a time. Facts without it revoke it."""
+
+    dataset: DatasetId
+    to: TenantId
+    basis: str = Field(min_length=1, max_length=500)
+    valid_until: Time
+    clusters: tuple[ClusterId, ...] = Field(default=(), max_length=1000)
+    """Where; empty: wherever it may lie."""
+
+
 class Dataset(Model):
     """Data or weights with limits of its own; a workload that uses it inherits them."""
 
@@ -60,4 +85,6 @@ class Dataset(Model):
     """None: unknown, which counts as the most secret."""
     transfers: tuple[Transfer, ...] = later((), max_length=100)
     derived_from: tuple[DatasetId, ...] = later((), max_length=1000)
-    """What it was made from: training data of weights, the base of an adapter."""
+    """What it was made from: training data of weights, the base of an adapter. All their limits are its own too."""
+    declassified: Declassification | None = later()
+    """Which of those limits a person lifted."""

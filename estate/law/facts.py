@@ -11,11 +11,11 @@ from pydantic import Field, model_validator
 from estate.ids import ClusterId, DatasetId, EntityId, NodeId, RackId, SiteId, TenantId
 from estate.law.agreeing import check
 from estate.law.clusters import Cluster
-from estate.law.datasets import Dataset
+from estate.law.datasets import Dataset, Grant
 from estate.law.entities import LegalEntity
 from estate.law.places import Rack, Site
 from estate.law.tenants import Tenant
-from estate.records import Record, Time
+from estate.records import Record, Time, later
 
 
 class Facts(Record):
@@ -33,6 +33,8 @@ class Facts(Record):
     clusters: tuple[Cluster, ...]
     tenants: tuple[Tenant, ...]
     datasets: tuple[Dataset, ...] = ()
+    grants: tuple[Grant, ...] = later((), max_length=10_000)
+    """Which tenants may use whose data."""
 
     @model_validator(mode="after")
     def _refers_only_to_what_it_names(self) -> Facts:
@@ -68,6 +70,15 @@ class Facts(Record):
     def dataset(self) -> dict[DatasetId, Dataset]:
         """Datasets by id."""
         return {d.id: d for d in self.datasets}
+
+    @cached_property
+    def grants_to(self) -> dict[tuple[TenantId, DatasetId], tuple[Grant, ...]]:
+        """The grants by who may use what."""
+        found: dict[tuple[TenantId, DatasetId], tuple[Grant, ...]] = {}
+        for grant in self.grants:
+            key = (grant.to, grant.dataset)
+            found[key] = (*found.get(key, ()), grant)
+        return found
 
     @cached_property
     def rack_of(self) -> dict[NodeId, RackId]:

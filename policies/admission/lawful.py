@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 from estate.errors import BadInput
 from estate.frozen import FrozenEstate
@@ -31,7 +32,7 @@ from estate.law import Facts, Isolation
 from estate.snapshots import SnapshotVersion
 from estate.verdicts import Dimension
 from estate.workloads import Workload, WorkloadContract, WorkloadKind
-from policies import completeness, sovereignty
+from policies import completeness, lineages, sovereignty
 from policies.neighbours import beside, off_node, off_rack
 from policies.words import reach_told
 
@@ -123,7 +124,7 @@ def _tenancies(facts: Facts, cluster: ClusterId) -> Iterator[Tenancy]:
     for tenant, namespaces in sorted(held.items()):
         work = _work(tenant, cluster, namespaces[0])
         bars = (*_sovereign(facts, work), *_crowded(facts, work))
-        datasets = tuple(sorted(d for d in facts.dataset if not bars and not _sovereign(facts, _using(work, d))))
+        datasets = tuple(sorted(d for d in facts.dataset if not bars and _usable(facts, work, d)))
         yield Tenancy(
             tenant,
             tuple(sorted(namespaces)),
@@ -148,6 +149,13 @@ def _work(tenant: TenantId, cluster: ClusterId, namespace: str) -> Workload:
         contract=WorkloadContract(accelerators_per_replica=0),
         replicas=0,
     )
+
+
+def _usable(facts: Facts, work: Workload, dataset: DatasetId) -> bool:
+    """Also for as long as the facts hold: a door knows no time, so that a grant which ends before opens none."""
+    lasting = facts.valid_until - timedelta(microseconds=1)
+    borrowed = lineages.ungranted(facts, work.tenant, (dataset,), work.cluster, lasting)
+    return not borrowed and not _sovereign(facts, _using(work, dataset))
 
 
 def _using(work: Workload, dataset: DatasetId) -> Workload:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Iterable
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import cedarpy
@@ -31,8 +33,8 @@ from estate.effects import lay_out
 from estate.frozen import FrozenEstate
 from estate.hardware import Taint, TaintEffect
 from estate.identities import Role
-from estate.ids import ClusterId, Country, EntityId, NodeId, TenantId
-from estate.law import Facts, Isolation, Residency
+from estate.ids import ClusterId, Country, DatasetId, EntityId, NodeId, TenantId
+from estate.law import Dataset, Declassification, Facts, Grant, Isolation, Residency
 from estate.modes import Mode
 from estate.results import Refusal
 from estate.verdicts import Decision, Dimension
@@ -69,10 +71,38 @@ def _one(draw: st.DrawFn, items: tuple[Any, ...], **update: Any) -> tuple[Any, .
     return tuple(item.model_copy(update=update) if n == chosen else item for n, item in enumerate(items))
 
 
+@st.composite
+def lineages(draw: st.DrawFn) -> dict[str, Any]:
+    """`a-records` made of others' data in one or two steps, some of it declassified, some granted."""
+    tenant, wide = st.sampled_from(TENANTS).map(TenantId), builders.residency("DE", "FR", "US")
+    names = [DatasetId(n) for n in ("a-records", "b-scans", "c-logs")]
+
+    def data(number: int) -> Dataset:
+        made_of = tuple(d for d in names[number + 1 :] if draw(st.booleans()))
+        lifted = tuple(d for d in made_of if draw(st.integers(0, 3)) == 0)
+        return Dataset(
+            id=names[number],
+            tenant=draw(tenant),
+            personal=True,
+            residency=draw(residencies()) if number else wide,
+            derived_from=made_of,
+            declassified=Declassification(of=lifted, basis="anonymised") if lifted else None,
+        )
+
+    def grant() -> Grant:
+        until = builders.START + timedelta(days=draw(st.sampled_from([0, 1])))
+        where = tuple(ClusterId(c) for c in ("eu-1", "us-1") if draw(st.integers(0, 2)) == 0)
+        return Grant(
+            dataset=draw(st.sampled_from(names)), to=draw(tenant), basis="DPA-1", valid_until=until, clusters=where
+        )
+
+    return {"datasets": tuple(map(data, range(3))), "grants": tuple(grant() for _ in range(draw(st.integers(0, 6))))}
+
+
 def _tweaked(draw: st.DrawFn, known: Facts) -> dict[str, Any]:  # noqa: C901, PLR0912 - a table of what may be odd
     """One thing that is otherwise: a hole, a contradiction, a foreign hand, a promise."""
     entity = draw(st.sampled_from([EntityId(e) for e in ENTITIES]))
-    match draw(st.integers(0, 14)):
+    match draw(st.integers(0, 16)):
         case 0:
             roles = st.sampled_from(["operator", "key_holder", "update_authority", "stop_authority"])
             return {"clusters": _one(draw, known.clusters, **{draw(roles): entity})}
@@ -106,6 +136,8 @@ def _tweaked(draw: st.DrawFn, known: Facts) -> dict[str, Any]:  # noqa: C901, PL
             return {
                 "datasets": _one(draw, known.datasets, residency=draw(residencies())) if draw(st.booleans()) else ()
             }
+        case 14 | 15:
+            return draw(lineages())
         case _:
             return {"valid_until": builders.START}
 
@@ -323,6 +355,23 @@ BESIDE_B = move("a-serve", (0, "eu-a1", "eu-b1", (4, 5)))
 """Tenant-a's replica to the node where tenant-b runs."""
 
 
+SCANS = DatasetId("b-scans")
+
+
+def _made_of(owner: str, limits: Residency | None = None, **update: Any) -> Facts:
+    """`a-records` were made of `b-scans`, which are that tenant's and have these limits."""
+    scans = Dataset(id=SCANS, tenant=TenantId(owner), personal=True, residency=limits or builders.residency("DE", "FR"))
+    (records,) = _DEFAULT.datasets
+    return builders.facts(datasets=(records.model_copy(update={"derived_from": (SCANS,)} | update), scans))
+
+
+def _granted(**update: Any) -> Facts:
+    """They are tenant-b's, who granted them to tenant-a for a day."""
+    day = builders.START + timedelta(days=1)
+    grant = Grant(dataset=SCANS, to=TenantId("tenant-a"), basis="DPA-7", valid_until=day)
+    return _made_of("tenant-b").model_copy(update={"grants": (grant.model_copy(update=update),)})
+
+
 def _with(field: str, name: str, **update: Any) -> Facts:
     """The default law base with one thing otherwise."""
     items = tuple(i.model_copy(update=update) if i.id == name else i for i in getattr(_DEFAULT, field))
@@ -364,10 +413,42 @@ BREACHES: dict[str, tuple[Facts, Dimension]] = {
     "namespace of nobody": (_with("tenants", "tenant-a", namespaces=()), Dimension.FACTS),
     "node in no rack": (_with("racks", "eu-b", nodes=()), Dimension.FACTS),
     "rack at another site": (_with("racks", "eu-b", site="us-east"), Dimension.FACTS),
+    "data of data elsewhere": (_made_of("tenant-a", builders.residency("FR")), Dimension.GEOGRAPHIC),
+    "data of another tenant": (_with("datasets", "a-records", tenant=TenantId("tenant-c")), Dimension.TENANT),
+    "data of data of another tenant": (_made_of("tenant-b"), Dimension.TENANT),
+    "a grant that has ended": (_granted(valid_until=builders.START), Dimension.TENANT),
+    "a grant for another cluster": (_granted(clusters=(ClusterId("us-1"),)), Dimension.TENANT),
+    "a grant to another tenant": (_granted(to=TenantId("tenant-c")), Dimension.TENANT),
     "data unknown": (builders.facts(datasets=()), Dimension.FACTS),
     "facts expired": (builders.facts(valid_until=builders.START), Dimension.FACTS),
 }
 """Each invariant broken by one fact alone."""
+
+
+LAWFUL = {
+    "data of data that was declassified": _made_of(
+        "tenant-b", builders.residency("US"), declassified=Declassification(of=(SCANS,), basis="anonymised, DPIA-3")
+    ),
+    "data of data that was granted": _granted(),
+    "data that was granted here": _granted(clusters=(ClusterId("eu-1"), ClusterId("us-1"))),
+}
+
+
+@pytest.mark.parametrize("name", LAWFUL)
+def test_what_a_person_signed_lifts_a_limit_for_both(name: str) -> None:
+    base = builders.estate(law_base=LAWFUL[name])
+    asked = question(builders.proposal(BESIDE_B, on=base), base)
+    assert _of_kernel(asked) == _tier_0_of_cedar(asked) == set()
+
+
+def test_a_grant_that_ended_meanwhile_is_refused_when_it_is_decided_again() -> None:
+    base = builders.estate(law_base=_granted())
+    asked = question(builders.proposal(BESIDE_B, on=base), base)
+    assert deciding.decide(asked).verdict.decision is not Decision.FORBID
+    again = deciding.decide(replace(asked, now=builders.START + timedelta(days=2))).verdict
+    (failure,) = again.failures
+    assert (failure.policy, failure.dimension) == ("tenant-data", Dimension.TENANT)
+    assert failure.needed == "a grant of b-scans to tenant-a, in force"
 
 
 @pytest.mark.parametrize("name", BREACHES)

@@ -17,11 +17,18 @@ from estate.canonical import Json
 from estate.errors import BadInput, NewerRecord
 from estate.law import Facts
 from estate.records import Record
-from estate.worlds import ChangeFile, EstateFile, World
+from estate.worlds import ChangeFile, EstateFile, HistoryFile, ProposalFile, World
 from tools.inventory import documents
 from tools.inventory.documents import Document
 
-KINDS: dict[str, type[Record]] = {"facts": Facts, "world": World, "estate": EstateFile, "change-file": ChangeFile}
+KINDS: dict[str, type[Record]] = {
+    "facts": Facts,
+    "world": World,
+    "estate": EstateFile,
+    "change-file": ChangeFile,
+    "proposal-file": ProposalFile,
+    "history": HistoryFile,
+}
 """The kinds of files, by the word after `placet.`."""
 
 _REMEDIES = {
