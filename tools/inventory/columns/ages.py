@@ -15,9 +15,6 @@ from typing import Any, Protocol
 class Kept(Protocol):
     """A column, as far as snapshots are concerned."""
 
-    def close(self) -> None:
-        """A snapshot was taken: what is written from now on must not show in it."""
-
     past: dict[int, Any]
     """What is kept of each chunk."""
     weight: int
@@ -30,15 +27,13 @@ class Kept(Protocol):
 class Ages:
     """Numbers of snapshots, from 1."""
 
-    __slots__ = ("_due", "_ended", "_held", "_imaged", "newest", "now", "written")
+    __slots__ = ("_due", "_ended", "_held", "_imaged", "newest", "now")
 
     def __init__(self) -> None:
         self.now = 0
         """How many snapshots were taken."""
         self.newest = 0
         """The newest that is held; 0: none."""
-        self.written: list[Kept] = []
-        """The columns that were written since the last one was taken."""
         self._held: list[int] = []
         self._ended: deque[int] = deque()
         self._imaged: dict[Kept, None] = {}
@@ -48,9 +43,6 @@ class Ages:
     def take(self) -> int:
         """A snapshot is taken; its number."""
         self._settle()
-        for column in self.written:
-            column.close()
-        self.written.clear()
         self.now = self.newest = self.now + 1
         insort(self._held, self.now)
         return self.now

@@ -25,7 +25,7 @@ type _Images[V] = tuple[tuple[int, Sequence[V]], ...]
 class Column[V](ABC):
     """A column that one task writes. Writing is by method, not by item: that is half as dear in CPython."""
 
-    __slots__ = ("_ages", "_last", "_listed", "_owned", "live", "past", "rows", "shift")
+    __slots__ = ("_ages", "_last", "live", "past", "rows", "shift")
 
     weight = 1
     live: MutableSequence[V]
@@ -37,24 +37,21 @@ class Column[V](ABC):
         self.past: dict[int, _Images[V]] = {}
         """For each chunk that was written over: what it was, and for which snapshots (up to that number)."""
         self._ages = ages
-        self._owned = bytearray()
-        """The chunks that no snapshot can see any more."""
-        self._last: list[int] = []
-        """The newest snapshot when each chunk was first written since."""
-        self._listed = False
+        self._last = array("q")
+        """The newest snapshot when each chunk was written last."""
 
     def __getitem__(self, row: int) -> V:
         return self.live[row]
 
     def set(self, row: int, value: V) -> None:
         """Write one row."""
-        if not self._owned[row >> self.shift]:
+        if self._last[row >> self.shift] != self._ages.now:
             self._own(row >> self.shift)
         self.live[row] = value
 
     def open(self, row: int) -> MutableSequence[V]:
         """The rows, to be written at once, and nowhere but in the chunk of that row."""
-        if not self._owned[row >> self.shift]:
+        if self._last[row >> self.shift] != self._ages.now:
             self._own(row >> self.shift)
         return self.live
 
@@ -64,11 +61,6 @@ class Column[V](ABC):
             chunks = (rows + (1 << self.shift) - 1) >> self.shift
             self._extend(chunks << self.shift)
             self._count(chunks)
-
-    def close(self) -> None:
-        """A snapshot was taken."""
-        self._owned = bytearray(len(self._owned))
-        self._listed = False
 
     def prune(self, chunk: int, held: Sequence[int]) -> None:
         """Let go of images that no held snapshot can ask for."""
@@ -86,14 +78,12 @@ class Column[V](ABC):
     def own(self, rows: Rows) -> None:
         """These rows are about to be written."""
         chunks = rows >> self.shift
-        shared = chunks[np.frombuffer(self._owned, dtype=np.bool_)[chunks] == 0]
+        shared = chunks[np.frombuffer(self._last, dtype=np.int64)[chunks] != self._ages.now]
         for chunk in set(shared.tolist()):
             self._own(chunk)
 
     def _count(self, chunks: int) -> None:
-        more = chunks - len(self._owned)
-        self._owned += bytes(more)
-        self._last += [0] * more
+        self._last.extend([0] * (chunks - len(self._last)))
         self.rows = chunks << self.shift
 
     @abstractmethod
@@ -106,15 +96,11 @@ class Column[V](ABC):
 
     def _own(self, chunk: int) -> None:
         ages = self._ages
-        if not self._listed:
-            self._listed = True
-            ages.written.append(self)
         if ages.newest > self._last[chunk]:
             image = self._image(chunk << self.shift, (chunk + 1) << self.shift)
             self.past[chunk] = (*self.past.get(chunk, ()), (ages.newest, image))
             ages.imaged(self)
         self._last[chunk] = ages.now
-        self._owned[chunk] = 1
 
 
 class Numbers(Column[int]):

@@ -124,7 +124,7 @@ class Inventory:
         """The columns as they are now, for engines that read them as arrays."""
         return ColumnarGround(self.machines, self.residents, self._memory, self._ages)
 
-    def reap(self, most: int = 64) -> int:
+    def reap(self, most: int = 32) -> int:
         """Free what snapshots that nobody holds any more needed, about so many chunks of it; how many columns are left.
 
         A snapshot that ends frees nothing itself, so that no decision waits for it.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,13 +24,13 @@ from estate.workloads import Binding, Workload
 from tools.inventory.columns.ages import Ages
 from tools.inventory.columns.chunks import Frozen, FrozenTable
 from tools.inventory.columns.fields import Fields, made
-from tools.inventory.columns.indexes import KeyOf
+from tools.inventory.columns.indexes import FrozenIndex, KeyOf
 from tools.inventory.columns.machines import NONE, Machines
 from tools.inventory.columns.origins import UNTOLD, Told, unpacked
 from tools.inventory.columns.places import SEEN
 from tools.inventory.columns.readings import ABSENT, Metric
 from tools.inventory.columns.residents import Residents, rows_of
-from tools.inventory.columns.sums import FENCED_NODES, WATTS
+from tools.inventory.columns.sums import FENCED_NODES, WATTS, FrozenTotals
 
 _REMEMBERED = 1 << 13
 
@@ -61,24 +62,72 @@ class ColumnarGround:
 
     def __init__(self, machines: Machines, residents: Residents, memory: Memory, ages: Ages) -> None:
         """The ages are told when nobody holds the ground any more."""
-        self._ages, self._age = ages, (age := ages.take())
-        self.nodes_of = FrozenTable(age, machines.fields.columns, machines.columns, {"resident": machines.resident})
-        self.devices_of = FrozenTable(age, machines.devices.columns, machines.device_columns, machines.readings.columns)
-        self.workloads_of = FrozenTable(age, residents.fields.columns, residents.columns)
-        self.replicas_of = FrozenTable(age, residents.replica_columns)
-        self.racks = machines.places.racks.frozen(age)
-        self.sites = machines.places.sites.frozen(age)
-        self.tenants = residents.tenants.frozen(age)
+        self._ages, self._age = ages, ages.take()
+        self._totals = machines.places.racks, machines.places.sites, residents.tenants
         self.levels = machines.places.levels.freeze()
         self._machines, self._residents, self._memory = machines, residents, memory
-        self._ids = machines.ids.freeze(self.nodes_of["id"].__getitem__)
-        self._names = machines.names.freeze(_node_names(machines, self.nodes_of))
-        self._uuids = machines.uuids.freeze(self.devices_of["uuid"].__getitem__)
-        self._workload_ids = residents.ids.freeze(self.workloads_of["id"].__getitem__)
-        self._workload_names = residents.names.freeze(_workload_names(residents, self.workloads_of))
+        self._indexes = tuple(i.freeze() for i in (machines.ids, machines.names, machines.uuids))
+        self._workload_indexes = tuple(i.freeze() for i in (residents.ids, residents.names))
         self._groups, self._gangs = machines.groups, residents.gangs
         self._readers: dict[str, Callable[[int], dict[str, Any]]] = {}
         self._ends = machines.trail.end, residents.trail.end
+
+    @cached_property
+    def nodes_of(self) -> FrozenTable:
+        """The columns of nodes; made when first asked for, as those that follow: most snapshots are asked little."""
+        machines = self._machines
+        return FrozenTable(self._age, machines.fields.columns, machines.columns, {"resident": machines.resident})
+
+    @cached_property
+    def devices_of(self) -> FrozenTable:
+        """The columns of devices."""
+        machines = self._machines
+        return FrozenTable(self._age, machines.devices.columns, machines.device_columns, machines.readings.columns)
+
+    @cached_property
+    def workloads_of(self) -> FrozenTable:
+        """The columns of workloads."""
+        return FrozenTable(self._age, self._residents.fields.columns, self._residents.columns)
+
+    @cached_property
+    def replicas_of(self) -> FrozenTable:
+        """The columns of replicas."""
+        return FrozenTable(self._age, self._residents.replica_columns)
+
+    @cached_property
+    def racks(self) -> FrozenTotals:
+        """What racks add up to."""
+        return self._totals[0].frozen(self._age)
+
+    @cached_property
+    def sites(self) -> FrozenTotals:
+        """What sites add up to."""
+        return self._totals[1].frozen(self._age)
+
+    @cached_property
+    def tenants(self) -> FrozenTotals:
+        """What tenants add up to."""
+        return self._totals[2].frozen(self._age)
+
+    @cached_property
+    def _ids(self) -> FrozenIndex:
+        return FrozenIndex(self._indexes[0], self.nodes_of["id"].__getitem__)
+
+    @cached_property
+    def _names(self) -> FrozenIndex:
+        return FrozenIndex(self._indexes[1], _names_of_nodes(self._machines, self.nodes_of))
+
+    @cached_property
+    def _uuids(self) -> FrozenIndex:
+        return FrozenIndex(self._indexes[2], self.devices_of["uuid"].__getitem__)
+
+    @cached_property
+    def _workload_ids(self) -> FrozenIndex:
+        return FrozenIndex(self._workload_indexes[0], self.workloads_of["id"].__getitem__)
+
+    @cached_property
+    def _workload_names(self) -> FrozenIndex:
+        return FrozenIndex(self._workload_indexes[1], _names_of_workloads(self._residents, self.workloads_of))
 
     def node(self, node: NodeId) -> Node | None:
         row = self._row(node)
@@ -244,13 +293,13 @@ class ColumnarGround:
         return Told(self._machines.sources.values[source], at)
 
 
-def _node_names(machines: Machines, columns: Columns) -> KeyOf:
+def _names_of_nodes(machines: Machines, columns: Columns) -> KeyOf:
     """The cluster and name of a row. No method: a ground that held itself would end only when garbage is collected."""
     clusters, cluster, name = machines.fields.terms["cluster"].values, columns["cluster"], columns["name"]
     return lambda row: (clusters[cluster[row]], name[row])
 
 
-def _workload_names(residents: Residents, columns: Columns) -> KeyOf:
+def _names_of_workloads(residents: Residents, columns: Columns) -> KeyOf:
     """The cluster, namespace and name of a row."""
     terms = residents.fields.terms
     clusters, namespaces = terms["cluster"].values, terms["namespace"].values

@@ -19,6 +19,7 @@ _LEAST = 8
 
 type KeyOf = Callable[[int], Hashable]
 type _Segment = array[int]
+type Segments = tuple[_Segment | None, ...]
 
 
 class FrozenIndex:
@@ -26,7 +27,7 @@ class FrozenIndex:
 
     __slots__ = ("_key_of", "_segments")
 
-    def __init__(self, segments: tuple[_Segment | None, ...], key_of: KeyOf) -> None:
+    def __init__(self, segments: Segments, key_of: KeyOf) -> None:
         self._segments = segments
         self._key_of = key_of
 
@@ -44,7 +45,7 @@ class Index:
 
     def __init__(self, key_of: KeyOf) -> None:
         self.key_of = key_of
-        self._frozen: tuple[_Segment | None, ...] | None = None
+        self._frozen: Segments | None = None
         self._begin([None] * SEGMENTS, [0] * SEGMENTS)
         self.count = 0
 
@@ -99,12 +100,12 @@ class Index:
             self._own(at)[slot] = _GONE
             self.count -= 1
 
-    def freeze(self, key_of: KeyOf) -> FrozenIndex:
-        """The index as it is now, over columns of the same moment."""
+    def freeze(self) -> Segments:
+        """The index as it is now: what a `FrozenIndex` over columns of the same moment is made of."""
         if self._frozen is None:
             self._frozen = tuple(self._segments)
             self._owned = bytearray(SEGMENTS)
-        return FrozenIndex(self._frozen, key_of)
+        return self._frozen
 
     def rebuild(self, rows: NDArray[np.int64], keys: Sequence[Hashable]) -> None:
         """Begin again with these rows of different keys, all at once."""

@@ -28,7 +28,7 @@ from tools.inventory.columns.places import CAPPED, FENCED, OPEN, PLAIN, SEEN, Pl
 from tools.inventory.columns.readings import Batch, Metric, Readings, Roster, Taken, sums
 from tools.inventory.columns.rows import Allotment, grouped, rounded
 from tools.inventory.columns.terms import Terms
-from tools.inventory.columns.trails import Trail
+from tools.inventory.columns.trails import STAMP, Trail
 
 NODE = Kept(
     items=("id", "uid", "name", "boot_id", "serial", "system_uuid", "provider_id", "nics", "disks", "origins"),
@@ -64,7 +64,7 @@ class Machines:
             "device": Numbers("i", NONE, NODE_SHIFT, ages),
             "devices": Numbers("i", 0, NODE_SHIFT, ages),
             "load": Numbers("q", 0, NODE_SHIFT, ages),
-            "stamp": Numbers("q", 0, NODE_SHIFT, ages),
+            "stamp": Numbers("I", 0, NODE_SHIFT, ages),
             "told": Numbers("q", UNTOLD, NODE_SHIFT, ages),
         }
         self.device_columns = {
@@ -132,7 +132,7 @@ class Machines:
 
     def touch(self, row: int) -> None:
         """The node itself is another one now."""
-        self._stamp.set(row, self.trail.add(self.id[row]))
+        self._stamp.set(row, self.trail.add(self.id[row]) & STAMP)
 
     def load(self, row: int, watts: int, held: Sequence[int], sign: int) -> None:
         """A replica that draws `watts` and holds those device indexes came (1) or left (-1)."""
@@ -214,7 +214,7 @@ class Machines:
 
     def touch_all(self, rows: Rows) -> None:
         """These nodes are others now."""
-        self._stamp.put(rows, self.trail.add_all(list(map(self.id.live.__getitem__, rows.tolist()))))
+        self._stamp.put(rows, self.trail.add_all(list(map(self.id.live.__getitem__, rows.tolist()))) & STAMP)
 
     def obey(self, facts: Facts) -> None:
         """Other facts are in force: every node stands where they say."""

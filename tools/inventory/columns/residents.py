@@ -22,7 +22,7 @@ from tools.inventory.columns.origins import UNTOLD
 from tools.inventory.columns.rows import Allotment, grouped, rounded
 from tools.inventory.columns.sums import DEVICES, REPLICAS, WATTS, Totals
 from tools.inventory.columns.terms import Terms
-from tools.inventory.columns.trails import Trail
+from tools.inventory.columns.trails import STAMP, Trail
 
 WORKLOAD = Kept(
     items=("id", "uid", "name", "gangs"),
@@ -67,7 +67,7 @@ class Residents:
             "order": Numbers("i", 0, WORKLOAD_SHIFT, ages),
             "home": Numbers("i", NONE, WORKLOAD_SHIFT, ages),  # the tenant by which its rows were allotted
             "payer": Numbers("i", NONE, WORKLOAD_SHIFT, ages),
-            "stamp": Numbers("q", 0, WORKLOAD_SHIFT, ages),
+            "stamp": Numbers("I", 0, WORKLOAD_SHIFT, ages),
             "told": Numbers("q", UNTOLD, WORKLOAD_SHIFT, ages),
         }
         self.replica_columns = {name: Numbers("i", NONE, REPLICA_SHIFT, ages) for name in ("workload", "node", "held")}
@@ -124,11 +124,11 @@ class Residents:
 
     def touch_all(self, rows: Rows) -> None:
         """These workloads are others now."""
-        self._stamp.put(rows, self.trail.add_all(list(map(self._id.live.__getitem__, rows.tolist()))))
+        self._stamp.put(rows, self.trail.add_all(list(map(self._id.live.__getitem__, rows.tolist()))) & STAMP)
 
     def touch(self, row: int) -> None:
         """The workload is another one now."""
-        self._stamp.set(row, self.trail.add(self._id[row]))
+        self._stamp.set(row, self.trail.add(self._id[row]) & STAMP)
 
     def bindings(self, row: int) -> Iterator[Binding]:
         """The replicas that run, by number."""

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 LENGTH = 1 << 16
+STAMP = (1 << 32) - 1
+"""Of the number of a touch, what a row keeps: it tells two touches of one row apart that are near each other."""
 _MOST = 1 << 12
 """More touches than this are not worth looking at one by one."""
 
