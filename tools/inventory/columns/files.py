@@ -8,8 +8,10 @@ forgets them.
 
 from __future__ import annotations
 
+import gc
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -69,13 +71,26 @@ def load(path: Path, verify: Callable[[str], Facts]) -> Loaded:
         raise _refusal(path, error) from error
     facts = verify(envelope)
     try:
-        inventory = forms.read(about, parts, facts)
+        with _uncollected():
+            inventory = forms.read(about, parts, facts)
         version = SnapshotVersion.model_validate(about["version"])
     except _UNREADABLE as error:
         raise _refusal(path, error) from error
     if about["facts"] != facts.facts_digest:
         inventory.obey(facts)
     return Loaded(inventory, version, envelope)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """No search for garbage while millions of things are made, of which none is any: a sixth of the time."""
+    collected = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collected:
+            gc.enable()
 
 
 def _refusal(path: Path, error: Exception) -> BadInput:

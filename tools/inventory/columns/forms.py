@@ -152,7 +152,7 @@ def _names(inventory: Inventory) -> Iterable[tuple[Index, NDArray[np.int64], lis
 
 def _used(ids: Items[Any]) -> NDArray[np.int64]:
     """The rows that have an id."""
-    return np.flatnonzero(np.fromiter((value is not None for value in ids.live), dtype=np.bool_, count=ids.rows))
+    return np.array([row for row, value in enumerate(ids.live) if value is not None], dtype=np.int64)
 
 
 def _of(column: Numbers, rows: NDArray[np.int64]) -> NDArray[Any]:
