@@ -69,8 +69,7 @@ class Incidents:
 
     async def every(self) -> tuple[Incident, ...]:
         """Every record, in no order. A scan: for people who list them, never per event."""
-        found = [await self._bucket.get(key) for key in await self._bucket.keys("incident.*")]
-        return tuple(Incident.read(stored.value) for stored in found if stored is not None)
+        return tuple([Incident.read(stored.value) for stored in await self._bucket.values("incident.*")])
 
     async def write(self, record: Incident, revision: int | None) -> None:
         """Store `record` where `revision` is still the newest. Raises Conflict."""

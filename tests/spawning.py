@@ -2,7 +2,7 @@
 
 A server of the standard library's own, one for each worker of the test run, loads them once and forks a process for
 each program, which is then run as `python -m` would. It has a pid, exit codes and signals of its own and dies by
-`kill -9` like any other. Tests of the command line itself start `python -m console.cli.main` instead.
+`kill -9` like any other. For the commands of a script there is `tests.prompts`.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Spawned:
 async def spawn(program: Program) -> Spawned:
     """Start it."""
     receiving, sending = multiprocessing.Pipe(duplex=False)
-    process = _server().Process(target=_run, args=(program, sending), name=program.module, daemon=True)
+    process = server().Process(target=_run, args=(program, sending), name=program.module, daemon=True)
     await asyncio.to_thread(process.start)
     sending.close()
     stdout = asyncio.StreamReader()
@@ -103,7 +103,8 @@ async def run(
 
 
 @functools.cache
-def _server() -> ForkServerContext:
+def server() -> ForkServerContext:
+    """What forks the processes; it has loaded `tests.warm`."""
     made = multiprocessing.get_context("forkserver")
     made.set_forkserver_preload(["tests.warm"])
     return made

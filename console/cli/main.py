@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import sys
 import traceback
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.main import get_command
 
 from console.cli import (
     asking,
@@ -80,10 +83,17 @@ app.add_typer(estates.app, name="estate", help="Estate files: make some up, or c
 app.add_typer(letters.app, name="dlq", help="Messages that could not be handled.")
 
 
+@cache
+def command() -> Callable[[], object]:
+    """All commands as their signatures say, which takes longer than most of them."""
+    built: Callable[[], object] = get_command(app)
+    return built
+
+
 def main() -> None:
     """The program's entry point."""
     try:
-        app()
+        command()()
     except PlacetError as error:
         _report(error, str(error))
         sys.exit(exit_code(error))

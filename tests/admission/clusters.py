@@ -177,6 +177,46 @@ async def namespaces(cluster: Cluster, names: Iterable[str]) -> None:
         await until(lambda name=name: _answers(cluster, f"/api/v1/namespaces/{name}/serviceaccounts/default"))
 
 
+async def empty(cluster: Cluster) -> None:
+    """Take away pods, nodes and the whole door, and wait until none of it is in force any more."""
+    policies = "/apis/admissionregistration.k8s.io/v1"
+    for what in ("validatingadmissionpolic", "mutatingadmissionpolic"):
+        for kind in (f"{what}ybindings", f"{what}ies"):
+            await cluster.ask("DELETE", f"{policies}/{kind}")
+    for namespace in (*TENANTS, BARRED, FREE, GUARDED):
+        at = f"namespaces/{namespace}"
+        await cluster.ask("DELETE", f"/apis/apps/v1/{at}/deployments", {"propagationPolicy": "Background"})
+        await cluster.ask("DELETE", f"/api/v1/{at}/pods", {"gracePeriodSeconds": 0})
+        await until(lambda at=at: _none(cluster, f"/api/v1/{at}/pods"))
+    await cluster.ask("DELETE", "/api/v1/nodes")
+    await until(lambda: _none(cluster, "/api/v1/nodes"))
+    await nodes(cluster, (ABROAD,))
+    for tenant in TENANTS:
+        await namespaces(cluster, (tenant,))
+        await until(lambda tenant=tenant: _is_free(cluster, f"/api/v1/namespaces/{tenant}/pods"))
+    await cluster.ask("DELETE", f"/api/v1/nodes/{ABROAD}")
+
+
+async def _none(cluster: Cluster, path: str) -> bool:
+    return not (await cluster.ask("GET", path))["items"]
+
+
+async def _is_free(cluster: Cluster, pods: str) -> bool:
+    """Whether no policy refuses, steers or relabels anything."""
+    forged = {"metadata": {"labels": {labels.SITE: "eu-de", labels.RACK: "any"}}}
+    bound = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": "any"}, "target": {"name": ABROAD}}
+    try:
+        made = await cluster.ask("POST", f"{pods}{DRY}", pod("any", nodeName=ABROAD))
+        written = await cluster.patch(f"/api/v1/nodes/{ABROAD}/status{DRY}", forged)
+        written = await cluster.patch(f"/api/v1/nodes/{ABROAD}{DRY}", forged)
+    except ApiException:
+        return False
+    if await refusing(iter([cluster.ask("POST", f"{pods}/any/binding{DRY}", bound)]))():
+        return False
+    kept = written["metadata"]["labels"].items() >= forged["metadata"]["labels"].items()
+    return kept and not made["spec"].keys() & {"nodeSelector", "affinity"}
+
+
 def named(stem: str) -> str:
     """A name that no other test of this run has."""
     return f"{stem}-{next(_numbers)}"

@@ -1,4 +1,4 @@
-"""A control plane of these tests' own: admission policies bind a whole cluster, so none of it is shared."""
+"""Control planes of these tests' own, since admission binds a whole cluster: one behind its door, one without."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from policies.admission import identities
-from tests.admission.clusters import Cluster, at_its_door, furnish
+from tests.admission.clusters import Cluster, at_its_door, empty, furnish
 from tools.controlplane.launching import controlplane
 
 
@@ -19,6 +19,20 @@ async def guarded() -> AsyncIterator[Cluster]:
         await furnish(cluster)
         await at_its_door(cluster)
         yield cluster
+
+
+@pytest.fixture(scope="session")
+async def ground() -> AsyncIterator[Cluster]:
+    """A cluster that each of several tests puts a door on."""
+    async with controlplane() as plane, plane.client() as api:
+        yield Cluster(plane, api)
+
+
+@pytest.fixture
+async def cluster(ground: Cluster) -> Cluster:
+    """That cluster without nodes, without work, and with nothing of Placet in force."""
+    await empty(ground)
+    return ground
 
 
 @pytest.fixture(scope="session")

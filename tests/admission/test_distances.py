@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Any
@@ -21,11 +22,11 @@ from tests.admission.clusters import (
     namespaces,
     nodes,
     pod,
+    refusing,
     run,
     until,
 )
 from tools.controlplane import clients
-from tools.controlplane.launching import controlplane
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.xdist_group("door")]
 
@@ -62,7 +63,12 @@ async def guarded(cluster: Cluster, law: Facts) -> None:
     for found in admission(law, EU_1):
         await clients.create(cluster.api, collection(found), found)
     for tenant in (ONE, OTHER):
+        pods = f"/api/v1/namespaces/{tenant}/pods"
+        bound = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": "any"}, "target": {"name": "eu-a1"}}
+        direct = pod("any", nodeName="eu-a1")
         await until(lambda tenant=tenant: _keeps_off(cluster, tenant))
+        await until(refusing(cluster.ask("POST", f"{pods}?dryRun=All", direct) for _ in itertools.count()))
+        await until(refusing(cluster.ask("POST", f"{pods}/any/binding?dryRun=All", bound) for _ in itertools.count()))
     for node in NODES:
         await until(lambda node=node: _labelled(cluster, node))
 
@@ -107,19 +113,19 @@ async def cleared(cluster: Cluster, name: str) -> None:
 
 
 @pytest.mark.parametrize("promise", PROMISES)
-async def test_tenants_that_were_promised_distance_are_kept_apart_in_either_order(promise: str) -> None:
+async def test_tenants_that_were_promised_distance_are_kept_apart_in_either_order(
+    cluster: Cluster, promise: str
+) -> None:
     """The control comes first: without the door, the same scheduler puts the same pods side by side.
 
     Behind it no pod stands too close, and every pod runs; both counted, whichever tenant comes first.
     """
     in_rack = promise == "dedicated-rack"
-    async with controlplane() as plane, plane.client() as api:
-        cluster = Cluster(plane, api)
-        await furnished(cluster)
-        assert await _deployed(cluster, (ONE, OTHER), in_rack=in_rack, replicas=len(NODES)) > 0
-        await guarded(cluster, PROMISES[promise])
-        assert await _deployed(cluster, (ONE, OTHER), in_rack=in_rack) == 0
-        assert await _deployed(cluster, (OTHER, ONE), in_rack=in_rack) == 0
+    await furnished(cluster)
+    assert await _deployed(cluster, (ONE, OTHER), in_rack=in_rack, replicas=len(NODES)) > 0
+    await guarded(cluster, PROMISES[promise])
+    assert await _deployed(cluster, (ONE, OTHER), in_rack=in_rack) == 0
+    assert await _deployed(cluster, (OTHER, ONE), in_rack=in_rack) == 0
 
 
 async def _deployed(cluster: Cluster, order: Iterable[str], *, in_rack: bool, replicas: int = REPLICAS) -> int:
@@ -132,41 +138,37 @@ async def _deployed(cluster: Cluster, order: Iterable[str], *, in_rack: bool, re
     return too_close(found, in_rack=in_rack)
 
 
-async def test_what_ran_before_the_door_stood_is_kept_away_from_too() -> None:
+async def test_what_ran_before_the_door_stood_is_kept_away_from_too(cluster: Cluster) -> None:
     """Its pods carry nothing; those that come later do."""
-    async with controlplane() as plane, plane.client() as api:
-        cluster = Cluster(plane, api)
-        await furnished(cluster)
-        await run(cluster, ONE, "old", REPLICAS)
-        await guarded(cluster, PROMISES["dedicated-rack"])
-        await run(cluster, OTHER, "new", REPLICAS)
-        found = await running(cluster)
-        assert Counter({t: len(where) for t, where in found.items()}) == {ONE: REPLICAS, OTHER: REPLICAS}
-        assert too_close(found, in_rack=True) == 0
+    await furnished(cluster)
+    await run(cluster, ONE, "old", REPLICAS)
+    await guarded(cluster, PROMISES["dedicated-rack"])
+    await run(cluster, OTHER, "new", REPLICAS)
+    found = await running(cluster)
+    assert Counter({t: len(where) for t, where in found.items()}) == {ONE: REPLICAS, OTHER: REPLICAS}
+    assert too_close(found, in_rack=True) == 0
 
 
-async def test_nothing_goes_past_the_scheduler_that_keeps_tenants_apart() -> None:
+async def test_nothing_goes_past_the_scheduler_that_keeps_tenants_apart(cluster: Cluster) -> None:
     """A node that the pod names, a binding by somebody else, an affinity of the pod's own that weakens ours."""
-    async with controlplane() as plane, plane.client() as api:
-        cluster = Cluster(plane, api)
-        await furnished(cluster)
-        await guarded(cluster, PROMISES["dedicated-rack"])
-        said = await cluster.refused(cluster.ask("POST", PODS, pod("direct", nodeName="eu-a1")))
-        assert "tenant-a/direct: tenant-isolation (tenant): needed a scheduler that keeps tenant-a off" in said
-        assert "found one that names its node itself" in said
-        await cluster.ask("POST", PODS, pod("waiting", schedulerName="nobody"))
-        target = {"kind": "Node", "name": "eu-a1"}
-        bound = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": "waiting"}, "target": target}
-        for path in (f"{PODS}/waiting/binding", f"/api/v1/namespaces/{ONE}/bindings"):
-            assert "found a binding by admin" in await cluster.refused(cluster.ask("POST", path, bound))
-        for affinity in _affinities():
-            made = await cluster.ask("POST", DRY, pod("any", affinity=affinity))
-            assert {t["topologyKey"] for t in _terms(made) if _ours(t)} == {labels.HOST, labels.RACK}
-            kept = affinity.get("podAntiAffinity", {}).get("requiredDuringSchedulingIgnoredDuringExecution", [])
-            assert [t for t in kept if t not in _terms(made)] == []
-        again = await cluster.ask("POST", DRY, pod("any", affinity=made["spec"]["affinity"]))
-        assert again["spec"]["affinity"] == made["spec"]["affinity"]
-        await _unsteered(cluster)
+    await furnished(cluster)
+    await guarded(cluster, PROMISES["dedicated-rack"])
+    said = await cluster.refused(cluster.ask("POST", PODS, pod("direct", nodeName="eu-a1")))
+    assert "tenant-a/direct: tenant-isolation (tenant): needed a scheduler that keeps tenant-a off" in said
+    assert "found one that names its node itself" in said
+    await cluster.ask("POST", PODS, pod("waiting", schedulerName="nobody"))
+    target = {"kind": "Node", "name": "eu-a1"}
+    bound = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": "waiting"}, "target": target}
+    for path in (f"{PODS}/waiting/binding", f"/api/v1/namespaces/{ONE}/bindings"):
+        assert "found a binding by admin" in await cluster.refused(cluster.ask("POST", path, bound))
+    for affinity in _affinities():
+        made = await cluster.ask("POST", DRY, pod("any", affinity=affinity))
+        assert {t["topologyKey"] for t in _terms(made) if _ours(t)} == {labels.HOST, labels.RACK}
+        kept = affinity.get("podAntiAffinity", {}).get("requiredDuringSchedulingIgnoredDuringExecution", [])
+        assert [t for t in kept if t not in _terms(made)] == []
+    again = await cluster.ask("POST", DRY, pod("any", affinity=made["spec"]["affinity"]))
+    assert again["spec"]["affinity"] == made["spec"]["affinity"]
+    await _unsteered(cluster)
 
 
 async def _unsteered(cluster: Cluster) -> None:

@@ -20,7 +20,7 @@ from estate.errors import BadInput
 from estate.ids import ClusterId, InstallationId, NodeId
 from policies.admission import texts
 from policies.admission.exporting import admission
-from tests import builders, surroundings
+from tests import builders, spawning, surroundings
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "deploy" / "kubernetes"
@@ -28,16 +28,10 @@ FACTS = ROOT / "evals" / "scenarios" / "estate" / "facts.yaml"
 BARRED = "tenant-a: sovereignty-geographic (geographic): needed only DE, FR, NL, found reaches US"
 
 
-def placet(*arguments: str, state: Path) -> subprocess.CompletedProcess[str]:
-    """The command line as people run it; with nothing running anywhere."""
-    return subprocess.run(
-        [sys.executable, "-W", "error", "-m", "console.cli.main", "--state-dir", str(state), *arguments],
-        capture_output=True,
-        text=True,
-        env=surroundings.plain() | {"NO_COLOR": "1", "PYTHONPATH": str(ROOT)},
-        timeout=60,
-        check=False,
-    )
+async def placet(*arguments: str, state: Path) -> subprocess.CompletedProcess[str]:
+    """The command line with nothing running anywhere."""
+    told = surroundings.plain() | {"NO_COLOR": "1"}
+    return await spawning.run("console.cli.main", "--state-dir", str(state), *arguments, environment=told)
 
 
 @pytest.fixture
@@ -47,57 +41,72 @@ def installed(tmp_path: Path) -> StateDirectory:
     return state
 
 
-@pytest.mark.parametrize(
-    ("example", "arguments"),
-    [
-        ("rbac.yaml", ("rbac",)),
-        ("admission-eu-1.yaml", ("admission", "--cluster", "eu-1", "--facts", str(FACTS))),
-        ("admission-us-1.yaml", ("admission", "--cluster", "us-1", "--facts", str(FACTS))),
-    ],
-)
-def test_the_examples_are_what_the_command_writes(example: str, arguments: tuple[str, ...], tmp_path: Path) -> None:
+EXPORTED = {
+    "rbac.yaml": ("rbac",),
+    "admission-eu-1.yaml": ("admission", "--cluster", "eu-1", "--facts", str(FACTS)),
+    "admission-us-1.yaml": ("admission", "--cluster", "us-1", "--facts", str(FACTS)),
+}
+
+
+@pytest.mark.parametrize("example", ["rbac.yaml", "admission-us-1.yaml"])
+async def test_the_examples_are_what_the_command_writes(example: str, tmp_path: Path) -> None:
     """What a reader of the repository reviews is what a cluster gets."""
-    written = placet("policy", "export", *arguments, state=tmp_path / "none")
+    written = await placet("policy", "export", *EXPORTED[example], state=tmp_path / "none")
     assert written.returncode == 0, written.stderr
     assert written.stdout == (EXAMPLES / example).read_text()
 
 
-def test_json_and_yaml_say_the_same(installed: StateDirectory) -> None:
+def test_an_interpreter_that_people_start_writes_it_too_and_warns_of_nothing(tmp_path: Path) -> None:
+    example = "admission-eu-1.yaml"
+    arguments = ("--state-dir", str(tmp_path / "none"), "policy", "export", *EXPORTED[example])
+    written = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "console.cli.main", *arguments],
+        capture_output=True,
+        text=True,
+        env=surroundings.plain() | {"NO_COLOR": "1", "PYTHONPATH": str(ROOT)},
+        timeout=60,
+        check=False,
+    )
+    assert written.returncode == 0, written.stderr
+    assert written.stdout == (EXAMPLES / example).read_text()
+
+
+async def test_json_and_yaml_say_the_same(installed: StateDirectory) -> None:
     asked = ("policy", "export", "admission", "--cluster", "eu-1", "-o")
-    listed = json.loads(placet(*asked, "json", state=installed.root).stdout)
+    listed = json.loads((await placet(*asked, "json", state=installed.root)).stdout)
     assert listed["kind"] == "List"
-    assert listed["items"] == list(yaml.safe_load_all(placet(*asked, "yaml", state=installed.root).stdout))
+    assert listed["items"] == list(yaml.safe_load_all((await placet(*asked, "yaml", state=installed.root)).stdout))
 
 
-def test_what_stands_in_the_objects_is_told_beside_them(installed: StateDirectory) -> None:
+async def test_what_stands_in_the_objects_is_told_beside_them(installed: StateDirectory) -> None:
     """Data on stdout, words for the person on stderr: who may run there, who may not, and why."""
-    answer = placet("policy", "export", "admission", "--cluster", "us-1", state=installed.root)
+    answer = await placet("policy", "export", "admission", "--cluster", "us-1", state=installed.root)
     assert "us-1: 16 lawful nodes at us-east by facts version 1" in answer.stderr
     assert BARRED.replace("tenant-a", "tenant-a (tenant-a)", 1) in answer.stderr
     assert "tenant-c (tenant-c): lawful here" in answer.stderr
 
 
-def test_facts_that_nobody_trusted_signed_open_no_door(installed: StateDirectory) -> None:
+async def test_facts_that_nobody_trusted_signed_open_no_door(installed: StateDirectory) -> None:
     """One byte of the signed facts changed, and nothing is exported."""
     sealed = bytearray(installed.facts_path.read_bytes())
     at = sealed.index(b'"payload":"') + 40
     sealed[at] = ord("A") if sealed[at] != ord("A") else ord("B")
     installed.facts_path.write_bytes(bytes(sealed))
-    answer = placet("policy", "export", "admission", "--cluster", "eu-1", state=installed.root)
+    answer = await placet("policy", "export", "admission", "--cluster", "eu-1", state=installed.root)
     assert (answer.returncode, answer.stdout) == (3, "")
 
 
-def test_expired_facts_open_no_door_from_a_file_either(tmp_path: Path) -> None:
+async def test_expired_facts_open_no_door_from_a_file_either(tmp_path: Path) -> None:
     expired = tmp_path / "facts.yaml"
     expired.write_text(FACTS.read_text().replace("2035-01-01", "2025-01-01"))
     arguments = ("policy", "export", "admission", "--cluster", "eu-1", "--facts", str(expired))
-    answer = placet(*arguments, state=tmp_path / "none")
+    answer = await placet(*arguments, state=tmp_path / "none")
     assert (answer.returncode, answer.stdout) == (3, "")
     assert "the facts expired at 2025-01-01" in answer.stderr
 
 
-def test_a_cluster_that_no_fact_knows_is_a_usage_error(installed: StateDirectory) -> None:
-    answer = placet("policy", "export", "admission", "--cluster", "eu-9", state=installed.root)
+async def test_a_cluster_that_no_fact_knows_is_a_usage_error(installed: StateDirectory) -> None:
+    answer = await placet("policy", "export", "admission", "--cluster", "eu-9", state=installed.root)
     assert (answer.returncode, answer.stdout) == (2, "")
     assert "no cluster `eu-9` in the facts; there are eu-1, us-1" in answer.stderr
 

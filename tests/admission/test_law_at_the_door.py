@@ -29,27 +29,24 @@ from tests.admission.clusters import (
     until,
     where,
 )
-from tools.controlplane.launching import controlplane
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.xdist_group("door")]
 REPLICAS = 12
 
 
-async def test_unguarded_the_scheduler_breaks_the_law_and_guarded_it_keeps_it() -> None:
+async def test_unguarded_the_scheduler_breaks_the_law_and_guarded_it_keeps_it(cluster: Cluster) -> None:
     """The control comes first: on this very cluster the real scheduler did bind tenants' pods to unlawful nodes.
 
     Then the same work is deployed behind the door: no unlawful binding, and every pod runs; both counted.
     """
-    async with controlplane() as plane, plane.client() as api:
-        cluster = Cluster(plane, api)
-        await furnish(cluster)
-        unguarded = await _deployed(cluster, "before")
-        assert sum(unguarded.values()) == REPLICAS * len(TENANTS)
-        assert sum(unguarded[n] for n in UNLAWFUL) > 0
-        await at_its_door(cluster)
-        guarded = await _deployed(cluster, "after")
-        assert sum(guarded[n] for n in UNLAWFUL) == 0
-        assert sum(guarded[n] for n in LAWFUL) == REPLICAS * len(TENANTS)
+    await furnish(cluster)
+    unguarded = await _deployed(cluster, "before")
+    assert sum(unguarded.values()) == REPLICAS * len(TENANTS)
+    assert sum(unguarded[n] for n in UNLAWFUL) > 0
+    await at_its_door(cluster)
+    guarded = await _deployed(cluster, "after")
+    assert sum(guarded[n] for n in UNLAWFUL) == 0
+    assert sum(guarded[n] for n in LAWFUL) == REPLICAS * len(TENANTS)
 
 
 async def _deployed(cluster: Cluster, name: str) -> dict[str, int]:
@@ -115,19 +112,17 @@ async def test_a_forged_node_label_is_taken_away_again(guarded: Cluster) -> None
     assert labels.SITE not in made["metadata"]["labels"]
 
 
-async def test_a_label_that_was_forged_before_the_door_stood_helps_nobody() -> None:
+async def test_a_label_that_was_forged_before_the_door_stood_helps_nobody(cluster: Cluster) -> None:
     """The scheduler is steered to the unlawful node by its label, and its binding is refused by the node's name."""
-    async with controlplane() as plane, plane.client() as api:
-        cluster = Cluster(plane, api)
-        await furnish(cluster)
-        for lawful in LAWFUL:
-            await cluster.ask("DELETE", f"/api/v1/nodes/{lawful}")
-        await cluster.patch(f"/api/v1/nodes/{STRANGER}", {"metadata": {"labels": {labels.SITE: "eu-de"}}})
-        await at_its_door(cluster, touch=False)
-        name, path = named("steered"), "/api/v1/namespaces/tenant-a/pods"
-        await cluster.ask("POST", path, pod(name))
-        await until(lambda: _told(cluster, name, f"may not run on {STRANGER}"))
-        assert "nodeName" not in (await cluster.ask("GET", f"{path}/{name}"))["spec"]
+    await furnish(cluster)
+    for lawful in LAWFUL:
+        await cluster.ask("DELETE", f"/api/v1/nodes/{lawful}")
+    await cluster.patch(f"/api/v1/nodes/{STRANGER}", {"metadata": {"labels": {labels.SITE: "eu-de"}}})
+    await at_its_door(cluster, touch=False)
+    name, path = named("steered"), "/api/v1/namespaces/tenant-a/pods"
+    await cluster.ask("POST", path, pod(name))
+    await until(lambda: _told(cluster, name, f"may not run on {STRANGER}"))
+    assert "nodeName" not in (await cluster.ask("GET", f"{path}/{name}"))["spec"]
 
 
 async def test_a_pod_cannot_choose_its_site_but_keeps_its_own_selector(guarded: Cluster) -> None:
@@ -162,23 +157,21 @@ async def test_namespaces_of_no_tenant_are_not_touched(guarded: Cluster) -> None
     assert "nodeSelector" not in made["spec"]
 
 
-async def test_a_door_that_is_taken_down_and_put_up_again_goes_by_the_new_facts() -> None:
+async def test_a_door_that_is_taken_down_and_put_up_again_goes_by_the_new_facts(cluster: Cluster) -> None:
     """Parameters would be read from a stopped cache then, and the door would silently go by the old law."""
-    async with controlplane() as plane, plane.client() as api:
-        cluster = Cluster(plane, api)
-        await furnish(cluster)
-        await at_its_door(cluster)
-        tenant, pods = TENANTS[1], f"/api/v1/namespaces/{TENANTS[1]}/pods?dryRun=All"
-        for found in reversed(admission(law(), ClusterId("eu-1"))):
-            await cluster.ask("DELETE", f"{collection(found)}/{found['metadata']['name']}")
-        await until(lambda: _accepted(cluster, pods, ABROAD))
-        narrowed = builders.tenant(tenant, residency=builders.residency("US"))
-        tenants = tuple(narrowed if t.id == tenant else t for t in law().tenants)
-        for found in admission(builders.facts(version=2, tenants=tenants), ClusterId("eu-1")):
-            await cluster.ask("POST", collection(found), found)
-        await until(refusing(cluster.ask("POST", pods, pod("any")) for _ in iter(int, 1)))
-        said = await cluster.refused(cluster.ask("POST", pods, pod("any")))
-        assert f"{tenant} may run nowhere in eu-1: sovereignty-geographic (geographic): needed only US" in said
+    await furnish(cluster)
+    await at_its_door(cluster)
+    tenant, pods = TENANTS[1], f"/api/v1/namespaces/{TENANTS[1]}/pods?dryRun=All"
+    for found in reversed(admission(law(), ClusterId("eu-1"))):
+        await cluster.ask("DELETE", f"{collection(found)}/{found['metadata']['name']}")
+    await until(lambda: _accepted(cluster, pods, ABROAD))
+    narrowed = builders.tenant(tenant, residency=builders.residency("US"))
+    tenants = tuple(narrowed if t.id == tenant else t for t in law().tenants)
+    for found in admission(builders.facts(version=2, tenants=tenants), ClusterId("eu-1")):
+        await cluster.ask("POST", collection(found), found)
+    await until(refusing(cluster.ask("POST", pods, pod("any")) for _ in iter(int, 1)))
+    said = await cluster.refused(cluster.ask("POST", pods, pod("any")))
+    assert f"{tenant} may run nowhere in eu-1: sovereignty-geographic (geographic): needed only US" in said
 
 
 async def _accepted(cluster: Cluster, path: str, node: str) -> bool:

@@ -29,7 +29,7 @@ from estate.events import DirectProposal, Event
 from estate.frozen import FrozenEstate
 from estate.hardware import Node
 from estate.identities import SubjectKind
-from estate.ids import ChannelId, ClusterId, Digest, ExecutionId, IncidentId, PolicyId
+from estate.ids import ChannelId, ClusterId, Digest, ExecutionId, PolicyId
 from estate.incidents import Incident
 from estate.modes import Mode
 from estate.outcomes import Ending, Outcome, StepResult
@@ -267,10 +267,7 @@ class Stage:
                     task.cancel()
 
     async def records(self) -> tuple[Incident, ...]:
-        bucket = await self.bus.bucket("incidents")
-        keys = await bucket.keys("incident.>")
-        incidents = await self.incidents()
-        return tuple([await incidents.read(IncidentId(k.removeprefix("incident."))) for k in keys])
+        return await (await self.incidents()).every()
 
     async def until(self, holds: Callable[[tuple[Incident, ...]], bool], within: float = 10.0) -> tuple[Incident, ...]:
         """The records as soon as they are as hoped."""

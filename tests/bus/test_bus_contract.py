@@ -13,7 +13,18 @@ from estate.errors import BadInput, NeverRetry, NewerRecord, RetryLater
 from estate.proposals import Lane
 from estate.subjects import Subjects
 from tools.bus import dead_letters
-from tools.bus.port import Bus, Conflict, ConsumerSpec, Delivery, Handler, StreamFull, StreamSpec, SubjectFull, TooLarge
+from tools.bus.port import (
+    Bus,
+    Conflict,
+    ConsumerSpec,
+    Delivery,
+    Handler,
+    Stored,
+    StreamFull,
+    StreamSpec,
+    SubjectFull,
+    TooLarge,
+)
 from tools.bus.streams import DEAD, streams
 
 type Connect = Callable[[], Awaitable[Bus]]
@@ -481,6 +492,8 @@ async def test_keys_are_found_by_pattern_and_checked(bus: Bus):
     for key in ("a.1", "a.2", "b.1"):
         await bucket.put(key, b"x")
     assert await bucket.keys() == ("a.1", "a.2", "b.1")
+    newest = await bucket.put("a.2", b"y")
+    assert await bucket.values("a.*") == (await bucket.get("a.1"), Stored("a.2", b"y", newest))
     assert await bucket.keys("a.*") == ("a.1", "a.2")
     assert await bucket.keys("c.>") == ()
     for bad in ("", "a b", "a.*", ".a", "a..b", ">"):

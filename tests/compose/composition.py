@@ -2,7 +2,8 @@
 
 What a container would change is substituted and nothing else: `/placet` is a temporary folder, a service's name is
 loopback with a port of its own, an image of ours is its entry point here, and the two servers are real ones started as
-their images start them.
+their images start them. The first service is started by the entry point itself, which loads its modules for seconds;
+the others are forked from a program that has them (`tests.spawning`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +25,10 @@ import yaml
 
 from console.state import StateDirectory
 from tests import surroundings
-from tests.crash.supervision import PATIENCE, Outside, until
+from tests.crash.supervision import PATIENCE, SELDOM, Outside, until
 from tests.parting import free_port, listens
 from tests.postgres import postgres
+from tests.spawning import Program, Spawned, run, spawn
 from tools.bus import launching
 from tools.bus.server import find_binary
 
@@ -45,13 +48,19 @@ def entry_point() -> tuple[str, ...]:
     return tuple(json.loads(line))
 
 
+def _module() -> str:
+    """What the entry point runs, by the distribution's own word."""
+    (found,) = entry_points(group="console_scripts", name=entry_point()[0])
+    return found.module
+
+
 @dataclass(slots=True)
 class Composition:
     """A running composition. `folder` stands for `/placet`."""
 
     folder: Path
     ports: dict[str, int] = field(default_factory=lambda: {n: free_port() for n in ("4222", "5432", "8090", "8222")})
-    running: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
+    running: dict[str, Spawned | asyncio.subprocess.Process] = field(default_factory=dict)
 
     def here(self, text: str) -> str:
         """The same, outside of a container."""
@@ -67,13 +76,17 @@ class Composition:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         return surroundings.plain() | {"PATH": path, "NO_COLOR": "1"} | told
 
-    async def start(self, name: str) -> asyncio.subprocess.Process:
+    async def start(self, name: str) -> Spawned | asyncio.subprocess.Process:
         """The service's own command."""
-        service = services()[name]
-        command = [self.here(word) for word in (*entry_point(), *service["command"])]
-        with (self.folder / f"{name}.log").open("a") as log:
+        service, log = services()[name], self.folder / f"{name}.log"
+        words, told = [self.here(word) for word in service["command"]], self.environment(service)
+        if self.running:
+            log.touch()
+            self.running[name] = await spawn(Program(_module(), tuple(words), told, log))
+            return self.running[name]
+        with log.open("a") as out:
             self.running[name] = await asyncio.create_subprocess_exec(
-                *command, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment(service)
+                *entry_point(), *words, stdin=asyncio.subprocess.DEVNULL, stdout=out, stderr=out, env=told
             )
         return self.running[name]
 
@@ -89,23 +102,21 @@ class Composition:
     async def healthy(self, name: str) -> None:
         """Until the service's own health check says so."""
         service = services()[name]
-        kind, *command = service["healthcheck"]["test"]
-        assert kind == "CMD"
+        kind, program, *words = service["healthcheck"]["test"]
+        assert (kind, program) == ("CMD", *entry_point())
 
         async def asked() -> bool | None:
             assert self.running[name].returncode is None, f"{name} ended: {self.log(name)}"
-            asking = await asyncio.create_subprocess_exec(
-                *command, stderr=asyncio.subprocess.DEVNULL, env=self.environment(service)
-            )
-            return True if await asking.wait() == 0 else None
+            asking = await run(_module(), *words, environment=self.environment(service))
+            return True if asking.returncode == 0 else None
 
-        await until(asked, f"{name} to be healthy", 120)
+        await until(asked, f"{name} to be healthy", 120, every=SELDOM)
 
     async def kill(self, name: str) -> None:
         """kill -9, and what `restart: always` does then."""
         assert services()[name]["restart"] == "always"
         (StateDirectory(self.folder / "roles" / name).run_path / "beat.json").unlink()
-        self.running[name].kill()
+        self.running[name].send_signal(signal.SIGKILL)
         assert await self.running[name].wait() == -signal.SIGKILL
         await self.start(name)
 
@@ -113,21 +124,14 @@ class Composition:
         """End whatever runs."""
         for process in self.running.values():
             if process.returncode is None:
-                process.kill()
+                process.send_signal(signal.SIGKILL)
         await asyncio.gather(*(p.wait() for p in self.running.values()))
 
     async def people(self, *arguments: str) -> tuple[int, str]:
         """What a command of the administrator's ended with and said, given as by `docker compose run admin …`."""
-        asking = await asyncio.create_subprocess_exec(
-            *entry_point(),
-            *arguments,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            env=self.environment(services()["admin"]),
-        )
-        said, _ = await asyncio.wait_for(asking.communicate(), 300)
-        assert asking.returncode is not None
-        return asking.returncode, said.decode()
+        told = self.environment(services()["admin"])
+        asked = await asyncio.wait_for(run(_module(), *arguments, environment=told), 300)
+        return asked.returncode, asked.stdout + asked.stderr
 
     @property
     def outside(self) -> Outside:

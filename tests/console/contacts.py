@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ from estate.law import Facts
 from estate.worlds import World
 from policies.admission import identities
 from policies.admission.roles import rbac
-from tests import builders, surroundings
+from tests import builders, prompts, surroundings
 from tools.controlplane import clients, faults, populating
 from tools.controlplane.credentials import Identity
 from tools.controlplane.launching import ControlPlane
@@ -32,7 +32,8 @@ type Form = dict[str, Any]
 
 EU = ClusterId("eu-1")
 REPOSITORY = Path(__file__).resolve().parents[2]
-PLACET = (sys.executable, "-W", "error", "-m", "console.cli.main")
+COLD = (sys.executable, "-W", "error", "-m", "console.cli.main")
+"""The program as it starts from nothing."""
 ZONE, RACK = "topology.kubernetes.io/zone", "example.com/rack"
 _ROLES = "/apis/rbac.authorization.k8s.io/v1"
 _NODES = ("eu-a1", "eu-a2", "eu-a3", "eu-a4", "eu-b1", "eu-b2", "stranger")
@@ -94,12 +95,13 @@ async def furnished(plane: ControlPlane) -> AsyncIterator[Somebodys]:
         yield Somebodys(plane, api, await populating.cluster_uid(api), reader)
 
 
-async def placet(root: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+async def placet(root: Path, *arguments: str | Path, program: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
     """The program as people run it, in a directory without an installation."""
+    program = program or (str(prompts.shell() / "placet"),)
     environment = surroundings.plain() | {"PYTHONPATH": str(REPOSITORY), "COLUMNS": "200"}
     return await asyncio.to_thread(
         subprocess.run,
-        [*PLACET, "--state-dir", str(root / "state"), *map(str, arguments)],
+        [*program, "--state-dir", str(root / "state"), *map(str, arguments)],
         capture_output=True,
         text=True,
         env=environment,

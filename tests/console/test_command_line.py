@@ -1,4 +1,9 @@
-"""`placet` as people run it: real processes, exit codes, data on stdout and the rest on stderr."""
+"""`placet` as people run it: real processes, exit codes, data on stdout and the rest on stderr.
+
+Most are forks of a process that has loaded the modules (`tests.prompts`). What only a start from nothing can show, such
+as an import that is missing or a warning while loading, is shown by one command of each kind: `COLD` for the help, an
+error, `run`, a request; and in `test_first_contact.py` for what is read in a pipe.
+"""
 
 from __future__ import annotations
 
@@ -8,28 +13,37 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
-from tests import surroundings
+from tests import prompts, surroundings
 
 pytestmark = [pytest.mark.nats, pytest.mark.processes, pytest.mark.xdist_group("system")]
 REPOSITORY = Path(__file__).resolve().parents[2]
-PLACET = (sys.executable, "-W", "error", "-m", "console.cli.main")
+COLD = (sys.executable, "-W", "error", "-m", "console.cli.main")
 
 
+@dataclass(frozen=True, slots=True)
 class Shell:
     """One installation at a prompt."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        own = surroundings.plain()
-        self.environment = own | {"NO_COLOR": "1", "PYTHONPATH": str(REPOSITORY)}
+    root: Path
+    placet: tuple[str, ...] = field(default_factory=lambda: (str(prompts.shell() / "placet"),))
+    environment: dict[str, str] = field(
+        default_factory=lambda: surroundings.plain() | {"NO_COLOR": "1", "PYTHONPATH": str(REPOSITORY)}
+    )
+
+    @property
+    def cold(self) -> Shell:
+        """The same, where each command starts from nothing."""
+        return replace(self, placet=COLD)
 
     def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*PLACET, "--state-dir", str(self.root / "state"), *arguments],
+            [*self.placet, "--state-dir", str(self.root / "state"), *arguments],
             capture_output=True,
             text=True,
             env=self.environment,
@@ -39,50 +53,65 @@ class Shell:
         )
 
     def start(self) -> subprocess.Popen[str]:
-        log = (self.root / "run.log").open("a")
-        process = subprocess.Popen(
-            [*PLACET, "--state-dir", str(self.root / "state"), "run", "--http-port", "0"],
-            stdout=subprocess.DEVNULL,
-            stderr=log,
-            text=True,
-            env=self.environment,
-            cwd=self.root,
-        )
-        log.close()
+        """A system, once it is up."""
+        before, log = self.running(), self.root / "run.log"
+        with log.open("a") as errors:
+            process = subprocess.Popen(
+                [*self.placet, "--state-dir", str(self.root / "state"), "run", "--http-port", "0"],
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                text=True,
+                env=self.environment,
+                cwd=self.root,
+            )
         deadline = time.monotonic() + 30
-        where = self.root / "state" / "run" / "system.json"
         while time.monotonic() < deadline and process.poll() is None:
-            if where.exists() and json.loads(where.read_text())["pid"] == process.pid:
+            if self.running() != before:
                 return process
-            time.sleep(0.05)
+            time.sleep(0.02)
         process.kill()
         process.wait()
-        raise AssertionError((self.root / "run.log").read_text())
+        raise AssertionError(log.read_text())
+
+    def running(self) -> int | None:
+        """The process that said last that it is up, if any did."""
+        said = self.root / "state" / "run" / "system.json"
+        return int(json.loads(said.read_text())["pid"]) if said.exists() else None
+
+    @contextmanager
+    def up(self) -> Iterator[Shell]:
+        """With a system; it ends well when it is told to end."""
+        process = self.start()
+        try:
+            yield self
+        finally:
+            process.terminate()
+            assert process.wait(20) == 0
+
+
+def founded_in(root: Path) -> Shell:
+    """After `placet init`."""
+    shell = Shell(root)
+    assert shell("init").returncode == 0
+    return shell
 
 
 @pytest.fixture
 def placet_at(tmp_path: Path) -> Shell:
-    shell = Shell(tmp_path)
-    assert shell("init").returncode == 0
-    return shell
+    return founded_in(tmp_path)
 
 
 @pytest.fixture(scope="module")
 def founded(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     """An installation for commands that change nothing."""
-    shell = Shell(tmp_path_factory.mktemp("founded"))
-    assert shell("init").returncode == 0
-    return shell
+    return founded_in(tmp_path_factory.mktemp("founded"))
 
 
-@pytest.fixture
-def up(placet_at: Shell) -> Iterator[Shell]:
-    process = placet_at.start()
-    try:
-        yield placet_at
-    finally:
-        process.terminate()
-        assert process.wait(20) == 0
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """A system that tests share: each has nodes and workloads of its own, and leaves no freeze behind."""
+    with founded_in(tmp_path_factory.mktemp("up")).up() as shell:
+        yield shell
 
 
 def test_init_is_idempotent_and_says_what_it_made(tmp_path: Path) -> None:
@@ -97,17 +126,17 @@ def test_init_is_idempotent_and_says_what_it_made(tmp_path: Path) -> None:
 
 
 def test_without_a_system_the_error_is_one_line_with_a_remedy(founded: Shell) -> None:
-    ran = founded("whoami")
+    ran = founded.cold("whoami")
     assert ran.returncode == 1
     assert ran.stderr.startswith("placet: nothing runs in")
     assert ran.stderr.count("\n") == 1
     assert "placet run" in ran.stderr
 
 
-def test_bad_usage_exits_with_two(placet_at: Shell) -> None:
-    assert placet_at("get", "unicorns").returncode == 2
-    (placet_at.root / "change.yaml").write_text("kind: placet.change-file\nv: 1\nsummary: x\n")
-    ran = placet_at("propose", "-f", "change.yaml")
+def test_bad_usage_exits_with_two(founded: Shell) -> None:
+    assert founded("get", "unicorns").returncode == 2
+    (founded.root / "change.yaml").write_text("kind: placet.change-file\nv: 1\nsummary: x\n")
+    ran = founded("propose", "-f", "change.yaml")
     assert ran.returncode == 2
     assert "change.yaml" in ran.stderr
 
@@ -141,8 +170,8 @@ def test_a_second_system_on_one_directory_is_refused(up: Shell) -> None:
 
 def test_a_killed_system_comes_back_with_everything_it_knew(placet_at: Shell) -> None:
     """kill -9, start again: the same incidents, and the next request goes through."""
-    process = placet_at.start()
-    asked = placet_at("ask", "cordon node eu-b3", "-o", "json")
+    process = placet_at.cold.start()
+    asked = placet_at.cold("ask", "cordon node eu-b3", "-o", "json")
     process.send_signal(signal.SIGKILL)
     process.wait()
     again = placet_at.start()
@@ -158,7 +187,8 @@ def test_a_killed_system_comes_back_with_everything_it_knew(placet_at: Shell) ->
 def test_a_freeze_from_the_prompt_forbids_what_comes_after_it(up: Shell) -> None:
     assert up("freeze", "--reason", "audit").returncode == 0
     time.sleep(1)
-    ran = up("ask", "cordon node eu-b3")
+    ran = up("ask", "cordon node eu-b1")
+    assert up("unfreeze").returncode == 0
     assert ran.returncode in {1, 3}, ran.stderr
     assert "freeze" in ran.stderr
 
@@ -187,7 +217,7 @@ def test_a_freeze_of_a_misspelt_site_sets_nothing_and_names_those_there_are(up: 
 
 
 def test_a_proposal_is_found_by_the_figures_that_tables_show(up: Shell) -> None:
-    assert up("ask", "cordon eu-b3").returncode == 0
+    assert up("ask", "cordon eu-b2").returncode == 0
     shown = up("get", "proposals").stdout.splitlines()[1].split()[0]
     assert len(shown) == 12
     assert f"sha256:{shown}" in up("describe", "proposal", shown).stdout
@@ -227,8 +257,8 @@ def test_doctor_finds_fault_with_an_empty_directory_and_init_with_an_impossible_
 
 
 def test_a_table_cuts_nothing_off_in_a_narrow_terminal(up: Shell) -> None:
-    up.environment["COLUMNS"] = "60"
-    lines = up("get", "nodes").stdout.splitlines()
+    narrow = replace(up, environment=up.environment | {"COLUMNS": "60"})
+    lines = narrow("get", "nodes").stdout.splitlines()
     assert lines[0].split()[-2:] == ["WATTS", "WORKLOADS"]
     assert lines[1].split()[:2] == ["eu-a1", "eu-de"]
 

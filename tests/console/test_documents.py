@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,9 +21,10 @@ from pathlib import Path
 
 import pytest
 
-from tests import surroundings
+from tests import prompts, surroundings
 from tests.parting import free_port
 from tests.postgres import postgres
+from tools.bus import launching
 
 pytestmark = [
     pytest.mark.nats,
@@ -121,13 +123,16 @@ def test_every_command_for_processes_apart_prints_what_the_page_says(ports: dict
 def hold(told: list[Command], ports: dict[str, str], folder: Path, **more: str) -> None:
     """Run the session, with `more` in its environment, compare what it printed, and leave nothing of it running."""
     environment = surroundings.plain() | {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": os.pathsep.join([str(prompts.shell()), str(Path(sys.executable).parent), os.environ["PATH"]]),
         "PLACET_STATE_DIR": str(folder / "state"),
         "PLACET_HTTP_PORT": ports["8090"],
         **more,
     }
+    bash = shutil.which("bash")
+    assert bash
+    guard = (launching.__file__, str(os.getpid()), str(folder / "session.lock"))
     session = subprocess.Popen(
-        ["bash", "-c", script(told)],
+        [sys.executable, "-I", "-S", *guard, bash, "-c", script(told)],
         stdout=subprocess.PIPE,
         text=True,
         cwd=folder,

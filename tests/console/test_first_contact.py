@@ -201,7 +201,8 @@ async def test_what_may_not_be_listed_is_named_and_the_rest_is_shown(somebodys: 
 
 async def test_a_person_reads_tables_without_colour_in_a_pipe(somebodys: Somebodys, tmp_path: Path) -> None:
     facts = contacts.written(somebodys.facts(), tmp_path)
-    done = await contacts.placet(tmp_path, "connect", "--kubeconfig", somebodys.reader.kubeconfig, "--facts", facts)
+    arguments = ("connect", "--kubeconfig", somebodys.reader.kubeconfig, "--facts", facts)
+    done = await contacts.placet(tmp_path, *arguments, program=contacts.COLD)
     assert done.returncode == 0
     assert done.stderr == "listed 8 nodes, 1 poddisruptionbudgets, 3 deployments, 3 replicasets, 5 pods\n"
     assert COLOUR not in done.stdout

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
 from collections import Counter
 from collections.abc import Callable
 from contextlib import aclosing
@@ -16,6 +14,7 @@ from estate.devices import Vendor
 from estate.ids import ClusterId
 from estate.law import Facts
 from estate.worlds import World
+from tests import spawning, surroundings
 from tools.controlplane import clients, objects
 from tools.controlplane.launching import ControlPlane, controlplane
 from tools.inventory import files
@@ -26,19 +25,15 @@ from tools.kubernetes.connecting import Access, Connection
 pytestmark = pytest.mark.kubernetes
 
 CLUSTER = ClusterId("s1-k1")
-SIZE = ("--sites", "1", "--racks", "6", "--seed", "11")
-OTHER = ("--sites", "1", "--racks", "6", "--seed", "12")
+SIZE = ("--sites", "1", "--racks", "3", "--seed", "11")
+OTHER = ("--sites", "1", "--racks", "1", "--seed", "12")
 
 
 async def generate(plane: ControlPlane, out: Path, *size: str) -> tuple[int, str]:
     """`placet estate generate` into that control plane: the exit code, and what it said."""
-    command = (sys.executable, "-m", "console.cli.main", "estate", "generate", *size, "--out", str(out))
-    ran = await asyncio.create_subprocess_exec(
-        *command, "--kubeconfig", str(plane.kubeconfig), stderr=asyncio.subprocess.PIPE
-    )
-    _, said = await ran.communicate()
-    assert ran.returncode is not None
-    return ran.returncode, said.decode()
+    command = ("estate", "generate", *size, "--out", str(out), "--kubeconfig", str(plane.kubeconfig))
+    ran = await spawning.run("console.cli.main", *command, environment=surroundings.plain())
+    return ran.returncode, ran.stderr
 
 
 async def read_back(plane: ControlPlane, facts: Facts) -> Observed:

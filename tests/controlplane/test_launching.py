@@ -11,6 +11,7 @@ import pytest
 from kubernetes.aio.client import ApiClient, ApiException
 from kubernetes.aio.client.exceptions import ForbiddenException
 
+from tests.controlplane.test_ending import alive
 from tools.controlplane import auditing, clients
 from tools.controlplane.components import ComponentFailed, Part
 from tools.controlplane.finding import BinariesMissing
@@ -103,10 +104,14 @@ async def test_the_audit_log_tells_who_wrote(control_plane: ControlPlane, cluste
     assert (write.verb, write.resource, write.name, write.status) == ("create", "namespaces", name, 201)
 
 
-async def test_the_api_server_comes_back_with_its_objects_after_kill_nine():
-    """Same port, same data: what a client holds on to is still true."""
-    async with controlplane(options=BARE) as plane, plane.client() as api:
+async def test_a_given_folder_keeps_its_objects_whatever_is_killed_and_is_used_by_one(tmp_path: Path):
+    """Same port, same data: what a client holds on to is still true, whoever was killed and started again."""
+    async with controlplane(tmp_path, options=BARE) as plane, plane.client() as api:
         uid = await make_namespace(api, "kept")
+        with pytest.raises(FolderTaken, match="another control plane runs in"):
+            async with controlplane(tmp_path, options=BARE):
+                pytest.fail("two servers on one folder would ruin it")
+        assert await uid_of(api, "kept") == uid
         before = plane.component(Part.API_SERVER).pid
         await plane.kill()
         assert plane.component(Part.API_SERVER).pid is None
@@ -119,33 +124,29 @@ async def test_the_api_server_comes_back_with_its_objects_after_kill_nine():
         await plane.restart()
         assert await uid_of(api, "kept") == uid
         assert plane.component(Part.API_SERVER).pid != before
+    async with controlplane(tmp_path, options=BARE) as plane, plane.client() as api:
+        assert await uid_of(api, "kept") == uid
 
 
-async def test_two_at_once_know_nothing_of_each_other():
-    """Two clusters are two control planes, each with a port, an authority and an etcd of its own."""
-    async with controlplane(options=BARE) as one, controlplane(options=BARE) as two:
+async def test_two_at_once_know_nothing_of_each_other_and_the_ended_one_leaves_nothing(control_plane: ControlPlane):
+    """Two clusters are two control planes, each with a port, an authority and an etcd of its own.
+
+    A temporary folder holds keys; it goes with the processes.
+    """
+    one = control_plane
+    async with controlplane(options=BARE) as two:
+        pids = [component.pid for component in two.components.values()]
+        assert all(pid and alive(pid) for pid in pids)
         async with one.client() as api, two.client() as other:
-            await make_namespace(api, "only-in-one")
+            await clients.create(api, NAMESPACES, {"metadata": {"name": "only-in-one"}})
             with pytest.raises(ApiException) as absent:
                 await uid_of(other, "only-in-one")
             assert absent.value.status == 404
             assert await uid_of(api, "kube-system") != await uid_of(other, "kube-system")
         assert not two.audit_log.samefile(one.audit_log)
         assert one.ca_file.read_bytes() != two.ca_file.read_bytes()
-
-
-async def test_a_given_folder_keeps_its_objects_and_is_used_by_one(tmp_path: Path):
-    """What is to outlive a run lies in a folder of the caller's; two servers on it would ruin it."""
-    async with controlplane(tmp_path, options=BARE) as plane:
-        async with plane.client() as api:
-            uid = await make_namespace(api, "kept")
-        with pytest.raises(FolderTaken, match="another control plane runs in"):
-            async with controlplane(tmp_path, options=BARE):
-                pytest.fail("two control planes in one folder")
-        async with plane.client() as api:
-            assert await uid_of(api, "kept") == uid
-    async with controlplane(tmp_path, options=BARE) as plane, plane.client() as api:
-        assert await uid_of(api, "kept") == uid
+    assert not [pid for pid in pids if pid and alive(pid)]
+    assert not two.directory.exists()
 
 
 async def test_a_component_that_dies_at_its_start_is_named_with_its_last_words(tmp_path: Path):

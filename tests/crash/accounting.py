@@ -22,7 +22,7 @@ from policies.ledger.port import Entry, EntryKind
 from policies.ledger.postgres import PostgresLedger
 from policies.ledger.sqlite import SqliteLedger
 from policies.ledger.verifying import verify
-from tests.crash.supervision import EVENTS, FAILING, Outside, until
+from tests.crash.supervision import EVENTS, FAILING, SELDOM, Outside, until
 from tools.bus import accounts
 from tools.bus.wire import Credentials, Wire
 
@@ -147,7 +147,7 @@ async def streams_come_to_rest(outside: Outside) -> None:
         return None if unrest else True
 
     try:
-        await until(resting, "the streams to come to rest")
+        await until(resting, "the streams to come to rest", every=SELDOM)
     except AssertionError as error:
         raise AssertionError(f"{error}: {unrest}") from error
     finally:

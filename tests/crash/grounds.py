@@ -33,8 +33,8 @@ from policies.admission.annotations import protected_policy, warrant_policy
 from policies.admission.manifests import binding
 from policies.admission.roles import rbac
 from tests.admission.clusters import collection
-from tests.crash.supervision import Outside, until
-from tools.controlplane import clients, faults, objects, populating
+from tests.crash.supervision import PATIENCE, Outside, until
+from tools.controlplane import clients, faults, objects, populating, settling
 from tools.controlplane.credentials import Identity
 from tools.controlplane.launching import ControlPlane
 from tools.kubernetes import resources
@@ -48,7 +48,7 @@ BY_ROLLOUT = "a-chat"
 """A Deployment: whoever writes its template has its controller replace all pods."""
 BY_EVICTION = "b-imaging"
 """A StatefulSet that rolls nothing by itself: its pods leave by eviction alone."""
-STARTS_AFTER = "1s"
+STARTS_AFTER = "400ms"
 """How long a pod takes to be ready: so there is a middle of a rollout to be killed in."""
 _ROLLS = {"strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}}
 _ON_DELETE = {"updateStrategy": {"type": "OnDelete"}, "serviceName": "none"}
@@ -120,8 +120,7 @@ async def settled(at: Ground) -> AsyncIterator[None]:
         async with at.plane.client(at.writer) as api:
             await until(lambda: _guarded(at, api), "the warrant rule to be in force")
         await _close(at, (n.name for n in at.world.nodes), closed=True)
-        for workload in at.world.workloads:
-            await _seat(at, workload)
+        await _seat(at)
         await _close(at, (n.name for n in at.world.nodes), closed=False)
         await until(lambda: _open(at), "the nodes to be open")
         yield
@@ -174,24 +173,26 @@ def resource_of(workload: Workload) -> Resource:
     return resources.STATEFUL_SETS if workload.name == BY_EVICTION else resources.DEPLOYMENTS
 
 
-async def _seat(at: Ground, workload: Workload) -> None:
-    """One replica after another, each while only its node is open: no template says where, so placet may."""
-    await clients.create(at.api, "/api/v1/namespaces", {"metadata": {"name": workload.namespace}})
-    budget, path = objects.disruption_budget(workload), path_of(workload)
+async def _seat(at: Ground) -> None:
+    """All replicas, bound by hand while every node is closed: no template says where, so placet may."""
+    workloads, names = at.world.workloads, {str(n.id): n.name for n in at.world.nodes}
+    await populating.create_namespaces(at.api, {w.namespace for w in workloads})
+    await asyncio.gather(*(_create(at, w) for w in workloads))
+    await populating.until_none(lambda: settling.bind(at.api, workloads, names), PATIENCE)
+    await asyncio.gather(*(until(lambda w=w: _ready(at, w), f"`{w.name}` to run") for w in workloads))  # type: ignore[misc]
+
+
+async def _create(at: Ground, workload: Workload) -> None:
+    budget = objects.disruption_budget(workload)
     assert budget is not None
     await clients.create(at.api, f"/apis/policy/v1/namespaces/{workload.namespace}/poddisruptionbudgets", budget)
-    await clients.create(at.api, path.rpartition("/")[0], _controller(workload))
-    for count, seat in enumerate(workload.bindings, start=1):
-        await _close(at, (seat.node,), closed=False)
-        await at.patch(path, {"spec": {"replicas": count}})
-        await until(lambda count=count: _ready(at, path, count), f"replica {count} of `{workload.name}`")  # type: ignore[misc]
-        await _close(at, (seat.node,), closed=True)
+    await clients.create(at.api, path_of(workload).rpartition("/")[0], _controller(workload))
 
 
 def _controller(workload: Workload) -> clients.Object:
     made = objects.deployment(workload, {str(b.node): str(b.node) for b in workload.bindings}, pinned=False)
     made["kind"] = resource_of(workload).kind
-    made["spec"] |= {"replicas": 0} | (_ON_DELETE if workload.name == BY_EVICTION else _ROLLS)
+    made["spec"] |= _ON_DELETE if workload.name == BY_EVICTION else _ROLLS
     template = made["spec"]["template"]
     template["metadata"]["annotations"]["placet.dev/starts-after"] = STARTS_AFTER
     # Whoever holds a template's affinity is never overruled, so this tenant says by a selector which devices it needs.
@@ -206,8 +207,12 @@ async def _close(at: Ground, names: Iterable[str], *, closed: bool) -> None:
     await asyncio.gather(*(at.patch(f"/api/v1/nodes/{name}", body) for name in names))
 
 
-async def _ready(at: Ground, path: str, count: int) -> bool | None:
-    return (await at.ask("GET", path)).get("status", {}).get("readyReplicas", 0) == count or None
+async def _ready(at: Ground, workload: Workload) -> bool | None:
+    """Whether all its replicas run and its budget counts them."""
+    budget = f"/apis/policy/v1/namespaces/{workload.namespace}/poddisruptionbudgets/{workload.name}"
+    runs = (await at.ask("GET", path_of(workload))).get("status", {}).get("readyReplicas", 0)
+    counted = (await at.ask("GET", budget)).get("status", {}).get("currentHealthy", 0)
+    return runs == counted == workload.replicas or None
 
 
 async def _open(at: Ground) -> bool | None:

@@ -35,6 +35,8 @@ from tools.twin.world import World
 
 PATIENCE = 180.0
 APPROVER = "grace"
+SELDOM = 0.2
+"""Seconds between looks that cost those who are looked at: a connection of its own, a signed question, an answer."""
 FAILING, DEVICE = NodeId("eu-a1"), 2
 WEBHOOKS = 2
 EVENTS = 2 + WEBHOOKS * len(payloads.MANY_ALERTS)
@@ -139,7 +141,7 @@ class Outside:
             found = rows[0] if rows else None
             return found if isinstance(found, dict) and CaseState(str(found["state"])) in states else None
 
-        return await until(seen, f"the incident to be {' or '.join(states)}")
+        return await until(seen, f"the incident to be {' or '.join(states)}", every=SELDOM)
 
     async def approve(self, incident: str, person: str = APPROVER) -> None:
         """A person signs, once, exactly what they are shown; whether the reply comes back is another matter."""
@@ -272,12 +274,14 @@ async def supervised(outside: Outside, log: Path, *flags: str) -> AsyncIterator[
             await supervisor.child.end(signal.SIGTERM)
 
 
-async def until[T](look: Callable[[], Awaitable[T | None]], what: str, seconds: float = PATIENCE) -> T:
+async def until[T](
+    look: Callable[[], Awaitable[T | None]], what: str, seconds: float = PATIENCE, every: float = 0.05
+) -> T:
     """The first sight that is not None."""
     try:
         async with asyncio.timeout(seconds):
             while (seen := await look()) is None:  # noqa: ASYNC110 - looked at from outside
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(every)
             return seen
     except TimeoutError as error:
         raise AssertionError(f"waited {seconds:.0f} s for {what}") from error

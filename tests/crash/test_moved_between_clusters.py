@@ -27,7 +27,7 @@ from tests.admission.clusters import collection
 from tests.crash import grounds
 from tests.crash.accounting import ledger_is_right
 from tests.crash.grounds import Ground, settled
-from tests.crash.supervision import Child, Outside, until
+from tests.crash.supervision import SELDOM, Child, Outside, until
 from tools.controlplane import clients, objects
 from tools.kubernetes import resources
 
@@ -64,7 +64,7 @@ class System:
 
     async def ended(self, name: str) -> dict[str, Any]:
         """The case, once it has ended."""
-        return await until(lambda: self._ended(name), f"the case {name} to end")
+        return await until(lambda: self._ended(name), f"the case {name} to end", every=SELDOM)
 
     async def _ended(self, name: str) -> dict[str, Any] | None:
         rows = (await self.outside.ask("admin", Get(what=Kind.INCIDENT, name=name))).result

@@ -1,17 +1,26 @@
-"""`placet demo --cluster local`: the three acts against real API servers, claimed from what these hold."""
+"""The demo on clusters: the three acts against real API servers, claimed from what these hold.
+
+They are played once, on a given cluster and on one of the demo's own; with `--cluster local` both are its own.
+"""
 
 from __future__ import annotations
 
 import io
 import json
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
+from typing import cast
 
 import pytest
 from rich.console import Console
 
-from console.demo import grounds
+from console.demo import estate, grounds
+from console.demo.narrator import Narrator
 from console.demo.run import play
+from console.systems import System
 from estate.errors import Denied
+from estate.workloads import Workload
 from tools.controlplane import clients
 from tools.controlplane.launching import ControlPlane, controlplane
 from tools.kubernetes.connecting import Access
@@ -50,19 +59,16 @@ KINDS = (
 """What a guest might leave behind."""
 
 
-async def test_the_three_acts_hold_on_real_control_planes(tmp_path: Path) -> None:
-    """Two control planes, both service accounts, the door, the whole system; every claim that is made must hold."""
-    made = await claims(tmp_path, grounds.local)
-    assert [c for c in CLAIMED if c not in made] == []
-    assert sum(c.startswith("no disruption budget broke at any moment") for c in made) == 3
+async def test_the_three_acts_hold_on_a_guests_empty_cluster_and_leave_it_empty(tmp_path: Path) -> None:
+    """Two control planes, both service accounts, the door, the whole system; every claim that is made must hold.
 
-
-async def test_a_guest_plays_on_an_empty_cluster_and_leaves_it_empty(tmp_path: Path) -> None:
-    """And where anything lives it touches nothing: not a node, not a namespace."""
+    And where anything lives nothing is touched: not a node, not a namespace.
+    """
     async with controlplane() as plane:
         empty = await everything(plane)
         made = await claims(tmp_path, grounds.given(Access(plane.kubeconfig, "local")))
         assert [c for c in CLAIMED if c not in made] == []
+        assert sum(c.startswith("no disruption budget broke at any moment") for c in made) == 3
         assert await everything(plane) == empty
         async with plane.client() as api:
             await clients.create(api, "/api/v1/namespaces", {"metadata": {"name": "somebodys"}})
@@ -70,6 +76,24 @@ async def test_a_guest_plays_on_an_empty_cluster_and_leaves_it_empty(tmp_path: P
         with pytest.raises(Denied, match="namespace `somebodys`"):
             await claims(tmp_path, grounds.given(Access(plane.kubeconfig)))
         assert await everything(plane) == inhabited
+
+
+async def test_clusters_of_its_own_are_two_with_all_that_the_acts_find_there(tmp_path: Path) -> None:
+    """Each behind its door, with an account that reads and one that writes, and its part of the estate running."""
+    narrator = Narrator(Console(file=io.StringIO(), width=132))
+    async with grounds.local(narrator, tmp_path) as ground:
+        doors = [f"the door of {c} refuses placet-writer what carries no warrant" for c in grounds.CLUSTERS]
+        assert narrator.checks == [(claim, True) for claim in doors]
+        assert [c.id for c in ground.clusters] == [c for e in ground.executors for c in e.clusters]
+        accounts = {a for c in ground.clusters for a in (c.reader, c.writer)}
+        assert len(accounts) == 4
+        seen, world = await ground.scenery(cast("System", None)).look(), estate.world()
+        assert {n.id for n in seen.nodes()} == {n.id for n in world.nodes}
+        assert _seats(seen.workloads()) == _seats(world.workloads)
+
+
+def _seats(workloads: Iterable[Workload]) -> dict[str, Counter[tuple[str, int]]]:
+    return {w.name: Counter((b.node, len(b.accelerators)) for b in w.bindings) for w in workloads}
 
 
 async def claims(out: Path, opened: grounds.Opened) -> list[str]:

@@ -22,6 +22,7 @@ from estate.manifests import Address
 from estate.objects import Sighting
 from estate.things import Thing, ThingKind
 from tests import builders
+from tools.controlplane import objects
 from tools.controlplane.launching import ControlPlane
 from tools.execution.kubernetes.reaching import Reach
 from tools.execution.kubernetes.target import KubernetesTarget
@@ -109,11 +110,10 @@ class ClusterWorld:
     async def node(self, stem: str, *, accelerators: int = 8) -> NodeId:
         """A ready node with so many accelerators."""
         name = self.stem(stem)
-        labels = {"kubernetes.io/hostname": name, LABEL: self.namespace}
-        await self.ask("POST", resources.NODES.path(), {"metadata": {"name": name, "labels": labels}})
+        about = {"name": name, "labels": {"kubernetes.io/hostname": name, LABEL: self.namespace}}
         amounts = {"cpu": "64", "memory": "256Gi", "pods": "110", "nvidia.com/gpu": str(accelerators)}
-        status = {"status": {"allocatable": amounts, "capacity": amounts}}
-        await self.ask("PATCH", f"{resources.NODES.path(name=name)}/status", status, content_type=MERGE)
+        status = {"allocatable": amounts, "capacity": amounts, "conditions": [objects.ready("True", "KubeletReady")]}
+        await self.ask("POST", resources.NODES.path(), {"metadata": about, "status": status})
         await until(lambda: self.ask("GET", resources.NODES.path(name=name)), _open)
         self.nodes.append(name)
         return NodeId(name)
@@ -197,13 +197,16 @@ class ClusterWorld:
 
     @asynccontextmanager
     async def rule(self, plural: str, expression: str, message: str) -> AsyncIterator[None]:
-        """While inside, an admission policy of the cluster holds for this test's objects of that kind (`*`: of any)."""
+        """While inside, an admission policy of the cluster holds for this test's objects of that kind (`*`: of any).
+
+        It is in force for a moment longer.
+        """
         stem = "all" if plural == "*" else plural
         name, root = self.stem(f"rule-{stem}"), "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
         groups = {"nodes": [""], "*": ["", "apps"]}.get(plural, ["apps"])
         verbs = ["CREATE", "UPDATE"] if plural == "*" else ["UPDATE"]
         rules = [{"apiGroups": groups, "apiVersions": ["v1"], "operations": verbs, "resources": [plural]}]
-        node, inside = f"object.metadata.name in {self.nodes}", f"request.namespace == '{self.namespace}'"
+        node, inside = f"object.metadata.name in {self.nodes}", f"request.?namespace.orValue('') == '{self.namespace}'"
         mine = {"nodes": node, "*": f"{node} || {inside}"}.get(plural, inside)
         spec = {
             "failurePolicy": "Fail",
@@ -221,7 +224,6 @@ class ClusterWorld:
         yield
         await self.ask("DELETE", f"{root[:-3]}ybindings/{name}")
         await self.ask("DELETE", f"{root}/{name}")
-        await until(lambda: self._refused(plural), lambda refused: not refused)
 
     @asynccontextmanager
     async def webhook_down(self, url: str = "https://127.0.0.1:1/", seconds: int = 1) -> AsyncIterator[None]:

@@ -154,11 +154,12 @@ async def test_a_webhook_that_never_answers_is_a_passing_fault(world: ClusterWor
     one, two, serve = await serving(world)
     three = await world.node("a3")
     (step,) = await world.steps(await move_to(world, serve, one, three))
+    hasty = world.target(patience=Patience(attempts=2))  # each attempt is a second: the API server waits no shorter
     server = await asyncio.start_server(swallow, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     async with server, world.webhook_down(f"https://127.0.0.1:{port}/"):
         with pytest.raises(RetryLater):
-            await world.target().apply(key(1), step.change, step.preconditions, step.postconditions)
+            await hasty.apply(key(1), step.change, step.preconditions, step.postconditions)
     assert await world.target().check(step.preconditions) == ()
     assert await world.on("serve") == sorted((one, two))
 

@@ -13,7 +13,6 @@ from estate.errors import BadInput
 from tests.kubernetes import raws
 from tests.kubernetes.clusters import Cluster
 from tests.kubernetes.proxies import Proxy
-from tools.controlplane.components import Part
 from tools.kubernetes import faults, resources
 from tools.kubernetes.connecting import APPLY, Access, Connection
 
@@ -108,14 +107,6 @@ async def test_no_answer_is_always_a_passing_fault(cluster: Cluster, tmp_path: P
         proxy.refuses = True
         with pytest.raises(faults.Unreachable):
             await connection.request("GET", resources.IDENTITY)
-
-
-async def test_a_killed_server_is_a_passing_fault(cluster: Cluster) -> None:
-    await cluster.plane.kill(Part.API_SERVER)
-    with pytest.raises(faults.Unreachable):
-        await cluster.hands.request("GET", resources.IDENTITY)
-    await cluster.plane.start(Part.API_SERVER)
-    assert (await cluster.hands.request("GET", resources.IDENTITY))["metadata"]["uid"] == cluster.uid
 
 
 async def test_an_object_larger_than_any_buffer_comes_through_a_watch(cluster: Cluster) -> None:

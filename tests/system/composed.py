@@ -247,11 +247,11 @@ async def started(
         yield Composed(system, state, stack)
 
 
-async def until(holds: Callable[[], Awaitable[bool]], seconds: float = 15.0) -> None:
-    """Wait until something holds, or fail."""
+async def until(holds: Callable[[], Awaitable[bool]], seconds: float = 15.0, every: float = 0.03) -> None:
+    """Wait until something holds, or fail; look seldom at what takes long to look at."""
     async with asyncio.timeout(seconds):
         while not await holds():  # noqa: ASYNC110 - what is waited for has no event
-            await asyncio.sleep(0.03)
+            await asyncio.sleep(every)
 
 
 async def found[T](look: Callable[[], Awaitable[T | None]], what: str, seconds: float = 20.0) -> T:

@@ -270,7 +270,10 @@ class MemoryBucket:
                 yield stored
 
     async def keys(self, pattern: str = ">") -> tuple[str, ...]:
-        return tuple(sorted(key for key in self._values if matches(pattern, key)))
+        return tuple(stored.key for stored in await self.values(pattern))
+
+    async def values(self, pattern: str = ">") -> tuple[Stored, ...]:
+        return tuple(self._values[key] for key in sorted(self._values) if matches(pattern, key))
 
     def _after(self, position: int, pattern: str) -> tuple[Stored, ...]:
         return tuple(s for s in self._values.values() if s.revision > position and matches(pattern, s.key))

@@ -6,16 +6,24 @@ leaves a marker for those who watch; servers that can (2.11) drop it after an ho
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from itertools import batched
 from typing import Any
+
+import structlog
 
 from estate.errors import BadInput
 from tools.bus.genuineness import forged
-from tools.bus.nats_reading import Kept, Source, follow, get, read
+from tools.bus.nats_reading import Kept, Source, follow, get
 from tools.bus.port import Conflict, Stored, TooLarge
 from tools.bus.wire import NoMessage, Wire
 
+log = structlog.get_logger(__name__)
+
+_AT_ONCE = 64
+"""Values that a scan asks for together: one after the other, each would wait for whatever else the process does."""
 _EXPECTED = "Nats-Expected-Last-Subject-Sequence"
 _OPERATION = "KV-Operation"
 _ROLLUP = {_OPERATION: "PURGE", "Nats-Rollup": "sub"}
@@ -63,10 +71,32 @@ class NatsBucket:
                     yield self._stored(kept)
 
     async def keys(self, pattern: str = ">") -> tuple[str, ...]:
-        newest: dict[str, Kept] = {}
-        async for kept in read(self._wire, self._source(pattern)):
-            newest[kept.subject] = kept
-        return tuple(sorted(s.removeprefix(self._prefix) for s, kept in newest.items() if not _deleted(kept)))
+        return tuple(stored.key for stored in await self.values(pattern))
+
+    async def values(self, pattern: str = ">") -> tuple[Stored, ...]:
+        found: list[Stored | None] = []
+        for some in batched(await self._written(pattern), _AT_ONCE):
+            found += await asyncio.gather(*map(self._genuine, some))
+        return tuple(stored for stored in found if stored is not None)
+
+    async def _written(self, pattern: str) -> list[str]:
+        """Every key under the pattern that has a value or a deletion, by name."""
+        found: list[str] = []
+        while True:
+            asked = {"subjects_filter": f"{self._prefix}{pattern}", "offset": len(found)}
+            answer = await self._wire.api(f"STREAM.INFO.KV_{self._name}", asked)
+            page = answer["state"].get("subjects") or {}
+            found += page
+            if not page or len(found) >= int(answer["total"]):
+                return sorted(subject.removeprefix(self._prefix) for subject in found)
+
+    async def _genuine(self, key: str) -> Stored | None:
+        """Its value, if it has one that somebody wrote who may."""
+        try:
+            return await self.get(key)
+        except BadInput as error:
+            log.error("forged message passed over", bucket=self._name, error=str(error))
+            return None
 
     async def _newest(self, key: str) -> Kept | None:
         try:

@@ -129,6 +129,9 @@ class Bucket(Protocol):
     async def keys(self, pattern: str = ">") -> tuple[str, ...]:
         """The keys under the pattern."""
 
+    async def values(self, pattern: str = ">") -> tuple[Stored, ...]:
+        """The newest value of each key under the pattern, by key."""
+
 
 class Lease(Protocol):
     """Mutual exclusion that survives its holder: `token` only ever grows, whoever holds it."""

@@ -25,6 +25,9 @@ _POLL_SECONDS = 0.05
 _TAIL_LINES = 15
 _LAUNCHER = Path(launching.__file__)
 _IN_USE = "address already in use"
+_GARBAGE_PERCENT = "200"
+"""Of the heap, before Go's collector runs: twice the default takes a tenth of the processor time off an API server,
+for 90 MB."""
 
 type Probe = Callable[[Component], Awaitable[bool]]
 
@@ -119,7 +122,7 @@ class Component:
             return await asyncio.create_subprocess_exec(
                 sys.executable, "-I", "-S", str(_LAUNCHER), *guard,
                 stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, cwd=command.directory,
-                env={"HOME": str(command.directory), "PATH": os.defpath},
+                env={"HOME": str(command.directory), "PATH": os.defpath, "GOGC": _GARBAGE_PERCENT},
             )  # fmt: skip
 
     async def _start_once(self) -> bool:

@@ -137,6 +137,7 @@ class Flags:
             # It writes a hint for kubelets into each node, and there are none.
             "--controllers=*,-ttl-controller",
             "--node-monitor-period=1s",
+            "--horizontal-pod-autoscaler-sync-period=1s",
             *(() if self.options.heartbeats else ("--node-monitor-grace-period=87600h",)),
             *_UNTHROTTLED,
             f"--service-account-private-key-file={private}",

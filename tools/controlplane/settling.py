@@ -1,13 +1,14 @@
 """Puts an estate into a cluster as its tenants would have left it: Deployments that name no node, pods where they are.
 
-Called by the demo, as `populating` never against a cluster that is not its own. While every node is closed to the
-scheduler, the pods are bound by hand; then the nodes open. So no pin stands in a template, and whoever moves the pods
-later conflicts with nobody. Replicas are handed over: what sets them is Placet's field manager, not the tenant's.
+Called by the demo and by tests, as `populating` never against a cluster that is not its own. While every node is closed
+to the scheduler, the pods are bound by hand; then the nodes open. So no pin stands in a template, and whoever moves the
+pods later conflicts with nobody. Replicas are handed over: what sets them is Placet's field manager, not the tenant's.
 """
 
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kubernetes.aio.client import ApiClient, ApiException
@@ -39,7 +40,7 @@ async def settle(api: ApiClient, world: World, cluster: ClusterId, *, seconds: f
     await populating.populate(api, World(nodes=tuple(closed), workloads=()), cluster, seconds=seconds)
     await populating.create_namespaces(api, sorted({w.namespace for w in workloads}))
     await populating.at_once(_hand_over(api, w, names) for w in workloads)
-    await populating.until_none(lambda: _unbound(api, workloads, names), seconds)
+    await populating.until_none(lambda: bind(api, workloads, names), seconds)
     await populating.until_none(lambda: populating.late(api, workloads), seconds)
     await populating.check(api, workloads, names)
     await populating.at_once(_patch(api, f"/api/v1/nodes/{n.name}", _OPEN) for n in nodes if not n.cordoned)
@@ -82,8 +83,8 @@ def _about(made: Object) -> Object:
     return {"apiVersion": made["apiVersion"], "kind": made["kind"], "metadata": about}
 
 
-async def _unbound(api: ApiClient, workloads: list[Workload], names: dict[str, str]) -> list[str]:
-    """Bind every pod that waits to a node that its workload lacks; what is still missing."""
+async def bind(api: ApiClient, workloads: Sequence[Workload], names: Mapping[str, str]) -> list[str]:
+    """Bind every pod that waits to a node that its workload lacks; what is still missing. `names`: of nodes by id."""
     pods = (await clients.ask(api, "GET", "/api/v1/pods"))["items"]
     found = []
     for workload in workloads:

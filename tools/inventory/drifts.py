@@ -46,8 +46,7 @@ class Drifts:
 
     async def every(self) -> tuple[Drift, ...]:
         """Every open drift, by thing and path. As many reads as there are drifts: for people and cases."""
-        found = [await self._bucket.get(key) for key in await self._bucket.keys()]
-        drifts = [Drift.read(stored.value) for stored in found if stored is not None]
+        drifts = [Drift.read(stored.value) for stored in await self._bucket.values()]
         return tuple(sorted(drifts, key=lambda d: (str(d.about), d.path, d.basis)))
 
     async def put(self, drift: Drift) -> None:

@@ -62,11 +62,8 @@ class Shelf:
     async def load(self, sensors: Sensors) -> State:
         """Everything that was kept. What cannot be read is reported and begun anew; nothing else is lost."""
         found = list[tuple[Key, Cell]]()
-        for name in await self.bucket.keys():
-            stored = await self.bucket.get(name)
-            if stored is None:
-                continue
-            self.revisions[name] = stored.revision
+        for stored in await self.bucket.values():
+            self.revisions[stored.key] = stored.revision
             try:
                 kept = Kept.read(stored.value)
                 if kept.sensor in sensors:
@@ -74,7 +71,7 @@ class Shelf:
             except NewerRecord:
                 raise
             except (BadInput, ValidationError) as error:
-                log.error("a sensor's memory cannot be read; it begins anew", key=name, error=str(error))
+                log.error("a sensor's memory cannot be read; it begins anew", key=stored.key, error=str(error))
         return scheduled(found)
 
     async def save(self, state: State, keys: Iterable[Key]) -> None:
