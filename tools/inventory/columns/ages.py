@@ -27,7 +27,7 @@ class Kept(Protocol):
 class Ages:
     """Numbers of snapshots, from 1."""
 
-    __slots__ = ("_due", "_ended", "_held", "_imaged", "newest", "now")
+    __slots__ = ("_again", "_due", "_ended", "_held", "_imaged", "newest", "now")
 
     def __init__(self) -> None:
         self.now = 0
@@ -39,6 +39,8 @@ class Ages:
         self._imaged: dict[Kept, None] = {}
         self._due: dict[Kept, list[int]] = {}
         """The chunks that are still to be looked at."""
+        self._again: set[Kept] = set()
+        """Columns of which a snapshot ended while they were due."""
 
     def take(self) -> int:
         """A snapshot is taken; its number."""
@@ -63,6 +65,9 @@ class Ages:
             if chunks:
                 column.prune(chunks.pop(), self._held)
                 most -= column.weight
+            elif column in self._again:
+                self._again.discard(column)
+                self._due[column] = list(column.past)
             else:
                 del self._due[column]
                 if not column.past:
@@ -76,5 +81,7 @@ class Ages:
             self._held.remove(self._ended.popleft())
         self.newest = self._held[-1] if self._held else 0
         for column in self._imaged:
-            if column not in self._due:
+            if column in self._due:  # begun anew, it might never come to its end
+                self._again.add(column)
+            else:
                 self._due[column] = list(column.past)

@@ -52,7 +52,7 @@ class Inventory:
     def take(self, happened: Sequence[Change], told: Told) -> list[bool]:
         """Take changes in their order; False for each that is about what nobody knows, of which nothing was done.
 
-        A thousand at once cost a tenth of what they cost one by one.
+        Facts that come together are taken together: a thousand at once cost a few microseconds each.
         """
         taken: list[bool] = []
         for start, end in batches.runs(happened):
