@@ -25,6 +25,7 @@ from console.cli import (
     getting,
     inspecting,
     judging,
+    law,
     ledgers,
     letters,
     parting,
@@ -79,6 +80,7 @@ for commands in (
     commands.register(app)
 app.add_typer(ledgers.app, name="ledger", help="The tamper-evident record.")
 app.add_typer(policies.app, name="policy", help="The law as a cluster's own API server can hold it.")
+app.add_typer(law.app, name="law", help="The law and what it says of what runs.")
 app.add_typer(estates.app, name="estate", help="Estate files: make some up, or check yours.")
 app.add_typer(letters.app, name="dlq", help="Messages that could not be handled.")
 

@@ -29,6 +29,7 @@ MAY: Mapping[str, frozenset[Role]] = {
     "coverage": _RUNNERS | {Role.POLICY_AUTHOR},
     "history": _EVERYBODY,
     "drift": _EVERYBODY,
+    "law-report": _RUNNERS | {Role.POLICY_AUTHOR},
     "pending": _EVERYBODY,
     "dead-letters": _RUNNERS,
     "replay": _RUNNERS,

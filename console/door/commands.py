@@ -181,6 +181,13 @@ class Drifted(Model):
     name: str | None = None
 
 
+class LawReported(Model):
+    """What runs where under which facts, what is unlawful, and which facts end within so many days."""
+
+    verb: Literal["law-report"] = "law-report"
+    days: int = Field(default=90, ge=1, le=3650)
+
+
 class Pending(Model):
     """What an incident waits for: the proposal, the diff as this caller may see it, and who must approve."""
 
@@ -263,6 +270,7 @@ type Command = Annotated[
     | Coverage
     | History
     | Drifted
+    | LawReported
     | Pending
     | DeadLetters
     | Replay
@@ -310,7 +318,7 @@ class Reply(Record):
 VERBS: tuple[str, ...] = tuple(
     str(cls.model_fields["verb"].default)
     for cls in (
-        Ask, Propose, Approve, Set, Get, Describe, Top, Topology, Coverage, History, Drifted, Pending,
+        Ask, Propose, Approve, Set, Get, Describe, Top, Topology, Coverage, History, Drifted, LawReported, Pending,
         DeadLetters, Replay, Drop,
         LedgerExport, LedgerShow, Settings, Diagnose, WhoAmI,
     )

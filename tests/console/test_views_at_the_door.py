@@ -6,7 +6,7 @@ import pytest
 from installations import Running
 from test_front_door import enrolled
 
-from console.door.commands import Coverage, Describe, ExitCode, Get, History, Ranked, Top, Topology
+from console.door.commands import Coverage, Describe, ExitCode, Get, History, LawReported, Ranked, Top, Topology
 from estate.identities import Role
 from estate.ids import SiteId
 from tools.views.selecting import read
@@ -40,6 +40,16 @@ async def test_an_operator_asks_for_everything_and_a_tenant_is_told_its_own(plac
     assert isinstance(mine.result, list)
     assert isinstance(racks.result, list)
     assert 0 < len(mine.result) < len(racks.result)
+
+
+async def test_the_law_report_tells_operators_where_everything_stands_and_nobody_else(placet: Running) -> None:
+    told = (await placet.system.door(placet.admin).call(LawReported(days=3650))).result
+    assert isinstance(told, dict)
+    assert isinstance(told["running"], list)
+    assert {w["failures"] == [] for w in told["running"] if isinstance(w, dict)} == {True}
+    assert [e["fact"] for e in told["expiring"] if isinstance(e, dict)] == ["valid_until"]  # type: ignore[union-attr]
+    own = await enrolled(placet, "otto", Role.TENANT_OWNER, tenants=("tenant-a",))
+    assert (await own.call(LawReported())).code is ExitCode.FORBIDDEN
 
 
 async def test_the_past_of_a_node_is_told_by_version(placet: Running) -> None:
