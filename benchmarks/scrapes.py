@@ -14,9 +14,6 @@ import orjson
 from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.figures import Figure, figure, hushed, main
-from tools.payloads.facts.mentions import MentionKind
-from tools.payloads.facts.metrics import Metric
-from tools.payloads.facts.slices import cut
 from tools.payloads.telemetry import answers
 from tools.payloads.telemetry.layouts import Layout
 
@@ -43,10 +40,6 @@ def measure() -> list[Figure]:
     memory = answers.Memory("benchmark")
     new = _rate(lambda body: memory.read(body, ""), [answer], size)
     asked = _rate(lambda body: memory.read(body, ""), [answer], size)
-    found = memory.read(answer, "").readings
-    began = time.process_time()
-    taken = len(cut(found, Metric.GPU_TEMPERATURE, MentionKind.GPU_UUID).things)
-    sliced = taken / (time.process_time() - began)
     return [
         figure("readings a second, a known target's text", known, "1/s"),
         figure("times the floor of splitting its lines", floor / known, "times"),
@@ -54,7 +47,6 @@ def measure() -> list[Figure]:
         figure("readings a second, a new target's text", first, "1/s"),
         figure("readings a second, a known query's answer", asked, "1/s"),
         figure("readings a second, a new query's answer", new, "1/s"),
-        figure("readings a second, one metric cut out of it", sliced, "1/s"),
     ]
 
 

@@ -17,6 +17,7 @@ from estate.errors import BadInput
 from estate.ids import ChannelId, ClusterId, ExecutorId, InstallationId, TenantId
 from estate.modes import Mode
 from estate.records import Model, doubled, explain
+from tools.inventory.asking.settings import Settings as SourceSettings
 from tools.sensors.registry import Settings as SensorSettings
 
 
@@ -131,6 +132,8 @@ class Config(Model):
     """Kubernetes clusters. None: the twin is the world."""
     estate: tuple[Path, ...] = ()
     """Estate files, or folders of them: facilities, fabrics, hardware, promises, prices. They are watched."""
+    sources: SourceSettings = SourceSettings()
+    """Whom the inventory asks beside clusters: Redfish services, Prometheus servers, and files that others write."""
     clusters_within_seconds: Annotated[int, Field(ge=1, le=86_400)] = 120
     """How long the inventory waits at its start for a cluster that is out of reach; then its racks count as unknown."""
     channels: tuple[Channel, ...] = ()

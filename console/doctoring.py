@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from estate.law import Facts
 
 FACTS_SOON = timedelta(days=30)
+MOST_FAULTS = 20
+"""Of one sort that are told."""
 
 
 class Finding(Model):
@@ -47,7 +49,9 @@ def examine(invocation: Invocation) -> tuple[Finding, ...]:
         *([_checked("facts", lambda: _facts(state))] if _role(state) is None or state.facts_path.exists() else []),
         _checked("rules", _rules),
         *([_checked("nats-server", _nats_server)] if _role(state) is None else []),
+        *_world(state),
         *_clusters(invocation),
+        *_sources(invocation),
         *_system(invocation),
     )
 
@@ -149,6 +153,47 @@ def _account(state: StateDirectory, cluster: ClusterId, part: Part, credentials:
         expected = "may" if row.expected else "may not"
         remedy = f"{part.value}s {expected}: bind no more and no less than `placet policy export rbac` says"
         yield Finding(check=check, well=False, found=told, remedy=remedy)
+
+
+def _world(state: StateDirectory) -> Iterator[Finding]:
+    """Where the world that a new twin begins with contradicts the facts: what would be denied there, and why."""
+    if not (state.facts_path.exists() and state.world_path.exists()):
+        return
+    from estate.worlds import World
+    from tools.inventory import files, findings
+
+    path = state.world_path
+    try:
+        found = findings.cross_check(_signed(state), files.parse(World, path.read_bytes(), str(path)))
+    except (OSError, PlacetError):
+        return  # the facts have a finding of their own; a world that cannot be read stops `placet run` with its words
+    for fault in found[:MOST_FAULTS]:
+        told = f"{fault.about.kind.value} {fault.about.id}: {fault.fault}"
+        yield Finding(check="world", well=False, found=told, remedy=fault.remedy)
+
+
+def _sources(invocation: Invocation) -> Iterator[Finding]:
+    """Each target that the inventory asks, asked once from here: where the inventory runs, and nowhere else."""
+    role = _role(invocation.state())
+    try:
+        settings = invocation.settings().sources
+    except PlacetError:
+        return  # the configuration has a finding of its own
+    if role is not None and role.name != "inventory":
+        return
+    if not any(of for _, of in settings):
+        return
+    from console.installations import utc_now
+    from tools.inventory.asking import registry
+
+    for name, heard in sorted(asyncio.run(registry.tried(settings, utc_now)).items()):
+        found, _, remedy = heard.failure.partition("; ")
+        if heard.failure:
+            yield Finding(check=f"source {name}", well=False, found=found, remedy=remedy or "correct it in placet.yaml")
+            continue
+        readings = sum(len(r) for r in heard.readings)
+        faults = f", {len(heard.faults)} that cannot be read" if heard.faults else ""
+        yield Finding(check=f"source {name}", well=True, found=f"{len(heard.facts)} facts, {readings} readings{faults}")
 
 
 def _tenants_namespaces(state: StateDirectory, cluster: ClusterId) -> frozenset[str] | None:

@@ -24,6 +24,7 @@ from policies.keyrings import StaticRing
 from policies.signed_facts import Latch, open_facts
 from policies.signing.files import FileSigner
 from tools.inventory import files
+from tools.inventory.asking.settings import Log
 from tools.sensors.telling import CHANNEL as INVENTORY
 
 
@@ -128,7 +129,7 @@ def channels_of(config: Config) -> dict[ChannelId, ChannelConfig]:
     """Every channel: the configured ones, the front door, and the inventory's own."""
     own = (
         ChannelConfig(id=FRONT_DOOR, formats=("request", "proposal")),
-        ChannelConfig(id=INVENTORY, everywhere=True, formats=(Format.CLOUDEVENTS.value,)),
+        ChannelConfig(id=INVENTORY, everywhere=True, formats=(Format.CLOUDEVENTS.value, *(log.value for log in Log))),
     )
     others = (
         ChannelConfig(id=c.id, clusters=c.clusters, tenant=c.tenant, formats=tuple(f.value for f in c.formats))

@@ -20,6 +20,8 @@ from console.roles import EXECUTOR, SERVERS, Needs, RoleRecord, known, needs
 from console.state import StateDirectory, write_private
 from estate.errors import BadInput
 from tools.bus.configuring import Place, configuration, listening
+from tools.inventory.asking import passwords
+from tools.inventory.asking.settings import Settings as Sources
 
 WORLD = "world"
 
@@ -109,6 +111,7 @@ class Issuing:
             files[issued.facts_path] = here.facts_envelope()
             files[issued.world_path] = here.world_file().canonical()
         files |= dict(self._kubeconfigs(issued, name))
+        files |= dict(self._secrets(issued, name))
         for password in (s.users[name] for s in stores(here) if name in s.users):
             files[issued.password_path("postgres", name)] = f"{password}\n".encode()
         return files
@@ -125,6 +128,17 @@ class Issuing:
                 raise BadInput(
                     f"clusters.{cluster.id}: `{credentials.kubeconfig}`: {error.strerror}; correct the path"
                 ) from error
+
+    def _secrets(self, issued: StateDirectory, name: str) -> Iterator[tuple[Path, bytes]]:
+        """Copies of the secrets of whom the inventory asks: for nobody else."""
+        known = self.installation.config.sources.secrets() if name == "inventory" else {}
+        for source, file in known.items():
+            yield issued.source_secret_path(source), f"{passwords.read(file)}\n".encode()
+
+    def _sources(self, issued: StateDirectory, name: str) -> Sources:
+        """Whom the inventory asks, with the secrets beside it; nobody else learns of them."""
+        own = self.installation.config.sources if name == "inventory" else Sources()
+        return own.with_secrets({source: issued.source_secret_path(source) for source in own.secrets()})
 
     def _credentials(self, cluster: Cluster, name: str) -> Credentials | None:
         """Only the inventory learns who reads a cluster, and only its executor who writes it."""
@@ -150,6 +164,7 @@ class Issuing:
                 "checkpoints": config.checkpoints if need.checkpoints else plain.checkpoints,
                 "clusters": tuple(self._cluster(c, issued, name) for c in config.clusters),
                 "channels": tuple(_channel(c, need) for c in config.channels if need.channels),
+                "sources": self._sources(issued, name),
                 "http": config.http if name == "console" else plain.http,
             }
         )

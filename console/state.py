@@ -157,6 +157,10 @@ class StateDirectory:
         """By what a role's process reaches that cluster, in a directory that was issued to it."""
         return self.root / "keys" / f"{cluster}.kubeconfig"
 
+    def source_secret_path(self, source: str) -> Path:
+        """By what the inventory asks that source, in a directory that was issued to it."""
+        return self.root / "keys" / f"{source}.secret"
+
     def identity_path(self, name: str) -> Path:
         """The private key of a person who uses this machine."""
         return self.root / "keys" / "identities" / f"{name}.key"

@@ -21,6 +21,7 @@ from estate.law import Facts
 from estate.layers import Layer
 from estate.neighbours import groups
 from estate.objects import Sighting
+from estate.readings import Reading, Table
 from estate.references import Ref
 from estate.snapshots import SnapshotVersion
 from estate.stock import Stock
@@ -55,6 +56,7 @@ class FrozenEstate:
     _gangs: _Gangs = field(default_factory=Layer)
     _objects: Map[ObjectId, Sighting] = field(default_factory=Map)
     _complete: bool = False
+    _measured: Table = field(default_factory=dict, compare=False)
     _trail: Trail = field(default_factory=Trail, compare=False)
 
     @classmethod
@@ -173,6 +175,18 @@ class FrozenEstate:
     def workload_named(self, cluster: ClusterId, namespace: str, name: str) -> WorkloadId | None:
         return self._workload_names.get((cluster, namespace, name))
 
+    def readings(self, ref: Ref) -> tuple[Reading, ...]:
+        if ref.kind != "accelerator":
+            return self._measured.get(ref, ())
+        name, _, index = ref.id.rpartition("/")
+        found = self.node(NodeId(name)) if self._ground is not None else None
+        devices = (a.uuid for a in found.accelerators if str(a.index) == index) if found is not None else ()
+        return next((self._ground.measured(uuid) for uuid in devices if self._ground is not None), ())
+
+    def measuring(self, table: Table) -> Self:
+        """The same with these readings of what is no device."""
+        return replace(self, _measured=table)
+
     def object(self, object: ObjectId) -> Sighting | None:
         return self._objects.get(object) or (Sighting(id=object) if self._complete else None)
 
@@ -247,6 +261,7 @@ class FrozenEstate:
             _uuids=self._uuids,
             _objects=self._objects,
             _complete=self._complete,
+            _measured=self._measured,
         )
 
     def at(self, version: SnapshotVersion) -> Self:

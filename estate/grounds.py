@@ -11,6 +11,7 @@ from typing import Protocol
 
 from estate.hardware import Node
 from estate.ids import ClusterId, GangId, NodeId, RackId, SiteId, WorkloadId
+from estate.readings import Reading
 from estate.references import Ref
 from estate.tallies import Tally
 from estate.things import AcceleratorRef
@@ -68,6 +69,9 @@ class Ground(Protocol):
 
     def accelerator(self, uuid: str) -> AcceleratorRef | None:
         """The device with this UUID."""
+
+    def measured(self, uuid: str) -> tuple[Reading, ...]:
+        """What was measured of the device with this UUID."""
 
     def workload_named(self, name: tuple[ClusterId, str, str]) -> WorkloadId | None:
         """The workload of that name in that namespace of that cluster."""

@@ -15,6 +15,7 @@ from estate.fabrics.links import Fabric, Link, NvlinkDomain, Switch
 from estate.fabrics.storage import Copy, Storage
 from estate.facilities.cooling import Cdu, Loop
 from estate.facilities.machines import Machine
+from estate.facilities.parts import Part
 from estate.facilities.places import RackSpace, Region, Row, SitePlan
 from estate.facilities.power import Feed, Generator, Pdu, Substation, Transformer, Ups
 from estate.itemkinds import ItemKind
@@ -23,6 +24,7 @@ from estate.uses.clusters import ClusterState, Template, VirtualMachine
 from estate.uses.offers import Offer, Price
 from estate.uses.promises import Contract
 from estate.uses.running import Component, ModelServer
+from estate.uses.sources import SourceState
 
 _Union = (
     Region
@@ -38,6 +40,7 @@ _Union = (
     | Loop
     | Cdu
     | Machine
+    | Part
     | Fabric
     | Switch
     | Link
@@ -52,6 +55,7 @@ _Union = (
     | Component
     | Price
     | Offer
+    | SourceState
 )
 type Item = Annotated[_Union, Field(discriminator="kind")]
 

@@ -119,6 +119,11 @@ def doubled[T: str](names: Iterable[T]) -> list[T]:
 
 def explain(error: ValidationError) -> str:
     """A Pydantic error as one line: each field with its fault, at most five of them."""
-    faults = [f"{'.'.join(str(p) for p in e['loc']) or 'document'}: {e['msg'].lower()}" for e in error.errors()]
+    faults = [f"{'.'.join(str(p) for p in e['loc']) or 'document'}: {_begun_small(e['msg'])}" for e in error.errors()]
     more = f"; and {len(faults) - 5} more" if len(faults) > 5 else ""
     return "; ".join(faults[:5]) + more
+
+
+def _begun_small(text: str) -> str:
+    """The sentence without its capital; what it quotes stays as it was written."""
+    return text[:1].lower() + text[1:]

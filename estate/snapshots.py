@@ -15,6 +15,7 @@ from estate.hardware import Node
 from estate.ids import ClusterId, GangId, InstallationId, NodeId, ObjectId, RackId, SiteId, WorkloadId
 from estate.law import Facts
 from estate.objects import Sighting
+from estate.readings import Reading
 from estate.records import Model
 from estate.references import Ref
 from estate.stock import Stock
@@ -115,6 +116,12 @@ class Snapshot(Protocol):
 
     def workload_named(self, cluster: ClusterId, namespace: str, name: str) -> WorkloadId | None:
         """The workload of that name in that namespace."""
+
+    def readings(self, ref: Ref) -> tuple[Reading, ...]:
+        """What was measured of that thing last, each with its time and source; empty where nobody measures it.
+
+        Beside the version: two snapshots of one version may differ in them.
+        """
 
     def object(self, object: ObjectId) -> Sighting | None:
         """What was seen at that object's place; None where nobody looked, which says nothing."""

@@ -90,6 +90,10 @@ class Subjects:
         """The delta stream of the one inventory writer."""
         return f"{self.root}.inventory.all.delta"
 
+    def telemetry(self) -> str:
+        """What the inventory writer's sources measure; old messages are forgotten, none is a source of truth."""
+        return f"{self.root}.inventory.all.telemetry"
+
     def control(self, kind: str) -> str:
         """Signed freezes, modes and enrolments (`freeze`, `mode`, `enrolment`); only the console publishes them."""
         return f"{self.root}.control.all.{kind}"

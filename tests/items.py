@@ -12,6 +12,8 @@ from tests import builders
 UNTIL = (builders.START + timedelta(days=30)).isoformat()
 
 SAMPLES: dict[str, dict[str, Any]] = {
+    "part": {"id": "node.eu-a1.powersupplies-1", "of": "node/eu-a1", "name": "PSU 2", "state": "failed"},
+    "source": {"id": "redfish.bmc-1", "source": "redfish/bmc-1", "speech": "speaks"},
     "region": {"id": "eu-central", "country": "DE"},
     "site": {"id": "eu-de", "region": "eu-central", "power_watts": 5_000_000},
     "row": {"id": "eu-row-1", "site": "eu-de", "hall": "H1", "floor": 0},

@@ -16,9 +16,13 @@ if TYPE_CHECKING:
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "incident": ("name", "origin", "state", "site", "events", "attempt", "summary"),
-    "node": ("name", "site", "rack", "health", "cordoned", "taken", "accelerators", "watts", "workloads"),
+    "node": ("name", "site", "rack", "health", "cordoned", "taken", "accelerators", "watts", "celsius", "workloads"),
     "workload": ("name", "tenant", "kind", "cluster", "running", "replicas", "nodes"),
     "rack": ("name", "site", "watts", "budget_watts", "nodes", "feed"),
+    "accelerator": ("name", "model", "health", "celsius", "watts", "read_seconds_ago", "read_by"),
+    "part": ("name", "of", "place", "state", "says", "product", "serial"),
+    "source": ("name", "speech", "since", "heard_at", "unresolved", "failure"),
+    "price": ("name", "unit", "amount", "model", "site", "provider", "valid_until"),
     "tenant": ("name", "title", "isolation", "disruption", "legal", "accelerators"),
     "proposal": ("name", "incident", "attempt", "lane", "decision", "outcome", "summary"),
     "warrant": ("name", "incident", "audience", "expires", "outcome"),

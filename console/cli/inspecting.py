@@ -47,13 +47,15 @@ def graph() -> None:
 
 
 def doctor(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
-    """Check the installation: files, keys, server, ledger, facts, leases, dead letters. Exits 1 if anything is wrong.
+    """Check the installation: files, keys, facts, server, clusters, sources, dead letters. Exits 1 if one is wrong.
 
     Example: `placet doctor`
     """
+    from console import logs
     from console.cli.rendering import emit
     from console.doctoring import examine
 
+    logs.errors_only()  # a finding says it
     findings = examine(given(context))
     emit([f.json_form() for f in findings], output, ("check", "well", "found", "remedy"))
     raise typer.Exit(0 if all(f.well for f in findings) else 1)

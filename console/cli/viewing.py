@@ -20,11 +20,11 @@ TOPS = ("nodes", "racks", "sites", "tenants", "devices")
 ORDERS = ("use", "power", "temperature")
 COLOURS = ("use", "power", "temperature", "health", "tenant", "jurisdiction")
 TOP_COLUMNS = {
-    "nodes": ("name", "site", "rack", "taken", "accelerators", "use_percent", "watts", "coolant_celsius"),
+    "nodes": ("name", "site", "rack", "taken", "accelerators", "use_percent", "watts", "drawn_watts", "celsius"),
     "racks": ("name", "site", "taken", "accelerators", "use_percent", "watts", "budget_watts", "power_percent"),
     "sites": ("name", "country", "nodes", "taken", "accelerators", "use_percent", "watts", "budget_watts"),
     "tenants": ("name", "title", "taken", "use_percent", "quota", "watts", "racks"),
-    "devices": ("name", "model", "health", "tenant", "workload", "watts", "throttled_by"),
+    "devices": ("name", "model", "health", "tenant", "drawn_watts", "celsius", "read_seconds_ago", "throttled_by"),
 }
 SiteOption = Annotated[str | None, typer.Option(help="Only of this site.", autocompletion=names("site"))]
 
@@ -49,7 +49,7 @@ def top(  # noqa: PLR0913, PLR0917 - options of a command
     watch: WatchOption = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Rank what uses most: accelerators in use, watts, and the coolant that comes back.
+    """Rank what uses most: accelerators in use, watts, and heat: of the hottest device, or the coolant that comes back.
 
     Examples: `placet top racks --by power` · `placet top tenants` · `placet top nodes --site eu-de -o json`
     """
@@ -111,7 +111,7 @@ def coverage(
 
     with as_written():
         command = Coverage.model_validate({"site": site})
-    columns = ("site", "layer", "standing", "things", "stale", "age_seconds", "sources")
+    columns = ("site", "layer", "standing", "things", "stale", "unresolved", "age_seconds", "sources")
     show(context, command, output, columns, watch=watch)
 
 

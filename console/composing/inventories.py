@@ -1,4 +1,4 @@
-"""The inventory process: one writer over the sources of the ground, and over estate files."""
+"""The inventory process: one writer over the sources of the ground, over estate files, and over whoever it asks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from console.composing.parts import Host, Parts
 from console.installations import Installation
 from console.processes.inventory import InventoryProcess
 from tools.bus import accounts
+from tools.inventory.asking import registry
 from tools.inventory.declared import DeclaredSource
 from tools.inventory.port import Source
 from tools.inventory.writer import Pace, Writer
@@ -17,7 +18,8 @@ from tools.sensors.watching import Watch
 async def compose(parts: Parts) -> Host:
     """Facts and sources under one lease."""
     installation, bus = parts.installation, await parts.bus(accounts.INVENTORY)
-    sources = (*await parts.the_ground().sources(), *_declared(installation))
+    asked = registry.opened(installation.config.sources, installation.clock)
+    sources = (*await parts.the_ground().sources(), *_declared(installation), *asked)
     pace = Pace(all_within=timedelta(seconds=installation.config.clusters_within_seconds))
     watch = Watch(bus, installation.record.id, installation.config.sensors, installation.clock)
     writer = Writer(bus, installation.record.id, parts.holder("inventory"), sources, installation.clock, pace)

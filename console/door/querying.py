@@ -125,7 +125,7 @@ class Querying:
         sight = sight_of(caller)
         match what:
             case Kind.NODE:
-                return views.nodes(self._desk.reader.newest(), sight)
+                return views.nodes(self._desk.reader.newest(), sight, self._desk.clock())
             case Kind.WORKLOAD:
                 return views.workloads(self._desk.reader.newest(), sight)
             case Kind.RACK:

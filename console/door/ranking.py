@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
 from console.door.commands import Order, Ranked, Top
 from console.door.sights import Reader
 from console.door.views import Row
+from estate.canonical import Json
+from estate.hardware import Accelerator
 from estate.ids import NodeId, RackId, TenantId
+from estate.neighbours import accelerator
+from estate.readings import Gauge, throttle_reasons
+from estate.references import Ref
+from estate.snapshots import Snapshot
+from tools.views import measured
+from tools.views.measured import AGE
 from tools.views.sums import Load, Sums, Use
 from tools.views.topologies import coolant
 
 
-def top(reader: Reader, question: Top) -> list[Row]:
-    """At most `limit` rows, the highest first, then by name."""
+def top(reader: Reader, question: Top, now: datetime) -> list[Row]:
+    """At most `limit` rows, the highest first, then by name. What is measured counts while it is new enough."""
     match question.what:
         case Ranked.NODES:
-            return [_node(reader, n) for n in _nodes(reader, question)]
+            return [_node(reader, n, now) for n in _nodes(reader, question, now)]
         case Ranked.DEVICES:
-            found = (row for node in _nodes(reader, question) for row in _devices(reader, node))
+            found = (row for node in _nodes(reader, question, now) for row in _devices(reader, node, now))
             return [*islice(found, question.limit)]
         case Ranked.RACKS:
             rows: Iterator[Row] = (_rack(reader, r) for r in _racks(reader, question))
@@ -37,7 +46,7 @@ def _highest(rows: Iterable[Row], question: Top) -> list[Row]:
     return heapq.nsmallest(question.limit, rows, key=lambda row: (-_number(row.get(field)), str(row["name"])))
 
 
-def _nodes(reader: Reader, question: Top) -> list[NodeId]:
+def _nodes(reader: Reader, question: Top, now: datetime) -> list[NodeId]:
     """The highest nodes; ranked by plain numbers, so that none is made but those that are shown."""
     sums = reader.sums
     warm = {r: coolant(sums.snapshot, r) for r in sums.racks} if question.by is Order.TEMPERATURE else {}
@@ -50,8 +59,9 @@ def _nodes(reader: Reader, question: Top) -> list[NodeId]:
             case Order.POWER:
                 return (-float(load.watts), node)
             case Order.TEMPERATURE:
-                rack = sums.snapshot.rack_of(node)
-                return (-_number(warm.get(rack) if rack else None), node)
+                rack, hot = sums.snapshot.rack_of(node), measured.hottest(sums.snapshot, node, now)
+                back = _celsius(warm.get(rack)) if rack else None
+                return (-_number(hot if hot is not None else back), node)
 
     found = ((n, load) for n, load in sums.loads.items() if _wanted(reader, n, question))
     return [node for node, _ in heapq.nsmallest(question.limit, found, key=rank)]
@@ -74,7 +84,7 @@ def _sites(reader: Reader, question: Top) -> list[Any]:
     return sorted(s for s in facts.site if s in seen or (reader.sight.everything and question.site in (None, s)))
 
 
-def _node(reader: Reader, name: NodeId) -> Row:
+def _node(reader: Reader, name: NodeId, now: datetime) -> Row:
     snapshot, load = reader.sums.snapshot, reader.sums.loads[name]
     rack = snapshot.rack_of(name)
     whole = reader.sight.everything
@@ -87,11 +97,18 @@ def _node(reader: Reader, name: NodeId) -> Row:
         "use_percent": _percent(load.taken, load.accelerators),
         "watts": load.watts,
         "coolant_celsius": _celsius(coolant(snapshot, rack) if rack and whole else None),
+        **_measured(snapshot, Ref("node", name), now, seen=whole),
         "workloads": [str(w.id) for w in snapshot.workloads_on(name) if reader.sight.of_tenant(w.tenant)],
     }
 
 
-def _devices(reader: Reader, name: NodeId) -> Iterator[Row]:
+def _measured(snapshot: Snapshot, ref: Ref, now: datetime, *, seen: bool) -> Row:
+    """What is measured: `celsius` of a node is of its hottest device, `drawn_watts` what a meter says."""
+    found = measured.brief(snapshot, ref, now) if seen else {}
+    return {"celsius": found.get("celsius"), "drawn_watts": found.get("watts"), "read_seconds_ago": found.get(AGE)}
+
+
+def _devices(reader: Reader, name: NodeId, now: datetime) -> Iterator[Row]:
     snapshot = reader.sums.snapshot
     node = snapshot.node(name)
     held = {i: w for w in snapshot.workloads_on(name) for b in w.on(name) for i in b.accelerators}
@@ -107,9 +124,16 @@ def _devices(reader: Reader, name: NodeId) -> Iterator[Row]:
                 "watts": int(work.watts_per_accelerator) if work is not None else 0,
                 "tenant": work.tenant if work is not None else "",
                 "workload": work.id if work is not None else "",
-                "throttled_by": [r.value for r in device.throttled_by],
+                **_measured(snapshot, accelerator(name, device.index), now, seen=True),
+                "throttled_by": _throttled(snapshot, name, device, now),
                 "faults": [f.code for f in device.faults],
             }
+
+
+def _throttled(snapshot: Snapshot, node: NodeId, device: Accelerator, now: datetime) -> list[Json]:
+    """Why it runs slower than it could: as it is measured, else as its cluster says."""
+    mask = measured.fresh(snapshot, accelerator(node, device.index), Gauge.THROTTLE, now)
+    return [r.value for r in (device.throttled_by if mask is None else throttle_reasons(mask))]
 
 
 def _rack(reader: Reader, name: RackId) -> Row:

@@ -16,8 +16,11 @@ from estate.records import write_time
 from estate.references import Ref
 from estate.snapshots import Snapshot
 from tools.catalogue.histories import differences
-from tools.views import coverages, headrooms, selecting, things, topologies
+from tools.views import coverages, headrooms, measured, selecting, things, topologies
 from tools.views.sums import Keeper
+
+_MEASURED_FOR_ALL = frozenset({"accelerator", "workload"})
+"""What is measured of other things is not a tenant's alone."""
 
 type Viewed = Top | Topology | Coverage | History
 
@@ -34,7 +37,7 @@ class Viewing:
         reader = self._reader(sight)
         match question:
             case Top():
-                return [*ranking.top(reader, question)]
+                return [*ranking.top(reader, question, self._desk.clock())]
             case Topology():
                 return self._topology(reader, question)
             case Coverage():
@@ -47,11 +50,11 @@ class Viewing:
         """Rows of one kind, or the one of that name."""
         reader, kind = self._reader(sight), str(question.what)
         snapshot = reader.sums.snapshot
-        selecting.check(kind, question.where, ("name", "site"))
+        selecting.check(kind, question.where, ("name", "site", *measured.FIELDS))
         if question.name is not None:
-            return [_row(reader, self._thing(reader, Ref(kind, question.name)))]
+            return [self._row(reader, self._thing(reader, Ref(kind, question.name)))]
         found = (t for t in things.every(snapshot, kind) if reader.sees(t.ref) and _within(snapshot, t, question))
-        return [row for t in found if selecting.fits(row := _row(reader, t), question.where)]
+        return [row for t in found if selecting.fits(row := self._row(reader, t), question.where)]
 
     def chosen(self, rows: Iterable[Row], question: Get) -> list[Row]:
         """Those of some rows that the question's conditions hold for."""
@@ -68,11 +71,21 @@ class Viewing:
         form: Row = {k: v for k, v in reader.form(thing).items() if k not in ("kind", "id") and v not in (None, "", [])}
         around: Row = {"above": _counted(b.ref for b in neighbours.above(snapshot, ref) if reader.sees(b.ref))}
         around["below"] = _counted(b.ref for b in neighbours.below(snapshot, ref) if reader.sees(b.ref))
+        if sight.everything or ref.kind in _MEASURED_FOR_ALL:
+            around["measured"] = measured.shown(snapshot, ref, self._desk.clock())
         if sight.everything:
             around["told_by"] = [o.json_form() for o in thing.origins]
         if ref.kind in headrooms.KINDS and (sight.everything or ref.kind == "tenant"):
             around["headroom"] = [m.json_form() for m in headrooms.margins(reader.sums, ref)]
         return {**form, **{k: v for k, v in around.items() if v}}
+
+    def _row(self, reader: Reader, thing: things.Thing) -> Row:
+        form = reader.form(thing)
+        row: Row = {"name": form.pop("id"), "site": things.site_of(reader.sums.snapshot, thing.ref) or ""}
+        row |= {k: v for k, v in form.items() if k not in ("kind", "site")}
+        if reader.sight.everything or thing.ref.kind in _MEASURED_FOR_ALL:
+            row |= measured.brief(reader.sums.snapshot, thing.ref, self._desk.clock())
+        return row
 
     def _reader(self, sight: Sight) -> Reader:
         return Reader(self._keeper.of(self._desk.reader.newest()), sight)
@@ -95,6 +108,7 @@ class Viewing:
             nodes=question.nodes,
             sees=None if everything else reader.sees_node,
             tenants=None if everything else reader.sight.tenants,
+            now=self._desk.clock(),
         )
         return topologies.topology(reader.sums, scope).json_form()
 
@@ -146,12 +160,6 @@ class Viewing:
             return self._desk.reader.as_of(question.version)
         assert question.at is not None
         return self._desk.reader.at(question.at)
-
-
-def _row(reader: Reader, thing: things.Thing) -> Row:
-    form = reader.form(thing)
-    row: Row = {"name": form.pop("id"), "site": things.site_of(reader.sums.snapshot, thing.ref) or ""}
-    return row | {k: v for k, v in form.items() if k not in ("kind", "site")}
 
 
 def _within(snapshot: Snapshot, thing: things.Thing, question: Get) -> bool:

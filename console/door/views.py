@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from estate.canonical import Json
 from estate.hardware import Node
@@ -11,9 +12,11 @@ from estate.ids import NodeId, TenantId
 from estate.incidents import CaseState, Incident
 from estate.law import Rack, Tenant
 from estate.records import write_time
+from estate.references import Ref
 from estate.snapshots import Snapshot
 from estate.verdicts import Decision, Verdict
 from estate.workloads import Workload
+from tools.views import measured
 
 type Row = dict[str, Json]
 
@@ -34,14 +37,15 @@ class Sight:
         return self.everything or not self.tenants.isdisjoint(tenants)
 
 
-def nodes(snapshot: Snapshot, sight: Sight) -> list[Row]:
+def nodes(snapshot: Snapshot, sight: Sight, now: datetime) -> list[Row]:
     """A row for each node that holds something in sight."""
-    return [node_row(snapshot, n, sight) for n in snapshot.nodes() if _sees_node(snapshot, n.id, sight)]
+    return [node_row(snapshot, n, sight, now) for n in snapshot.nodes() if _sees_node(snapshot, n.id, sight)]
 
 
-def node_row(snapshot: Snapshot, node: Node, sight: Sight) -> Row:
+def node_row(snapshot: Snapshot, node: Node, sight: Sight, now: datetime) -> Row:
     """One node: where it stands, how it is, what it holds."""
     failed = sum(1 for a in node.accelerators if a.health != "healthy")
+    found = measured.brief(snapshot, Ref("node", node.id), now) if sight.everything else {}
     return {
         "name": node.id,
         "site": snapshot.site_of(node.id) or "",
@@ -54,6 +58,9 @@ def node_row(snapshot: Snapshot, node: Node, sight: Sight) -> Row:
         "taken": len(snapshot.taken(node.id)),
         "unhealthy": failed,
         "watts": int(snapshot.node_watts(node.id)),
+        "celsius": found.get("celsius"),
+        "drawn_watts": found.get("watts"),
+        measured.AGE: found.get(measured.AGE),
         "workloads": _texts(w.id for w in snapshot.workloads_on(node.id) if sight.of_tenant(w.tenant)),
     }
 

@@ -76,7 +76,8 @@ def scale(topology: Topology, by: Colouring) -> Scale:
         case Colouring.POWER:
             return _power(topology)
         case Colouring.TEMPERATURE:
-            return _temperature()
+            cooled = any(c.figures.coolant is not None for _, c in every(topology))
+            return _coolant() if cooled else _devices()
         case Colouring.HEALTH:
             return _health()
         case Colouring.TENANT:
@@ -127,18 +128,27 @@ def _power(topology: Topology) -> Scale:
     return Scale("power drawn, in kilowatts", (nothing, *marks), mark)
 
 
-def _temperature() -> Scale:
-    """Of the coolant that comes back: 20 to 65 °C in steps of five."""
-    low, width = 20_000, 5_000
+def _coolant() -> Scale:
+    """20 to 65 °C in steps of five."""
+    return _degrees("coolant that comes back, in °C", lambda f: f.coolant, 5)
+
+
+def _devices() -> Scale:
+    """20 to 92 °C in steps of eight: accelerators slow down at some 85."""
+    return _degrees("hottest accelerator, in °C", lambda f: f.hottest, 8)
+
+
+def _degrees(title: str, of: Callable[[Figures], int | None], width: int) -> Scale:
     none = Mark(UNKNOWN, "?", "not measured")
-    marks = tuple(_step(n, f"{20 + 5 * n}-{25 + 5 * n} °C") for n in range(len(STEPS)))
+    marks = tuple(_step(n, f"{20 + width * n}-{20 + width * (n + 1)} °C") for n in range(len(STEPS)))
 
     def mark(figures: Figures, site: SiteCell) -> Mark:
-        if figures.coolant is None:
+        found = of(figures)
+        if found is None:
             return none
-        return marks[max(0, min((figures.coolant - low) // width, len(STEPS) - 1))]
+        return marks[max(0, min((found - 20_000) // (1000 * width), len(STEPS) - 1))]
 
-    return Scale("coolant that comes back, in °C", (*marks, none), mark)
+    return Scale(title, (*marks, none), mark)
 
 
 def _health() -> Scale:

@@ -20,9 +20,12 @@ from console.provisioning import users
 from console.roles import roles
 from console.serving import serve
 from console.state import ROLE_KEYS, StateDirectory
-from estate.errors import BadInput
+from estate.errors import BadInput, Denied
 from estate.ids import ClusterId, ExecutorId, InstallationId
 from tools.bus.configuring import listening
+from tools.inventory.asking import passwords
+from tools.inventory.asking.settings import RedfishService
+from tools.inventory.asking.settings import Settings as Sources
 
 EXECUTORS = (
     ExecutorSpec(id=ExecutorId("eu"), clusters=(ClusterId("eu-1"),)),
@@ -104,6 +107,25 @@ def test_only_the_inventory_learns_who_reads_a_cluster_and_only_its_executor_who
     assert [c.reader for c in written] == [None, None]
     assert written[0].writer == Credentials(kubeconfig=executor.kubeconfig_path(ClusterId("eu-1")))
     assert inventory.kubeconfig_path(ClusterId("eu-1")).stat().st_mode & 0o077 == 0
+
+
+def test_only_the_inventory_learns_whom_it_asks_and_by_which_secret(tmp_path: Path) -> None:
+    password = tmp_path / "bmc.password"
+    password.touch(mode=0o600)
+    password.write_text("of-the-bmc")
+    bmc = RedfishService(id="bmc-1", url="https://10.0.0.7", user="reader", password_file=password)
+    made = issuing(tmp_path, sources=Sources(redfish=(bmc,)))
+    made.issue(())
+    found = {role: held(made.out / role, {"secret": b"of-the-bmc", "address": b"10.0.0.7"}) for role in EVERY}
+    assert {role: what for role, what in found.items() if what} == {"inventory": {"secret", "address"}}
+    inventory = StateDirectory(made.out / "inventory")
+    (read,) = config.load(inventory.config_path, {}).sources.redfish
+    assert read.password_file is not None
+    assert passwords.read(read.password_file) == "of-the-bmc"
+    assert made.out in read.password_file.parents
+    password.chmod(0o644)
+    with pytest.raises(Denied, match="chmod 600"):
+        made.issue(())
 
 
 def test_a_kubeconfig_that_is_not_there_is_told_by_its_cluster(tmp_path: Path) -> None:

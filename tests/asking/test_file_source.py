@@ -7,15 +7,13 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pytest
-
-from estate.errors import BadInput
-from tests.asking.hearing import A_MINUTE, HASTE, listening, now
+from tests.asking.hearing import HASTE, listening, now
 from tests.payloads.samples import SAMPLES
-from tools.inventory.asking.files import File, FileSource
-from tools.inventory.freshness import Freshness
+from tools.inventory.asking.files import FileSource
+from tools.inventory.asking.settings import Text, WatchedFile
 from tools.inventory.port import Heard
 from tools.payloads.facts.statements import Price, Quota
+from tools.payloads.formats import FACTS
 
 SPOT = SAMPLES["cloud", "spot prices"]
 
@@ -27,6 +25,10 @@ def write(path: Path, text: str, seconds: int) -> None:
     beside.rename(path)
 
 
+def cloud(path: Path, id: str = "spot", region: str = "") -> WatchedFile:
+    return WatchedFile(id=id, path=path, format=Text.CLOUD, region=region)
+
+
 def prices(heard: Heard) -> list[int]:
     return [f.micros for f in heard.facts if isinstance(f, Price)]
 
@@ -34,7 +36,7 @@ def prices(heard: Heard) -> list[int]:
 async def test_a_price_list_is_as_old_as_its_file_and_read_again_when_it_changes(tmp_path: Path) -> None:
     path = tmp_path / "spot.json"
     write(path, SPOT, 1_000_000_000)
-    async with listening(FileSource([File(path, "cloud")], now, HASTE)) as ear:
+    async with listening(FileSource([cloud(path)], now, HASTE)) as ear:
         first = await ear.until(lambda h: bool(h.facts))
         assert prices(first) == [31234500]
         assert {f.witness.at for f in first.facts} == {datetime.fromtimestamp(1_000_000_000, UTC)}
@@ -45,14 +47,14 @@ async def test_a_price_list_is_as_old_as_its_file_and_read_again_when_it_changes
 async def test_a_file_that_is_half_written_loses_nothing_and_is_read_again(tmp_path: Path) -> None:
     path = tmp_path / "spot.json"
     write(path, SPOT, 1_000_000_000)
-    async with listening(FileSource([File(path, "cloud")], now, HASTE)) as ear:
+    async with listening(FileSource([cloud(path)], now, HASTE)) as ear:
         await ear.until(lambda h: bool(h.facts))
         write(path, SPOT[:40], 1_000_000_001)
         broken = await ear.until(lambda h: bool(h.failure))
         assert "not JSON" in broken.failure
-        (standing,) = ear.standings.listed()
+        (standing,) = ear.standings.values()
         assert standing.heard_at is not None
-        assert standing.freshness(now() + 2 * A_MINUTE, A_MINUTE) is Freshness.STALE
+        assert standing.failing_since is not None
         write(path, SPOT, 1_000_000_002)
         assert prices(await ear.until(lambda h: bool(h.facts))) == [31234500]
 
@@ -60,16 +62,15 @@ async def test_a_file_that_is_half_written_loses_nothing_and_is_read_again(tmp_p
 async def test_a_missing_file_says_so_and_costs_no_other(tmp_path: Path) -> None:
     here = tmp_path / "quota.json"
     write(here, json.dumps({"quotas": [{"metric": "NVIDIA_H100_GPUS", "limit": 8, "usage": 8}]}), 1_000_000_000)
-    files = [File(tmp_path / "gone.json", "cloud"), File(here, "cloud", told={"placet-region": "europe-west4"})]
+    files = [cloud(tmp_path / "gone.json", "gone"), cloud(here, region="europe-west4")]
     async with listening(FileSource(files, now, HASTE)) as ear:
         await ear.until(lambda _: {bool(h.failure) for h in ear.heard} == {True, False})
-        gone = [s for s in ear.standings.listed() if s.failure]
+        gone = [s for s in ear.standings.values() if s.failure]
     (quota,) = [f for h in ear.heard for f in h.facts if isinstance(f, Quota)]
     assert quota.subject.value == "europe-west4/NVIDIA_H100_GPUS"
     assert "No such file" in gone[0].failure
-    assert [s.freshness(now(), A_MINUTE) for s in gone] == [Freshness.ABSENT]
+    assert [s.heard_at for s in gone] == [None]
 
 
-def test_a_format_that_nobody_reads_is_refused_at_the_start(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="format `pdf` is not read from files; use one of board"):
-        FileSource([File(tmp_path / "x", "pdf")], now)
+def test_every_format_of_facts_may_be_named_and_no_other() -> None:
+    assert {text.value for text in Text} == set(FACTS)

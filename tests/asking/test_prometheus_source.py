@@ -8,9 +8,11 @@ from datetime import timedelta
 
 import pytest
 
+from estate.ids import ClusterId
 from tests.asking.exporters import Exporter
 from tests.asking.hearing import HASTE, listening, now
-from tools.inventory.asking.prometheus import PrometheusSource, Server, queries
+from tools.inventory.asking.prometheus import PrometheusSource, queries
+from tools.inventory.asking.settings import PrometheusServer
 from tools.inventory.port import Heard
 from tools.payloads.facts.mentions import Mention, MentionKind
 from tools.payloads.facts.metrics import Metric
@@ -35,7 +37,9 @@ node_infiniband_link_downed_total{{device="mlx5_0",port="1"}} 3
 
 
 def source(server: Prometheus) -> PrometheusSource:
-    return PrometheusSource([Server("main", server.url, cluster="eu-1", window_seconds=30)], now, HASTE)
+    return PrometheusSource(
+        [PrometheusServer(id="main", url=server.url, cluster=ClusterId("eu-1"), window_seconds=30)], now, HASTE
+    )
 
 
 def told(metric: Metric, heard: Heard) -> Reading | None:
@@ -122,13 +126,13 @@ async def test_a_server_that_was_killed_and_started_again_is_heard_again(
         assert "cannot be reached" in lost.failure
         await prometheus_server.start()
         await ear.until(tells(Metric.GPU_TEMPERATURE), seconds=60)
-        (standing,) = ear.standings.listed()
+        (standing,) = ear.standings.values()
     assert standing.failure == ""
 
 
 async def test_a_query_that_is_refused_says_so(exporter: Exporter, prometheus_server: Prometheus) -> None:
     """The server's own words reach whoever wrote the address."""
-    wrong = Server("wrong", f"{prometheus_server.url}/nowhere")
+    wrong = PrometheusServer(id="wrong", url=f"{prometheus_server.url}/nowhere")
     async with listening(PrometheusSource([wrong], now, HASTE)) as ear:
         heard = await ear.until(lambda h: bool(h.failure))
     assert "404" in heard.failure

@@ -39,6 +39,7 @@ FORBIDDEN_TO_AN_AGENT = {
     "containment warrant": SUBJECTS.warrant(Lane.CONTAINMENT, TWIN),
     "outcome": SUBJECTS.outcome("eu", "verified"),
     "delta": SUBJECTS.delta(),
+    "telemetry": SUBJECTS.telemetry(),
     "freeze": SUBJECTS.control("freeze"),
     "command": SUBJECTS.command("approve"),
     "intake": SUBJECTS.intake("front-door", "proposal"),

@@ -34,6 +34,7 @@ HOMES = {
     ],
     streams.WARRANTS_CASE: [SUBJECTS.warrant(Lane.CASE, "twin")],
     streams.DELTAS: [SUBJECTS.delta()],
+    streams.TELEMETRY: [SUBJECTS.telemetry()],
     streams.CONTROLS: [SUBJECTS.control(kind) for kind in ("freeze", "mode", "enrolment")],
     streams.DEAD: [SUBJECTS.dead_letter("INTAKE", "intake")],
 }
@@ -51,13 +52,14 @@ def test_every_durable_subject_has_exactly_one_stream():
 
 def test_no_subject_of_the_estate_is_forgotten_here():
     known = {name for name, member in inspect.getmembers(Subjects, inspect.isfunction) if not name.startswith("_")}
-    spoken = {"intake", "event", "case", "proposal", "verdict", "approval", "warrant", "outcome", "delta", "control"}
+    decided = {"proposal", "verdict", "approval", "warrant", "outcome", "control"}
+    spoken = {"intake", "event", "case", "delta", "telemetry"} | decided
     assert known - UNSTORED - PATTERNS - {"dead_letter"} == spoken
 
 
-def test_only_the_delta_stream_may_forget_and_work_is_a_work_queue():
+def test_only_deltas_and_telemetry_may_be_forgotten_and_work_is_a_work_queue():
     specs = streams.streams(SUBJECTS)
-    assert [spec.name for spec in specs if spec.discard_old] == [streams.DELTAS]
+    assert [spec.name for spec in specs if spec.discard_old] == [streams.DELTAS, streams.TELEMETRY]
     work = {spec.name for spec in specs if spec.work_queue}
     assert work == {
         name for name in HOMES if name.split("_")[0] in {"INTAKE", "CASES", "PROPOSALS", "APPROVALS", "WARRANTS"}

@@ -22,8 +22,10 @@ from estate.hardware import Node
 from estate.ids import Digest, ExecutionId, ExecutorId, IncidentId, NodeId, PolicyId, SiteId, WorkloadId
 from estate.law import Facts
 from estate.modes import Mode
+from estate.observations import Severity, Whereabouts
 from estate.outcomes import Ending, Outcome, StepResult
 from estate.proposals import Lane, Proposal
+from estate.readings import Gauge, Telemetry
 from estate.records import Record
 from estate.references import Ref
 from estate.units import Watts
@@ -32,6 +34,8 @@ from estate.warrants import Warrant
 from estate.worlds import EstateFile
 from tests import builders
 from tests import items as building
+from tools.sensors.alarms import Alarm
+from tools.sensors.keeping import Kept, KeptTold
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 A, B = (Digest(f"sha256:{letter * 64}") for letter in "ab")
@@ -200,7 +204,32 @@ RECORDS: dict[str, Record] = {
     "approval.v1": _approval(),
     "warrant.v1": _warrant(),
     "outcome.v1": _outcome(),
-    "estate.v1": EstateFile(declared_at=builders.START, items=building.all_kinds()),
+    "estate.v1": EstateFile(
+        declared_at=builders.START, items=tuple(i for i in building.all_kinds() if i.kind not in ("part", "source"))
+    ),
+    "delta-heard.v1": Delta(
+        version=builders.version(4), at=builders.START, items=(building.item("part"), building.item("source"))
+    ),
+    "telemetry.v1": Telemetry(
+        installation=builders.INSTALLATION,
+        epoch=1,
+        source="prometheus/main",
+        at=builders.START,
+        devices=("GPU-eu-a1-0", "GPU-eu-a1-1"),
+        columns={gauge.value: (1, None) for gauge in Gauge},
+    ),
+    "sensor-cell.v1": Kept(
+        sensor="power",
+        subject="rack/eu-a",
+        memory={"points": [[1_763_712_000, 21_500]]},
+        alarms={"exceeded": Alarm(bad_since=builders.START, raised_at=builders.START, occurrence=2)},
+        told={
+            "exceeded": KeptTold(
+                whereabouts=Whereabouts(rack="eu-a"), code="power-exceeded", severity=Severity.CRITICAL
+            )
+        },
+        due=builders.START,
+    ),
     "delta-later.v1": Delta(
         version=builders.version(3),
         at=builders.START,

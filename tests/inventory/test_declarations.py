@@ -27,7 +27,7 @@ from tools.inventory.port import Observed
 ALONE = building.item("region"), building.item("template"), building.item("price", site=None)
 """Items that name nothing."""
 COMPLETE: tuple[Item, ...] = (
-    *building.all_kinds(),
+    *(i for i in building.all_kinds() if i.kind != "source"),
     building.item("pdu", id="eu-a-pdu-b", feed="eu-feed-a"),
     building.item("switch", id="spine-1", tier="spine", row=None),
     building.item("ups", id="eu-ups-b"),
@@ -110,6 +110,10 @@ def test_a_reference_to_nothing_is_refused_where_it_stands(tmp_path: Path, item:
             "kind: placet.estate\nv: 1\nitems:\n  - kind: region\n    id: p\n    origins:\n"
             "      - layer: place\n        source: me",
             r"e\.yaml:6: `region/p` says where it is from itself; remove `origins`",
+        ),
+        (
+            "kind: placet.estate\nv: 1\nitems:\n  - kind: source\n    id: x\n    source: x\n    speech: speaks",
+            r"e\.yaml:4: `source/x` says whether a source speaks; remove it",
         ),
         ("kind: placet.estate\nv: 2\nitems: []", "newer placet"),
     ],

@@ -10,10 +10,7 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.payloads.samples import EXPOSITION
-from tools.payloads.facts.mentions import MentionKind
-from tools.payloads.facts.metrics import Metric
 from tools.payloads.facts.readings import Presence
-from tools.payloads.facts.slices import cut
 from tools.payloads.telemetry import tables
 from tools.payloads.telemetry.layouts import Layout
 from tools.payloads.telemetry.series import Target
@@ -114,16 +111,3 @@ def test_a_layout_keeps_no_series_that_is_gone() -> None:
         layout.read(f'vllm:num_requests_waiting{{pod="p-{number}"}} 1\n'.encode(), NOON)
     assert len(layout.read(b'vllm:num_requests_waiting{pod="p"} 1\n', NOON).readings.subjects) == 1
     assert layout.remembered == 1
-
-
-def test_a_slice_is_one_metric_of_whole_things() -> None:
-    """What an engine's column takes: blank and absent apart from values, parts apart from wholes."""
-    readings = Layout("s", HOST).read(EXPOSITION.encode(), NOON).readings
-    memory = cut(readings, Metric.GPU_MEMORY_TEMPERATURE, MentionKind.GPU_UUID)
-    power = cut(readings, Metric.GPU_POWER, MentionKind.GPU_UUID)
-    heat = cut(readings, Metric.GPU_TEMPERATURE, MentionKind.GPU_UUID)
-    assert (memory.absent.tolist(), memory.blank.tolist()) == ([True], [False])
-    assert (power.absent.tolist(), power.blank.tolist()) == ([False], [True])
-    assert ([str(t) for t in heat.things], heat.values.tolist()) == ([f"gpu-uuid:{GPU}"], [61.0])
-    assert len(cut(readings, Metric.GPU_COMPUTE_ACTIVE, MentionKind.GPU_UUID).things) == 0  # of a MIG instance
-    assert len(cut(readings, Metric.FAN_SPEED, MentionKind.CHASSIS).things) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -25,6 +26,7 @@ from tests.items import all_kinds, item
 from tools.generation.estates import generate
 from tools.generation.sizes import Size
 from tools.views import coverages, headrooms, selecting, things, topologies
+from tools.views.coverages import Cover
 from tools.views.sums import Keeper, Sums
 
 UNTIL = datetime(2027, 12, 31, tzinfo=UTC)
@@ -96,7 +98,7 @@ def test_a_tenant_is_shown_what_its_work_is_on_and_no_rack_of_others(estate: Fro
                 if seen.sees(thing.ref) and kind not in {"node", "rack", "site", "accelerator"}:
                     assert things.tenants_of(estate, thing.ref) == {tenant.id}
         for what in Ranked:
-            rows = ranking.top(seen, Top(what=what, limit=1000))
+            rows = ranking.top(seen, Top(what=what, limit=1000), builders.START)
             told = str(rows)
             assert not any(t.id in told for t in estate.facts.tenants if t.id != tenant.id), what
 
@@ -127,7 +129,7 @@ def test_the_same_estate_is_drawn_the_same_with_legend_and_every_node(estate: Fr
 @pytest.mark.parametrize("order", Order)
 @pytest.mark.parametrize("what", Ranked)
 def test_what_is_ranked_goes_from_high_to_low(estate: FrozenEstate, what: Ranked, order: Order) -> None:
-    rows = ranking.top(reader(estate), Top(what=what, by=order, limit=10))
+    rows = ranking.top(reader(estate), Top(what=what, by=order, limit=10), builders.START)
     assert 0 < len(rows) <= 10
     if what is not Ranked.DEVICES and order is Order.POWER:
         watts = [r["watts"] for r in rows]
@@ -171,13 +173,13 @@ def test_headroom_names_each_limit_with_its_basis(estate: FrozenEstate) -> None:
 
 def test_coverage_tells_fresh_stale_and_absent(estate: FrozenEstate) -> None:
     now = datetime.now(UTC)
-    found = {(c.site, c.layer.value): c for c in coverages.coverage(estate, now)}
+    found = {(c.site, str(c.layer)): c for c in coverages.coverage(estate, now)}
     site = next(iter(estate.facts.site))
     assert found[site, "scheduling"].standing == "fresh"
     assert found[site, "scheduling"].sources == tuple(
         sorted(f"cluster {c.id}" for c in estate.facts.clusters if c.site == site)
     )
-    behind = {(c.site, c.layer.value): c for c in coverages.coverage(estate, now, "gap")}
+    behind = {(c.site, str(c.layer)): c for c in coverages.coverage(estate, now, "gap")}
     assert behind[site, "scheduling"].standing == "stale"
     empty = FrozenEstate.of(builders.version(), estate.facts)
     assert {c.standing.value for c in coverages.coverage(empty, now)} == {"absent"}
@@ -225,3 +227,26 @@ def test_a_number_is_wanted_where_more_is_asked() -> None:
 def test_a_field_that_a_kind_never_has_is_refused() -> None:
     with pytest.raises(BadInput, match=r"a pdu has no field `colour`; it has .*capacity_watts"):
         selecting.check("pdu", selecting.read("colour=red"))
+
+
+def test_a_source_that_is_asked_is_as_fresh_as_it_speaks_and_what_nobody_knows_is_counted() -> None:
+    """It says the same each round and changes nothing; its word is old only once it is silent, prices by their list."""
+    told = builders.START
+    word = [{"layer": layer, "source": "redfish/bmc-1", "observed_at": told} for layer in ("hardware", "commerce")]
+    node = builders.node("eu-a1").model_copy(update={"origins": tuple(Origin.model_validate(w) for w in word)})
+
+    def at(hours: int, **state: Any) -> dict[tuple[str, str], Cover]:
+        fields = {"id": "redfish.bmc-1", "source": "redfish/bmc-1", "unresolved": 3, "speech": "speaks"}
+        source = item("source", **(fields | state))
+        estate = FrozenEstate.of(builders.version(), builders.facts(), (node,), (), (source,))
+        found = coverages.coverage(estate, told + timedelta(hours=hours))
+        return {(c.site, str(c.layer)): c for c in found}
+
+    speaks = at(48)
+    assert speaks["eu-de", "hardware"].standing == "fresh"
+    assert speaks["eu-de", "commerce"].standing == "stale"
+    assert (speaks["", "sources"].standing, speaks["", "sources"].unresolved) == ("fresh", 3)
+    silent = at(48, speech="silent", since=told + timedelta(hours=1), heard_at=told + timedelta(hours=1))
+    assert silent["eu-de", "hardware"].standing == "stale"
+    assert (silent["", "sources"].standing, silent["", "sources"].age_seconds) == ("stale", 47 * 3600)
+    assert at(0, speech="never")["", "sources"].standing == "absent"

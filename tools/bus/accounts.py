@@ -26,8 +26,10 @@ INVENTORY = "inventory"
 CONSOLE = "console"
 CLIENT = "client"
 
+_FOLLOWED = (streams.DELTAS, streams.TELEMETRY)
+"""What whoever holds an estate reads."""
 _CONSOLE_READS = (
-    streams.DELTAS,
+    *_FOLLOWED,
     streams.CONTROLS,
     streams.VERDICTS,
     streams.OUTCOMES,
@@ -121,7 +123,7 @@ class Accounts:
                 s.progress("*"),
             ),
             consume=self._consumers(AGENT),
-            read=(streams.DELTAS, streams.CONTROLS),
+            read=(*_FOLLOWED, streams.CONTROLS),
             buckets=("incidents", "checkpoints"),
             reads_buckets=("drifts",),
         )
@@ -131,7 +133,7 @@ class Accounts:
         return Grant(
             publish=(s.verdict("*", "*"), s.warrants(Lane.CONTAINMENT), s.warrants(Lane.CASE), s.progress("*")),
             consume=self._consumers(GATE),
-            read=(streams.DELTAS, streams.CONTROLS, streams.OUTCOMES),
+            read=(*_FOLLOWED, streams.CONTROLS, streams.OUTCOMES),
             reads_buckets=("leases",),
             keys=(("leases", "gate.>"), ("leases", "gate")),
         )
@@ -141,7 +143,7 @@ class Accounts:
         return Grant(
             publish=(s.outcome("*", "*"), s.progress("*")),
             consume=self._consumers(name),
-            read=(streams.DELTAS, streams.CONTROLS),
+            read=(*_FOLLOWED, streams.CONTROLS),
             reads_buckets=("leases",),
             keys=(("leases", f"{name}.>"), ("leases", name)),
         )
@@ -149,7 +151,7 @@ class Accounts:
     def _inventory(self) -> Grant:
         s = self.subjects
         return Grant(
-            publish=(s.delta(), *s.intakes(INVENTORY), s.progress("*")),
+            publish=(s.delta(), s.telemetry(), *s.intakes(INVENTORY), s.progress("*")),
             consume=self._consumers(INVENTORY),
             read=(streams.DELTAS, streams.CONTROLS),
             reads_buckets=("leases",),

@@ -1,7 +1,7 @@
 """Every stream of an installation, with explicit limits.
 
-Declared once by `console.bootstrap` with the administrator's user. Work streams refuse when full; only the delta
-stream forgets its oldest messages, because newer deltas supersede them.
+Declared once by `console.bootstrap` with the administrator's user. Work streams refuse when full; only the streams of
+deltas and of telemetry forget their oldest messages, because newer ones supersede them.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ OUTCOMES = "OUTCOMES"
 WARRANTS_CONTAINMENT = "WARRANTS_CONTAINMENT"
 WARRANTS_CASE = "WARRANTS_CASE"
 DELTAS = "DELTAS"
+TELEMETRY = "TELEMETRY"
 CONTROLS = "CONTROLS"
 DEAD = "DEAD"
 
@@ -43,6 +44,8 @@ that a channel with both formats of a plane fills not two thirds of a stream."""
 _SHARED = 4 * 1024 * _MEBIBYTE
 _LONG_WINDOW = timedelta(hours=2)
 _MONTH = timedelta(days=30)
+_A_WHILE = timedelta(minutes=10)
+"""How long a measurement may be read: whoever comes later has the next round."""
 
 
 def proposals(lane: Lane) -> str:
@@ -76,6 +79,7 @@ def streams(subjects: Subjects) -> tuple[StreamSpec, ...]:
         _work(WARRANTS_CONTAINMENT, subjects.warrants(fence)),
         _work(WARRANTS_CASE, subjects.warrants(case)),
         StreamSpec(DELTAS, (subjects.delta(),), False, 100_000, 1024 * _MEBIBYTE, discard_old=True),
+        StreamSpec(TELEMETRY, (subjects.telemetry(),), False, 20_000, 128 * _MEBIBYTE, _A_WHILE, discard_old=True),
         StreamSpec(CONTROLS, (subjects.control("*"),), False, 100_000, 128 * _MEBIBYTE),
         _dead(subjects.dead_letter("*", "*"), subjects.dead_letter("*", "*", "*")),
     )

@@ -17,7 +17,8 @@ from estate.canonical import Json
 from estate.errors import BadInput
 from estate.ids import SiteId, TenantId
 from estate.origins import Origin
-from estate.records import Model
+from estate.readings import Gauge, Reading
+from estate.records import Model, Time
 from estate.references import Chain, Ref, WrittenRef
 from estate.snapshots import Snapshot
 from tools.catalogue.tools import Answer, Desk, Tool
@@ -82,6 +83,20 @@ class Step(Model):
     of: WrittenRef
 
 
+class Measured(Model):
+    """What was measured of a thing last; null where whoever measures it had no value."""
+
+    gauge: Gauge
+    value: int | None
+    at: Time
+    source: str
+
+    @classmethod
+    def of(cls, reading: Reading) -> Measured:
+        """A reading as it is shown."""
+        return cls(gauge=reading.gauge, value=reading.value, at=reading.at, source=reading.source)
+
+
 class DescribeAnswer(Answer):
     """A thing with where it is, whose it is, what it hangs on, how much hangs on it, and whose word all that is."""
 
@@ -93,6 +108,8 @@ class DescribeAnswer(Answer):
     below: dict[str, int]
     """How many of each kind hang on it directly, by chain and kind: `place node`."""
     origins: tuple[Origin, ...]
+    measured: tuple[Measured, ...] = ()
+    """Old ones too: each says when."""
 
 
 class Direction(StrEnum):
@@ -147,6 +164,7 @@ def describe(desk: Desk, question: ThingQuestion) -> DescribeAnswer:
     """One thing with its surroundings."""
     found, snapshot = thing(desk.snapshot, question), desk.snapshot
     shown, cut = selecting.shortened(found.form())
+    readings = snapshot.readings(found.ref)
     counts: dict[str, int] = {}
     for bond in neighbours.below(snapshot, found.ref):
         name = f"{bond.chain.value} {bond.ref.kind}"
@@ -161,6 +179,7 @@ def describe(desk: Desk, question: ThingQuestion) -> DescribeAnswer:
         above=tuple(Step(chain=b.chain, of=b.ref) for b in above),
         below=counts,
         origins=found.origins,
+        measured=tuple(Measured.of(r) for r in sorted(readings, key=lambda r: r.gauge.value)),
     )
 
 
@@ -226,8 +245,8 @@ LIST = Tool(
 )
 DESCRIBE = Tool(
     "describe",
-    "One thing of any kind with its fields, site, tenants, what it hangs on, how much hangs on it, and whose word that"
-    " is and how old.",
+    "One thing of any kind with its fields, site, tenants, what it hangs on, how much hangs on it, whose word that"
+    " is and how old, and what was measured of it last.",
     ThingQuestion,
     DescribeAnswer,
     describe,

@@ -14,6 +14,7 @@ from estate.items import KINDS, Item
 from estate.law import Facts
 from estate.references import Pointer, Ref
 from estate.stock import Stock
+from estate.uses.sources import SourceState
 from estate.worlds import EstateFile
 from tools.inventory import documents, files
 from tools.inventory.documents import Document
@@ -81,6 +82,9 @@ def _check_unstamped(item: Item, document: Document, position: int) -> None:
         raise BadInput(
             f"{place}: `{item.ref}` says where it is from itself; remove `origins`, the inventory writes them"
         )
+    if isinstance(item, SourceState):
+        place = document.place(("items", position, "kind"))
+        raise BadInput(f"{place}: `{item.ref}` says whether a source speaks; remove it, the inventory writes them")
 
 
 def _check_once(declared: Iterable[Declared]) -> None:

@@ -18,6 +18,7 @@ from estate.ids import NodeId, WorkloadId
 from estate.items import Item
 from estate.records import Model
 from estate.references import Ref
+from estate.uses.offers import Offer
 from estate.workloads import Workload
 from tools.inventory.disagreements import Disagreement
 from tools.inventory.merging import Claim, Claims, merge
@@ -93,7 +94,7 @@ class _Heard[Key, T: Model]:
 def _fold_nodes(state: Folded, seen: Observed) -> _Heard[NodeId, Node]:
     said = {n.id: n for n in seen.nodes}
     gone = _withdrawn(state.nodes, seen, said, seen.removed_nodes)
-    return _heard(state.nodes, seen.source, said, gone, state.estate.node, lambda key: Ref("node", key))
+    return _heard(state.nodes, seen, said, gone, state.estate.node, lambda key: Ref("node", key))
 
 
 def _fold_items(state: Folded, seen: Observed) -> tuple[_Heard[Ref, Item], Renamed]:
@@ -108,7 +109,7 @@ def _fold_items(state: Folded, seen: Observed) -> tuple[_Heard[Ref, Item], Renam
         said[key] = _as_before(state, seen, item.model_copy(update={"id": key.id}), key)
     removed = tuple(renamed.get((seen.source, r), r) for r in seen.removed_items)
     gone = _withdrawn(state.items, seen, said, removed)
-    heard = _heard(state.items, seen.source, said, gone, state.estate.stock.get, lambda key: key)
+    heard = _heard(state.items, seen, said, gone, state.estate.stock.get, lambda key: key)
     return replace(heard, disagreements=(*heard.disagreements, *twins)), renamed
 
 
@@ -140,7 +141,7 @@ def _withdrawn[Key, T: Model](
 
 def _heard[Key, T: Model](
     claims: Claims[Key, T],
-    source: str,
+    seen: Observed,
     said: Mapping[Key, T],
     gone: Iterable[Key],
     now: Callable[[Key], T | None],
@@ -148,14 +149,15 @@ def _heard[Key, T: Model](
 ) -> _Heard[Key, T]:
     changed, removed, found = list[T](), list[Key](), list[Disagreement]()
     for key, thing in said.items():
-        claims = claims.put(key, Claim(source, thing))
+        beside = seen.claimed and isinstance(thing, Node | Offer)
+        claims = claims.put(key, Claim(seen.source, thing, beside=beside))
     for key in gone:
-        claims = claims.drop(key, source)
+        claims = claims.drop(key, seen.source)
     for key in (*said, *gone):
         held, before = _seen(claims.of(key)), now(key)
         if held:
             merged = merge(name(key), held)
-            found += [d for d in merged.disagreements if source in (d.kept, d.refused)]
+            found += [d for d in merged.disagreements if seen.source in (d.kept, d.refused)]
             changed += [merged.thing] if merged.thing != before else []
         elif before is not None:
             removed.append(key)
@@ -163,8 +165,10 @@ def _heard[Key, T: Model](
 
 
 def _seen[T: Model](claims: tuple[Claim[T], ...]) -> tuple[Claim[T], ...]:
-    """What is really seen of a thing; what is assumed of it where nobody sees it."""
-    return tuple(c for c in claims if not c.source.startswith(ASSUMED)) or claims
+    """What is really seen of a thing; what is assumed of it where nobody sees it. Then what only adds to that."""
+    reported = tuple(c for c in claims if not c.beside)
+    found = tuple(c for c in reported if not c.source.startswith(ASSUMED)) or reported
+    return (*found, *(c for c in claims if c.beside)) if found else ()
 
 
 def _may(owners: Map[WorkloadId, str], name: WorkloadId, seen: Observed) -> bool:

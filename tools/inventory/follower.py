@@ -16,24 +16,28 @@ from itertools import batched
 import structlog
 
 from estate.deltas import Delta, Heading, join
-from estate.errors import Denied, NeverRetry, RetryLater
+from estate.errors import Denied, NeverRetry, PlacetError, RetryLater
 from estate.frozen import FrozenEstate
 from estate.law import Facts
 from estate.references import Ref
 from estate.snapshots import SnapshotVersion
 from estate.subjects import Subjects
 from tools.bus.port import Bus
-from tools.bus.streams import DELTAS
+from tools.bus.streams import DELTAS, TELEMETRY
 from tools.inventory.columns.engine import Inventory
 from tools.inventory.columns.histories import History, Told
 from tools.inventory.port import VerifyFacts
 from tools.inventory.resuming import Shelf
+from tools.inventory.telemetry.holding import Holder
 
 _STREAM = "deltas"
 """Whose word everything is here; what single fields are of, their things' own `origins` say."""
 
 _AT_ONCE = 64
 """Things taken before others may run: some milliseconds."""
+_REFRESH = 1.0
+_LISTEN_AGAIN = 30.0
+"""Seconds."""
 
 log = structlog.get_logger(__name__)
 
@@ -69,6 +73,7 @@ class Follower:
     def __init__(self, bus: Bus, subjects: Subjects, verify: VerifyFacts, shelf: Shelf | None = None) -> None:
         """`shelf` is where the estate lies while this process does not run; None: nowhere."""
         self._shelf = shelf
+        self._saving = False
         self._resumed = False
         """Whether the estate is that of a file, and the stream has not come to its version yet."""
         self._bus = bus
@@ -82,6 +87,10 @@ class Follower:
         self._envelope: str | None = None
         self._stale: str | None = None
         self._ended: set[int] = set()
+        self._holder = Holder(subjects.installation)
+        self._measured = False
+        """Whether there are readings that the newest snapshot does not have."""
+        self._subjects = subjects
         self._moved = asyncio.Condition()  # announces each new estate to those that wait for a version
 
     @property
@@ -124,7 +133,18 @@ class Follower:
         if self._shelf is not None:
             await self._resume(self._shelf)
         try:
-            await self._follow()
+            async with asyncio.TaskGroup() as group:
+                beside = (
+                    group.create_task(self._listen(), name="follow-telemetry"),
+                    group.create_task(self._refresh(), name="follow-refresh"),
+                )
+                try:
+                    await self._follow()
+                finally:
+                    for task in beside:
+                        task.cancel()
+        except* Exception as failed:
+            raise failed.exceptions[0] from failed
         finally:
             self._save()
 
@@ -134,7 +154,7 @@ class Follower:
         if loaded is None or loaded.version.installation != self._installation:
             return
         self._inventory, self._envelope = loaded.inventory, loaded.envelope
-        self._estate = loaded.inventory.snapshot(loaded.version)
+        self._estate = self._frozen(loaded.version)
         self._stale, self._resumed = f"as of {loaded.version}, read from a file; the stream has not come to it", True
         log.info("inventory resumed", version=str(loaded.version))
         async with self._moved:
@@ -143,6 +163,31 @@ class Follower:
     def _save(self) -> None:
         if self._shelf is not None and self._inventory is not None and self._envelope is not None and not self._stale:
             self._shelf.save(self._inventory, self.newest().version, self._envelope)
+
+    async def _listen(self) -> None:
+        """Take readings in as they come. Whatever is wrong with them never ends the following of deltas."""
+        while True:
+            try:
+                async for delivery in self._bus.follow(TELEMETRY, subjects=(self._subjects.telemetry(),)):
+                    if self._inventory is not None and self._estate is not None and not self._saving:
+                        epoch = self._estate.version.epoch
+                        self._measured |= self._holder.take(delivery.data, self._inventory, epoch)
+            except PlacetError as error:
+                log.warning("telemetry not followed", error=str(error))
+            await asyncio.sleep(_LISTEN_AGAIN)
+
+    async def _refresh(self) -> None:
+        """Let the newest snapshot have the newest readings, at most once a second, under the version that it has."""
+        while True:
+            await asyncio.sleep(_REFRESH)
+            if self._measured and self._inventory is not None and self._estate is not None:
+                self._estate = self._frozen(self._estate.version)
+                self._reap()
+
+    def _frozen(self, version: SnapshotVersion) -> FrozenEstate:
+        assert self._inventory is not None
+        self._measured = False
+        return self._inventory.snapshot(version).measuring(self._holder.table)
 
     async def _follow(self) -> None:
         async for delivery in self._bus.follow(DELTAS, subjects=(self._subject,)):
@@ -161,7 +206,11 @@ class Follower:
                     self._moved.notify_all()
             self._reap()
             if self._shelf is not None and self._shelf.due:
-                await asyncio.to_thread(self._save)  # deltas wait, and nobody else does
+                self._saving = True  # deltas wait, readings are lost, and nobody else is held up
+                try:
+                    await asyncio.to_thread(self._save)
+                finally:
+                    self._saving = False
 
     async def _take(self, part: Delta) -> None:
         if part.version.installation != self._installation:
@@ -223,8 +272,7 @@ class Follower:
         self._show(delta)
 
     def _show(self, delta: Delta) -> None:
-        assert self._inventory is not None
-        self._estate = self._inventory.snapshot(delta.version)
+        self._estate = self._frozen(delta.version)
         self._history.note(self._estate, delta)
         self._resumed = False
         if self._stale is not None:

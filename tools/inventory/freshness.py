@@ -1,24 +1,37 @@
-"""How old is what each target said, and why: pure. What is stale stays visible as stale and is never taken for now."""
+"""How old a word may be, and how old each target's is: pure. What is stale stays visible and is never taken for now.
+
+The limits stand here alone: coverage, views and the sensor of stale sources begin with them.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
-from immutables import Map
+from estate.origins import Layer
+from tools.inventory.port import Heard
 
-from tools.inventory.port import Heard, Observed
+READING: Final = timedelta(minutes=5)
+"""How old a measurement may be, and how long a source may be silent: what changes by the minute."""
+OLDEST: Final[Mapping[Layer, timedelta]] = {
+    **dict.fromkeys(Layer, timedelta(days=1)),
+    **dict.fromkeys((Layer.HEALTH, Layer.POWER, Layer.COOLING, Layer.SCHEDULING), READING),
+    Layer.FABRIC: timedelta(minutes=15),
+}
+"""How old an observation of a layer may be that is told once: by the minute, by the quarter of an hour, by the day."""
 
 
 class Freshness(StrEnum):
-    """What a target's word is worth now."""
+    """What a word is worth now."""
 
     FRESH = "fresh"
     STALE = "stale"
-    """It spoke once, and not lately."""
+    """It was given once, and not lately."""
     ABSENT = "absent"
-    """It has never spoken."""
+    """It was never given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,28 +51,3 @@ class Standing:
         since = self.failing_since or heard.at
         # A round that was cut short brought something, but not everything: it does not renew what is missing.
         return Standing(self.source, self.target, self.heard_at, since, heard.failure)
-
-    def freshness(self, now: datetime, within: timedelta) -> Freshness:
-        """Fresh if it spoke `within` that time."""
-        if self.heard_at is None:
-            return Freshness.ABSENT
-        return Freshness.FRESH if now - self.heard_at <= within else Freshness.STALE
-
-
-@dataclass(frozen=True, slots=True)
-class Standings:
-    """Every target that ever was asked."""
-
-    of: Map[tuple[str, str], Standing] = field(default_factory=Map)
-
-    def after(self, observed: Observed) -> Standings:
-        """With what a source heard."""
-        known = self.of
-        for heard in observed.heard:
-            place = (observed.source, heard.target)
-            known = known.set(place, known.get(place, Standing(*place)).after(heard))
-        return Standings(known)
-
-    def listed(self) -> tuple[Standing, ...]:
-        """All of them, by source and target."""
-        return tuple(standing for _, standing in sorted(self.of.items()))

@@ -31,6 +31,8 @@ class Claim[T: Model]:
 
     source: str
     thing: T
+    beside: bool = False
+    """Whether it only adds to what somebody else reports: it is nothing without that, and never owns the thing."""
 
 
 @dataclass(frozen=True, slots=True)

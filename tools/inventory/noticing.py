@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from estate.frozen import FrozenEstate
 from estate.references import Ref
+from tools.inventory.claiming.names import Names
 from tools.inventory.folding import Folding
 from tools.inventory.port import Noticed, Observed
 
@@ -20,7 +21,7 @@ def everything(estate: FrozenEstate) -> Noticed:
     )
 
 
-def noticed(before: FrozenEstate, after: FrozenEstate, seen: Observed, folding: Folding) -> Noticed:
+def noticed(before: FrozenEstate, after: FrozenEstate, seen: Observed, folding: Folding, names: Names) -> Noticed:
     """A batch of a source, and what it made of the estate."""
     return Noticed(
         before=before,
@@ -32,6 +33,8 @@ def noticed(before: FrozenEstate, after: FrozenEstate, seen: Observed, folding: 
         said=_said(seen),
         heard=seen.heard,
         conflicts=folding.conflicts,
+        claimed=seen.claimed,
+        names=names,
     )
 
 

@@ -10,16 +10,40 @@ from typing import Protocol
 from estate.drifts import Drift
 from estate.frozen import FrozenEstate
 from estate.hardware import Node
-from estate.ids import ClusterId, NodeId, WorkloadId
+from estate.ids import ClusterId, NodeId, SiteId, WorkloadId
 from estate.items import Item
 from estate.law import Facts
 from estate.references import Ref
 from estate.snapshots import Snapshot, SnapshotVersion
 from estate.workloads import Workload
+from tools.inventory.claiming.names import Names
 from tools.inventory.disagreements import Disagreement
 from tools.payloads.facts.readings import Readings
 from tools.payloads.facts.statements import Fact
 from tools.payloads.parsed import Fault
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What an administrator wrote of a target: whose word stands above whatever the target says of itself."""
+
+    things: Mapping[str, Ref] = field(default_factory=dict)
+    """What its paths are; under the empty one, what all of it is."""
+    site: SiteId | None = None
+    """Where its prices hold."""
+    micro_usd: Mapping[str, int] = field(default_factory=dict)
+    """What a unit of another currency is worth."""
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """A body that tells events: for intake, as any sender would post it."""
+
+    format: str
+    body: bytes
+    headers: Mapping[str, str]
+    id: str
+    """The same for the same lines of the same file, however often they are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +59,11 @@ class Heard:
     """What could not be read; each stands here once, until it is gone and comes back."""
     failure: str = ""
     """Empty when the target answered. What it said before stays as it was, and ages."""
+    about: About = field(default_factory=About)
+    raw: tuple[Raw, ...] = ()
+    """What is intake's to read."""
+    partial: bool = False
+    """Some of it could not be asked this time: what is missing is not gone."""
 
 
 type VerifyFacts = Callable[[bytes], Facts]
@@ -55,6 +84,8 @@ class Observed:
     at: datetime | None = None
     """When it was seen; stands in the origins of items that have none yet."""
     heard: tuple[Heard, ...] = ()
+    claimed: bool = False
+    """Whether it is what a target's word makes of the model: that it spoke was told before."""
     whole: bool = False
     cluster: ClusterId | None = None
     """The one cluster that `drifts` are of; None: this source knows of none."""
@@ -89,6 +120,9 @@ class Noticed:
     """What the source spoke of, changed or not."""
     heard: tuple[Heard, ...] = ()
     conflicts: tuple[Disagreement, ...] = ()
+    claimed: bool = False
+    names: Names = field(default_factory=Names)
+    """By which what was heard is resolved."""
 
 
 class Onlooker(Protocol):

@@ -28,10 +28,12 @@ from estate.snapshots import SnapshotVersion
 from estate.subjects import Subjects
 from tools.bus.port import Bus, Conflict, Lease
 from tools.inventory import silences
+from tools.inventory.claiming.claims import Claims
 from tools.inventory.drifts import Keeper
 from tools.inventory.folding import Folded, Folding, fold
 from tools.inventory.noticing import everything, noticed
 from tools.inventory.port import Heard, Noticed, Observed, Onlooker, Source, VerifyFacts
+from tools.inventory.telemetry.reporting import Reporter, Round
 
 LEASE = "inventory-writer"
 
@@ -133,6 +135,8 @@ class Writer:
         self._onlooker: Onlooker | None = None
         self._names: dict[int, str] = {}
         """What each source calls itself, once it has spoken."""
+        self._claims = Claims()
+        self._reporter: Reporter | None = None
         self._keeper = Keeper(bus, Subjects(installation), clock)
         self._drifted: asyncio.Queue[Observed] = asyncio.Queue(maxsize=1024)
         self._work: asyncio.Queue[_Work] = asyncio.Queue(maxsize=1024)
@@ -153,9 +157,11 @@ class Writer:
         log.info("inventory writer started", epoch=lease.token, holder=self._holder)
         version = SnapshotVersion(installation=self._installation, epoch=lease.token, sequence=0)
         book = _Book(Folded(FrozenEstate(version, facts)), envelope, waiting_for=set(range(len(self._sources))))
+        self._reporter = Reporter(self._bus, Subjects(self._installation), self._clock, lease.token)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._keep(lease), name="inventory-lease")
+                group.create_task(self._reporter.run(), name="inventory-telemetry")
                 group.create_task(self._tick(), name="inventory-whole")
                 if onlooker is not None:
                     group.create_task(onlooker.run(), name="inventory-onlooker")
@@ -275,16 +281,17 @@ class Writer:
 
     async def _begin(self, book: _Book) -> None:
         book.number(book.state)
+        self._claims.seen(book.estate.nodes())
         await self._publish_whole(book)
         await self._show(everything(book.estate))
         for observed, folding in book.early:
-            await self._show(noticed(book.estate, book.estate, observed, folding))
+            self._claims.learn(observed, book.estate)
+            await self._show(noticed(book.estate, book.estate, observed, folding, self._claims.names))
+            await self._claim(book, observed)
         book.early.clear()
 
     async def _fold(self, book: _Book, position: int, observed: Observed) -> None:
         folding = fold(book.state, observed)
-        if folding.conflicts:
-            log.warning("inventory conflicted", source=observed.source, things=[str(t) for t in folding.conflicts])
         came = {position} & book.waiting_for if _has_shown(observed) else set()
         book.waiting_for -= came
         if not book.published:
@@ -297,21 +304,39 @@ class Writer:
                 await self._assume(book)
             return
         await self._publish_folded(book, observed, folding)
+        await self._claim(book, observed)
         for cluster in (c for p in came if (c := self._sources[p].cluster) is not None):
             log.info("cluster is seen now", cluster=cluster)
             await self._publish_silence(book, silences.seen(cluster))
+
+    async def _claim(self, book: _Book, observed: Observed) -> None:
+        """What was heard in senders' own names: claims are folded, readings told beside the deltas."""
+        for renewed in self._claims.renewed(observed.nodes, book.estate):
+            await self._publish_folded(book, renewed, fold(book.state, renewed))
+        back = not observed.heard and self._claims.is_silent(observed.source)
+        for heard in (Heard("", self._clock()),) if back else observed.heard:
+            assert self._reporter is not None
+            unknown = self._reporter.unknown(observed.source, heard)
+            for claimed in self._claims.heard(observed.source, heard, book.estate, unknown):
+                await self._publish_folded(book, claimed, fold(book.state, claimed))
+            if heard.readings:
+                self._reporter.add(Round(observed.source, heard, self._claims.names, book.estate))
 
     async def _publish_silence(self, book: _Book, observed: Observed) -> None:
         await self._publish_folded(book, observed, fold(book.state, observed))
 
     async def _publish_folded(self, book: _Book, observed: Observed, folding: Folding) -> None:
         before = book.estate
+        if folding.conflicts:
+            log.warning("inventory conflicted", source=observed.source, things=[str(t) for t in folding.conflicts])
         if folding.changed:
             book.number(folding.state)
             await self._publish_change(book, self._delta(book, folding))
         else:  # what a source claims counts later, though it changes nothing now
             book.state = folding.state
-        await self._show(noticed(before, book.estate, observed, folding))
+        self._claims.seen(folding.nodes, folding.removed_nodes)
+        self._claims.learn(observed, book.estate)
+        await self._show(noticed(before, book.estate, observed, folding, self._claims.names))
 
     def _delta(self, book: _Book, folding: Folding) -> Delta:
         return Delta(

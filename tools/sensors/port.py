@@ -74,6 +74,8 @@ class Seen:
     """Since when this process has been watching: before that nobody's silence was heard."""
     conflicts: tuple[Disagreement, ...] = ()
     """Where it contradicts another source."""
+    claimed: bool = False
+    """Whether it is what a target's word makes of the model; that it spoke was shown before."""
 
     @property
     def first(self) -> bool:

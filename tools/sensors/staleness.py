@@ -15,6 +15,7 @@ from estate.observations import EventType, Severity
 from estate.records import Model, Time
 from estate.references import Ref
 from estate.units import Seconds
+from tools.inventory.freshness import READING
 from tools.sensors import places
 from tools.sensors.alarms import Hold, Level
 from tools.sensors.port import Condition, Judged, Seen, Sensor, Stimulus
@@ -36,12 +37,12 @@ class Staleness(Sensor[Word]):
     tells: ClassVar[EventType] = EventType.INVENTORY_STALE
     remembers: ClassVar[type[Model]] = Word
 
-    stale_after_seconds: Seconds = Seconds(300)
+    stale_after_seconds: Seconds = Seconds(int(READING.total_seconds()))
     fresh_after_seconds: Seconds = Seconds(60)
     """How long it must have spoken again."""
 
     def touched(self, seen: Seen) -> Iterable[tuple[str, Stimulus | None]]:
-        if seen.source and not seen.heard:
+        if seen.source and not seen.heard and not seen.claimed:
             yield f"{seen.source}/", None
         yield from ((f"{seen.source}/{heard.target}", None) for heard in seen.heard)
 

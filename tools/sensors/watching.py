@@ -2,12 +2,14 @@
 
 Run by the writer for as long as it holds its lease, so that there is one in an installation. A signal is published, and
 stored by the bus, before the cells that remember it are kept: a crash between the two tells the same event again, under
-the same identity, and never loses one. What is no signal is kept every few seconds.
+the same identity, and never loses one. What is no signal is kept every few seconds. Lines of logs that tell events go
+to intake from here too: the inventory has one channel.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -23,7 +25,7 @@ from tools.bus.port import Bus, Conflict
 from tools.inventory.port import Noticed
 from tools.payloads.facts.metrics import Metric
 from tools.sensors.keeping import Shelf
-from tools.sensors.measuring import taken
+from tools.sensors.measuring import Memory, taken
 from tools.sensors.port import Change, Seen
 from tools.sensors.registry import Settings
 from tools.sensors.sensing import Key, Sensed, Sensors, State, sense
@@ -62,8 +64,9 @@ class Watch:
         self._bus, self._installation, self._clock = bus, installation, clock
         self._sensors: Sensors = settings.sensors()
         self._wanted: frozenset[Metric] = frozenset().union(*(s.metrics for s in self._sensors.values()))
-        self._subject = Subjects(installation).intake(CHANNEL, FORMAT)
+        self._subjects = Subjects(installation)
         self._pace = pace or Pace()
+        self._memory = Memory()
         self._queue: asyncio.Queue[Noticed] = asyncio.Queue(maxsize=1024)
 
     async def notice(self, noticed: Noticed) -> None:
@@ -87,6 +90,9 @@ class Watch:
             await self._look(work, noticed)
 
     async def _look(self, work: _Work, noticed: Noticed | None) -> None:
+        for heard in noticed.heard if noticed is not None else ():
+            for raw in heard.raw:
+                await self._publish(self._subjects.intake(CHANNEL, raw.format), raw.body, raw.id, raw.headers)
         seen = self._shown(work, noticed)
         if seen is None:
             return
@@ -105,7 +111,7 @@ class Watch:
         if noticed is None:
             return Seen(now, work.newest, work.newest, watched_from=work.since) if work.newest is not None else None
         work.newest = noticed.after
-        measured = taken(noticed.heard, self._wanted, noticed.after, now)
+        measured = taken(noticed.heard, self._wanted, noticed.after, now, noticed.names, self._memory)
         if measured.dropped:
             log.debug("readings dropped", count=measured.dropped)
         return Seen(
@@ -119,19 +125,24 @@ class Watch:
             said=noticed.said,
             watched_from=work.since,
             conflicts=noticed.conflicts,
+            claimed=noticed.claimed,
         )
 
     async def _tell(self, sensed: Sensed) -> None:
         for signal in sensed.signals:
             told = telling(signal, self._installation)
             log.info("sensor", type=signal.type.value, about=signal.key.subject, resolved=signal.resolved)
-            async for attempt in AsyncRetrying(
-                retry=retry_if_exception_type(RetryLater),
-                wait=wait_random_exponential(multiplier=0.1, max=2),
-                reraise=True,
-            ):
-                with attempt:
-                    await self._bus.publish(self._subject, told.body, message_id=told.id, headers=CONTENT)
+            await self._publish(self._subjects.intake(CHANNEL, FORMAT), told.body, told.id, CONTENT)
+
+    async def _publish(self, subject: str, body: bytes, name: str, headers: Mapping[str, str]) -> None:
+        """On the inventory's own channel, until the bus has it."""
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type(RetryLater),
+            wait=wait_random_exponential(multiplier=0.1, max=2),
+            reraise=True,
+        ):
+            with attempt:
+                await self._bus.publish(subject, body, message_id=name, headers=headers)
 
     async def _keep(self, work: _Work) -> None:
         """Store what is new; a bus out of reach is waited for, because what was told is told again at worst."""

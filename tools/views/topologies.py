@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from estate.facilities.cooling import Cdu
 from estate.facilities.places import RackSpace
 from estate.hardware import Health, Node
 from estate.ids import NodeId, RackId, SiteId, TenantId
 from estate.law import Rack
+from estate.readings import Gauge
 from estate.records import Model
 from estate.references import Ref
 from estate.snapshots import Snapshot
 from estate.units import MilliCelsius
+from tools.views.measured import fresh
 from tools.views.sums import Sums, Use, of_node, total
 
 _SUMMED = ("nodes", "fenced", "accelerators", "taken", "free", "failed", "watts")
@@ -38,6 +41,8 @@ class Figures(Model):
     budget_watts: int | None = None
     coolant: MilliCelsius | None = None
     """Of the warmest coolant that comes back; null where nobody measures it."""
+    hottest: MilliCelsius | None = None
+    """Of the hottest device; null where none is measured, or not lately."""
     health: Health
     """The worst below."""
     tenants: dict[TenantId, int]
@@ -96,6 +101,8 @@ class Scope:
     """None: everything."""
     tenants: frozenset[TenantId] | None = None
     """Whose shares may be told; None: everybody's."""
+    now: datetime | None = None
+    """For what is measured; None: nothing is."""
 
 
 def topology(sums: Sums, scope: Scope) -> Topology:
@@ -152,13 +159,17 @@ def _rack(sums: Sums, rack: Rack, scope: Scope, *, deep: bool) -> RackCell:
         nodes = tuple(n for n in snapshot.nodes_in(rack.id) if scope.sees(n.id))
         figures = _figures(total(of_node(snapshot, n) for n in nodes), scope, None, None)
     ordered = sorted(nodes if deep else (), key=lambda n: _natural(n.id))
-    return RackCell(id=rack.id, figures=figures, nodes=tuple(_node(snapshot, n, scope, warm) for n in ordered))
+    cells = tuple(_node(snapshot, n, scope, warm) for n in ordered)
+    hot = max((c.figures.hottest for c in cells if c.figures.hottest is not None), default=None)
+    return RackCell(id=rack.id, figures=figures.model_copy(update={"hottest": hot}), nodes=cells)
 
 
 def _node(snapshot: Snapshot, node: Node, scope: Scope, warm: MilliCelsius | None) -> NodeCell:
     cap = None if node.power_cap_watts is None else int(node.power_cap_watts)
     figures = _figures(of_node(snapshot, node), scope, cap, warm if scope.sees is None else None)
-    return NodeCell(id=node.id, figures=figures.model_copy(update={"health": _worst(node)}))
+    now = scope.now if scope.sees is None else None
+    hot = fresh(snapshot, Ref("node", node.id), Gauge.TEMPERATURE, now) if now is not None else None
+    return NodeCell(id=node.id, figures=figures.model_copy(update={"health": _worst(node), "hottest": hot}))
 
 
 def _figures(use: Use, scope: Scope, budget: int | None, warm: MilliCelsius | None) -> Figures:
@@ -178,8 +189,16 @@ def _joined(parts: Iterable[Figures]) -> Figures:
     budgets = [f.budget_watts for f in found]
     budget = None if None in budgets else sum(b for b in budgets if b is not None)
     warmest = max((f.coolant for f in found if f.coolant is not None), default=None)
+    hottest = max((f.hottest for f in found if f.hottest is not None), default=None)
     health = Health.DEGRADED if any(f.health is not Health.HEALTHY for f in found) else Health.HEALTHY
-    return Figures(**sums, budget_watts=budget, coolant=warmest, health=health, tenants=dict(sorted(tenants.items())))
+    return Figures(
+        **sums,
+        budget_watts=budget,
+        coolant=warmest,
+        hottest=hottest,
+        health=health,
+        tenants=dict(sorted(tenants.items())),
+    )
 
 
 def _worst(node: Node) -> Health:

@@ -7,47 +7,34 @@ file that is half written is a fault of its own, and read again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from estate.clocks import Clock
-from estate.errors import BadInput, RetryLater
-from tools.inventory.asking.rounds import Pace, Rounds
-from tools.inventory.port import Heard, Observed
+from estate.errors import RetryLater
+from tools.inventory.asking.rounds import Pace, Rounds, Target
+from tools.inventory.asking.settings import WatchedFile
+from tools.inventory.port import About, Heard, Observed
 from tools.payloads import contexts, reading
+from tools.payloads.clouds.offers import REGION
 from tools.payloads.contexts import Context
 from tools.payloads.formats import FACTS
+from tools.payloads.hosts.infiniband import DEVICE
 
 SOURCE = "files"
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """One file: what an administrator writes about it."""
-
-    path: Path
-    format: str
-    """A name of `formats.FACTS`."""
-    host: str = ""
-    cluster: str = ""
-    told: Mapping[str, str] = field(default_factory=dict)
-    """Further headers of the format, such as `placet-region`."""
 
 
 class FileSource:
     """Reads several files."""
 
-    def __init__(self, files: Sequence[File], clock: Clock, pace: Pace | None = None, name: str = SOURCE) -> None:
-        """Raises BadInput for a format that nobody reads."""
-        unknown = sorted({f.format for f in files} - FACTS.keys())
-        if unknown:
-            known = ", ".join(sorted(FACTS))
-            raise BadInput(f"format `{reading.shown(unknown[0])}` is not read from files; use one of {known}")
+    def __init__(
+        self, files: Sequence[WatchedFile], clock: Clock, pace: Pace | None = None, name: str = SOURCE
+    ) -> None:
+        """`pace` stands in the place of the files' own."""
         self._files = tuple(files)
         self._clock = clock
-        self._pace = pace or Pace(every=5.0)
+        self._pace = pace
         self._name = name
 
     @property
@@ -56,9 +43,9 @@ class FileSource:
 
     async def watch(self) -> AsyncGenerator[Observed]:
         """Each file's facts whenever it changes, until closed. An unchanged file is not told again."""
-        asks = {str(f.path): _Reading(f, self._name, self._clock).once for f in self._files}
+        targets = {f.id: self._target(f) for f in self._files}
         last: dict[str, Heard] = {}
-        watching = Rounds(self._name, asks, self._clock, self._pace).watch()
+        watching = Rounds(self._name, targets, self._clock).watch()
         try:
             async for observed in watching:
                 fresh = tuple(h for h in observed.heard if not _same(last.get(h.target), h))
@@ -67,6 +54,10 @@ class FileSource:
                     yield Observed(observed.source, heard=fresh, whole=observed.whole)
         finally:
             await watching.aclose()
+
+    def _target(self, file: WatchedFile) -> Target:
+        pace = self._pace or Pace(every=float(file.every_seconds))
+        return Target(_Reading(file, self._name, self._clock).once, pace, About({}, file.site, file.micro_usd))
 
 
 def _same(before: Heard | None, now: Heard) -> bool:
@@ -82,7 +73,7 @@ def _same(before: Heard | None, now: Heard) -> bool:
 class _Reading:
     """One file, and what it said when it was last changed."""
 
-    file: File
+    file: WatchedFile
     source: str
     clock: Clock
     _stamp: tuple[int, int] = (0, -1)
@@ -119,7 +110,9 @@ class _Reading:
 
     def _understood(self, body: bytes, modified_ns: int) -> Heard:
         at = datetime.fromtimestamp(modified_ns / 1e9, UTC)
-        context = Context(f"{self.source}/{self.file.path.name}", self.file.host, self.file.cluster, at)
-        parsed = FACTS[self.file.format](body, dict(self.file.told) | contexts.headers(context))
+        file = self.file
+        context = Context(f"{self.source}/{file.id}", file.host, file.cluster or "", at)
+        told = {REGION: file.region, DEVICE: file.device}
+        parsed = FACTS[file.format](body, told | contexts.headers(context))
         readings = (parsed.readings,) if len(parsed.readings) else ()
-        return Heard(str(self.file.path), self.clock(), parsed.facts, readings, faults=parsed.faults)
+        return Heard(file.id, self.clock(), parsed.facts, readings, faults=parsed.faults)

@@ -6,6 +6,7 @@ and hide for minutes that a target is gone. Percentiles are worked out by Promet
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -16,14 +17,15 @@ import httpx
 
 from estate.clocks import Clock
 from estate.errors import BadInput, RetryLater
-from tools.inventory.asking import answers
-from tools.inventory.asking.rounds import Pace, Rounds
+from tools.inventory.asking import answers, passwords
+from tools.inventory.asking.rounds import Pace, Rounds, Target
+from tools.inventory.asking.settings import PrometheusServer
 from tools.inventory.port import Heard, Observed
 from tools.payloads.facts.readings import Readings
 from tools.payloads.parsed import Fault
 from tools.payloads.telemetry import answers as telemetry
 from tools.payloads.telemetry import tables
-from tools.payloads.telemetry.series import Target
+from tools.payloads.telemetry.series import Target as Sender
 
 SOURCE = "prometheus"
 _AT_ONCE = 16
@@ -36,28 +38,16 @@ PERCENTILES: Mapping[str, str] = {
 """Which histogram a percentile is of."""
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
-    """One Prometheus: what an administrator writes about it."""
-
-    name: str
-    url: str
-    cluster: str = ""
-    """The cluster whose pods and claims its series name."""
-    token: str = field(default="", repr=False)
-    verify: bool | str = True
-    timeout_seconds: float = 30.0
-    window_seconds: int = 60
-    """How old a sample may be; at least two of the slowest scrape intervals."""
-
-
 class PrometheusSource:
     """Asks several servers."""
 
-    def __init__(self, servers: Sequence[Server], clock: Clock, pace: Pace | None = None, name: str = SOURCE) -> None:
+    def __init__(
+        self, servers: Sequence[PrometheusServer], clock: Clock, pace: Pace | None = None, name: str = SOURCE
+    ) -> None:
+        """`pace` stands in the place of the servers' own."""
         self._servers = tuple(servers)
         self._clock = clock
-        self._pace = pace or Pace()
+        self._pace = pace
         self._name = name
 
     @property
@@ -67,15 +57,18 @@ class PrometheusSource:
     async def watch(self) -> AsyncGenerator[Observed]:
         """Each server's answers, until closed."""
         async with AsyncExitStack() as stack:
-            asks = {s.name: await self._talk(stack, s) for s in self._servers}
-            watching = Rounds(self._name, {n: t.round for n, t in asks.items()}, self._clock, self._pace).watch()
+            talks = [await self._talk(stack, s) for s in self._servers]
+            targets = {t.server.id: Target(t.round, self._paced(t.server)) for t in talks}
+            watching = Rounds(self._name, targets, self._clock).watch()
             stack.push_async_callback(watching.aclose)
             async for observed in watching:
                 yield observed
 
-    async def _talk(self, stack: AsyncExitStack, server: Server) -> _Talk:
-        headers = {"Authorization": f"Bearer {server.token}"} if server.token else {}
-        made = answers.client(server.url, verify=server.verify, timeout=server.timeout_seconds, headers=headers)
+    def _paced(self, server: PrometheusServer) -> Pace:
+        return self._pace or Pace(every=float(server.every_seconds))
+
+    async def _talk(self, stack: AsyncExitStack, server: PrometheusServer) -> _Talk:
+        made = answers.client(server.url, verify=server.trust, timeout=server.timeout_seconds)
         http = await stack.enter_async_context(made)
         return _Talk(server, http, self._name, self._clock)
 
@@ -84,7 +77,7 @@ class PrometheusSource:
 class _Talk:
     """The conversation with one server."""
 
-    server: Server
+    server: PrometheusServer
     http: httpx.AsyncClient
     source: str
     clock: Clock
@@ -99,7 +92,7 @@ class _Talk:
         """
         readings: list[Readings] = []
         faults: list[Fault] = []
-        for name, query in queries(self.server.window_seconds):
+        for name, query in queries(self.server.window_seconds, self.server.jobs):
             try:
                 memory = self.memories.setdefault(query, self._memory())
                 parsed = memory.read(await self._ask(query), name)
@@ -107,21 +100,29 @@ class _Talk:
                 raise RetryLater(f"`{self.server.url}` gave no answer that can be read: {error}") from error
             faults += parsed.faults
             readings += [parsed.readings] if len(parsed.readings) else []
-        return Heard(self.server.name, self.clock(), readings=tuple(readings), faults=tuple(faults))
+        return Heard(self.server.id, self.clock(), readings=tuple(readings), faults=tuple(faults))
 
     async def _ask(self, query: str) -> bytes:
-        request = self.http.build_request("POST", "/api/v1/query", data={"query": query})
+        token = await asyncio.to_thread(passwords.read, self.server.token_file)
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        request = self.http.build_request("POST", "/api/v1/query", data={"query": query}, headers=headers)
         return await answers.body(self.http, request, telemetry.LARGEST)
 
     def _memory(self) -> telemetry.Memory:
-        return telemetry.Memory(f"{self.source}/{self.server.name}", Target(cluster=self.server.cluster))
+        return telemetry.Memory(f"{self.source}/{self.server.id}", Sender(cluster=self.server.cluster or ""))
 
 
-def queries(window_seconds: int) -> Iterator[tuple[str, str]]:
-    """What a round asks: the name that the samples take (empty: their own), and the query."""
+def queries(window_seconds: int, jobs: Sequence[str] = ()) -> Iterator[tuple[str, str]]:
+    """What a round asks: the name that the samples take (empty: their own), and the query. Only of `jobs`, if any."""
+    chosen = f'job=~"{_either(jobs)}"' if jobs else ""
     for names in batched(sorted(n for n in tables.SERIES if n not in PERCENTILES), _AT_ONCE, strict=False):
-        pattern = "|".join(re.escape(n) for n in names).replace("\\", "\\\\")
-        yield "", f'{{__name__=~"{pattern}"}}[{window_seconds}s]'
+        labels = ",".join(filter(None, (f'__name__=~"{_either(names)}"', chosen)))
+        yield "", f"{{{labels}}}[{window_seconds}s]"
     for name, buckets in PERCENTILES.items():
-        rates = f"rate({buckets}[{max(window_seconds, 60) * 5}s])"
+        rates = f"rate({buckets}{{{chosen}}}[{max(window_seconds, 60) * 5}s])"
         yield name, f"histogram_quantile(0.95, sum by ({_OF_A_SERVER}) ({rates}))"
+
+
+def _either(names: Sequence[str]) -> str:
+    """A regular expression of one of these names, as a string of PromQL holds it."""
+    return "|".join(re.escape(n) for n in names).replace("\\", "\\\\")

@@ -7,6 +7,7 @@ fails costs no other; a service whose connection fails three times in a round is
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
@@ -17,9 +18,10 @@ import httpx
 
 from estate.clocks import Clock
 from estate.errors import BadInput, Denied, NeverRetry, RetryLater
-from tools.inventory.asking import answers
-from tools.inventory.asking.rounds import Pace, Rounds
-from tools.inventory.port import Heard, Observed
+from tools.inventory.asking import answers, passwords
+from tools.inventory.asking.rounds import Pace, Rounds, Target
+from tools.inventory.asking.settings import RedfishService
+from tools.inventory.port import About, Heard, Observed
 from tools.payloads import contexts, reading
 from tools.payloads.contexts import Context
 from tools.payloads.facts.readings import Readings
@@ -36,27 +38,16 @@ _MOST_TROUBLES = 3
 _TOKEN = "X-Auth-Token"  # noqa: S105 - a header's name
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
-    """One Redfish service: what an administrator writes about it."""
-
-    name: str
-    """What its chassis are scoped by: the host that it manages, or its own."""
-    url: str
-    user: str = ""
-    password: str = field(default="", repr=False)
-    verify: bool | str = True
-    """Whether its certificate is checked, or the file of whoever signed it."""
-    timeout_seconds: float = 20.0
-
-
 class RedfishSource:
     """Asks several services."""
 
-    def __init__(self, services: Sequence[Service], clock: Clock, pace: Pace | None = None, name: str = SOURCE) -> None:
+    def __init__(
+        self, services: Sequence[RedfishService], clock: Clock, pace: Pace | None = None, name: str = SOURCE
+    ) -> None:
+        """`pace` stands in the place of the services' own."""
         self._services = tuple(services)
         self._clock = clock
-        self._pace = pace or Pace(every=60.0)
+        self._pace = pace
         self._name = name
 
     @property
@@ -67,11 +58,19 @@ class RedfishSource:
         """Each service's answers, until closed."""
         async with AsyncExitStack() as stack:
             talks = [await stack.enter_async_context(_Talk(s, self._name, self._clock)) for s in self._services]
-            rounds = Rounds(self._name, {t.service.name: t.round for t in talks}, self._clock, self._pace)
-            watching = rounds.watch()
+            targets = {t.service.id: Target(t.round, self._paced(t.service), _about(t.service)) for t in talks}
+            watching = Rounds(self._name, targets, self._clock).watch()
             stack.push_async_callback(watching.aclose)
             async for observed in watching:
                 yield observed
+
+    def _paced(self, service: RedfishService) -> Pace:
+        return self._pace or Pace(every=float(service.every_seconds))
+
+
+def _about(service: RedfishService) -> About:
+    whole = {"": service.manages} if service.manages is not None else {}
+    return About(things={**whole, **{path.rstrip("/"): ref for path, ref in service.paths.items()}})
 
 
 @dataclass(slots=True)
@@ -88,11 +87,11 @@ class _Said:
 class _Talk:
     """The conversation with one service."""
 
-    def __init__(self, service: Service, source: str, clock: Clock) -> None:
+    def __init__(self, service: RedfishService, source: str, clock: Clock) -> None:
         self.service = service
         self._source = source
         self._clock = clock
-        self._http = answers.client(service.url, verify=service.verify, timeout=service.timeout_seconds)
+        self._http = answers.client(service.url, verify=service.trust, timeout=service.timeout_seconds)
         self._session = ""
         """The path of our session, for its end."""
 
@@ -110,7 +109,7 @@ class _Talk:
         """Everything that is read of the service now.
 
         Raises:
-            RetryLater, Denied, NeverRetry: not one of the roots answered.
+            RetryLater, Denied, NeverRetry: not one of the roots answered with what can be read.
         """
         said = _Said()
         waiting = deque(ROOTS)
@@ -122,17 +121,25 @@ class _Talk:
                     waiting.append(path)
         if not said.facts and said.troubles:
             raise RetryLater(said.troubles[0])
+        if not said.facts and said.faults:
+            raise NeverRetry(f"nothing of it can be read: {said.faults[0]}")
         failure = f"stopped early: {said.troubles[0]}" if len(said.troubles) >= _MOST_TROUBLES else ""
         faults = (*said.faults, *(Fault("connection", t) for t in said.troubles if not failure))
         return Heard(
-            self.service.name, self._clock(), tuple(said.facts), tuple(said.readings), faults=faults, failure=failure
+            self.service.id,
+            self._clock(),
+            tuple(said.facts),
+            tuple(said.readings),
+            faults=faults,
+            failure=failure,
+            partial=bool(said.troubles),
         )
 
     async def _resource(self, path: str, said: _Said) -> tuple[str, ...]:
         """Take in one resource; the paths that it leads to."""
         try:
             body = await self._get(path)
-            context = Context(self._source, self.service.name, at=self._clock())
+            context = Context(f"{self._source}/{self.service.id}", self.service.id, at=self._clock())
             parsed = resources.parse(body, contexts.headers(context))
             onward = resources.links(body)
         except RetryLater as error:
@@ -163,7 +170,8 @@ class _Talk:
         """Open a session where there is none; whether it was opened now."""
         if not self.service.user or _TOKEN in self._http.headers or self._http.auth is not None:
             return False
-        account = {"UserName": self.service.user, "Password": self.service.password}
+        password = await asyncio.to_thread(passwords.read, self.service.password_file)
+        account = {"UserName": self.service.user, "Password": password}
         request = self._http.build_request("POST", SESSIONS, content=json.dumps(account).encode())
         request.headers["Content-Type"] = "application/json"
         try:
@@ -177,7 +185,7 @@ class _Talk:
             return True
         if response.status_code in {401, 403, 429} or response.is_server_error:
             answers.judge(response.status_code, request, response.content)
-        self._http.auth = httpx.BasicAuth(self.service.user, self.service.password)
+        self._http.auth = httpx.BasicAuth(self.service.user, password)
         return True
 
     async def _ask(self, request: httpx.Request) -> bytes:

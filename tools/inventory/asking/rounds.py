@@ -11,14 +11,27 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import structlog
 
 from estate.clocks import Clock
 from estate.errors import Denied, NeverRetry, RetryLater
-from tools.inventory.port import Heard, Observed
+from tools.inventory.port import About, Heard, Observed
 
 log = structlog.get_logger(__name__)
+
+
+class Asking(Protocol):
+    """A source that asks: a `tools.inventory.port.Source` whose watching may be closed."""
+
+    @property
+    def cluster(self) -> None:
+        """None: what it hears is of things that others show."""
+
+    def watch(self) -> AsyncGenerator[Observed]:
+        """Every answer, until closed."""
+
 
 type Ask = Callable[[], Awaitable[Heard]]
 """One question to one target. Raises RetryLater for a passing fault, Denied or NeverRetry for one that stays."""
@@ -45,14 +58,22 @@ class Pace:
         return min(grown, self.longest_wait) * random.uniform(0.5, 1.0)  # noqa: S311
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """How one target is asked, how often, and what its administrator wrote of it."""
+
+    ask: Ask
+    pace: Pace = field(default_factory=Pace)
+    about: About = field(default_factory=About)
+
+
 @dataclass(slots=True)
 class Rounds:
     """The targets of one source."""
 
     source: str
-    targets: Mapping[str, Ask]
+    targets: Mapping[str, Target]
     clock: Clock
-    pace: Pace = field(default_factory=Pace)
 
     async def watch(self) -> AsyncGenerator[Observed]:
         """First that it owns no node and no workload, so that nobody waits for it; then every answer."""
@@ -75,22 +96,22 @@ class Rounds:
 
     async def _all(self, answers: asyncio.Queue[Heard]) -> None:
         async with asyncio.TaskGroup() as group:
-            for name, ask in self.targets.items():
-                group.create_task(self._again(name, ask, answers), name=f"{self.source}-{name}")
+            for name, target in self.targets.items():
+                group.create_task(self._again(name, target, answers), name=f"{self.source}-{name}")
 
-    async def _again(self, name: str, ask: Ask, answers: asyncio.Queue[Heard]) -> None:
+    async def _again(self, name: str, target: Target, answers: asyncio.Queue[Heard]) -> None:
         failures = 0
         told: frozenset[str] = frozenset()
         while True:
-            heard = await self._once(name, ask)
+            heard = await self._once(name, target.ask)
             faults = {str(f): f for f in heard.faults}
             fresh = tuple(f for text, f in faults.items() if text not in told)
             if not heard.failure:
                 told = frozenset(faults)
             self._report(replace(heard, faults=fresh), failures)
             failures = failures + 1 if heard.failure else 0
-            await answers.put(replace(heard, faults=fresh))
-            await asyncio.sleep(self.pace.pause(failures))
+            await answers.put(replace(heard, faults=fresh, about=target.about))
+            await asyncio.sleep(target.pace.pause(failures))
 
     async def _once(self, name: str, ask: Ask) -> Heard:
         try:

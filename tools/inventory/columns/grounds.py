@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 from estate.grounds import Ground
 from estate.hardware import Accelerator, Node
 from estate.ids import ClusterId, GangId, NodeId, RackId, SiteId, WorkloadId
+from estate.readings import Gauge, Reading
 from estate.references import Ref
 from estate.tallies import Tally
 from estate.things import AcceleratorRef
@@ -28,7 +30,7 @@ from tools.inventory.columns.indexes import FrozenIndex, KeyOf
 from tools.inventory.columns.machines import NONE, Machines
 from tools.inventory.columns.origins import UNTOLD, Told, unpacked
 from tools.inventory.columns.places import SEEN
-from tools.inventory.columns.readings import ABSENT, Metric
+from tools.inventory.columns.readings import ABSENT, NOT_A_NUMBER, Metric
 from tools.inventory.columns.residents import Residents, rows_of
 from tools.inventory.columns.sums import FENCED_NODES, WATTS, FrozenTotals
 
@@ -208,6 +210,18 @@ class ColumnarGround:
         """The newest reading of a device, or what stands for none (`readings.ABSENT`, …)."""
         device = self._uuids.find(uuid)
         return ABSENT if device == NONE else self.devices_of[metric][device]
+
+    def measured(self, uuid: str) -> tuple[Reading, ...]:
+        device, told = self._uuids.find(uuid), self.read_at(uuid)
+        if device == NONE or told is None:
+            return ()
+        at = datetime.fromtimestamp(told.at / 1000, UTC)
+        kept = ((metric, int(self.devices_of[metric][device])) for metric in Metric)
+        return tuple(
+            Reading(Gauge(metric.value), value if value > NOT_A_NUMBER else None, at, told.source)
+            for metric, value in kept
+            if value != ABSENT
+        )
 
     def read_at(self, uuid: str) -> Told | None:
         """Whose word the newest readings of a device are, and when it was given."""
