@@ -22,7 +22,7 @@ from estate.hardware import Health
 from estate.law import Facts
 from estate.references import Ref
 from estate.stock import Stock
-from tools.inventory.columns.chunks import Items, Numbers
+from tools.inventory.columns.chunks import Items, Numbers, Rows
 from tools.inventory.columns.engine import Inventory
 from tools.inventory.columns.indexes import Index
 from tools.inventory.columns.machines import NONE
@@ -87,7 +87,7 @@ def _heading(inventory: Inventory) -> dict[str, Any]:
         "sources": machines.sources.values,
         "trails": [machines.trail.end, residents.trail.end],
         "ends": [a.end for a in (machines.rows, machines.device_rows, residents.rows, residents.replica_rows)],
-        "bested": [_bested(index, rows) for index, rows, _ in _names(inventory)],
+        "bested": [_bested(index, rows) for index, rows, _ in _names(inventory, *_there(inventory))],
     }
 
 
@@ -112,7 +112,7 @@ def _resume(inventory: Inventory, about: Mapping[str, Any]) -> None:
     """Free rows, indexes and groups, off the columns."""
     machines, residents = inventory.machines, inventory.residents
     node, work = machines.columns, residents.columns
-    used, there = _used(machines.id), _used(residents.fields.objects("id"))
+    used, there = _there(inventory)
     homes, work_homes = _of(node["home"], used), _of(work["home"], there)
     counts, rooms = _of(node["devices"], used), _of(work["room"], there)
     ends = about["ends"]
@@ -121,7 +121,7 @@ def _resume(inventory: Inventory, about: Mapping[str, Any]) -> None:
     machines.device_rows.resume(ends[1], _of(node["device"], used), homes, sizes)
     residents.rows.resume(ends[2], there, work_homes, np.ones_like(there))
     residents.replica_rows.resume(ends[3], _of(work["first"], there), work_homes, rooms)
-    for (index, rows, keys), bested in zip(_names(inventory), about["bested"], strict=True):
+    for (index, rows, keys), bested in zip(_names(inventory, used, there), about["bested"], strict=True):
         found = ~np.isin(rows, bested)
         index.rebuild(rows[found], list(compress(keys, found)) if bested else keys)
     machines.regroup()
@@ -134,11 +134,10 @@ def _bested(index: Index, rows: NDArray[np.int64]) -> list[int]:
     return [] if index.count == len(rows) else [int(row) for row in rows if index.find(index.key_of(row)) != row]
 
 
-def _names(inventory: Inventory) -> Iterable[tuple[Index, NDArray[np.int64], list[Any]]]:
+def _names(inventory: Inventory, used: Rows, there: Rows) -> Iterable[tuple[Index, NDArray[np.int64], list[Any]]]:
     """Every index with the rows that are to be found by it, and their keys."""
     machines, residents = inventory.machines, inventory.residents
     fields, work = machines.fields, residents.fields
-    used, there = _used(machines.id), _used(work.objects("id"))
     seen = used[_of(machines.state, used) & SEEN > 0]
     devices = np.flatnonzero(_rows(machines.device_columns["node"]) != NONE)
     clusters, called = fields.spelled("cluster", seen), fields.spelled("name", seen)
@@ -148,6 +147,11 @@ def _names(inventory: Inventory) -> Iterable[tuple[Index, NDArray[np.int64], lis
     yield residents.ids, there, work.spelled("id", there)
     named = (work.spelled(name, there) for name in ("cluster", "namespace", "name"))
     yield residents.names, there, list(zip(*named, strict=True))
+
+
+def _there(inventory: Inventory) -> tuple[Rows, Rows]:
+    """The rows of nodes and of workloads that are used."""
+    return _used(inventory.machines.id), _used(inventory.residents.fields.objects("id"))
 
 
 def _used(ids: Items[Any]) -> NDArray[np.int64]:
