@@ -144,11 +144,15 @@ def lasting(conditions: Iterable[Condition]) -> tuple[Condition, ...]:
     Bindings are told of a workload, of its replicas on one node, or of a whole node. Whoever moves a replica to a node
     after it was emptied does not break the promise that it was emptied, and the other way round.
     """
-    last: list[Condition] = []
+    last: tuple[Condition, ...] = ()
     for condition in conditions:
-        last = [c for c in last if not _speak_of_the_same(c, condition)]
-        last.append(condition)
-    return tuple(last)
+        last = (*unspoken(last, condition), condition)
+    return last
+
+
+def unspoken(conditions: Iterable[Condition], by: Condition) -> tuple[Condition, ...]:
+    """Those that do not speak of what `by` speaks of."""
+    return tuple(c for c in conditions if not _speak_of_the_same(c, by))
 
 
 def _speak_of_the_same(one: Condition, other: Condition) -> bool:

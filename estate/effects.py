@@ -5,16 +5,17 @@ Twin, rehearsal, gate, kernel and executor all use these two; nobody else decide
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from estate import conditions
 from estate.changes import Change, Footprint, NoInverse
 from estate.changes.kinds import workload_thing
-from estate.conditions import Condition
+from estate.conditions import Condition, Field
 from estate.records import Model
 from estate.results import Ok, Refusal, Result
 from estate.snapshots import Snapshot
-from estate.things import Thing
+from estate.things import Thing, ThingKind
 
 
 class Step(Model):
@@ -60,6 +61,28 @@ def lay_out(changes: Iterable[Change], snapshot: Snapshot) -> Result[Layout]:
         footprint = _joined(footprint, change.footprint(running))
         running = result.value
     return Ok(Layout(tuple(steps), footprint, running))
+
+
+def lasting(steps: Iterable[Step]) -> tuple[Condition, ...]:
+    """Of what the steps leave true, in order, what still counts after all of them.
+
+    A gang that a step stops begins anew wherever it finds room: what an earlier one said of the places of its other
+    members counts no more.
+    """
+    left: tuple[Condition, ...] = ()
+    for step in steps:
+        for mate in _stopped_beside(step):
+            left = conditions.unspoken(left, mate)
+        left = conditions.lasting((*left, *step.postconditions))
+    return left
+
+
+def _stopped_beside(step: Step) -> Iterator[Condition]:
+    """The members of gangs that the step found elsewhere: of them it promises nothing."""
+    promised = {c.about for c in step.postconditions}
+    for read in step.preconditions:
+        if read.about.kind is ThingKind.RESIDENT and read.field is Field.BINDINGS and read.about not in promised:
+            yield read
 
 
 def _step(number: int, change: Change, before: Snapshot, after: Snapshot) -> Step:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from estate import conditions
+from estate import conditions, effects
 from estate.effects import Step
 from estate.ids import Digest
 from estate.outcomes import Ending
@@ -63,4 +63,4 @@ class Flights:
 
 def _shows(snapshot: Snapshot, steps: Iterable[Step]) -> bool:
     """Whether the last word of the steps on each thing is what the snapshot has."""
-    return not conditions.misses(snapshot, conditions.lasting(c for s in steps for c in s.postconditions))
+    return not conditions.misses(snapshot, effects.lasting(steps))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from estate import conditions
+from estate import conditions, effects
 from estate.changes import (
     Change,
     CordonNode,
@@ -208,7 +208,7 @@ def test_a_replica_that_returns_later_does_not_belie_the_drain() -> None:
     plan = (DrainNode(node=EU_A1), UncordonNode(node=EU_A1), MoveWorkload(workload=A_SERVE, moves=(back,)))
     laid = lay_out(plan, builders.estate())
     assert isinstance(laid, Ok)
-    lasting = conditions.lasting(c for s in laid.value.steps for c in s.postconditions)
+    lasting = effects.lasting(laid.value.steps)
     assert conditions.misses(laid.value.after, lasting) == ()
     assert {(str(c.about), c.field) for c in lasting} >= {("node/eu-a1", Field.CORDONED)}
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from estate import conditions, gangs
+from estate import conditions, effects, gangs
 from estate.changes import (
     CopyWorkload,
     CordonNode,
@@ -18,6 +18,7 @@ from estate.changes import (
     ReplicaMove,
     ScaleWorkload,
 )
+from estate.conditions import Field
 from estate.effects import effect, lay_out
 from estate.frozen import FrozenEstate
 from estate.ids import ClusterId, GangId, NodeId, WorkloadId
@@ -163,3 +164,19 @@ def test_a_copy_in_another_cluster_is_a_gang_of_its_own() -> None:
 def test_a_removal_lets_the_rest_of_its_gang_begin_anew() -> None:
     end = RemoveWorkload(workload=B_EVAL, replaced_by=B_TRAIN)
     assert end.disrupts(ganged()) == {B_EVAL: 1, B_TRAIN: 2}
+
+
+def test_what_a_gang_is_stopped_by_later_takes_back_what_was_said_of_its_members_places() -> None:
+    """A member is moved, and then another is evicted: all begin anew, and nobody promises where."""
+    estate = ganged()
+    home = ReplicaMove(replica=0, source=EU_B2, target=EU_A1, accelerators=(2, 3))
+    moved = MoveWorkload(workload=B_EVAL, moves=(home,))
+    evicted = EvictPod(workload=B_TRAIN, replica=1, node=EU_B1)
+    laid = lay_out((CordonNode(node=EU_B1), moved, evicted), estate)
+    assert isinstance(laid, Ok)
+    left = effects.lasting(laid.value.steps)
+    assert conditions.misses(laid.value.after, left) == ()
+    told = {(str(c.about), c.field) for c in left}
+    assert ("workload/b-eval", Field.REPLICAS) in told
+    assert ("workload/b-eval", Field.BINDINGS) not in told
+    assert ("node/eu-b1", Field.CORDONED) in told

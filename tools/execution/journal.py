@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Literal
 
+from estate import effects
 from estate.conditions import Condition, lasting
 from estate.effects import Step
 from estate.errors import BadInput
@@ -234,7 +235,7 @@ def _result(number: int, step: StepState) -> StepResult:
 
 def expected(steps: Iterable[Step]) -> tuple[Condition, ...]:
     """What must be true after all of `steps`: of conditions that speak of the same, the last step's counts."""
-    return lasting(c for s in steps for c in s.postconditions)
+    return effects.lasting(steps)
 
 
 def original(steps: Iterable[Step]) -> tuple[Condition, ...]:
