@@ -22,11 +22,12 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from benchmarks import objects
 from benchmarks.estates import DEVICES, Estate
 from benchmarks.figures import Figure, figure, main
 from estate.deltas import Delta
 from estate.frozen import FrozenEstate
-from estate.ids import InstallationId, NodeId
+from estate.ids import ClusterId, InstallationId, NodeId, WorkloadId
 from estate.snapshots import SnapshotVersion
 from estate.units import Watts
 from tools.inventory.columns import files
@@ -35,9 +36,14 @@ from tools.inventory.columns.engine import Inventory
 from tools.inventory.columns.histories import History
 from tools.inventory.columns.origins import Told
 from tools.inventory.columns.readings import Batch, Metric
+from tools.inventory.kubernetes.decoding import Nodes, Pods, Seat, listed
+from tools.kubernetes import nodes
 
 SIZES = (1_000, 10_000, 100_000)
 CHANGES, ROUNDS, HELD = 10_000, 40, 20
+BATCH, WATCHED = 4_000, 5_000
+"""Changes that are taken together: what 200 000 a second bring in the 20 ms that a cluster's source gathers."""
+CLUSTER = ClusterId("eu-1")
 _MARK = Watts(2_001)
 _NOW = datetime(2026, 11, 21, tzinfo=UTC)
 _TOLD = Told("benchmark", 1)
@@ -47,10 +53,10 @@ _VERSION = SnapshotVersion(installation=InstallationId("bench"), epoch=1, sequen
 def measure() -> list[Figure]:
     """Each size, and how the dearest one compares with the cheapest."""
     found: dict[int, dict[str, float]] = {}
-    for nodes in SIZES:
+    for size in SIZES:
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as alone:
-            found[nodes] = alone.submit(measured, nodes).result()
-    costs = [f for nodes, values in found.items() for f in _costs(nodes, values)]
+            found[size] = alone.submit(measured, size).result()
+    costs = [f for size, values in found.items() for f in _costs(size, values)]
     small, large = found[SIZES[0]], found[SIZES[-1]]
     flat = [
         figure(f"{name}, at {SIZES[-1]:,} nodes of {SIZES[0]:,}", large[name] / small[name], "×")
@@ -59,21 +65,23 @@ def measure() -> list[Figure]:
     return [*costs, *flat, *_goals(large)]
 
 
-def _costs(nodes: int, values: dict[str, float]) -> Iterator[Figure]:
+def _costs(size: int, values: dict[str, float]) -> Iterator[Figure]:
     floor = values["floor"]
-    yield figure(f"{nodes:,} nodes: floor, an addition in a bare loop", floor * 1e9, "ns")
+    yield figure(f"{size:,} nodes: floor, an addition in a bare loop", floor * 1e9, "ns")
     for name in ("node and workload put", "change", "change beside a reader", "move", "turnover", "reading"):
-        yield figure(f"{nodes:,} nodes: {name}", values[name] * 1e6, "µs")
-        yield figure(f"{nodes:,} nodes: {name}, of the floor", values[name] / floor, "×")
-    yield figure(f"{nodes:,} nodes: memory a node", values["bytes"], "bytes")
-    yield figure(f"{nodes:,} nodes: node asked for, made anew", values["node made"] * 1e6, "µs")
-    yield figure(f"{nodes:,} nodes: version of the history asked for", values["as of"] * 1e3, "ms")
-    yield figure(f"{nodes:,} nodes: saved", values["save"], "s")
+        yield figure(f"{size:,} nodes: {name}", values[name] * 1e6, "µs")
+        yield figure(f"{size:,} nodes: {name}, of the floor", values[name] / floor, "×")
+    yield figure(f"{size:,} nodes: memory a node", values["bytes"], "bytes")
+    yield figure(f"{size:,} nodes: node asked for, made anew", values["node made"] * 1e6, "µs")
+    yield figure(f"{size:,} nodes: version of the history asked for", values["as of"] * 1e3, "ms")
+    yield figure(f"{size:,} nodes: saved", values["save"], "s")
 
 
 def _goals(values: dict[str, float]) -> Iterator[Figure]:
     yield figure(f"resident with {HELD} snapshots held", values["resident"] / 2**20, "MiB", at_most=768)
     yield figure("typed changes", 1 / values["change"], "1/s", at_least=200_000)
+    yield figure("changes from the API server's JSON", 1 / values["line"], "1/s", at_least=100_000)
+    yield figure(f"list of {SIZES[-1]:,} nodes decoded", values["listed"], "s", at_most=1.5)
     yield figure("telemetry readings", 1 / values["reading"], "1/s", at_least=2_000_000)
     yield figure(f"snapshot after {CHANGES:,} changes, median", values["snapshot median"] * 1e3, "ms", at_most=0.1)
     yield figure(f"snapshot after {CHANGES:,} changes, worst", values["snapshot worst"] * 1e3, "ms", at_most=1)
@@ -82,18 +90,19 @@ def _goals(values: dict[str, float]) -> Iterator[Figure]:
     yield figure("restart from the file, warm", values["restart"], "s", at_most=1)
 
 
-def measured(nodes: int) -> dict[str, float]:
+def measured(count: int) -> dict[str, float]:
     """Everything of one size, in seconds and bytes."""
-    estate = Estate(nodes, _NOW + timedelta(days=30))
+    estate = Estate(count, _NOW + timedelta(days=30))
     before = _resident(estate.facts.rack_of)
     inventory = Inventory(estate.facts)
-    values = {"node and workload put": _build(inventory, estate) / nodes}
+    values = {"node and workload put": _build(inventory, estate) / count}
     gc.collect()
     gc.freeze()
-    values["bytes"] = (_resident() - before) / nodes
+    values["bytes"] = (_resident() - before) / count
     values |= _of_changes(inventory, estate)
     values |= _of_snapshots(inventory, estate)
     values |= _of_readings(inventory, estate)
+    values |= _of_json(inventory, estate)
     values |= _of_history(inventory, estate)
     values |= _of_file(inventory)
     return values | {"floor": _floor()}
@@ -157,6 +166,42 @@ def _of_readings(inventory: Inventory, estate: Estate) -> dict[str, float]:
     return {"reading": seconds / (len(uuids) * len(batches))}
 
 
+def _of_json(inventory: Inventory, estate: Estate) -> dict[str, float]:
+    """A watch's lines: nodes cordoned, lost and back, pods bound and ended; and a whole list, page by page."""
+    lane = Nodes(lambda raw: nodes.read(raw, estate.facts, CLUSTER))
+    pods = Pods(_seat, NodeId)
+    names = [f"gpu-{number:06d}" for number in range(0, estate.nodes, max(estate.nodes // WATCHED, 1))]
+    for name in names:
+        lane.know(objects.node(name, f"uid-{name}"))
+        pods.know(objects.pod(f"serve-{name[4:]}-3", f"uid-pod-{name}"))
+    lines = [
+        [objects.node(name, f"uid-{name}", cordoned=cordoned, ready=ready) for name in names]
+        for cordoned, ready in ((True, True), (True, False), (False, False), (False, True))
+    ]
+    bound = [objects.pod(f"serve-{n[4:]}-3", f"uid-pod-{n}", node=n, phase="Running") for n in names]
+    ended = [objects.pod(f"serve-{n[4:]}-3", f"uid-pod-{n}", node=n, phase="Succeeded") for n in names]
+    told: list[Change] = []
+
+    batches = [(lane.take, of_nodes) for of_nodes in lines] + [(pods.take, bound), (pods.take, ended)]
+
+    def take() -> None:
+        for watch, seen in batches:
+            for at in range(0, len(seen), BATCH):
+                found = watch(seen[at : at + BATCH])
+                assert not found.whole, "a line that only changes a fact was not understood"
+                inventory.take(found.changes, _TOLD)
+                told.extend(found.changes)
+
+    seconds = _seconds(take)
+    page = b'{"kind":"NodeList","items":[%b]}' % b",".join(lines[0][:500])
+    pages = estate.nodes // len(lines[0][:500])
+    return {"line": seconds / len(told), "listed": _seconds(lambda: [listed(page) for _ in range(pages)])}
+
+
+def _seat(uid: str, node: str) -> Seat:
+    return Seat(WorkloadId(f"serve-{node[4:]}"), 3, node, (3,))
+
+
 def _of_history(inventory: Inventory, estate: Estate) -> dict[str, float]:
     """The version in the middle of a chapter, so that half its deltas are played again."""
     history = History()
@@ -182,15 +227,15 @@ def _of_history(inventory: Inventory, estate: Estate) -> dict[str, float]:
 def _of_file(inventory: Inventory) -> dict[str, float]:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "columns"
-        saved = _seconds(lambda: files.save(path, inventory, _VERSION))
-        restarted = _seconds(lambda: files.load(path, inventory.facts))
+        saved = _seconds(lambda: files.save(path, inventory, _VERSION, ""))
+        restarted = _seconds(lambda: files.load(path, lambda _: inventory.facts))
     return {"save": saved, "restart": restarted}
 
 
 def _taken(inventory: Inventory, happened: Sequence[Change]) -> float:
     def take() -> None:
-        for change in happened:
-            inventory.take(change, _TOLD)
+        for at in range(0, len(happened), BATCH):
+            inventory.take(happened[at : at + BATCH], _TOLD)
 
     return _seconds(take)
 

@@ -100,6 +100,11 @@ class StateDirectory:
         return self.root / "run"
 
     @property
+    def estates_path(self) -> Path:
+        """What each process knew of the estate when it last stopped: a convenience, deleted without loss."""
+        return self.root / "estates"
+
+    @property
     def role_path(self) -> Path:
         """For which role the directory was issued."""
         return self.root / "role.json"

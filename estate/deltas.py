@@ -142,7 +142,7 @@ def _pieces(delta: Delta, limit: int) -> Iterable[tuple[str, Any, int]]:
         yield "facts_envelope", envelope[start : start + max(limit // 4, 1)], limit
     for name in ("nodes", "workloads", "items"):
         for thing in getattr(delta, name):
-            yield name, thing, len(thing.canonical()) + 1
+            yield name, thing, len(thing.model_dump_json()) + 1  # its canonical form, nearly, at a tenth of the cost
     for name in ("removed_nodes", "removed_workloads", "removed_items"):
         for gone in getattr(delta, name):
             yield name, gone, len(str(gone)) + 3

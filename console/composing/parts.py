@@ -21,6 +21,7 @@ from tools.bus.nats import NatsBus
 from tools.bus.port import Bus
 from tools.bus.precedence import RightOfWay
 from tools.inventory.follower import Follower
+from tools.inventory.resuming import Shelf
 
 
 class Host(Protocol):
@@ -58,7 +59,8 @@ class Parts:
 
     def follower(self, name: str, bus: Bus) -> Follower:
         """A process's own copy of the estate."""
-        follower = Follower(bus, self.installation.subjects, self.latch())
+        shelf = Shelf(self.installation.state.estates_path / f"{name}.columns")
+        follower = Follower(bus, self.installation.subjects, self.latch(), shelf)
         self.system.inventories[name] = follower
         return follower
 

@@ -22,9 +22,10 @@ def test_a_restart_goes_on_as_if_there_had_been_none(
 ) -> None:
     """Free rows, losers of a name, sums and groups: what is forgotten would show in what comes after."""
     inventory, _ = both(first)
-    files.save(tmp_path / "columns", inventory, builders.version(7))
-    again, version = files.load(tmp_path / "columns", inventory.facts)
-    assert version == builders.version(7)
+    files.save(tmp_path / "columns", inventory, builders.version(7), "signed")
+    loaded = files.load(tmp_path / "columns", lambda _: inventory.facts)
+    again, version = loaded.inventory, loaded.version
+    assert (version, loaded.envelope) == (builders.version(7), "signed")
     assert answers(again.snapshot(version)) == answers(inventory.snapshot(version))
     for change in later:
         take(inventory, change)
@@ -34,8 +35,8 @@ def test_a_restart_goes_on_as_if_there_had_been_none(
 
 def test_other_facts_are_obeyed_at_once(tmp_path: Path) -> None:
     inventory, estate = both([*_small()])
-    files.save(tmp_path / "columns", inventory, builders.version())
-    again, _ = files.load(tmp_path / "columns", FACTS[1])
+    files.save(tmp_path / "columns", inventory, builders.version(), "signed")
+    again = files.load(tmp_path / "columns", lambda _: FACTS[1]).inventory
     assert answers(again.snapshot(builders.version())) == answers(estate.with_facts(FACTS[1]))
 
 
@@ -45,14 +46,14 @@ def test_a_damaged_file_is_refused_with_its_reason(tmp_path: Path, data: st.Data
     """Half a page that never reached the disk, or a bit that fell over: nothing of it may become an estate."""
     path = tmp_path / "columns"
     inventory, _ = both([*_small()])
-    files.save(path, inventory, builders.version())
+    files.save(path, inventory, builders.version(), "signed")
     whole = path.read_bytes()
     at = data.draw(st.integers(0, len(whole) - 1))
     damage = data.draw(st.sampled_from(("cut", "flip", "more")))
     flipped = whole[:at] + bytes([whole[at] ^ 0x10]) + whole[at + 1 :]
     path.write_bytes({"cut": whole[:at], "flip": flipped, "more": whole + b"x"}[damage])
     with pytest.raises(BadInput, match="is no inventory of this placet"):
-        files.load(path, inventory.facts)
+        files.load(path, lambda _: inventory.facts)
 
 
 def _small() -> list[Happening]:

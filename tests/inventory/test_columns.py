@@ -23,18 +23,27 @@ TOLD = Told("test", 1)
 type Happening = Change | Facts
 
 
-def take(inventory: Inventory, change: Happening) -> None:
-    if isinstance(change, Facts):
-        inventory.obey(change)
-    else:
-        inventory.take(change, TOLD)
+def take(inventory: Inventory, *history: Happening) -> None:
+    """Changes up to the next facts in batches, of a size that differs from history to history."""
+    batch: list[Change] = []
+    for change in history:
+        if isinstance(change, Facts):
+            inventory.take(batch, TOLD)
+            batch = []
+            inventory.obey(change)
+        else:
+            batch.append(change)
+            if not len(batch) % (1 + len(history) % 9):
+                inventory.take(batch, TOLD)
+                batch = []
+    inventory.take(batch, TOLD)
 
 
 def both(history: list[Happening]) -> tuple[Inventory, FrozenEstate]:
     """The engine and the maps after one history."""
     inventory, estate = Inventory(FACTS[0]), FrozenEstate(builders.version(), FACTS[0])
+    take(inventory, *history)
     for change in history:
-        take(inventory, change)
         estate = played(estate, change)
     return inventory, estate
 
@@ -115,7 +124,7 @@ class TestManyRows:
         things = [*map(changes.NodeSeen, fleet.seen()), *map(changes.WorkloadSeen, fleet.running())]
         early: list[tuple[Snapshot, FrozenEstate]] = []
         for number, change in enumerate([*things, *fleet.happenings(1, 1_500), *fleet.turnover(2, 100)]):
-            inventory.take(change, TOLD)
+            inventory.take((change,), TOLD)
             estate = played(estate, change)
             if not number % 1_000:
                 early.append((inventory.snapshot(builders.version()), estate))

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import batched
 
 import structlog
 
@@ -26,11 +27,14 @@ from tools.bus.streams import DELTAS, TELEMETRY
 from tools.inventory.columns.engine import Inventory
 from tools.inventory.columns.histories import History, Told
 from tools.inventory.port import VerifyFacts
+from tools.inventory.resuming import Shelf
 from tools.inventory.telemetry.holding import Holder
 
 _STREAM = "deltas"
 """Whose word everything is here; what single fields are of, their things' own `origins` say."""
 
+_AT_ONCE = 64
+"""Things taken before others may run: some milliseconds."""
 _REFRESH = 1.0
 _LISTEN_AGAIN = 30.0
 """Seconds."""
@@ -66,7 +70,12 @@ class _Parts:
 class Follower:
     """One process's copy of the estate. `run` in a task of its own; the rest answers at once."""
 
-    def __init__(self, bus: Bus, subjects: Subjects, verify: VerifyFacts) -> None:
+    def __init__(self, bus: Bus, subjects: Subjects, verify: VerifyFacts, shelf: Shelf | None = None) -> None:
+        """`shelf` is where the estate lies while this process does not run; None: nowhere."""
+        self._shelf = shelf
+        self._saving = False
+        self._resumed = False
+        """Whether the estate is that of a file, and the stream has not come to its version yet."""
         self._bus = bus
         self._installation = subjects.installation
         self._subject = subjects.delta()
@@ -121,6 +130,8 @@ class Follower:
 
     async def run(self) -> None:
         """Follow until cancelled."""
+        if self._shelf is not None:
+            await self._resume(self._shelf)
         try:
             async with asyncio.TaskGroup() as group:
                 beside = (
@@ -134,13 +145,31 @@ class Follower:
                         task.cancel()
         except* Exception as failed:
             raise failed.exceptions[0] from failed
+        finally:
+            self._save()
+
+    async def _resume(self, shelf: Shelf) -> None:
+        """Begin with what was saved. It counts as stale until the stream comes to it."""
+        loaded = await asyncio.to_thread(shelf.load, lambda envelope: self._verify(envelope.encode()))
+        if loaded is None or loaded.version.installation != self._installation:
+            return
+        self._inventory, self._envelope = loaded.inventory, loaded.envelope
+        self._estate = self._frozen(loaded.version)
+        self._stale, self._resumed = f"as of {loaded.version}, read from a file; the stream has not come to it", True
+        log.info("inventory resumed", version=str(loaded.version))
+        async with self._moved:
+            self._moved.notify_all()
+
+    def _save(self) -> None:
+        if self._shelf is not None and self._inventory is not None and self._envelope is not None and not self._stale:
+            self._shelf.save(self._inventory, self.newest().version, self._envelope)
 
     async def _listen(self) -> None:
         """Take readings in as they come. Whatever is wrong with them never ends the following of deltas."""
         while True:
             try:
                 async for delivery in self._bus.follow(TELEMETRY, subjects=(self._subjects.telemetry(),)):
-                    if self._inventory is not None and self._estate is not None:
+                    if self._inventory is not None and self._estate is not None and not self._saving:
                         epoch = self._estate.version.epoch
                         self._measured |= self._holder.take(delivery.data, self._inventory, epoch)
             except PlacetError as error:
@@ -164,18 +193,26 @@ class Follower:
         async for delivery in self._bus.follow(DELTAS, subjects=(self._subject,)):
             before = self._estate
             heading = Heading.of(delivery.message_id)
+            if heading is not None and self._resumed:
+                self._catch_up(heading)
             if heading is not None and self._is_old(heading):
                 continue  # a whole estate is megabytes, and repeated for those who come late
             try:
-                self._take(Delta.read(delivery.data))
+                await self._take(Delta.read(delivery.data))
             except (NeverRetry, Denied) as error:
                 self._alarm(f"delta {delivery.sequence} refused: {error}")
             if self._estate is not before:
                 async with self._moved:
                     self._moved.notify_all()
             self._reap()
+            if self._shelf is not None and self._shelf.due:
+                self._saving = True  # deltas wait, readings are lost, and nobody else is held up
+                try:
+                    await asyncio.to_thread(self._save)
+                finally:
+                    self._saving = False
 
-    def _take(self, part: Delta) -> None:
+    async def _take(self, part: Delta) -> None:
         if part.version.installation != self._installation:
             raise Denied(f"it is of installation `{part.version.installation}`, this is `{self._installation}`")
         if self._is_old(part):
@@ -184,13 +221,19 @@ class Follower:
         if delta is None:
             return
         if delta.whole:
-            self._adopt(delta)
+            await self._begin(delta)
         elif self._estate is None:
             return  # the stream begins before the first whole estate that it still has
         elif self._follows(delta):
             self._adopt(delta)
         else:
             self._alarm(f"gap: {delta.version} arrived after {self._estate.version}; waiting for a whole estate")
+
+    def _catch_up(self, heading: Heading) -> None:
+        """The stream has come to the version that a file gave us: the two are the same."""
+        if self._estate is not None and heading.version == self._estate.version:
+            self._stale, self._resumed = None, False
+            log.info("inventory healed", version=str(heading.version))
 
     def _is_old(self, part: Delta | Heading) -> bool:
         if self._estate is None:
@@ -213,13 +256,25 @@ class Follower:
         mine, theirs = self._estate.version, delta.version
         return theirs.epoch == mine.epoch and theirs.sequence == mine.sequence + 1
 
-    def _adopt(self, delta: Delta) -> None:
+    async def _begin(self, delta: Delta) -> None:
+        """Take a whole estate, a little at a time: a large one takes seconds, and heartbeats must not wait for it."""
         facts = self._facts(delta)
-        if delta.whole or self._inventory is None:
-            self._inventory = Inventory(facts)
-        self._inventory.follow(delta, facts, _STREAM)
+        inventory = Inventory(facts)
+        for slice_ in _slices(delta):
+            inventory.follow(slice_, facts, _STREAM)
+            await asyncio.sleep(0)
+        self._inventory = inventory
+        self._show(delta)
+
+    def _adopt(self, delta: Delta) -> None:
+        assert self._inventory is not None
+        self._inventory.follow(delta, self._facts(delta), _STREAM)
+        self._show(delta)
+
+    def _show(self, delta: Delta) -> None:
         self._estate = self._frozen(delta.version)
         self._history.note(self._estate, delta)
+        self._resumed = False
         if self._stale is not None:
             log.info("inventory healed", version=str(delta.version))
             self._stale = None
@@ -242,6 +297,17 @@ class Follower:
         if self._stale is None:
             self._stale = reason
         log.error("inventory stale", reason=reason)
+
+
+def _slices(delta: Delta) -> Iterator[Delta]:
+    """A whole estate in slices, in its order."""
+    bare = delta.model_copy(update={"nodes": (), "workloads": (), "items": ()})
+    for nodes in batched(delta.nodes, _AT_ONCE):
+        yield bare.model_copy(update={"nodes": nodes})
+    for workloads in batched(delta.workloads, _AT_ONCE):
+        yield bare.model_copy(update={"workloads": workloads})
+    for items in batched(delta.items, _AT_ONCE):
+        yield bare.model_copy(update={"items": items})
 
 
 def _at(version: SnapshotVersion) -> tuple[int, int]:

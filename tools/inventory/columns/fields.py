@@ -7,7 +7,7 @@ one that differs from row to row, or changes often, costs one in the `Kept` of i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from operator import itemgetter
@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from estate.records import Model
-from tools.inventory.columns.chunks import Column, Frozen, items, numbers
+from tools.inventory.columns.ages import Ages
+from tools.inventory.columns.chunks import Column, Frozen, Items, Numbers, Rows
 from tools.inventory.columns.terms import Terms
 
 PROFILE = "profile"
@@ -53,17 +54,17 @@ class Kept:
 class Fields[M: Model]:
     """The columns of one model's fields. Rows are written by one task."""
 
-    def __init__(self, model: type[M], kept: Kept, shift: int) -> None:
+    def __init__(self, model: type[M], kept: Kept, shift: int, ages: Ages) -> None:
         self.model = model
         self.kept = kept
         self.rest = tuple(n for n in model.model_fields if n not in {*kept.columns, *kept.apart})
         self.terms: dict[str, Terms[Any]] = {name: Terms() for name in (*kept.terms, *kept.enums, PROFILE)}
-        self.columns: dict[str, Column[Any]] = {name: items(None, shift) for name in kept.items}
-        self.columns |= {name: numbers("i", 0, shift) for name in (*kept.terms, PROFILE)}
-        self.columns |= {name: numbers("b", 0, shift) for name in kept.enums}
-        self.columns |= {name: numbers("q", 0, shift) for name in kept.whole}
-        self.columns |= {name: numbers("q", _NONE, shift) for name in kept.optional}
-        self.columns |= {name: numbers("b", 0, shift) for name in kept.flags}
+        self.columns: dict[str, Column[Any]] = {name: Items(None, shift, ages) for name in kept.items}
+        self.columns |= {name: Numbers("i", 0, shift, ages) for name in (*kept.terms, PROFILE)}
+        self.columns |= {name: Numbers("b", 0, shift, ages) for name in kept.enums}
+        self.columns |= {name: Numbers("q", 0, shift, ages) for name in kept.whole}
+        self.columns |= {name: Numbers("q", _NONE, shift, ages) for name in kept.optional}
+        self.columns |= {name: Numbers("b", 0, shift, ages) for name in kept.flags}
         self._encoders = {name: self._encoder(name) for name in kept.columns}
         self._plan = [(name, self.columns[name], encode) for name, encode in self._encoders.items()]
         self._profile = self.columns[PROFILE]
@@ -79,28 +80,36 @@ class Fields[M: Model]:
             self._profile.set(row, code)
         for name, column, encode in self._plan:
             value = form[name] if encode is None else encode(form[name])
-            if column[row] != value:
+            if column.live[row] != value:
                 column.set(row, value)
                 changed = True
         return changed
 
-    def write_one(self, row: int, name: str, value: Any) -> bool:
-        """Write one field that has a column of its own; whether it was another one."""
-        encode, column = self._encoders[name], self.columns[name]
-        code = value if encode is None else encode(value)
-        if column[row] == code:
-            return False
-        column.set(row, code)
-        return True
+    def write_all(self, rows: Rows, name: str, values: Iterable[Any]) -> Rows:
+        """Write a number, a term or a flag of each row, of which the last stands; the rows where it is another one."""
+        encode, column = self._encoders[name], self.numbers(name)
+        codes = np.array(list(values if encode is None else map(encode, values)), dtype=column.kind)
+        before = column.take(rows)
+        column.put(rows, codes)
+        changed: Rows = rows[column.take(rows) != before]
+        return changed
+
+    def numbers(self, name: str) -> Numbers:
+        """The column of a field that lies as numbers."""
+        column = self.columns[name]
+        assert isinstance(column, Numbers), f"`{name}` is a column of objects"
+        return column
+
+    def objects(self, name: str) -> Items[Any]:
+        """The column of a field that lies as the objects themselves."""
+        column = self.columns[name]
+        assert isinstance(column, Items), f"`{name}` is a column of numbers"
+        return column
 
     def clear(self, row: int) -> None:
         """Let go of the objects of a row that is given up."""
         for name in self.kept.items:
             self.columns[name].set(row, None)
-
-    def freeze(self) -> dict[str, Frozen[Any]]:
-        """The columns as they are now."""
-        return {name: column.freeze() for name, column in self.columns.items()}
 
     def profiles(self, name: str) -> list[Any]:
         """The value of a field without a column, for each profile."""
@@ -109,12 +118,10 @@ class Fields[M: Model]:
 
     def spelled(self, name: str, rows: NDArray[np.int64]) -> list[Any]:
         """The values of a column of items or terms, for those rows."""
-        column = self.columns[name].freeze()
-        if name in self.kept.items:
-            every = [value for chunk in column.chunks for value in chunk]
-            return [every[row] for row in rows]
-        values = self.terms[name].values
-        return [values[code] for code in column.view[rows]]
+        column = self.columns[name]
+        if not isinstance(column, Numbers):
+            return list(map(column.live.__getitem__, rows.tolist()))
+        return list(map(self.terms[name].values.__getitem__, column.take(rows).tolist()))
 
     def adapter(self, name: str) -> TypeAdapter[list[Any]]:
         """How the values of a column of items, or the terms of one, are written as JSON."""
@@ -123,6 +130,11 @@ class Fields[M: Model]:
             return TypeAdapter(list[tuple[*(known[n].annotation for n in self.rest)]])  # type: ignore[misc,arg-type]  # made of the model's own types
         kind = known[name].annotation
         return TypeAdapter(list[kind | None] if name in self.kept.items else list[kind])  # type: ignore[valid-type]  # as above
+
+    def is_text(self, name: str) -> bool:
+        """Whether the field is text."""
+        schema: Any = self.adapter(name).core_schema
+        return bool(schema.get("items_schema", {}).get("schema", {}).get("type") == "str")
 
     def reader(self, columns: Mapping[str, Frozen[Any]]) -> Callable[[int], dict[str, Any]]:
         """Reads the fields of a row off frozen columns, in the model's order; those that lie apart are None."""

@@ -13,6 +13,7 @@ from itertools import compress
 from typing import Any
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
@@ -21,7 +22,7 @@ from estate.hardware import Health
 from estate.law import Facts
 from estate.references import Ref
 from estate.stock import Stock
-from tools.inventory.columns.chunks import Column
+from tools.inventory.columns.chunks import Items, Numbers, Rows
 from tools.inventory.columns.engine import Inventory
 from tools.inventory.columns.indexes import Index
 from tools.inventory.columns.machines import NONE
@@ -30,7 +31,7 @@ from tools.inventory.columns.rows import rounded
 from tools.inventory.columns.terms import Terms
 
 type Parts = Mapping[str, bytes | memoryview]
-type _Coded = tuple[Terms[Any], Column[int], TypeAdapter[list[Any]]]
+type _Coded = tuple[Terms[Any], Numbers, TypeAdapter[list[Any]]]
 
 _NUMBERS: TypeAdapter[list[tuple[int, ...]]] = TypeAdapter(list[tuple[int, ...]])
 _GROUPS: TypeAdapter[list[frozenset[Ref]]] = TypeAdapter(list[frozenset[Ref]])
@@ -39,11 +40,15 @@ _STOCK: TypeAdapter[list[items.Item]] = TypeAdapter(list[items.Item])
 
 def written(inventory: Inventory) -> tuple[dict[str, Any], Parts]:
     """The heading and the parts of an inventory as it is now."""
-    parts = {name: column.freeze().view.tobytes() for name, column in _numbers(inventory).items()}
-    for name, (column, adapter) in _objects(inventory).items():
-        parts[name] = adapter.dump_json([value for chunk in column.freeze().chunks for value in chunk])
+    parts = {name: _rows(column).tobytes() for name, column in _numbers(inventory).items()}
+    for name, held in _texts(inventory).items():
+        parts[name] = orjson.dumps(held.live)
+    for name, (held, adapter) in _objects(inventory).items():
+        known: Terms[Any] = Terms([None])
+        parts[name] = np.fromiter(map(known.code, held.live), dtype="i", count=held.rows).tobytes()
+        parts[f"{name} values"] = adapter.dump_json(known.values)
     for name, (terms, column, adapter) in _coded(inventory).items():
-        kept, codes = np.unique(np.append(0, column.freeze().view), return_inverse=True)
+        kept, codes = np.unique(np.append(0, _rows(column)), return_inverse=True)
         parts[name] = codes[1:].astype(column.kind).tobytes()
         parts[f"{name} values"] = adapter.dump_json([terms.values[code] for code in kept if terms.values])
     parts["stock"] = _STOCK.dump_json(list(inventory.stock))
@@ -57,8 +62,11 @@ def read(about: Mapping[str, Any], parts: Parts, facts: Facts) -> Inventory:
         raise ValueError("it was written by a machine of another byte order")
     for name, column in _numbers(inventory).items():
         column.load(_array(column.kind, parts[name]))
-    for name, (column, adapter) in _objects(inventory).items():
-        column.load(adapter.validate_json(bytes(parts[name])))
+    for name, held in _texts(inventory).items():
+        held.load(_words(parts[name]))
+    for name, (held, adapter) in _objects(inventory).items():
+        values = adapter.validate_json(bytes(parts[f"{name} values"]))
+        held.load(list(map(values.__getitem__, _array("i", parts[name]).tolist())))
     for name, (terms, column, adapter) in _coded(inventory).items():
         terms.fill(adapter.validate_json(bytes(parts[f"{name} values"])))
         column.load(_array(column.kind, parts[name]))
@@ -74,12 +82,12 @@ def _heading(inventory: Inventory) -> dict[str, Any]:
     return {
         "order": sys.byteorder,
         "names": [places.racks.names.values, places.sites.names.values, residents.tenants.names.values],
-        "site_of": places.site_of,
+        "site_of": places.site_of.tolist(),
         "levels": [list(levels.asks.items()), list(levels.open.items()), levels.closed],
         "sources": machines.sources.values,
         "trails": [machines.trail.end, residents.trail.end],
         "ends": [a.end for a in (machines.rows, machines.device_rows, residents.rows, residents.replica_rows)],
-        "bested": [_bested(index, rows) for index, rows, _ in _names(inventory)],
+        "bested": [_bested(index, rows) for index, rows, _ in _names(inventory, *_there(inventory))],
     }
 
 
@@ -90,7 +98,7 @@ def _take_heading(inventory: Inventory, about: Mapping[str, Any]) -> None:
     places.racks.names.fill(racks)
     places.sites.names.fill(sites)
     residents.tenants.names.fill(tenants)
-    places.site_of[:] = about["site_of"]
+    places.site_of = array("q", about["site_of"])
     levels.asks.update(dict(about["levels"][0]))
     levels.open.update(dict(about["levels"][1]))
     levels.closed = about["levels"][2]
@@ -104,21 +112,21 @@ def _resume(inventory: Inventory, about: Mapping[str, Any]) -> None:
     """Free rows, indexes and groups, off the columns."""
     machines, residents = inventory.machines, inventory.residents
     node, work = machines.columns, residents.columns
-    used, there = _used(machines.id), _used(residents.fields.columns["id"])
+    used, there = _there(inventory)
     homes, work_homes = _of(node["home"], used), _of(work["home"], there)
     counts, rooms = _of(node["devices"], used), _of(work["room"], there)
     ends = about["ends"]
-    machines.rows.resume(ends[0], _blocks(used, homes, np.ones_like(used)))
-    machines.device_rows.resume(
-        ends[1], _blocks(_of(node["device"], used), homes, [rounded(c) for c in counts.tolist()])
-    )
-    residents.rows.resume(ends[2], _blocks(there, work_homes, np.ones_like(there)))
-    residents.replica_rows.resume(ends[3], _blocks(_of(work["first"], there), work_homes, rooms))
-    for (index, rows, keys), bested in zip(_names(inventory), about["bested"], strict=True):
+    sizes = np.array([rounded(count) for count in range(int(counts.max(initial=0)) + 1)])[counts]
+    machines.rows.resume(ends[0], used, homes, np.ones_like(used))
+    machines.device_rows.resume(ends[1], _of(node["device"], used), homes, sizes)
+    residents.rows.resume(ends[2], there, work_homes, np.ones_like(there))
+    residents.replica_rows.resume(ends[3], _of(work["first"], there), work_homes, rooms)
+    for (index, rows, keys), bested in zip(_names(inventory, used, there), about["bested"], strict=True):
         found = ~np.isin(rows, bested)
         index.rebuild(rows[found], list(compress(keys, found)) if bested else keys)
     machines.regroup()
     residents.regroup()
+    residents.settle()
 
 
 def _bested(index: Index, rows: NDArray[np.int64]) -> list[int]:
@@ -126,13 +134,12 @@ def _bested(index: Index, rows: NDArray[np.int64]) -> list[int]:
     return [] if index.count == len(rows) else [int(row) for row in rows if index.find(index.key_of(row)) != row]
 
 
-def _names(inventory: Inventory) -> Iterable[tuple[Index, NDArray[np.int64], list[Any]]]:
+def _names(inventory: Inventory, used: Rows, there: Rows) -> Iterable[tuple[Index, NDArray[np.int64], list[Any]]]:
     """Every index with the rows that are to be found by it, and their keys."""
     machines, residents = inventory.machines, inventory.residents
     fields, work = machines.fields, residents.fields
-    used, there = _used(machines.id), _used(work.columns["id"])
     seen = used[_of(machines.state, used) & SEEN > 0]
-    devices = np.flatnonzero(machines.device_columns["node"].freeze().view != NONE)
+    devices = np.flatnonzero(_rows(machines.device_columns["node"]) != NONE)
     clusters, called = fields.spelled("cluster", seen), fields.spelled("name", seen)
     yield machines.ids, used, fields.spelled("id", used)
     yield machines.names, seen, list(zip(clusters, called, strict=True))
@@ -142,26 +149,28 @@ def _names(inventory: Inventory) -> Iterable[tuple[Index, NDArray[np.int64], lis
     yield residents.names, there, list(zip(*named, strict=True))
 
 
-def _used(ids: Column[Any]) -> NDArray[np.int64]:
+def _there(inventory: Inventory) -> tuple[Rows, Rows]:
+    """The rows of nodes and of workloads that are used."""
+    return _used(inventory.machines.id), _used(inventory.residents.fields.objects("id"))
+
+
+def _used(ids: Items[Any]) -> NDArray[np.int64]:
     """The rows that have an id."""
-    every = [value is not None for chunk in ids.freeze().chunks for value in chunk]
-    return np.flatnonzero(np.array(every, dtype=np.bool_))
+    return np.array([row for row, value in enumerate(ids.live) if value is not None], dtype=np.int64)
 
 
-def _of(column: Column[int], rows: NDArray[np.int64]) -> NDArray[Any]:
-    return column.freeze().view[rows]
+def _of(column: Numbers, rows: NDArray[np.int64]) -> NDArray[Any]:
+    return column.take(rows).astype(np.int64)
 
 
-def _blocks(firsts: NDArray[Any], homes: NDArray[Any], sizes: Iterable[int]) -> list[tuple[int, int, int]]:
-    """Blocks in use: the first row, the group and the size."""
-    found = zip(firsts.tolist(), homes.tolist(), list(sizes), strict=True)
-    return sorted((first, home, int(size)) for first, home, size in found if size)
+def _rows(column: Numbers) -> NDArray[Any]:
+    return column.array[: column.rows]
 
 
-def _numbers(inventory: Inventory) -> dict[str, Column[int]]:
+def _numbers(inventory: Inventory) -> dict[str, Numbers]:
     """The columns of plain numbers."""
     machines, residents = inventory.machines, inventory.residents
-    tables: dict[str, Mapping[str, Column[Any]]] = {
+    tables: dict[str, Mapping[str, Numbers]] = {
         "node": machines.columns,
         "device": machines.device_columns | machines.readings.columns,
         "workload": {n: c for n, c in residents.columns.items() if n != "order"},
@@ -174,23 +183,37 @@ def _numbers(inventory: Inventory) -> dict[str, Column[int]]:
     }
     for name, fields in _tables(inventory).items():
         kept = fields.kept
-        tables[f"{name}s"] = {n: fields.columns[n] for n in (*kept.whole, *kept.optional, *kept.flags)}
+        tables[f"{name}s"] = {n: fields.numbers(n) for n in (*kept.whole, *kept.optional, *kept.flags)}
     return {f"{table} {name}": column for table, columns in tables.items() for name, column in columns.items()}
 
 
-def _objects(inventory: Inventory) -> dict[str, tuple[Column[Any], TypeAdapter[list[Any]]]]:
+def _texts(inventory: Inventory) -> dict[str, Items[str | None]]:
+    """The columns of text that differs from row to row."""
+    tables = _tables(inventory).items()
+    return {f"{t} {name}": f.objects(name) for t, f in tables for name in f.kept.items if f.is_text(name)}
+
+
+def _words(part: bytes | memoryview) -> list[str | None]:
+    found = orjson.loads(part)
+    if not isinstance(found, list) or not {*map(type, found)} <= {str, type(None)}:
+        raise ValueError("a column of text holds something else")
+    return found
+
+
+def _objects(inventory: Inventory) -> dict[str, tuple[Items[Any], TypeAdapter[list[Any]]]]:
     """The columns of objects, and how they are written."""
     return {
-        f"{table} {name}": (fields.columns[name], fields.adapter(name))
+        f"{table} {name}": (fields.objects(name), fields.adapter(name))
         for table, fields in _tables(inventory).items()
         for name in fields.kept.items
+        if not fields.is_text(name)
     }
 
 
 def _coded(inventory: Inventory) -> dict[str, _Coded]:
     """The columns of numbers of values, with the values."""
     found: dict[str, _Coded] = {
-        f"{table} {name}": (terms, fields.columns[name], fields.adapter(name))
+        f"{table} {name}": (terms, fields.numbers(name), fields.adapter(name))
         for table, fields in _tables(inventory).items()
         for name, terms in fields.terms.items()
     }
@@ -207,7 +230,5 @@ def _tables(inventory: Inventory) -> dict[str, Any]:
     return {"node": machines.fields, "device": machines.devices, "workload": residents.fields}
 
 
-def _array(kind: str, part: bytes | memoryview) -> array[int]:
-    values = array(kind)
-    values.frombytes(part)
-    return values
+def _array(kind: str, part: bytes | memoryview) -> NDArray[Any]:
+    return np.frombuffer(part, dtype=kind).copy()

@@ -6,9 +6,10 @@ one, and the newest asked for are remembered over snapshots, so that what did no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,15 +23,16 @@ from estate.tallies import Tally
 from estate.things import AcceleratorRef
 from estate.units import Watts
 from estate.workloads import Binding, Workload
-from tools.inventory.columns.chunks import Column, Frozen
+from tools.inventory.columns.ages import Ages
+from tools.inventory.columns.chunks import Frozen, FrozenTable
 from tools.inventory.columns.fields import Fields, made
-from tools.inventory.columns.indexes import KeyOf
+from tools.inventory.columns.indexes import FrozenIndex, KeyOf
 from tools.inventory.columns.machines import NONE, Machines
 from tools.inventory.columns.origins import UNTOLD, Told, unpacked
 from tools.inventory.columns.places import SEEN
 from tools.inventory.columns.readings import ABSENT, NOT_A_NUMBER, Metric
-from tools.inventory.columns.residents import Residents
-from tools.inventory.columns.sums import FENCED_NODES, WATTS
+from tools.inventory.columns.residents import Residents, rows_of
+from tools.inventory.columns.sums import FENCED_NODES, WATTS, FrozenTotals
 
 _REMEMBERED = 1 << 13
 
@@ -60,30 +62,74 @@ class Memory:
 class ColumnarGround:
     """Satisfies `estate.grounds.Ground`."""
 
-    def __init__(
-        self, machines: Machines, residents: Residents, memory: Memory, end: Callable[[list[Frozen[Any]]], None]
-    ) -> None:
-        """`end` is given the columns when nobody holds the ground any more."""
-        self._end = end
-        self.nodes_of: Columns = machines.fields.freeze() | _frozen(machines.columns)
-        self.devices_of: Columns = (
-            machines.devices.freeze() | _frozen(machines.device_columns) | _frozen(machines.readings.columns)
-        )
-        self.workloads_of: Columns = residents.fields.freeze() | _frozen(residents.columns)
-        self.replicas_of: Columns = _frozen(residents.replica_columns)
-        self.racks = machines.places.racks.freeze()
-        self.sites = machines.places.sites.freeze()
-        self.tenants = residents.tenants.freeze()
+    def __init__(self, machines: Machines, residents: Residents, memory: Memory, ages: Ages) -> None:
+        """The ages are told when nobody holds the ground any more."""
+        self._ages, self._age = ages, ages.take()
+        self._totals = machines.places.racks, machines.places.sites, residents.tenants
         self.levels = machines.places.levels.freeze()
         self._machines, self._residents, self._memory = machines, residents, memory
-        self._ids = machines.ids.freeze(self.nodes_of["id"].__getitem__)
-        self._names = machines.names.freeze(_node_names(machines, self.nodes_of))
-        self._uuids = machines.uuids.freeze(self.devices_of["uuid"].__getitem__)
-        self._workload_ids = residents.ids.freeze(self.workloads_of["id"].__getitem__)
-        self._workload_names = residents.names.freeze(_workload_names(residents, self.workloads_of))
+        self._indexes = tuple(i.freeze() for i in (machines.ids, machines.names, machines.uuids))
+        self._workload_indexes = tuple(i.freeze() for i in (residents.ids, residents.names))
         self._groups, self._gangs = machines.groups, residents.gangs
         self._readers: dict[str, Callable[[int], dict[str, Any]]] = {}
         self._ends = machines.trail.end, residents.trail.end
+
+    @cached_property
+    def nodes_of(self) -> FrozenTable:
+        """The columns of nodes; made when first asked for, as those that follow: most snapshots are asked little."""
+        machines = self._machines
+        return FrozenTable(self._age, machines.fields.columns, machines.columns, {"resident": machines.resident})
+
+    @cached_property
+    def devices_of(self) -> FrozenTable:
+        """The columns of devices."""
+        machines = self._machines
+        return FrozenTable(self._age, machines.devices.columns, machines.device_columns, machines.readings.columns)
+
+    @cached_property
+    def workloads_of(self) -> FrozenTable:
+        """The columns of workloads."""
+        return FrozenTable(self._age, self._residents.fields.columns, self._residents.columns)
+
+    @cached_property
+    def replicas_of(self) -> FrozenTable:
+        """The columns of replicas."""
+        return FrozenTable(self._age, self._residents.replica_columns)
+
+    @cached_property
+    def racks(self) -> FrozenTotals:
+        """What racks add up to."""
+        return self._totals[0].frozen(self._age)
+
+    @cached_property
+    def sites(self) -> FrozenTotals:
+        """What sites add up to."""
+        return self._totals[1].frozen(self._age)
+
+    @cached_property
+    def tenants(self) -> FrozenTotals:
+        """What tenants add up to."""
+        return self._totals[2].frozen(self._age)
+
+    @cached_property
+    def _ids(self) -> FrozenIndex:
+        return FrozenIndex(self._indexes[0], self.nodes_of["id"].__getitem__)
+
+    @cached_property
+    def _names(self) -> FrozenIndex:
+        return FrozenIndex(self._indexes[1], _names_of_nodes(self._machines, self.nodes_of))
+
+    @cached_property
+    def _uuids(self) -> FrozenIndex:
+        return FrozenIndex(self._indexes[2], self.devices_of["uuid"].__getitem__)
+
+    @cached_property
+    def _workload_ids(self) -> FrozenIndex:
+        return FrozenIndex(self._workload_indexes[0], self.workloads_of["id"].__getitem__)
+
+    @cached_property
+    def _workload_names(self) -> FrozenIndex:
+        return FrozenIndex(self._workload_indexes[1], _names_of_workloads(self._residents, self.workloads_of))
 
     def node(self, node: NodeId) -> Node | None:
         row = self._row(node)
@@ -94,14 +140,14 @@ class ColumnarGround:
         return None if row == NONE else self._workload(row)
 
     def nodes(self) -> Iterable[Node]:
-        ids = self.nodes_of["id"]
+        ids = self.nodes_of["id"].values()
         seen = np.flatnonzero(self.nodes_of["state"].view & SEEN).tolist()
         return (self._node(row) for row in sorted(seen, key=ids.__getitem__))
 
     def workloads(self) -> Iterable[Workload]:
         ids = self.workloads_of["id"]
-        there = [row for row in range(len(ids)) if ids[row] is not None]
-        return (self._workload(row) for row in sorted(there, key=ids.__getitem__))
+        there = sorted((name, row) for row, name in enumerate(ids.values()) if name is not None)
+        return (self._workload(row) for _, row in there)
 
     def residents(self, node: NodeId) -> frozenset[WorkloadId] | None:
         ids, owner = self.workloads_of["id"], self.replicas_of["workload"]
@@ -193,9 +239,8 @@ class ColumnarGround:
         return None if row == NONE else self._told(self.workloads_of["told"][row])
 
     def __del__(self) -> None:
-        """Freeing a fleet's columns takes longer than a decision may: `Inventory.reap` does it, bit by bit."""
-        tables = (self.nodes_of, self.devices_of, self.workloads_of, self.replicas_of)
-        self._end([column for table in tables for column in table.values()])
+        """Freeing what it needed takes longer than a decision may: `Inventory.reap` does it, bit by bit."""
+        self._ages.end(self._age)
 
     def _row(self, node: NodeId) -> int:
         row = self._ids.find(node)
@@ -244,12 +289,9 @@ class ColumnarGround:
             found = self._readers[table] = kind.reader(columns)
         return found
 
-    def _replicas_on(self, node: NodeId) -> Iterator[int]:
+    def _replicas_on(self, node: NodeId) -> Sequence[int]:
         row = self._ids.find(node)
-        at = NONE if row == NONE else self.nodes_of["resident"][row]
-        while at != NONE:
-            yield at
-            at = self.replicas_of["later"][at]
+        return () if row == NONE else rows_of(self.nodes_of["resident"][row])
 
     def _homes(self, workload: WorkloadId) -> frozenset[NodeId]:
         """The nodes on which a workload runs."""
@@ -265,17 +307,13 @@ class ColumnarGround:
         return Told(self._machines.sources.values[source], at)
 
 
-def _frozen(columns: Mapping[str, Column[Any]]) -> dict[str, Frozen[Any]]:
-    return {name: column.freeze() for name, column in columns.items()}
-
-
-def _node_names(machines: Machines, columns: Columns) -> KeyOf:
+def _names_of_nodes(machines: Machines, columns: Columns) -> KeyOf:
     """The cluster and name of a row. No method: a ground that held itself would end only when garbage is collected."""
     clusters, cluster, name = machines.fields.terms["cluster"].values, columns["cluster"], columns["name"]
     return lambda row: (clusters[cluster[row]], name[row])
 
 
-def _workload_names(residents: Residents, columns: Columns) -> KeyOf:
+def _names_of_workloads(residents: Residents, columns: Columns) -> KeyOf:
     """The cluster, namespace and name of a row."""
     terms = residents.fields.terms
     clusters, namespaces = terms["cluster"].values, terms["namespace"].values

@@ -19,6 +19,7 @@ _LEAST = 8
 
 type KeyOf = Callable[[int], Hashable]
 type _Segment = array[int]
+type Segments = tuple[_Segment | None, ...]
 
 
 class FrozenIndex:
@@ -26,7 +27,7 @@ class FrozenIndex:
 
     __slots__ = ("_key_of", "_segments")
 
-    def __init__(self, segments: tuple[_Segment | None, ...], key_of: KeyOf) -> None:
+    def __init__(self, segments: Segments, key_of: KeyOf) -> None:
         self._segments = segments
         self._key_of = key_of
 
@@ -44,7 +45,7 @@ class Index:
 
     def __init__(self, key_of: KeyOf) -> None:
         self.key_of = key_of
-        self._frozen: tuple[_Segment | None, ...] | None = None
+        self._frozen: Segments | None = None
         self._begin([None] * SEGMENTS, [0] * SEGMENTS)
         self.count = 0
 
@@ -58,6 +59,20 @@ class Index:
         if row >= 0 and self.key_of(row) == key:  # as most are: a call less
             return row
         return segment[_slot(segment, key, hashed, self.key_of)]
+
+    def find_all(self, keys: Sequence[Hashable]) -> NDArray[np.int64]:
+        """The row of each key, -1 where there is none."""
+        segments, key_of, found = self._segments, self.key_of, [-1] * len(keys)
+        for at, key in enumerate(keys):
+            hashed = hash(key)
+            segment = segments[hashed % SEGMENTS]
+            if segment is not None:
+                row = segment[(hashed >> 8) & (len(segment) - 1)]
+                if row >= 0 and key_of(row) == key:  # as most are: a call less
+                    found[at] = row
+                else:
+                    found[at] = segment[_slot(segment, key, hashed, key_of)]
+        return np.array(found, dtype=np.int64)
 
     def put(self, row: int) -> None:
         """Let the key of `row` lead to it, and to no other."""
@@ -85,12 +100,12 @@ class Index:
             self._own(at)[slot] = _GONE
             self.count -= 1
 
-    def freeze(self, key_of: KeyOf) -> FrozenIndex:
-        """The index as it is now, over columns of the same moment."""
+    def freeze(self) -> Segments:
+        """The index as it is now: what a `FrozenIndex` over columns of the same moment is made of."""
         if self._frozen is None:
             self._frozen = tuple(self._segments)
             self._owned = bytearray(SEGMENTS)
-        return FrozenIndex(self._frozen, key_of)
+        return self._frozen
 
     def rebuild(self, rows: NDArray[np.int64], keys: Sequence[Hashable]) -> None:
         """Begin again with these rows of different keys, all at once."""

@@ -8,25 +8,27 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from immutables import Map
+from numpy.typing import NDArray
 
 from estate.hardware import Accelerator, Health, Node, Taint
 from estate.ids import ClusterId, NodeId
 from estate.law import Facts
 from estate.neighbours import groups
 from estate.references import Ref
-from tools.inventory.columns.chunks import Column, numbers
+from tools.inventory.columns.ages import Ages
+from tools.inventory.columns.chunks import Items, Numbers, Rows
 from tools.inventory.columns.fields import Fields, Kept
 from tools.inventory.columns.indexes import Index
 from tools.inventory.columns.origins import UNTOLD
 from tools.inventory.columns.places import CAPPED, FENCED, OPEN, PLAIN, SEEN, Places
 from tools.inventory.columns.readings import Batch, Metric, Readings, Roster, Taken, sums
-from tools.inventory.columns.rows import Allotment, rounded
+from tools.inventory.columns.rows import Allotment, grouped, rounded
 from tools.inventory.columns.terms import Terms
-from tools.inventory.columns.trails import Trail
+from tools.inventory.columns.trails import STAMP, Trail
 
 NODE = Kept(
     items=("id", "uid", "name", "boot_id", "serial", "system_uuid", "provider_id", "nics", "disks", "origins"),
@@ -44,37 +46,39 @@ DEVICE = Kept(
 )
 NODE_SHIFT, DEVICE_SHIFT = 10, 12
 NONE: Final = -1
-_MOST_HOLDERS: Final = 2**15 - 1
+MOST_HOLDERS: Final = 2**15 - 1
 
 
 class Machines:
     """All nodes and devices. One task writes."""
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, facts: Facts, ages: Ages) -> None:
+        self.ages = ages
         self.trail: Trail[NodeId] = Trail()
         self.sources: Terms[str] = Terms()
-        self.fields = Fields(Node, NODE, NODE_SHIFT)
-        self.devices = Fields(Accelerator, DEVICE, DEVICE_SHIFT)
-        self.readings = Readings(DEVICE_SHIFT)
-        self.columns: dict[str, Column[int]] = {
-            "home": numbers("i", NONE, NODE_SHIFT),  # the rack by which its rows were allotted
-            "device": numbers("i", NONE, NODE_SHIFT),
-            "devices": numbers("i", 0, NODE_SHIFT),
-            "resident": numbers("i", NONE, NODE_SHIFT),
-            "load": numbers("q", 0, NODE_SHIFT),
-            "stamp": numbers("q", 0, NODE_SHIFT),
-            "told": numbers("q", UNTOLD, NODE_SHIFT),
+        self.fields = Fields(Node, NODE, NODE_SHIFT, ages)
+        self.devices = Fields(Accelerator, DEVICE, DEVICE_SHIFT, ages)
+        self.readings = Readings(DEVICE_SHIFT, ages)
+        self.columns = {
+            "home": Numbers("i", NONE, NODE_SHIFT, ages),  # the rack by which its rows were allotted
+            "device": Numbers("i", NONE, NODE_SHIFT, ages),
+            "devices": Numbers("i", 0, NODE_SHIFT, ages),
+            "load": Numbers("q", 0, NODE_SHIFT, ages),
+            "stamp": Numbers("I", 0, NODE_SHIFT, ages),
+            "told": Numbers("q", UNTOLD, NODE_SHIFT, ages),
         }
-        self.device_columns: dict[str, Column[int]] = {
-            "node": numbers("i", NONE, DEVICE_SHIFT),
-            "holders": numbers("h", 0, DEVICE_SHIFT),
+        self.device_columns = {
+            "node": Numbers("i", NONE, DEVICE_SHIFT, ages),
+            "holders": Numbers("h", 0, DEVICE_SHIFT, ages),
         }
         self.groups: Map[Ref, frozenset[NodeId]] = Map()
         """The nodes of each NVLink domain and switch."""
-        self.places = Places(facts, NODE_SHIFT)
+        self.places = Places(facts, NODE_SHIFT, ages)
         self.columns |= self.places.columns
         self.groupings: Terms[frozenset[Ref]] = Terms([frozenset()])
-        self.grouped = numbers("i", 0, NODE_SHIFT)
+        self.grouped = Numbers("i", 0, NODE_SHIFT, ages)
+        self.resident: Items[bytes] = Items(b"", NODE_SHIFT, ages)
+        """The rows of the replicas on each node, packed: one small object that most changes leave alone."""
         self._name_columns()
         self._lay_indexes()
         self.rows, self.device_rows = Allotment(), Allotment()
@@ -119,7 +123,7 @@ class Machines:
 
     def leave(self, row: int) -> None:
         """Give up the row if there is nothing to keep it for."""
-        if self.state[row] & SEEN or self.resident[row] != NONE:
+        if self.state[row] & SEEN or self.resident[row]:
             return
         self.ids.drop(row)
         self.fields.clear(row)
@@ -128,50 +132,89 @@ class Machines:
 
     def touch(self, row: int) -> None:
         """The node itself is another one now."""
-        self._stamp.set(row, self.trail.add(self.id[row]))
+        self._stamp.set(row, self.trail.add(self.id[row]) & STAMP)
 
     def load(self, row: int, watts: int, held: Sequence[int], sign: int) -> None:
         """A replica that draws `watts` and holds those device indexes came (1) or left (-1)."""
-        loads, at = self._load.open(row)
-        loads[at] += sign * watts
+        self.load_of.open(row)[row] += sign * watts
         state = self.state[row]
         if not state & SEEN:
             return  # counted once the node is seen
         freed = 0
         for device in self._named(row, state, held):
-            holders, at = self._holders.open(device)
-            before = holders[at]
-            if before < _MOST_HOLDERS:  # so many are a lie: the device counts as held until its node is told anew
-                holders[at] = before + sign
+            holders = self._holders.open(device)
+            before = holders[device]
+            if before < MOST_HOLDERS:  # so many are a lie: the device counts as held until its node is told anew
+                holders[device] = before + sign
             if (before == 0 or before + sign == 0) and self._sound[device] == self.sound:
                 freed -= sign
         grown = self._drawn(row) - self.places.watts[row] if state & CAPPED else sign * watts
         if grown or freed:
             self.places.shift(row, state, grown, freed)
 
-    def set_health(self, row: int, index: int, health: Health) -> bool:
-        """A device of the node has that health now; whether there is such a device."""
-        code = self.devices.terms["health"].code(health)
-        state = self.state[row]
-        found = self._named(row, state, (index,))
-        freed = 0
-        for device in found:
-            before = self._sound[device]
-            if before != code:
-                self._sound.set(device, code)
-                if not self._holders[device]:
-                    freed += (code == self.sound) - (before == self.sound)
-                self.touch(row)
-        if freed:
-            self.places.shift(row, state, 0, freed)
-        return bool(found)
+    def find_all(self, nodes: Sequence[NodeId]) -> Rows:
+        """The rows of those that are seen, `NONE` for any other."""
+        rows = self.ids.find_all(nodes)
+        known = np.flatnonzero(rows >= 0)
+        rows[known[self.state.take(rows[known]) & SEEN == 0]] = NONE
+        return rows
 
-    def write(self, row: int, name: str, value: Any) -> None:
-        """Write one field with a column of its own that is no key: `cordoned`, `taints`, `health`, a cap."""
-        if self.fields.write_one(row, name, value):
-            watts = self._drawn(row) if name == "power_cap_watts" else self.places.watts[row]
-            self.places.exchange(row, self._judged(row), watts, self.places.free[row])
-            self.touch(row)
+    def named(self, rows: Rows, indexes: Sequence[Sequence[int]]) -> tuple[Rows, Rows]:
+        """The devices of seen nodes with these indexes: where in `rows` each was asked for, and its row."""
+        counts = np.fromiter(map(len, indexes), dtype=np.int64, count=len(rows))
+        asked = np.repeat(np.arange(len(rows)), counts)
+        wanted = np.array([index for held in indexes for index in held], dtype=np.int64)
+        nodes = rows[asked]
+        plain = self.state.take(nodes) & PLAIN > 0
+        there = plain & (wanted >= 0) & (wanted < self._count.take(nodes))
+        found = asked[there], self._device.take(nodes[there]) + wanted[there]
+        if plain.all():
+            return found
+        others = [
+            (at, device)
+            for at, node, index in np.stack((asked, nodes, wanted), axis=1)[~plain].tolist()
+            for device in self._named(node, 0, (index,))
+        ]
+        more = np.array(others, dtype=np.int64).reshape(-1, 2)
+        return np.concatenate((found[0], more[:, 0])), np.concatenate((found[1], more[:, 1]))
+
+    def judge(self, devices: Rows, healths: Sequence[Health]) -> tuple[Rows, Rows, NDArray[np.int64]]:
+        """Devices have that health now, of one that is there twice the last; which nodes have others, and how many
+        more free devices each of those nodes has."""
+        unique = np.unique(devices)
+        before = self._sound.take(unique)
+        self.devices.write_all(devices, "health", healths)
+        after = self._sound.take(unique)
+        changed = unique[before != after]
+        freed = ((after == self.sound).astype(np.int64) - (before == self.sound)) * (self._holders.take(unique) == 0)
+        return self._node_of.take(changed).astype(np.int64), self._node_of.take(unique).astype(np.int64), freed
+
+    def hold(self, devices: Rows, signs: NDArray[np.int64]) -> tuple[Rows, NDArray[np.int64]]:
+        """Replicas that hold these devices came (1) or left (-1); nodes, and how many more free devices each has."""
+        unique, inverse = np.unique(devices, return_inverse=True)
+        before = self._holders.take(unique).astype(np.int64)
+        more = np.zeros(len(unique), dtype=np.int64)
+        np.add.at(more, inverse, signs)
+        after = np.where(before < MOST_HOLDERS, np.minimum(before + more, MOST_HOLDERS), before)
+        self._holders.put(unique, after)
+        freed = ((after == 0).astype(np.int64) - (before == 0)) * (self._sound.take(unique) == self.sound)
+        return self._node_of.take(unique).astype(np.int64), freed
+
+    def settle(self, rows: Rows, freed: NDArray[np.int64]) -> None:
+        """Bring the sums up to what these seen nodes are now; each has so many more free devices."""
+        state = SEEN | self.state.take(rows) & PLAIN | np.where(self._cap.take(rows) >= 0, CAPPED, 0)
+        taints = self.fields.terms["taints"].values
+        closing = np.array([any(t.own and t.effect.closes for t in held) for held in taints], dtype=np.bool_)
+        fenced = (self._cordoned.take(rows) != 0) | closing[self._taints.take(rows)]
+        open_ = ~fenced & (self._health.take(rows) == self.healthy)
+        state |= np.where(fenced, FENCED, 0) | np.where(open_, OPEN, 0)
+        cap, drawn = self._cap.take(rows), self._idle.take(rows) + self.load_of.take(rows)
+        watts = np.where(cap < 0, drawn, np.minimum(drawn, cap))
+        self.places.exchange_all(rows, state, watts, self.places.free.take(rows) + freed)
+
+    def touch_all(self, rows: Rows) -> None:
+        """These nodes are others now."""
+        self._stamp.put(rows, self.trail.add_all(list(map(self.id.live.__getitem__, rows.tolist()))) & STAMP)
 
     def obey(self, facts: Facts) -> None:
         """Other facts are in force: every node stands where they say."""
@@ -199,17 +242,16 @@ class Machines:
     def regroup(self) -> None:
         """Find the nodes of each group off the nodes, after those were read."""
         found: defaultdict[Ref, list[NodeId]] = defaultdict(list)
-        codes, ids = self.grouped.freeze(), self.id.freeze()
-        for chunk, names in zip(codes.chunks, ids.chunks, strict=True):
-            for code, name in zip(chunk, names, strict=True):
-                for ref in self.groupings.values[code]:
-                    found[ref].append(name)
+        for code, rows in grouped(self.grouped.array[: self.grouped.rows], 0):
+            names = list(map(self.id.live.__getitem__, rows.tolist()))
+            for ref in self.groupings.values[code]:
+                found[ref] += names
         self.groups = Map({ref: frozenset(names) for ref, names in found.items()})
 
     def _made(self, node: NodeId) -> int:
         home = self.places.rack(node)
         row = self.rows.take(home)
-        for column in (*self.columns.values(), *self.fields.columns.values(), self.grouped):
+        for column in (*self.columns.values(), *self.fields.columns.values(), self.grouped, self.resident):
             column.reach(row + 1)
         self.id.set(row, node)
         self._home.set(row, home)
@@ -296,7 +338,7 @@ class Machines:
             self._holders.set(device, 0)
         for held in self.held_on(row):
             for device in self._named(row, state, held):
-                self._holders.set(device, min(self._holders[device] + 1, _MOST_HOLDERS))
+                self._holders.set(device, min(self._holders[device] + 1, MOST_HOLDERS))
         free = sum(1 for d in block if self._sound[d] == self.sound and not self._holders[d])
         self.places.exchange(row, state, self._drawn(row), free)
 
@@ -310,7 +352,7 @@ class Machines:
 
     def _drawn(self, row: int) -> int:
         drawn: int
-        drawn, cap = self._idle[row] + self._load[row], self._cap[row]
+        drawn, cap = self._idle[row] + self.load_of[row], self._cap[row]
         return drawn if cap < 0 else min(drawn, cap)
 
     def _cluster_of(self, row: int) -> ClusterId:
@@ -318,22 +360,27 @@ class Machines:
         return cluster
 
     def _lay_indexes(self) -> None:
-        names, known, clusters = self._name, self.fields.terms["cluster"].values, self._cluster
-        self.ids = Index(self.id.__getitem__)
+        names, known, clusters = self._name.live, self.fields.terms["cluster"].values, self._cluster
+        self.ids = Index(self.id.live.__getitem__)
         self.names = Index(lambda row: (known[clusters[row]], names[row]))
-        self.uuids = Index(self._uuid.__getitem__)
+        self.uuids = Index(self._uuid.live.__getitem__)
         self.healthy = self.fields.terms["health"].code(Health.HEALTHY)
         self.sound = self.devices.terms["health"].code(Health.HEALTHY)
 
     def _name_columns(self) -> None:
         """The columns of hot paths, by attribute."""
-        own, fields, devices = self.columns, self.fields.columns, self.devices.columns
-        self.state, self.resident, self.told = self.places.state, own["resident"], own["told"]
-        self._load = own["load"]
+        own, fields, devices = self.columns, self.fields, self.devices
+        self.state, self.told, self.load_of = self.places.state, own["told"], own["load"]
         self._home, self._stamp, self._device, self._count = (own[n] for n in ("home", "stamp", "device", "devices"))
-        self.id, self._name, self._cluster = fields["id"], fields["name"], fields["cluster"]
-        self._idle, self._cap, self._cordoned = fields["idle_watts"], fields["power_cap_watts"], fields["cordoned"]
-        self._health, self._taints = fields["health"], fields["taints"]
-        self._uuid, self._index, self._sound = devices["uuid"], devices["index"], devices["health"]
+        self.id, self._name, self._cluster = fields.objects("id"), fields.objects("name"), fields.numbers("cluster")
+        self._idle, self._cap, self._cordoned = (
+            fields.numbers(n) for n in ("idle_watts", "power_cap_watts", "cordoned")
+        )
+        self._health, self._taints = fields.numbers("health"), fields.numbers("taints")
+        self._uuid, self._index, self._sound = (
+            devices.objects("uuid"),
+            devices.numbers("index"),
+            devices.numbers("health"),
+        )
         self._holders, self._node_of = self.device_columns["holders"], self.device_columns["node"]
-        self._of_devices = (*self.device_columns.values(), *devices.values(), *self.readings.columns.values())
+        self._of_devices = (*self.device_columns.values(), *devices.columns.values(), *self.readings.columns.values())

@@ -5,12 +5,15 @@ Called by `machines`. A node's share is read off its own columns, so that what i
 
 from __future__ import annotations
 
+from array import array
+
 import numpy as np
 from numpy.typing import NDArray
 
 from estate.ids import NodeId, RackId, SiteId
 from estate.law import Facts
-from tools.inventory.columns.chunks import Rows, numbers
+from tools.inventory.columns.ages import Ages
+from tools.inventory.columns.chunks import Numbers, Rows
 from tools.inventory.columns.readings import sums
 from tools.inventory.columns.sums import (
     CLOSED,
@@ -31,19 +34,19 @@ SEEN, FENCED, OPEN, PLAIN, CAPPED = 1, 2, 4, 8, 16
 class Places:
     """The shares of nodes, and their sums. One task writes."""
 
-    def __init__(self, facts: Facts, shift: int) -> None:
-        self.facts = facts
-        self.racks: Totals[RackId] = Totals()
-        self.sites: Totals[SiteId] = Totals()
+    def __init__(self, facts: Facts, shift: int, ages: Ages) -> None:
+        self.facts, self._ages = facts, ages
+        self.racks: Totals[RackId] = Totals(ages)
+        self.sites: Totals[SiteId] = Totals(ages)
         self.levels = Levels()
-        self.site_of: list[int] = []
+        self.site_of = array("q")
         """The row of the site of each rack's row."""
         self.columns = {
-            "state": numbers("b", 0, shift),
-            "rack": numbers("i", NOWHERE, shift),
-            "watts": numbers("q", 0, shift),
-            "milliwatts": numbers("q", 0, shift),
-            "free": numbers("i", 0, shift),
+            "state": Numbers("b", 0, shift, ages),
+            "rack": Numbers("i", NOWHERE, shift, ages),
+            "watts": Numbers("q", 0, shift, ages),
+            "milliwatts": Numbers("q", 0, shift, ages),
+            "free": Numbers("i", 0, shift, ages),
         }
         self.state, self.watts, self.free = (self.columns[n] for n in ("state", "watts", "free"))
         self.milliwatts, self._rack = self.columns["milliwatts"], self.columns["rack"]
@@ -59,7 +62,7 @@ class Places:
     def obey(self, facts: Facts) -> None:
         """Other facts are in force; every node must `stand` anew after this, and none may change before it does."""
         self.facts = facts
-        self.racks, self.sites, self.site_of = Totals(), Totals(), []
+        self.racks, self.sites, self.site_of = Totals(self._ages), Totals(self._ages), array("q")
         self.levels.begin()
 
     def stand(self, row: int, node: NodeId) -> None:
@@ -75,8 +78,7 @@ class Places:
         """A node in that state draws so much more, and has so many more free devices."""
         which = FREE if state & OPEN else CLOSED
         if watts:
-            drawn, at = self.watts.open(row)
-            drawn[at] += watts
+            self.watts.open(row)[row] += watts
         rack = self._rack[row]
         if rack >= 0:
             rack_sums, at = self.racks.open(rack)
@@ -86,9 +88,9 @@ class Places:
             site_sums[at + WATTS] += watts
             site_sums[at + which] += freed
         if freed:
-            free, at = self.free.open(row)
-            had = free[at]
-            free[at] = had + freed
+            free = self.free.open(row)
+            had = free[row]
+            free[row] = had + freed
             if state & OPEN:
                 self.levels.exchange(had, had + freed, 0)
             else:
@@ -113,6 +115,32 @@ class Places:
                 added[at + FREE] += opened
                 added[at + CLOSED] += closed
 
+    def exchange_all(self, rows: Rows, state: Rows, watts: Rows, free: Rows) -> None:
+        """Each of these different nodes adds this to the sums, and no longer what it added before."""
+        was, drew, had = (c.take(rows).astype(np.int64) for c in (self.state, self.watts, self.free))
+        for column, before, now in ((self.state, was, state), (self.watts, drew, watts), (self.free, had, free)):
+            other = before != now
+            column.put(rows[other], now[other])
+        open_before = was & OPEN > 0
+        opened = np.where(state & OPEN, free, 0) - np.where(open_before, had, 0)
+        closed = free - had - opened
+        self.levels.exchange_all(had[open_before], free[state & OPEN > 0], int(closed.sum()))
+        racks = self._rack.take(rows).astype(np.int64)
+        placed = racks >= 0
+        sites = np.frombuffer(self.site_of, dtype=np.int64)
+        added = {
+            WATTS: watts - drew,
+            NODES: (state & SEEN) - (was & SEEN),
+            FENCED_NODES: (state & FENCED > 0).astype(np.int64) - (was & FENCED > 0),
+            FREE: opened,
+            CLOSED: closed,
+        }
+        for which, amounts in added.items():
+            other = placed & (amounts != 0)
+            if other.any():
+                self.racks.add(racks[other], which, amounts[other])
+                self.sites.add(sites[racks[other]], which, amounts[other])
+
     def measure(self, row: int, milliwatts: int) -> None:
         """The devices of the node draw so much more, as measured."""
         if milliwatts:
@@ -125,5 +153,5 @@ class Places:
         placed = racks >= 0
         rows, shares = sums(racks[placed], milliwatts[placed])
         self.racks.add(rows, MILLIWATTS, shares)
-        sites, shares = sums(np.array(self.site_of, dtype=np.int64)[rows], shares)
+        sites, shares = sums(np.frombuffer(self.site_of, dtype=np.int64)[rows], shares)
         self.sites.add(sites, MILLIWATTS, shares)

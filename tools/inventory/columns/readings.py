@@ -14,7 +14,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tools.inventory.columns.chunks import Column, Rows, numbers
+from tools.inventory.columns.ages import Ages
+from tools.inventory.columns.chunks import Numbers, Rows
 from tools.inventory.columns.origins import UNTOLD, Told
 
 ABSENT: Final = -(2**31)
@@ -82,9 +83,9 @@ class Taken:
 class Readings:
     """The newest reading of each metric of each device, and when and from where it came. One task writes."""
 
-    def __init__(self, shift: int) -> None:
-        self.columns: dict[str, Column[int]] = {metric.value: numbers("i", ABSENT, shift) for metric in Metric}
-        self.columns["read"] = numbers("q", UNTOLD, shift)
+    def __init__(self, shift: int, ages: Ages) -> None:
+        self.columns = {metric.value: Numbers("i", ABSENT, shift, ages) for metric in Metric}
+        self.columns["read"] = Numbers("q", UNTOLD, shift, ages)
 
     def forget(self, device: int) -> None:
         """The device is gone."""
@@ -103,8 +104,8 @@ class Readings:
         before = column.take(roster.rows).astype(np.int64)
         written = fresh[fits]
         after = np.where(fits, fresh, before)
-        column.put(rows, written.astype(np.int32))
-        self.columns["read"].put(rows, np.full(len(rows), told, dtype=np.int64))
+        column.put(rows, written)
+        self.columns["read"].put(rows, told)
         blank, unread = int((written == BLANK).sum()), int((written == NOT_A_NUMBER).sum())
         counts = Taken(len(rows) - blank - unread, blank, unread, len(roster.rows) - len(rows), roster.unknown)
         return counts, _value(after) - _value(before)

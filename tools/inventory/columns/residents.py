@@ -1,27 +1,28 @@
 """Workloads and their replicas in columns, and what tenants add up to.
 
-Called by `engine`. The replicas of a workload are a block of neighbouring rows, by number; those of a node are a chain
-through the rows, so that a replica comes and goes at a cost of its own and no more.
+Called by `engine` and `moves`. The replicas of a workload are a block of neighbouring rows, by number; those of a node
+are a run of row numbers that the node holds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
 
 from immutables import Map
 
 from estate.ids import GangId, TenantId, WorkloadId
 from estate.workloads import Binding, Gang, Workload, WorkloadContract
-from tools.inventory.columns.chunks import Column, numbers
+from tools.inventory.columns.chunks import Items, Numbers, Rows
 from tools.inventory.columns.fields import Fields, Kept
 from tools.inventory.columns.indexes import Index
 from tools.inventory.columns.machines import NONE, Machines
 from tools.inventory.columns.origins import UNTOLD
-from tools.inventory.columns.rows import Allotment, rounded
+from tools.inventory.columns.rows import Allotment, grouped, rounded
 from tools.inventory.columns.sums import DEVICES, REPLICAS, WATTS, Totals
 from tools.inventory.columns.terms import Terms
-from tools.inventory.columns.trails import Trail
+from tools.inventory.columns.trails import STAMP, Trail
 
 WORKLOAD = Kept(
     items=("id", "uid", "name", "gangs"),
@@ -34,32 +35,47 @@ MOST_WATTS: Final = 10**13
 """What one replica counts at most: more than all power stations make is no measurement, and would not fit the sums."""
 
 
+def packed(rows: Iterable[int]) -> bytes:
+    """Rows of replicas as a node holds them."""
+    return array("i", rows).tobytes()
+
+
+def rows_of(held: bytes) -> Sequence[int]:
+    """The rows of the replicas that a node holds."""
+    return memoryview(held).cast("i")
+
+
+def without(held: bytes, row: int) -> bytes:
+    """What a node holds without that row."""
+    left = array("i", held)
+    left.remove(row)
+    return left.tobytes()
+
+
 class Residents:
     """All workloads and replicas. One task writes."""
 
     def __init__(self, machines: Machines) -> None:
-        self.machines = machines
+        self.machines, ages = machines, machines.ages
         machines.held_on = self._held_on
-        self.tenants: Totals[TenantId] = Totals()
-        self.fields = Fields(Workload, WORKLOAD, WORKLOAD_SHIFT)
+        self.tenants: Totals[TenantId] = Totals(ages)
+        self.fields = Fields(Workload, WORKLOAD, WORKLOAD_SHIFT, ages)
         self.trail: Trail[WorkloadId] = Trail()
         self.columns = {
-            "first": numbers("i", NONE, WORKLOAD_SHIFT),
-            "room": numbers("i", 0, WORKLOAD_SHIFT),
-            "order": numbers("i", 0, WORKLOAD_SHIFT),
-            "home": numbers("i", NONE, WORKLOAD_SHIFT),  # the tenant by which its rows were allotted
-            "payer": numbers("i", NONE, WORKLOAD_SHIFT),
-            "stamp": numbers("q", 0, WORKLOAD_SHIFT),
-            "told": numbers("q", UNTOLD, WORKLOAD_SHIFT),
+            "first": Numbers("i", NONE, WORKLOAD_SHIFT, ages),
+            "room": Numbers("i", 0, WORKLOAD_SHIFT, ages),
+            "order": Numbers("i", 0, WORKLOAD_SHIFT, ages),
+            "home": Numbers("i", NONE, WORKLOAD_SHIFT, ages),  # the tenant by which its rows were allotted
+            "payer": Numbers("i", NONE, WORKLOAD_SHIFT, ages),
+            "stamp": Numbers("I", 0, WORKLOAD_SHIFT, ages),
+            "told": Numbers("q", UNTOLD, WORKLOAD_SHIFT, ages),
         }
-        self.replica_columns = {
-            name: numbers("i", NONE, REPLICA_SHIFT) for name in ("workload", "node", "held", "later", "earlier")
-        }
+        self.replica_columns = {name: Numbers("i", NONE, REPLICA_SHIFT, ages) for name in ("workload", "node", "held")}
         self.held: Terms[tuple[int, ...]] = Terms([()])
         self.orders: Terms[tuple[int, ...]] = Terms([()])
         """The replicas that run, where their order is not that of their numbers; the first stands for those."""
         self._bind_columns()
-        self.ids = Index(self._id.__getitem__)
+        self.ids = Index(self._id.live.__getitem__)
         self.names = Index(self._key)
         self.gangs: Map[GangId, frozenset[WorkloadId]] = Map()
         """The workloads in each gang."""
@@ -99,44 +115,20 @@ class Residents:
         self.fields.clear(row)
         self.rows.give(row, self._home[row])
 
-    def bind(self, row: int, binding: Binding) -> bool:
-        """One replica runs there now, in the order of numbers; False where the workload has no such replica."""
-        replica = binding.replica
-        if replica >= self._replicas[row]:
-            return False
-        if replica >= self._room[row]:
-            self._bind(row, (*self.bindings(row), binding))
-        else:
-            at = self._first[row] + replica
-            if self._node[at] != NONE:
-                self._lift(row, at)
-            self._place(row, at, binding)
-        if self._order[row]:
-            self._order.set(row, 0)
-        self.touch(row)
-        return True
+    def grow(self, row: int, replica: int) -> None:
+        """Make room for a replica of that number."""
+        running = tuple(self.bindings(row))
+        self._house(row, rounded(replica + 1))
+        for binding in running:
+            self._place(row, self._first[row] + binding.replica, binding)
 
-    def unbind(self, row: int, replica: int) -> bool:
-        """One replica is pending; whether it ran. The order is that of numbers then."""
-        at = self._first[row] + replica
-        if replica >= self._room[row] or self._node[at] == NONE:
-            return False
-        self._lift(row, at)
-        if self._order[row]:
-            self._order.set(row, 0)
-        self.touch(row)
-        return True
-
-    def write(self, row: int, name: str, value: Any) -> None:
-        """Write one field with a column of its own that is no key and no price: `replicas`, `contract`."""
-        self._ask(row, -1)
-        if self.fields.write_one(row, name, value):
-            self.touch(row)
-        self._ask(row, 1)
+    def touch_all(self, rows: Rows) -> None:
+        """These workloads are others now."""
+        self._stamp.put(rows, self.trail.add_all(list(map(self._id.live.__getitem__, rows.tolist()))) & STAMP)
 
     def touch(self, row: int) -> None:
         """The workload is another one now."""
-        self._stamp.set(row, self.trail.add(self._id[row]))
+        self._stamp.set(row, self.trail.add(self._id[row]) & STAMP)
 
     def bindings(self, row: int) -> Iterator[Binding]:
         """The replicas that run, by number."""
@@ -180,10 +172,15 @@ class Residents:
 
     def regroup(self) -> None:
         """Find the members of each gang off the workloads, after those were read."""
-        ids, gangs = self._id.freeze(), self._gangs.freeze()
-        for names, chunk in zip(ids.chunks, gangs.chunks, strict=True):
-            for name, found in zip(names, chunk, strict=True):
-                self._regang(name, (), found or ())
+        for name, found in zip(self._id.live, self._gangs.live, strict=True):
+            self._regang(name, (), found or ())
+
+    def settle(self) -> None:
+        """Find the replicas on each node off the replicas, after those were read."""
+        self.machines.resident.reach(self.machines.id.rows)
+        resident = self.machines.resident
+        for node, replicas in grouped(self._node.array[: self._node.rows], NONE):
+            resident.set(node, replicas.tobytes())
 
     def _ask(self, row: int, sign: int) -> None:
         """Count what a replica of the workload asks for."""
@@ -243,29 +240,19 @@ class Residents:
         node = machines.row(binding.node)
         if self._workload[at] != row:
             self._workload.set(at, row)
-        later = machines.resident[node]
         self._node.set(at, node)
         self._held.set(at, self.held.code(held))
-        self._later.set(at, later)
-        self._earlier.set(at, NONE)
-        if later != NONE:
-            self._earlier.set(later, at)
-        machines.resident.set(node, at)
+        machines.resident.set(node, machines.resident[node] + packed((at,)))
         self._count(row, node, held, 1)
 
     def _lift(self, row: int, at: int) -> None:
         """Row `at` is no replica any more."""
         machines, node = self.machines, self._node[at]
-        later, earlier = self._later[at], self._earlier[at]
-        if later != NONE:
-            self._earlier.set(later, earlier)
-        if earlier != NONE:
-            self._later.set(earlier, later)
-        else:
-            machines.resident.set(node, later)
+        left = without(machines.resident[node], at)
+        machines.resident.set(node, left)
         self._node.set(at, NONE)
         self._count(row, node, self.held.values[self._held[at]], -1)
-        if later == earlier == NONE:
+        if not left:
             machines.leave(node)
 
     def _count(self, row: int, node: int, held: tuple[int, ...], sign: int) -> None:
@@ -279,10 +266,7 @@ class Residents:
 
     def _held_on(self, node: int) -> Iterator[tuple[int, ...]]:
         """What each replica on a node holds."""
-        at = self.machines.resident[node]
-        while at != NONE:
-            yield self.held.values[self._held[at]]
-            at = self._later[at]
+        return (self.held.values[self._held[at]] for at in rows_of(self.machines.resident[node]))
 
     def _key(self, row: int) -> tuple[str, str, str]:
         terms, fields = self.fields.terms, self.fields.columns
@@ -291,13 +275,17 @@ class Residents:
 
     def _bind_columns(self) -> None:
         """The columns of hot paths, by attribute."""
-        own, replicas, fields = self.columns, self.replica_columns, self.fields.columns
+        own, replicas, fields = self.columns, self.replica_columns, self.fields
         self._first, self._room, self._order = own["first"], own["room"], own["order"]
         self._home, self._payer, self._stamp = own["home"], own["payer"], own["stamp"]
         self._workload, self._node = replicas["workload"], replicas["node"]
-        self._held, self._later, self._earlier = replicas["held"], replicas["later"], replicas["earlier"]
-        self._id, self._contract, self._replicas = fields["id"], fields["contract"], fields["replicas"]
-        self._gangs: Column[tuple[Gang, ...]] = fields["gangs"]
-        self._watts: Column[int] = fields["watts_per_accelerator"]
+        self._held = replicas["held"]
+        self._id, self._contract, self._replicas = (
+            fields.objects("id"),
+            fields.numbers("contract"),
+            fields.numbers("replicas"),
+        )
+        self._gangs: Items[tuple[Gang, ...]] = fields.objects("gangs")
+        self._watts = fields.numbers("watts_per_accelerator")
         self._contracts: list[WorkloadContract] = self.fields.terms["contract"].values
         self.told = own["told"]

@@ -6,12 +6,29 @@ chunks. A block is a run of rows (the devices of one node); blocks of one size a
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Hashable, Iterable
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tools.inventory.columns.chunks import Rows
 
 EXTENT = 16
 """Blocks that a group is given at once."""
 type _Key = tuple[Hashable, int]
+
+
+def grouped(values: NDArray[Any], nobody: int) -> Iterator[tuple[int, NDArray[np.int32]]]:
+    """Each different value but `nobody`, with the rows that have it, ascending."""
+    order = np.argsort(values, kind="stable").astype(np.int32)
+    ordered = values[order]
+    cuts = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1
+    starts, ends = [0, *cuts.tolist()], [*cuts.tolist(), len(order)]
+    for start, end in zip(starts, ends, strict=True):
+        if start < end and (value := int(ordered[start])) != nobody:
+            yield value, order[start:end]
 
 
 def rounded(size: int) -> int:
@@ -49,14 +66,17 @@ class Allotment:
             del self._used[key]
             self._spare[size].extend(self._free.pop(key))
 
-    def resume(self, end: int, used: Iterable[tuple[int, Hashable, int]]) -> None:
-        """Begin again with these blocks in use (first row, group, size), by row; what lies between them is free."""
-        self.end, free = end, 0
-        for first, group, size in used:
-            self._used[(group, size)] += 1
-            self._give_back(free, first)
-            free = first + size
-        self._give_back(free, end)
+    def resume(self, end: int, firsts: Rows, groups: Rows, sizes: Rows) -> None:
+        """Begin again with these blocks in use, some of no size; what lies between them is free."""
+        self.end = end
+        there = np.flatnonzero(sizes)
+        there = there[np.argsort(firsts[there])]
+        firsts, sizes = firsts[there], sizes[there]
+        for (group, size), count in Counter(zip(groups[there].tolist(), sizes.tolist(), strict=True)).items():
+            self._used[(group, size)] = count
+        starts, ends = np.append(0, firsts + sizes), np.append(firsts, end)
+        for gap in np.flatnonzero(starts < ends).tolist():
+            self._give_back(int(starts[gap]), int(ends[gap]))
 
     def _give_back(self, start: int, end: int) -> None:
         """Free rows as the largest blocks that fit."""

@@ -14,7 +14,8 @@ import numpy as np
 from immutables import Map
 from numpy.typing import NDArray
 
-from tools.inventory.columns.chunks import Frozen, Rows, numbers
+from tools.inventory.columns.ages import Ages
+from tools.inventory.columns.chunks import Frozen, Numbers, Rows
 from tools.inventory.columns.terms import Terms
 
 WATTS, MILLIWATTS, NODES, FENCED_NODES, FREE, CLOSED = range(6)
@@ -45,9 +46,9 @@ class Totals[K: Hashable]:
 
     __slots__ = ("column", "names")
 
-    def __init__(self) -> None:
+    def __init__(self, ages: Ages) -> None:
         self.names: Terms[K] = Terms()
-        self.column = numbers("q", 0, _SHIFT)
+        self.column = Numbers("q", 0, _SHIFT, ages)
 
     def row(self, name: K | None) -> int:
         """The row of `name`, made if it is new; `NOWHERE` for None."""
@@ -59,16 +60,17 @@ class Totals[K: Hashable]:
 
     def open(self, row: int) -> tuple[MutableSequence[int], int]:
         """Where the sums of a row lie, to be added to at once."""
-        return self.column.open(row << _WIDTH)
+        return self.column.open(row << _WIDTH), row << _WIDTH
 
     def add(self, rows: Rows, which: int, amounts: NDArray[np.int64]) -> None:
-        """Add to one of the sums of ascending rows."""
+        """Add to one of the sums of these rows; one may be there more than once."""
         places = (rows << _WIDTH) + which
-        self.column.put(places, self.column.take(places) + amounts)
+        self.column.own(places)
+        np.add.at(self.column.array, places, amounts)
 
-    def freeze(self) -> FrozenTotals:
-        """The sums as they are now."""
-        return FrozenTotals(self.names, self.column.freeze())
+    def frozen(self, age: int) -> FrozenTotals:
+        """The sums as of that snapshot, the newest."""
+        return FrozenTotals(self.names, Frozen(self.column, age))
 
 
 class Levels:
@@ -95,6 +97,13 @@ class Levels:
             self.open[had] -= 1
         if has is not None:
             self.open[has] += 1
+        self.closed += closed
+
+    def exchange_all(self, had: Rows, has: Rows, closed: int) -> None:
+        """As `exchange`, of the nodes that were open and of those that are."""
+        for sizes, sign in ((had, -1), (has, 1)):
+            for size, count in zip(*np.unique(sizes, return_counts=True), strict=True):
+                self.open[int(size)] += sign * int(count)
         self.closed += closed
 
     def freeze(self) -> tuple[Map[int, int], Map[int, int], int]:
