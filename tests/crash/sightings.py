@@ -118,7 +118,10 @@ async def cluster_is_right(seen: Sightings) -> None:
         assert seen.lowest[name] >= promised, f"`{name}` had {seen.lowest[name]} of {promised} pods at some moment"
         assert seen.lowest[name] < workload.replicas, "its pods leave one at a time, which the watch must show"
         await _moved_once(seen, workload)
-    written = Counter(r.resource for r in seen.written() if r.status < 300)
+    done = [r for r in seen.written() if r.status < 300]
+    # An eviction whose answer was lost is asked for again, and of a pod that is ending already it is granted again.
+    once = {(r.resource, r.name) if r.resource == "pods/eviction" else (r.resource, number) for number, r in enumerate(done)}
+    written = Counter(resource for resource, _ in once)
     assert written == {"nodes": 1, **_writes(at)}, f"the fence, the moves, one eviction, not {written}"
 
 

@@ -74,6 +74,7 @@ class Follower:
         """`shelf` is where the estate lies while this process does not run; None: nowhere."""
         self._shelf = shelf
         self._saving = False
+        """Whether a thread reads the inventory, which nobody may write meanwhile."""
         self._resumed = False
         """Whether the estate is that of a file, and the stream has not come to its version yet."""
         self._bus = bus
@@ -180,7 +181,7 @@ class Follower:
         """Let the newest snapshot have the newest readings, at most once a second, under the version that it has."""
         while True:
             await asyncio.sleep(_REFRESH)
-            if self._measured and self._inventory is not None and self._estate is not None:
+            if self._measured and not self._saving and self._inventory is not None and self._estate is not None:
                 self._estate = self._frozen(self._estate.version)
                 self._reap()
 
