@@ -151,7 +151,12 @@ class Issuing:
         if credentials is not None and credentials.kubeconfig is not None:
             credentials = credentials.model_copy(update={"kubeconfig": issued.kubeconfig_path(cluster.id)})
         reads = name == "inventory"
-        return Cluster(id=cluster.id, reader=credentials if reads else None, writer=None if reads else credentials)
+        return Cluster(
+            id=cluster.id,
+            reader=credentials if reads else None,
+            writer=None if reads else credentials,
+            declared=cluster.declared if reads else (),
+        )
 
     def _settings(self, issued: StateDirectory, name: str, need: Needs) -> Config:
         config, plain = self.installation.config, Config()

@@ -27,9 +27,16 @@ class ClusterGround:
     async def sources(self) -> tuple[Source, ...]:
         """Each cluster, proven to be the one it is called."""
         facts = self.installation.facts()
+        declared = {c.id: c.declared for c in self.installation.config.clusters}
         connections = await clusters.readers(self.installation.config, self.stack)
         sources = tuple(
-            KubernetesSource(found, cluster, lambda: facts, proof=partial(clusters.prove_reader, cluster, found))
+            KubernetesSource(
+                found,
+                cluster,
+                lambda: facts,
+                proof=partial(clusters.prove_reader, cluster, found),
+                declared=declared.get(cluster, ()),
+            )
             for cluster, found in connections.items()
         )
         await clusters.recognised(sources)

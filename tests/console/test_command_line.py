@@ -259,7 +259,7 @@ def test_doctor_finds_fault_with_an_empty_directory_and_init_with_an_impossible_
 def test_a_table_cuts_nothing_off_in_a_narrow_terminal(up: Shell) -> None:
     narrow = replace(up, environment=up.environment | {"COLUMNS": "60"})
     lines = narrow("get", "nodes").stdout.splitlines()
-    assert lines[0].split()[-2:] == ["WATTS", "WORKLOADS"]
+    assert lines[0].split()[-2:] == ["CELSIUS", "WORKLOADS"]
     assert lines[1].split()[:2] == ["eu-a1", "eu-de"]
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -143,9 +144,9 @@ def test_a_mind_asks_for_the_drift_of_a_thing() -> None:
 
 
 @asynccontextmanager
-async def following(bench: Bench, bus: Bus, installation: InstallationId) -> AsyncIterator[None]:
-    """An inventory's writer over this cluster."""
-    source = KubernetesSource(bench.world.connection, CLUSTER, bench.world.facts)
+async def following(bench: Bench, bus: Bus, installation: InstallationId, *declared: Path) -> AsyncIterator[None]:
+    """An inventory's writer over this cluster, and over files of what should be there."""
+    source = KubernetesSource(bench.world.connection, CLUSTER, bench.world.facts, declared=declared)
     writer = Writer(bus, installation, "w", [source], builders.TestClock())
     running = asyncio.create_task(writer.run(b"{}", lambda _: bench.world.facts()))
     try:
@@ -187,6 +188,30 @@ async def test_a_followed_cluster_tells_what_drifts_and_when_it_ends(
     after = await told(bus, subjects)
     assert after[: len(before)] == before
     assert [f for f in after[len(before) :] if not f[2]] == []
+
+
+@pytest.mark.kubernetes
+async def test_what_files_declare_is_told_where_the_cluster_is_otherwise(
+    bench: Bench, bus: Bus, subjects: Subjects, tmp_path: Path
+) -> None:
+    """And whoever edits a file changes what is told."""
+    await bench.create(deployment(replicas=2), "flux")
+    body = deployment(replicas=2)
+    body["metadata"]["namespace"] = bench.world.namespace
+    other = deployment("missing")
+    other["metadata"]["namespace"] = bench.world.namespace
+    (tmp_path / "serve.json").write_text(json.dumps(body))
+    (tmp_path / "missing.json").write_text(json.dumps(other))
+    async with following(bench, bus, subjects.installation, tmp_path):
+        (gone,) = await until(lambda: ours(bench, bus), lambda seen: len(seen) == 1)
+        assert (gone.basis, gone.called) == (Basis.DECLARED, f"Deployment {bench.world.namespace}/missing")
+        await bench.write("Deployment", "serve", {"spec": {"replicas": 5}}, "somebody")
+        found = await until(lambda: ours(bench, bus), lambda seen: len(seen) == 2)
+        (scaled,) = [d for d in found if d.path]
+        assert (scaled.path, scaled.desired, scaled.by and scaled.by.manager) == ("spec.replicas", "2", "somebody")
+        (tmp_path / "missing.json").unlink()
+        (tmp_path / "serve.json").write_text(json.dumps(body | {"spec": body["spec"] | {"replicas": 5}}))
+        await until(lambda: ours(bench, bus), lambda seen: not seen)
 
 
 @pytest.mark.kubernetes

@@ -7,11 +7,13 @@ left out, and named, because a chart holds more than Placet reads.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import structlog
 import yaml
 
 from estate.errors import BadInput
@@ -22,6 +24,8 @@ from tools.kubernetes.fields import Raw
 
 _SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +85,34 @@ def _identity(written: Any, where: str) -> Identity:
     if identity is None:
         raise BadInput(f"{where}: is no object with `apiVersion`, `kind` and `metadata.name`; correct it")
     return identity
+
+
+class Repository:
+    """Files that declare a cluster's objects, looked at again and again. Used by one task."""
+
+    def __init__(self, paths: Iterable[Path], every_seconds: float = 2.0) -> None:
+        self.paths, self._every = tuple(paths), every_seconds
+        self._looked = float("-inf")
+        self._seen: object = None
+
+    async def news(self, now: float) -> Declared | None:
+        """What they declare, where it may be otherwise than at the last look. Files that do not hold together change
+        nothing and are reported once. `now` is of a clock that never goes back, in seconds.
+        """
+        if not self.paths or now - self._looked < self._every:
+            return None
+        self._looked = now
+        return await asyncio.to_thread(self._read)
+
+    def _read(self) -> Declared | None:
+        try:
+            sight = tuple((str(p), s.st_size, s.st_mtime_ns, s.st_ino) for p in listed(self.paths) for s in (p.stat(),))
+            if sight == self._seen:
+                return None
+            self._seen = sight
+            return load(self.paths)
+        except (BadInput, OSError) as error:
+            if str(error) != self._seen:
+                log.error("declared objects refused", error=str(error))
+                self._seen = str(error)
+            return None

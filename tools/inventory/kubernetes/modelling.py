@@ -96,6 +96,10 @@ class ClusterModel:
         """The shapes by which objects are compared with what was applied."""
         self._drifts.learn(schemas)
 
+    def declare(self, objects: Mapping[str, Raw]) -> None:
+        """Files declare these objects, by what people call them."""
+        self._drifts.declare(objects)
+
     def put(self, resource: Resource, raw: Raw) -> str:
         """An object is there, or is another one now. Its uid, empty where it has none."""
         uid = _uid(raw)

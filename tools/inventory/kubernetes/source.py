@@ -7,8 +7,10 @@ cluster that is not the one facts name, and stops with `Denied` when the cluster
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
+from pathlib import Path
 
 import structlog
 
@@ -17,6 +19,7 @@ from estate.ids import ClusterId
 from estate.law import Facts
 from tools.drift.schemas import Schemas
 from tools.inventory.kubernetes.accompanying import Accompanying
+from tools.inventory.kubernetes.declaring import Repository
 from tools.inventory.kubernetes.following import Following, Pace
 from tools.inventory.kubernetes.modelling import ClusterModel
 from tools.inventory.port import Observed
@@ -38,9 +41,11 @@ class KubernetesSource:
         facts: Callable[[], Facts],
         pace: Pace | None = None,
         proof: Callable[[], Awaitable[None]] | None = None,
+        declared: Iterable[Path] = (),
     ) -> None:
         """`facts` gives the law base in force now; the connection is closed by whoever opened it. Before anything is
         taken in, `proof` looks once whether these are the credentials of a reader, and raises where they are not.
+        `declared` are files of objects that should be there, or folders of them.
         """
         self._proof = proof
         self._proving = asyncio.Lock()  # protects `_proof`: of many kinds that are followed at once, one proves for all
@@ -50,6 +55,9 @@ class KubernetesSource:
         self._facts = facts()
         self._pace = pace or Pace()
         self._model = ClusterModel(self.name, cluster, self._facts)
+        self._repository = Repository(declared)
+        if self._repository.paths:
+            self._model.declare({})  # what is listed before the files are read is kept, to be compared then
         self._changed = asyncio.Event()
         self._described = False
 
@@ -98,6 +106,7 @@ class KubernetesSource:
         running.add_done_callback(lambda _: self._changed.set())
         try:
             await self._learn()
+            await self._look()
             while not (all(kind.listed for kind in kinds) and beside.settled):
                 await self._wakes(running)
             self._model.listen()
@@ -109,6 +118,7 @@ class KubernetesSource:
                 self._model.listen()
                 renewed = self._obeys_newest()
                 await self._learn()
+                await self._look()
                 await self._work_out()
                 found = self._model.everything() if renewed else self._model.take()
                 if found.whole or found != Observed(self.name, cluster=self._cluster):
@@ -128,6 +138,14 @@ class KubernetesSource:
             return
         self._model.learn(Schemas(told))
         self._described = True
+
+    async def _look(self) -> None:
+        """Hold what is there to what files declare now."""
+        found = await self._repository.news(time.monotonic())
+        if found is not None:
+            self._model.declare(found.objects)
+            left = ", ".join(sorted(found.left_out)) or "none"
+            log.info("declared objects read", source=self.name, objects=len(found.objects), kinds_left_out=left)
 
     def _following(self, kind: resources.Resource) -> Following:
         return Following(kind, self._connection, self._model, self._pace, self.recognise, self._changed.set)
