@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -164,3 +166,18 @@ async def test_missing_binaries_are_an_error_that_says_what_to_do(tmp_path: Path
     with pytest.raises(BinariesMissing, match=r"no etcd, kube-apiserver, .*make controlplane"):
         async with controlplane():
             pytest.fail("there is nothing to start")
+
+
+async def test_a_scheduler_that_ends_by_itself_is_started_again(control_plane: ControlPlane):
+    """As a kubelet does it; what somebody stopped stays stopped."""
+    scheduler = control_plane.component(Part.SCHEDULER)
+    first = scheduler.pid
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    async with asyncio.timeout(30):
+        while scheduler.pid in (first, None):  # noqa: ASYNC110 - looked at from outside
+            await asyncio.sleep(0.1)
+    await control_plane.stop(Part.SCHEDULER)
+    await asyncio.sleep(1)
+    assert scheduler.pid is None
+    await control_plane.start(Part.SCHEDULER)

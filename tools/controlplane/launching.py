@@ -29,6 +29,10 @@ from tools.controlplane.finding import Binaries
 from tools.controlplane.flags import Options, Ports
 
 ADMIN = "admin"
+_KEPT = frozenset({Part.CONTROLLER_MANAGER, Part.SCHEDULER, Part.KWOK})
+"""What a kubelet would start again. A scheduler ends itself where an API server that came back tells it of a pod on
+another node than it remembers; etcd and the API server are killed and started by whoever tests that.
+"""
 _ATTEMPTS = 5
 # Below Linux's range for outgoing connections, so that nobody is given the port while its owner restarts.
 _PORTS = (20_000, 32_000)
@@ -117,7 +121,11 @@ async def controlplane(
             return _prepared(folder, options or Options(), binaries or finding.find())
 
         async with AsyncExitStack() as stack:
-            yield await _started(stack, prepare, kill=directory is None)
+            plane = await _started(stack, prepare, kill=directory is None)
+            for part in _KEPT & plane.components.keys():
+                keeping = asyncio.create_task(plane.components[part].keep(), name=f"keep {part}")
+                stack.callback(keeping.cancel)
+            yield plane
 
 
 async def _started(stack: AsyncExitStack, prepare: Callable[[], ControlPlane], *, kill: bool) -> ControlPlane:
