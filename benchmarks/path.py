@@ -48,6 +48,8 @@ RACKS = 600
 SEED = 7
 WARM = 5
 _DEVICE = 2
+_SELDOM = 3.0
+"""Seconds between looks at every record there is: a look costs what two incidents do."""
 LOST = "incidents lost"
 _PAGE = 4096
 
@@ -164,7 +166,7 @@ async def _behind_a_burst(bench: Bench) -> int:
     await _fences(bench)
     left = alerts - await _correlated(bench, node)
     while await _correlated(bench, node) < alerts:  # noqa: ASYNC110 - as above
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(_SELDOM)
     await bench.stories.until_ended(bench.cases)
     return left
 

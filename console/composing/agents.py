@@ -17,7 +17,7 @@ from tools.placement.engine import MaskEngine
 async def compose(parts: Parts) -> Host:
     """The runbook's mind, checkpoints where the configuration says."""
     installation, bus = parts.installation, await parts.bus(accounts.AGENT)
-    inventory = parts.follower("agent", bus)
+    inventory = parts.follower("agent", bus, past=True)
     setting = Setting(
         bus=bus,
         reader=inventory,

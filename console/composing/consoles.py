@@ -30,7 +30,7 @@ async def compose(parts: Parts) -> Host:
     """Both doors, over one desk and one list of channels."""
     listener = _listener(parts)
     installation, bus = parts.installation, await parts.bus(accounts.CONSOLE)
-    standing, inventory = parts.standing(), parts.follower("console", bus)
+    standing, inventory = parts.standing(), parts.follower("console", bus, past=True)
     enrolments = standing.enrolments
     desk = await _desk(parts, bus, standing, inventory)
     calls = Calls(installation.record.id, enrolments.ring(), enrolments.of_key, installation.clock)

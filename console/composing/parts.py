@@ -20,6 +20,7 @@ from policies.signed_facts import Latch
 from tools.bus.nats import NatsBus
 from tools.bus.port import Bus
 from tools.bus.precedence import RightOfWay
+from tools.inventory.columns.histories import NONE
 from tools.inventory.follower import Follower
 from tools.inventory.resuming import Shelf
 
@@ -57,10 +58,10 @@ class Parts:
         self.buses[user] = bus = self.adapters.bus(made)
         return bus
 
-    def follower(self, name: str, bus: Bus) -> Follower:
-        """A process's own copy of the estate."""
+    def follower(self, name: str, bus: Bus, *, past: bool = False) -> Follower:
+        """A process's own copy of the estate; with `past`, of its recent versions too."""
         shelf = Shelf(self.installation.state.estates_path / f"{name}.columns")
-        follower = Follower(bus, self.installation.subjects, self.latch(), shelf)
+        follower = Follower(bus, self.installation.subjects, self.latch(), shelf, None if past else NONE)
         self.system.inventories[name] = follower
         return follower
 

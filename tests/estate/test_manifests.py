@@ -51,9 +51,7 @@ def refused(form: dict[str, Any]) -> str:
     ],
 )
 def test_what_runs_or_grants_is_refused_with_its_reason(kind: str, reason: str) -> None:
-    assert reason in refused(
-        {"apiVersion": "v1", "kind": kind, "metadata": {"name": "x", "namespace": "tenant-a"}}
-    )
+    assert reason in refused({"apiVersion": "v1", "kind": kind, "metadata": {"name": "x", "namespace": "tenant-a"}})
 
 
 def test_a_refused_secret_is_not_repeated_in_the_error() -> None:

@@ -25,7 +25,7 @@ from estate.subjects import Subjects
 from tools.bus.port import Bus
 from tools.bus.streams import DELTAS, TELEMETRY
 from tools.inventory.columns.engine import Inventory
-from tools.inventory.columns.histories import History, Told
+from tools.inventory.columns.histories import History, Reach, Told
 from tools.inventory.port import VerifyFacts
 from tools.inventory.resuming import Shelf
 from tools.inventory.telemetry.holding import Holder
@@ -70,8 +70,17 @@ class _Parts:
 class Follower:
     """One process's copy of the estate. `run` in a task of its own; the rest answers at once."""
 
-    def __init__(self, bus: Bus, subjects: Subjects, verify: VerifyFacts, shelf: Shelf | None = None) -> None:
-        """`shelf` is where the estate lies while this process does not run; None: nowhere."""
+    def __init__(
+        self,
+        bus: Bus,
+        subjects: Subjects,
+        verify: VerifyFacts,
+        shelf: Shelf | None = None,
+        reach: Reach | None = None,
+    ) -> None:
+        """`shelf` is where the estate lies while this process does not run (None: nowhere), `reach` how far back it
+        knows what was.
+        """
         self._shelf = shelf
         self._saving = False
         """Whether a thread reads the inventory, which nobody may write meanwhile."""
@@ -82,7 +91,7 @@ class Follower:
         self._subject = subjects.delta()
         self._verify = verify
         self._inventory: Inventory | None = None
-        self._history = History()
+        self._history = History(reach)
         self._estate: FrozenEstate | None = None
         self._parts = _Parts()
         self._envelope: str | None = None

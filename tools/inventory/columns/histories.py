@@ -24,8 +24,13 @@ from estate.snapshots import SnapshotVersion
 class Reach:
     """How far back a history goes."""
 
-    snapshots: int = 16
-    deltas_between: int = 128
+    snapshots: int = 4
+    """Each may come to a copy of the whole estate, once enough of it has changed since."""
+    deltas_between: int = 512
+
+
+NONE = Reach(snapshots=0)
+"""For processes that nobody asks about the past."""
 
 
 @dataclass(slots=True)
