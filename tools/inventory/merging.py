@@ -8,7 +8,7 @@ not its default: what a source cannot know it leaves alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -23,6 +23,7 @@ from estate.records import Model
 from estate.references import Ref
 from tools.inventory.disagreements import Disagreement
 
+_MOST_ORIGINS = 64
 _UNMERGED = frozenset({"kind", "id", "aliases", "origins"})
 
 
@@ -117,18 +118,27 @@ def _cluster(thing: Model) -> ClusterId | None:
 def _joined[T: Model](ref: Ref, claims: list[Claim[T]], found: list[Disagreement]) -> Merged[T]:
     owner = claims[0]
     joined: dict[str, Any] = {}
+    spoken: dict[str, list[str]] = {}
     fields = type(owner.thing).model_fields
     for name in (f for f in fields if f not in _UNMERGED):
         said = [(c.source, v) for c in claims if (v := getattr(c.thing, name)) != fields[name].get_default()]
         if said:
             speaker, joined[name] = said[0]
+            spoken.setdefault(speaker, []).append(name)
             found += [Disagreement(ref, name, speaker, other) for other, value in said[1:] if value != joined[name]]
-    joined["origins"] = _origins(claims)
+    joined["origins"] = _origins(claims, spoken)
     if "aliases" in fields:
         joined["aliases"] = tuple(dict.fromkeys(a for c in claims for a in getattr(c.thing, "aliases", ())))
     return Merged(owner.thing.model_copy(update=joined), tuple(found))
 
 
-def _origins(claims: list[Claim[Any]]) -> tuple[Origin, ...]:
-    said: Iterable[Origin] = (o for c in claims for o in c.thing.origins)
-    return tuple({(o.layer, o.source): o for o in said}.values())
+def _origins(claims: list[Claim[Any]], spoken: Mapping[str, list[str]]) -> tuple[Origin, ...]:
+    """The owner's, and of the others those that say something, with what they say."""
+    owner, *others = claims
+    named = (_named(o, c.thing, spoken.get(c.source, [])) for c in others for o in c.thing.origins)
+    said = (*owner.thing.origins, *(o for o in named if o.fields))
+    return tuple({(o.layer, o.source): o for o in said}.values())[:_MOST_ORIGINS]
+
+
+def _named(origin: Origin, thing: Any, spoken: Iterable[str]) -> Origin:
+    return origin.model_copy(update={"fields": tuple(f for f in spoken if thing.layer_of(f) is origin.layer)})

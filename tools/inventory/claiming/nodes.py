@@ -14,21 +14,13 @@ from typing import Any
 from estate.hardware import Node
 from estate.ids import NodeId
 from estate.machines import Software
-from estate.origins import Layer, Origin
+from estate.origins import Origin
 from tools.inventory.claiming.names import Place
 from tools.payloads.facts.metrics import Metric
 from tools.payloads.facts.readings import Presence, Readings
 from tools.payloads.facts.statements import Attribute, Fact, Statement
 
 _MEBI = 2**20
-_LAYERS: Mapping[str, Layer] = {
-    "serial": Layer.IDENTITY,
-    "system_uuid": Layer.IDENTITY,
-    "product": Layer.HARDWARE,
-    "sockets": Layer.HARDWARE,
-    "memory_mebibytes": Layer.HARDWARE,
-    "software": Layer.SOFTWARE,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +33,7 @@ class Draft:
 
     def claim(self, node: Node, source: str) -> Node:
         """As a claim about that node as it is known now."""
-        layers = sorted({_LAYERS[name] for name in self.fields})
+        layers = sorted(set(map(Node.layer_of, self.fields)))
         return Node(
             id=node.id,
             uid=node.uid,

@@ -238,6 +238,12 @@ class ColumnarGround:
         row = self._workload_ids.find(workload)
         return None if row == NONE else self._told(self.workloads_of["told"][row])
 
+    def told_at(self, ref: Ref) -> datetime | None:
+        """When that node or workload was told last; None for what is neither."""
+        node, workload = ref.kind == "node", ref.kind == "workload"
+        told = self.node_told(NodeId(ref.id)) if node else self.workload_told(WorkloadId(ref.id)) if workload else None
+        return None if told is None else datetime.fromtimestamp(told.at / 1000, UTC)
+
     def __del__(self) -> None:
         """Freeing what it needed takes longer than a decision may: `Inventory.reap` does it, bit by bit."""
         self._ages.end(self._age)
