@@ -1,4 +1,4 @@
-"""What is said of machines to claims about nodes: make, serial number, memory, firmware. Pure; called by `claims`.
+"""What is said of machines to claims about nodes: make, serial number, memory, firmware, ports. Pure; by `claims`.
 
 A claim has the names of the node that its cluster reports, and beyond them only what the sender said: merging then adds
 it where nobody says anything yet, and tells of it where somebody says otherwise.
@@ -13,7 +13,7 @@ from typing import Any
 
 from estate.hardware import Node
 from estate.ids import NodeId
-from estate.machines import Software
+from estate.machines import Nic, Software
 from estate.origins import Origin
 from tools.inventory.claiming.names import Place
 from tools.payloads.facts.metrics import Metric
@@ -47,6 +47,7 @@ class Draft:
 def drafts(
     told: Iterable[tuple[Place, Fact]],
     measured: Iterable[tuple[Place, Readings, int]],
+    nics: Mapping[NodeId, tuple[Nic, ...]],
     before: Mapping[NodeId, Draft],
     at: datetime,
 ) -> dict[NodeId, Draft]:
@@ -56,7 +57,8 @@ def drafts(
         if place.ref.kind == "node" and not place.part and isinstance(fact, Statement):
             said.setdefault(NodeId(place.ref.id), {}).setdefault(fact.attribute, fact.value)
     memory = _memory(measured)
-    found = {node: _fields(said.get(node, {}), memory.get(node)) for node in sorted({*said, *memory})}
+    every = sorted({*said, *memory, *nics})
+    found = {node: _fields(said.get(node, {}), memory.get(node), nics.get(node, ())) for node in every}
     return {node: _draft(fields, before.get(node), at) for node, fields in found.items() if fields}
 
 
@@ -64,7 +66,7 @@ def _draft(fields: dict[str, Any], before: Draft | None, at: datetime) -> Draft:
     return before if before is not None and before.fields == fields else Draft(fields, at)
 
 
-def _fields(said: Mapping[Attribute, str | int], memory: int | None) -> dict[str, Any]:
+def _fields(said: Mapping[Attribute, str | int], memory: int | None, nics: tuple[Nic, ...]) -> dict[str, Any]:
     make = " ".join(str(said[a]) for a in (Attribute.MANUFACTURER, Attribute.MODEL) if a in said)
     firmware, sockets = said.get(Attribute.FIRMWARE), said.get(Attribute.PROCESSORS)
     fields = {
@@ -73,6 +75,7 @@ def _fields(said: Mapping[Attribute, str | int], memory: int | None) -> dict[str
         "product": make[:128],
         "sockets": sockets if isinstance(sockets, int) and 0 <= sockets <= 1024 else None,
         "memory_mebibytes": memory,
+        "nics": nics,
         "software": (Software(name="firmware", version=str(firmware)[:128]),) if firmware else (),
     }
     return {name: value for name, value in fields.items() if value not in ("", None, ())}
