@@ -10,14 +10,34 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from estate import names
 from estate.aliases import Alias, AliasKind
 from estate.facilities.machines import Machine, Stage
-from estate.ids import ClusterId, MachineId, NodeId, TemplateId, VirtualMachineId
+from estate.ids import (
+    ClusterId,
+    HealthCheckId,
+    MachineGroupId,
+    MachineId,
+    NodeId,
+    TemplateId,
+    VirtualMachineId,
+)
 from estate.itemkinds import State
 from estate.units import Mebibytes
-from estate.uses.clusters import ClusterState, Deployed, Revision, Template, TemplateSort, VirtualMachine
+from estate.uses.clusters import (
+    ClusterState,
+    Deployed,
+    GroupSort,
+    HealthCheck,
+    MachineGroup,
+    Revision,
+    Template,
+    TemplateSort,
+    Trigger,
+    VirtualMachine,
+)
 from tools.kubernetes import resources
 from tools.kubernetes.requirements import Selector
 from tools.payloads.facts import mentions
@@ -33,6 +53,9 @@ _STAGES = {"running": Stage.BURN_IN, "provisioned": Stage.BURN_IN, "failed": Sta
 _ENDING = frozenset({"deleting", "deleted"})
 _LACKS = {"BootstrapConfigReady": "bootstrap", "InfrastructureReady": "infrastructure", "NodeHealthy": "healthy-node"}
 _MOST_SERVICES = 256
+_MOST_TRIGGERS = 256
+_REPAIRS = Attribute.REPAIRS_AFTER
+_CLUSTER_LABEL = "cluster.x-k8s.io/cluster-name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +70,7 @@ class Told:
     facts: tuple[Fact, ...]
     provider_id: str = ""
     """What a cloud calls the machine, as it is written."""
+    created_at: datetime | None = None
     selector: Selector | None = None
     """Which clusters it selects by their labels; None selects none."""
 
@@ -74,6 +98,17 @@ class Told:
         ties = (f.other for f in self.facts if isinstance(f, Relation) and f.tie is tie)
         return next((other.value for other in ties if other.kind is kind), "")
 
+    def triggers(self) -> list[str]:
+        """Its parts that say after how long they are repaired, in their order."""
+        told = (s.subject.part for s in self.facts if isinstance(s, Statement) and s.attribute is _REPAIRS)
+        return [part for part in dict.fromkeys(told) if part.partition("=")[0]][:_MOST_TRIGGERS]
+
+    @property
+    def owner(self) -> str:
+        """The Cluster of its namespace that it belongs to: as it says, else as Cluster API labels it."""
+        said = self.tied(Tie.MEMBER_OF, MentionKind.OBJECT).rpartition("/")[2]
+        return said or self.labels.get(_CLUSTER_LABEL, "")
+
     @property
     def provider(self) -> str:
         """What a cloud calls the machine, however the zone is written; empty where none does."""
@@ -100,7 +135,7 @@ def cluster(within: ClusterId, found: Mapping[str, Told], laid_on: Iterable[Told
     wanted += [s for t in laid_on for s in _services(within, t, find, "")]
     services = {s.template: s for s in wanted}
     return ClusterState(
-        id=_cluster_id(within, first),
+        id=cluster_id(within, first.namespace, first.name),
         aliases=_aliases(t for t in (deployed, made) if t is not None),
         version=next((v for v in versions if v), "")[:64],
         provider="" if deployed is None else _provider(deployed, find),
@@ -128,6 +163,48 @@ def machine(within: ClusterId, told: Told, node: NodeId | None) -> Machine:
     )
 
 
+def machine_group(within: ClusterId, told: Told) -> MachineGroup | None:
+    """A MachineDeployment or a control plane; None while it does not say of which cluster."""
+    owner = told.owner
+    if not owner:
+        return None
+    control = told.kind == resources.CAPI_CONTROL_PLANES.kind
+    state, wanted, ready = _state(told), told.number(Attribute.WANTED_NODES), told.number(Attribute.READY_NODES)
+    short = state is State.OK and wanted is not None and (ready or 0) < wanted
+    return MachineGroup(
+        id=MachineGroupId(_kind_id(within, told, "control-plane" if control else "workers")),
+        aliases=_aliases([told]),
+        cluster=cluster_id(within, told.namespace, owner),
+        sort=GroupSort.CONTROL_PLANE if control else GroupSort.WORKERS,
+        name=told.name,
+        version=told.said(Attribute.VERSION)[:64],
+        wanted=wanted,
+        ready=ready,
+        updated=told.number(Attribute.UPDATED_NODES),
+        most_repairs=told.number(Attribute.MOST_REPAIRS),
+        state=State.DEGRADED if short else state,
+    )
+
+
+def health_check(within: ClusterId, told: Told) -> HealthCheck | None:
+    """A MachineHealthCheck; None while it does not say of which cluster."""
+    owner, allowed = told.owner, told.status("RemediationAllowed")
+    if not owner:
+        return None
+    triggers = ((*part.partition("="), told.said(Attribute.REPAIRS_AFTER, part)) for part in told.triggers())
+    return HealthCheck(
+        id=HealthCheckId(_kind_id(within, told, "health-check")),
+        aliases=_aliases([told]),
+        cluster=cluster_id(within, told.namespace, owner),
+        name=told.name,
+        triggers=tuple(Trigger(condition=c[:320], status=s[:32], after=a[:32]) for c, _, s, a in triggers),
+        stops_above=told.said(Attribute.REPAIRS_WHILE_UNHEALTHY)[:32],
+        expected=told.number(Attribute.WANTED_NODES),
+        healthy=told.number(Attribute.HEALTHY_NODES),
+        state=State.UNKNOWN if allowed is None else State.OK if allowed is Status.TRUE else State.DEGRADED,
+    )
+
+
 def template(within: ClusterId, told: Told) -> Template:
     """A template of k0rdent: one object is one version of a chart."""
     valid = told.status("Valid")
@@ -136,7 +213,9 @@ def template(within: ClusterId, told: Told) -> Template:
         aliases=_aliases([told]),
         sort=_SORTS[told.kind],
         name=told.said(Attribute.CHART)[:253] or told.name,
-        revisions=(Revision(version=_version(told), valid=None if valid is None else valid is Status.TRUE),),
+        revisions=(
+            Revision(version=_version(told), at=told.created_at, valid=None if valid is None else valid is Status.TRUE),
+        ),
     )
 
 
@@ -183,6 +262,7 @@ def _made_from(within: ClusterId, told: Told, find: Find) -> Deployed:
         template=_template_id(within, kind, told.namespace, name),
         version=_version(known) if known else "",
         state=_state(told),
+        upgrades_to=tuple(told.said(Attribute.UPGRADE, part) for part in told.parts("upgrade")),
     )
 
 
@@ -224,8 +304,14 @@ def _id(within: ClusterId, told: Told) -> str:
     return names.slug(f"{within}.{told.namespace}.{told.name}")
 
 
-def _cluster_id(within: ClusterId, told: Told) -> ClusterId:
-    full = f"{within}/{told.namespace}/{told.name}"
+def _kind_id(within: ClusterId, told: Told, sort: str) -> str:
+    """Of kinds of which two may be one name's."""
+    return names.slug(f"{within}.{told.namespace}.{sort}.{told.name}")
+
+
+def cluster_id(within: ClusterId, namespace: str, name: str) -> ClusterId:
+    """What a cluster is called that another one describes under that name."""
+    full = f"{within}/{namespace}/{name}"
     stem = full.replace("/", "-").replace(".", "-").replace(":", "-")[:46].strip("-")
     return ClusterId(f"{stem}-{hashlib.sha256(full.encode()).hexdigest()[:16]}")
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 import structlog
@@ -22,6 +23,7 @@ from tools.inventory.kubernetes.building import Told
 from tools.kubernetes import fields, requirements, resources
 from tools.kubernetes.fields import Raw
 from tools.kubernetes.resources import Resource
+from tools.payloads import reading
 from tools.payloads.clusters import objects
 from tools.payloads.contexts import Context
 
@@ -31,10 +33,16 @@ type Named = tuple[str, str]
 """Namespace and name."""
 
 CLUSTER, MACHINE, TEMPLATE, VIRTUAL = "cluster", "machine", "template", "virtual-machine"
+GROUP, CHECK = "machine-group", "health-check"
+_APART: Final = frozenset({TEMPLATE, GROUP})
+"""Of these two objects of one name and different kinds are two items."""
 _BUILT: Final[Mapping[str, str]] = {
     resources.CAPI_CLUSTERS.kind: CLUSTER,
     resources.DEPLOYED_CLUSTERS.kind: CLUSTER,
     resources.CAPI_MACHINES.kind: MACHINE,
+    resources.CAPI_GROUPS.kind: GROUP,
+    resources.CAPI_CONTROL_PLANES.kind: GROUP,
+    resources.CAPI_HEALTH_CHECKS.kind: CHECK,
     resources.CLUSTER_TEMPLATES.kind: TEMPLATE,
     resources.SERVICE_TEMPLATES.kind: TEMPLATE,
     resources.MACHINES.kind: VIRTUAL,
@@ -140,13 +148,14 @@ class Provisions:
             labels=labels,
             facts=tuple(sheet.facts),
             provider_id=fields.text(spec.get("providerID"), "spec.providerID"),
+            created_at=_created(about),
             selector=selector,
         )
 
     def _touch(self, kind: str, at: Named) -> None:
         item = _BUILT.get(kind)
         if item is not None:
-            self._touched[_Key(item, kind if item == TEMPLATE else "", at)] = None
+            self._touched[_Key(item, kind if item in _APART else "", at)] = None
         if item in (None, TEMPLATE):  # what is laid on clusters, and what they are made from
             for deployed in self._told[resources.DEPLOYED_CLUSTERS.kind]:
                 self._touched[_Key(CLUSTER, "", deployed)] = None
@@ -170,6 +179,10 @@ class Provisions:
             case "machine":
                 machine = found[resources.CAPI_MACHINES.kind]
                 return building.machine(self.cluster, machine, self.node_of(machine.provider))
+            case "machine-group":
+                return building.machine_group(self.cluster, found[key.kind])
+            case "health-check":
+                return building.health_check(self.cluster, found[resources.CAPI_HEALTH_CHECKS.kind])
             case "template":
                 return building.template(self.cluster, found[key.kind])
             case _:
@@ -188,6 +201,11 @@ class Provisions:
             return held.get((namespace, name))
         alike = [t for (_, called), t in held.items() if called == name]
         return alike[0] if len(alike) == 1 else None
+
+
+def _created(about: Raw) -> datetime | None:
+    written = fields.text(about.get("creationTimestamp"), "metadata.creationTimestamp")
+    return reading.time(written, "metadata.creationTimestamp") if written else None
 
 
 def _makes(kind: str, key: _Key) -> bool:
