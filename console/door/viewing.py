@@ -76,7 +76,7 @@ class Viewing:
         if sight.everything:
             around["told_by"] = words.shown(snapshot, thing, self._desk.clock())
         if ref.kind in headrooms.KINDS and (sight.everything or ref.kind == "tenant"):
-            around["headroom"] = [m.json_form() for m in headrooms.margins(reader.sums, ref)]
+            around["headroom"] = [m.json_form() for m in headrooms.margins(reader.sums, ref, self._desk.clock())]
         return {**form, **{k: v for k, v in around.items() if v}}
 
     def _row(self, reader: Reader, thing: things.Thing) -> Row:
