@@ -131,9 +131,13 @@ def laid_on(name: str, service: str, **labels: str) -> Raw:
     }
 
 
-def instance(name: str, *, on: str = "", space: str = "tenant-a", phase: str = "Running") -> Raw:
-    """A running virtual machine."""
+def instance(
+    name: str, *, on: str = "", space: str = "tenant-a", phase: str = "Running", holds: tuple[Raw, ...] = ()
+) -> Raw:
+    """A running virtual machine; what it `holds` are the devices that were allocated to it, as KubeVirt tells them."""
     domain = {"cpu": {"sockets": 1, "cores": 4, "threads": 2}, "memory": {"guest": "16Gi"}, "devices": {}}
     ready = {"type": "Ready", "status": "True"}
     status = {"phase": phase, "conditions": [ready]} | ({"nodeName": on} if on else {})
-    return {"metadata": metadata(name, space), "spec": {"domain": domain}, "status": status}
+    told = [{"name": f"gpu-{n}", "deviceResourceClaimStatus": held} for n, held in enumerate(holds)]
+    devices = {"deviceStatus": {"gpuStatuses": told}} if told else {}
+    return {"metadata": metadata(name, space), "spec": {"domain": domain}, "status": status | devices}

@@ -83,6 +83,11 @@ def held(sight: Watched, pod: str) -> list[int]:
     return [i for b in sight.bindings[WorkloadId(f"eu-1.tenant-a.pod.{pod}")] for i in b.accelerators]
 
 
+def machine(sight: Watched) -> list[int]:
+    """The devices that the one virtual machine holds."""
+    return [device.index for device in one(sight, VirtualMachine).accelerators]
+
+
 class TestDevicesByName:
     async def test_a_pod_holds_the_devices_that_its_claim_names_and_no_others(self, cluster: Cluster) -> None:
         """By number, the book would give the first pod the first device, whoever really holds it."""
@@ -109,6 +114,14 @@ class TestDevicesByName:
             assert sight.now[WorkloadId("eu-1.tenant-a.pod.p")][0].contract.accelerators_per_replica == 2
             await made(cluster, resources.PODS, raws.pod("counted", on="eu-a1", gpus=1))
             await until(sight, lambda: held(sight, "counted") == [0])
+            async with cluster.plane.client() as api:
+                await definitions.install(api, VIRTUAL)
+                claimed = {"name": "gpu-2", "resourceClaimName": "two"}
+                passed = {"name": "gpu-0", "attributes": {"pciAddress": "0000:01:00.0"}}
+                vm = companions.instance("vm", on="eu-a1", holds=(claimed, passed))
+                await made(cluster, resources.INSTANCES, vm)
+                await until(sight, lambda: machine(sight) == [0, 1, 2])
+                await definitions.remove(api, VIRTUAL)
             taint = {"key": "gpu.nvidia.com/xid", "value": "79", "effect": "NoExecute"}
             devices = [companions.device(n, **({"taints": [taint]} if n == 1 else {})) for n in range(3)]
             await cluster.patch(resources.SLICES, offered, {"spec": {"devices": devices}})

@@ -8,7 +8,7 @@ object's uid, and a machine's provider id, are strong aliases by which other sou
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -25,6 +25,7 @@ from estate.ids import (
     VirtualMachineId,
 )
 from estate.itemkinds import State
+from estate.things import AcceleratorRef
 from estate.units import Mebibytes
 from estate.uses.clusters import (
     ClusterState,
@@ -110,6 +111,18 @@ class Told:
         return said or self.labels.get(_CLUSTER_LABEL, "")
 
     @property
+    def claims(self) -> tuple[str, ...]:
+        """The claims of its namespace that hold devices for it."""
+        ties = (f for f in self.facts if isinstance(f, Relation) and f.tie is Tie.ALLOCATED_TO)
+        return tuple(t.subject.value.rpartition("/")[2] for t in ties if t.subject.kind is MentionKind.OBJECT)
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The PCI addresses, on its node, of the devices that it holds."""
+        ties = (f.other for f in self.facts if isinstance(f, Relation) and f.tie is Tie.SAME_AS)
+        return tuple(other.value for other in ties if other.kind is MentionKind.PCI_ADDRESS)
+
+    @property
     def provider(self) -> str:
         """What a cloud calls the machine, however the zone is written; empty where none does."""
         return str(mentions.provider(self.provider_id)) if self.provider_id else ""
@@ -122,6 +135,8 @@ class Told:
         return (f for f in self.facts if isinstance(f, Statement) and f.subject.part == part)
 
 
+type Holds = Callable[[str, str, Collection[str], Collection[str]], tuple[int, ...]]
+"""The indexes of a node's devices by the claims of a namespace that hold them, and by their addresses."""
 type Find = Callable[[str, str, str], Told | None]
 """A template by its kind, namespace and name."""
 
@@ -220,9 +235,11 @@ def template(within: ClusterId, told: Told) -> Template:
 
 
 def virtual_machine(
-    within: ClusterId, found: Mapping[str, Told], node_called: Callable[[str], NodeId]
+    within: ClusterId, found: Mapping[str, Told], node_called: Callable[[str], NodeId], holds: Holds
 ) -> VirtualMachine:
-    """A machine of KubeVirt, wanted (VirtualMachine), running (VirtualMachineInstance), or both."""
+    """A machine of KubeVirt, wanted (VirtualMachine), running (VirtualMachineInstance), or both. It says which devices
+    it holds where they were allocated by name.
+    """
     wanted, running = found.get(resources.MACHINES.kind), found.get(resources.INSTANCES.kind)
     first = next(t for t in (wanted, running) if t is not None)
     shapes = [t for t in (running, wanted) if t is not None]
@@ -230,6 +247,7 @@ def virtual_machine(
     memory = next((n for t in shapes if (n := t.number(Attribute.MEMORY_BYTES)) is not None), None)
     node = running.tied(Tie.RUNS_ON, MentionKind.NODE) if running is not None else ""
     migratable = running.status("LiveMigratable") if running is not None else None
+    held = holds(node, running.namespace, running.claims, running.addresses) if running is not None and node else ()
     return VirtualMachine(
         id=VirtualMachineId(_id(within, first)),
         aliases=_aliases([first]),
@@ -237,6 +255,7 @@ def virtual_machine(
         namespace=first.namespace[:63],
         name=first.name,
         node=node_called(node) if node else None,
+        accelerators=tuple(AcceleratorRef(node=node_called(node), index=index) for index in held),
         cpus=None if cpus is None else min(cpus, 100_000),
         memory_mebibytes=None if memory is None else Mebibytes(memory // 2**20),
         migratable=None if migratable is None else migratable is Status.TRUE,

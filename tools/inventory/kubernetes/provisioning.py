@@ -8,7 +8,7 @@ name are one thing. In memory, no I/O. An item permits nothing; which cluster fa
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -19,13 +19,15 @@ from estate.ids import ClusterId, NodeId
 from estate.items import Item
 from estate.references import Ref
 from tools.inventory.kubernetes import building
-from tools.inventory.kubernetes.building import Told
+from tools.inventory.kubernetes.building import Holds, Told
 from tools.kubernetes import fields, requirements, resources
 from tools.kubernetes.fields import Raw
 from tools.kubernetes.resources import Resource
 from tools.payloads import reading
 from tools.payloads.clusters import objects
 from tools.payloads.contexts import Context
+from tools.payloads.facts.mentions import MentionKind
+from tools.payloads.facts.statements import Tie
 
 log = structlog.get_logger(__name__)
 
@@ -70,6 +72,7 @@ class Provisions:
     """What the estate calls a node of the cluster."""
     node_of: Callable[[str], NodeId | None]
     """The node of the cluster with that provider id."""
+    holds: Holds
     _told: dict[str, dict[Named, Told]] = field(default_factory=lambda: defaultdict(dict))
     _at: dict[str, tuple[str, Named]] = field(default_factory=dict)
     _items: dict[_Key, Item] = field(default_factory=dict)
@@ -107,6 +110,12 @@ class Provisions:
         """A node of that provider id came, or went: it may be one of the machines."""
         if provider and (at := self._providers.get(provider)) is not None:
             self._touch(resources.CAPI_MACHINES.kind, at)
+
+    def equip(self, nodes: Collection[str]) -> None:
+        """Devices of these nodes are others, or are held by others: machines on them may hold others."""
+        for at, told in self._told[resources.INSTANCES.kind].items():
+            if told.tied(Tie.RUNS_ON, MentionKind.NODE) in nodes:
+                self._touch(resources.INSTANCES.kind, at)
 
     def renew(self) -> None:
         """Other names are in force: everything is built anew."""
@@ -186,7 +195,7 @@ class Provisions:
             case "template":
                 return building.template(self.cluster, found[key.kind])
             case _:
-                return building.virtual_machine(self.cluster, found, self.node_called)
+                return building.virtual_machine(self.cluster, found, self.node_called, self.holds)
 
     def _laid_on(self, found: Mapping[str, Told]) -> list[Told]:
         """Whatever is laid on a cluster by its labels."""
