@@ -17,8 +17,6 @@ from estate.aliases import Alias, AliasKind
 from estate.facilities.machines import Machine, Stage
 from estate.ids import (
     ClusterId,
-    HealthCheckId,
-    MachineGroupId,
     MachineId,
     NodeId,
     TemplateId,
@@ -30,13 +28,9 @@ from estate.units import Mebibytes
 from estate.uses.clusters import (
     ClusterState,
     Deployed,
-    GroupSort,
-    HealthCheck,
-    MachineGroup,
     Revision,
     Template,
     TemplateSort,
-    Trigger,
     VirtualMachine,
 )
 from tools.kubernetes import resources
@@ -151,7 +145,7 @@ def cluster(within: ClusterId, found: Mapping[str, Told], laid_on: Iterable[Told
     services = {s.template: s for s in wanted}
     return ClusterState(
         id=cluster_id(within, first.namespace, first.name),
-        aliases=_aliases(t for t in (deployed, made) if t is not None),
+        aliases=aliases(t for t in (deployed, made) if t is not None),
         version=next((v for v in versions if v), "")[:64],
         provider="" if deployed is None else _provider(deployed, find),
         made_from=None if deployed is None else _made_from(within, deployed, find),
@@ -171,52 +165,10 @@ def machine(within: ClusterId, told: Told, node: NodeId | None) -> Machine:
     provider = told.provider_id[:512]
     return Machine(
         id=MachineId(_id(within, told)),
-        aliases=(*_aliases([told]), *([Alias(kind=AliasKind.PROVIDER_ID, value=provider)] if provider else [])),
+        aliases=(*aliases([told]), *([Alias(kind=AliasKind.PROVIDER_ID, value=provider)] if provider else [])),
         stage=stage,
         lacks=lacks,
         node=node if stage is Stage.IN_SERVICE else None,
-    )
-
-
-def machine_group(within: ClusterId, told: Told) -> MachineGroup | None:
-    """A MachineDeployment or a control plane; None while it does not say of which cluster."""
-    owner = told.owner
-    if not owner:
-        return None
-    control = told.kind == resources.CAPI_CONTROL_PLANES.kind
-    state, wanted, ready = _state(told), told.number(Attribute.WANTED_NODES), told.number(Attribute.READY_NODES)
-    short = state is State.OK and wanted is not None and (ready or 0) < wanted
-    return MachineGroup(
-        id=MachineGroupId(_kind_id(within, told, "control-plane" if control else "workers")),
-        aliases=_aliases([told]),
-        cluster=cluster_id(within, told.namespace, owner),
-        sort=GroupSort.CONTROL_PLANE if control else GroupSort.WORKERS,
-        name=told.name,
-        version=told.said(Attribute.VERSION)[:64],
-        wanted=wanted,
-        ready=ready,
-        updated=told.number(Attribute.UPDATED_NODES),
-        most_repairs=told.number(Attribute.MOST_REPAIRS),
-        state=State.DEGRADED if short else state,
-    )
-
-
-def health_check(within: ClusterId, told: Told) -> HealthCheck | None:
-    """A MachineHealthCheck; None while it does not say of which cluster."""
-    owner, allowed = told.owner, told.status("RemediationAllowed")
-    if not owner:
-        return None
-    triggers = ((*part.partition("="), told.said(Attribute.REPAIRS_AFTER, part)) for part in told.triggers())
-    return HealthCheck(
-        id=HealthCheckId(_kind_id(within, told, "health-check")),
-        aliases=_aliases([told]),
-        cluster=cluster_id(within, told.namespace, owner),
-        name=told.name,
-        triggers=tuple(Trigger(condition=c[:320], status=s[:32], after=a[:32]) for c, _, s, a in triggers),
-        stops_above=told.said(Attribute.REPAIRS_WHILE_UNHEALTHY)[:32],
-        expected=told.number(Attribute.WANTED_NODES),
-        healthy=told.number(Attribute.HEALTHY_NODES),
-        state=State.UNKNOWN if allowed is None else State.OK if allowed is Status.TRUE else State.DEGRADED,
     )
 
 
@@ -225,7 +177,7 @@ def template(within: ClusterId, told: Told) -> Template:
     valid = told.status("Valid")
     return Template(
         id=_template_id(within, told.kind, told.namespace, told.name),
-        aliases=_aliases([told]),
+        aliases=aliases([told]),
         sort=_SORTS[told.kind],
         name=told.said(Attribute.CHART)[:253] or told.name,
         revisions=(
@@ -250,7 +202,7 @@ def virtual_machine(
     held = holds(node, running.namespace, running.claims, running.addresses) if running is not None and node else ()
     return VirtualMachine(
         id=VirtualMachineId(_id(within, first)),
-        aliases=_aliases([first]),
+        aliases=aliases([first]),
         cluster=within,
         namespace=first.namespace[:63],
         name=first.name,
@@ -259,7 +211,7 @@ def virtual_machine(
         cpus=None if cpus is None else min(cpus, 100_000),
         memory_mebibytes=None if memory is None else Mebibytes(memory // 2**20),
         migratable=None if migratable is None else migratable is Status.TRUE,
-        state=_state(running or first),
+        state=state_of(running or first),
     )
 
 
@@ -280,7 +232,7 @@ def _made_from(within: ClusterId, told: Told, find: Find) -> Deployed:
     return Deployed(
         template=_template_id(within, kind, told.namespace, name),
         version=_version(known) if known else "",
-        state=_state(told),
+        state=state_of(told),
         upgrades_to=tuple(told.said(Attribute.UPGRADE, part) for part in told.parts("upgrade")),
     )
 
@@ -298,10 +250,11 @@ def _version(told: Told) -> str:
 def _worst(told: Iterable[Told]) -> State:
     """Of two that speak of one thing: trouble before peace, and peace before silence."""
     order = (State.FAILED, State.DEGRADED, State.MAINTENANCE, State.OK, State.UNKNOWN)
-    return min((_state(t) for t in told), key=order.index)
+    return min((state_of(t) for t in told), key=order.index)
 
 
-def _state(told: Told) -> State:
+def state_of(told: Told) -> State:
+    """What its phase and conditions say of it."""
     if told.said(Attribute.PHASE).lower() == "failed":
         return State.FAILED
     if told.status("Paused") is Status.TRUE:
@@ -315,17 +268,13 @@ def _state(told: Told) -> State:
             return State.UNKNOWN
 
 
-def _aliases(told: Iterable[Told]) -> tuple[Alias, ...]:
+def aliases(told: Iterable[Told]) -> tuple[Alias, ...]:
+    """The objects' uids: by them other sources may mean the same thing."""
     return tuple(Alias(kind=AliasKind.UID, value=t.uid) for t in told)
 
 
 def _id(within: ClusterId, told: Told) -> str:
     return names.slug(f"{within}.{told.namespace}.{told.name}")
-
-
-def _kind_id(within: ClusterId, told: Told, sort: str) -> str:
-    """Of kinds of which two may be one name's."""
-    return names.slug(f"{within}.{told.namespace}.{sort}.{told.name}")
 
 
 def cluster_id(within: ClusterId, namespace: str, name: str) -> ClusterId:

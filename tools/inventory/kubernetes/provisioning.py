@@ -18,7 +18,7 @@ import structlog
 from estate.ids import ClusterId, NodeId
 from estate.items import Item
 from estate.references import Ref
-from tools.inventory.kubernetes import building
+from tools.inventory.kubernetes import building, grouping
 from tools.inventory.kubernetes.building import Holds, Told
 from tools.kubernetes import fields, requirements, resources
 from tools.kubernetes.fields import Raw
@@ -189,9 +189,9 @@ class Provisions:
                 machine = found[resources.CAPI_MACHINES.kind]
                 return building.machine(self.cluster, machine, self.node_of(machine.provider))
             case "machine-group":
-                return building.machine_group(self.cluster, found[key.kind])
+                return grouping.machine_group(self.cluster, found[key.kind])
             case "health-check":
-                return building.health_check(self.cluster, found[resources.CAPI_HEALTH_CHECKS.kind])
+                return grouping.health_check(self.cluster, found[resources.CAPI_HEALTH_CHECKS.kind])
             case "template":
                 return building.template(self.cluster, found[key.kind])
             case _:
