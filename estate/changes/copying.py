@@ -101,6 +101,8 @@ class CopyWorkload(Model):
         workload = snapshot.workload(self.workload)
         if workload is None:
             return NoInverse(reason="the workload is unknown")
+        if not workload.bindings:
+            return NoInverse(reason=f"nothing of `{self.workload}` runs: its copy is all that there is of it")
         return RemoveWorkload(workload=self.named(workload), replaced_by=self.workload)
 
     def disrupts(self, snapshot: Snapshot) -> dict[WorkloadId, int]:
