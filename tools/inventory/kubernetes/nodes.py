@@ -6,7 +6,7 @@ on it, or its kubelet falls silent. In memory, no I/O.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from estate.hardware import Node
@@ -76,6 +76,12 @@ class NodeBook:
         if provider and self._providers.get(provider) != uid:
             self._providers[provider] = uid
             self._met(provider)
+
+    def amend(self, uid: str, facts: Mapping[str, object]) -> None:
+        """These fields of a node that was read before are others now. Nothing where there is no such node, or none."""
+        reading = self._read.get(uid) if facts else None
+        if reading is not None:
+            self.place(replace(reading, node=reading.node.model_copy(update=dict(facts))))
 
     def displace(self, uid: str) -> None:
         """A node is gone."""
