@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from estate.deltas import Delta, restocked
+from estate.errors import NeverRetry
 from estate.frozen import FrozenEstate
 from estate.hardware import Node
 from estate.ids import NodeId, WorkloadId
@@ -93,7 +94,11 @@ class Inventory:
         self.machines.obey(facts)
 
     def follow(self, delta: Delta, facts: Facts, source: str) -> None:
-        """Take a delta (joined), under `facts` (the verified ones)."""
+        """Take a delta (joined), under `facts` (the verified ones).
+
+        Raises:
+            NeverRetry: it alters what nobody knows: something was missed, and what is here is right no more.
+        """
         if facts is not self.facts:
             self.obey(facts)
         told = Told(source, int(delta.at.timestamp() * 1000))
@@ -105,6 +110,8 @@ class Inventory:
             self.put_node(changed, told)
         for moved in delta.workloads:
             self.put_workload(moved, told)
+        if not all(self.take(delta.alterations, told)):
+            raise NeverRetry(f"delta {delta.version} alters what is not there; waiting for a whole estate")
         self.stock = restocked(self.stock, delta)
 
     def roster(self, uuids: Sequence[str]) -> Roster:
