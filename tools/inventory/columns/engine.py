@@ -20,20 +20,23 @@ from estate.stock import Stock
 from estate.workloads import Workload
 from tools.inventory.columns import batches, changes
 from tools.inventory.columns.ages import Ages
-from tools.inventory.columns.batches import Facts as SingleFacts
+from tools.inventory.columns.batches import Facts as FactsInBatches
 from tools.inventory.columns.changes import Change
 from tools.inventory.columns.grounds import ColumnarGround, Memory
 from tools.inventory.columns.machines import NONE, Machines
 from tools.inventory.columns.origins import UNTOLD, Told, packed
 from tools.inventory.columns.readings import Batch, Roster, Taken
 from tools.inventory.columns.residents import Residents
+from tools.inventory.columns.singles import FEW, Singles
 
 
 class Inventory:
     """One estate under one law base."""
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, facts: Facts, few: int = FEW) -> None:
+        """So many single facts in a row at most are taken one by one, more as a batch."""
         self.facts = facts
+        self._few = few
         self.stock = Stock()
         """All that is neither node nor workload: too little of it for columns."""
         self._ages = Ages()
@@ -42,7 +45,8 @@ class Inventory:
         self._memory = Memory()
         self._told: Told | None = None
         self._number = UNTOLD
-        self._facts = SingleFacts(self.machines, self.residents)
+        self._facts = FactsInBatches(self.machines, self.residents)
+        self._singles = Singles(self.machines, self.residents)
         self._whole: Final[dict[type[Any], Callable[[Any, Told], bool]]] = {
             changes.NodeSeen: lambda c, told: self.put_node(c.node, told),
             changes.NodeGone: lambda c, told: self.drop_node(c.node),
@@ -60,8 +64,10 @@ class Inventory:
             whole = self._whole.get(type(happened[start]))
             if whole is not None:
                 taken.append(whole(happened[start], told))
-            else:
+            elif end - start > self._few:
                 taken += self._facts.take(happened[start:end], self._packed(told)).tolist()
+            else:
+                taken += [self._singles.take(fact, self._packed(told)) for fact in happened[start:end]]
         return taken
 
     def put_node(self, node: Node, told: Told) -> bool:

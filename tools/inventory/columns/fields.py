@@ -85,6 +85,15 @@ class Fields[M: Model]:
                 changed = True
         return changed
 
+    def write_one(self, row: int, name: str, value: Any) -> bool:
+        """Write one field with a column of its own; whether it was another one."""
+        encode, column = self._encoders[name], self.columns[name]
+        code = value if encode is None else encode(value)
+        if column.live[row] == code:
+            return False
+        column.set(row, code)
+        return True
+
     def write_all(self, rows: Rows, name: str, values: Iterable[Any]) -> Rows:
         """Write a number, a term or a flag of each row, of which the last stands; the rows where it is another one."""
         encode, column = self._encoders[name], self.numbers(name)

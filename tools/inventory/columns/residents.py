@@ -115,6 +115,25 @@ class Residents:
         self.fields.clear(row)
         self.rows.give(row, self._home[row])
 
+    def move(self, row: int, replica: int, binding: Binding | None) -> bool:
+        """That replica of a workload runs there from now on (None: nowhere); False where there is none such."""
+        if replica < 0 or (binding is not None and replica >= self._replicas[row]):
+            return False
+        if binding is not None and replica >= self._room[row]:
+            self.grow(row, replica)
+        at = self._first[row] + replica
+        runs = replica < self._room[row] and self._node[at] != NONE
+        if binding is None and not runs:
+            return False
+        if runs:
+            self._lift(row, at)
+        if binding is not None:
+            self._place(row, at, binding)
+        if self._order[row]:
+            self._order.set(row, 0)
+        self.touch(row)
+        return True
+
     def grow(self, row: int, replica: int) -> None:
         """Make room for a replica of that number."""
         running = tuple(self.bindings(row))
