@@ -186,7 +186,7 @@ class Connection:
         while carry_on is not None:
             asked = dict(query or {}) | {"limit": size} | ({"continue": carry_on} if carry_on else {})
             async with self._answer("GET", path, asked, None, _PLAIN, limits) as (call, response):
-                page, carry_on = _page(await _read(response, call), call)
+                page, carry_on = page_of(await _read(response, call), call)
             yield page
 
     async def watch(self, path: str, query: Query | None = None, *, seconds: int = 240) -> AsyncIterator[Event]:
@@ -200,7 +200,7 @@ class Connection:
         limits = aiohttp.ClientTimeout(total=seconds + 30, connect=CONNECT_SECONDS, sock_read=QUIET_SECONDS)
         async with self._answer("GET", path, asked, None, _PLAIN, limits) as (call, response):
             async for line in _lines(response, call):
-                yield _event(line, call)
+                yield event_of(line, call)
 
     @contextlib.asynccontextmanager
     async def _answer(
@@ -314,7 +314,7 @@ async def _read(response: aiohttp.ClientResponse, call: str) -> bytes:
         raise faults.unreachable(call, error) from error
 
 
-def _page(data: bytes, call: str) -> tuple[Page, str | None]:
+def page_of(data: bytes, call: str) -> tuple[Page, str | None]:
     """One page, and by which word the next is asked for; None after the last."""
     try:
         found = _list.decode(data)
@@ -327,7 +327,8 @@ def _page(data: bytes, call: str) -> tuple[Page, str | None]:
     return Page(written, found.metadata.resourceVersion or ""), found.metadata.following or None
 
 
-def _event(line: bytes, call: str) -> Event:
+def event_of(line: bytes, call: str) -> Event:
+    """One line of a watch. Raises what the line says is wrong, `Gone` where it is no event."""
     head = line[: line.find(b"{", 1) + 1]
     if head in _HEADS and line.endswith(b"}}"):
         return Event(_HEADS[head], Written(line[len(head) - 1 : -1], call))
