@@ -125,6 +125,10 @@ class Fields[M: Model]:
         at = self.rest.index(name)
         return [profile[at] for profile in self.terms[PROFILE].values]
 
+    def meanings(self, name: str) -> list[Any]:
+        """What the numbers in the column of a field stand for; of a field without one, what those of profiles do."""
+        return self.terms[name].values if name in self.terms else self.profiles(name)
+
     def spelled(self, name: str, rows: NDArray[np.int64]) -> list[Any]:
         """The values of a column of items or terms, for those rows."""
         column = self.columns[name]
