@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Final
 
+import numpy as np
 from immutables import Map
 
 from estate.ids import GangId, TenantId, WorkloadId
@@ -19,7 +21,7 @@ from tools.inventory.columns.fields import Fields, Kept
 from tools.inventory.columns.indexes import Index
 from tools.inventory.columns.machines import NONE, Machines
 from tools.inventory.columns.origins import UNTOLD
-from tools.inventory.columns.rows import Allotment, grouped, rounded
+from tools.inventory.columns.rows import Allotment, rounded
 from tools.inventory.columns.sums import DEVICES, REPLICAS, WATTS, Totals
 from tools.inventory.columns.terms import Terms
 from tools.inventory.columns.trails import STAMP, Trail
@@ -196,10 +198,16 @@ class Residents:
 
     def settle(self) -> None:
         """Find the replicas on each node off the replicas, after those were read."""
-        self.machines.resident.reach(self.machines.id.rows)
         resident = self.machines.resident
-        for node, replicas in grouped(self._node.array[: self._node.rows], NONE):
-            resident.set(node, replicas.tobytes())
+        resident.reach(self.machines.id.rows)
+        replicas = np.flatnonzero(self._node.array[: self._node.rows] != NONE)
+        nodes = self._node.take(replicas)
+        order = np.argsort(nodes, kind="stable")
+        homes, starts = np.unique(nodes[order], return_index=True)
+        held = replicas[order].astype("i").tobytes()
+        bounds = (np.append(starts, len(replicas)) * array("i").itemsize).tolist()
+        for node, (start, end) in zip(homes.tolist(), pairwise(bounds), strict=True):
+            resident.set(node, held[start:end])
 
     def _ask(self, row: int, sign: int) -> None:
         """Count what a replica of the workload asks for."""
