@@ -289,7 +289,12 @@ class ColumnarGround:
 
     def _fields(self, table: str) -> Fields[Any]:
         machines = self._machines
-        return {"node": machines.fields, "device": machines.devices, "workload": self._residents.fields}[table]
+        tables: dict[str, Fields[Any]] = {
+            "node": machines.fields,
+            "device": machines.devices,
+            "workload": self._residents.fields,
+        }
+        return tables[table]
 
     def _replicas_on(self, node: NodeId) -> Sequence[int]:
         row = self._ids.find(node)
