@@ -91,7 +91,7 @@ class NatsBus:
 
     async def listen(self, subject: str) -> AsyncIterator[tuple[str, bytes]]:
         subscription = await self._wire.client.subscribe(subject)
-        await self._wire.client.flush()
+        await self._wire.arrived()
         try:
             async for message in subscription.messages:
                 yield message.subject, message.data
@@ -114,7 +114,7 @@ class NatsBus:
             task.add_done_callback(working.discard)
 
         await self._wire.client.subscribe(subject, queue=queue, cb=answer)
-        await self._wire.client.flush()
+        await self._wire.arrived()
 
     async def declare(self, *streams: StreamSpec) -> None:
         for spec in streams:

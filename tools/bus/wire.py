@@ -180,6 +180,14 @@ class Wire:
         except (nats.errors.Error, OSError) as error:
             raise translated(error, subject) from error
 
+    async def arrived(self) -> None:
+        """Return when the server has taken in everything that was sent before, subscriptions too.
+
+        nats-py writes a PING ahead of what still waits to be written: only the second one comes behind it.
+        """
+        await self.client.flush()
+        await self.client.flush()
+
     async def close(self) -> None:
         """Flush what was sent, then disconnect; what waits for a server that is gone, is dropped. Never raises."""
         with suppress(nats.errors.Error, OSError, TimeoutError):
