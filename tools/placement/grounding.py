@@ -44,7 +44,7 @@ def build(snapshot: Snapshot, ground: ColumnarGround) -> Columns:
     )
 
 
-def _places(snapshot: Snapshot, names: Names, ids: Iterable[NodeId]) -> dict[str, Ints]:
+def _places(snapshot: Snapshot, names: Names, ids: Iterable[NodeId]) -> dict[str, Any]:
     homes = [(snapshot.site_of(n), snapshot.rack_of(n)) for n in ids]
     sites, racks = _positions(names.sites), _positions(names.racks)
     return {
@@ -81,7 +81,7 @@ def _devices(ground: ColumnarGround, rows: Ints) -> dict[str, Any]:
         return found
 
     def laid(values: Any, blank: Any = -1) -> Any:
-        matrix = np.full(shape, blank, dtype=np.bool_ if blank is False else np.int64)
+        matrix: Any = np.full(shape, blank, dtype=np.bool_ if blank is False else np.int64)
         matrix[owner, slot] = values
         return matrix
 

@@ -67,7 +67,7 @@ class Inventory:
             elif end - start > self._few:
                 taken += self._facts.take(happened[start:end], self._packed(told)).tolist()
             else:
-                taken += [self._singles.take(fact, self._packed(told)) for fact in happened[start:end]]
+                taken += self._singles.take(happened[start:end], self._packed(told))
         return taken
 
     def put_node(self, node: Node, told: Told) -> bool:

@@ -5,10 +5,10 @@ Called by `engine` for what most deltas carry. It means what `batches` means, fa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from estate.alterations import (
-    Alteration,
     Bound,
     Capped,
     Cordoned,
@@ -32,9 +32,12 @@ class Singles:
     def __init__(self, machines: Machines, residents: Residents) -> None:
         self._machines, self._residents = machines, residents
 
-    def take(self, fact: Alteration, told: int) -> bool:
-        """Take a fact of that word; False where it is about what nobody knows, of which nothing was done."""
-        return self._move(fact, told) if isinstance(fact, Bound | Unbound) else self._alter(fact, told)
+    def take(self, happened: Sequence[Any], told: int) -> list[bool]:
+        """Take facts of that word; False for each that is about what nobody knows, of which nothing was done."""
+        return [
+            self._move(fact, told) if isinstance(fact, Bound | Unbound) else self._alter(fact, told)
+            for fact in happened
+        ]
 
     def _alter(self, fact: OfNode, told: int) -> bool:
         row = self._machines.find(fact.node)
