@@ -227,9 +227,10 @@ def _fill(columns: Columns, row: int, node: Node, where: _Where) -> None:
 def _fill_devices(columns: Columns, row: int, node: Node, where: _Where) -> None:
     taken = where.snapshot.taken(node.id)
     domains = {d: i for i, d in enumerate(dict.fromkeys(a.nvlink_domain for a in node.accelerators if a.nvlink_domain))}
-    columns.exists[row] = False
-    columns.healthy[row] = False
-    columns.free[row] = False
+    for column in (columns.index, columns.model, columns.memory, columns.domain):
+        column[row] = -1  # of devices that are gone nothing may be left: reasons look at whole rows
+    for flags in (columns.exists, columns.healthy, columns.free):
+        flags[row] = False
     for slot, device in enumerate(node.accelerators):
         healthy = device.health is Health.HEALTHY
         columns.index[row, slot] = device.index
