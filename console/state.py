@@ -105,6 +105,11 @@ class StateDirectory:
         return self.root / "estates"
 
     @property
+    def log_places_path(self) -> Path:
+        """How far each log was read that the inventory follows."""
+        return self.root / "log-places"
+
+    @property
     def role_path(self) -> Path:
         """For which role the directory was issued."""
         return self.root / "role.json"

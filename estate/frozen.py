@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from operator import attrgetter
 from typing import Self
 
@@ -191,6 +192,9 @@ class FrozenEstate:
         found = self.node(NodeId(name)) if self._ground is not None else None
         devices = (a.uuid for a in found.accelerators if str(a.index) == index) if found is not None else ()
         return next((self._ground.measured(uuid) for uuid in devices if self._ground is not None), ())
+
+    def told_at(self, ref: Ref) -> datetime | None:
+        return self._ground.told_at(ref) if self._ground is not None else None
 
     def measuring(self, table: Table) -> Self:
         """The same with these readings of what is no device."""

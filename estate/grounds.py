@@ -7,6 +7,7 @@ the facts only where they place nodes: whoever stands on it knows both.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Protocol
 
 from estate.hardware import Node
@@ -72,6 +73,9 @@ class Ground(Protocol):
 
     def measured(self, uuid: str) -> tuple[Reading, ...]:
         """What was measured of the device with this UUID."""
+
+    def told_at(self, ref: Ref) -> datetime | None:
+        """When that node or workload was told last."""
 
     def workload_named(self, name: tuple[ClusterId, str, str]) -> WorkloadId | None:
         """The workload of that name in that namespace of that cluster."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Final
+from typing import ClassVar, Final
 
 from pydantic import Field
 
@@ -127,8 +128,24 @@ class Node(Model):
     software: tuple[Software, ...] = later((), max_length=64)
     """Drivers, runtimes and frameworks with their versions, sorted."""
     end_of_life: Time | None = later()
-    origins: tuple[Origin, ...] = later((), max_length=len(Layer))
+    origins: tuple[Origin, ...] = later((), max_length=64)
     """Where each layer of these fields is from, and when it was seen. One without: as its cluster reports it."""
+
+    layers: ClassVar[Mapping[str, Layer]] = {
+        **dict.fromkeys(("uid", "cluster", "name", "boot_id"), Layer.IDENTITY),
+        **dict.fromkeys(("serial", "system_uuid", "provider_id"), Layer.IDENTITY),
+        **dict.fromkeys(("idle_watts", "power_cap_watts"), Layer.POWER),
+        **dict.fromkeys(("cordoned", "taints"), Layer.SCHEDULING),
+        "health": Layer.HEALTH,
+        "nics": Layer.FABRIC,
+        "software": Layer.SOFTWARE,
+    }
+    """The layer of each field that is about something else than hardware."""
+
+    @classmethod
+    def layer_of(cls, field: str) -> Layer:
+        """What a field is about."""
+        return cls.layers.get(field, Layer.HARDWARE)
 
     @property
     def fenced(self) -> bool:

@@ -50,6 +50,8 @@ ContractId = NewType("ContractId", Slug)
 ModelServerId = NewType("ModelServerId", Slug)
 ComponentId = NewType("ComponentId", Slug)
 TemplateId = NewType("TemplateId", Slug)
+MachineGroupId = NewType("MachineGroupId", Slug)
+HealthCheckId = NewType("HealthCheckId", Slug)
 PartId = NewType("PartId", Slug)
 TargetId = NewType("TargetId", Slug)
 """Who is asked, or tells: a source, and its target where it has several."""

@@ -20,7 +20,7 @@ from estate.facilities.places import RackSpace, Region, Row, SitePlan
 from estate.facilities.power import Feed, Generator, Pdu, Substation, Transformer, Ups
 from estate.itemkinds import ItemKind
 from estate.references import Bond, Chain, Pointer, Ref
-from estate.uses.clusters import ClusterState, Template, VirtualMachine
+from estate.uses.clusters import ClusterState, HealthCheck, MachineGroup, Template, VirtualMachine
 from estate.uses.offers import Offer, Price
 from estate.uses.promises import Contract
 from estate.uses.running import Component, ModelServer
@@ -48,6 +48,8 @@ _Union = (
     | Storage
     | Copy
     | ClusterState
+    | MachineGroup
+    | HealthCheck
     | VirtualMachine
     | Template
     | Contract

@@ -5,6 +5,7 @@ Used by `estate.hardware` for nodes in service and by `estate.facilities.machine
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated
 
@@ -43,6 +44,12 @@ class LinkState(StrEnum):
     """It carries less than it could: lower speed or width, errors, pauses."""
     DOWN = "down"
     UNKNOWN = "unknown"
+
+
+def worst(states: Iterable[LinkState]) -> LinkState:
+    """What several say of one link: who sees that it does not carry is believed, who knows nothing is not asked."""
+    order = (LinkState.DOWN, LinkState.DEGRADED, LinkState.UP, LinkState.UNKNOWN)
+    return min(states, key=order.index, default=LinkState.UNKNOWN)
 
 
 class NicUse(StrEnum):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
@@ -17,11 +17,15 @@ from pydantic import Field, StringConstraints, model_validator
 from estate.devices import ThrottleReason
 from estate.ids import InstallationId
 from estate.origins import SourceName
-from estate.records import Record, Time
+from estate.records import Record, Time, later
 from estate.references import Ref
 
 MOST_THINGS = 1_000
 """Of one record, so that none is near the bus's limit."""
+MOST_AFTER = 3_600_000
+"""Milliseconds between the first and the last time of one record."""
+YIELDS = timedelta(minutes=1)
+"""How much older the word of a source may be before that of another one, whose name comes later, is taken instead."""
 
 
 class Gauge(StrEnum):
@@ -85,6 +89,16 @@ class Reading:
         """How old it is."""
         return max(0, int((now - self.at).total_seconds()))
 
+    def goes_before(self, other: Reading) -> bool:
+        """Whether it is taken where the other one of the same gauge is held.
+
+        Of two sources that measure one thing the one whose name comes first speaks for as long as it does speak: so a
+        gauge does not jump between them, and every process holds the same, whenever it began.
+        """
+        if self.source == other.source:
+            return True
+        return self.at - other.at > (YIELDS if other.source < self.source else timedelta())
+
 
 type Table = Mapping[Ref, tuple[Reading, ...]]
 """The newest readings of things, without those of devices."""
@@ -94,9 +108,10 @@ Column = tuple[Annotated[int, Field(ge=-(2**31) + 3, le=2**31 - 1)] | None, ...]
 
 
 class Telemetry(Record):
-    """What one source measured of some things at one time: a column of values for each gauge, in the things' order.
+    """What one source measured of some things: a column of values for each gauge, in the things' order.
 
-    It may be lost, and nothing is ever sent again for that: the next one comes with the next round.
+    All gauges of one thing have one time: what was measured at another is in another record. It may be lost, and
+    nothing is ever sent again for that: the next one comes with the next round.
     """
 
     kind: Literal["placet.telemetry"] = "placet.telemetry"
@@ -106,6 +121,9 @@ class Telemetry(Record):
     """Of the inventory writer: nobody takes what an earlier one says."""
     source: SourceName
     at: Time
+    """When the first of the things was measured."""
+    after: tuple[Annotated[int, Field(ge=0, le=MOST_AFTER)], ...] = later((), max_length=MOST_THINGS)
+    """How many milliseconds later each was; empty: all of them then."""
     devices: tuple[Named, ...] = Field(default=(), max_length=MOST_THINGS)
     """GPU UUIDs."""
     things: tuple[Named, ...] = Field(default=(), max_length=MOST_THINGS)
@@ -120,6 +138,8 @@ class Telemetry(Record):
         size = len(self.devices or self.things)
         if odd := next((n for n, column in self.columns.items() if len(column) != size), None):
             raise ValueError(f"columns.{odd}: {len(self.columns[odd])} values of {size} things")
+        if self.after and len(self.after) != size:
+            raise ValueError(f"after: {len(self.after)} times of {size} things")
         return self
 
     @property

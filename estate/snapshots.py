@@ -7,6 +7,7 @@ columnar one. All are immutable: `with_…` gives a new snapshot that shares wha
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Protocol, Self
 
 from pydantic import Field
@@ -122,6 +123,9 @@ class Snapshot(Protocol):
 
         Beside the version: two snapshots of one version may differ in them.
         """
+
+    def told_at(self, ref: Ref) -> datetime | None:
+        """When the newest word of its cluster about that node or workload came; None where nobody remembers it."""
 
     def object(self, object: ObjectId) -> Sighting | None:
         """What was seen at that object's place; None where nobody looked, which says nothing."""

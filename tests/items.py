@@ -66,6 +66,13 @@ SAMPLES: dict[str, dict[str, Any]] = {
         "node": "eu-a1",
         "accelerators": [{"node": "eu-a1", "index": 0}],
     },
+    "machine-group": {"id": "eu-1-gpu", "cluster": "eu-1", "sort": "workers", "wanted": 4, "ready": 3},
+    "health-check": {
+        "id": "eu-1-mhc",
+        "cluster": "eu-1",
+        "triggers": [{"condition": "Ready", "status": "False", "after": "300s"}],
+        "stops_above": "40%",
+    },
     "template": {"id": "gpu-cluster", "sort": "cluster", "revisions": [{"version": "1.2.0"}]},
     "contract": {
         "id": "a-serve",

@@ -161,7 +161,7 @@ class Thinking:
 
     async def _catalogue(self, snapshot: Snapshot) -> Catalogue:
         drifts = await self._deps.drifts.every() if self._deps.drifts is not None else ()
-        return Catalogue(lambda: snapshot, self._deps.engine, lambda: drifts, self._deps.past)
+        return Catalogue(lambda: snapshot, self._deps.engine, lambda: drifts, self._deps.past, self._deps.clock)
 
     async def _look(self, case: Case) -> tuple[Incident, Snapshot]:
         return await self._deps.incidents.read(case.id), self._deps.reader.newest()

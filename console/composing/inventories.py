@@ -9,6 +9,7 @@ from console.installations import Installation
 from console.processes.inventory import InventoryProcess
 from tools.bus import accounts
 from tools.inventory.asking import registry
+from tools.inventory.asking.places import Places
 from tools.inventory.declared import DeclaredSource
 from tools.inventory.port import Source
 from tools.inventory.writer import Pace, Writer
@@ -18,7 +19,7 @@ from tools.sensors.watching import Watch
 async def compose(parts: Parts) -> Host:
     """Facts and sources under one lease."""
     installation, bus = parts.installation, await parts.bus(accounts.INVENTORY)
-    asked = registry.opened(installation.config.sources, installation.clock)
+    asked = registry.opened(installation.config.sources, installation.clock, Places(installation.state.log_places_path))
     sources = (*await parts.the_ground().sources(), *_declared(installation), *asked)
     pace = Pace(all_within=timedelta(seconds=installation.config.clusters_within_seconds))
     watch = Watch(bus, installation.record.id, installation.config.sensors, installation.clock)

@@ -16,7 +16,7 @@ from estate.records import write_time
 from estate.references import Ref
 from estate.snapshots import Snapshot
 from tools.catalogue.histories import differences
-from tools.views import coverages, headrooms, measured, selecting, things, topologies
+from tools.views import coverages, headrooms, measured, selecting, things, topologies, words
 from tools.views.sums import Keeper
 
 _MEASURED_FOR_ALL = frozenset({"accelerator", "workload"})
@@ -74,9 +74,9 @@ class Viewing:
         if sight.everything or ref.kind in _MEASURED_FOR_ALL:
             around["measured"] = measured.shown(snapshot, ref, self._desk.clock())
         if sight.everything:
-            around["told_by"] = [o.json_form() for o in thing.origins]
+            around["told_by"] = words.shown(snapshot, thing, self._desk.clock())
         if ref.kind in headrooms.KINDS and (sight.everything or ref.kind == "tenant"):
-            around["headroom"] = [m.json_form() for m in headrooms.margins(reader.sums, ref)]
+            around["headroom"] = [m.json_form() for m in headrooms.margins(reader.sums, ref, self._desk.clock())]
         return {**form, **{k: v for k, v in around.items() if v}}
 
     def _row(self, reader: Reader, thing: things.Thing) -> Row:

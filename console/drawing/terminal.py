@@ -66,4 +66,5 @@ def summary(figures: Figures) -> str:
         parts[1] += f" of {figures.budget_watts / 1000:.0f}"
     parts += [f"{figures.fenced} fenced"] if figures.fenced else []
     parts += [f"{figures.failed} devices failed"] if figures.failed else []
+    parts += [f"{figures.links_down} links down"] if figures.links_down else []
     return ", ".join(parts)

@@ -1,4 +1,6 @@
-"""Clusters as they run, virtual machines, and the templates that both are made from. Who operates one is law."""
+"""Clusters as they run, their groups of machines and who repairs these, virtual machines, and the templates that both
+are made from. Who operates a cluster is law.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +9,18 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from estate.ids import ClusterId, NodeId, TemplateId, TenantId, VirtualMachineId
+from estate.ids import (
+    ClusterId,
+    HealthCheckId,
+    MachineGroupId,
+    NodeId,
+    TemplateId,
+    TenantId,
+    VirtualMachineId,
+)
 from estate.itemkinds import ItemKind, State
 from estate.origins import Layer
-from estate.records import Model, Time
+from estate.records import Model, Time, later
 from estate.references import Chain, Pointer
 from estate.things import AcceleratorRef
 from estate.units import Mebibytes
@@ -53,6 +63,8 @@ class Deployed(Model):
     template: TemplateId
     version: str = Field(default="", max_length=128)
     state: State = State.UNKNOWN
+    upgrades_to: tuple[str, ...] = later((), max_length=256)
+    """The templates to which its system would upgrade it."""
 
 
 class ClusterState(ItemKind):
@@ -73,6 +85,65 @@ class ClusterState(ItemKind):
         Pointer("made_from.template", "template"),
         Pointer("services.template", "template"),
     )
+
+
+class GroupSort(StrEnum):
+    """What its machines do."""
+
+    CONTROL_PLANE = "control-plane"
+    WORKERS = "workers"
+
+
+class MachineGroup(ItemKind):
+    """Machines of a cluster that are made alike and kept in number (Cluster API's MachineDeployment, control plane)."""
+
+    kind: Literal["machine-group"] = "machine-group"
+    id: MachineGroupId
+    cluster: ClusterId
+    sort: GroupSort
+    name: str = Field(default="", max_length=253)
+    version: str = Field(default="", max_length=64)
+    """Of Kubernetes, as it is wanted."""
+    wanted: int | None = Field(default=None, ge=0)
+    ready: int | None = Field(default=None, ge=0)
+    updated: int | None = Field(default=None, ge=0)
+    """How many are as they are wanted now; fewer than wanted: they are being replaced."""
+    most_repairs: int | None = Field(default=None, ge=0)
+    """How often one machine is replaced before people must look."""
+    state: State = State.UNKNOWN
+
+    layer: ClassVar[Layer] = Layer.SCHEDULING
+    layers: ClassVar[dict[str, Layer]] = {"state": Layer.HEALTH, "ready": Layer.HEALTH, "version": Layer.SOFTWARE}
+    pointers: ClassVar[tuple[Pointer, ...]] = (Pointer("cluster", "cluster"),)
+
+
+class Trigger(Model):
+    """A condition that is repaired once it has held for so long."""
+
+    condition: str = Field(min_length=1, max_length=320)
+    status: str = Field(default="", max_length=32)
+    after: str = Field(default="", max_length=32)
+    """As its system writes it: `300s`."""
+
+
+class HealthCheck(ItemKind):
+    """Who else replaces machines of a cluster, and when (Cluster API's MachineHealthCheck)."""
+
+    kind: Literal["health-check"] = "health-check"
+    id: HealthCheckId
+    cluster: ClusterId
+    name: str = Field(default="", max_length=253)
+    triggers: tuple[Trigger, ...] = Field(default=(), max_length=256)
+    stops_above: str = Field(default="", max_length=32)
+    """The number or share of unhealthy machines above which it repairs none."""
+    expected: int | None = Field(default=None, ge=0)
+    healthy: int | None = Field(default=None, ge=0)
+    state: State = State.UNKNOWN
+    """Whether it may repair now."""
+
+    layer: ClassVar[Layer] = Layer.SCHEDULING
+    layers: ClassVar[dict[str, Layer]] = {"state": Layer.HEALTH, "healthy": Layer.HEALTH}
+    pointers: ClassVar[tuple[Pointer, ...]] = (Pointer("cluster", "cluster"),)
 
 
 class VirtualMachine(ItemKind):

@@ -70,7 +70,8 @@ LOOKED_AT: Final = (
 what the account may do there."""
 LOOKED_ON: Final = (
     Grant("", ("events",), LOOK),
-    Grant("cluster.x-k8s.io", ("clusters", "machines"), LOOK),
+    Grant("cluster.x-k8s.io", ("clusters", "machinedeployments", "machinehealthchecks", "machines"), LOOK),
+    Grant("controlplane.cluster.x-k8s.io", ("kubeadmcontrolplanes",), LOOK),
     Grant("coordination.k8s.io", ("leases",), LOOK),
     Grant(
         "k0rdent.mirantis.com",

@@ -20,6 +20,7 @@ from estate.changes import CordonNode, MoveWorkload, ReplicaMove, ScaleWorkload,
 from estate.deltas import Delta
 from estate.hardware import Node
 from estate.ids import Digest, ExecutionId, ExecutorId, IncidentId, NodeId, PolicyId, SiteId, WorkloadId
+from estate.items import Item
 from estate.law import Facts
 from estate.modes import Mode
 from estate.observations import Severity, Whereabouts
@@ -194,6 +195,17 @@ def _all_that_is_known_of_a_node() -> Node:
     return Node.model_validate(node)
 
 
+def _upgradable() -> Item:
+    """A cluster that its system would upgrade, two of whose fields two sources said."""
+    made = {"template": "gpu-cluster", "version": "1.2.0", "upgrades_to": ["gpu-cluster-1-3"]}
+    origin = {"layer": "health", "source": "redfish/1", "observed_at": builders.START, "fields": ["state"]}
+    return building.item("cluster", made_from=made, origins=[origin])
+
+
+_PROVISIONED = ("machine-group", "health-check")
+_CAME_LATER = frozenset({"part", "source", *_PROVISIONED})
+
+
 RECORDS: dict[str, Record] = {
     "facts.v1": builders.facts(),
     "facts-later.v1": _all_that_the_law_may_say(),
@@ -205,10 +217,22 @@ RECORDS: dict[str, Record] = {
     "warrant.v1": _warrant(),
     "outcome.v1": _outcome(),
     "estate.v1": EstateFile(
-        declared_at=builders.START, items=tuple(i for i in building.all_kinds() if i.kind not in ("part", "source"))
+        declared_at=builders.START, items=tuple(i for i in building.all_kinds() if i.kind not in _CAME_LATER)
     ),
     "delta-heard.v1": Delta(
         version=builders.version(4), at=builders.START, items=(building.item("part"), building.item("source"))
+    ),
+    "delta-provisioned.v1": Delta(
+        version=builders.version(5), at=builders.START, items=(*map(building.item, _PROVISIONED), _upgradable())
+    ),
+    "telemetry-apart.v1": Telemetry(
+        installation=builders.INSTALLATION,
+        epoch=1,
+        source="prometheus/main",
+        at=builders.START,
+        after=(0, 1_500),
+        things=("node/eu-a1", "port/eu-a1/mlx5_0/1"),
+        columns={Gauge.LINK_UP.value: (1, 0)},
     ),
     "telemetry.v1": Telemetry(
         installation=builders.INSTALLATION,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from estate.ids import NodeId, RackId, SiteId
+from estate.readings import Gauge, Reading
 from tests import builders
 from tests.inventory.columns_histories import FACTS
 from tools.inventory.columns.engine import Inventory
@@ -95,8 +97,36 @@ def test_each_layer_knows_whose_word_it_is() -> None:
     inventory.read(inventory.roster(UUIDS[:1]), Batch(Metric.TEMPERATURE, np.array([61_000.0]), Told("dcgm", 7)))
     ground = frozen(inventory)
     assert ground.node_told(NODES[0].id) == Told("kubernetes/eu-1", 5)
-    assert ground.read_at(UUIDS[0]) == Told("dcgm", 7)
-    assert ground.read_at(UUIDS[1]) is None
+    assert [(r.source, r.value) for r in ground.measured(UUIDS[0])] == [("dcgm", 61_000)]
+    assert ground.measured(UUIDS[1]) == ()
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["dcgm", "bmc", "amd"]),
+            st.integers(0, 200),
+            st.sampled_from([Metric.POWER, Metric.XID]),
+            st.dictionaries(st.integers(0, 3), st.integers(0, 30), min_size=1),
+        ),
+        max_size=8,
+    )
+)
+def test_each_gauge_of_each_device_is_of_the_source_and_the_second_that_a_plain_table_would_hold(
+    told: list[tuple[str, int, Metric, dict[int, int]]],
+) -> None:
+    inventory, expected = filled(), dict[tuple[str, Gauge], Reading]()
+    for number, (source, at, metric, rows) in enumerate(told):
+        uuids, after = [UUIDS[d] for d in rows], np.array([1000 * late for late in rows.values()])
+        values = np.full(len(rows), float(number))
+        inventory.read(inventory.roster(uuids), Batch(metric, values, Told(source, 1000 * at), after=after))
+        for late, uuid in zip(rows.values(), uuids, strict=True):
+            key = uuid, Gauge(metric.value)
+            reading = Reading(key[1], number, datetime.fromtimestamp(at + late, UTC), source)
+            if key not in expected or reading.goes_before(expected[key]):
+                expected[key] = reading
+    ground = frozen(inventory)
+    assert {(u, r.gauge): r for u in UUIDS for r in ground.measured(u)} == expected
 
 
 def _kept(value: float, blank: bool) -> int | None:

@@ -70,7 +70,11 @@ def test_a_strong_alias_lets_a_second_source_fill_what_the_first_left_open() -> 
     found = pdu_of(folding)
     assert (found.budget_watts, found.drawn_watts, found.state) == (22_000, 17_000, "ok")
     assert folding.conflicts == ()
-    assert {(o.layer, o.source) for o in found.origins} >= {(Layer.POWER, "files"), (Layer.HEALTH, "redfish")}
+    assert {(o.layer, o.source, o.fields) for o in found.origins} >= {
+        (Layer.POWER, "files", ()),
+        (Layer.POWER, "redfish", ("drawn_watts",)),
+        (Layer.HEALTH, "redfish", ("state",)),
+    }
 
 
 def test_where_two_sources_differ_the_first_ones_word_stands_and_the_other_is_told() -> None:

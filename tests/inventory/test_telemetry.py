@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import cast
 
@@ -141,6 +141,49 @@ def test_what_was_told_before_is_not_told_again_as_if_it_were_new() -> None:
     assert [r.at for r in wire.readings(Ref("accelerator", "eu-a2/0"))] == [wire.clock.now]
     assert wire.tell(*rows, at=NOW) == []
     assert wire.tell(*rows, at=wire.clock.now + timedelta(minutes=5)) == [], "nobody measures the future"
+
+
+def test_every_gauge_of_every_thing_is_as_old_as_its_own_sample() -> None:
+    """One round brings samples of many scrapes: a thing that was scraped lately looks no older for its neighbours."""
+    wire, start = Wire(), int(NOW.timestamp() * 1000)
+    said = measured(
+        NOW,
+        (gpu(), Metric.GPU_TEMPERATURE, 71.0),
+        (gpu(), Metric.GPU_POWER, 600.0),
+        (gpu("eu-a2"), Metric.GPU_TEMPERATURE, 72.0),
+        (gpu("eu-a2"), Metric.GPU_POWER, 601.0),
+        (port(), Metric.PORT_UP, 1.0),
+    )
+    at = np.array([start - 9_000, start - 9_000, start - 4_000, start - 1_000, start - 2_500])
+    records = wire.say(replace(said, at=at))
+    assert sum(bool(r.devices) for r in records) == 3, "what was scraped at one time is told together"
+    ages = {
+        (str(ref), r.gauge): (wire.clock.now - r.at).total_seconds()
+        for ref in (DEVICE, Ref("accelerator", "eu-a2/0"), Ref("port", "eu-a1/mlx5_0/1"))
+        for r in wire.readings(ref)
+    }
+    assert ages == {
+        ("accelerator/eu-a1/0", Gauge.TEMPERATURE): 9,
+        ("accelerator/eu-a1/0", Gauge.POWER): 9,
+        ("accelerator/eu-a2/0", Gauge.TEMPERATURE): 4,
+        ("accelerator/eu-a2/0", Gauge.POWER): 1,
+        ("port/eu-a1/mlx5_0/1", Gauge.LINK_UP): 2.5,
+    }
+
+
+def test_two_sources_that_measure_one_thing_do_not_take_turns() -> None:
+    """The one whose name comes first speaks while it speaks; the other one a minute after it fell silent."""
+    wire, first, second = Wire(), "prometheus/a", "redfish/b"
+    heard = list[str]()
+    for seconds, source in ((0, second), (1, first), (2, second), (61, second), (62, second)):
+        wire.clock.now = at = NOW + timedelta(seconds=seconds)
+        said = measured(at, (gpu(), Metric.GPU_POWER, 1.0), (port(), Metric.PORT_UP, 1.0))
+        said = replace(said, source=source)
+        for record in wire.reporter.told(Round(source, Heard(source, at, readings=(said,)), Names(), wire.estate)):
+            wire.holder.take(record.canonical(), wire.inventory, 1)
+        tellers = {r.source for ref in (DEVICE, Ref("port", "eu-a1/mlx5_0/1")) for r in wire.readings(ref)}
+        heard += sorted(tellers)
+    assert heard == [second, first, first, first, second]
 
 
 def test_counters_are_told_as_what_they_grow_by() -> None:

@@ -78,6 +78,35 @@ def cluster(name: str, *, space: str = "fleet", phase: str = "Provisioned", avai
     }
 
 
+def group(name: str, *, version: str = "v1.36.3", wanted: int = 3, ready: int = 3, space: str = "fleet") -> Raw:
+    """A MachineDeployment of the cluster `prod`."""
+    each = machine(name, space=space)["spec"] | {"version": version}
+    about = {"matchLabels": {"group": name}}
+    template = {"metadata": {"labels": about["matchLabels"]}, "spec": each}
+    return {
+        "metadata": metadata(name, space),
+        "spec": {"clusterName": "prod", "replicas": wanted, "selector": about, "template": template},
+        "status": {"replicas": wanted, "readyReplicas": ready, "upToDateReplicas": ready, "conditions": [available()]},
+    }
+
+
+def control_plane(name: str, *, version: str = "v1.36.3", space: str = "fleet") -> Raw:
+    """A kubeadm control plane of the cluster `prod`, which it names by a label alone."""
+    infrastructure = machine(name)["spec"]["infrastructureRef"]
+    spec = {"replicas": 3, "version": version, "kubeadmConfigSpec": {"clusterConfiguration": {"certificatesDir": "/p"}}}
+    return {
+        "metadata": metadata(name, space, labels={"cluster.x-k8s.io/cluster-name": "prod"}),
+        "spec": spec | {"machineTemplate": {"spec": {"infrastructureRef": infrastructure}}},
+        "status": {"replicas": 3, "readyReplicas": 3, "conditions": [available()]},
+    }
+
+
+def available() -> Raw:
+    """The condition of what works."""
+    told = {"type": "Available", "status": "True", "reason": "Told", "message": ""}
+    return told | {"lastTransitionTime": "2026-11-26T10:00:00Z"}
+
+
 def deployed(name: str, template: str, *services: str, space: str = "fleet", **over: Any) -> Raw:
     """A cluster that k0rdent makes from a template, with these services."""
     listed = [{"template": s, "name": s, "namespace": "apps"} for s in services]
@@ -102,9 +131,13 @@ def laid_on(name: str, service: str, **labels: str) -> Raw:
     }
 
 
-def instance(name: str, *, on: str = "", space: str = "tenant-a", phase: str = "Running") -> Raw:
-    """A running virtual machine."""
+def instance(
+    name: str, *, on: str = "", space: str = "tenant-a", phase: str = "Running", holds: tuple[Raw, ...] = ()
+) -> Raw:
+    """A running virtual machine; what it `holds` are the devices that were allocated to it, as KubeVirt tells them."""
     domain = {"cpu": {"sockets": 1, "cores": 4, "threads": 2}, "memory": {"guest": "16Gi"}, "devices": {}}
     ready = {"type": "Ready", "status": "True"}
     status = {"phase": phase, "conditions": [ready]} | ({"nodeName": on} if on else {})
-    return {"metadata": metadata(name, space), "spec": {"domain": domain}, "status": status}
+    told = [{"name": f"gpu-{n}", "deviceResourceClaimStatus": held} for n, held in enumerate(holds)]
+    devices = {"deviceStatus": {"gpuStatuses": told}} if told else {}
+    return {"metadata": metadata(name, space), "spec": {"domain": domain}, "status": status | devices}

@@ -19,7 +19,7 @@ from estate.hardware import Health
 from estate.ids import NodeId, WorkloadId
 from estate.itemkinds import State
 from estate.references import Ref
-from estate.uses.clusters import ClusterState, Template, VirtualMachine
+from estate.uses.clusters import ClusterState, HealthCheck, MachineGroup, Template, VirtualMachine
 from tests.kubernetes import companions, raws
 from tests.kubernetes.clusters import EU, QUICK, Cluster, Watched, watched
 from tests.kubernetes.raws import Raw
@@ -83,6 +83,11 @@ def held(sight: Watched, pod: str) -> list[int]:
     return [i for b in sight.bindings[WorkloadId(f"eu-1.tenant-a.pod.{pod}")] for i in b.accelerators]
 
 
+def machine(sight: Watched) -> list[int]:
+    """The devices that the one virtual machine holds."""
+    return [device.index for device in one(sight, VirtualMachine).accelerators]
+
+
 class TestDevicesByName:
     async def test_a_pod_holds_the_devices_that_its_claim_names_and_no_others(self, cluster: Cluster) -> None:
         """By number, the book would give the first pod the first device, whoever really holds it."""
@@ -109,6 +114,14 @@ class TestDevicesByName:
             assert sight.now[WorkloadId("eu-1.tenant-a.pod.p")][0].contract.accelerators_per_replica == 2
             await made(cluster, resources.PODS, raws.pod("counted", on="eu-a1", gpus=1))
             await until(sight, lambda: held(sight, "counted") == [0])
+            async with cluster.plane.client() as api:
+                await definitions.install(api, VIRTUAL)
+                claimed = {"name": "gpu-2", "resourceClaimName": "two"}
+                passed = {"name": "gpu-0", "attributes": {"pciAddress": "0000:01:00.0"}}
+                vm = companions.instance("vm", on="eu-a1", holds=(claimed, passed))
+                await made(cluster, resources.INSTANCES, vm)
+                await until(sight, lambda: machine(sight) == [0, 1, 2])
+                await definitions.remove(api, VIRTUAL)
             taint = {"key": "gpu.nvidia.com/xid", "value": "79", "effect": "NoExecute"}
             devices = [companions.device(n, **({"taints": [taint]} if n == 1 else {})) for n in range(3)]
             await cluster.patch(resources.SLICES, offered, {"spec": {"devices": devices}})
@@ -135,7 +148,9 @@ async def fleet(cluster: Cluster) -> AsyncIterator[Cluster]:
 
 async def test_kinds_are_followed_when_they_appear_and_forgotten_when_they_go(fleet: Cluster) -> None:
     """Cluster API by its own definitions, k0rdent by its recorded ones, KubeVirt by one that admits anything."""
-    capi = [definitions.find() / f"cluster.x-k8s.io_{p}.yaml" for p in ("clusters", "machines")]
+    kinds = ("clusters", "machines", "machinedeployments", "machinehealthchecks")
+    capi = [definitions.find() / f"cluster.x-k8s.io_{kind}.yaml" for kind in kinds]
+    capi.append(definitions.find() / "controlplane.cluster.x-k8s.io_kubeadmcontrolplanes.yaml")
     installed = [*definitions.forms(*capi), *VIRTUAL]
     if K0RDENT.exists():
         installed += definitions.forms(*sorted(K0RDENT.glob("*.yaml")))
@@ -148,6 +163,7 @@ async def test_kinds_are_followed_when_they_appear_and_forgotten_when_they_go(fl
         machine = companions.machine("m-0", node="eu-a1", provider="aws:///eu-central-1a/i-0abc")
         await made(fleet, resources.CAPI_MACHINES, machine)
         await made(fleet, resources.CAPI_MACHINES, companions.machine("m-1", phase="Provisioning"))
+        await grouped(fleet, sight)
         await made(fleet, resources.INSTANCES, companions.instance("vm", on="eu-a1"))
         await until(sight, lambda: one(sight, VirtualMachine).state is State.OK)
         await until(sight, lambda: one(sight, Machine, "eu-1.fleet.m-0").node == "eu-a1")
@@ -163,6 +179,30 @@ async def test_kinds_are_followed_when_they_appear_and_forgotten_when_they_go(fl
         await until(sight, lambda: not [k for k in sight.now if isinstance(k, Ref)])
 
 
+async def grouped(fleet: Cluster, sight: Watched) -> None:
+    """The cluster's control plane and workers of one name, and who replaces its machines: recorded by Cluster API."""
+    await made(fleet, resources.CAPI_CONTROL_PLANES, companions.control_plane("gpu"))
+    workers = companions.group("gpu", ready=2)
+    await made(fleet, resources.CAPI_GROUPS, workers)
+    await until(sight, lambda: one(sight, MachineGroup, "eu-1.fleet.workers.gpu").state is State.DEGRADED)
+    found = one(sight, MachineGroup, "eu-1.fleet.workers.gpu")
+    assert (found.wanted, found.ready, found.updated, found.version) == (3, 2, 2, "v1.36.3")
+    assert found.cluster == one(sight, ClusterState).id
+    await until(sight, lambda: one(sight, MachineGroup, "eu-1.fleet.control-plane.gpu").state is State.OK)
+    assert one(sight, MachineGroup, "eu-1.fleet.control-plane.gpu").cluster == found.cluster
+    await fleet.patch(resources.CAPI_GROUPS, workers, {"spec": {"template": {"spec": {"version": "v1.37.0"}}}})
+    await until(sight, lambda: one(sight, MachineGroup, "eu-1.fleet.workers.gpu").version == "v1.37.0")
+    if CASES.exists():
+        recorded = yaml.safe_load((CASES / "cluster_api" / "machinehealthcheck_worker_v1beta2.yaml").read_text())
+        recorded["metadata"] = raws.metadata("unhealthy", FLEET)
+        recorded["spec"]["clusterName"] = "prod"
+        await made(fleet, resources.CAPI_HEALTH_CHECKS, recorded)
+        await until(sight, lambda: one(sight, HealthCheck).cluster == found.cluster)
+        check = one(sight, HealthCheck)
+        assert ("Ready", "False", "300s") in {(t.condition, t.status, t.after) for t in check.triggers}
+        assert (len(check.triggers), check.stops_above) == (2, "40%")
+
+
 async def laid_out(fleet: Cluster, sight: Watched) -> None:
     """A deployment of the cluster that Cluster API has too, its template, and a service laid on it by its labels."""
     template = companions.template("aws-1-0-43", "aws-standalone-cp", "1.0.43")
@@ -176,6 +216,11 @@ async def laid_out(fleet: Cluster, sight: Watched) -> None:
     await until(sight, lambda: len(one(sight, ClusterState).services) == 2)
     found = one(sight, ClusterState)
     assert found.made_from is not None
+    status = {"availableUpgrades": ["aws-1-0-44"]}
+    await fleet.patch(resources.DEPLOYED_CLUSTERS, companions.deployed("prod", ""), {"status": status}, "status")
+    await until(sight, lambda: one(sight, ClusterState).made_from.upgrades_to == ("aws-1-0-44",))
+    cut = one(sight, Template, "eu-1.fleet.cluster.aws-1-0-43").revisions
+    assert [(r.version, r.at is not None) for r in cut] == [("1.0.43", True)]
     assert (found.made_from.template, found.made_from.version) == ("eu-1.fleet.cluster.aws-1-0-43", "1.0.43")
     assert sorted(s.version for s in found.services) == ["1.18.0", "26.1.0"]
     assert {s.template for s in found.services} <= {i.id for i in sight.now.values() if isinstance(i, Template)}

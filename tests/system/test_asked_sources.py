@@ -168,7 +168,10 @@ async def test_a_power_supply_that_fails_is_a_part_of_its_node_until_it_is_well(
     assert (part["of"], part["place"], part["says"]) == ("node/eu-a1", "PowerSupplies/1", "Critical; Enabled")
     told: Any = await asked.composed.tell(Describe(what="node", name="eu-a1"))
     assert (told["serial"], told["product"], told["system_uuid"]) == ("SN-1", "Acme G8", UUID)
-    assert {"redfish/bmc-1"} <= {origin["source"] for origin in told["told_by"]}
+    by = {word["source"]: word for word in told["told_by"]}
+    assert {"serial", "product"} <= set(by["redfish/bmc-1"]["fields"])
+    assert "accelerators" in by["cluster eu-1"]["fields"]
+    assert all(word["age_seconds"] is not None for word in by.values()), "each field has a time"
     measured = {(m["gauge"], m["value"], m["source"]) for m in told["measured"]}
     assert ("power_milliwatts", 5_432_000, "redfish/bmc-1") in measured
     assert ("inlet_millicelsius", 24_000, "redfish/bmc-1") in measured

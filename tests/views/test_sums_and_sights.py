@@ -18,8 +18,9 @@ from console.drawing.scales import Colouring
 from estate.errors import BadInput
 from estate.frozen import FrozenEstate
 from estate.hardware import Health
-from estate.ids import RackId, SiteId, TenantId
+from estate.ids import NodeId, RackId, SiteId, TenantId
 from estate.origins import Layer, Origin
+from estate.readings import Gauge, Reading
 from estate.references import Ref
 from tests import builders
 from tests.items import all_kinds, item
@@ -169,6 +170,25 @@ def test_headroom_names_each_limit_with_its_basis(estate: FrozenEstate) -> None:
             assert all(m.left is None or m.left == m.limit - (m.used or 0) for m in found if m.good != "accelerators")
     with pytest.raises(BadInput, match="a price has no headroom"):
         headrooms.margins(sums, Ref("price", "p"))
+
+
+def test_headroom_counts_what_was_measured_lately_and_says_so() -> None:
+    """Of a rack of three nodes one is metered; its PDU was read long ago, and what a tenant draws is stated."""
+    made, now = builders.estate(), builders.START
+    pdu = item("pdu", rack="eu-a", drawn_watts=5_000)
+    made = made.with_stock(made.stock.with_(pdu).with_(item("rack", id="eu-a", pdus=[pdu.id], cooling=[])))
+    old = Reading(Gauge.POWER, 9_000_000, now - timedelta(hours=1), "redfish/pdu")
+    node = Ref("node", "eu-a1")
+    stated = int(made.rack_watts(RackId("eu-a")))
+    watts = Reading(Gauge.POWER, 1000 * (int(made.node_watts(NodeId("eu-a1"))) + 777), now, "redfish/bmc-1")
+    sums = Sums.of(made.measuring({node: (watts,), pdu.ref: (old,)}))
+    found = {m.basis: (m.used, m.rests_on) for m in headrooms.margins(sums, Ref("rack", "eu-a"), now)}
+    assert found["signed budget"] == (stated + 777, "partly-measured")
+    assert found["budget"] == (5_000, "stated")
+    assert {m.rests_on for m in headrooms.margins(sums, pdu.ref, old.at)} == {"measured"}
+    assert {m.used for m in headrooms.margins(sums, pdu.ref, old.at)} == {9_000}
+    later = {m.basis: m.used for m in headrooms.margins(sums, Ref("rack", "eu-a"), now + timedelta(hours=1))}
+    assert later["signed budget"] == stated
 
 
 def test_coverage_tells_fresh_stale_and_absent(estate: FrozenEstate) -> None:

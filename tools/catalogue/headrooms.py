@@ -27,7 +27,7 @@ class HeadroomAnswer(Answer):
 
 def headroom(desk: Desk, question: HeadroomQuestion) -> HeadroomAnswer:
     """The limits of one thing."""
-    found = headrooms.margins(desk.keeper.of(desk.snapshot), thing(desk.snapshot, question).ref)
+    found = headrooms.margins(desk.keeper.of(desk.snapshot), thing(desk.snapshot, question).ref, desk.now)
     wanted = (m for m in found if not question.goods or m.good in question.goods)
     shown, following = page(wanted, question.start, MOST_ITEMS)
     return HeadroomAnswer(snapshot=desk.snapshot.version, margins=tuple(shown), next=following)
@@ -36,7 +36,8 @@ def headroom(desk: Desk, question: HeadroomQuestion) -> HeadroomAnswer:
 HEADROOM = Tool(
     "headroom",
     "What is left of power, cooling, accelerators and bandwidth at a rack, feed, PDU, UPS, CDU, loop, switch, link,"
-    " site or tenant: each limit with its use and its basis. Null means that nobody measures it.",
+    " site or tenant: each limit with its use and its basis, and whether what is drawn was"
+    " measured lately or is stated. Null: nobody knows it.",
     HeadroomQuestion,
     HeadroomAnswer,
     headroom,

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from estate import canonical
 from estate.canonical import Json
+from estate.clocks import Clock
 from estate.drifts import Drift
 from estate.errors import BadInput
 from estate.records import Model, explain
@@ -60,12 +61,16 @@ class Catalogue:
         engine: Engine,
         drifts: Callable[[], Sequence[Drift]] = tuple,
         past: Past | None = None,
+        clock: Clock | None = None,
     ) -> None:
-        """`drifts` tells what is known to have drifted, `past` earlier versions; by default nothing is."""
+        """`drifts` tells what is known to have drifted, `past` earlier versions; by default nothing is. By the `clock`
+        measurements are fresh or stale; without one they are not counted.
+        """
         self._newest = newest
         self._engine = engine
         self._drifts = drifts
         self._past = past or Forgotten()
+        self._clock = clock
         self._keeper = Keeper()
         self._tools = {t.name: t for t in TOOLS}
 
@@ -76,7 +81,7 @@ class Catalogue:
 
     def ask[Question: Model, Reply: Answer](self, tool: Tool[Question, Reply], question: Question) -> Reply:
         """Call a tool with typed values. Raises BadInput for things that are not in the estate."""
-        desk = Desk(self._newest(), self._engine, self._drifts, self._past, self._keeper)
+        desk = Desk(self._newest(), self._engine, self._drifts, self._past, self._clock and self._clock(), self._keeper)
         return tool.run(desk, question)
 
     def call(self, name: str, arguments: str | bytes | Mapping[str, Any]) -> dict[str, Json]:

@@ -16,14 +16,14 @@ from estate import neighbours
 from estate.canonical import Json
 from estate.errors import BadInput
 from estate.ids import SiteId, TenantId
-from estate.origins import Origin
 from estate.readings import Gauge, Reading
 from estate.records import Model, Time
 from estate.references import Chain, Ref, WrittenRef
 from estate.snapshots import Snapshot
 from tools.catalogue.tools import Answer, Desk, Tool
-from tools.views import selecting, things
+from tools.views import selecting, things, words
 from tools.views.selecting import Condition
+from tools.views.words import Word
 
 
 def _known(kind: str) -> str:
@@ -107,7 +107,7 @@ class DescribeAnswer(Answer):
     above: tuple[Step, ...]
     below: dict[str, int]
     """How many of each kind hang on it directly, by chain and kind: `place node`."""
-    origins: tuple[Origin, ...]
+    told_by: tuple[Word, ...]
     measured: tuple[Measured, ...] = ()
     """Old ones too: each says when."""
 
@@ -178,7 +178,7 @@ def describe(desk: Desk, question: ThingQuestion) -> DescribeAnswer:
         tenants=tuple(sorted(things.tenants_of(snapshot, found.ref))),
         above=tuple(Step(chain=b.chain, of=b.ref) for b in above),
         below=counts,
-        origins=found.origins,
+        told_by=words.of(snapshot, found),
         measured=tuple(Measured.of(r) for r in sorted(readings, key=lambda r: r.gauge.value)),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from estate.drifts import Drift
 from estate.errors import BadInput
@@ -28,6 +29,8 @@ class Desk:
     """What is known to have drifted."""
     past: Past = field(default_factory=Forgotten)
     """What is still known of earlier versions."""
+    now: datetime | None = None
+    """What is measured counts while it is fresh then; None: nothing does."""
     keeper: Keeper = field(default_factory=Keeper)
     """Sums, kept from one question to the next."""
 

@@ -27,7 +27,8 @@ from tools.controlplane.building import BuildFailed, Say
 from tools.controlplane.finding import BinariesMissing
 
 MODULE: Final = Path(__file__).parent / "definition_modules" / "cluster-api"
-_NAME, _FOLDER = "sigs.k8s.io/cluster-api", "config/crd/bases"
+_NAME = "sigs.k8s.io/cluster-api"
+_FOLDERS: Final = ("config/crd/bases", "controlplane/kubeadm/config/crd/bases")
 _KINDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 _POLL_SECONDS, _SECONDS = 0.05, 30.0
 
@@ -57,7 +58,8 @@ def ensure(say: Say) -> Path:
 def cache() -> Path:
     """The folder that this version is kept in."""
     pinned = b"".join((MODULE / name).read_bytes() for name in ("go.mod", "go.sum"))
-    return platformdirs.user_cache_path("placet") / "definitions" / hashlib.sha256(pinned).hexdigest()[:16]
+    told = hashlib.sha256(pinned + repr(_FOLDERS).encode()).hexdigest()[:16]
+    return platformdirs.user_cache_path("placet") / "definitions" / told
 
 
 def forms(*paths: Path) -> list[clients.Object]:
@@ -110,13 +112,13 @@ def _fetched(say: Say) -> Path:
         raise BuildFailed(
             f"`go mod download` of {_NAME} ended with {done.returncode}: {told.get('Error', done.stderr)}"
         )
-    return Path(told["Dir"]) / _FOLDER
+    return Path(told["Dir"])
 
 
 def _copy(source: Path, target: Path) -> None:
     beside = Path(tempfile.mkdtemp(prefix=f"{target.name}.fetching-", dir=target.parent))
     try:
-        for path in sorted(source.glob("*.yaml")):
+        for path in sorted(path for folder in _FOLDERS for path in (source / folder).glob("*.yaml")):
             shutil.copyfile(path, beside / path.name)
         beside.chmod(0o755)
         beside.rename(target)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from immutables import Map
 
+from estate.fabrics.links import Link
 from estate.frozen import FrozenEstate
 from estate.hardware import Node
 from estate.ids import NodeId, WorkloadId
@@ -149,7 +150,7 @@ def _heard[Key, T: Model](
 ) -> _Heard[Key, T]:
     changed, removed, found = list[T](), list[Key](), list[Disagreement]()
     for key, thing in said.items():
-        beside = seen.claimed and isinstance(thing, Node | Offer)
+        beside = seen.claimed and isinstance(thing, Node | Offer | Link)
         claims = claims.put(key, Claim(seen.source, thing, beside=beside))
     for key in gone:
         claims = claims.drop(key, seen.source)

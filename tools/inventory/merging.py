@@ -1,14 +1,14 @@
 """Merge what several sources say of one thing: field by field, never by a guess. Pure; called by `folding`.
 
 The first source to name a thing owns it. Another may add to it when the two share a strong alias: it then fills the
-fields of which nobody has said anything yet. Where two say different things, the first one's word stands and the
-other's is a `Disagreement`; a source that shares no strong alias is kept out whole. A field says something when it is
-not its default: what a source cannot know it leaves alone.
+fields of which nobody has said anything yet. Where two say different things, the first one's word stands (`joining`
+says where it does not) and the other's is a `Disagreement`; a source that shares no strong alias is kept out whole. A
+field says something when it is not its default: what a source cannot know it leaves alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -21,8 +21,10 @@ from estate.itemkinds import ItemKind
 from estate.origins import Origin
 from estate.records import Model
 from estate.references import Ref
+from tools.inventory import joining
 from tools.inventory.disagreements import Disagreement
 
+_MOST_ORIGINS = 64
 _UNMERGED = frozenset({"kind", "id", "aliases", "origins"})
 
 
@@ -83,7 +85,7 @@ def merge[T: Model](ref: Ref, claims: tuple[Claim[T], ...]) -> Merged[T]:
         return Merged(owner.thing)
     accepted, found = [owner], list[Disagreement]()
     for claim in others:
-        if _same(claim.thing, (c.thing for c in accepted)):
+        if _same(claim.thing, (c.thing for c in accepted)) or _found(claim, owner):
             accepted.append(claim)
         else:
             found.append(Disagreement(ref, "", owner.source, claim.source))
@@ -110,6 +112,17 @@ def _same(thing: Model, others: Iterable[Model]) -> bool:
     return any(own & strong_aliases(other) and _cluster(thing) == _cluster(other) for other in others)
 
 
+def _found[T: Model](claim: Claim[T], owner: Claim[T]) -> bool:
+    """Whether whoever resolved the claim's names found the thing, which has no strong ones."""
+    return claim.beside and not strong_aliases(owner.thing)
+
+
+def _speaks[T: Model](claim: Claim[T], field: str) -> bool:
+    """Whether a claim is about that field: one that names its fields is about no other."""
+    named = {name for o in getattr(claim.thing, "origins", ()) for name in o.fields}
+    return not claim.beside or not named or field in named
+
+
 def _cluster(thing: Model) -> ClusterId | None:
     return thing.cluster if isinstance(thing, Node) else None
 
@@ -117,18 +130,30 @@ def _cluster(thing: Model) -> ClusterId | None:
 def _joined[T: Model](ref: Ref, claims: list[Claim[T]], found: list[Disagreement]) -> Merged[T]:
     owner = claims[0]
     joined: dict[str, Any] = {}
+    spoken: dict[str, list[str]] = {}
     fields = type(owner.thing).model_fields
     for name in (f for f in fields if f not in _UNMERGED):
-        said = [(c.source, v) for c in claims if (v := getattr(c.thing, name)) != fields[name].get_default()]
+        default = fields[name].get_default()
+        said = [(c.source, v) for c in claims if (v := getattr(c.thing, name)) != default and _speaks(c, name)]
         if said:
-            speaker, joined[name] = said[0]
-            found += [Disagreement(ref, name, speaker, other) for other, value in said[1:] if value != joined[name]]
-    joined["origins"] = _origins(claims)
+            speaker, first = said[0]
+            joined[name] = joining.joined([value for _, value in said])
+            for teller, _ in said if joined[name] != first else said[:1]:
+                spoken.setdefault(teller, []).append(name)
+            found += [Disagreement(ref, name, speaker, other) for other, v in said[1:] if joining.differ(first, v)]
+    joined["origins"] = _origins(claims, spoken)
     if "aliases" in fields:
         joined["aliases"] = tuple(dict.fromkeys(a for c in claims for a in getattr(c.thing, "aliases", ())))
     return Merged(owner.thing.model_copy(update=joined), tuple(found))
 
 
-def _origins(claims: list[Claim[Any]]) -> tuple[Origin, ...]:
-    said: Iterable[Origin] = (o for c in claims for o in c.thing.origins)
-    return tuple({(o.layer, o.source): o for o in said}.values())
+def _origins(claims: list[Claim[Any]], spoken: Mapping[str, list[str]]) -> tuple[Origin, ...]:
+    """The owner's, and of the others those that say something, with what they say."""
+    owner, *others = claims
+    named = (_named(o, c.thing, spoken.get(c.source, [])) for c in others for o in c.thing.origins)
+    said = (*owner.thing.origins, *(o for o in named if o.fields))
+    return tuple({(o.layer, o.source): o for o in said}.values())[:_MOST_ORIGINS]
+
+
+def _named(origin: Origin, thing: Any, spoken: Iterable[str]) -> Origin:
+    return origin.model_copy(update={"fields": tuple(f for f in spoken if thing.layer_of(f) is origin.layer)})

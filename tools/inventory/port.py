@@ -63,6 +63,8 @@ class Heard:
     about: About = field(default_factory=About)
     raw: tuple[Raw, ...] = ()
     """What is intake's to read."""
+    taken: Callable[[], None] | None = field(default=None, compare=False)
+    """Called once intake has all of `raw`: whoever reads it need not read that again."""
     partial: bool = False
     """Some of it could not be asked this time: what is missing is not gone."""
 

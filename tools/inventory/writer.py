@@ -291,6 +291,8 @@ class Writer:
         book.early.clear()
 
     async def _fold(self, book: _Book, position: int, observed: Observed) -> None:
+        if observed.cluster is not None and observed.at is None:  # what a cluster shows is seen as it comes
+            observed = replace(observed, at=self._clock())
         folding = fold(book.state, observed)
         came = {position} & book.waiting_for if _has_shown(observed) else set()
         book.waiting_for -= came

@@ -86,6 +86,11 @@ INSTANCES = Resource("kubevirt.io", "v1", "virtualmachineinstances", "VirtualMac
 _CAPI, _BETA = "cluster.x-k8s.io", ("v1beta1",)
 CAPI_CLUSTERS = Resource(_CAPI, "v1beta2", "clusters", "Cluster", older=_BETA)
 CAPI_MACHINES = Resource(_CAPI, "v1beta2", "machines", "Machine", older=_BETA)
+CAPI_GROUPS = Resource(_CAPI, "v1beta2", "machinedeployments", "MachineDeployment", older=_BETA)
+CAPI_CONTROL_PLANES = Resource(
+    "controlplane.cluster.x-k8s.io", "v1beta2", "kubeadmcontrolplanes", "KubeadmControlPlane", older=_BETA
+)
+CAPI_HEALTH_CHECKS = Resource(_CAPI, "v1beta2", "machinehealthchecks", "MachineHealthCheck", older=_BETA)
 _K0RDENT, _ALPHA = "k0rdent.mirantis.com", ("v1alpha1",)
 DEPLOYED_CLUSTERS = Resource(_K0RDENT, "v1beta1", "clusterdeployments", "ClusterDeployment", older=_ALPHA)
 CLUSTER_TEMPLATES = Resource(_K0RDENT, "v1beta1", "clustertemplates", "ClusterTemplate", older=_ALPHA)
@@ -95,7 +100,7 @@ CLUSTER_SERVICES = Resource(
 )
 DEVICES = (SLICES, CLASSES, CLAIM_TEMPLATES, CLAIMS)
 PROVISIONED = (
-    *(MACHINES, INSTANCES, CAPI_CLUSTERS, CAPI_MACHINES),
+    *(MACHINES, INSTANCES, CAPI_CLUSTERS, CAPI_MACHINES, CAPI_GROUPS, CAPI_CONTROL_PLANES, CAPI_HEALTH_CHECKS),
     *(CLUSTER_TEMPLATES, SERVICE_TEMPLATES, DEPLOYED_CLUSTERS, CLUSTER_SERVICES),
 )
 """What becomes an item of the estate."""

@@ -96,6 +96,8 @@ class Watch:
         for heard in noticed.heard if noticed is not None else ():
             for raw in heard.raw:
                 await self._publish(self._subjects.intake(CHANNEL, raw.format), raw.body, raw.id, raw.headers)
+            if heard.taken is not None:
+                heard.taken()
         seen = self._shown(work, noticed)
         if seen is None:
             return

@@ -20,6 +20,7 @@ from estate.uses.sources import SourceState, Speech
 from tools.inventory.freshness import OLDEST, Freshness
 from tools.views.things import site_of
 
+_WATCHED: Final = "kubernetes/"
 SOURCES: Final = "sources"
 """In the place of a layer: all targets of one kind of source."""
 REPORTED: Final = (Layer.IDENTITY, Layer.HARDWARE, Layer.SCHEDULING, Layer.HEALTH)
@@ -98,6 +99,8 @@ def _sources(states: Mapping[str, SourceState], now: datetime) -> Iterator[Cover
 def _aged(origin: Origin, states: Mapping[str, SourceState], now: datetime) -> Origin:
     """The word with the time at which its source said it last, where that is asked again and again."""
     state = states.get(origin.source)
+    if state is None and origin.source.startswith(_WATCHED):  # as fresh as the stream that carries it
+        return origin.model_copy(update={"observed_at": None})
     if state is None or origin.layer is Layer.COMMERCE:
         return origin
     return origin.model_copy(update={"observed_at": now if state.speech is Speech.SPEAKS else state.heard_at})

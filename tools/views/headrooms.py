@@ -1,12 +1,15 @@
 """How much more a thing may carry: power, cooling, accelerators, bandwidth, each limit with what it rests on.
 
 Called by the catalogue's `headroom`. Every limit is a line of its own, because the narrowest one holds: a rack with
-watts left on its signed budget may hang on a PDU that has none. Unknown use is said to be unknown, never nought.
+watts left on its signed budget may hang on a PDU that has none. Unknown use is said to be unknown, never nought. What
+is drawn is what was measured lately, where it was; else what is stated, and each limit says which.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
@@ -20,6 +23,7 @@ from estate.machines import LinkState
 from estate.records import Model
 from estate.references import Ref, WrittenRef
 from estate.snapshots import Snapshot
+from tools.views.meters import Drawn, Meter, Rest
 from tools.views.sums import Sums, Use
 
 POWERED = ("substation", "transformer", "ups", "generator", "feed", "pdu")
@@ -51,43 +55,57 @@ class Margin(Model):
     basis: str
     limit: int
     used: int | None
+    rests_on: Rest | None = None
+    """Of what is drawn; null of what is counted, and of what nobody knows."""
     left: int | None
     """Negative beyond the limit; null where the use is not known."""
 
 
-def margins(sums: Sums, ref: Ref) -> Iterator[Margin]:
-    """Every limit that bounds `ref`. Raises BadInput for kinds that carry nothing."""
+@dataclass(frozen=True, slots=True)
+class View:
+    """What margins are worked out of."""
+
+    sums: Sums
+    meter: Meter
+
+
+def margins(sums: Sums, ref: Ref, now: datetime | None = None) -> Iterator[Margin]:
+    """Every limit that bounds `ref`; measurements count while they are fresh at `now`.
+
+    Raises:
+        BadInput: things of that kind carry nothing.
+    """
     found = _BY_KIND.get(ref.kind)
     if found is None:
         raise BadInput(f"a {ref.kind} has no headroom; ask for one of {', '.join(sorted(_BY_KIND))}")
-    return found(sums, ref)
+    return found(View(sums, Meter(sums.snapshot, now)), ref)
 
 
-def _rack(sums: Sums, ref: Ref) -> Iterator[Margin]:
-    snapshot, name = sums.snapshot, RackId(ref.id)
-    rack, drawn = snapshot.facts.rack.get(name), int(snapshot.rack_watts(name))
+def _rack(view: View, ref: Ref) -> Iterator[Margin]:
+    snapshot, name = view.sums.snapshot, RackId(ref.id)
+    rack = snapshot.facts.rack.get(name)
+    drawn = view.meter.racks([name] if rack is not None else [])
     if rack is not None:
-        yield _margin(Good.POWER, ref, "signed budget", rack.power_budget_watts, drawn)
-        yield _devices(ref, sums.racks[name])
+        yield _power(ref, "signed budget", rack.power_budget_watts, drawn)
+        yield _devices(ref, view.sums.racks[name])
     space = snapshot.stock.get(ref)
     if isinstance(space, RackSpace):
-        yield from (m for pdu in space.pdus for m in _part(sums, Ref("pdu", pdu)))
+        yield from (m for pdu in space.pdus for m in _part(view, Ref("pdu", pdu)))
         if space.cooling:
             offered = sum(c.watts for c in space.cooling)
-            yield _margin(Good.COOLING, ref, "heat that leaves the rack, of what it draws", offered, drawn)
-        yield from (m for cdu in space.cdus for m in _part(sums, Ref("cdu", cdu)))
-        yield from (m for leaf in space.leaves for m in _switch(sums, Ref("switch", leaf)))
+            yield _power(ref, "heat that leaves the rack, of what it draws", offered, drawn, Good.COOLING)
+        yield from (m for cdu in space.cdus for m in _part(view, Ref("cdu", cdu)))
+        yield from (m for leaf in space.leaves for m in _switch(view, Ref("switch", leaf)))
 
 
-def _site(sums: Sums, ref: Ref) -> Iterator[Margin]:
-    snapshot, site = sums.snapshot, SiteId(ref.id)
-    use, plan = sums.site(site), snapshot.stock.get(ref)
-    if isinstance(plan, SitePlan) and plan.power_watts is not None:
-        yield _margin(Good.POWER, ref, "grid connection", plan.power_watts, use.watts)
+def _site(view: View, ref: Ref) -> Iterator[Margin]:
+    snapshot, site = view.sums.snapshot, SiteId(ref.id)
+    use, plan = view.sums.site(site), snapshot.stock.get(ref)
     racks = [snapshot.facts.rack[r] for r in snapshot.facts.racks_at.get(site, ())]
-    yield _margin(
-        Good.POWER, ref, "sum of the racks' signed budgets", sum(r.power_budget_watts for r in racks), use.watts
-    )
+    drawn = view.meter.racks(r.id for r in racks)
+    if isinstance(plan, SitePlan) and plan.power_watts is not None:
+        yield _power(ref, "grid connection", plan.power_watts, drawn)
+    yield _power(ref, "sum of the racks' signed budgets", sum(r.power_budget_watts for r in racks), drawn)
     loops = [loop for loop in snapshot.stock.all("loop") if isinstance(loop, Loop) and loop.site == site]
     if loops:
         yield _margin(
@@ -101,7 +119,8 @@ def _site(sums: Sums, ref: Ref) -> Iterator[Margin]:
     yield from _links(snapshot, ref)
 
 
-def _tenant(sums: Sums, ref: Ref) -> Iterator[Margin]:
+def _tenant(view: View, ref: Ref) -> Iterator[Margin]:
+    sums = view.sums
     facts, name = sums.snapshot.facts, TenantId(ref.id)
     tenant = facts.tenant.get(name)
     own = facts.tenants_below.get(name, frozenset())
@@ -114,29 +133,31 @@ def _tenant(sums: Sums, ref: Ref) -> Iterator[Margin]:
             yield _margin(Good.ACCELERATORS, ref, scope, quota.accelerators // 1000, known)
         if quota.watts is not None:
             drawn = sum(u.tenant_watts[t] for u in used for t in own if t in u.tenant_watts)
-            yield _margin(Good.POWER, ref, scope, quota.watts, drawn)
+            yield _power(ref, scope, quota.watts, Drawn(drawn, Rest.STATED))
 
 
-def _part(sums: Sums, ref: Ref) -> Iterator[Margin]:
+def _part(view: View, ref: Ref) -> Iterator[Margin]:
     """A part that carries electricity or heat, and for a feed the racks that the law hangs on it."""
-    part = sums.snapshot.stock.get(ref)
-    if isinstance(part, Pdu) and part.budget_watts is not None:
-        yield _margin(Good.POWER, ref, "budget", part.budget_watts, part.drawn_watts)
+    snapshot = view.sums.snapshot
+    part = snapshot.stock.get(ref)
     if isinstance(part, PowerPart):
-        yield _margin(Good.POWER, ref, f"capacity, {part.state.value}", part.capacity_watts, part.drawn_watts)
+        drawn = view.meter.part(ref, part.drawn_watts)
+        if isinstance(part, Pdu) and part.budget_watts is not None:
+            yield _power(ref, "budget", part.budget_watts, drawn)
+        yield _power(ref, f"capacity, {part.state.value}", part.capacity_watts, drawn)
     if isinstance(part, Feed):
-        stated = sum(int(sums.snapshot.rack_watts(r)) for r in sums.snapshot.facts.racks_on_feed.get(part.id, ()))
-        yield _margin(Good.POWER, ref, "capacity, of what its racks are stated to draw", part.capacity_watts, stated)
+        below = view.meter.racks(snapshot.facts.racks_on_feed.get(part.id, ()))
+        yield _power(ref, "capacity, of what its racks draw", part.capacity_watts, below)
     if isinstance(part, (Cdu, Loop)):
         yield _margin(Good.COOLING, ref, f"capacity, {part.state.value}", part.capacity_watts, part.carried_watts)
 
 
-def _switch(sums: Sums, ref: Ref) -> Iterator[Margin]:
-    yield from _links(sums.snapshot, ref)
+def _switch(view: View, ref: Ref) -> Iterator[Margin]:
+    yield from _links(view.sums.snapshot, ref)
 
 
-def _link(sums: Sums, ref: Ref) -> Iterator[Margin]:
-    link = sums.snapshot.stock.get(ref)
+def _link(view: View, ref: Ref) -> Iterator[Margin]:
+    link = view.sums.snapshot.stock.get(ref)
     if isinstance(link, Link):
         yield _bandwidth(ref, f"link, {link.state.value}", [link])
 
@@ -177,13 +198,17 @@ def _margin(good: Good, ref: Ref, basis: str, limit: int, used: int | None) -> M
     return Margin(good=good, unit=UNITS[good], of=ref, basis=basis, limit=limit, used=used, left=left)
 
 
+def _power(ref: Ref, basis: str, limit: int, drawn: Drawn, good: Good = Good.POWER) -> Margin:
+    return _margin(good, ref, basis, limit, drawn.watts).model_copy(update={"rests_on": drawn.rests_on})
+
+
 def _known(values: Iterable[int | None]) -> int | None:
     """Their sum; None as soon as one is not known."""
     found = list(values)
     return None if None in found else sum(v for v in found if v is not None)
 
 
-_BY_KIND: Final[Mapping[str, Callable[[Sums, Ref], Iterator[Margin]]]] = {
+_BY_KIND: Final[Mapping[str, Callable[[View, Ref], Iterator[Margin]]]] = {
     "rack": _rack,
     "site": _site,
     "tenant": _tenant,

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from estate.hardware import Health, Node
 from estate.ids import NodeId, RackId, SiteId, TenantId
+from estate.machines import LinkState
 from estate.snapshots import Snapshot
 
 
@@ -29,6 +30,8 @@ class Use:
     """Healthy, untaken, on a node that may receive work."""
     failed: int = 0
     watts: int = 0
+    links_down: int = 0
+    """Ports of machines that carry nothing."""
     tenants: Counter[TenantId] = field(default_factory=Counter)
     """The devices that each tenant holds; a tenant with work and no device is there with zero."""
     tenant_watts: Counter[TenantId] = field(default_factory=Counter)
@@ -36,7 +39,7 @@ class Use:
 
     def add(self, other: Use) -> None:
         """Count another's too."""
-        for name in ("nodes", "fenced", "unhealthy", "accelerators", "taken", "free", "failed", "watts"):
+        for name in ("nodes", "fenced", "unhealthy", "accelerators", "taken", "free", "failed", "watts", "links_down"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for mine, theirs in ((self.tenants, other.tenants), (self.tenant_watts, other.tenant_watts)):
             for tenant, count in theirs.items():
@@ -62,6 +65,7 @@ def of_node(snapshot: Snapshot, node: Node) -> Use:
         free=sum(1 for a in sound if a.index not in taken) if opened else 0,
         failed=len(node.accelerators) - len(sound),
         watts=int(snapshot.node_watts(node.id)),
+        links_down=sum(nic.state is LinkState.DOWN for nic in node.nics),
     )
     for workload in snapshot.workloads_on(node.id):
         held = sum(len(b.accelerators) for b in workload.on(node.id))

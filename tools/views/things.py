@@ -16,7 +16,6 @@ from estate.errors import BadInput
 from estate.hardware import Accelerator, Node
 from estate.ids import ClusterId, DatasetId, NodeId, SiteId, TenantId, WorkloadId
 from estate.law import Cluster, Dataset, Facts, LegalEntity, Rack, Site, Tenant
-from estate.origins import Origin
 from estate.records import Model
 from estate.references import Ref
 from estate.snapshots import Snapshot
@@ -59,11 +58,6 @@ class Thing:
                 fields = {name: value for name, value in fields.items() if value not in (None, [], "")}
             form |= {name: value for name, value in fields.items() if name not in ("kind", "id", "origins")}
         return form
-
-    @property
-    def origins(self) -> tuple[Origin, ...]:
-        """Whose word its layers are."""
-        return tuple(o for part in self.parts for o in getattr(part, "origins", ()))
 
 
 def known_kind(text: str) -> str:

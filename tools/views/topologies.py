@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from estate.fabrics.links import Link
 from estate.facilities.cooling import Cdu
 from estate.facilities.places import RackSpace
 from estate.hardware import Health, Node
 from estate.ids import NodeId, RackId, SiteId, TenantId
 from estate.law import Rack
+from estate.machines import LinkState
 from estate.readings import Gauge
 from estate.records import Model
 from estate.references import Ref
@@ -23,7 +25,7 @@ from estate.units import MilliCelsius
 from tools.views.measured import fresh
 from tools.views.sums import Sums, Use, of_node, total
 
-_SUMMED = ("nodes", "fenced", "accelerators", "taken", "free", "failed", "watts")
+_SUMMED = ("nodes", "fenced", "accelerators", "taken", "free", "failed", "watts", "links_down")
 MOST_NODES = 2_000
 """Up to so many nodes a tree has them, unless it is asked otherwise."""
 
@@ -38,6 +40,8 @@ class Figures(Model):
     free: int
     failed: int
     watts: int
+    links_down: int
+    """Ports of machines that carry nothing; of a rack also the links of the leaves that serve it."""
     budget_watts: int | None = None
     coolant: MilliCelsius | None = None
     """Of the warmest coolant that comes back; null where nobody measures it."""
@@ -161,7 +165,16 @@ def _rack(sums: Sums, rack: Rack, scope: Scope, *, deep: bool) -> RackCell:
     ordered = sorted(nodes if deep else (), key=lambda n: _natural(n.id))
     cells = tuple(_node(snapshot, n, scope, warm) for n in ordered)
     hot = max((c.figures.hottest for c in cells if c.figures.hottest is not None), default=None)
-    return RackCell(id=rack.id, figures=figures.model_copy(update={"hottest": hot}), nodes=cells)
+    down = figures.links_down + (_dark(snapshot, rack.id) if scope.sees is None else 0)
+    return RackCell(id=rack.id, figures=figures.model_copy(update={"hottest": hot, "links_down": down}), nodes=cells)
+
+
+def _dark(snapshot: Snapshot, rack: RackId) -> int:
+    """How many links carry nothing of the switches that serve the rack."""
+    space = snapshot.stock.get(Ref("rack", rack))
+    leaves = [Ref("switch", leaf) for leaf in space.leaves] if isinstance(space, RackSpace) else []
+    links = (snapshot.stock.get(ref) for leaf in leaves for ref in snapshot.stock.naming(leaf))
+    return sum(isinstance(link, Link) and link.state is LinkState.DOWN for link in links)
 
 
 def _node(snapshot: Snapshot, node: Node, scope: Scope, warm: MilliCelsius | None) -> NodeCell:

@@ -7,13 +7,13 @@ file that is half written is a fault of its own, and read again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from estate.clocks import Clock
 from estate.errors import RetryLater
-from tools.inventory.asking.rounds import Pace, Rounds, Target
+from tools.inventory.asking.rounds import AskingSource, Target
 from tools.inventory.asking.settings import WatchedFile
 from tools.inventory.port import About, Heard, Observed
 from tools.payloads import contexts, reading
@@ -22,30 +22,17 @@ from tools.payloads.contexts import Context
 from tools.payloads.formats import FACTS
 from tools.payloads.hosts.infiniband import DEVICE
 
-SOURCE = "files"
 
-
-class FileSource:
+class FileSource(AskingSource[WatchedFile]):
     """Reads several files."""
 
-    def __init__(
-        self, files: Sequence[WatchedFile], clock: Clock, pace: Pace | None = None, name: str = SOURCE
-    ) -> None:
-        """`pace` stands in the place of the files' own."""
-        self._files = tuple(files)
-        self._clock = clock
-        self._pace = pace
-        self._name = name
-
-    @property
-    def cluster(self) -> None:
-        """It shows no cluster: what it hears is of things that others show."""
+    kind = "files"
 
     async def watch(self) -> AsyncGenerator[Observed]:
         """Each file's facts whenever it changes, until closed. An unchanged file is not told again."""
-        targets = {f.id: self._target(f) for f in self._files}
+        targets = {f.id: self._target(f) for f in self.targets}
         last: dict[str, Heard] = {}
-        watching = Rounds(self._name, targets, self._clock).watch()
+        watching = self.rounds(targets)
         try:
             async for observed in watching:
                 fresh = tuple(h for h in observed.heard if not _same(last.get(h.target), h))
@@ -56,8 +43,8 @@ class FileSource:
             await watching.aclose()
 
     def _target(self, file: WatchedFile) -> Target:
-        pace = self._pace or Pace(every=float(file.every_seconds))
-        return Target(_Reading(file, self._name, self._clock).once, pace, About({}, file.site, file.micro_usd))
+        about = About({}, file.site, file.micro_usd)
+        return Target(_Reading(file, self.kind, self.clock).once, self.paced(file), about)
 
 
 def _same(before: Heard | None, now: Heard) -> bool:

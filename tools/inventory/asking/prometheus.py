@@ -18,7 +18,7 @@ import httpx
 from estate.clocks import Clock
 from estate.errors import BadInput, RetryLater
 from tools.inventory.asking import answers, passwords
-from tools.inventory.asking.rounds import Pace, Rounds, Target
+from tools.inventory.asking.rounds import AskingSource, Target
 from tools.inventory.asking.settings import PrometheusServer
 from tools.inventory.port import Heard, Observed
 from tools.payloads.facts.readings import Readings
@@ -27,7 +27,6 @@ from tools.payloads.telemetry import answers as telemetry
 from tools.payloads.telemetry import tables
 from tools.payloads.telemetry.series import Target as Sender
 
-SOURCE = "prometheus"
 _AT_ONCE = 16
 """Names in one query, so that no answer of a large fleet is too large."""
 _OF_A_SERVER = "le, namespace, pod, instance, model_name"
@@ -38,39 +37,25 @@ PERCENTILES: Mapping[str, str] = {
 """Which histogram a percentile is of."""
 
 
-class PrometheusSource:
+class PrometheusSource(AskingSource[PrometheusServer]):
     """Asks several servers."""
 
-    def __init__(
-        self, servers: Sequence[PrometheusServer], clock: Clock, pace: Pace | None = None, name: str = SOURCE
-    ) -> None:
-        """`pace` stands in the place of the servers' own."""
-        self._servers = tuple(servers)
-        self._clock = clock
-        self._pace = pace
-        self._name = name
-
-    @property
-    def cluster(self) -> None:
-        """It shows no cluster: what it hears is of things that others show."""
+    kind = "prometheus"
 
     async def watch(self) -> AsyncGenerator[Observed]:
         """Each server's answers, until closed."""
         async with AsyncExitStack() as stack:
-            talks = [await self._talk(stack, s) for s in self._servers]
-            targets = {t.server.id: Target(t.round, self._paced(t.server)) for t in talks}
-            watching = Rounds(self._name, targets, self._clock).watch()
+            talks = [await self._talk(stack, s) for s in self.targets]
+            targets = {t.server.id: Target(t.round, self.paced(t.server)) for t in talks}
+            watching = self.rounds(targets)
             stack.push_async_callback(watching.aclose)
             async for observed in watching:
                 yield observed
 
-    def _paced(self, server: PrometheusServer) -> Pace:
-        return self._pace or Pace(every=float(server.every_seconds))
-
     async def _talk(self, stack: AsyncExitStack, server: PrometheusServer) -> _Talk:
         made = answers.client(server.url, verify=server.trust, timeout=server.timeout_seconds)
         http = await stack.enter_async_context(made)
-        return _Talk(server, http, self._name, self._clock)
+        return _Talk(server, http, self.kind, self.clock)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 
@@ -19,7 +19,7 @@ import httpx
 from estate.clocks import Clock
 from estate.errors import BadInput, Denied, NeverRetry, RetryLater
 from tools.inventory.asking import answers, passwords
-from tools.inventory.asking.rounds import Pace, Rounds, Target
+from tools.inventory.asking.rounds import AskingSource, Target
 from tools.inventory.asking.settings import RedfishService
 from tools.inventory.port import About, Heard, Observed
 from tools.payloads import contexts, reading
@@ -29,7 +29,6 @@ from tools.payloads.facts.statements import Fact
 from tools.payloads.parsed import Fault
 from tools.payloads.redfish import resources
 
-SOURCE = "redfish"
 ROOTS = ("/redfish/v1/Chassis", "/redfish/v1/Systems")
 SESSIONS = "/redfish/v1/SessionService/Sessions"
 MOST_RESOURCES = 4_000
@@ -38,34 +37,20 @@ _MOST_TROUBLES = 3
 _TOKEN = "X-Auth-Token"  # noqa: S105 - a header's name
 
 
-class RedfishSource:
+class RedfishSource(AskingSource[RedfishService]):
     """Asks several services."""
 
-    def __init__(
-        self, services: Sequence[RedfishService], clock: Clock, pace: Pace | None = None, name: str = SOURCE
-    ) -> None:
-        """`pace` stands in the place of the services' own."""
-        self._services = tuple(services)
-        self._clock = clock
-        self._pace = pace
-        self._name = name
-
-    @property
-    def cluster(self) -> None:
-        """It shows no cluster: what it hears is of things that others show."""
+    kind = "redfish"
 
     async def watch(self) -> AsyncGenerator[Observed]:
         """Each service's answers, until closed."""
         async with AsyncExitStack() as stack:
-            talks = [await stack.enter_async_context(_Talk(s, self._name, self._clock)) for s in self._services]
-            targets = {t.service.id: Target(t.round, self._paced(t.service), _about(t.service)) for t in talks}
-            watching = Rounds(self._name, targets, self._clock).watch()
+            talks = [await stack.enter_async_context(_Talk(s, self.kind, self.clock)) for s in self.targets]
+            targets = {t.service.id: Target(t.round, self.paced(t.service), _about(t.service)) for t in talks}
+            watching = self.rounds(targets)
             stack.push_async_callback(watching.aclose)
             async for observed in watching:
                 yield observed
-
-    def _paced(self, service: RedfishService) -> Pace:
-        return self._pace or Pace(every=float(service.every_seconds))
 
 
 def _about(service: RedfishService) -> About:

@@ -13,6 +13,7 @@ from typing import Any
 from estate.clocks import Clock
 from tools.inventory.asking.files import FileSource
 from tools.inventory.asking.logs import LogSource
+from tools.inventory.asking.places import Places
 from tools.inventory.asking.prometheus import PrometheusSource
 from tools.inventory.asking.redfish import RedfishSource
 from tools.inventory.asking.rounds import Asking
@@ -29,11 +30,11 @@ _OPEN: Mapping[str, Callable[[Any, Clock], Asking]] = {
 }
 
 
-def opened(settings: Settings, clock: Clock) -> Iterator[Asking]:
-    """A source for each kind that has targets."""
+def opened(settings: Settings, clock: Clock, places: Places) -> Iterator[Asking]:
+    """A source for each kind that has targets; `places` say how far logs were read."""
     for kind, targets in settings:
         if targets:
-            yield _OPEN[kind](targets, clock)
+            yield LogSource(targets, clock, places=places) if kind == "logs" else _OPEN[kind](targets, clock)
 
 
 async def tried(settings: Settings, clock: Clock) -> Mapping[str, Heard]:

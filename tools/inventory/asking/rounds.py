@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import structlog
 
@@ -65,6 +65,43 @@ class Target:
     ask: Ask
     pace: Pace = field(default_factory=Pace)
     about: About = field(default_factory=About)
+
+
+class Aimed(Protocol):
+    """What is set of each target of every kind of source."""
+
+    @property
+    def id(self) -> str:
+        """What it is called."""
+
+    @property
+    def every_seconds(self) -> int:
+        """How often it is asked."""
+
+
+class AskingSource[T: Aimed]:
+    """What the sources beside this module have in common."""
+
+    kind: ClassVar[str]
+    """What it is called in origins, and in the settings."""
+
+    def __init__(self, targets: Sequence[T], clock: Clock, pace: Pace | None = None) -> None:
+        """`pace` stands in the place of the targets' own."""
+        self.targets = tuple(targets)
+        self.clock = clock
+        self._pace = pace
+
+    @property
+    def cluster(self) -> None:
+        """It shows no cluster: what it hears is of things that others show."""
+
+    def paced(self, target: T) -> Pace:
+        """How often that target is asked."""
+        return self._pace or Pace(every=float(target.every_seconds))
+
+    def rounds(self, targets: Mapping[str, Target]) -> AsyncGenerator[Observed]:
+        """Every answer of these, until closed."""
+        return Rounds(self.kind, targets, self.clock).watch()
 
 
 @dataclass(slots=True)

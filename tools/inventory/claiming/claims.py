@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from estate.facilities.parts import Part
 from estate.hardware import Node
@@ -20,12 +21,12 @@ from tools.inventory.claiming.names import Names, Place
 from tools.inventory.claiming.nodes import Draft, drafts
 from tools.inventory.claiming.offers import Market, Unclear
 from tools.inventory.claiming.parts import parts
+from tools.inventory.claiming.ports import Measured, Ports, down
 from tools.inventory.claiming.slugs import slug
 from tools.inventory.freshness import Standing
 from tools.inventory.port import Heard, Observed
 from tools.payloads.facts.mentions import Mention
-from tools.payloads.facts.readings import Readings
-from tools.payloads.facts.statements import Condition, Fact, Notice, Price, Quota, Statement
+from tools.payloads.facts.statements import Condition, Fact, Notice, Price, Quota, Relation, Statement, Tie, Witness
 
 OWN = "inventory"
 """The source of what the inventory says of its sources."""
@@ -116,7 +117,8 @@ class Claims:
     def _claimed(self, name: str, heard: Heard, estate: Snapshot, target: _Target) -> Iterator[Observed]:
         round = _Round(name, heard, self.names, estate)
         round.resolve()
-        before, now = target.drafts, drafts(round.told, round.measured(), target.drafts, heard.at)
+        before = target.drafts
+        now = drafts(round.told, round.measured, round.ports.nics(), before, heard.at)
         target.drafts = before | now if heard.partial else now
         self._index(name, before, target.drafts)
         items = tuple(round.items())
@@ -143,7 +145,7 @@ class Claims:
             self._drafted[node] = self._drafted.get(node, frozenset()) | {source}
 
 
-@dataclass(slots=True)
+@dataclass
 class _Round:
     """One round, while it is read."""
 
@@ -159,7 +161,7 @@ class _Round:
     def resolve(self) -> None:
         """Find whom each fact is about; count whom nobody knows, once each."""
         for fact in self.heard.facts:
-            if isinstance(fact, Statement | Condition):
+            if isinstance(fact, Statement | Condition) or (isinstance(fact, Relation) and fact.tie is Tie.LINKED_TO):
                 place = self._place(fact.subject)
                 self.told += [(place, fact)] if place is not None else []
         for readings in self.heard.readings:
@@ -167,9 +169,15 @@ class _Round:
                 for subject in readings.subjects:
                     self._place(subject)
 
+    @cached_property
+    def ports(self) -> Ports:
+        """What it says of ports and links."""
+        return Ports.told(self.told, self.measured)
+
     def items(self) -> Iterator[Item]:
-        """What it makes of parts and money."""
-        yield from parts(self.told)
+        """What it makes of links, parts and money."""
+        yield from self.ports.links(self.estate, self.source, self.heard.at)
+        yield from parts([*self.told, *self.ports.silent_lanes(Witness(self.source, self.heard.at))])
         money = [f for f in self.heard.facts if isinstance(f, Price | Quota | Notice)]
         for found in Market(self.heard, self.source, self.names, self.estate).read(money):
             if isinstance(found, Unclear):
@@ -177,14 +185,19 @@ class _Round:
             else:
                 yield found
 
-    def measured(self) -> Iterator[tuple[Place, Readings, int]]:
-        """Readings of things that are known, row by row: only of small layouts, as BMCs have."""
+    @cached_property
+    def measured(self) -> list[Measured]:
+        """Readings of things that are known, row by row: of small layouts, as BMCs have; else of ports that are down,
+        which are few.
+        """
+        found = []
         for readings in self.heard.readings:
-            if len(readings.subjects) <= LOOKED_AT:
-                for row, number in enumerate(readings.subject.tolist()):
-                    place = self._place(readings.subjects[number])
-                    if place is not None:
-                        yield place, readings, row
+            small = len(readings.subjects) <= LOOKED_AT
+            for row in range(len(readings)) if small else down(readings):
+                mention = readings.subjects[int(readings.subject[row])]
+                place = self._place(mention) if small else self.names.place(mention, self.estate)
+                found += [(place, readings, row)] if place is not None else []
+        return found
 
     def _place(self, mention: Mention) -> Place | None:
         if mention not in self._places:

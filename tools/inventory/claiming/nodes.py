@@ -1,4 +1,4 @@
-"""What is said of machines to claims about nodes: make, serial number, memory, firmware. Pure; called by `claims`.
+"""What is said of machines to claims about nodes: make, serial number, memory, firmware, ports. Pure; by `claims`.
 
 A claim has the names of the node that its cluster reports, and beyond them only what the sender said: merging then adds
 it where nobody says anything yet, and tells of it where somebody says otherwise.
@@ -13,22 +13,14 @@ from typing import Any
 
 from estate.hardware import Node
 from estate.ids import NodeId
-from estate.machines import Software
-from estate.origins import Layer, Origin
+from estate.machines import Nic, Software
+from estate.origins import Origin
 from tools.inventory.claiming.names import Place
 from tools.payloads.facts.metrics import Metric
 from tools.payloads.facts.readings import Presence, Readings
 from tools.payloads.facts.statements import Attribute, Fact, Statement
 
 _MEBI = 2**20
-_LAYERS: Mapping[str, Layer] = {
-    "serial": Layer.IDENTITY,
-    "system_uuid": Layer.IDENTITY,
-    "product": Layer.HARDWARE,
-    "sockets": Layer.HARDWARE,
-    "memory_mebibytes": Layer.HARDWARE,
-    "software": Layer.SOFTWARE,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +33,7 @@ class Draft:
 
     def claim(self, node: Node, source: str) -> Node:
         """As a claim about that node as it is known now."""
-        layers = sorted({_LAYERS[name] for name in self.fields})
+        layers = sorted(set(map(Node.layer_of, self.fields)))
         return Node(
             id=node.id,
             uid=node.uid,
@@ -55,6 +47,7 @@ class Draft:
 def drafts(
     told: Iterable[tuple[Place, Fact]],
     measured: Iterable[tuple[Place, Readings, int]],
+    nics: Mapping[NodeId, tuple[Nic, ...]],
     before: Mapping[NodeId, Draft],
     at: datetime,
 ) -> dict[NodeId, Draft]:
@@ -64,7 +57,8 @@ def drafts(
         if place.ref.kind == "node" and not place.part and isinstance(fact, Statement):
             said.setdefault(NodeId(place.ref.id), {}).setdefault(fact.attribute, fact.value)
     memory = _memory(measured)
-    found = {node: _fields(said.get(node, {}), memory.get(node)) for node in sorted({*said, *memory})}
+    every = sorted({*said, *memory, *nics})
+    found = {node: _fields(said.get(node, {}), memory.get(node), nics.get(node, ())) for node in every}
     return {node: _draft(fields, before.get(node), at) for node, fields in found.items() if fields}
 
 
@@ -72,7 +66,7 @@ def _draft(fields: dict[str, Any], before: Draft | None, at: datetime) -> Draft:
     return before if before is not None and before.fields == fields else Draft(fields, at)
 
 
-def _fields(said: Mapping[Attribute, str | int], memory: int | None) -> dict[str, Any]:
+def _fields(said: Mapping[Attribute, str | int], memory: int | None, nics: tuple[Nic, ...]) -> dict[str, Any]:
     make = " ".join(str(said[a]) for a in (Attribute.MANUFACTURER, Attribute.MODEL) if a in said)
     firmware, sockets = said.get(Attribute.FIRMWARE), said.get(Attribute.PROCESSORS)
     fields = {
@@ -81,6 +75,7 @@ def _fields(said: Mapping[Attribute, str | int], memory: int | None) -> dict[str
         "product": make[:128],
         "sockets": sockets if isinstance(sockets, int) and 0 <= sockets <= 1024 else None,
         "memory_mebibytes": memory,
+        "nics": nics,
         "software": (Software(name="firmware", version=str(firmware)[:128]),) if firmware else (),
     }
     return {name: value for name, value in fields.items() if value not in ("", None, ())}

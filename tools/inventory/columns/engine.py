@@ -127,7 +127,7 @@ class Inventory:
     def read(self, roster: Roster, batch: Batch) -> Taken:
         """Take a batch of telemetry. A roster that no longer holds is resolved anew."""
         current = roster if roster.moved == self.machines.moved else self.machines.roster(roster.uuids)
-        return self.machines.read(current, batch, self._packed(batch.told))
+        return self.machines.read(current, batch)
 
     def snapshot(self, version: SnapshotVersion) -> FrozenEstate:
         """The estate as it is now."""

@@ -25,7 +25,7 @@ from estate.snapshots import SnapshotVersion
 from tools.inventory.columns import forms
 from tools.inventory.columns.engine import Inventory
 
-_MAGIC: Final = b"placet columns 2\n"
+_MAGIC: Final = b"placet columns 3\n"
 _UNREADABLE: Final = (ValueError, LookupError, TypeError, ArithmeticError)
 
 

@@ -28,6 +28,7 @@ from tools.inventory.columns.engine import Inventory
 from tools.inventory.columns.indexes import Index
 from tools.inventory.columns.machines import NONE
 from tools.inventory.columns.places import SEEN
+from tools.inventory.columns.readings import TELLERS
 from tools.inventory.columns.rows import rounded
 from tools.inventory.columns.terms import Terms
 
@@ -37,6 +38,7 @@ type _Coded = tuple[Terms[Any], Numbers, TypeAdapter[list[Any]]]
 _texts_of = msgspec.json.Decoder(list[str | None]).decode
 _NUMBERS: TypeAdapter[list[tuple[int, ...]]] = TypeAdapter(list[tuple[int, ...]])
 _GROUPS: TypeAdapter[list[frozenset[Ref]]] = TypeAdapter(list[frozenset[Ref]])
+_SOURCES: TypeAdapter[list[tuple[str, ...]]] = TypeAdapter(list[tuple[str, ...]])
 _STOCK: TypeAdapter[list[items.Item]] = TypeAdapter(list[items.Item])
 
 
@@ -174,7 +176,7 @@ def _numbers(inventory: Inventory) -> dict[str, Numbers]:
     machines, residents = inventory.machines, inventory.residents
     tables: dict[str, Mapping[str, Numbers]] = {
         "node": machines.columns,
-        "device": machines.device_columns | machines.readings.columns,
+        "device": machines.device_columns | {n: c for n, c in machines.readings.columns.items() if n != TELLERS},
         "workload": {n: c for n, c in residents.columns.items() if n != "order"},
         "replica": {n: c for n, c in residents.replica_columns.items() if n != "held"},
         "sums": {
@@ -223,6 +225,7 @@ def _coded(inventory: Inventory) -> dict[str, _Coded]:
     return found | {
         "replica held": (residents.held, residents.replica_columns["held"], _NUMBERS),
         "workload order": (residents.orders, residents.columns["order"], _NUMBERS),
+        "device tellers": (machines.readings.tellers, machines.readings.columns[TELLERS], _SOURCES),
         "node groups": (machines.groupings, machines.grouped, _GROUPS),
     }
 

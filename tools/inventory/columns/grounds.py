@@ -30,7 +30,7 @@ from tools.inventory.columns.indexes import FrozenIndex, KeyOf
 from tools.inventory.columns.machines import NONE, Machines
 from tools.inventory.columns.origins import UNTOLD, Told, unpacked
 from tools.inventory.columns.places import SEEN
-from tools.inventory.columns.readings import ABSENT, NOT_A_NUMBER, Metric
+from tools.inventory.columns.readings import ABSENT, NOT_A_NUMBER, TELLERS, Metric
 from tools.inventory.columns.residents import Residents, rows_of
 from tools.inventory.columns.sums import FENCED_NODES, WATTS, FrozenTotals
 
@@ -216,21 +216,21 @@ class ColumnarGround:
         return ABSENT if device == NONE else self.devices_of[metric][device]
 
     def measured(self, uuid: str) -> tuple[Reading, ...]:
-        device, told = self._uuids.find(uuid), self.read_at(uuid)
-        if device == NONE or told is None:
+        device = self._uuids.find(uuid)
+        if device == NONE:
             return ()
-        at = datetime.fromtimestamp(told.at / 1000, UTC)
-        kept = ((metric, int(self.devices_of[metric][device])) for metric in Metric)
+        sources = self._machines.readings.tellers.values[self.devices_of[TELLERS][device]]
+        kept = [(metric, int(self.devices_of[metric][device])) for metric in Metric]
         return tuple(
-            Reading(Gauge(metric.value), value if value > NOT_A_NUMBER else None, at, told.source)
-            for metric, value in kept
+            Reading(
+                Gauge(metric.value),
+                value if value > NOT_A_NUMBER else None,
+                datetime.fromtimestamp(self.devices_of[metric.at][device], UTC),
+                source,
+            )
+            for (metric, value), source in zip(kept, sources, strict=True)
             if value != ABSENT
         )
-
-    def read_at(self, uuid: str) -> Told | None:
-        """Whose word the newest readings of a device are, and when it was given."""
-        device = self._uuids.find(uuid)
-        return None if device == NONE else self._told(self.devices_of["read"][device])
 
     def node_told(self, node: NodeId) -> Told | None:
         """Whose word the node is, and when it was given."""
@@ -241,6 +241,12 @@ class ColumnarGround:
         """Whose word the workload is, and when it was given."""
         row = self._workload_ids.find(workload)
         return None if row == NONE else self._told(self.workloads_of["told"][row])
+
+    def told_at(self, ref: Ref) -> datetime | None:
+        """When that node or workload was told last; None for what is neither."""
+        node, workload = ref.kind == "node", ref.kind == "workload"
+        told = self.node_told(NodeId(ref.id)) if node else self.workload_told(WorkloadId(ref.id)) if workload else None
+        return None if told is None else datetime.fromtimestamp(told.at / 1000, UTC)
 
     def __del__(self) -> None:
         """Freeing what it needed takes longer than a decision may: `Inventory.reap` does it, bit by bit."""

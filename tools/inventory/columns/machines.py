@@ -246,9 +246,9 @@ class Machines:
         rows = found[order]
         return Roster(tuple(uuids), order, rows, self._node_of.take(rows).astype(np.int64), self.moved)
 
-    def read(self, roster: Roster, batch: Batch, told: int) -> Taken:
+    def read(self, roster: Roster, batch: Batch) -> Taken:
         """Take a batch of readings; measured power is added to nodes, racks and sites."""
-        taken, grown = self.readings.take(roster, batch, told)
+        taken, grown = self.readings.take(roster, batch)
         if batch.metric is Metric.POWER:
             self.places.measured(*sums(roster.nodes, grown))
         return taken

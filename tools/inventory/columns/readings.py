@@ -1,7 +1,9 @@
 """Telemetry of devices in columns: batches of one metric, added to racks and sites as they come.
 
 Called by `machines` (a device that is gone has no readings) and `engine`. What a sensor said is told apart: a value,
-blank (it answers and has none), not a number, and absent (it was never asked, or not since the device is there).
+blank (it answers and has none), not a number, and absent (it was never asked, or not since the device is there). Each
+metric of each device has its own source and time, to the second: a time for each, and for each device one number that
+stands for the sources of all of its metrics, because few sources measure a fleet.
 """
 
 from __future__ import annotations
@@ -9,19 +11,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from estate.readings import YIELDS
 from tools.inventory.columns.ages import Ages
 from tools.inventory.columns.chunks import Numbers, Rows
-from tools.inventory.columns.origins import UNTOLD, Told
+from tools.inventory.columns.origins import Told
+from tools.inventory.columns.terms import Terms
 
 ABSENT: Final = -(2**31)
 BLANK: Final = ABSENT + 1
 NOT_A_NUMBER: Final = ABSENT + 2
 _MOST: Final = 2**31 - 1
+_LATEST: Final = 2**32 - 1
+TELLERS: Final = "tellers"
+"""The column of who measures a device: the number of one source for each metric, in their order."""
 
 
 class Metric(StrEnum):
@@ -35,6 +42,15 @@ class Metric(StrEnum):
     """DCGM's bit mask of clock event reasons."""
     XID = "xid"
     """The newest; 0: none."""
+
+    @property
+    def at(self) -> str:
+        """The column of its times: seconds since 1970, 0 where nothing was told."""
+        return f"{self.value} at"
+
+
+_PLACES: Final = {metric: place for place, metric in enumerate(Metric)}
+_NOBODY: Final = ("",) * len(Metric)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +81,13 @@ class Batch:
     told: Told
     blank: NDArray[np.bool_] | None = None
     """Where the sensor answered and had no value."""
+    after: NDArray[np.int64] | None = None
+    """How many milliseconds after `told.at` each was measured; None: all of them then."""
+
+    def seconds(self, order: Rows) -> NDArray[np.int64]:
+        """When each was measured, by ascending row: the whole second, so that nothing looks newer than it is."""
+        at = np.full(len(order), self.told.at) if self.after is None else self.told.at + self.after[order]
+        return np.clip(at // 1000, 0, _LATEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +101,8 @@ class Taken:
     """Infinite, or beyond what is kept; the former reading stands."""
     unknown: int
     """Of devices that nobody knows."""
+    outdone: int = 0
+    """Measured by another source, whose word goes before."""
 
 
 class Readings:
@@ -85,7 +110,9 @@ class Readings:
 
     def __init__(self, shift: int, ages: Ages) -> None:
         self.columns = {metric.value: Numbers("i", ABSENT, shift, ages) for metric in Metric}
-        self.columns["read"] = Numbers("q", UNTOLD, shift, ages)
+        self.columns |= {metric.at: Numbers("I", 0, shift, ages) for metric in Metric}
+        self.columns[TELLERS] = Numbers("i", 0, shift, ages)
+        self.tellers: Terms[tuple[str, ...]] = Terms([_NOBODY])
 
     def forget(self, device: int) -> None:
         """The device is gone."""
@@ -93,22 +120,59 @@ class Readings:
             column = self.columns[metric]
             if column[device] != ABSENT:
                 column.set(device, ABSENT)
-        if self.columns["read"][device] != UNTOLD:
-            self.columns["read"].set(device, UNTOLD)
+                self.columns[metric.at].set(device, 0)
+        if self.columns[TELLERS][device]:
+            self.columns[TELLERS].set(device, 0)
 
-    def take(self, roster: Roster, batch: Batch, told: int) -> tuple[Taken, NDArray[np.int64]]:
+    def take(self, roster: Roster, batch: Batch) -> tuple[Taken, NDArray[np.int64]]:
         """Write a batch; what became of it, and by how much the value of each of the roster's rows grew."""
         fresh, fits = _kept(batch, roster.order)
+        refused, at = len(fits) - int(fits.sum()), batch.seconds(roster.order)
+        fits &= self._believed(roster.rows, batch, at)
         rows = roster.rows if fits.all() else roster.rows[fits]
         column = self.columns[batch.metric]
         before = column.take(roster.rows).astype(np.int64)
         written = fresh[fits]
         after = np.where(fits, fresh, before)
         column.put(rows, written)
-        self.columns["read"].put(rows, told)
+        self.columns[batch.metric.at].put(rows, at[fits])
+        self._sign(rows, batch)
         blank, unread = int((written == BLANK).sum()), int((written == NOT_A_NUMBER).sum())
-        counts = Taken(len(rows) - blank - unread, blank, unread, len(roster.rows) - len(rows), roster.unknown)
+        outdone = len(fits) - len(rows) - refused
+        counts = Taken(len(rows) - blank - unread, blank, unread, refused, roster.unknown, outdone)
         return counts, _value(after) - _value(before)
+
+    def _believed(self, rows: Rows, batch: Batch, at: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Of which rows the batch's word goes before that of whoever measures the metric of it now."""
+        source, place = batch.told.source, _PLACES[batch.metric]
+        codes, which = _different(self.columns[TELLERS].take(rows))
+        held = [self.tellers.values[code][place] for code in codes]
+        if all(other in ("", source) for other in held):
+            return np.ones(len(rows), np.bool_)
+        free = np.array([other in ("", source) for other in held])[which]
+        waits = np.array([YIELDS.seconds if other < source else -1 for other in held])[which]
+        found: NDArray[np.bool_] = free | (at - self.columns[batch.metric.at].take(rows).astype(np.int64) > waits)
+        return found
+
+    def _sign(self, rows: Rows, batch: Batch) -> None:
+        """The batch's source measures the metric of these rows now."""
+        codes, which = _different(held := self.columns[TELLERS].take(rows))
+        place = _PLACES[batch.metric]
+        signed = [self._with(self.tellers.values[code], place, batch.told.source) for code in codes]
+        if signed != codes:
+            now = np.array(signed, held.dtype)[which]
+            self.columns[TELLERS].put(rows[now != held], now[now != held])
+
+    def _with(self, tellers: tuple[str, ...], place: int, source: str) -> int:
+        return self.tellers.code((*tellers[:place], source, *tellers[place + 1 :]))
+
+
+def _different(codes: NDArray[Any]) -> tuple[list[int], NDArray[Any]]:
+    """The different ones, and which of them each is. Mostly there is one: that is looked at first."""
+    if len(codes) and codes[0] == codes.max() and codes[0] == codes.min():
+        return [int(codes[0])], np.zeros(len(codes), np.intp)
+    found, which = np.unique(codes, return_inverse=True)
+    return found.tolist(), which
 
 
 def _kept(batch: Batch, order: Rows) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

@@ -8,16 +8,31 @@ object's uid, and a machine's provider id, are strong aliases by which other sou
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from estate import names
 from estate.aliases import Alias, AliasKind
 from estate.facilities.machines import Machine, Stage
-from estate.ids import ClusterId, MachineId, NodeId, TemplateId, VirtualMachineId
+from estate.ids import (
+    ClusterId,
+    MachineId,
+    NodeId,
+    TemplateId,
+    VirtualMachineId,
+)
 from estate.itemkinds import State
+from estate.things import AcceleratorRef
 from estate.units import Mebibytes
-from estate.uses.clusters import ClusterState, Deployed, Revision, Template, TemplateSort, VirtualMachine
+from estate.uses.clusters import (
+    ClusterState,
+    Deployed,
+    Revision,
+    Template,
+    TemplateSort,
+    VirtualMachine,
+)
 from tools.kubernetes import resources
 from tools.kubernetes.requirements import Selector
 from tools.payloads.facts import mentions
@@ -33,6 +48,9 @@ _STAGES = {"running": Stage.BURN_IN, "provisioned": Stage.BURN_IN, "failed": Sta
 _ENDING = frozenset({"deleting", "deleted"})
 _LACKS = {"BootstrapConfigReady": "bootstrap", "InfrastructureReady": "infrastructure", "NodeHealthy": "healthy-node"}
 _MOST_SERVICES = 256
+_MOST_TRIGGERS = 256
+_REPAIRS = Attribute.REPAIRS_AFTER
+_CLUSTER_LABEL = "cluster.x-k8s.io/cluster-name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +65,7 @@ class Told:
     facts: tuple[Fact, ...]
     provider_id: str = ""
     """What a cloud calls the machine, as it is written."""
+    created_at: datetime | None = None
     selector: Selector | None = None
     """Which clusters it selects by their labels; None selects none."""
 
@@ -74,6 +93,29 @@ class Told:
         ties = (f.other for f in self.facts if isinstance(f, Relation) and f.tie is tie)
         return next((other.value for other in ties if other.kind is kind), "")
 
+    def triggers(self) -> list[str]:
+        """Its parts that say after how long they are repaired, in their order."""
+        told = (s.subject.part for s in self.facts if isinstance(s, Statement) and s.attribute is _REPAIRS)
+        return [part for part in dict.fromkeys(told) if part.partition("=")[0]][:_MOST_TRIGGERS]
+
+    @property
+    def owner(self) -> str:
+        """The Cluster of its namespace that it belongs to: as it says, else as Cluster API labels it."""
+        said = self.tied(Tie.MEMBER_OF, MentionKind.OBJECT).rpartition("/")[2]
+        return said or self.labels.get(_CLUSTER_LABEL, "")
+
+    @property
+    def claims(self) -> tuple[str, ...]:
+        """The claims of its namespace that hold devices for it."""
+        ties = (f for f in self.facts if isinstance(f, Relation) and f.tie is Tie.ALLOCATED_TO)
+        return tuple(t.subject.value.rpartition("/")[2] for t in ties if t.subject.kind is MentionKind.OBJECT)
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The PCI addresses, on its node, of the devices that it holds."""
+        ties = (f.other for f in self.facts if isinstance(f, Relation) and f.tie is Tie.SAME_AS)
+        return tuple(other.value for other in ties if other.kind is MentionKind.PCI_ADDRESS)
+
     @property
     def provider(self) -> str:
         """What a cloud calls the machine, however the zone is written; empty where none does."""
@@ -87,6 +129,8 @@ class Told:
         return (f for f in self.facts if isinstance(f, Statement) and f.subject.part == part)
 
 
+type Holds = Callable[[str, str, Collection[str], Collection[str]], tuple[int, ...]]
+"""The indexes of a node's devices by the claims of a namespace that hold them, and by their addresses."""
 type Find = Callable[[str, str, str], Told | None]
 """A template by its kind, namespace and name."""
 
@@ -100,8 +144,8 @@ def cluster(within: ClusterId, found: Mapping[str, Told], laid_on: Iterable[Told
     wanted += [s for t in laid_on for s in _services(within, t, find, "")]
     services = {s.template: s for s in wanted}
     return ClusterState(
-        id=_cluster_id(within, first),
-        aliases=_aliases(t for t in (deployed, made) if t is not None),
+        id=cluster_id(within, first.namespace, first.name),
+        aliases=aliases(t for t in (deployed, made) if t is not None),
         version=next((v for v in versions if v), "")[:64],
         provider="" if deployed is None else _provider(deployed, find),
         made_from=None if deployed is None else _made_from(within, deployed, find),
@@ -121,7 +165,7 @@ def machine(within: ClusterId, told: Told, node: NodeId | None) -> Machine:
     provider = told.provider_id[:512]
     return Machine(
         id=MachineId(_id(within, told)),
-        aliases=(*_aliases([told]), *([Alias(kind=AliasKind.PROVIDER_ID, value=provider)] if provider else [])),
+        aliases=(*aliases([told]), *([Alias(kind=AliasKind.PROVIDER_ID, value=provider)] if provider else [])),
         stage=stage,
         lacks=lacks,
         node=node if stage is Stage.IN_SERVICE else None,
@@ -133,17 +177,21 @@ def template(within: ClusterId, told: Told) -> Template:
     valid = told.status("Valid")
     return Template(
         id=_template_id(within, told.kind, told.namespace, told.name),
-        aliases=_aliases([told]),
+        aliases=aliases([told]),
         sort=_SORTS[told.kind],
         name=told.said(Attribute.CHART)[:253] or told.name,
-        revisions=(Revision(version=_version(told), valid=None if valid is None else valid is Status.TRUE),),
+        revisions=(
+            Revision(version=_version(told), at=told.created_at, valid=None if valid is None else valid is Status.TRUE),
+        ),
     )
 
 
 def virtual_machine(
-    within: ClusterId, found: Mapping[str, Told], node_called: Callable[[str], NodeId]
+    within: ClusterId, found: Mapping[str, Told], node_called: Callable[[str], NodeId], holds: Holds
 ) -> VirtualMachine:
-    """A machine of KubeVirt, wanted (VirtualMachine), running (VirtualMachineInstance), or both."""
+    """A machine of KubeVirt, wanted (VirtualMachine), running (VirtualMachineInstance), or both. It says which devices
+    it holds where they were allocated by name.
+    """
     wanted, running = found.get(resources.MACHINES.kind), found.get(resources.INSTANCES.kind)
     first = next(t for t in (wanted, running) if t is not None)
     shapes = [t for t in (running, wanted) if t is not None]
@@ -151,17 +199,19 @@ def virtual_machine(
     memory = next((n for t in shapes if (n := t.number(Attribute.MEMORY_BYTES)) is not None), None)
     node = running.tied(Tie.RUNS_ON, MentionKind.NODE) if running is not None else ""
     migratable = running.status("LiveMigratable") if running is not None else None
+    held = holds(node, running.namespace, running.claims, running.addresses) if running is not None and node else ()
     return VirtualMachine(
         id=VirtualMachineId(_id(within, first)),
-        aliases=_aliases([first]),
+        aliases=aliases([first]),
         cluster=within,
         namespace=first.namespace[:63],
         name=first.name,
         node=node_called(node) if node else None,
+        accelerators=tuple(AcceleratorRef(node=node_called(node), index=index) for index in held),
         cpus=None if cpus is None else min(cpus, 100_000),
         memory_mebibytes=None if memory is None else Mebibytes(memory // 2**20),
         migratable=None if migratable is None else migratable is Status.TRUE,
-        state=_state(running or first),
+        state=state_of(running or first),
     )
 
 
@@ -182,7 +232,8 @@ def _made_from(within: ClusterId, told: Told, find: Find) -> Deployed:
     return Deployed(
         template=_template_id(within, kind, told.namespace, name),
         version=_version(known) if known else "",
-        state=_state(told),
+        state=state_of(told),
+        upgrades_to=tuple(told.said(Attribute.UPGRADE, part) for part in told.parts("upgrade")),
     )
 
 
@@ -199,10 +250,11 @@ def _version(told: Told) -> str:
 def _worst(told: Iterable[Told]) -> State:
     """Of two that speak of one thing: trouble before peace, and peace before silence."""
     order = (State.FAILED, State.DEGRADED, State.MAINTENANCE, State.OK, State.UNKNOWN)
-    return min((_state(t) for t in told), key=order.index)
+    return min((state_of(t) for t in told), key=order.index)
 
 
-def _state(told: Told) -> State:
+def state_of(told: Told) -> State:
+    """What its phase and conditions say of it."""
     if told.said(Attribute.PHASE).lower() == "failed":
         return State.FAILED
     if told.status("Paused") is Status.TRUE:
@@ -216,7 +268,8 @@ def _state(told: Told) -> State:
             return State.UNKNOWN
 
 
-def _aliases(told: Iterable[Told]) -> tuple[Alias, ...]:
+def aliases(told: Iterable[Told]) -> tuple[Alias, ...]:
+    """The objects' uids: by them other sources may mean the same thing."""
     return tuple(Alias(kind=AliasKind.UID, value=t.uid) for t in told)
 
 
@@ -224,8 +277,9 @@ def _id(within: ClusterId, told: Told) -> str:
     return names.slug(f"{within}.{told.namespace}.{told.name}")
 
 
-def _cluster_id(within: ClusterId, told: Told) -> ClusterId:
-    full = f"{within}/{told.namespace}/{told.name}"
+def cluster_id(within: ClusterId, namespace: str, name: str) -> ClusterId:
+    """What a cluster is called that another one describes under that name."""
+    full = f"{within}/{namespace}/{name}"
     stem = full.replace("/", "-").replace(".", "-").replace(":", "-")[:46].strip("-")
     return ClusterId(f"{stem}-{hashlib.sha256(full.encode()).hexdigest()[:16]}")
 

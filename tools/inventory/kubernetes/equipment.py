@@ -7,7 +7,7 @@ touches. Everything is found by index: a slice costs its node, a claim its devic
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from tools.kubernetes import claims, equipping, resources, slices
@@ -52,6 +52,16 @@ class Equipment:
     def boards(self, node: str) -> list[Board]:
         """What drivers offer on that node; nothing where nobody does."""
         return self._boards.get(node, [])
+
+    def indexes(
+        self, node: str, namespace: str, claims: Collection[str], addresses: Collection[str]
+    ) -> tuple[int, ...]:
+        """The devices of that node that these claims of the namespace hold, or that have one of these addresses."""
+        places = self._places.get(node, {})
+        held = [c for name in claims if (c := self._claims.held.get((namespace, name))) is not None]
+        named = [b.device.name for b in self.boards(node) if b.device.pci_address in addresses]
+        found = (*(device for claim in held for device in claim.devices), *named)
+        return tuple(sorted({places[device] for device in found if device in places}))
 
     def put(self, resource: Resource, raw: Raw) -> Touched:
         """An object is there, or is another one now. Raises BadInput."""

@@ -89,7 +89,7 @@ class ClusterModel:
         self._decoded = {kind.name: Objects(kind, self._read_node) for kind in DECODED}
         self._drifts = DriftBook(Setting(cluster, facts))
         self._events = NodeEvents(cluster)
-        self._provisions = Provisions(cluster, self._node_called, self._nodes.of_provider)
+        self._provisions = Provisions(cluster, self._node_called, self._nodes.of_provider, self._equipment.indexes)
 
     @property
     def refused(self) -> Mapping[str, str]:
@@ -284,6 +284,7 @@ class ClusterModel:
     def _equip(self, touched: Touched) -> None:
         """Devices that are known by name are others now, or are held by others."""
         self._nodes.renew(touched.nodes)
+        self._provisions.equip(touched.nodes)
         for name in sorted(touched.nodes):
             self._touch_on(name)
         for namespace, claim in sorted(touched.claims):

@@ -8,8 +8,9 @@ name are one thing. In memory, no I/O. An item permits nothing; which cluster fa
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 import structlog
@@ -17,13 +18,16 @@ import structlog
 from estate.ids import ClusterId, NodeId
 from estate.items import Item
 from estate.references import Ref
-from tools.inventory.kubernetes import building
-from tools.inventory.kubernetes.building import Told
+from tools.inventory.kubernetes import building, grouping
+from tools.inventory.kubernetes.building import Holds, Told
 from tools.kubernetes import fields, requirements, resources
 from tools.kubernetes.fields import Raw
 from tools.kubernetes.resources import Resource
+from tools.payloads import reading
 from tools.payloads.clusters import objects
 from tools.payloads.contexts import Context
+from tools.payloads.facts.mentions import MentionKind
+from tools.payloads.facts.statements import Tie
 
 log = structlog.get_logger(__name__)
 
@@ -31,10 +35,16 @@ type Named = tuple[str, str]
 """Namespace and name."""
 
 CLUSTER, MACHINE, TEMPLATE, VIRTUAL = "cluster", "machine", "template", "virtual-machine"
+GROUP, CHECK = "machine-group", "health-check"
+_APART: Final = frozenset({TEMPLATE, GROUP})
+"""Of these two objects of one name and different kinds are two items."""
 _BUILT: Final[Mapping[str, str]] = {
     resources.CAPI_CLUSTERS.kind: CLUSTER,
     resources.DEPLOYED_CLUSTERS.kind: CLUSTER,
     resources.CAPI_MACHINES.kind: MACHINE,
+    resources.CAPI_GROUPS.kind: GROUP,
+    resources.CAPI_CONTROL_PLANES.kind: GROUP,
+    resources.CAPI_HEALTH_CHECKS.kind: CHECK,
     resources.CLUSTER_TEMPLATES.kind: TEMPLATE,
     resources.SERVICE_TEMPLATES.kind: TEMPLATE,
     resources.MACHINES.kind: VIRTUAL,
@@ -62,6 +72,7 @@ class Provisions:
     """What the estate calls a node of the cluster."""
     node_of: Callable[[str], NodeId | None]
     """The node of the cluster with that provider id."""
+    holds: Holds
     _told: dict[str, dict[Named, Told]] = field(default_factory=lambda: defaultdict(dict))
     _at: dict[str, tuple[str, Named]] = field(default_factory=dict)
     _items: dict[_Key, Item] = field(default_factory=dict)
@@ -99,6 +110,12 @@ class Provisions:
         """A node of that provider id came, or went: it may be one of the machines."""
         if provider and (at := self._providers.get(provider)) is not None:
             self._touch(resources.CAPI_MACHINES.kind, at)
+
+    def equip(self, nodes: Collection[str]) -> None:
+        """Devices of these nodes are others, or are held by others: machines on them may hold others."""
+        for at, told in self._told[resources.INSTANCES.kind].items():
+            if told.tied(Tie.RUNS_ON, MentionKind.NODE) in nodes:
+                self._touch(resources.INSTANCES.kind, at)
 
     def renew(self) -> None:
         """Other names are in force: everything is built anew."""
@@ -140,13 +157,14 @@ class Provisions:
             labels=labels,
             facts=tuple(sheet.facts),
             provider_id=fields.text(spec.get("providerID"), "spec.providerID"),
+            created_at=_created(about),
             selector=selector,
         )
 
     def _touch(self, kind: str, at: Named) -> None:
         item = _BUILT.get(kind)
         if item is not None:
-            self._touched[_Key(item, kind if item == TEMPLATE else "", at)] = None
+            self._touched[_Key(item, kind if item in _APART else "", at)] = None
         if item in (None, TEMPLATE):  # what is laid on clusters, and what they are made from
             for deployed in self._told[resources.DEPLOYED_CLUSTERS.kind]:
                 self._touched[_Key(CLUSTER, "", deployed)] = None
@@ -170,10 +188,14 @@ class Provisions:
             case "machine":
                 machine = found[resources.CAPI_MACHINES.kind]
                 return building.machine(self.cluster, machine, self.node_of(machine.provider))
+            case "machine-group":
+                return grouping.machine_group(self.cluster, found[key.kind])
+            case "health-check":
+                return grouping.health_check(self.cluster, found[resources.CAPI_HEALTH_CHECKS.kind])
             case "template":
                 return building.template(self.cluster, found[key.kind])
             case _:
-                return building.virtual_machine(self.cluster, found, self.node_called)
+                return building.virtual_machine(self.cluster, found, self.node_called, self.holds)
 
     def _laid_on(self, found: Mapping[str, Told]) -> list[Told]:
         """Whatever is laid on a cluster by its labels."""
@@ -188,6 +210,11 @@ class Provisions:
             return held.get((namespace, name))
         alike = [t for (_, called), t in held.items() if called == name]
         return alike[0] if len(alike) == 1 else None
+
+
+def _created(about: Raw) -> datetime | None:
+    written = fields.text(about.get("creationTimestamp"), "metadata.creationTimestamp")
+    return reading.time(written, "metadata.creationTimestamp") if written else None
 
 
 def _makes(kind: str, key: _Key) -> bool:

@@ -20,6 +20,7 @@ from estate.references import Ref, read_ref
 from tools.inventory.columns.engine import Inventory
 from tools.inventory.columns.origins import Told
 from tools.inventory.columns.readings import Batch, Metric, Roster
+from tools.payloads.facts.readings import Longs
 
 log = structlog.get_logger(__name__)
 
@@ -67,9 +68,10 @@ class Holder:
         """Into the columns, by a roster that is looked up once for all rounds of a layout."""
         roster = self._roster(told.devices, inventory)
         word = Told(told.source, int(told.at.timestamp() * 1000))
+        after = np.array(told.after, np.int64) if told.after else None
         for gauge, column in told.known.items():
             if gauge in _DEVICES:
-                inventory.read(roster, _batch(_DEVICES[gauge], column, word))
+                inventory.read(roster, _batch(_DEVICES[gauge], column, word, after))
 
     def _roster(self, devices: tuple[str, ...], inventory: Inventory) -> Roster:
         known = self._rosters.get(devices)
@@ -81,15 +83,18 @@ class Holder:
         return made
 
     def _note(self, told: Telemetry) -> None:
-        """Into the table; what is not said of a thing this time stays as it was."""
+        """Into the table; what is not said of a thing this time stays as it was, and so does a better source's word."""
         held = self.table.mutate()
         columns = told.known
+        times = [told.at + timedelta(milliseconds=after) for after in told.after] or [told.at] * len(told.things)
         for number, name in enumerate(told.things):
             ref = _ref(name)
             if ref is None:
                 continue
-            now = {g: Reading(g, column[number], told.at, told.source) for g, column in columns.items()}
-            held[ref] = (*now.values(), *(r for r in held.get(ref, ()) if r.gauge not in now))
+            before = {r.gauge: r for r in held.get(ref, ())}
+            now = (Reading(g, column[number], times[number], told.source) for g, column in columns.items())
+            taken = {r.gauge: r for r in now if r.gauge not in before or r.goes_before(before[r.gauge])}
+            held[ref] = tuple((before | taken).values())
         self.table = held.finish()
         self._sweep(told.at)
 
@@ -105,10 +110,10 @@ class Holder:
         self.table = held.finish()
 
 
-def _batch(metric: Metric, column: Column, told: Told) -> Batch:
+def _batch(metric: Metric, column: Column, told: Told, after: Longs | None) -> Batch:
     blank = np.array([value is None for value in column], np.bool_)
     values = np.array([0 if value is None else value for value in column], np.float64)
-    return Batch(metric, values, told, blank)
+    return Batch(metric, values, told, blank, after)
 
 
 def _ref(name: str) -> Ref | None:

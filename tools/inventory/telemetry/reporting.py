@@ -24,7 +24,8 @@ from tools.bus.port import Bus
 from tools.inventory.claiming.claims import LOOKED_AT, Unknown
 from tools.inventory.claiming.names import Names
 from tools.inventory.port import Heard
-from tools.inventory.telemetry.layouts import Flags, Layout, Plan, Told, gathered, planned
+from tools.inventory.telemetry.alike import alike
+from tools.inventory.telemetry.layouts import Layout, Plan, Told, gathered, planned
 from tools.payloads.facts.mentions import Mention
 from tools.payloads.facts.readings import NO_TIME, Ints, Longs, Readings
 from tools.payloads.facts.statements import Attribute, Statement
@@ -156,47 +157,34 @@ class Reporter:
         return kept.layout
 
     def _written(self, source: str, plan: Plan, columns: tuple[Told, ...]) -> Iterator[Telemetry]:
-        """Records of devices and of things, none too large; things of one record have the same gauges told."""
+        """Records of devices and of things, none too large; each thing's gauges in one were measured at one time."""
         for devices in (True, False):
             of = [column for column in columns if bool(plan.uuids[int(column.things[0])]) is devices]
-            for rows in _alike(of):
+            for rows, at, chosen in alike(of):
                 for start in range(0, len(rows), MOST_THINGS):
-                    chosen = rows[start : start + MOST_THINGS]
-                    yield self._record(source, plan, of, chosen, devices=devices)
+                    part = slice(start, start + MOST_THINGS)
+                    yield self._record(source, plan, chosen, rows[part], at[part], devices=devices)
 
-    def _record(self, source: str, plan: Plan, columns: list[Told], rows: Ints, *, devices: bool) -> Telemetry:
+    def _record(
+        self, source: str, plan: Plan, columns: list[Told], rows: Ints, at: Longs, *, devices: bool
+    ) -> Telemetry:
         names = tuple(plan.uuids[row] if devices else str(plan.things[row]) for row in rows.tolist())
-        found: dict[str, tuple[int | None, ...]] = {}
-        oldest = _LARGEST * 1000
-        for column in columns:
-            here = np.isin(column.things, rows)
-            if here.any():
-                found[column.gauge.value] = _column(column, rows, here)
-                oldest = min(oldest, int(column.at[here].min()))
+        first = int(at.min())
         return Telemetry(
             installation=self.subjects.installation,
             epoch=self.epoch,
             source=source,
-            at=datetime.fromtimestamp(oldest / 1000, UTC),
+            at=datetime.fromtimestamp(first / 1000, UTC),
+            after=tuple((at - first).tolist()) if at.max() > first else (),
             devices=names if devices else (),
             things=() if devices else names,
-            columns=found,
+            columns={column.gauge.value: _column(column, rows) for column in columns},
         )
 
 
-def _alike(columns: list[Told]) -> Iterator[Ints]:
-    """The things of some columns, those together of which the same is told: what is not told stays as it was."""
-    if not columns:
-        return
-    rows = np.unique(np.concatenate([column.things for column in columns]))
-    told = sum((np.isin(rows, column.things) << bit for bit, column in enumerate(columns)), np.zeros(len(rows), int))
-    yield from (rows[told == which] for which in np.unique(told))
-
-
-def _column(told: Told, rows: Ints, here: Flags) -> tuple[int | None, ...]:
+def _column(told: Told, rows: Ints) -> tuple[int | None, ...]:
     """In the order of the rows; None where there is no value, or none that is kept."""
-    values = np.full(len(rows), np.nan)
-    values[np.searchsorted(rows, told.things[here])] = told.values[here]
+    values = told.values[np.searchsorted(told.things, rows)]
     rounded = np.rint(values)
     fits = np.isfinite(rounded) & (rounded >= _LEAST) & (rounded <= _LARGEST)
     return tuple(int(v) if fit else None for v, fit in zip(rounded.tolist(), fits.tolist(), strict=True))

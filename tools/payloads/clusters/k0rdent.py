@@ -13,6 +13,7 @@ from tools.payloads import reading
 from tools.payloads.clusters.sheets import Sheet, count, maybe, named
 from tools.payloads.facts.statements import Attribute, Status, Tie
 
+_MOST_UPGRADES = 256
 _REGIONS = ("region", "location")
 
 
@@ -31,6 +32,8 @@ def deployment(sheet: Sheet, raw: reading.Fields) -> None:
     sheet.say(sheet.subject, Attribute.WORKER_NODES, count(config, "workersNumber"))
     sheet.say(sheet.subject, Attribute.CONFIG_DIGEST, _digest(spec.raw("config")))
     sheet.say(sheet.subject, Attribute.VERSION, reading.name(status.text("k8sVersion", "")))
+    for upgrade in [u for u in status.items("availableUpgrades") if isinstance(u, str)][:_MOST_UPGRADES]:
+        sheet.say(sheet.subject.of(f"upgrade/{reading.name(upgrade)}"), Attribute.UPGRADE, reading.name(upgrade))
     _services(sheet, spec.within("serviceSpec"))
     sheet.conditions(sheet.subject, status)
 

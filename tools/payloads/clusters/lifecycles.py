@@ -44,7 +44,10 @@ def replicated(sheet: Sheet, raw: reading.Fields) -> None:
         _of_cluster(sheet, spec)
     sheet.say(sheet.subject, Attribute.WANTED_NODES, count(spec, "replicas"))
     sheet.say(sheet.subject, Attribute.READY_NODES, count(status, "readyReplicas"))
-    sheet.say(sheet.subject, Attribute.VERSION, reading.name(spec.text("version", "")))
+    updated = "upToDateReplicas" if status.has("upToDateReplicas") else "updatedReplicas"
+    sheet.say(sheet.subject, Attribute.UPDATED_NODES, count(status, updated))
+    each = spec.within("template").within("spec")
+    sheet.say(sheet.subject, Attribute.VERSION, reading.name(spec.text("version", "") or each.text("version", "")))
     strategy = spec.within("remediationStrategy") if spec.has("remediationStrategy") else spec.within("remediation")
     sheet.say(sheet.subject, Attribute.MOST_REPAIRS, count(strategy, "maxRetry"))
     _conditions(sheet, status)
@@ -65,6 +68,8 @@ def health_check(sheet: Sheet, raw: reading.Fields) -> None:
     for field in kinds:
         for number, item in enumerate(checks.items(field)):
             _repaired(sheet, reading.Fields(item, f"{checks.place(field)}.{number}"))
+    sheet.say(sheet.subject, Attribute.WANTED_NODES, count(status, "expectedMachines"))
+    sheet.say(sheet.subject, Attribute.HEALTHY_NODES, count(status, "currentHealthy"))
     _conditions(sheet, status)
 
 

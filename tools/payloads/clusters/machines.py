@@ -5,9 +5,10 @@ from __future__ import annotations
 from tools.payloads import reading
 from tools.payloads.clusters import amounts
 from tools.payloads.clusters.sheets import Sheet, count, maybe
-from tools.payloads.facts.mentions import Mention
+from tools.payloads.facts.mentions import Mention, MentionKind
 from tools.payloads.facts.statements import Attribute, Status, Tie
 
+_STATUS_LISTS = ("gpuStatuses", "hostDeviceStatuses")
 _DEVICE_LISTS = ("gpus", "hostDevices")
 
 
@@ -29,8 +30,24 @@ def instance(sheet: Sheet, raw: reading.Fields) -> None:
         sheet.tie(sheet.subject, Tie.RUNS_ON, sheet.node(node))
     owner = sheet.object("VirtualMachine", sheet.group, sheet.namespace, sheet.name)
     sheet.tie(sheet.subject, Tie.MADE_FROM, owner)
+    _held(sheet, status.within("deviceStatus"), node)
     sheet.conditions(sheet.subject, status)
     _shape(sheet, sheet.subject, raw.within("spec").within("domain"))
+
+
+def _held(sheet: Sheet, devices: reading.Fields, node: str) -> None:
+    """The devices that were allocated to it: the claims that hold them, and their addresses on the node."""
+    for name in _STATUS_LISTS:
+        for number, item in enumerate(devices.items(name)):
+            device = reading.Fields(item, f"{devices.place(name)}.{number}")
+            held = device.within("deviceResourceClaimStatus")
+            if claim := maybe(held, "resourceClaimName"):
+                made = sheet.object("ResourceClaim", "resource.k8s.io", sheet.namespace, claim)
+                sheet.tie(made, Tie.ALLOCATED_TO, sheet.subject)
+            address = reading.pci_address(held.within("attributes").text("pciAddress", ""))
+            if address and node:
+                part = sheet.subject.of(f"device/{reading.name(device.text('name'))}")
+                sheet.tie(part, Tie.SAME_AS, Mention(MentionKind.PCI_ADDRESS, address, node))
 
 
 def _shape(sheet: Sheet, subject: Mention, domain: reading.Fields) -> None:

@@ -33,6 +33,7 @@ READERS: Mapping[str, Reader] = MappingProxyType(
         "EnvironmentMetrics": power.environment_metrics,
         "Manager": chassis.manager,
         "NetworkAdapter": chassis.adapter,
+        "NetworkAdapterCollection": chassis.collection,
         "PCIeDevice": chassis.adapter,
         "Port": chassis.port,
         "PortCollection": chassis.collection,
@@ -53,8 +54,17 @@ READERS: Mapping[str, Reader] = MappingProxyType(
 """Who reads a type. All of them are version 1; DMTF keeps it compatible."""
 
 _FOLLOWED: Mapping[str, tuple[str, ...]] = {
-    "Chassis": ("Power", "PowerSubsystem", "Thermal", "ThermalSubsystem", "EnvironmentMetrics", "Sensors"),
+    "Chassis": (
+        "Power",
+        "PowerSubsystem",
+        "Thermal",
+        "ThermalSubsystem",
+        "EnvironmentMetrics",
+        "Sensors",
+        "NetworkAdapters",
+    ),
     "ComputerSystem": ("Processors",),
+    "NetworkAdapter": ("Ports",),
     "PowerSubsystem": ("PowerSupplies",),
     "PowerSupply": ("Metrics",),
     "Processor": ("EnvironmentMetrics",),

@@ -22,7 +22,7 @@ from tools.payloads.facts.mentions import Mention
 from tools.payloads.facts.readings import Presence, Readings
 from tools.payloads.parsed import Fault, Headers, Parsed
 from tools.payloads.telemetry import blanks, tables
-from tools.payloads.telemetry.series import Series, Target
+from tools.payloads.telemetry.series import Series, Target, converting
 
 SERIES = "placet-series"
 LARGEST = 256 * 1024 * 1024
@@ -158,7 +158,7 @@ def _readings(source: str, columns: _Columns) -> Readings:
     flags, gauges = np.array([r.blanks for r in rows], np.bool_), np.array([r.gauge for r in rows], np.bool_)
     for place in np.flatnonzero(blanks.possible(numbers, flags, gauges)).tolist():
         presence[place] = blanks.of_text(columns.texts[place], float(numbers[place]))
-    scaled = numbers * np.array([r.scale for r in rows], np.float64)
+    scaled = converting(rows)(numbers)
     return Readings(
         source,
         tuple(subjects),

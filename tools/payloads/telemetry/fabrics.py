@@ -83,7 +83,12 @@ _FABRIC: tuple[tuple[str, Metric, float], ...] = (
 )
 """InfiniBand counts data in words of four bytes."""
 
+_ACTIVE, _UP = 4.0, 1.0
+"""As InfiniBand and IF-MIB number the states of ports."""
+
 ROWS: tuple[Series, ...] = (
+    Series("node_infiniband_state_id", Metric.PORT_UP, adapter_port, means=_ACTIVE),
+    Series("ifOperStatus", Metric.PORT_UP, switch_port, means=_UP),
     *(Series(f"node_infiniband_{name}", metric, adapter_port) for name, metric in _INFINIBAND),
     *(Series(name, metric, switch_port, scale) for name, metric, scale in _SNMP),
     *(Series(f"interfaces_interface_state_counters_{name}", metric, switch_port) for name, metric in _OPENCONFIG),

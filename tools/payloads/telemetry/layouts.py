@@ -9,6 +9,7 @@ A sample that cannot be read, or that names nobody, is a fault when it is first 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -22,7 +23,7 @@ from tools.payloads.facts.readings import Floats, Ints, Longs, Presence, Reading
 from tools.payloads.parsed import Fault
 from tools.payloads.telemetry import blanks, tables
 from tools.payloads.telemetry.blanks import Flags
-from tools.payloads.telemetry.series import Series, Target
+from tools.payloads.telemetry.series import Series, Target, converting
 
 MOST_SERIES = 500_000
 MOST_FAULTS = 100
@@ -57,7 +58,7 @@ class _Columns:
     subjects: tuple[Mention, ...]
     subject: Ints
     metric: Shorts
-    scale: Floats
+    convert: Callable[[Floats], Floats]
     blanks: Flags
     gauges: Flags
 
@@ -174,7 +175,7 @@ def _columns(meanings: list[_Meaning | None]) -> _Columns:
         subjects=tuple(places),
         subject=np.array(subject, np.int32),
         metric=np.array([m.series.metric.code for _, m in ours], np.int16),
-        scale=np.array([m.series.scale for _, m in ours], np.float64),
+        convert=converting([m.series for _, m in ours]),
         blanks=np.array([m.series.blanks for _, m in ours], np.bool_),
         gauges=np.array([m.series.gauge for _, m in ours], np.bool_),
     )
@@ -204,5 +205,5 @@ def _readings(source: str, columns: _Columns, numbers: Floats, times: Longs, tak
     presence = blanks.unmeasured(numbers)
     for row in np.flatnonzero(blanks.possible(numbers, columns.blanks, columns.gauges)).tolist():
         presence[row] = blanks.of_text(taken[row].split()[0], float(numbers[row]))
-    values = np.where(presence == Presence.MEASURED, numbers * columns.scale, np.nan)
+    values = np.where(presence == Presence.MEASURED, columns.convert(numbers), np.nan)
     return Readings(source, columns.subjects, columns.subject, columns.metric, values, presence, times)
