@@ -12,6 +12,7 @@ from functools import cached_property
 from random import Random
 
 from console.demo import estate as demo
+from estate import alterations
 from estate.hardware import Accelerator, Health, Node
 from estate.ids import ClusterId, NodeId, RackId, SiteId, TenantId, Uid, WorkloadId
 from estate.law import Facts, Rack
@@ -72,19 +73,19 @@ class Estate:
         if kind < 2:
             return self._bound(random)
         if kind == 2:
-            return changes.Unbound(_work(random.randrange(self.nodes)), random.randrange(DEVICES))
+            return alterations.Unbound(_work(random.randrange(self.nodes)), random.randrange(DEVICES))
         if kind == 3:
-            return changes.Cordoned(node, random.random() < 0.5)
+            return alterations.Cordoned(node, random.random() < 0.5)
         if kind == 4:
-            return changes.NodeJudged(node, random.choice(_HEALTH))
+            return alterations.NodeJudged(node, random.choice(_HEALTH))
         if kind == 5:
-            return changes.Capped(node, Watts(random.randrange(5_000, 9_000)))
-        return changes.DeviceJudged(node, random.randrange(DEVICES), random.choice(_HEALTH))
+            return alterations.Capped(node, Watts(random.randrange(5_000, 9_000)))
+        return alterations.DeviceJudged(node, random.randrange(DEVICES), random.choice(_HEALTH))
 
     def _bound(self, random: Random) -> Change:
         node, index = _name(random.randrange(self.nodes)), random.randrange(DEVICES)
         binding = Binding(replica=random.randrange(DEVICES), node=node, accelerators=(index,))
-        return changes.Bound(_work(random.randrange(self.nodes)), binding)
+        return alterations.Bound(_work(random.randrange(self.nodes)), binding)
 
     def _turn(self, number: int) -> tuple[Change, ...]:
         node, workload = self._node(number), self._workload(number)

@@ -14,6 +14,7 @@ _LABELS = {
     "nvidia.com/gpu.memory": "81559",
 }
 _CONDITIONS = ("MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable")
+_OF_PODS = ("Ready", "Initialized")
 _TIME = "2026-11-26T08:00:00Z"
 
 
@@ -36,7 +37,7 @@ def node(name: str, uid: str, *, cordoned: bool = False, ready: bool = True) -> 
     )
 
 
-def pod(name: str, uid: str, *, node: str = "", phase: str = "Pending") -> bytes:
+def pod(name: str, uid: str, *, node: str = "", phase: str = "Pending", message: str = "") -> bytes:
     """A pod of one accelerator, some 4 kB of it."""
     environment = [{"name": f"VARIABLE_{number}", "value": f"value-{number}"} for number in range(60)]
     container = {
@@ -49,7 +50,11 @@ def pod(name: str, uid: str, *, node: str = "", phase: str = "Pending") -> bytes
         {
             "metadata": {**_about(name, uid, {"app": "serve"}), "namespace": "tenant-a"},
             "spec": {"containers": [container], **({"nodeName": node} if node else {}), "priority": 0},
-            "status": {"phase": phase, "conditions": [_condition(kind, "True") for kind in ("Ready", "Initialized")]},
+            "status": {
+                "phase": phase,
+                "message": message,
+                "conditions": [_condition(kind, "True") for kind in ("Ready", "Initialized")],
+            },
         }
     )
 

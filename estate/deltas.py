@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
+from estate.alterations import Alteration, Bound, Unbound, WrittenAlteration, altered_node, altered_workload
 from estate.frozen import FrozenEstate
 from estate.hardware import Node
 from estate.ids import NodeId, WorkloadId
@@ -46,6 +47,8 @@ class Delta(Record):
     removed_workloads: tuple[WorkloadId, ...] = ()
     items: tuple[Item, ...] = later(())
     removed_items: tuple[WrittenRef, ...] = later(())
+    alterations: tuple[WrittenAlteration, ...] = later(())
+    """Of things that are known, and not put or removed by this delta."""
 
     @property
     def message_id(self) -> str:
@@ -88,7 +91,18 @@ def apply(estate: FrozenEstate, delta: Delta, facts: Facts) -> FrozenEstate:
         estate = estate.with_node(changed)
     for moved in delta.workloads:
         estate = estate.with_workload(moved)
+    for fact in delta.alterations:
+        estate = _altered(estate, fact)
     return estate.with_stock(restocked(estate.stock, delta)).at(delta.version)
+
+
+def _altered(estate: FrozenEstate, fact: Alteration) -> FrozenEstate:
+    """A fact about what nobody knows is none."""
+    if isinstance(fact, Bound | Unbound):
+        workload = estate.workload(fact.workload)
+        return estate if workload is None else estate.with_workload(altered_workload(workload, fact))
+    node = estate.node(fact.node)
+    return estate if node is None else estate.with_node(altered_node(node, fact))
 
 
 def restocked(stock: Stock, delta: Delta) -> Stock:
@@ -118,7 +132,8 @@ def join(parts: Sequence[Delta]) -> Delta:
     return parts[0].model_copy(update=joined | {"part": 1, "parts": 1})
 
 
-_LISTS = ("nodes", "workloads", "items", "removed_nodes", "removed_workloads", "removed_items")
+_LISTS = ("nodes", "workloads", "items", "removed_nodes", "removed_workloads", "removed_items", "alterations")
+_written = TypeAdapter[Alteration](WrittenAlteration).dump_json
 
 
 def _portions(delta: Delta, limit: int) -> Iterator[dict[str, Any]]:
@@ -146,3 +161,5 @@ def _pieces(delta: Delta, limit: int) -> Iterable[tuple[str, Any, int]]:
     for name in ("removed_nodes", "removed_workloads", "removed_items"):
         for gone in getattr(delta, name):
             yield name, gone, len(str(gone)) + 3
+    for fact in delta.alterations:
+        yield "alterations", fact, len(_written(fact)) + 1

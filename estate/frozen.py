@@ -97,6 +97,15 @@ class FrozenEstate:
             _trail=Trail(start=ground),
         )
 
+    @property
+    def ground(self) -> Ground | None:
+        """What it stands on, for engines that read it as arrays."""
+        return self._ground
+
+    def above(self) -> frozenset[NodeId] | None:
+        """The nodes that may be otherwise than on its ground; None when that is not known (any more)."""
+        return self._trail.nodes_since(self._ground)
+
     def node(self, node: NodeId) -> Node | None:
         return self._nodes.get(node)
 

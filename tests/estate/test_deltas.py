@@ -10,12 +10,13 @@ from estate.frozen import FrozenEstate
 from estate.ids import NodeId, WorkloadId
 from estate.references import Ref
 from estate.stock import Stock
-from tests import builders
+from tests import builders, telling
 from tests import items as building
 
 NODES = builders.default_nodes()
 WORKLOADS = builders.default_workloads()
 ITEMS = building.all_kinds()
+ALTERATIONS = telling.all_alterations()
 
 
 @st.composite
@@ -33,6 +34,7 @@ def deltas(draw: st.DrawFn) -> Delta:
         removed_workloads=tuple(WorkloadId(f"w{i}") for i in range(draw(st.integers(0, 3)))),
         items=tuple(draw(st.lists(st.sampled_from(ITEMS), unique_by=lambda i: i.ref))),
         removed_items=tuple(Ref("pdu", f"p{i}") for i in range(draw(st.integers(0, 3)))),
+        alterations=tuple(draw(st.lists(st.sampled_from(ALTERATIONS)))),
     )
 
 

@@ -33,7 +33,7 @@ from estate.units import Watts
 from estate.verdicts import Decision, Dimension, Failure, Verdict
 from estate.warrants import Warrant
 from estate.worlds import EstateFile
-from tests import builders
+from tests import builders, telling
 from tests import items as building
 from tools.sensors.alarms import Alarm
 from tools.sensors.keeping import Kept, KeptTold
@@ -261,6 +261,7 @@ RECORDS: dict[str, Record] = {
         items=(building.item("pdu"),),
         removed_items=(Ref("row", "eu-row-1"),),
     ),
+    "delta-told.v1": Delta(version=builders.version(4), at=builders.START, alterations=telling.all_alterations()),
     "delta.v1": Delta(version=builders.version(2), at=builders.START, removed_nodes=(NodeId("eu-a4"),)),
 }
 

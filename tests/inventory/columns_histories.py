@@ -8,6 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from estate import alterations
 from estate.devices import Fault, Vendor
 from estate.frozen import FrozenEstate
 from estate.hardware import Accelerator, Health, Node, Taint, TaintEffect
@@ -117,8 +118,8 @@ _work = st.sampled_from(WORKLOADS)
 
 
 @st.composite
-def _bound(draw: st.DrawFn) -> changes.Bound:
-    return changes.Bound(draw(_work), draw(_bindings(draw(st.integers(0, 6)))))
+def _bound(draw: st.DrawFn) -> alterations.Bound:
+    return alterations.Bound(draw(_work), draw(_bindings(draw(st.integers(0, 6)))))
 
 
 def typed() -> st.SearchStrategy[Change]:
@@ -129,12 +130,12 @@ def typed() -> st.SearchStrategy[Change]:
         st.builds(changes.NodeGone, _known),
         st.builds(changes.WorkloadGone, _work),
         _bound(),
-        st.builds(changes.Unbound, _work, st.integers(0, 6)),
-        st.builds(changes.Cordoned, _known, st.booleans()),
-        st.builds(changes.Tainted, _known, _taints),
-        st.builds(changes.Capped, _known, _caps),
-        st.builds(changes.NodeJudged, _known, _health),
-        st.builds(changes.DeviceJudged, _known, st.sampled_from(INDEXES), _health),
+        st.builds(alterations.Unbound, _work, st.integers(0, 6)),
+        st.builds(alterations.Cordoned, _known, st.booleans()),
+        st.builds(alterations.Tainted, _known, _taints),
+        st.builds(alterations.Capped, _known, _caps),
+        st.builds(alterations.NodeJudged, _known, _health),
+        st.builds(alterations.DeviceJudged, _known, st.sampled_from(INDEXES), _health),
     )
 
 
@@ -156,25 +157,27 @@ def played(estate: FrozenEstate, change: Change | Facts) -> FrozenEstate:
             return estate.with_workload(workload)
         case changes.WorkloadGone(name):
             return estate.without_workload(name)
-        case changes.Bound(name, binding):
+        case alterations.Bound(name, binding):
             return _rebound(estate, name, binding.replica, binding)
-        case changes.Unbound(name, replica):
+        case alterations.Unbound(name, replica):
             return _rebound(estate, name, replica, None)
-        case changes.DeviceJudged(name, index, health):
+        case alterations.DeviceJudged(name, index, health):
             return _judged(estate, name, index, health)
     field, value = _single(change)
     return _renewed(estate, change.node, **{field: value})
 
 
-def _single(change: changes.Cordoned | changes.Tainted | changes.Capped | changes.NodeJudged) -> tuple[str, Any]:
+def _single(
+    change: alterations.Cordoned | alterations.Tainted | alterations.Capped | alterations.NodeJudged,
+) -> tuple[str, Any]:
     match change:
-        case changes.Cordoned(_, cordoned):
+        case alterations.Cordoned(_, cordoned):
             return "cordoned", cordoned
-        case changes.Tainted(_, taints):
+        case alterations.Tainted(_, taints):
             return "taints", taints
-        case changes.Capped(_, watts):
+        case alterations.Capped(_, watts):
             return "power_cap_watts", watts
-        case changes.NodeJudged(_, health):
+        case alterations.NodeJudged(_, health):
             return "health", health
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from estate import effects
@@ -10,8 +10,15 @@ from estate.changes import CopyWorkload, MoveWorkload, ReplicaMove, ScaleWorkloa
 from estate.frozen import FrozenEstate
 from estate.results import Ok, Result
 from estate.snapshots import Snapshot
+from tests import builders
+from tests.inventory.columns_histories import FACTS, nodes, typed, workloads
 from tests.placement import estates, naive
-from tools.placement import columns
+from tools.inventory.columns.changes import Change, NodeSeen, WorkloadSeen
+from tools.inventory.columns.engine import Inventory
+from tools.inventory.columns.grounds import ColumnarGround
+from tools.inventory.columns.origins import Told
+from tools.placement import columns, grounding
+from tools.placement.columns import Columns
 from tools.placement.engine import MaskEngine
 from tools.placement.port import Ask, NoPlacement, Placement
 
@@ -75,6 +82,48 @@ def new_to(before: Snapshot, after: Snapshot) -> bool:
     return bool(clusters or models or slots)
 
 
+ARRAYS = ("cluster", "site", "rack", "cordoned", "health", "idle", "load", "cap", "index", "memory", "domain")
+ARRAYS += ("exists", "healthy", "free", "present", "rack_drawn", "rack_budget")
+
+
+def assert_same(one: Columns, other: Columns) -> None:
+    """Two frames of one width mean the same."""
+    for name in ARRAYS:
+        assert (getattr(one, name) == getattr(other, name)).all(), name
+    models = [
+        [c.models[m] if e else "" for m, e in zip(c.model.flat, c.exists.flat, strict=True)] for c in (one, other)
+    ]
+    assert models[0] == models[1]
+    assert [one.taints[t] for t in one.taint] == [other.taints[t] for t in other.taint]
+
+
+@given(st.lists(st.one_of(nodes().map(NodeSeen), workloads().map(WorkloadSeen), typed()), max_size=14))
+def test_columns_off_the_inventory_are_those_that_a_scan_builds(happened: list[Change]) -> None:
+    inventory = Inventory(FACTS[0])
+    inventory.take(happened, Told("cluster", 1))
+    snapshot = inventory.snapshot(builders.version())
+    assert isinstance(snapshot.ground, ColumnarGround)
+    read, scanned = grounding.build(snapshot, snapshot.ground), columns.build(snapshot)
+    assert (read.ids, read.names, read.rows) == (scanned.ids, scanned.names, scanned.rows)
+    assert dict(zip(read.models, read.makers, strict=True)) == dict(zip(scanned.models, scanned.makers, strict=True))
+    assert_same(read, scanned)
+
+
+@given(st.data())
+@settings(max_examples=20)
+def test_the_engine_places_on_the_inventory_as_on_the_maps(data: st.DataObject) -> None:
+    """With what somebody adds to the snapshot, as a rehearsal does."""
+    estate = data.draw(estates.estates())
+    inventory = Inventory(estate.facts)
+    inventory.take([*map(NodeSeen, estate.nodes()), *map(WorkloadSeen, estate.workloads())], Told("cluster", 1))
+    over = inventory.snapshot(estate.version)
+    for _ in range(data.draw(st.integers(0, 2))):
+        node = data.draw(estates.nodes(data.draw(st.sampled_from(estates.NAMES))))
+        estate, over = estate.with_node(node), over.with_node(node)
+    ask = data.draw(estates.asks(estate))
+    assert MaskEngine().place(over, ask) == MaskEngine().place(estate, ask)
+
+
 @given(st.data())
 def test_columns_carried_over_are_those_built_anew(data: st.DataObject) -> None:
     """The cache may only ever save time."""
@@ -93,9 +142,20 @@ def test_columns_carried_over_are_those_built_anew(data: st.DataObject) -> None:
     width = fresh.exists.shape[1]
     assert not carried.exists[:, width:].any()
     assume(carried.exists.shape == fresh.exists.shape)
-    assert carried.nodes == fresh.nodes
-    assert carried.loads == fresh.loads
-    for name in ("cluster", "site", "rack", "cordoned", "fit", "idle", "load", "cap", "free", "present", "rack_drawn"):
+    assert carried.ids == fresh.ids
+    for name in (
+        "cluster",
+        "site",
+        "rack",
+        "cordoned",
+        "health",
+        "idle",
+        "load",
+        "cap",
+        "free",
+        "present",
+        "rack_drawn",
+    ):
         assert (getattr(carried, name) == getattr(fresh, name)).all(), name
     models = [
         [c.models[m] if e else "" for m, e in zip(c.model.flat, c.exists.flat, strict=True)] for c in (carried, fresh)

@@ -232,8 +232,8 @@ class Follower:
             return
         if delta.whole:
             await self._begin(delta)
-        elif self._estate is None:
-            return  # the stream begins before the first whole estate that it still has
+        elif self._estate is None or self._inventory is None:
+            return  # the stream begins before the first whole estate that it still has, or only such a one heals it
         elif self._follows(delta):
             self._adopt(delta)
         else:
@@ -278,7 +278,11 @@ class Follower:
 
     def _adopt(self, delta: Delta) -> None:
         assert self._inventory is not None
-        self._inventory.follow(delta, self._facts(delta), _STREAM)
+        try:
+            self._inventory.follow(delta, self._facts(delta), _STREAM)
+        except NeverRetry:
+            self._inventory = None  # it took half of the delta
+            raise
         self._show(delta)
 
     def _show(self, delta: Delta) -> None:

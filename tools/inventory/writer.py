@@ -27,7 +27,7 @@ from estate.ids import ClusterId, InstallationId
 from estate.snapshots import SnapshotVersion
 from estate.subjects import Subjects
 from tools.bus.port import Bus, Conflict, Lease
-from tools.inventory import silences
+from tools.inventory import silences, telling
 from tools.inventory.claiming.claims import Claims
 from tools.inventory.drifts import Keeper
 from tools.inventory.folding import Folded, Folding, fold
@@ -333,19 +333,21 @@ class Writer:
             log.warning("inventory conflicted", source=observed.source, things=[str(t) for t in folding.conflicts])
         if folding.changed:
             book.number(folding.state)
-            await self._publish_change(book, self._delta(book, folding))
+            await self._publish_change(book, self._delta(before, book, folding))
         else:  # what a source claims counts later, though it changes nothing now
             book.state = folding.state
         self._claims.seen(folding.nodes, folding.removed_nodes)
         self._claims.learn(observed, book.estate)
         await self._show(noticed(before, book.estate, observed, folding, self._claims.names))
 
-    def _delta(self, book: _Book, folding: Folding) -> Delta:
+    def _delta(self, before: FrozenEstate, book: _Book, folding: Folding) -> Delta:
+        told = telling.told(before, folding.nodes, folding.workloads)
         return Delta(
             version=book.estate.version,
             at=self._clock(),
-            nodes=folding.nodes,
-            workloads=folding.workloads,
+            nodes=told.nodes,
+            workloads=told.workloads,
+            alterations=told.alterations,
             removed_nodes=folding.removed_nodes,
             removed_workloads=folding.removed_workloads,
             items=folding.items,

@@ -17,6 +17,7 @@ from urllib.parse import urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+import msgspec
 import orjson
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
@@ -41,6 +42,7 @@ LARGEST_EVENT = 16 * 1024 * 1024
 CONNECT_SECONDS = 10.0
 QUIET_SECONDS = 90.0
 """A watch that says nothing for this long is dead: bookmarks come every minute."""
+_PLAIN = {"Accept": JSON, "Content-Type": JSON}
 _NO_ANSWER = (aiohttp.ClientError, TimeoutError, ConnectionError, OSError)
 
 
@@ -58,11 +60,30 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """One object as the API server wrote it, read when it is asked for: most that a watch brings is known already."""
+
+    raw: bytes
+    call: str
+    """Whose answer it is of."""
+
+    @property
+    def form(self) -> Object:
+        """The object, parsed each time. Raises as `Connection.request` where it is none."""
+        return _parsed(self.raw, self.call)
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """Part of a list. All pages of one list carry the same `version`."""
 
-    items: tuple[Object, ...]
+    written: tuple[Written, ...]
     version: str
+
+    @property
+    def items(self) -> tuple[Object, ...]:
+        """The objects, parsed each time."""
+        return tuple(w.form for w in self.written)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +91,33 @@ class Event:
     """One line of a watch: `ADDED`, `MODIFIED`, `DELETED` or `BOOKMARK`, and the object."""
 
     type: str
-    object: Object
+    written: Written
+
+    @property
+    def object(self) -> Object:
+        """The object, parsed each time."""
+        return self.written.form
+
+
+class _About(msgspec.Struct, gc=False):
+    resourceVersion: str | None = None
+    following: str | None = msgspec.field(default=None, name="continue")
+
+
+class _List(msgspec.Struct, gc=False):
+    metadata: _About
+    items: list[msgspec.Raw] | None = None
+
+
+class _Line(msgspec.Struct, gc=False):
+    type: str
+    object: msgspec.Raw
+
+
+_list = msgspec.json.Decoder(_List)
+_line = msgspec.json.Decoder(_Line)
+_HEADS = {b'{"type":"%b","object":{' % kind.encode(): kind for kind in ("ADDED", "MODIFIED", "DELETED")}
+"""How the lines of nearly all API servers begin: those are not read to find where the object is."""
 
 
 class Connection:
@@ -130,25 +177,17 @@ class Connection:
     ) -> Object:
         limits = aiohttp.ClientTimeout(total=seconds, connect=CONNECT_SECONDS)
         async with self._answer(method, path, query, body, forms, limits) as (call, response):
-            try:
-                data = await response.read()
-            except _NO_ANSWER as error:
-                raise faults.unreachable(call, error) from error
-            return _parsed(data, call)
+            return _parsed(await _read(response, call), call)
 
     async def pages(self, path: str, query: Query | None = None, *, size: int = PAGE) -> AsyncIterator[Page]:
         """A whole list, page by page, as of one version. Raises `Gone` when it took too long: begin again."""
-        carry_on = ""
-        while True:
+        carry_on: str | None = ""
+        limits = aiohttp.ClientTimeout(total=30.0, connect=CONNECT_SECONDS)
+        while carry_on is not None:
             asked = dict(query or {}) | {"limit": size} | ({"continue": carry_on} if carry_on else {})
-            form = await self.request("GET", path, asked)
-            items, about = form.get("items"), form.get("metadata")
-            if not isinstance(about, dict) or not isinstance(items, list | None):
-                raise faults.Rejected(f"`GET {path}` answered something that is no list", 200)
-            yield Page(tuple(i for i in items or () if isinstance(i, dict)), str(about.get("resourceVersion") or ""))
-            carry_on = str(about.get("continue") or "")
-            if not carry_on:
-                return
+            async with self._answer("GET", path, asked, None, _PLAIN, limits) as (call, response):
+                page, carry_on = page_of(await _read(response, call), call)
+            yield page
 
     async def watch(self, path: str, query: Query | None = None, *, seconds: int = 240) -> AsyncIterator[Event]:
         """What happens after `query["resourceVersion"]`, bookmarks too, until the server ends it after `seconds`.
@@ -159,12 +198,9 @@ class Connection:
         """
         asked = dict(query or {}) | {"watch": True, "allowWatchBookmarks": True, "timeoutSeconds": seconds}
         limits = aiohttp.ClientTimeout(total=seconds + 30, connect=CONNECT_SECONDS, sock_read=QUIET_SECONDS)
-        async with self._answer("GET", path, asked, None, {"Accept": JSON, "Content-Type": JSON}, limits) as (
-            call,
-            response,
-        ):
+        async with self._answer("GET", path, asked, None, _PLAIN, limits) as (call, response):
             async for line in _lines(response, call):
-                yield _event(line, call)
+                yield event_of(line, call)
 
     @contextlib.asynccontextmanager
     async def _answer(
@@ -271,15 +307,45 @@ async def _lines(response: aiohttp.ClientResponse, call: str) -> AsyncIterator[b
         raise faults.unreachable(call, error) from error
 
 
-def _event(line: bytes, call: str) -> Event:
-    form = _parsed(line, call)
-    kind, about = form.get("type"), form.get("object")
-    if not isinstance(kind, str) or not isinstance(about, dict):
-        raise faults.Gone(f"`{call}` sent something that is no event; list again")
-    if kind == "ERROR":
-        code = about.get("code")
-        raise faults.translated(code if isinstance(code, int) else 500, about, call)
-    return Event(kind, about)
+async def _read(response: aiohttp.ClientResponse, call: str) -> bytes:
+    try:
+        return await response.read()
+    except _NO_ANSWER as error:
+        raise faults.unreachable(call, error) from error
+
+
+def page_of(data: bytes, call: str) -> tuple[Page, str | None]:
+    """One page, and by which word the next is asked for; None after the last."""
+    try:
+        found = _list.decode(data)
+    except msgspec.ValidationError as error:
+        raise faults.Rejected(f"`{call}` answered something that is no list", 200) from error
+    except msgspec.DecodeError as error:
+        raise faults.unreachable(call, error) from error
+    raws = (bytes(raw) for raw in found.items or ())
+    written = tuple(Written(raw, call) for raw in raws if raw.startswith(b"{"))
+    return Page(written, found.metadata.resourceVersion or ""), found.metadata.following or None
+
+
+def event_of(line: bytes, call: str) -> Event:
+    """One line of a watch. Raises what the line says is wrong, `Gone` where it is no event."""
+    head = line[: line.find(b"{", 1) + 1]
+    if head in _HEADS and line.endswith(b"}}"):
+        return Event(_HEADS[head], Written(line[len(head) - 1 : -1], call))
+    strange = faults.Gone(f"`{call}` sent something that is no event; list again")
+    try:
+        found = _line.decode(line)
+    except msgspec.ValidationError as error:
+        raise strange from error
+    except msgspec.DecodeError as error:
+        raise faults.unreachable(call, error) from error
+    event = Event(found.type, Written(bytes(found.object), call))
+    if not event.written.raw.startswith(b"{"):
+        raise strange
+    if event.type == "ERROR":
+        code = event.object.get("code")
+        raise faults.translated(code if isinstance(code, int) else 500, event.object, call)
+    return event
 
 
 def _parsed(data: bytes, call: str) -> Object:

@@ -5,7 +5,7 @@ Rows are nodes by id; devices lie in a padded matrix of nodes × slots. Numbers 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -16,13 +16,14 @@ from estate.hardware import Health, Node, Taint
 from estate.ids import ClusterId, NodeId, RackId, SiteId, TenantId
 from estate.law import Facts
 from estate.snapshots import Snapshot
-from estate.workloads import Workload
 
 type Flags = NDArray[np.bool_]
 type Ints = NDArray[np.int64]
 
 UNCAPPED = 10**12
-_SHARED = frozenset({"names", "rows", "nodes", "loads", "models", "makers", "taints", "rack_budget"})
+HEALTHS = tuple(Health)
+HEALTHY = HEALTHS.index(Health.HEALTHY)
+_SHARED = frozenset({"names", "rows", "ids", "models", "makers", "taints", "rack_budget"})
 """What a renewal does not copy as an array."""
 UNKNOWN_TENANT = -1
 """The last row of `present`: work of a tenant that no fact knows."""
@@ -38,12 +39,12 @@ class Names:
     tenants: tuple[TenantId, ...]
 
     @classmethod
-    def of(cls, facts: Facts, nodes: Sequence[Node]) -> Names:
+    def of(cls, facts: Facts, clusters: Iterable[ClusterId]) -> Names:
         """Every name of the facts, and the clusters that nodes claim to be of."""
         return cls(
             sites=tuple(sorted(facts.site)),
             racks=tuple(sorted(facts.rack)),
-            clusters=tuple(sorted({*facts.cluster, *(n.cluster for n in nodes)})),
+            clusters=tuple(sorted({*facts.cluster, *clusters})),
             tenants=tuple(sorted(facts.tenant)),
         )
 
@@ -55,15 +56,15 @@ class Columns:
     names: Names
     rows: Mapping[NodeId, int]
     """The row of each node."""
-    nodes: tuple[Node, ...]
-    loads: tuple[tuple[Workload, ...], ...]
+    ids: tuple[NodeId, ...]
     cluster: Ints
     site: Ints
     rack: Ints
     cordoned: Flags
     taint: Ints
     """The position in `taints` of those that close the node."""
-    fit: Flags
+    health: Ints
+    """Of the node, as its position in `HEALTHS`."""
     idle: Ints
     load: Ints
     cap: Ints
@@ -84,6 +85,12 @@ class Columns:
     rack_budget: Ints
 
     @property
+    def fit(self) -> Flags:
+        """The nodes that are healthy."""
+        found: Flags = self.health == HEALTHY
+        return found
+
+    @property
     def draw(self) -> Ints:
         """What each node draws, in watts."""
         drawn: Ints = np.minimum(self.idle + self.load, self.cap)
@@ -91,13 +98,12 @@ class Columns:
 
 
 def build(snapshot: Snapshot) -> Columns:
-    """The columns of `snapshot`, every row read. A scan: once for a fleet, then `renewed`."""
+    """The columns of `snapshot`, every node read. A scan, where no ground has them in columns already."""
     nodes = tuple(snapshot.nodes())
-    names = Names.of(snapshot.facts, nodes)
-    columns = _blank(snapshot, names, nodes)
+    columns = _blank(snapshot, Names.of(snapshot.facts, (n.cluster for n in nodes)), nodes)
     where = _Where(snapshot, columns)
-    for row in range(len(nodes)):
-        _fill(columns, row, where)
+    for row, node in enumerate(nodes):
+        _fill(columns, row, node, where)
     return columns
 
 
@@ -109,12 +115,13 @@ def renewed(before: Columns, snapshot: Snapshot, touched: Iterable[NodeId]) -> C
     found = [(before.rows.get(name), snapshot.node(name)) for name in touched]
     if not all(_fits(before, row, node) for row, node in found):
         return None
-    known = {row: node for row, node in found if row is not None and node is not None}
-    stale = {row: node for row, node in known.items() if not _same(before, row, node, snapshot)}
+    stale = {row: node for row, node in found if row is not None and node is not None}
+    if not stale:
+        return before
     columns = _copied(before, snapshot, stale)
     where = _Where(snapshot, columns)
-    for row in stale:
-        _fill(columns, row, where)
+    for row, node in stale.items():
+        _fill(columns, row, node, where)
     return columns
 
 
@@ -140,12 +147,8 @@ def _fits(before: Columns, row: int | None, node: Node | None) -> bool:
     return known and node.cluster in before.names.clusters and len(node.accelerators) <= before.index.shape[1]
 
 
-def _same(before: Columns, row: int, node: Node, snapshot: Snapshot) -> bool:
-    held, load = before.loads[row], snapshot.workloads_on(node.id)
-    return before.nodes[row] is node and len(held) == len(load) and all(a is b for a, b in zip(held, load, strict=True))
-
-
-def _rack_columns(snapshot: Snapshot, names: Names) -> tuple[Ints, Ints]:
+def rack_columns(snapshot: Snapshot, names: Names) -> tuple[Ints, Ints]:
+    """What each rack draws, and its budget, in watts."""
     drawn = np.array([snapshot.rack_watts(r) for r in names.racks], dtype=np.int64)
     budget = np.array([snapshot.facts.rack[r].power_budget_watts for r in names.racks], dtype=np.int64)
     return drawn, budget
@@ -153,7 +156,7 @@ def _rack_columns(snapshot: Snapshot, names: Names) -> tuple[Ints, Ints]:
 
 def _blank(snapshot: Snapshot, names: Names, nodes: tuple[Node, ...]) -> Columns:
     rows, slots = len(nodes), max((len(n.accelerators) for n in nodes), default=0)
-    drawn, budget = _rack_columns(snapshot, names)
+    drawn, budget = rack_columns(snapshot, names)
     makers: dict[str, Vendor | None] = {}
     for device in (a for n in nodes for a in n.accelerators):
         makers[device.model] = makers.get(device.model) or device.vendor
@@ -167,14 +170,13 @@ def _blank(snapshot: Snapshot, names: Names, nodes: tuple[Node, ...]) -> Columns
     return Columns(
         names=names,
         rows={n.id: i for i, n in enumerate(nodes)},
-        nodes=nodes,
-        loads=tuple(snapshot.workloads_on(n.id) for n in nodes),
+        ids=tuple(n.id for n in nodes),
         cluster=ints(rows),
         site=ints(rows),
         rack=ints(rows),
         cordoned=flags(rows),
         taint=ints(rows),
-        fit=flags(rows),
+        health=ints(rows),
         idle=ints(rows),
         load=ints(rows),
         cap=ints(rows),
@@ -195,42 +197,40 @@ def _blank(snapshot: Snapshot, names: Names, nodes: tuple[Node, ...]) -> Columns
 
 
 def _copied(before: Columns, snapshot: Snapshot, changed: Mapping[int, Node]) -> Columns:
-    """A copy whose arrays may be written, with these nodes, what runs on them, and their racks' draw as it is now."""
+    """A copy whose arrays may be written, with the draw of these nodes' racks as it is now."""
     fresh = {f.name: getattr(before, f.name).copy() for f in fields(before) if f.name not in _SHARED}
-    nodes, loads = list(before.nodes), list(before.loads)
-    for row, node in changed.items():
-        nodes[row], loads[row] = node, snapshot.workloads_on(node.id)
+    for row in changed:
         if (rack := before.rack[row]) >= 0:
             fresh["rack_drawn"][rack] = snapshot.rack_watts(before.names.racks[rack])
     taints = tuple(dict.fromkeys((*before.taints, *(n.closing_taints for n in changed.values()))))
-    return replace(before, nodes=tuple(nodes), loads=tuple(loads), taints=taints, **fresh)
+    return replace(before, taints=taints, **fresh)
 
 
-def _fill(columns: Columns, row: int, where: _Where) -> None:
-    node, load = columns.nodes[row], columns.loads[row]
+def _fill(columns: Columns, row: int, node: Node, where: _Where) -> None:
+    load = where.snapshot.workloads_on(node.id)
     site, rack = where.snapshot.site_of(node.id), where.snapshot.rack_of(node.id)
     columns.cluster[row] = where.cluster[node.cluster]
     columns.site[row] = where.site[site] if site else -1
     columns.rack[row] = where.rack[rack] if rack else -1
     columns.cordoned[row] = node.cordoned
     columns.taint[row] = where.taint[node.closing_taints]
-    columns.fit[row] = node.health is Health.HEALTHY
+    columns.health[row] = HEALTHS.index(node.health)
     columns.idle[row] = node.idle_watts
     columns.cap[row] = UNCAPPED if node.power_cap_watts is None else node.power_cap_watts
     columns.load[row] = sum(w.watts_per_accelerator * len(b.accelerators) for w in load for b in w.on(node.id))
     columns.present[:, row] = False
     for workload in load:
         columns.present[where.tenant.get(workload.tenant, UNKNOWN_TENANT), row] = True
-    _fill_devices(columns, row, where)
+    _fill_devices(columns, row, node, where)
 
 
-def _fill_devices(columns: Columns, row: int, where: _Where) -> None:
-    node = columns.nodes[row]
+def _fill_devices(columns: Columns, row: int, node: Node, where: _Where) -> None:
     taken = where.snapshot.taken(node.id)
     domains = {d: i for i, d in enumerate(dict.fromkeys(a.nvlink_domain for a in node.accelerators if a.nvlink_domain))}
-    columns.exists[row] = False
-    columns.healthy[row] = False
-    columns.free[row] = False
+    for column in (columns.index, columns.model, columns.memory, columns.domain):
+        column[row] = -1  # of devices that are gone nothing may be left: reasons look at whole rows
+    for flags in (columns.exists, columns.healthy, columns.free):
+        flags[row] = False
     for slot, device in enumerate(node.accelerators):
         healthy = device.health is Health.HEALTHY
         columns.index[row, slot] = device.index

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import threading
 
+from estate.frozen import FrozenEstate
 from estate.snapshots import Snapshot
-from tools.placement import columns, relaxing
+from tools.inventory.columns.grounds import ColumnarGround
+from tools.placement import columns, grounding, relaxing
 from tools.placement.columns import Columns
 from tools.placement.masks import Room, Wish
 from tools.placement.port import Ask, NoPlacement, Placement, Reason, Term
@@ -45,7 +47,7 @@ class MaskEngine:
             for held, found in self._recent:
                 if held is snapshot:
                     return found
-            built = self._renewed(snapshot) or columns.build(snapshot)
+            built = self._renewed(snapshot) or _built(snapshot)
             self._recent = [*self._recent[1 - _SNAPSHOTS_KEPT :], (snapshot, built)]
             return built
 
@@ -57,15 +59,25 @@ class MaskEngine:
         return None
 
 
+def _built(snapshot: Snapshot) -> Columns:
+    """Off the inventory's columns where it stands on those; a scan of everything else."""
+    if isinstance(snapshot, FrozenEstate) and isinstance(snapshot.ground, ColumnarGround):
+        above = snapshot.above()
+        found = None if above is None else columns.renewed(grounding.build(snapshot, snapshot.ground), snapshot, above)
+        if found is not None:
+            return found
+    return columns.build(snapshot)
+
+
 def _placement(wish: Wish, attempt: Attempt) -> Placement:
-    names = wish.columns.nodes
+    names = wish.columns.ids
     return Placement(
         bindings=tuple(attempt.bindings),
         score=(
             Term(name="free_accelerators_left", value=sum(attempt.left)),
             Term(name="rack_fill_permille", value=max(attempt.fill, default=0)),
         ),
-        runner_up=None if attempt.runner_up is None else names[attempt.runner_up].id,
+        runner_up=None if attempt.runner_up is None else names[attempt.runner_up],
         refused=explain(wish, attempt.first, Room(wish)),
     )
 

@@ -17,7 +17,7 @@ from estate.snapshots import Snapshot
 from estate.verdicts import Dimension
 from estate.workloads import BandwidthClass, Workload
 from policies import sovereignty
-from tools.placement.columns import Columns, Flags, Ints
+from tools.placement.columns import UNKNOWN_TENANT, Columns, Flags, Ints
 from tools.placement.port import Ask
 
 
@@ -161,8 +161,8 @@ def moving(wish: Wish, room: Room, without: Constraint | None) -> Masks:
     usable = room.devices & of_model & of_memory
     free = usable.sum(axis=1) < needed
     joined = wish.workload.contract.bandwidth is BandwidthClass.SAME_NVLINK_DOMAIN and needed > 1
-    scattered = largest_domain(c, usable) < needed if joined else np.zeros(len(c.nodes), dtype=np.bool_)
-    over = np.zeros(len(c.nodes), dtype=np.bool_)
+    scattered = largest_domain(c, usable) < needed if joined else np.zeros(len(c.ids), dtype=np.bool_)
+    over = np.zeros(len(c.ids), dtype=np.bool_)
     if c.rack_budget.size:
         over = (c.rack >= 0) & (room.rack_after(wish.watts) > c.rack_budget[c.rack])
     return {
@@ -188,14 +188,19 @@ def suitable(wish: Wish, without: Constraint | None) -> tuple[Flags, Flags]:
 
 def largest_domain(columns: Columns, usable: Flags) -> Ints:
     """For each node, how many usable devices its best NVLink domain has."""
-    most = np.zeros(len(columns.nodes), dtype=np.int64)
+    most = np.zeros(len(columns.ids), dtype=np.int64)
     for domain in range(int(columns.domain.max(initial=-1)) + 1):
         most = np.maximum(most, (usable & (columns.domain == domain)).sum(axis=1))
     return most
 
 
+def models_on(columns: Columns, rows: Ints) -> list[str]:
+    """The models of the devices of these nodes, sorted."""
+    return sorted(columns.models[m] for m in np.unique(columns.model[rows][columns.exists[rows]]))
+
+
 def _avoided(columns: Columns, ask: Ask) -> Flags:
-    found = np.zeros(len(columns.nodes), dtype=np.bool_)
+    found = np.zeros(len(columns.ids), dtype=np.bool_)
     found[[row for n in ask.avoid if (row := columns.rows.get(n)) is not None]] = True
     return found
 
@@ -203,14 +208,14 @@ def _avoided(columns: Columns, ask: Ask) -> Flags:
 def _repelled(wish: Wish) -> Flags:
     c, tolerates = wish.columns, wish.workload.tolerates
     repelling = np.array([not all(map(tolerates, found)) for found in c.taints], dtype=np.bool_)
-    found: Flags = repelling[c.taint] if repelling.size else np.zeros(len(c.nodes), dtype=np.bool_)
+    found: Flags = repelling[c.taint] if repelling.size else np.zeros(len(c.ids), dtype=np.bool_)
     return found
 
 
 def _elsewhere(wish: Wish) -> Flags:
     c = wish.columns
     if not wish.ask.sites:
-        return np.zeros(len(c.nodes), dtype=np.bool_)
+        return np.zeros(len(c.ids), dtype=np.bool_)
     return ~np.isin(c.site, [i for i, s in enumerate(c.names.sites) if s in wish.ask.sites])
 
 
@@ -243,8 +248,8 @@ def _crowded(wish: Wish) -> Flags:
     c, facts = wish.columns, wish.facts
     mine = facts.tenant.get(wish.workload.tenant)
     if mine is None:
-        return np.ones(len(c.nodes), dtype=np.bool_)
-    refused = np.zeros(len(c.nodes), dtype=np.bool_)
+        return np.ones(len(c.ids), dtype=np.bool_)
+    refused = np.zeros(len(c.ids), dtype=np.bool_)
     for position, name in enumerate((*c.names.tenants, None)):
         if name != mine.id:
             other = facts.tenant.get(name) if name else None
@@ -290,7 +295,10 @@ def _too_close(columns: Columns, present: Flags, kept: Isolation, shared: frozen
     return near | np.isin(columns.cluster, clusters)
 
 
-def others_on(wish: Wish, row: int) -> tuple[TenantId, ...]:
-    """The other tenants with work on a node, for words."""
-    held = {w.tenant for w in wish.columns.loads[row]}
-    return tuple(sorted(held - {wish.workload.tenant}))
+def tenants_on(wish: Wish, rows: Ints) -> tuple[TenantId, ...]:
+    """The other tenants with work on any of these nodes."""
+    c = wish.columns
+    known = np.flatnonzero(c.present[:UNKNOWN_TENANT, rows].any(axis=1))
+    strangers = (c.ids[r] for r in rows[c.present[UNKNOWN_TENANT, rows]])
+    held = {w.tenant for node in strangers for w in wish.snapshot.workloads_on(node)}
+    return tuple(sorted({*held, *(c.names.tenants[t] for t in known)} - {wish.workload.tenant}))

@@ -9,8 +9,8 @@ import numpy as np
 
 from estate.verdicts import Dimension
 from policies import sovereignty
-from tools.placement.columns import Flags
-from tools.placement.masks import AXES, Constraint, Masks, Room, Wish, largest_domain, suitable
+from tools.placement.columns import HEALTHS, Flags
+from tools.placement.masks import AXES, Constraint, Masks, Room, Wish, largest_domain, models_on, suitable, tenants_on
 from tools.placement.port import Reason
 
 DIMENSIONS = {
@@ -62,7 +62,7 @@ def _reason(by: Refused, constraint: Constraint) -> Reason:
 def some_nodes(wish: Wish, refused: Flags) -> str:
     """Up to three node names."""
     rows = np.flatnonzero(refused)
-    names = ", ".join(wish.columns.nodes[r].id for r in rows[:3])
+    names = ", ".join(wish.columns.ids[r] for r in rows[:3])
     return f"{names} and {len(rows) - 3} more" if len(rows) > 3 else names
 
 
@@ -85,15 +85,15 @@ def _cordon(by: Refused) -> Words:
 
 def _taint(by: Refused) -> Words:
     wish, refused = by.wish, by.refused
-    rows = np.flatnonzero(refused)
-    repelling = {t for r in rows for t in wish.columns.nodes[r].closing_taints if not wish.workload.tolerates(t)}
+    sets = (wish.columns.taints[t] for t in np.unique(wish.columns.taint[refused]))
+    repelling = {t for taints in sets for t in taints if not wish.workload.tolerates(t)}
     found = f"tainted: {some_nodes(wish, refused)} ({', '.join(sorted(map(str, repelling)))})"
     return "a node whose taints it tolerates", found, "lift the taint once its symptom is gone, or tolerate it"
 
 
 def _health(by: Refused) -> Words:
     wish, refused = by.wish, by.refused
-    found = sorted({wish.columns.nodes[r].health.value for r in np.flatnonzero(refused)})
+    found = sorted(HEALTHS[h].value for h in np.unique(wish.columns.health[refused]))
     return "a healthy node", ", ".join(found), f"repair one of {some_nodes(wish, refused)}"
 
 
@@ -107,7 +107,7 @@ def _cluster(by: Refused) -> Words:
 
 def _model(by: Refused) -> Words:
     wish, refused = by.wish, by.refused
-    found = sorted({a.model for r in np.flatnonzero(refused) for a in wish.columns.nodes[r].accelerators})
+    found = models_on(wish.columns, np.flatnonzero(refused))
     contract = wish.workload.contract
     accepted = " or ".join(contract.models or (f"an accelerator of {v.value}" for v in contract.vendors))
     return f"{wish.needed} × {accepted}", ", ".join(found) or "no accelerators", "accept another model in the contract"
@@ -144,7 +144,7 @@ def _power(by: Refused) -> Words:
 
 def _isolation(by: Refused) -> Words:
     wish, refused = by.wish, by.refused
-    others = sorted({w.tenant for r in np.flatnonzero(refused) for w in wish.columns.loads[r]} - {wish.workload.tenant})
+    others = tenants_on(wish, np.flatnonzero(refused))
     found = f"work of {', '.join(others)}" if others else "another tenant in the same rack or cluster"
     return f"a place that `{wish.workload.tenant}` may share", found, "use a node without that tenant's work"
 

@@ -12,13 +12,13 @@ from dataclasses import replace
 import numpy as np
 
 from tools.placement.columns import Ints
-from tools.placement.masks import Constraint, Room, Wish, others_on, suitable
+from tools.placement.masks import Constraint, Room, Wish, models_on, suitable, tenants_on
 from tools.placement.searching import Attempt, search
 
 
 def nearest(wish: Wish, failed: Attempt) -> str:
     """The smallest relaxation found that would admit the ask, in words."""
-    if not wish.columns.nodes:
+    if not wish.columns.ids:
         return "the estate has no nodes; add some"
     for constraint in Constraint:
         found = _moved_whole(wish) if constraint is Constraint.CLUSTER else _without(wish, constraint)
@@ -69,7 +69,7 @@ def _closest(wish: Wish, failed: Attempt) -> str:
     names = ", ".join(c.value for c, f in zip(order, failing[:, row], strict=True) if f)
     if not names:
         return "no single change admits it; move something else away first"
-    return f"no single change admits it; `{wish.columns.nodes[row].id}` comes closest and fails on: {names}"
+    return f"no single change admits it; `{wish.columns.ids[row]}` comes closest and fails on: {names}"
 
 
 def _chosen(wish: Wish, attempt: Attempt) -> str:
@@ -93,7 +93,7 @@ def _free(wish: Wish, attempt: Attempt) -> str:
     for row, binding in zip(attempt.rows, attempt.bindings, strict=True):
         slots = np.flatnonzero(np.isin(wish.columns.index[row], binding.accelerators) & wish.columns.exists[row])
         wanted[row] = wanted.get(row, 0) + int((~room.free[row, slots]).sum())
-    parts = [f"{n} more on `{wish.columns.nodes[r].id}`" for r, n in wanted.items() if n]
+    parts = [f"{n} more on `{wish.columns.ids[r]}`" for r, n in wanted.items() if n]
     return f"free accelerators: {' and '.join(parts)}"
 
 
@@ -103,17 +103,17 @@ def _site(wish: Wish, attempt: Attempt) -> str:
 
 
 def _model(wish: Wish, attempt: Attempt) -> str:
-    models = sorted({a.model for r in attempt.rows for a in wish.columns.nodes[r].accelerators})
+    models = models_on(wish.columns, np.array(attempt.rows))
     return f"accept the model {', '.join(f'`{m}`' for m in models)}; {_chosen(wish, attempt)} would do"
 
 
 def _memory(wish: Wish, attempt: Attempt) -> str:
-    least = min(a.memory_mebibytes for r in attempt.rows for a in wish.columns.nodes[r].accelerators)
+    least = int(wish.columns.memory[attempt.rows][wish.columns.exists[attempt.rows]].min())
     return f"accept accelerators of {least} MiB; {_chosen(wish, attempt)} would do"
 
 
 def _isolation(wish: Wish, attempt: Attempt) -> str:
-    others = sorted({t for r in attempt.rows for t in others_on(wish, r)})
+    others = tenants_on(wish, np.array(attempt.rows))
     who = f" from {', '.join(f'`{t}`' for t in others)}" if others else ""
     return f"clear {_chosen(wish, attempt)}{who}: tenants may not stand that close"
 

@@ -102,14 +102,14 @@ def _choose(wish: Wish, room: Room, open_rows: Flags, prefer: Ints | None, attem
 def _fill(wish: Wish, room: Room) -> Ints:
     c = wish.columns
     if not c.rack_budget.size:
-        return np.zeros(len(c.nodes), dtype=np.int64)
+        return np.zeros(len(c.ids), dtype=np.int64)
     return room.rack_after(wish.watts) * 1000 // np.maximum(c.rack_budget[c.rack], 1)
 
 
 def _seat(wish: Wish, room: Room, attempt: Attempt, replica: int, row: int, without: Constraint | None) -> None:
     slots = _devices(wish, room, row, without)
     indexes = tuple(sorted(int(i) for i in wish.columns.index[row, slots]))
-    attempt.bindings.append(Binding(replica=replica, node=wish.columns.nodes[row].id, accelerators=indexes))
+    attempt.bindings.append(Binding(replica=replica, node=wish.columns.ids[row], accelerators=indexes))
     attempt.rows.append(row)
     room.seat(row, slots, wish.watts)
 

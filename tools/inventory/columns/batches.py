@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from estate import alterations
 from tools.inventory.columns import changes
 from tools.inventory.columns.changes import Change
 from tools.inventory.columns.chunks import Rows
@@ -22,10 +23,10 @@ from tools.inventory.columns.residents import Residents
 
 WHOLE: Final = frozenset((changes.NodeSeen, changes.NodeGone, changes.WorkloadSeen, changes.WorkloadGone))
 _FIELDS: Final[dict[type[Any], tuple[str, Callable[[Any], Any]]]] = {
-    changes.Cordoned: ("cordoned", lambda change: change.cordoned),
-    changes.Tainted: ("taints", lambda change: change.taints),
-    changes.Capped: ("power_cap_watts", lambda change: change.watts),
-    changes.NodeJudged: ("health", lambda change: change.health),
+    alterations.Cordoned: ("cordoned", lambda change: change.cordoned),
+    alterations.Tainted: ("taints", lambda change: change.taints),
+    alterations.Capped: ("power_cap_watts", lambda change: change.watts),
+    alterations.NodeJudged: ("health", lambda change: change.health),
 }
 """The fields of a node that are told alone."""
 
@@ -42,8 +43,8 @@ class Facts:
         run = _Run(happened)
         for kind, (name, value) in _FIELDS.items():
             self._write(run, run.of(kind), name, value)
-        self._judge(run, run.of(changes.DeviceJudged))
-        self._move(run, run.of(changes.Bound, changes.Unbound), told)
+        self._judge(run, run.of(alterations.DeviceJudged))
+        self._move(run, run.of(alterations.Bound, alterations.Unbound), told)
         self._machines.touch_all(_different(run.changed))
         self._machines.told.put(_different(run.spoken), told)
         self._settle(run)
@@ -80,7 +81,7 @@ class Facts:
         some = run.some(places)
         rows = self._residents.ids.find_all([change.workload for change in some])
         known = np.flatnonzero(rows >= 0)
-        bindings = [c.binding if type(c) is changes.Bound else None for c in map(some.__getitem__, known.tolist())]
+        bindings = [c.binding if type(c) is alterations.Bound else None for c in map(some.__getitem__, known.tolist())]
         numbers = (b.replica if b is not None else some[at].replica for at, b in zip(known, bindings, strict=True))
         moves = Moves(
             rows[known],

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from estate.deltas import Delta, restocked
+from estate.errors import NeverRetry
 from estate.frozen import FrozenEstate
 from estate.hardware import Node
 from estate.ids import NodeId, WorkloadId
@@ -19,20 +20,23 @@ from estate.stock import Stock
 from estate.workloads import Workload
 from tools.inventory.columns import batches, changes
 from tools.inventory.columns.ages import Ages
-from tools.inventory.columns.batches import Facts as SingleFacts
+from tools.inventory.columns.batches import Facts as FactsInBatches
 from tools.inventory.columns.changes import Change
 from tools.inventory.columns.grounds import ColumnarGround, Memory
 from tools.inventory.columns.machines import NONE, Machines
 from tools.inventory.columns.origins import UNTOLD, Told, packed
 from tools.inventory.columns.readings import Batch, Roster, Taken
 from tools.inventory.columns.residents import Residents
+from tools.inventory.columns.singles import FEW, Singles
 
 
 class Inventory:
     """One estate under one law base."""
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, facts: Facts, few: int = FEW) -> None:
+        """So many single facts in a row at most are taken one by one, more as a batch."""
         self.facts = facts
+        self._few = few
         self.stock = Stock()
         """All that is neither node nor workload: too little of it for columns."""
         self._ages = Ages()
@@ -41,7 +45,8 @@ class Inventory:
         self._memory = Memory()
         self._told: Told | None = None
         self._number = UNTOLD
-        self._facts = SingleFacts(self.machines, self.residents)
+        self._facts = FactsInBatches(self.machines, self.residents)
+        self._singles = Singles(self.machines, self.residents)
         self._whole: Final[dict[type[Any], Callable[[Any, Told], bool]]] = {
             changes.NodeSeen: lambda c, told: self.put_node(c.node, told),
             changes.NodeGone: lambda c, told: self.drop_node(c.node),
@@ -59,8 +64,10 @@ class Inventory:
             whole = self._whole.get(type(happened[start]))
             if whole is not None:
                 taken.append(whole(happened[start], told))
-            else:
+            elif end - start > self._few:
                 taken += self._facts.take(happened[start:end], self._packed(told)).tolist()
+            else:
+                taken += self._singles.take(happened[start:end], self._packed(told))
         return taken
 
     def put_node(self, node: Node, told: Told) -> bool:
@@ -93,7 +100,11 @@ class Inventory:
         self.machines.obey(facts)
 
     def follow(self, delta: Delta, facts: Facts, source: str) -> None:
-        """Take a delta (joined), under `facts` (the verified ones)."""
+        """Take a delta (joined), under `facts` (the verified ones).
+
+        Raises:
+            NeverRetry: it alters what nobody knows: something was missed, and what is here is right no more.
+        """
         if facts is not self.facts:
             self.obey(facts)
         told = Told(source, int(delta.at.timestamp() * 1000))
@@ -105,6 +116,8 @@ class Inventory:
             self.put_node(changed, told)
         for moved in delta.workloads:
             self.put_workload(moved, told)
+        if not all(self.take(delta.alterations, told)):
+            raise NeverRetry(f"delta {delta.version} alters what is not there; waiting for a whole estate")
         self.stock = restocked(self.stock, delta)
 
     def roster(self, uuids: Sequence[str]) -> Roster:

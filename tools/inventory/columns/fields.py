@@ -85,6 +85,15 @@ class Fields[M: Model]:
                 changed = True
         return changed
 
+    def write_one(self, row: int, name: str, value: Any) -> bool:
+        """Write one field with a column of its own; whether it was another one."""
+        encode, column = self._encoders[name], self.columns[name]
+        code = value if encode is None else encode(value)
+        if column.live[row] == code:
+            return False
+        column.set(row, code)
+        return True
+
     def write_all(self, rows: Rows, name: str, values: Iterable[Any]) -> Rows:
         """Write a number, a term or a flag of each row, of which the last stands; the rows where it is another one."""
         encode, column = self._encoders[name], self.numbers(name)
@@ -115,6 +124,10 @@ class Fields[M: Model]:
         """The value of a field without a column, for each profile."""
         at = self.rest.index(name)
         return [profile[at] for profile in self.terms[PROFILE].values]
+
+    def meanings(self, name: str) -> list[Any]:
+        """What the numbers in the column of a field stand for; of a field without one, what those of profiles do."""
+        return self.terms[name].values if name in self.terms else self.profiles(name)
 
     def spelled(self, name: str, rows: NDArray[np.int64]) -> list[Any]:
         """The values of a column of items or terms, for those rows."""

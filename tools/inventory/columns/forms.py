@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from itertools import compress
 from typing import Any
 
+import msgspec
 import numpy as np
 import orjson
 from numpy.typing import NDArray
@@ -34,6 +35,7 @@ from tools.inventory.columns.terms import Terms
 type Parts = Mapping[str, bytes | memoryview]
 type _Coded = tuple[Terms[Any], Numbers, TypeAdapter[list[Any]]]
 
+_texts_of = msgspec.json.Decoder(list[str | None]).decode
 _NUMBERS: TypeAdapter[list[tuple[int, ...]]] = TypeAdapter(list[tuple[int, ...]])
 _GROUPS: TypeAdapter[list[frozenset[Ref]]] = TypeAdapter(list[frozenset[Ref]])
 _SOURCES: TypeAdapter[list[tuple[str, ...]]] = TypeAdapter(list[tuple[str, ...]])
@@ -196,10 +198,10 @@ def _texts(inventory: Inventory) -> dict[str, Items[str | None]]:
 
 
 def _words(part: bytes | memoryview) -> list[str | None]:
-    found = orjson.loads(part)
-    if not isinstance(found, list) or not {*map(type, found)} <= {str, type(None)}:
-        raise ValueError("a column of text holds something else")
-    return found
+    try:
+        return _texts_of(part)
+    except msgspec.MsgspecError as error:
+        raise ValueError("a column of text holds something else") from error
 
 
 def _objects(inventory: Inventory) -> dict[str, tuple[Items[Any], TypeAdapter[list[Any]]]]:

@@ -131,6 +131,10 @@ class ColumnarGround:
     def _workload_names(self) -> FrozenIndex:
         return FrozenIndex(self._workload_indexes[1], _names_of_workloads(self._residents, self.workloads_of))
 
+    def meanings(self, table: str, field: str) -> list[Any]:
+        """What the numbers of a field of a `node`, `device` or `workload` stand for. See `Fields.meanings`."""
+        return self._fields(table).meanings(field)
+
     def node(self, node: NodeId) -> Node | None:
         row = self._row(node)
         return None if row == NONE else self._node(row)
@@ -285,15 +289,18 @@ class ColumnarGround:
         """How a row of a table is read; made when it is first asked for, because most snapshots are asked little."""
         found = self._readers.get(table)
         if found is None:
-            machines, residents = self._machines, self._residents
-            fields: dict[str, tuple[Fields[Any], Columns]] = {
-                "node": (machines.fields, self.nodes_of),
-                "device": (machines.devices, self.devices_of),
-                "workload": (residents.fields, self.workloads_of),
-            }
-            kind, columns = fields[table]
-            found = self._readers[table] = kind.reader(columns)
+            columns = {"node": self.nodes_of, "device": self.devices_of, "workload": self.workloads_of}[table]
+            found = self._readers[table] = self._fields(table).reader(columns)
         return found
+
+    def _fields(self, table: str) -> Fields[Any]:
+        machines = self._machines
+        tables: dict[str, Fields[Any]] = {
+            "node": machines.fields,
+            "device": machines.devices,
+            "workload": self._residents.fields,
+        }
+        return tables[table]
 
     def _replicas_on(self, node: NodeId) -> Sequence[int]:
         row = self._ids.find(node)

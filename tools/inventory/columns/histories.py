@@ -12,12 +12,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
 
+from estate.alterations import Bound, Unbound, altered_node, altered_workload
 from estate.deltas import Delta, apply
 from estate.frozen import FrozenEstate
+from estate.hardware import Node
 from estate.ids import NodeId, WorkloadId
 from estate.records import Model
 from estate.references import Ref
 from estate.snapshots import SnapshotVersion
+from estate.workloads import Workload
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +105,19 @@ class History:
 
     def told(self, ref: Ref) -> Iterator[Told]:
         """Each version that is still held and said something of a node, a workload or an item, oldest first."""
+        thing: Model | None = None
         for number, chapter in enumerate(self._chapters):
             if number == 0 or chapter.whole:
-                yield Told(chapter.start.version, chapter.at, _found(chapter.start, ref))
-            yield from (t for d in chapter.told if (t := _said(d, ref)) is not None)
+                thing = _found(chapter.start, ref)
+                yield Told(chapter.start.version, chapter.at, thing)
+            for delta in chapter.told:
+                if (said := _said(delta, ref, thing)) is not None:
+                    thing = said.thing
+                    yield said
 
 
-def _said(delta: Delta, ref: Ref) -> Told | None:
+def _said(delta: Delta, ref: Ref, before: Model | None) -> Told | None:
+    """What it says of a thing that was like this before it."""
     match ref.kind:
         case "node":
             put: Iterable[Model] = (n for n in delta.nodes if n.id == ref.id)
@@ -117,10 +126,22 @@ def _said(delta: Delta, ref: Ref) -> Told | None:
             put, gone = (w for w in delta.workloads if w.id == ref.id), delta.removed_workloads
         case _:
             put, gone = (i for i in delta.items if i.ref == ref), map(str, delta.removed_items)
-    thing = next(iter(put), None)
+    thing = next(iter(put), None) or _altered(delta, ref, before)
     if thing is None and not {ref.id, str(ref)}.intersection(gone):
         return None
     return Told(delta.version, delta.at, thing)
+
+
+def _altered(delta: Delta, ref: Ref, before: Model | None) -> Model | None:
+    """What single facts make of it; None where they say nothing of it."""
+    after = before
+    for fact in delta.alterations:
+        if isinstance(fact, Bound | Unbound):
+            if isinstance(after, Workload) and ref == Ref("workload", fact.workload):
+                after = altered_workload(after, fact)
+        elif isinstance(after, Node) and ref == Ref("node", fact.node):
+            after = altered_node(after, fact)
+    return after if after is not before else None
 
 
 def _found(estate: FrozenEstate, ref: Ref) -> Model | None:

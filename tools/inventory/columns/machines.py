@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from immutables import Map
@@ -151,6 +151,20 @@ class Machines:
         grown = self._drawn(row) - self.places.watts[row] if state & CAPPED else sign * watts
         if grown or freed:
             self.places.shift(row, state, grown, freed)
+
+    def write(self, row: int, field: str, value: Any) -> None:
+        """One field of a seen node, none of its devices, is this."""
+        if self.fields.write_one(row, field, value):
+            self.places.exchange(row, self._judged(row), self._drawn(row), self.places.free[row])
+            self.touch(row)
+
+    def judge_one(self, row: int, index: int, health: Health) -> bool:
+        """The devices of a seen node with that index have that health; whether there are such."""
+        devices = self._named(row, self.state[row], (index,))
+        if sum(self.devices.write_one(device, "health", health) for device in devices):
+            self._settle(row)
+            self.touch(row)
+        return bool(devices)
 
     def find_all(self, nodes: Sequence[NodeId]) -> Rows:
         """The rows of those that are seen, `NONE` for any other."""

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Final
 
+import numpy as np
 from immutables import Map
 
 from estate.ids import GangId, TenantId, WorkloadId
@@ -19,7 +21,7 @@ from tools.inventory.columns.fields import Fields, Kept
 from tools.inventory.columns.indexes import Index
 from tools.inventory.columns.machines import NONE, Machines
 from tools.inventory.columns.origins import UNTOLD
-from tools.inventory.columns.rows import Allotment, grouped, rounded
+from tools.inventory.columns.rows import Allotment, rounded
 from tools.inventory.columns.sums import DEVICES, REPLICAS, WATTS, Totals
 from tools.inventory.columns.terms import Terms
 from tools.inventory.columns.trails import STAMP, Trail
@@ -115,6 +117,25 @@ class Residents:
         self.fields.clear(row)
         self.rows.give(row, self._home[row])
 
+    def move(self, row: int, replica: int, binding: Binding | None) -> bool:
+        """That replica of a workload runs there from now on (None: nowhere); False where there is none such."""
+        if replica < 0 or (binding is not None and replica >= self._replicas[row]):
+            return False
+        if binding is not None and replica >= self._room[row]:
+            self.grow(row, replica)
+        at = self._first[row] + replica
+        runs = replica < self._room[row] and self._node[at] != NONE
+        if binding is None and not runs:
+            return False
+        if runs:
+            self._lift(row, at)
+        if binding is not None:
+            self._place(row, at, binding)
+        if self._order[row]:
+            self._order.set(row, 0)
+        self.touch(row)
+        return True
+
     def grow(self, row: int, replica: int) -> None:
         """Make room for a replica of that number."""
         running = tuple(self.bindings(row))
@@ -177,10 +198,16 @@ class Residents:
 
     def settle(self) -> None:
         """Find the replicas on each node off the replicas, after those were read."""
-        self.machines.resident.reach(self.machines.id.rows)
         resident = self.machines.resident
-        for node, replicas in grouped(self._node.array[: self._node.rows], NONE):
-            resident.set(node, replicas.tobytes())
+        resident.reach(self.machines.id.rows)
+        replicas = np.flatnonzero(self._node.array[: self._node.rows] != NONE)
+        nodes = self._node.take(replicas)
+        order = np.argsort(nodes, kind="stable")
+        homes, starts = np.unique(nodes[order], return_index=True)
+        held = replicas[order].astype("i").tobytes()
+        bounds = (np.append(starts, len(replicas)) * array("i").itemsize).tolist()
+        for node, (start, end) in zip(homes.tolist(), pairwise(bounds), strict=True):
+            resident.set(node, held[start:end])
 
     def _ask(self, row: int, sign: int) -> None:
         """Count what a replica of the workload asks for."""

@@ -1,35 +1,41 @@
-"""Nodes and pods straight off the API server's JSON: one fact that changed is one, the rest is left to be read whole.
+"""Objects straight off an API server's JSON: what nobody reads of them may change, and no dictionary is made for it.
 
-Called by whoever feeds an `Inventory` from a cluster. Most of what a watch brings is a kubelet's heartbeat, or one fact
-about an object that is known: for those no dictionary and no model is made. Everything else stays what it is, raw, and
-is read whole by `tools.kubernetes`; so nothing is decided here that is not decided there.
+Called by `modelling` before an object is read whole. Most of what a watch brings is a status that means nothing here,
+or a fact about a node that is known. Everything is compared raw; what a fact means is decided by `tools.kubernetes`
+alone, which is asked for it, and whatever cannot be told so is left to be read whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import orjson
 
 from estate.errors import BadInput
-from estate.hardware import Health, Node
-from estate.ids import NodeId, WorkloadId
-from estate.workloads import Binding
-from tools.inventory.columns.changes import Bound, Change, Cordoned, NodeJudged, Tainted, Unbound
+from estate.hardware import Health, Node, Taint
+from tools.kubernetes import resources
 from tools.kubernetes.fields import Raw
 from tools.kubernetes.nodes import Reading
+from tools.kubernetes.resources import Resource
 
 _NOTHING: Final = msgspec.Raw(b"null")
-_MOST_HEALTHS: Final = 4096
-_OVER: Final = frozenset({"Succeeded", "Failed"})
+_MOST_REMEMBERED: Final = 4096
+
+type Parts = tuple[msgspec.Raw | str, ...]
+type Facts = Mapping[str, Any]
+"""Fields of a node that are others now."""
+type Read = Callable[[Raw], Reading]
+"""How a node is read whole."""
 
 
 class _About(msgspec.Struct, gc=False):
     name: str
     uid: str
+    namespace: str = ""
+    resourceVersion: str = ""
     labels: msgspec.Raw = _NOTHING
     annotations: msgspec.Raw = _NOTHING
     ownerReferences: msgspec.Raw = _NOTHING
@@ -43,6 +49,7 @@ class _Condition(msgspec.Struct, gc=False):
 class _NodeSpec(msgspec.Struct, gc=False):
     unschedulable: bool | None = None
     taints: msgspec.Raw = _NOTHING
+    providerID: msgspec.Raw = _NOTHING
 
 
 class _NodeStatus(msgspec.Struct, gc=False):
@@ -52,156 +59,165 @@ class _NodeStatus(msgspec.Struct, gc=False):
     conditions: list[_Condition] | None = None
 
 
-class NodeObject(msgspec.Struct, gc=False):
-    """A node, as far as watches change it; the rest is kept as it came."""
-
+class _NodeForm(msgspec.Struct, gc=False):
     metadata: _About
     spec: _NodeSpec | None = None
     status: _NodeStatus | None = None
 
-    def build(self) -> int:
-        """Stands for everything that is no single fact: its name, what it is made of, and what labels say of it."""
-        about, status = self.metadata, self.status or _NodeStatus()
-        parts = (about.labels, about.annotations, status.capacity, status.allocatable, status.nodeInfo)
-        return hash((about.name, *map(bytes, parts)))
+    def parts(self) -> Parts:
+        """All that is read of it but what `Facts` tell."""
+        spec, status = self.spec or _NodeSpec(), self.status or _NodeStatus()
+        return spec.providerID, status.capacity, status.allocatable, status.nodeInfo
 
 
 class _PodStatus(msgspec.Struct, gc=False):
-    phase: str | None = None
+    phase: str = ""
+    resourceClaimStatuses: msgspec.Raw = _NOTHING
+    extendedResourceClaimStatus: msgspec.Raw = _NOTHING
 
 
-class PodObject(msgspec.Struct, gc=False):
-    """A pod, as far as watches change it."""
-
+class _PodForm(msgspec.Struct, gc=False):
     metadata: _About
     spec: msgspec.Raw = _NOTHING
     status: _PodStatus | None = None
 
-
-class _Place(msgspec.Struct, gc=False):
-    nodeName: str | None = None
-
-
-_node = msgspec.json.Decoder(NodeObject)
-_pod = msgspec.json.Decoder(PodObject)
-_place = msgspec.json.Decoder(_Place)
+    def parts(self) -> Parts:
+        """All that is read of it."""
+        status = self.status or _PodStatus()
+        return self.spec, status.phase, status.resourceClaimStatuses, status.extendedResourceClaimStatus
 
 
-class _List(msgspec.Struct, gc=False):
-    items: list[NodeObject] | None = None
+class _StatedForm(msgspec.Struct, gc=False):
+    metadata: _About
+    spec: msgspec.Raw = _NOTHING
+
+    def parts(self) -> Parts:
+        """All that is read of a kind whose status nobody reads."""
+        return (self.spec,)
 
 
-listed: Final[Callable[[bytes], _List]] = msgspec.json.Decoder(_List).decode
-"""The nodes of one page of a list. Raises msgspec.ValidationError."""
+class _WholeForm(msgspec.Struct, gc=False):
+    metadata: _About
+    spec: msgspec.Raw = _NOTHING
+    status: msgspec.Raw = _NOTHING
+
+    def parts(self) -> Parts:
+        """All that is read of a kind whose status is read too."""
+        return self.spec, self.status
+
+
+type _Form = _NodeForm | _PodForm | _StatedForm | _WholeForm
+
+_FORMS: Final[dict[Resource, type[_Form]]] = {
+    **dict.fromkeys((*resources.OWNERS, resources.BUDGETS), _StatedForm),
+    resources.NODES: _NodeForm,
+    resources.PODS: _PodForm,
+    resources.JOBS: _WholeForm,
+}
+DECODED: Final = frozenset(_FORMS)
+"""The kinds of which most changes are none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """An object as it came. `facts` is what changed of one that is known; None where it must be read whole."""
+
+    form: _Form
+    digest: int
+    facts: Facts | None
+
+    @property
+    def uid(self) -> str:
+        """Its uid."""
+        return self.form.metadata.uid
+
+    @property
+    def version(self) -> str:
+        """Its resourceVersion."""
+        return self.form.metadata.resourceVersion
 
 
 @dataclass(slots=True)
 class _Known:
-    """A node as it was told last."""
+    """An object as it was read last; of a node, with the facts that may be told alone."""
 
-    id: NodeId
-    build: int
-    taints: bytes
-    cordoned: bool
-    health: Health
+    uid: str
+    digest: int
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Seat:
-    """What a pod has that Kubernetes does not say: its number in its workload, and its devices on a node."""
+class Objects:
+    """The objects of one kind of one cluster. One task alone uses it."""
 
-    workload: WorkloadId
-    replica: int
-    node: str
-    """As the cluster calls it."""
-    accelerators: tuple[int, ...]
+    def __init__(self, kind: Resource, read: Read) -> None:
+        self._decode = msgspec.json.Decoder(_FORMS[kind]).decode
+        self._telling = _Telling(read)
+        self._known: dict[tuple[str, str], _Known] = {}
+        """By namespace and name, so that one which takes the name of another is never taken for it."""
+        self._called: dict[str, tuple[str, str]] = {}
+
+    def look(self, raw: bytes) -> Look | None:
+        """What changed of an object; None where it is nothing that can be known, and must be read whole."""
+        try:
+            form: _Form = self._decode(raw)
+            digest = _digest(form)
+            known = self._known.get((form.metadata.namespace, form.metadata.name))
+            if known is None or known.digest != digest:
+                return Look(form, digest, None)
+            return Look(form, digest, self._told(known, form))
+        except (msgspec.MsgspecError, BadInput):
+            return None  # whoever reads it whole says what is wrong with it
+
+    def know(self, look: Look) -> None:
+        """It was read whole, and nothing of it was wrong."""
+        about = look.form.metadata
+        key = (about.namespace, about.name)
+        known = _Known(about.uid, look.digest)
+        try:
+            self._told(known, look.form)
+        except BadInput:
+            return
+        self._known[key], self._called[about.uid] = known, key
+
+    def forget(self, uid: str, namespace: str, name: str) -> None:
+        """The object of that uid, or that has that name, is another one now, or gone."""
+        for key in {self._called.pop(uid, (namespace, name)), (namespace, name)}:
+            if (known := self._known.pop(key, None)) is not None:
+                self._called.pop(known.uid, None)
+
+    def _told(self, known: _Known, form: _Form) -> Facts:
+        return self._telling.news(known, form) if isinstance(form, _NodeForm) else {}
 
 
-@dataclass(slots=True)
-class _Seated:
-    """A pod as it was told last."""
+class _Telling:
+    """What nodes say that may be told alone: whether they are cordoned, their taints, and their health."""
 
-    asked: int
-    """Stands for all of it but its place and its status."""
-    said: int
-    """Stands for all of it but its status."""
-    seat: Seat | None
-
-
-type Seats = Callable[[str, str], Seat | None]
-"""The seat of the pod of that uid on the node of that name; None where it must be worked out with all its family."""
-type Named = Callable[[str], NodeId]
-"""What the estate calls a node of the cluster."""
-
-
-@dataclass(slots=True)
-class Told:
-    """What became of objects: the facts that changed, and the objects that must be read whole."""
-
-    changes: list[Change] = field(default_factory=list)
-    whole: list[bytes] = field(default_factory=list)
-
-
-class Nodes:
-    """The nodes of one cluster. One task alone uses it."""
-
-    def __init__(self, read: Callable[[Raw], Reading]) -> None:
-        """`read` is how a node is read whole, whatever is missing: what conditions and taints mean it alone decides."""
+    def __init__(self, read: Read) -> None:
         self._read = read
-        self._known: dict[str, _Known] = {}
         self._healths: dict[tuple[tuple[str, str], ...], Health] = {}
+        self._taints: dict[bytes, tuple[Taint, ...]] = {}
 
-    def know(self, raw: bytes) -> Reading:
-        """Read a node whole, and know it from now on, unless something of it cannot be read. Raises BadInput."""
-        reading = self._read(orjson.loads(raw))
-        node = reading.node
-        if reading.faults:
-            self.forget(node.uid)
-        else:
-            found = _node.decode(raw)
-            taints = bytes(found.spec.taints) if found.spec is not None else b"null"
-            self._known[node.uid] = _Known(node.id, found.build(), taints, node.cordoned, node.health)
-        return reading
-
-    def forget(self, uid: str) -> None:
-        """The node is gone, or can only be read in part."""
-        self._known.pop(uid, None)
-
-    def take(self, objects: Iterable[bytes]) -> Told:
-        """What changed in nodes as a watch brings them, in their order."""
-        told = Told()
-        for raw in objects:
-            try:
-                found = _node.decode(raw)
-                known = self._known.get(found.metadata.uid)
-                if known is None or known.build != found.build():
-                    told.whole.append(raw)
-                else:
-                    self._compare(known, found, told.changes)
-            except (msgspec.MsgspecError, BadInput):
-                told.whole.append(raw)  # whoever reads it whole says what is wrong with it
-        return told
-
-    def _compare(self, known: _Known, found: NodeObject, changes: list[Change]) -> None:
-        spec, status = found.spec or _NodeSpec(), found.status or _NodeStatus()
-        cordoned, raw_taints, health = bool(spec.unschedulable), bytes(spec.taints), self._health(status.conditions)
-        taints = None if raw_taints == known.taints else self._alone(spec={"taints": orjson.loads(raw_taints)}).taints
-        if cordoned != known.cordoned:
-            changes.append(Cordoned(known.id, cordoned))
-        if taints is not None:
-            changes.append(Tainted(known.id, taints))
-        if health is not known.health:
-            changes.append(NodeJudged(known.id, health))
-        known.cordoned, known.taints, known.health = cordoned, raw_taints, health
+    def news(self, known: _Known, form: _NodeForm) -> Facts:
+        """What is otherwise than it was known, and is known from now on. Raises BadInput where it cannot be read."""
+        spec, status = form.spec or _NodeSpec(), form.status or _NodeStatus()
+        now: dict[str, Any] = {"cordoned": bool(spec.unschedulable), "health": self._health(status.conditions)}
+        now["taints"] = self._tainted(bytes(spec.taints))
+        news = {name: value for name, value in now.items() if known.facts.get(name, known) != value}
+        known.facts = now
+        return news
 
     def _health(self, conditions: list[_Condition] | None) -> Health:
         told = tuple([(c.type, c.status) for c in conditions or ()])
         found = self._healths.get(told)
         if found is None:
             form = [{"type": kind, "status": status} for kind, status in told]
-            found = self._healths[told] = self._alone(status={"conditions": form}).health
-            if len(self._healths) > _MOST_HEALTHS:
-                self._healths.clear()
+            found = _remember(self._healths, told, self._alone(status={"conditions": form}).health)
+        return found
+
+    def _tainted(self, told: bytes) -> tuple[Taint, ...]:
+        found = self._taints.get(told)
+        if found is None:
+            found = _remember(self._taints, told, self._alone(spec={"taints": orjson.loads(told)}).taints)
         return found
 
     def _alone(self, **parts: Raw) -> Node:
@@ -213,77 +229,16 @@ class Nodes:
         return reading.node
 
 
-class Pods:
-    """The pods of one cluster. One task alone uses it."""
-
-    def __init__(self, seats: Seats, named: Named) -> None:
-        self._seats, self._named = seats, named
-        self._known: dict[str, _Seated] = {}
-
-    def know(self, raw: bytes) -> None:
-        """The pod was read whole off this object."""
-        found = _pod.decode(raw)
-        name = _place.decode(found.spec).nodeName if found.spec != _NOTHING else None
-        seat = self._seats(found.metadata.uid, name) if name and not _over(found) else None
-        self._known[found.metadata.uid] = _Seated(_asked(found, name), _said(found), seat)
-
-    def take(self, objects: Iterable[bytes]) -> Told:
-        """What changed in pods as a watch brings them, in their order: they are bound, and they end."""
-        told = Told()
-        for raw in objects:
-            try:
-                found = _pod.decode(raw)
-                if not self._compare(found, told.changes):
-                    told.whole.append(raw)
-            except msgspec.MsgspecError:
-                told.whole.append(raw)
-        return told
-
-    def drop(self, uid: str) -> Change | None:
-        """The pod of that uid is gone; what that changed."""
-        known = self._known.pop(uid, None)
-        if known is None or known.seat is None:
-            return None
-        return Unbound(known.seat.workload, known.seat.replica)
-
-    def _compare(self, found: PodObject, changes: list[Change]) -> bool:
-        """Take one in; False where it must be read whole."""
-        uid = found.metadata.uid
-        known, said = self._known.get(uid), _said(found)
-        if known is None:
-            return False
-        before = seat = known.seat
-        if said != known.said:  # else it is where it was: most lines tell of its status alone
-            name = _place.decode(found.spec).nodeName
-            if known.asked != _asked(found, name):
-                return False
-            seat = self._seats(uid, name) if name else None
-            if name and seat is None and not _over(found):
-                return False
-        seat = None if _over(found) else seat
-        if before is None and seat is not None:
-            binding = Binding.model_construct(
-                replica=seat.replica, node=self._named(seat.node), accelerators=seat.accelerators
-            )
-            changes.append(Bound(seat.workload, binding))
-        elif before is not None and seat is None:
-            changes.append(Unbound(before.workload, before.replica))
-        known.said, known.seat = said, seat
-        return True
+def _digest(form: _Form) -> int:
+    """Stands for all that is read of an object, and is no fact."""
+    about = form.metadata
+    parts = (about.labels, about.annotations, about.ownerReferences, *form.parts())
+    return hash((about.uid, *(part if isinstance(part, str) else bytes(part) for part in parts)))
 
 
-def _over(found: PodObject) -> bool:
-    return found.status is not None and found.status.phase in _OVER
-
-
-def _said(found: PodObject) -> int:
-    about = found.metadata
-    return hash((about.name, *map(bytes, (found.spec, about.labels, about.annotations, about.ownerReferences))))
-
-
-def _asked(found: PodObject, node: str | None) -> int:
-    about, spec = found.metadata, bytes(found.spec)
-    if node:
-        named = b'"nodeName":"%b"' % node.encode()
-        spec = spec.replace(b"," + named, b"", 1) if b"," + named in spec else spec.replace(named + b",", b"", 1)
-    return hash((about.name, spec, *map(bytes, (about.labels, about.annotations, about.ownerReferences))))
+def _remember[K, V](known: dict[K, V], told: K, meaning: V) -> V:
+    """Remember what it means: a fleet says few different things, and nobody else may fill the memory."""
+    if len(known) >= _MOST_REMEMBERED:
+        known.clear()
+    known[told] = meaning
+    return meaning

@@ -73,15 +73,20 @@ class DriftBook:
         for resource, raw in list(self._kept.values()):
             self.put(resource, raw)
 
+    def keeps(self, uid: str) -> bool:
+        """Whether it must see the object of that uid however little changed: who changed it stands beside the rest."""
+        return self._keeps_all or uid in self._names
+
     def put(self, resource: Resource, raw: Raw) -> None:
         """An object is there, or is another one now."""
         called, uid = self._called(resource, raw)
         if not called:
             return
         if not self._keeps_all and not any(True for _ in desires.remembered(raw)):
-            self._forget(called, uid)
+            self._release(called)
+            self._found(called, ())
             return
-        before = self._kept.get(called)
+        before = self._release(called)
         self._kept[called], self._names[uid] = (resource, raw), called
         if before is not None and before[1] is not raw and _stated(before[1]) == _stated(raw) is not None:
             return
@@ -133,10 +138,12 @@ class DriftBook:
         written = self._declared.get(called)
         return objects.missing(written, self._setting) if written is not None else ()
 
-    def _forget(self, called: str, uid: str) -> None:
-        self._kept.pop(called, None)
-        self._names.pop(uid, None)
-        self._found(called, ())
+    def _release(self, called: str) -> tuple[Resource, Raw] | None:
+        """Keep the object of that name no longer, whichever uid it has: it may be another one by now."""
+        kept = self._kept.pop(called, None)
+        if kept is not None and self._names.get(uid := self._called(*kept)[1]) == called:
+            del self._names[uid]
+        return kept
 
     def _found(self, called: str, told: tuple[Drift, ...]) -> None:
         if told == self._open.get(called, ()):

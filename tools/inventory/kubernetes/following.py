@@ -15,9 +15,9 @@ import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from estate.errors import RetryLater
-from tools.inventory.kubernetes.modelling import ClusterModel
+from tools.inventory.kubernetes.modelling import ClusterModel, said
 from tools.kubernetes import faults
-from tools.kubernetes.connecting import Connection
+from tools.kubernetes.connecting import Connection, Event
 from tools.kubernetes.pausing import pauses
 from tools.kubernetes.resources import Resource
 
@@ -94,7 +94,7 @@ class Following:
         seen: set[str] = set()
         version = ""
         async for page in self.connection.pages(self._path, self._narrowed):
-            seen.update(self.model.put(self.resource, raw) for raw in page.items)
+            seen.update(self.model.see(self.resource, written).uid for written in page.written)
             version = page.version
             self.changed()
         self.model.keep_only(self.resource, seen)
@@ -117,7 +117,7 @@ class Following:
         asked = {"resourceVersion": began, **self._narrowed}
         try:
             async for event in self.connection.watch(self._path, asked, seconds=self.pace.watch):
-                self._take(event.type, event.object)
+                self._take(event)
         except faults.Gone as error:
             log.info("watch expired", kind=self.resource.plural, reason=str(error))
             self.version = ""
@@ -138,14 +138,15 @@ class Following:
     def _narrowed(self) -> dict[str, str]:
         return {"fieldSelector": self.resource.where} if self.resource.where else {}
 
-    def _take(self, kind: str, raw: dict[str, object]) -> None:
-        about = raw.get("metadata")
-        if kind == "DELETED":
-            self.model.drop(self.resource, raw)
-        elif kind != "BOOKMARK":
-            self.model.put(self.resource, raw)
-        if isinstance(about, dict) and isinstance(version := about.get("resourceVersion"), str):
-            self.version = version
+    def _take(self, event: Event) -> None:
+        if event.type in ("DELETED", "BOOKMARK"):
+            raw = event.object
+            if event.type == "DELETED":
+                self.model.drop(self.resource, raw)
+            version = said(raw, "resourceVersion")
+        else:
+            version = self.model.see(self.resource, event.written).version
+        self.version = version or self.version
         self.changed()
 
     def _passes(self, error: BaseException) -> bool:

@@ -24,6 +24,7 @@ from estate.references import Ref
 from estate.workloads import Workload
 from tools.drift.objects import Setting
 from tools.drift.schemas import Schemas
+from tools.inventory.kubernetes.decoding import DECODED, Objects
 from tools.inventory.kubernetes.drifting import DriftBook
 from tools.inventory.kubernetes.equipment import Equipment, Touched
 from tools.inventory.kubernetes.families import Families, Key
@@ -32,6 +33,7 @@ from tools.inventory.kubernetes.nodes import NodeBook
 from tools.inventory.kubernetes.provisioning import Provisions
 from tools.inventory.port import Observed
 from tools.kubernetes import naming, nodes, objects, resources, workloads
+from tools.kubernetes.connecting import Written
 from tools.kubernetes.fields import Raw
 from tools.kubernetes.numbering import Numbering
 from tools.kubernetes.objects import Budget
@@ -44,6 +46,14 @@ _DEVICES = frozenset(r.name for r in resources.DEVICES)
 _PROVISIONED = frozenset(r.name for r in resources.PROVISIONED)
 UNEXPECTED = "could not be read, which is a fault of placet"
 """How the reason begins where an object met with an error that nobody foresaw."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """Which object was seen: its uid, empty where it has none or is kept out, and its version where it says one."""
+
+    uid: str
+    version: str
 
 
 @dataclass(slots=True)
@@ -76,6 +86,7 @@ class ClusterModel:
         self._touched: dict[Key, None] = {}
         self._news = _News()
         self._refused: dict[str, str] = {}
+        self._decoded = {kind.name: Objects(kind, self._read_node) for kind in DECODED}
         self._drifts = DriftBook(Setting(cluster, facts))
         self._events = NodeEvents(cluster)
         self._provisions = Provisions(cluster, self._node_called, self._nodes.of_provider, self._equipment.indexes)
@@ -100,9 +111,26 @@ class ClusterModel:
         """Files declare these objects, by what people call them."""
         self._drifts.declare(objects)
 
+    def see(self, resource: Resource, written: Written) -> Sight:
+        """As `put`, of an object as it came: read whole only where more of it changed than can be told at once.
+
+        Raises what `written` raises where it is no object at all.
+        """
+        known = self._decoded.get(resource.name)
+        look = known.look(written.raw) if known is not None else None
+        if look is not None and look.facts is not None and not self._drifts.keeps(look.uid):
+            self._nodes.amend(look.uid, look.facts)
+            return Sight(look.uid, look.version)
+        raw = written.form
+        uid = self.put(resource, raw)
+        if known is not None and look is not None and uid and f"{resource.kind} {_called(raw)}" not in self._refused:
+            known.know(look)
+        return Sight(uid, said(raw, "resourceVersion"))
+
     def put(self, resource: Resource, raw: Raw) -> str:
         """An object is there, or is another one now. Its uid, empty where it has none."""
-        uid = _uid(raw)
+        uid = said(raw, "uid")
+        self._forget(resource, uid, raw)
         called = f"{resource.kind} {_called(raw)}"
         self._drifts.put(resource, raw)
         try:
@@ -126,7 +154,8 @@ class ClusterModel:
     def drop(self, resource: Resource, raw: Raw) -> None:
         """An object is gone."""
         self._drifts.drop(resource, raw)
-        self._drop(resource, _uid(raw))
+        self._forget(resource, said(raw, "uid"), raw)
+        self._drop(resource, said(raw, "uid"))
         self._refused.pop(f"{resource.kind} {_called(raw)}", None)
 
     def relist(self, resource: Resource) -> None:
@@ -138,6 +167,7 @@ class ClusterModel:
         """Everything of that kind was listed: what is not in it is gone."""
         self._drifts.keep_only(resource, uids)
         for uid in self._uids[resource.name] - set(uids):
+            self._forget(resource, uid)
             self._drop(resource, uid)
         if resource.name == resources.EVENTS.name:
             self._events.begin()
@@ -198,7 +228,7 @@ class ClusterModel:
     def _put(self, resource: Resource, uid: str, raw: Raw) -> tuple[str, ...]:
         """What of it could not be read, where the rest is taken in all the same."""
         if resource is resources.NODES:
-            reading = nodes.read(raw, self._facts, self._cluster)
+            reading = self._read_node(raw)
             self._nodes.place(reading)
             return reading.faults
         if resource is resources.BUDGETS:
@@ -214,6 +244,9 @@ class ClusterModel:
             self._put_companion(resource, raw)
         return ()
 
+    def _read_node(self, raw: Raw) -> nodes.Reading:
+        return nodes.read(raw, self._facts, self._cluster)
+
     def _put_companion(self, resource: Resource, raw: Raw) -> None:
         if resource.name == resources.LEASES.name:
             self._nodes.heartbeats.put(raw, self._clock())
@@ -223,6 +256,11 @@ class ClusterModel:
             self._provisions.put(resource, raw)
         else:
             self._news.observations += self._events.put(resource, raw)
+
+    def _forget(self, resource: Resource, uid: str, raw: Raw | None = None) -> None:
+        """What comes of this object next is read whole."""
+        if (known := self._decoded.get(resource.name)) is not None:
+            known.forget(uid, *(said(raw or {}, word) for word in ("namespace", "name")))
 
     def _drop(self, resource: Resource, uid: str) -> None:
         self._uids[resource.name].discard(uid)
@@ -312,10 +350,11 @@ class ClusterModel:
             log.warning("object not readable", source=self._source, object=called, reason=reason)
 
 
-def _uid(raw: Raw) -> str:
+def said(raw: Raw, field: str) -> str:
+    """A word of the metadata of an object that may be anything; empty where that is none."""
     about = raw.get("metadata")
-    uid = about.get("uid") if isinstance(about, dict) else None
-    return uid if isinstance(uid, str) else ""
+    word = about.get(field) if isinstance(about, dict) else None
+    return word if isinstance(word, str) else ""
 
 
 def _called(raw: Raw) -> str:

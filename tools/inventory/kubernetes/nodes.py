@@ -6,7 +6,7 @@ on it, or its kubelet falls silent. In memory, no I/O.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from estate.hardware import Node
@@ -66,16 +66,20 @@ class NodeBook:
     def place(self, reading: Reading) -> None:
         """A node as it was read just now."""
         name, uid = reading.node.name, reading.node.uid
-        self._read[uid], self._called[name] = reading, uid
-        whole = self._heard(self._equipped(reading))
-        if self._now.get(whole.node.id) != whole.node:
-            self._now[whole.node.id] = self._news[whole.node.id] = whole.node
+        self._called[name] = uid
+        whole = self._show(reading)
         if self._numbering.equip(whole.node.id, whole.device_watts):
             self._drawn(name)
         provider = _provider(reading.node)
         if provider and self._providers.get(provider) != uid:
             self._providers[provider] = uid
             self._met(provider)
+
+    def amend(self, uid: str, facts: Mapping[str, object]) -> None:
+        """These fields of a node that was read before are others now. Nothing where there is no such node, or none."""
+        reading = self._read.get(uid) if facts else None
+        if reading is not None:
+            self._show(replace(reading, node=reading.node.model_copy(update=facts)))
 
     def displace(self, uid: str) -> None:
         """A node is gone."""
@@ -117,6 +121,14 @@ class NodeBook:
         changed = silent.keys() ^ self._silent.keys()
         self._silent = silent
         self.renew(changed)
+
+    def _show(self, reading: Reading) -> Reading:
+        """Keep what was read of a node, and let it be seen as it is with all else that is known of it."""
+        self._read[reading.node.uid] = reading
+        whole = self._heard(self._equipped(reading))
+        if self._now.get(whole.node.id) != whole.node:
+            self._now[whole.node.id] = self._news[whole.node.id] = whole.node
+        return whole
 
     def _equipped(self, reading: Reading) -> Reading:
         boards = self._equipment.boards(reading.node.name)

@@ -1,0 +1,160 @@
+"""The columns of a snapshot that stands on the inventory's: read off those as arrays, and not one `Node` made.
+
+Called by `engine`. What they mean is what `columns.build` reads off nodes; what the snapshot adds to its ground is left
+to `columns.renewed`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from estate.devices import Vendor
+from estate.hardware import Health, Taint
+from estate.ids import NodeId
+from estate.snapshots import Snapshot
+from tools.inventory.columns.grounds import ColumnarGround
+from tools.inventory.columns.machines import NONE
+from tools.inventory.columns.places import SEEN
+from tools.placement.columns import HEALTHS, UNCAPPED, UNKNOWN_TENANT, Columns, Flags, Ints, Names, rack_columns
+
+
+def build(snapshot: Snapshot, ground: ColumnarGround) -> Columns:
+    """The columns of the ground of `snapshot`, under its facts."""
+    names = ground.nodes_of["id"].values()
+    seen = np.flatnonzero(ground.nodes_of["state"].view & SEEN).tolist()
+    rows = np.array(sorted(seen, key=names.__getitem__), dtype=np.int64)
+    ids = tuple(map(names.__getitem__, rows.tolist()))
+    clusters = _column(ground, "cluster", rows)
+    known = Names.of(snapshot.facts, map(ground.meanings("node", "cluster").__getitem__, np.unique(clusters).tolist()))
+    drawn, budget = rack_columns(snapshot, known)
+    return Columns(
+        names=known,
+        rows={name: row for row, name in enumerate(ids)},
+        ids=ids,
+        cluster=_placed(ground.meanings("node", "cluster"), _positions(known.clusters))[clusters],
+        **_places(snapshot, known, ids),
+        **_states(ground, rows),
+        **_devices(ground, rows),
+        present=_present(ground, snapshot, known, rows),
+        rack_drawn=drawn,
+        rack_budget=budget,
+    )
+
+
+def _places(snapshot: Snapshot, names: Names, ids: Iterable[NodeId]) -> dict[str, Any]:
+    homes = [(snapshot.site_of(n), snapshot.rack_of(n)) for n in ids]
+    sites, racks = _positions(names.sites), _positions(names.racks)
+    return {
+        "site": np.array([sites[s] if s else -1 for s, _ in homes], dtype=np.int64),
+        "rack": np.array([racks[r] if r else -1 for _, r in homes], dtype=np.int64),
+    }
+
+
+def _states(ground: ColumnarGround, rows: Ints) -> dict[str, Any]:
+    cap, held = _column(ground, "power_cap_watts", rows), _column(ground, "taints", rows)
+    closing = [tuple(t for t in taints if t.effect.closes) for taints in ground.meanings("node", "taints")]
+    taints: tuple[tuple[Taint, ...], ...] = tuple(dict.fromkeys(closing[code] for code in _as_met(held)))
+    return {
+        "cordoned": _column(ground, "cordoned", rows) != 0,
+        "taint": _placed(closing, _positions(taints))[held],
+        "taints": taints,
+        "health": _placed(ground.meanings("node", "health"), _positions(HEALTHS))[_column(ground, "health", rows)],
+        "idle": _column(ground, "idle_watts", rows),
+        "load": _column(ground, "load", rows),
+        "cap": np.where(cap < 0, UNCAPPED, cap),
+    }
+
+
+def _devices(ground: ColumnarGround, rows: Ints) -> dict[str, Any]:
+    """Devices in a matrix of nodes × slots."""
+    first, count = _column(ground, "device", rows), _column(ground, "devices", rows)
+    owner = np.repeat(np.arange(len(rows)), count)
+    slot = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
+    at = first[owner] + slot
+    shape = (len(rows), int(count.max(initial=0)))
+
+    def read(field: str) -> Ints:
+        found: Ints = ground.devices_of[field].view[at].astype(np.int64)
+        return found
+
+    def laid(values: Any, blank: Any = -1) -> Any:
+        matrix: Any = np.full(shape, blank, dtype=np.bool_ if blank is False else np.int64)
+        matrix[owner, slot] = values
+        return matrix
+
+    profile, models = read("profile"), ground.meanings("device", "model")
+    makers = _makers(models, ground.meanings("device", "vendor"), _as_met(profile))
+    sound = read("health") == ground.meanings("device", "health").index(Health.HEALTHY)
+    memory = np.array(ground.meanings("device", "memory_mebibytes") or [0], dtype=np.int64)
+    return {
+        "index": laid(np.array(ground.meanings("device", "index") or [0], dtype=np.int64)[read("index")]),
+        "model": laid(_placed(models, _positions(makers))[profile]),
+        "memory": laid(memory[profile]),
+        "domain": laid(_numbered(owner, read("nvlink_domain"), ground.meanings("device", "nvlink_domain"))),
+        "exists": laid(values=True, blank=False),
+        "healthy": laid(sound, blank=False),
+        "free": laid(sound & (read("holders") == 0), blank=False),
+        "models": tuple(makers),
+        "makers": tuple(makers.values()),
+    }
+
+
+def _makers(models: list[str], vendors: list[Vendor | None], met: Iterable[int]) -> dict[str, Vendor | None]:
+    """Who makes each model, by the first device that tells."""
+    makers: dict[str, Vendor | None] = {}
+    for profile in met:
+        makers[models[profile]] = makers.get(models[profile]) or vendors[profile]
+    return makers
+
+
+def _numbered(owner: Ints, codes: Ints, names: list[str]) -> Ints:
+    """The NVLink domains of each node, numbered as its devices name them; -1 where a device is in none."""
+    named = np.flatnonzero(np.array([bool(n) for n in names] or [False])[codes])
+    keys = owner[named] * (len(names) + 1) + codes[named]
+    different, met, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    node = different // (len(names) + 1)
+    order = np.lexsort((met, node))
+    begins = np.searchsorted(node, node)  # `different` ascends, and so do its nodes
+    number = np.empty(len(different), dtype=np.int64)
+    number[order] = np.arange(len(different)) - begins
+    found = np.full(len(owner), -1, dtype=np.int64)
+    found[named] = number[inverse]
+    return found
+
+
+def _present(ground: ColumnarGround, snapshot: Snapshot, names: Names, rows: Ints) -> Flags:
+    """Whose work runs on which node."""
+    found = np.zeros((len(names.tenants) + 1, len(rows)), dtype=np.bool_)
+    nodes = ground.replicas_of["node"].view
+    replicas = np.flatnonzero(nodes != NONE)
+    row_of = np.full(max(len(ground.nodes_of["state"]), 1), -1, dtype=np.int64)
+    row_of[rows] = np.arange(len(rows))
+    places = row_of[nodes[replicas]]
+    workloads = ground.replicas_of["workload"].view[replicas[places >= 0]]
+    tenants = _placed(ground.meanings("workload", "tenant"), _positions(names.tenants), UNKNOWN_TENANT)
+    found[tenants[ground.workloads_of["tenant"].view[workloads]], places[places >= 0]] = True
+    return found
+
+
+def _column(ground: ColumnarGround, field: str, rows: Ints) -> Ints:
+    found: Ints = ground.nodes_of[field].view[rows].astype(np.int64)
+    return found
+
+
+def _as_met(codes: Ints) -> list[int]:
+    """The different codes, in the order in which they first stand there."""
+    different, first = np.unique(codes, return_index=True)
+    found: list[int] = different[np.argsort(first)].tolist()
+    return found
+
+
+def _positions[V](values: Iterable[V]) -> dict[V, int]:
+    return {value: position for position, value in enumerate(values)}
+
+
+def _placed[V](meanings: list[V], positions: Mapping[V, int], unknown: int = -1) -> Ints:
+    """For each code its position, ready to be indexed by codes."""
+    return np.array([positions.get(m, unknown) for m in meanings] or [unknown], dtype=np.int64)
