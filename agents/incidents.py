@@ -7,6 +7,7 @@ Keys: `incident.<id>`, `domain.<kind>/<id>`, `fence.<id>.<node>`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,6 +22,7 @@ BUCKET = "incidents"
 DOMAIN_KEPT = 8
 """Incidents that a domain remembers, newest last, so that a late event finds the one that covered its time."""
 _TRIES = 50
+_REMEMBERED = 64
 
 
 class Domain(Record):
@@ -40,11 +42,18 @@ class Held[T]:
     revision: int | None
 
 
+_NOTHING: tuple[bytes, None] = (b"", None)
+
+
 class Incidents:
     """Typed access to the bucket. Every write is conditional; `Conflict` says that somebody else was first."""
 
     def __init__(self, bucket: Bucket) -> None:
         self._bucket = bucket
+        self._recent: dict[IncidentId, tuple[bytes, Held[Incident]]] = {}
+        """Records as this process saw them last, newest last. Never an answer: what is read again is not parsed again,
+        and a change first tries what is known.
+        """
 
     @classmethod
     async def open(cls, bus: Bus) -> Incidents:
@@ -54,7 +63,11 @@ class Incidents:
     async def find(self, incident: IncidentId) -> Held[Incident] | None:
         """The record with its revision, or None."""
         stored = await self._bucket.get(f"incident.{incident}")
-        return Held(Incident.read(stored.value), stored.revision) if stored else None
+        if stored is None:
+            return None
+        body, known = self._recent.get(incident, _NOTHING)
+        record = known.value if known is not None and body == stored.value else Incident.read(stored.value)
+        return self._remember(stored.value, Held(record, stored.revision))
 
     async def read(self, incident: IncidentId) -> Incident:
         """The record.
@@ -73,7 +86,8 @@ class Incidents:
 
     async def write(self, record: Incident, revision: int | None) -> None:
         """Store `record` where `revision` is still the newest. Raises Conflict."""
-        await self._store(f"incident.{record.id}", record.canonical(), revision)
+        body = record.canonical()
+        self._remember(body, Held(record, await self._store(f"incident.{record.id}", body, revision)))
 
     async def change(self, incident: IncidentId, fold: Callable[[Incident], Incident]) -> Incident:
         """Fold until the write wins; a fold that changes nothing writes nothing.
@@ -82,18 +96,19 @@ class Incidents:
             NeverRetry: there is no such record.
             RetryLater: others kept winning.
         """
+        _, known = self._recent.get(incident, _NOTHING)  # perhaps an old one: a write that wins tells that it is not
         for _ in range(_TRIES):
-            held = await self.find(incident)
+            held = known or await self.find(incident)
             if held is None:
                 return await self.read(incident)
             folded = fold(held.value)
-            if folded == held.value:
+            if folded != held.value:
+                with suppress(Conflict):
+                    await self.write(folded, held.revision)
+                    return folded
+            elif known is None:
                 return folded
-            try:
-                await self.write(folded, held.revision)
-            except Conflict:
-                continue
-            return folded
+            known = None
         raise RetryLater(f"incident `{incident}` is being changed by others all the time; try again later")
 
     async def domain(self, domain: str) -> Held[Domain]:
@@ -125,8 +140,14 @@ class Incidents:
             return kept or proposal
         return proposal
 
-    async def _store(self, key: str, value: bytes, revision: int | None) -> None:
+    async def _store(self, key: str, value: bytes, revision: int | None) -> int:
         if revision is None:
-            await self._bucket.create(key, value)
-        else:
-            await self._bucket.update(key, value, revision)
+            return await self._bucket.create(key, value)
+        return await self._bucket.update(key, value, revision)
+
+    def _remember(self, body: bytes, held: Held[Incident]) -> Held[Incident]:
+        self._recent.pop(held.value.id, None)
+        self._recent[held.value.id] = (body, held)
+        if len(self._recent) > _REMEMBERED:
+            del self._recent[next(iter(self._recent))]
+        return held

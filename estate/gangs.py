@@ -18,13 +18,13 @@ type Stops = Mapping[WorkloadId, tuple[Binding, ...]]
 
 def together(snapshot: Snapshot, leaving: Mapping[WorkloadId, Collection[Binding]]) -> Stops:
     """Every running replica that stops when these leave: they, and the whole of each gang that one of them is in."""
-    stops: dict[WorkloadId, set[Binding]] = {w: set(bindings) for w, bindings in leaving.items()}
+    stops = {w: {b.replica: b for b in bindings} for w, bindings in leaving.items()}
     found = ((snapshot.workload(w), b) for w, bindings in leaving.items() for b in bindings)
     for gang in {g for w, b in found if w is not None and (g := w.gang_of(b.replica)) is not None}:
         for workload in snapshot.in_gang(gang):
-            members = (b for b in workload.bindings if workload.gang_of(b.replica) == gang)
-            stops.setdefault(workload.id, set()).update(members)
-    return {w: tuple(sorted(stops[w], key=lambda b: b.replica)) for w in sorted(stops)}
+            members = {b.replica: b for b in workload.bindings if workload.gang_of(b.replica) == gang}
+            stops.setdefault(workload.id, {}).update(members)
+    return {w: tuple(stops[w][replica] for replica in sorted(stops[w])) for w in sorted(stops)}
 
 
 def stopped(snapshot: Snapshot, stops: Stops) -> Snapshot:

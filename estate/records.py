@@ -31,7 +31,7 @@ def _parse_time(value: object) -> object:
 
 def write_time(time: datetime) -> str:
     """RFC 3339 in UTC with microseconds, always the same width."""
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return time.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 Time = Annotated[datetime, BeforeValidator(_parse_time), PlainSerializer(write_time, return_type=str)]

@@ -27,6 +27,16 @@ FORBIDDEN = (
 WORKPLACE = ("/" + "work/", "/" + "root/", "/" + "home/")
 
 
+pytestmark = pytest.mark.xdist_group("repository")
+"""One worker reads the code once."""
+
+
+@pytest.fixture(scope="module")
+def trees() -> dict[Path, ast.Module]:
+    """Each file of our own code, parsed."""
+    return {path: ast.parse(path.read_text()) for path in own_code()}
+
+
 def modules() -> Iterator[str]:
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):
@@ -92,10 +102,10 @@ if set(threading.enumerate()) != before:
     assert ran.returncode == 0, ran.stderr
 
 
-def test_importing_any_module_reads_no_environment_variable_of_ours() -> None:
+def test_importing_any_module_reads_no_environment_variable_of_ours(trees: dict[Path, ast.Module]) -> None:
     """Settings come through `console.config` only: nothing reads `os.environ` while it is imported."""
-    for path in own_code():
-        for node in ast.parse(path.read_text()).body:
+    for path, tree in trees.items():
+        for node in tree.body:
             if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
                 reads = [n for n in ast.walk(node) if isinstance(n, ast.Attribute) and n.attr in {"environ", "getenv"}]
                 assert not reads, f"{path}: reads the environment at import"
@@ -126,23 +136,23 @@ def test_no_file_is_longer_than_five_hundred_lines() -> None:
     assert not [(p, n) for p in own_code() if (n := len(p.read_text().splitlines())) > 500]
 
 
-def test_no_function_is_longer_than_sixty_lines() -> None:
+def test_no_function_is_longer_than_sixty_lines(trees: dict[Path, ast.Module]) -> None:
     """STYLE §1: beauty is in the tail."""
     long = [
         f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
-        for path in own_code()
-        for node in ast.walk(ast.parse(path.read_text()))
+        for path, tree in trees.items()
+        for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (node.end_lineno or 0) - node.lineno >= 60
     ]
     assert not long
 
 
-def test_every_module_says_what_it_is_for() -> None:
-    bare = [p for p in own_code() if p.read_text().strip() and not ast.get_docstring(ast.parse(p.read_text()))]
+def test_every_module_says_what_it_is_for(trees: dict[Path, ast.Module]) -> None:
+    bare = [path for path, tree in trees.items() if tree.body and not ast.get_docstring(tree)]
     assert not bare
 
 
-def test_only_the_composition_root_pairs_ports_with_adapters() -> None:
+def test_only_the_composition_root_pairs_ports_with_adapters(trees: dict[Path, ast.Module]) -> None:
     """Every adapter is imported by `console.composing`, by its own package, or not at all.
 
     `console.visiting` pairs the bus alone, so that a command at the prompt loads no engine.
@@ -171,14 +181,14 @@ def test_only_the_composition_root_pairs_ports_with_adapters() -> None:
             continue
         path = ROOT.joinpath(*name.split("."))
         source = path.with_suffix(".py") if path.with_suffix(".py").exists() else path / "__init__.py"
-        for imported in imports_of(source):
+        for imported in imports_of(trees[source]):
             own = imported.rpartition(".")[0]
             if imported in adapters and not name.startswith(own):
                 pytest.fail(f"{name} imports the adapter {imported}")
 
 
-def imports_of(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
+def imports_of(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (a.name for a in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:

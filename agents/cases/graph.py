@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
@@ -17,13 +18,6 @@ from estate.progress import Progress
 
 type CaseGraph = CompiledStateGraph[Thread, None, Thread, Thread]
 type NodeFunction = Callable[[Case], Awaitable[Done]]
-
-
-class StoredNode(Protocol):
-    """A node as LangGraph calls it."""
-
-    async def __call__(self, state: Thread) -> dict[str, Json]:
-        """State in, validated plain JSON out."""
 
 
 WAYS: Mapping[str, tuple[str, ...]] = {
@@ -51,7 +45,7 @@ def build(deps: Deps, saver: BaseCheckpointSaver[Any] | None) -> CaseGraph:
     """The compiled graph; without a saver for drawing only."""
     graph: StateGraph[Thread, None, Thread, Thread] = StateGraph(Thread)
     for name, function in _functions(deps).items():
-        graph.add_node(name, _stored(name, function, deps))
+        graph.add_node(name, _StoredNode(name, function, deps))
     graph.add_edge(START, "receive")
     for name, ways in WAYS.items():
         if len(ways) == 1:
@@ -66,21 +60,29 @@ def _functions(deps: Deps) -> dict[str, NodeFunction]:
     return {name: getattr(thinking, name, None) or getattr(waiting, name) for name in WAYS}
 
 
-def _stored(name: str, function: NodeFunction, deps: Deps) -> StoredNode:
-    """The node as LangGraph runs it: typed in, validated plain JSON out, the observer told; fences go first."""
+@dataclass(frozen=True, slots=True)
+class _StoredNode:
+    """The node as LangGraph runs it: typed in, validated plain JSON out, the observer told; fences go first.
 
-    async def run(state: Thread) -> dict[str, Json]:
-        await deps.way.given()
+    An object, because LangGraph reads the source of every function that it is given to see what it closes over.
+    """
+
+    name: str
+    function: NodeFunction
+    deps: Deps
+
+    async def __call__(self, state: Thread) -> dict[str, Json]:
+        await self.deps.way.given()
         case = read(state)
-        done = await function(case)
+        done = await self.function(case)
         form = done.update.form()
-        _admit(name, done.update)
+        _admit(self.name, done.update)
         if done.text:
-            line = Progress(incident=case.id, at=deps.clock(), stage=done.stage, text=done.text, details=done.details)
-            await deps.observer(line)
+            line = Progress(
+                incident=case.id, at=self.deps.clock(), stage=done.stage, text=done.text, details=done.details
+            )
+            await self.deps.observer(line)
         return form
-
-    return run
 
 
 def _admit(name: str, update: Case) -> None:

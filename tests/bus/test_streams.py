@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import replace
 
 import pytest
@@ -15,6 +17,7 @@ from estate.subjects import Subjects
 from tools.bus import streams
 from tools.bus.genuineness import forged, matches
 from tools.bus.nats import NatsBus
+from tools.bus.port import StreamSpec
 
 SUBJECTS = Subjects(InstallationId("home"))
 HOMES = {
@@ -100,3 +103,20 @@ def test_only_what_a_bus_published_here_is_genuine():
     assert "no message id" in str(forged("a.b", {}, stored))
     assert "does not belong" in str(forged("b.b", {"Nats-Msg-Id": "1"}, stored))
     assert "copied" in str(forged("a.b", {"Nats-Msg-Id": "1", "nats-stream": "X"}, stored))
+
+
+@pytest.mark.nats
+async def test_a_message_costs_its_follower_one_request(
+    nats_bus: NatsBus, connect_nats: Callable[[], Awaitable[NatsBus]], subjects: Subjects
+):
+    """Every process follows every delta: a second question, whether there is more, would be half of all traffic."""
+    await nats_bus.declare(StreamSpec("DELTAS", (subjects.delta(),), work_queue=False))
+    reader = await connect_nats()
+    async with aclosing(reader.follow("DELTAS")) as found:
+        await nats_bus.publish(subjects.delta(), b"0", message_id="m0")
+        assert (await anext(found)).data == b"0"
+        before = reader._wire.client.stats["out_msgs"]
+        for number in range(1, 31):
+            await nats_bus.publish(subjects.delta(), str(number).encode(), message_id=f"m{number}")
+            assert (await anext(found)).data == str(number).encode()
+        assert reader._wire.client.stats["out_msgs"] - before < 45

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import unicodedata
+import uuid
+from datetime import UTC, datetime
 
 import pytest
 import rfc8785
@@ -60,6 +62,10 @@ def test_two_values_have_one_digest_only_if_they_are_one(one: canonical.Json, ot
     "value",
     [
         1.5,
+        float("nan"),
+        uuid.UUID(int=0),
+        datetime(2026, 1, 1, tzinfo=UTC),
+        "a\u007fb",
         2**53,
         -(2**53),
         "a\u202eb",
@@ -87,7 +93,19 @@ def test_what_is_nested_too_deeply_is_bad_input_and_not_a_crash(text: str) -> No
 
 
 @pytest.mark.parametrize(
-    "text", ['{"a":1,"a":2}', "1.0", "1e3", "NaN", "9007199254740992", "[" * 100_000, "", "{'a':1}"]
+    "text",
+    [
+        '{"a":1,"a":2}',
+        '{"a":1.5}',
+        "[18446744073709551616]",
+        "1.0",
+        "1e3",
+        "NaN",
+        "9007199254740992",
+        "[" * 100_000,
+        "",
+        "{'a':1}",
+    ],
 )
 def test_json_that_two_parsers_could_read_differently_is_refused(text: str) -> None:
     with pytest.raises(BadInput):

@@ -58,6 +58,23 @@ def test_what_a_held_snapshot_saw_stays_and_nothing_else_does(steps: list[tuple[
     assert (numbers.past, things.past) == ({}, {})
 
 
+def test_what_is_kept_does_not_grow_while_every_column_is_written_again_and_again() -> None:
+    """A column that was written over meanwhile is looked through once more, but not before all others."""
+    ages = Ages()
+    columns = [Numbers("q", 0, SHIFT, ages) for _ in range(4)]
+    for column in columns:
+        column.reach(MOST + 1)
+    ages.take()  # held, as by a history
+    newest = ages.take()
+    for step in range(400):
+        for column in columns:
+            column.set(step % (MOST + 1), step)
+        ages.end(newest)
+        newest = ages.take()
+        ages.reap(2)
+    assert sum(len(images) for column in columns for images in column.past.values()) < 100
+
+
 def reach(numbers: Numbers, things: Items[str], *rows: int) -> None:
     for column in (numbers, things):
         column.reach(max(rows) + 1)

@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 from base64 import b64decode
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 import nats.errors
@@ -74,19 +74,22 @@ async def follow(wire: Wire, source: Source) -> AsyncGenerator[Kept]:
     When the server comes back with less than was read (it lost its last moments), everything is given again.
     """
     position, reconnects = 1, wire.reconnects
-    async with _woken(wire, source.wanted) as woken:
+    async with _woken(wire, source.wanted) as wakes:
         pause = 0.0
         while True:
-            woken.clear()
+            every = wakes.begun()
             try:
                 if reconnects != wire.reconnects:
                     position, reconnects = await _position(wire, source, position), wire.reconnects
-                async for kept in read(wire, source, position):
-                    position, pause = kept.sequence + 1, 0.0
-                    yield kept
+                async with aclosing(read(wire, source, position)) as found:
+                    async for kept in found:
+                        position, pause = kept.sequence + 1, 0.0
+                        yield kept
+                        if wakes.answered() and not every:
+                            break  # nobody told of more: asking whether there is would be half of all requests
             except RetryLater as error:
                 log.warning("following interrupted", stream=source.stream, error=str(error))
-            pause = await _rest(woken, pause)
+            pause = await _rest(wakes, pause)
 
 
 async def _position(wire: Wire, source: Source, position: int) -> int:
@@ -98,16 +101,13 @@ async def _position(wire: Wire, source: Source, position: int) -> int:
     return 1
 
 
-async def _rest(woken: asyncio.Event, pause: float) -> float:
+async def _rest(wakes: _Wakes, pause: float) -> float:
     """Wait for a wake or the poll. A wake may precede the storing by a moment: look again soon, then ever later."""
     if 0 < pause < _POLL_SECONDS:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(woken.wait(), pause)
-            return 0.002
-        return pause * 4
-    with suppress(TimeoutError):
-        await asyncio.wait_for(woken.wait(), _POLL_SECONDS)
+        return 0.002 if await wakes.came(pause) else pause * 4
+    if await wakes.came(_POLL_SECONDS):
         return 0.002
+    wakes.owed = 0  # what was told of and is not here by now was a repetition, which the stream has swallowed
     return 0.0
 
 
@@ -125,16 +125,45 @@ def header_lines(raw: bytes) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines) if name.strip()}
 
 
+@dataclass(slots=True)
+class _Wakes:
+    """The messages that were seen on their way into a stream."""
+
+    event: asyncio.Event = field(default_factory=asyncio.Event)
+    owed: int = 0
+    """Those that were not read yet, as far as is known."""
+
+    async def take(self, _: Msg) -> None:
+        """One more is on its way."""
+        self.owed += 1
+        self.event.set()
+
+    def begun(self) -> bool:
+        """Somebody looks. Whether everything must be read, because nothing tells what is new."""
+        self.event.clear()
+        return not self.owed
+
+    def answered(self) -> bool:
+        """One was read. Whether it was the last that is known of."""
+        self.owed = max(0, self.owed - 1)
+        if not self.owed:
+            self.event.clear()
+        return not self.owed
+
+    async def came(self, within: float) -> bool:
+        """Whether one comes within so many seconds."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.event.wait(), within)
+            return True
+        return False
+
+
 @asynccontextmanager
-async def _woken(wire: Wire, subjects: tuple[str, ...]) -> AsyncIterator[asyncio.Event]:
-    woken = asyncio.Event()
-
-    async def wake(_: Msg) -> None:
-        woken.set()
-
-    subscriptions = [await wire.client.subscribe(subject, cb=wake) for subject in subjects]
+async def _woken(wire: Wire, subjects: tuple[str, ...]) -> AsyncIterator[_Wakes]:
+    wakes = _Wakes()
+    subscriptions = [await wire.client.subscribe(subject, cb=wakes.take) for subject in subjects]
     try:
-        yield woken
+        yield wakes
     finally:
         for subscription in subscriptions:
             with suppress(nats.errors.Error):

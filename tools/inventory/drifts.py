@@ -95,6 +95,8 @@ class Keeper:
                 await self._tell(held[key], at, resolved=True)
                 await drifts.remove(key)
                 del held[key]
+            if not held:  # things come and go for as long as this process lives
+                del self._open[cluster, called]
 
     async def _loaded(self) -> Drifts:
         """The bucket; what it holds when this process starts was told by the one before."""

@@ -110,7 +110,9 @@ class Storage:
         """Everything that changed after that revision."""
         with self._lock:
             rows = self._db.execute(
-                "SELECT kind, id, body, revision FROM things WHERE revision > ? ORDER BY kind, id", (after,)
+                "SELECT kind, id, body, revision FROM things INDEXED BY things_by_revision"
+                " WHERE revision > ? ORDER BY kind, id",  # left to itself it reads every body there is, to save a sort
+                (after,),
             ).fetchall()
         return Changes(
             revision=max((r[3] for r in rows), default=after),

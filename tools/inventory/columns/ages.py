@@ -65,12 +65,12 @@ class Ages:
             if chunks:
                 column.prune(chunks.pop(), self._held)
                 most -= column.weight
-            elif column in self._again:
-                self._again.discard(column)
-                self._due[column] = list(column.past)
             else:
                 del self._due[column]
-                if not column.past:
+                if column in self._again:  # behind all others, which would never have their turn
+                    self._again.discard(column)
+                    self._due[column] = list(column.past)
+                elif not column.past:
                     del self._imaged[column]
         return len(self._due)
 

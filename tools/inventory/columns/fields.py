@@ -138,11 +138,7 @@ class Fields[M: Model]:
 
     def adapter(self, name: str) -> TypeAdapter[list[Any]]:
         """How the values of a column of items, or the terms of one, are written as JSON."""
-        known = self.model.model_fields
-        if name == PROFILE:
-            return TypeAdapter(list[tuple[*(known[n].annotation for n in self.rest)]])  # type: ignore[misc,arg-type]  # made of the model's own types
-        kind = known[name].annotation
-        return TypeAdapter(list[kind | None] if name in self.kept.items else list[kind])  # type: ignore[valid-type]  # as above
+        return _adapter(self.model, self.rest if name == PROFILE else name, optional=name in self.kept.items)
 
     def is_text(self, name: str) -> bool:
         """Whether the field is text."""
@@ -198,6 +194,16 @@ def made[M: Model](model: type[M], form: dict[str, Any]) -> M:
 def _named(model: type[Model]) -> set[str]:
     """The names of all fields: one set for all frozen models of a kind, which nobody writes."""
     return set(model.model_fields)
+
+
+@cache
+def _adapter(model: type[Model], name: str | tuple[str, ...], *, optional: bool) -> TypeAdapter[list[Any]]:
+    """Made once for each field: an estate that is saved asks for dozens of them."""
+    known = model.model_fields
+    if isinstance(name, tuple):
+        return TypeAdapter(list[tuple[*(known[n].annotation for n in name)]])  # type: ignore[misc,arg-type]  # made of the model's own types
+    kind = known[name].annotation
+    return TypeAdapter(list[kind | None] if optional else list[kind])  # type: ignore[valid-type]  # as above
 
 
 def _getter(names: tuple[str, ...]) -> Callable[[Mapping[str, Any]], Hashable]:
