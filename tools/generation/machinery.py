@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from random import Random
 
@@ -14,8 +14,8 @@ from estate.hardware import Accelerator, Health, Node
 from estate.ids import MachineId, NodeId, Uid
 from estate.machines import Disk, LinkState, Nic, NicUse, NumaNode, PcieSwitch, Software
 from estate.units import Mebibytes, MegabitsPerSecond, RackUnits
+from tools.generation.layouts import Layout, Planned
 from tools.generation.products import PRODUCTS, Product
-from tools.generation.sizes import Planned, Size, cluster_of
 
 RAILS = 8
 _NUMA = 2
@@ -27,25 +27,25 @@ _LACKS = {
 }
 
 
-def nodes(size: Size, planned: Iterable[Planned]) -> Iterator[Node]:
-    """Every node; two of a thousand devices have failed, one of a hundred nodes is cordoned."""
-    for plan in planned:
-        draw = size.draw(f"nodes/{plan.id}")
-        for name in plan.node_names:
-            yield _node(size, plan, name, draw)
+def nodes(layout: Layout) -> Iterator[Node]:
+    """Every node; some devices have failed and some nodes are cordoned, as the odds say."""
+    for plan in layout.racks:
+        draw = layout.draw(f"nodes/{plan.id}")
+        for name in plan.nodes:
+            yield _node(layout, plan, name, draw)
 
 
-def _node(size: Size, plan: Planned, name: str, draw: Random) -> Node:
+def _node(layout: Layout, plan: Planned, name: NodeId, draw: Random) -> Node:
     product = plan.product
     return Node(
-        id=NodeId(name),
+        id=name,
         uid=Uid(f"uid-{name}"),
-        cluster=cluster_of(plan.site),
+        cluster=plan.cluster,
         name=name,
         boot_id=f"boot-{name}-1",
-        accelerators=tuple(_device(size, plan, name, i, draw) for i in range(product.devices)),
+        accelerators=tuple(_device(layout, plan, name, i, draw) for i in range(product.devices)),
         idle_watts=product.idle_watts,
-        cordoned=draw.random() < 0.01,
+        cordoned=draw.random() * 1000 < layout.odds.cordoned,
         serial=f"SN-{name}",
         system_uuid=f"{draw.getrandbits(128):032x}",
         product=product.name,
@@ -61,10 +61,10 @@ def _node(size: Size, plan: Planned, name: str, draw: Random) -> Node:
     )
 
 
-def _device(size: Size, plan: Planned, node: str, index: int, draw: Random) -> Accelerator:
+def _device(layout: Layout, plan: Planned, node: NodeId, index: int, draw: Random) -> Accelerator:
     product = plan.product
-    failed = draw.random() < 0.002
-    at = size.valid_until - timedelta(days=365)
+    failed = draw.random() * 1000 < layout.odds.failed
+    at = layout.valid_until - timedelta(days=365)
     fault = Fault(code="xid-79", first_at=at, last_at=at)
     return Accelerator(
         index=index,
@@ -84,7 +84,7 @@ def _device(size: Size, plan: Planned, node: str, index: int, draw: Random) -> A
     )
 
 
-def domain_of(plan: Planned, node: str) -> str:
+def domain_of(plan: Planned, node: NodeId) -> str:
     """The NVLink domain (or what its vendor has in its place) of a node's devices; empty where they are not linked."""
     if plan.product.linked is None:
         return ""
@@ -114,11 +114,11 @@ def _software(product: Product) -> Iterator[Software]:
     yield Software(name="kubelet", version="1.36.3")
 
 
-def machines(size: Size) -> Iterator[Machine]:
+def machines(layout: Layout) -> Iterator[Machine]:
     """Hardware that is not in service: for each site one machine for four racks, at least three."""
-    for site in size.site_names():
-        draw = size.draw(f"machines/{site}")
-        for number in range(1, max(3, size.racks // 4) + 1):
+    for site in layout.facts.site:
+        draw = layout.draw(f"machines/{site}")
+        for number in range(1, max(3, len(layout.at(site)) // 4) + 1):
             stage = draw.choice(tuple(_LACKS))
             product = draw.choice(PRODUCTS)
             yield Machine(
@@ -127,7 +127,7 @@ def machines(size: Size) -> Iterator[Machine]:
                 product=product.name,
                 stage=stage,
                 site=site,
-                arrives_at=size.valid_until - timedelta(days=300) if stage in (Stage.ORDERED, Stage.RMA) else None,
+                arrives_at=layout.valid_until - timedelta(days=300) if stage in (Stage.ORDERED, Stage.RMA) else None,
                 lacks=draw.choice(_LACKS[stage]),
                 height=RackUnits(8),
                 rated_watts=product.node_watts,
