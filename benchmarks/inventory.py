@@ -23,11 +23,11 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from benchmarks import objects
-from benchmarks.estates import DEVICES, Estate
+from benchmarks.estates import DEVICES, Estate, work_of
 from benchmarks.figures import Figure, figure, main
 from estate.deltas import Delta
 from estate.frozen import FrozenEstate
-from estate.ids import ClusterId, InstallationId, NodeId, WorkloadId
+from estate.ids import ClusterId, InstallationId, NodeId
 from estate.snapshots import SnapshotVersion
 from estate.units import Watts
 from tools.inventory.columns import files
@@ -169,17 +169,19 @@ def _of_readings(inventory: Inventory, estate: Estate) -> dict[str, float]:
 def _of_json(inventory: Inventory, estate: Estate) -> dict[str, float]:
     """A watch's lines: nodes cordoned, lost and back, pods bound and ended; and a whole list, page by page."""
     lane = Nodes(lambda raw: nodes.read(raw, estate.facts, CLUSTER))
-    pods = Pods(_seat, NodeId)
-    names = [f"gpu-{number:06d}" for number in range(0, estate.nodes, max(estate.nodes // WATCHED, 1))]
+    step = max(estate.nodes // WATCHED, 1)
+    names = estate.names[::step]
+    works = {name: work_of(number * step) for number, name in enumerate(names)}
+    pods = Pods(lambda uid, node: Seat(works[NodeId(node)], 3, node, (3,)), NodeId)
     for name in names:
         lane.know(objects.node(name, f"uid-{name}"))
-        pods.know(objects.pod(f"serve-{name[4:]}-3", f"uid-pod-{name}"))
+        pods.know(objects.pod(f"{works[name]}-3", f"uid-pod-{name}"))
     lines = [
         [objects.node(name, f"uid-{name}", cordoned=cordoned, ready=ready) for name in names]
         for cordoned, ready in ((True, True), (True, False), (False, False), (False, True))
     ]
-    bound = [objects.pod(f"serve-{n[4:]}-3", f"uid-pod-{n}", node=n, phase="Running") for n in names]
-    ended = [objects.pod(f"serve-{n[4:]}-3", f"uid-pod-{n}", node=n, phase="Succeeded") for n in names]
+    bound = [objects.pod(f"{works[n]}-3", f"uid-pod-{n}", node=n, phase="Running") for n in names]
+    ended = [objects.pod(f"{works[n]}-3", f"uid-pod-{n}", node=n, phase="Succeeded") for n in names]
     told: list[Change] = []
 
     batches = [(lane.take, of_nodes) for of_nodes in lines] + [(pods.take, bound), (pods.take, ended)]
@@ -198,10 +200,6 @@ def _of_json(inventory: Inventory, estate: Estate) -> dict[str, float]:
     return {"line": seconds / len(told), "listed": _seconds(lambda: [listed(page) for _ in range(pages)])}
 
 
-def _seat(uid: str, node: str) -> Seat:
-    return Seat(WorkloadId(f"serve-{node[4:]}"), 3, node, (3,))
-
-
 def _of_history(inventory: Inventory, estate: Estate) -> dict[str, float]:
     """The version in the middle of a chapter, so that half its deltas are played again."""
     history = History()
@@ -217,7 +215,7 @@ def _of_history(inventory: Inventory, estate: Estate) -> dict[str, float]:
     assert found is not None, "the history does not reach back"
     assert sum(1 for n in nodes if (known := found.node(n.id)) and known.idle_watts == _MARK) == wanted.sequence
     fresh = inventory.snapshot(_VERSION)
-    names = [NodeId(f"gpu-{number:06d}") for number in range(500, 1_000)]
+    names = estate.names[500:1_000]
     return {
         "as of": _seconds(lambda: history.as_of(wanted)),
         "node made": _seconds(lambda: [fresh.node(name) for name in names]) / len(names),

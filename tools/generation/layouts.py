@@ -78,6 +78,8 @@ class Layout:
     seed: int
     odds: Odds
     work: tuple[Workload, ...] = ()
+    bare: bool = False
+    """Machines as a cluster reports them: without ports, disks, sockets, serial numbers and software."""
 
     @property
     def valid_until(self) -> datetime:

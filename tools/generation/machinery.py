@@ -37,7 +37,7 @@ def nodes(layout: Layout) -> Iterator[Node]:
 
 def _node(layout: Layout, plan: Planned, name: NodeId, draw: Random) -> Node:
     product = plan.product
-    return Node(
+    node = Node(
         id=name,
         uid=Uid(f"uid-{name}"),
         cluster=plan.cluster,
@@ -46,42 +46,63 @@ def _node(layout: Layout, plan: Planned, name: NodeId, draw: Random) -> Node:
         accelerators=tuple(_device(layout, plan, name, i, draw) for i in range(product.devices)),
         idle_watts=product.idle_watts,
         cordoned=draw.random() * 1000 < layout.odds.cordoned,
-        serial=f"SN-{name}",
-        system_uuid=f"{draw.getrandbits(128):032x}",
-        product=product.name,
-        sockets=_NUMA,
-        memory_mebibytes=Mebibytes(2_097_152),
-        numa_nodes=tuple(NumaNode(index=i, cpus=96, memory_mebibytes=Mebibytes(1_048_576)) for i in range(_NUMA)),
-        pcie_switches=tuple(
+    )
+    return node if layout.bare else node.model_copy(update=_fittings(plan, node, draw))
+
+
+def _fittings(plan: Planned, node: Node, draw: Random) -> dict[str, object]:
+    """What nobody but its maker, its management controller and its own system says of a machine."""
+    return {
+        "accelerators": tuple(_placed(plan, node.id, a) for a in node.accelerators),
+        "serial": f"SN-{node.id}",
+        "system_uuid": f"{draw.getrandbits(128):032x}",
+        "product": plan.product.name,
+        "sockets": _NUMA,
+        "memory_mebibytes": Mebibytes(2_097_152),
+        "numa_nodes": tuple(NumaNode(index=i, cpus=96, memory_mebibytes=Mebibytes(1_048_576)) for i in range(_NUMA)),
+        "pcie_switches": tuple(
             PcieSwitch(name=f"switch-{i}", numa_node=i * _NUMA // 4, lanes=16, generation=5) for i in range(4)
         ),
-        nics=tuple(_nics(plan)),
-        disks=(Disk(name="nvme0n1", mebibytes=Mebibytes(29_296_875), serial=f"SSD-{name}", encrypted=True),),
-        software=tuple(sorted(_software(product), key=lambda s: s.name)),
-    )
+        "nics": tuple(_nics(plan)),
+        "disks": (Disk(name="nvme0n1", mebibytes=Mebibytes(29_296_875), serial=f"SSD-{node.id}", encrypted=True),),
+        "software": tuple(sorted(_software(plan.product), key=lambda s: s.name)),
+    }
 
 
 def _device(layout: Layout, plan: Planned, node: NodeId, index: int, draw: Random) -> Accelerator:
     product = plan.product
     failed = draw.random() * 1000 < layout.odds.failed
     at = layout.valid_until - timedelta(days=365)
-    fault = Fault(code="xid-79", first_at=at, last_at=at)
     return Accelerator(
         index=index,
-        uuid=f"GPU-{node}-{index}",
+        uuid=uuid_of(node, index),
         pci_address=f"0000:{0x17 + 0x11 * index:02x}:00.0",
         model=product.model,
         memory_mebibytes=product.memory,
         nvlink_domain=domain_of(plan, node),
         health=Health.FAILED if failed else Health.HEALTHY,
         vendor=product.vendor,
-        generation=product.generation,
-        serial=f"SN-{node}-{index}",
-        numa_node=index * _NUMA // product.devices,
-        pcie_switch=f"switch-{index * 4 // product.devices}",
-        power_limit_watts=product.device_watts,
-        faults=(fault,) if failed else (),
+        faults=(Fault(code="xid-79", first_at=at, last_at=at),) if failed else (),
     )
+
+
+def _placed(plan: Planned, node: NodeId, device: Accelerator) -> Accelerator:
+    """The device with where in its machine it sits, and what is printed on it."""
+    product, index = plan.product, device.index
+    return device.model_copy(
+        update={
+            "generation": product.generation,
+            "serial": f"SN-{node}-{index}",
+            "numa_node": index * _NUMA // product.devices,
+            "pcie_switch": f"switch-{index * 4 // product.devices}",
+            "power_limit_watts": product.device_watts,
+        }
+    )
+
+
+def uuid_of(node: NodeId, index: int) -> str:
+    """What the device of that index on that node is called everywhere."""
+    return f"GPU-{node}-{index}"
 
 
 def domain_of(plan: Planned, node: NodeId) -> str:

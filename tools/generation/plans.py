@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -121,6 +121,8 @@ class Plan(Record):
     """How many of a thousand devices have failed."""
     cordoned: int = Field(default=10, ge=0, le=1000)
     """How many of a thousand nodes are cordoned."""
+    bare: bool = False
+    """Machines as a cluster reports them: without ports, disks, sockets, serial numbers and software."""
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
@@ -139,9 +141,9 @@ class Plan(Record):
         """The plan laid out. Another seed makes up another rest; the law ends at `valid_until`."""
         odds = Odds(self.busy, self.failed, self.cordoned)
         facts = Facts(**self._facts(valid_until))
-        return Layout(facts, self._planned, seed, odds, tuple(map(self._workload, self.work)))
+        return Layout(facts, self._planned, seed, odds, tuple(map(self._workload, self.work)), self.bare)
 
-    def _facts(self, valid_until: datetime) -> dict[str, object]:
+    def _facts(self, valid_until: datetime) -> dict[str, Any]:
         given = ("author", "basis", "entities", "sites", "clusters", "tenants", "datasets", "grants")
         racks = tuple(map(legal.rack, self._planned))
         return {"version": 1, "valid_until": valid_until, "racks": racks} | {n: getattr(self, n) for n in given}
@@ -177,8 +179,8 @@ class Plan(Record):
             return "seats: replicas are equal; keep to one cluster, one product, and as many accelerators for each"
         if not any(n.cluster == self._rack_of[work.seats[0].node].cluster for n in tenant.namespaces):
             return f"tenant: `{work.tenant}` has no namespace in the cluster of its seats; add one to the tenant"
-        if lost := [d for d in work.datasets if all(d != known.id for known in self.datasets)]:
-            return f"datasets: `{lost[0]}` is not among `datasets`; correct the name"
+        if unknown := set(work.datasets) - {d.id for d in self.datasets}:
+            return f"datasets: `{min(unknown)}` is not among `datasets`; correct the name"
         return ""
 
     def _check_devices(self) -> None:
