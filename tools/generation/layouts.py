@@ -79,7 +79,7 @@ class Layout:
     odds: Odds
     work: tuple[Workload, ...] = ()
     bare: bool = False
-    """Machines as a cluster reports them: without ports, disks, sockets, serial numbers and software."""
+    """Machines as a cluster reports them: without ports, disks, sockets, serials, software, and NVLink within one."""
 
     @property
     def valid_until(self) -> datetime:

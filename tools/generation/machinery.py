@@ -79,7 +79,7 @@ def _device(layout: Layout, plan: Planned, node: NodeId, index: int, draw: Rando
         pci_address=f"0000:{0x17 + 0x11 * index:02x}:00.0",
         model=product.model,
         memory_mebibytes=product.memory,
-        nvlink_domain=domain_of(plan, node),
+        nvlink_domain=domain_of(plan, node) if plan.product.spans_rack else "",
         health=Health.FAILED if failed else Health.HEALTHY,
         vendor=product.vendor,
         faults=(Fault(code="xid-79", first_at=at, last_at=at),) if failed else (),
@@ -91,6 +91,7 @@ def _placed(plan: Planned, node: NodeId, device: Accelerator) -> Accelerator:
     product, index = plan.product, device.index
     return device.model_copy(
         update={
+            "nvlink_domain": domain_of(plan, node),
             "generation": product.generation,
             "serial": f"SN-{node}-{index}",
             "numa_node": index * _NUMA // product.devices,

@@ -122,7 +122,7 @@ class Plan(Record):
     cordoned: int = Field(default=10, ge=0, le=1000)
     """How many of a thousand nodes are cordoned."""
     bare: bool = False
-    """Machines as a cluster reports them: without ports, disks, sockets, serial numbers and software."""
+    """Machines as a cluster reports them: without ports, disks, sockets, serials, software, and NVLink within one."""
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
