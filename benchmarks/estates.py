@@ -1,23 +1,27 @@
 """Estates of any size for the benchmarks of engines: nodes of eight accelerators in racks of sixteen, all of them busy.
 
-Deterministic by seed. Things are made one by one, so that only what an engine keeps of them is in memory.
+Generated (`fleets`), and made one by one, so that only what an engine keeps of them is in memory.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
+from itertools import islice
 from random import Random
 
-from console.demo import estate as demo
+from benchmarks import fleets
 from estate import alterations
-from estate.hardware import Accelerator, Health, Node
-from estate.ids import ClusterId, NodeId, RackId, SiteId, TenantId, Uid, WorkloadId
-from estate.law import Facts, Rack
-from estate.units import Mebibytes, Watts
+from estate.hardware import Health, Node
+from estate.ids import ClusterId, NodeId, TenantId, Uid, WorkloadId
+from estate.law import Facts
+from estate.units import Watts
 from estate.workloads import Binding, Workload, WorkloadContract, WorkloadKind
+from tools.generation import machinery
+from tools.generation.layouts import Layout
+from tools.generation.plans import Racks
 from tools.inventory.columns import changes
 from tools.inventory.columns.changes import Change
 
@@ -35,14 +39,25 @@ class Estate:
     valid_until: datetime
 
     @cached_property
+    def layout(self) -> Layout:
+        """As many racks as it takes; the last may have room for nodes that nobody sees."""
+        count = -(-self.nodes // PER_RACK)
+        racks = Racks(cluster=_CLUSTER, product=fleets.PRODUCT, count=count, nodes_each=PER_RACK, budget_watts=200_000)
+        return fleets.layout((racks,), self.valid_until)
+
+    @property
     def facts(self) -> Facts:
-        """The demo's law base, with as many racks as it takes."""
-        racks = tuple(self._racks())
-        return demo.facts(self.valid_until).model_copy(update={"racks": racks})
+        """The law."""
+        return self.layout.facts
+
+    @cached_property
+    def names(self) -> list[NodeId]:
+        """Every node by its number."""
+        return [n for rack in self.layout.racks for n in rack.nodes][: self.nodes]
 
     def seen(self) -> Iterator[Node]:
         """Every node."""
-        return (self._node(number) for number in range(self.nodes))
+        return islice(machinery.nodes(self.layout), self.nodes)
 
     def running(self) -> Iterator[Workload]:
         """Every workload."""
@@ -50,7 +65,7 @@ class Estate:
 
     def uuids(self) -> list[str]:
         """Every device."""
-        return [_uuid(number, index) for number in range(self.nodes) for index in range(DEVICES)]
+        return [machinery.uuid_of(name, index) for name in self.names for index in range(DEVICES)]
 
     def happenings(self, seed: int, count: int) -> list[Change]:
         """What a day brings anywhere: replicas that start, move and stop, devices and nodes judged, cordons, caps."""
@@ -68,12 +83,12 @@ class Estate:
         return [step for _ in range(count) for step in self._turn(random.randrange(self.nodes))]
 
     def _happening(self, random: Random) -> Change:
-        node = _name(random.randrange(self.nodes))
+        node = self.names[random.randrange(self.nodes)]
         kind = random.randrange(8)
         if kind < 2:
             return self._bound(random)
         if kind == 2:
-            return alterations.Unbound(_work(random.randrange(self.nodes)), random.randrange(DEVICES))
+            return alterations.Unbound(work_of(random.randrange(self.nodes)), random.randrange(DEVICES))
         if kind == 3:
             return alterations.Cordoned(node, random.random() < 0.5)
         if kind == 4:
@@ -83,71 +98,37 @@ class Estate:
         return alterations.DeviceJudged(node, random.randrange(DEVICES), random.choice(_HEALTH))
 
     def _bound(self, random: Random) -> Change:
-        node, index = _name(random.randrange(self.nodes)), random.randrange(DEVICES)
+        node, index = self.names[random.randrange(self.nodes)], random.randrange(DEVICES)
         binding = Binding(replica=random.randrange(DEVICES), node=node, accelerators=(index,))
-        return alterations.Bound(_work(random.randrange(self.nodes)), binding)
+        return alterations.Bound(work_of(random.randrange(self.nodes)), binding)
 
     def _turn(self, number: int) -> tuple[Change, ...]:
         node, workload = self._node(number), self._workload(number)
         gone = changes.WorkloadGone(workload.id), changes.NodeGone(node.id)
         return (*gone, changes.NodeSeen(node), changes.WorkloadSeen(workload))
 
-    def _racks(self) -> Iterator[Rack]:
-        for first in range(0, self.nodes, PER_RACK):
-            members = tuple(_name(n) for n in range(first, min(first + PER_RACK, self.nodes)))
-            yield Rack(
-                id=RackId(f"rack-{first // PER_RACK}"),
-                site=SiteId("eu-de"),
-                power_budget_watts=Watts(200_000),
-                nodes=members,
-            )
-
     def _node(self, number: int) -> Node:
-        return Node(
-            id=_name(number),
-            uid=Uid(f"{number:08x}-5a1d-4d3c-9c55-b4b6f3f8a001"),
-            cluster=_CLUSTER,
-            name=_name(number),
-            boot_id=f"{number:08x}-77aa-4d3c-9c55-b4b6f3f8a001",
-            accelerators=tuple(self._device(number, index) for index in range(DEVICES)),
-            idle_watts=Watts(2_000),
-        )
-
-    def _device(self, number: int, index: int) -> Accelerator:
-        return Accelerator(
-            index=index,
-            uuid=_uuid(number, index),
-            pci_address=f"0000:{index + 16:02x}:00.0",
-            model="H100-SXM5-80GB",
-            memory_mebibytes=Mebibytes(81_559),
-            nvlink_domain=f"clique-{number // PER_RACK}",
-        )
+        rack, place = divmod(number, PER_RACK)
+        alone = replace(self.layout, racks=(self.layout.racks[rack],))
+        return next(islice(machinery.nodes(alone), place, None))
 
     def _workload(self, number: int) -> Workload:
         return Workload(
-            id=_work(number),
+            id=work_of(number),
             uid=Uid(f"{number:08x}-0b0b-4d3c-9c55-b4b6f3f8a001"),
             tenant=_TENANT,
             cluster=_CLUSTER,
             namespace="tenant-a",
-            name=_work(number),
+            name=work_of(number),
             kind=WorkloadKind.INFERENCE,
             contract=_CONTRACT,
             replicas=DEVICES,
             watts_per_accelerator=Watts(700),
             bindings=tuple(
-                Binding(replica=index, node=_name(number), accelerators=(index,)) for index in range(DEVICES)
+                Binding(replica=index, node=self.names[number], accelerators=(index,)) for index in range(DEVICES)
             ),
         )
 
 
-def _name(number: int) -> NodeId:
-    return NodeId(f"gpu-{number:06d}")
-
-
-def _work(number: int) -> WorkloadId:
+def work_of(number: int) -> WorkloadId:
     return WorkloadId(f"serve-{number:06d}")
-
-
-def _uuid(number: int, index: int) -> str:
-    return f"GPU-{number:08x}-{index:04x}-4d3c-9c55-b4b6f3f8a001"

@@ -1,26 +1,30 @@
-"""A fleet sized for a thousand failures: the benchmarks' own input, made from the demo's building blocks.
+"""Generated estates for benchmarks: the law of the demo's plan, as many racks as it takes, and bare machines.
 
-At most one node a rack fails, and fewer than a quarter of a site's, so that no breaker stops a fence. On the failing
-node runs one of two replicas of an inference service whose tenant consents to disruption: no person is asked.
+What a cluster reports of a machine is what an engine holds of each of a hundred thousand; ports, disks and serial
+numbers come from other sources and would be most of the memory. See `benchmarks/README.md`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from random import Random
 
 from console.demo import estate as demo
 from estate.hardware import Node
-from estate.ids import ClusterId, NodeId, RackId, TenantId, Uid, WorkloadId
-from estate.law import Facts
-from estate.units import Mebibytes, Watts
-from estate.workloads import Binding, Workload, WorkloadContract, WorkloadKind
+from estate.ids import ClusterId, TenantId, WorkloadId
+from estate.law import Facts, Rack
+from estate.workloads import WorkloadKind
 from estate.worlds import World
+from tools.generation.estates import generate
+from tools.generation.layouts import Layout
+from tools.generation.plans import Plan, Racks, Seat, Work
 
-SITES = {"eu": (ClusterId("eu-1"), TenantId("tenant-a")), "us": (ClusterId("us-1"), TenantId("tenant-c"))}
-"""The prefix of each site's racks, its cluster, and the tenant that runs there."""
+PRODUCT = "dgx-h100"
+"""Four nodes a rack, eight accelerators a node."""
+TENANTS = {ClusterId("eu-1"): TenantId("tenant-a"), ClusterId("us-1"): TenantId("tenant-c")}
+"""Each cluster, and the tenant that runs there."""
 _HALF = (0, 1, 2, 3)
 
 
@@ -33,44 +37,43 @@ class Fleet:
 
     def failing(self, seed: int) -> Sequence[Node]:
         """The nodes that may fail, one a rack, in an order of this seed."""
-        nodes = {n.id: n for n in self.world.nodes}
-        chosen = [nodes[NodeId(f"{rack.id}1")] for rack in self.facts.racks]
+        chosen = self._of_each_rack(0)
         Random(seed).shuffle(chosen)
         return chosen
 
     def idle(self) -> Sequence[Node]:
         """One node a rack that neither fails nor is busy at the start."""
+        return self._of_each_rack(3)
+
+    def _of_each_rack(self, place: int) -> list[Node]:
         nodes = {n.id: n for n in self.world.nodes}
-        return [nodes[NodeId(f"{rack.id}4")] for rack in self.facts.racks]
+        return [nodes[rack.nodes[place]] for rack in self.facts.racks]
 
 
 def fleet(valid_until: datetime, racks: int) -> Fleet:
-    """Two sites with `racks` racks each."""
-    facts = demo.facts(valid_until, racks)
-    return Fleet(facts, World(nodes=demo.world(racks).nodes, workloads=tuple(_services(racks))))
+    """Two sites with `racks` racks each, sized for as many failures.
+
+    At most one node a rack fails, and fewer than a quarter of a site's, so that no breaker stops a fence. On the
+    failing node runs one of two replicas of an inference service whose tenant consents to disruption: nobody is asked.
+    """
+    groups = tuple(Racks(cluster=c, product=PRODUCT, count=racks, budget_watts=38_400) for c in TENANTS)
+    bare = layout(groups, valid_until)
+    clusters = {c.site: c.id for c in bare.facts.clusters}
+    work = tuple(_service(rack, TENANTS[clusters[rack.site]]) for rack in bare.facts.racks)
+    made = generate(layout(groups, valid_until, work))
+    return Fleet(made.facts, made.world)
 
 
-def _services(racks: int) -> Iterator[Workload]:
-    for prefix, (cluster, tenant) in SITES.items():
-        for rack in demo.rack_names(prefix, racks):
-            yield _service(RackId(rack), cluster, tenant)
+def layout(racks: tuple[Racks, ...], valid_until: datetime, work: tuple[Work, ...] = ()) -> Layout:
+    """The demo's law over other racks and other work; nothing else works, and nothing is broken."""
+    plan = Plan(**{**dict(demo.plan()), "racks": racks, "work": work, "bare": True})
+    return plan.layout(demo.SEED, valid_until)
 
 
-def _service(rack: RackId, cluster: ClusterId, tenant: TenantId) -> Workload:
+def _service(rack: Rack, tenant: TenantId) -> Work:
     """Two replicas of half a node on the first two nodes of the rack."""
-    homes = (NodeId(f"{rack}1"), NodeId(f"{rack}2"))
-    return Workload(
-        id=WorkloadId(f"serve-{rack}"),
-        uid=Uid(f"workload-serve-{rack}-uid"),
-        tenant=tenant,
-        cluster=cluster,
-        namespace=tenant,
-        name=f"serve-{rack}",
-        kind=WorkloadKind.INFERENCE,
-        contract=WorkloadContract(
-            accelerators_per_replica=len(_HALF), memory_mebibytes=Mebibytes(80_000), min_available=1
-        ),
-        replicas=len(homes),
-        watts_per_accelerator=Watts(700),
-        bindings=tuple(Binding(replica=i, node=n, accelerators=_HALF) for i, n in enumerate(homes)),
+    name = f"serve-{rack.id}"
+    seats = tuple(Seat(node=node, accelerators=_HALF) for node in rack.nodes[:2])
+    return Work(
+        id=WorkloadId(name), name=name, tenant=tenant, kind=WorkloadKind.INFERENCE, seats=seats, min_available=1
     )

@@ -28,12 +28,13 @@ NODES_BY_RACKS = {5: 40, 50: 400, 600: 4_800}
 """Racks a site, and the nodes that they come to."""
 ROUNDS = 300
 _BENCH = InstallationId("bench")
+_FIRST = NodeId("eu-de-r001-n01")
 _NOW = datetime(2026, 11, 21, tzinfo=UTC)
 CHANGES: Mapping[str, Change] = {
-    "fence": CordonNode(node=NodeId("eu-a1")),
+    "fence": CordonNode(node=_FIRST),
     "move": MoveWorkload(
-        workload=WorkloadId("serve-eu-a"),
-        moves=(ReplicaMove(replica=0, source=NodeId("eu-a1"), target=NodeId("eu-a3"), accelerators=(0, 1, 2, 3)),),
+        workload=WorkloadId("serve-eu-de-r001"),
+        moves=(ReplicaMove(replica=0, source=_FIRST, target=NodeId("eu-de-r001-n03"), accelerators=(0, 1, 2, 3)),),
     ),
 }
 

@@ -29,7 +29,7 @@ from benchmarks.estates import DEVICES, Estate
 from benchmarks.figures import Figure, figure, main
 from estate.deltas import Delta
 from estate.frozen import FrozenEstate
-from estate.ids import ClusterId, InstallationId, NodeId
+from estate.ids import ClusterId, InstallationId
 from estate.snapshots import SnapshotVersion
 from estate.units import Watts
 from tools.inventory import telling
@@ -198,7 +198,7 @@ def _of_readings(inventory: Inventory, estate: Estate) -> dict[str, float]:
 
 def _of_json(inventory: Inventory, estate: Estate) -> dict[str, float]:
     """A watch's lines on the source's way: nodes cordoned, lost and back, and statuses of pods; and a list again."""
-    names = [f"gpu-{number:06d}" for number in range(0, estate.nodes, max(estate.nodes // WATCHED, 1))]
+    names = estate.names[:: max(estate.nodes // WATCHED, 1)]
     way = _Way(inventory, estate)
     first = way.go(resources.NODES, [objects.node(n, f"uid-{n}") for n in names])
     way.go(resources.PODS, [_pod(n, "0") for n in names])
@@ -273,7 +273,7 @@ class _Way:
 
 
 def _pod(node: str, message: str) -> bytes:
-    return objects.pod(f"serve-{node[4:]}-3", f"uid-pod-{node}", node=node, phase="Running", message=message)
+    return objects.pod(f"serve-{node}-3", f"uid-pod-{node}", node=node, phase="Running", message=message)
 
 
 def _of_history(inventory: Inventory, estate: Estate) -> dict[str, float]:
@@ -291,7 +291,7 @@ def _of_history(inventory: Inventory, estate: Estate) -> dict[str, float]:
     assert found is not None, "the history does not reach back"
     assert sum(1 for n in nodes if (known := found.node(n.id)) and known.idle_watts == _MARK) == wanted.sequence
     fresh = inventory.snapshot(_VERSION)
-    names = [NodeId(f"gpu-{number:06d}") for number in range(500, 1_000)]
+    names = estate.names[500:1_000]
     return {
         "as of": _seconds(lambda: history.as_of(wanted)),
         "node made": _seconds(lambda: [fresh.node(name) for name in names]) / len(names),

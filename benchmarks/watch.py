@@ -21,8 +21,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from benchmarks import fleets
 from benchmarks.figures import Figure, figure, hushed, main, percentile
-from console.demo import estate as demo
 from estate.conditions import written_bindings
 from estate.errors import RetryLater
 from estate.hardware import Node
@@ -32,12 +32,14 @@ from estate.workloads import Workload
 from tools.controlplane.components import Part
 from tools.controlplane.flags import Options
 from tools.controlplane.launching import ControlPlane, controlplane
+from tools.generation.plans import Racks
 from tools.inventory.kubernetes.source import KubernetesSource
 from tools.inventory.port import Observed
 from tools.kubernetes import faults, resources
 from tools.kubernetes.connecting import MERGE, Access, Connection, Object
 
 NODES, PODS, DEPLOYMENTS = 1_000, 8_000, 500
+NODES_PER_RACK = 4
 NAMED = 100
 """Nodes, and pods, whose devices are known by name."""
 RATE, SECONDS = 500, 60
@@ -189,9 +191,10 @@ async def _differences(hands: Connection, facts: Facts, sight: _Sight) -> int:
 
 
 async def _facts(hands: Connection) -> Facts:
-    """The demo's law base with enough racks, and the cluster's true uid."""
+    """The law of a generated estate with enough racks, and the cluster's true uid."""
     form = await hands.request("GET", resources.IDENTITY)
-    facts = demo.facts(datetime.now(UTC) + timedelta(days=1), NODES // demo.NODES_PER_RACK)
+    racks = Racks(cluster=CLUSTER, product=fleets.PRODUCT, count=NODES // NODES_PER_RACK)
+    facts = fleets.layout((racks,), datetime.now(UTC) + timedelta(days=1)).facts
     uid = Uid(form["metadata"]["uid"])
     known = [c.model_copy(update={"uid": uid}) if c.id == CLUSTER else c for c in facts.clusters]
     return Facts.read(facts.json_form() | {"clusters": [c.json_form() for c in known]})

@@ -21,10 +21,13 @@ from estate.snapshots import SnapshotVersion
 from estate.workloads import Workload
 from estate.worlds import World
 from evals.oracles import Check
-from tools.generation.estates import generate
+from tools.generation.estates import Generated, generate
+from tools.generation.layouts import Odds
+from tools.generation.plans import Plan
 from tools.generation.sizes import Size
 
 ROOT = Path(__file__).parent / "scenarios"
+_UNTIL = datetime(2099, 1, 1, tzinfo=UTC)
 
 
 class Send(Model):
@@ -105,11 +108,21 @@ class MadeUp(Model):
     busy: int
     seed: int
 
-    def made(self) -> tuple[Facts, World]:
-        """Its law base and its world. Raises BadInput."""
-        size = Size(**self.model_dump(), valid_until=datetime(2099, 1, 1, tzinfo=UTC))
-        found = generate(size)
-        return found.facts, found.world
+    def made(self) -> Generated:
+        """The estate. Raises BadInput."""
+        return generate(Size(self.sites, self.racks, self.seed, _UNTIL, self.tenants, Odds(self.busy)))
+
+
+class Planned(Model):
+    """The estate is generated around a plan: `placet estate generate --plan` shows it."""
+
+    file: str
+    """Beside the scenario's."""
+    seed: int
+
+    def made(self, folder: Path) -> Generated:
+        """The estate. Raises BadInput."""
+        return generate(_read(folder / self.file, Plan).layout(self.seed, _UNTIL))
 
 
 class Scenario(Record):
@@ -119,9 +132,8 @@ class Scenario(Record):
     v: Literal[1] = 1
     name: str
     summary: str
-    facts: str = ""
-    world: str = ""
-    """Files of facts and world; or else:"""
+    planned: Planned | None = None
+    """Or else:"""
     made_up: MadeUp | None = None
     script: tuple[Beat, ...] = Field(min_length=1)
     gold: tuple[Change, ...]
@@ -132,8 +144,8 @@ class Scenario(Record):
 
     @model_validator(mode="after")
     def _has_one_estate(self) -> Self:
-        if bool(self.facts) != bool(self.world) or bool(self.facts) == bool(self.made_up):
-            raise ValueError("the estate: name `facts` and `world`, or `made_up`, not both")
+        if bool(self.planned) == bool(self.made_up):
+            raise ValueError("the estate: say `planned` or `made_up`, not both")
         return self
 
 
@@ -165,11 +177,9 @@ def load(folder: Path) -> Loaded:
         BadInput: a file is missing or does not fit; the message names file, field and value.
     """
     scenario = _read(folder / "scenario.yaml", Scenario)
-    if scenario.made_up is not None:
-        facts, world = scenario.made_up.made()
-    else:
-        facts, world = _read(folder / scenario.facts, Facts), _read(folder / scenario.world, World)
-    return Loaded(folder=folder, scenario=scenario, facts=facts, world=world)
+    estate = scenario.planned.made(folder) if scenario.planned else scenario.made_up and scenario.made_up.made()
+    assert estate, "a scenario has one estate"
+    return Loaded(folder=folder, scenario=scenario, facts=estate.facts, world=estate.world)
 
 
 def shipped() -> tuple[Path, ...]:

@@ -17,6 +17,7 @@ LOADED = (
     *(m.name for p in (console.cli, console.composing) for m in pkgutil.iter_modules(p.__path__, f"{p.__name__}.")),
     "agents.checkpoints.jetstream",
     "agents.checkpoints.postgres",
+    "console.demo.estate",
     "console.door.sealing",
     "console.initialising",
     "console.serving",

@@ -1,4 +1,4 @@
-"""`placet estate generate|check`: estates made up from a size and a seed, and estate files held against each other."""
+"""`placet estate generate|check`: estates made up from a size or a plan, and estate files held against each other."""
 
 from __future__ import annotations
 
@@ -10,28 +10,36 @@ import typer
 from console.cli.invocations import run
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from estate.law import Facts
     from estate.records import Record
     from tools.generation.estates import Generated
+    from tools.generation.layouts import Layout
+    from tools.generation.sizes import Size
 
 app = typer.Typer(no_args_is_help=True)
+_USUAL = {"sites": 3, "racks": 40, "tenants": 8, "busy": 600}
+"""What is made up where nobody says otherwise."""
 
 
 @app.command()
 def generate(  # noqa: PLR0913, PLR0917 - options of a command
-    sites: Annotated[int, typer.Option(help="How many sites, each with a cluster of its own.")] = 3,
-    racks: Annotated[int, typer.Option(help="How many racks a site.")] = 40,
-    seed: Annotated[int, typer.Option(help="Another seed makes another estate of that size.")] = 7,
-    tenants: Annotated[int, typer.Option(help="How many tenants.")] = 8,
-    busy: Annotated[int, typer.Option(help="How many of a thousand machines work.")] = 600,
+    sites: Annotated[int | None, typer.Option(help="How many sites, each with a cluster of its own: 3.")] = None,
+    racks: Annotated[int | None, typer.Option(help="How many racks a site: 40.")] = None,
+    seed: Annotated[int, typer.Option(help="Another seed makes another estate of that size, or of that plan.")] = 7,
+    tenants: Annotated[int | None, typer.Option(help="How many tenants: 8.")] = None,
+    busy: Annotated[int | None, typer.Option(help="How many of a thousand machines work: 600.")] = None,
+    plan: Annotated[Path | None, typer.Option(help="A file of what is fixed, instead of these numbers.")] = None,
     out: Annotated[Path, typer.Option(help="The folder to write facts, world and estate files into.")] = Path("estate"),
     kubeconfig: Annotated[Path | None, typer.Option(help="Put one cluster's part into this empty cluster too.")] = None,
     named: Annotated[str | None, typer.Option("--context", help="A context of it; else its current one.")] = None,
-    cluster: Annotated[str, typer.Option(help="Whose part, by its id in the facts.")] = "s1-k1",
+    cluster: Annotated[str, typer.Option(help="Whose part, by its id in the facts; else the first one's.")] = "",
 ) -> None:
     """Make up a plausible estate: law, tenants, machines of several vendors, work, power, cooling, fabrics, prices.
 
-    The same options make the same estate. It is nobody's: the facts say so, and nobody has signed them. With a
+    The same options make the same estate. A plan (`placet schema plan`, console/demo/plan.yaml) fixes
+    law, racks and work by name, and the rest is made up around it. It is nobody's: nobody has signed the facts. With a
     kubeconfig, nodes, namespaces and Deployments of one cluster are created as real objects; a cluster that holds
     anything which an earlier run did not put there is refused. Kubelets are not made up: let kwok play them.
 
@@ -41,10 +49,11 @@ def generate(  # noqa: PLR0913, PLR0917 - options of a command
 
     from console.cli.rendering import note
     from tools.generation.estates import generate as made
-    from tools.generation.sizes import Size
 
     until = datetime(datetime.now(UTC).year + 1, 12, 31, tzinfo=UTC)
-    estate = made(Size(sites, racks, seed, until, tenants, busy))
+    asked = {"sites": sites, "racks": racks, "tenants": tenants, "busy": busy}
+    given = {name: value for name, value in asked.items() if value is not None}
+    estate = made(_size(given, seed, until) if plan is None else _layout(plan, given, seed, until))
     texts = _texts(estate)
     if kubeconfig is not None:
         law = run(lambda: _populated(estate, kubeconfig.expanduser(), named, cluster))
@@ -72,13 +81,32 @@ def check(
     note(f"{len(found)} items, each defined once and naming only what is there")
 
 
+def _size(given: dict[str, int], seed: int, until: datetime) -> Size:
+    from tools.generation.layouts import Odds
+    from tools.generation.sizes import Size
+
+    wanted = _USUAL | given
+    odds = Odds(wanted.pop("busy"))
+    return Size(**wanted, seed=seed, valid_until=until, odds=odds)
+
+
+def _layout(file: Path, given: dict[str, int], seed: int, until: datetime) -> Layout:
+    from estate.errors import BadInput
+    from tools.generation.plans import Plan
+    from tools.inventory import files
+
+    if given:
+        raise BadInput(f"--{next(iter(given))} and --plan: a plan says how much there is; leave one of them out")
+    return files.parse(Plan, files.read(file), str(file)).layout(seed, until)
+
+
 async def _populated(estate: Generated, kubeconfig: Path, named: str | None, cluster: str) -> Facts:
     """Put that cluster's part into it; the facts that know it by its uid."""
     from estate.errors import BadInput
     from estate.ids import ClusterId
     from tools.controlplane import clients, marking, populating
 
-    name = ClusterId(cluster)
+    name = ClusterId(cluster) if cluster else estate.facts.clusters[0].id
     if name not in estate.facts.cluster:
         raise BadInput(f"--cluster: `{cluster}` is none of {', '.join(f'`{c}`' for c in estate.facts.cluster)}")
     async with await clients.connect(kubeconfig, named) as api:

@@ -8,7 +8,7 @@ import typer
 
 from console.cli.invocations import Output, OutputOption, given
 
-SCHEMAS = ("config", "facts", "world", "estate", "change-file", "proposal", "history", "verdict", "command")
+SCHEMAS = ("config", "facts", "world", "estate", "change-file", "proposal", "history", "plan", "verdict", "command")
 config_app = typer.Typer(no_args_is_help=True)
 
 

@@ -10,11 +10,12 @@ from console.door.calls import Call
 from estate.canonical import Json
 from estate.errors import BadInput
 from estate.verdicts import Verdict
+from tools.generation.plans import Plan
 from tools.inventory import files
 
 
 def schema_of(kind: str) -> Json:
-    """The schema of `config`, `command` (a signed call's payload), `verdict`, or a kind of `tools.inventory.files`.
+    """The schema of `config`, `command` (a signed call's payload), `verdict`, `plan`, or one of `files.KINDS`.
 
     Raises:
         BadInput: there is no such kind.
@@ -26,6 +27,8 @@ def schema_of(kind: str) -> Json:
             return TypeAdapter(Call).json_schema()
         case "proposal":
             return files.schema("proposal-file")
+        case "plan":
+            return files.schema_of(Plan)
         case "verdict":
             return Verdict.model_json_schema()
         case _ if kind in files.KINDS:

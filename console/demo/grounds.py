@@ -26,13 +26,11 @@ from console.demo.witnessing import Witness
 from console.initialising import FACTS_FOR
 from estate.errors import NeverRetry
 from estate.ids import ClusterId, ExecutorId, Uid
-from estate.law import Facts, Rack
-from estate.units import Watts
+from estate.law import Facts
 from policies.admission import identities
 from tools.controlplane import building, clients, settling
 from tools.controlplane.launching import controlplane
 from tools.controlplane.populating import cluster_uid
-from tools.kubernetes import power
 from tools.kubernetes.connecting import Access, Connection
 
 CLUSTERS = (ClusterId("eu-1"), ClusterId("us-1"))
@@ -137,20 +135,11 @@ def _first(failed: ExceptionGroup) -> Exception:
 
 
 def facts_of(uids: dict[ClusterId, Uid]) -> Facts:
-    """The demo's law base for clusters of these uids.
-
-    On a cluster a machine's draw is read from its model and not told, which comes to more than the twin's machines
-    draw; the racks have that much more, so that the same work fits.
-    """
+    """The demo's law base for clusters of these uids."""
     facts = estate.facts(datetime.now(UTC) + FACTS_FOR)
-    clusters = tuple(c.model_copy(update={"uid": uids[c.id]}) for c in facts.clusters)
-    return facts.model_copy(update={"clusters": clusters, "racks": tuple(map(_with_power, facts.racks))})
-
-
-def _with_power(rack: Rack) -> Rack:
-    beside = power.draw(estate.MODEL).beside
-    more = power.idle(beside, estate.ACCELERATORS_PER_NODE) - estate.IDLE_WATTS
-    return rack.model_copy(update={"power_budget_watts": Watts(rack.power_budget_watts + more * len(rack.nodes))})
+    return facts.model_copy(
+        update={"clusters": tuple(c.model_copy(update={"uid": uids[c.id]}) for c in facts.clusters)}
+    )
 
 
 async def _furnish(api: ApiClient, cluster: ClusterId, facts: Facts, admin: Access, scratch: Path) -> Foothold:

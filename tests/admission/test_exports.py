@@ -14,6 +14,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from console.demo import estate
 from console.initialising import Founding, found
 from console.state import StateDirectory
 from estate.errors import BadInput
@@ -21,10 +22,11 @@ from estate.ids import ClusterId, InstallationId, NodeId
 from policies.admission import texts
 from policies.admission.exporting import admission
 from tests import builders, spawning, surroundings
+from tools.inventory import writing
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "deploy" / "kubernetes"
-FACTS = ROOT / "evals" / "scenarios" / "estate" / "facts.yaml"
+UNTIL = datetime(2035, 1, 1, tzinfo=UTC)
 BARRED = "tenant-a: sovereignty-geographic (geographic): needed only DE, FR, NL, found reaches US"
 
 
@@ -41,24 +43,39 @@ def installed(tmp_path: Path) -> StateDirectory:
     return state
 
 
+@pytest.fixture
+def facts_file(tmp_path: Path) -> Path:
+    """The demo's facts, which the examples are compiled from."""
+    file = tmp_path / "facts.yaml"
+    file.write_text(writing.text(estate.facts(UNTIL)))
+    return file
+
+
 EXPORTED = {
     "rbac.yaml": ("rbac",),
-    "admission-eu-1.yaml": ("admission", "--cluster", "eu-1", "--facts", str(FACTS)),
-    "admission-us-1.yaml": ("admission", "--cluster", "us-1", "--facts", str(FACTS)),
+    "admission-eu-1.yaml": ("admission", "--cluster", "eu-1", "--facts"),
+    "admission-us-1.yaml": ("admission", "--cluster", "us-1", "--facts"),
 }
+"""Each example's command; what ends with `--facts` is given the demo's."""
+
+
+def exported(example: str, facts: Path) -> tuple[str, ...]:
+    """The arguments that write an example."""
+    told = EXPORTED[example]
+    return ("policy", "export", *told, *((str(facts),) if told[-1] == "--facts" else ()))
 
 
 @pytest.mark.parametrize("example", ["rbac.yaml", "admission-us-1.yaml"])
-async def test_the_examples_are_what_the_command_writes(example: str, tmp_path: Path) -> None:
+async def test_the_examples_are_what_the_command_writes(example: str, facts_file: Path) -> None:
     """What a reader of the repository reviews is what a cluster gets."""
-    written = await placet("policy", "export", *EXPORTED[example], state=tmp_path / "none")
+    written = await placet(*exported(example, facts_file), state=facts_file.parent / "none")
     assert written.returncode == 0, written.stderr
     assert written.stdout == (EXAMPLES / example).read_text()
 
 
-def test_an_interpreter_that_people_start_writes_it_too_and_warns_of_nothing(tmp_path: Path) -> None:
+def test_an_interpreter_that_people_start_writes_it_too_and_warns_of_nothing(facts_file: Path) -> None:
     example = "admission-eu-1.yaml"
-    arguments = ("--state-dir", str(tmp_path / "none"), "policy", "export", *EXPORTED[example])
+    arguments = ("--state-dir", str(facts_file.parent / "none"), *exported(example, facts_file))
     written = subprocess.run(
         [sys.executable, "-W", "error", "-m", "console.cli.main", *arguments],
         capture_output=True,
@@ -96,11 +113,15 @@ async def test_facts_that_nobody_trusted_signed_open_no_door(installed: StateDir
     assert (answer.returncode, answer.stdout) == (3, "")
 
 
-async def test_expired_facts_open_no_door_from_a_file_either(tmp_path: Path) -> None:
-    expired = tmp_path / "facts.yaml"
-    expired.write_text(FACTS.read_text().replace("2035-01-01", "2025-01-01"))
-    arguments = ("policy", "export", "admission", "--cluster", "eu-1", "--facts", str(expired))
-    answer = await placet(*arguments, state=tmp_path / "none")
+@pytest.fixture
+def expired_file(facts_file: Path) -> Path:
+    facts_file.write_text(facts_file.read_text().replace("2035-01-01", "2025-01-01"))
+    return facts_file
+
+
+async def test_expired_facts_open_no_door_from_a_file_either(expired_file: Path) -> None:
+    arguments = ("policy", "export", "admission", "--cluster", "eu-1", "--facts", str(expired_file))
+    answer = await placet(*arguments, state=expired_file.parent / "none")
     assert (answer.returncode, answer.stdout) == (3, "")
     assert "the facts expired at 2025-01-01" in answer.stderr
 

@@ -43,6 +43,7 @@ from tools.kubernetes.resources import Resource
 FAILING = {ClusterId("eu-1"): "eu-a1", ClusterId("us-1"): "us-a1"}
 """The node of each cluster whose device will fall off the bus."""
 DEVICE = 2
+RACKS = ("eu-a", "eu-b", "us-a", "us-b")
 WORK = ("a-chat", "b-imaging", "c-pilot")
 BY_ROLLOUT = "a-chat"
 """A Deployment: whoever writes its template has its controller replace all pods."""
@@ -74,7 +75,7 @@ class Ground:
     @property
     def world(self) -> World:
         """What stands on it at the start of a test."""
-        whole = estate.world(racks=2)
+        whole = world()
         nodes = tuple(n for n in whole.nodes if n.cluster == self.id)
         return World(
             nodes=nodes, workloads=tuple(w for w in whole.workloads if w.cluster == self.id and w.name in WORK)
@@ -150,10 +151,16 @@ async def founded(root: Path, name: str, *grounds: Ground, **settings: Any) -> O
 
 def facts(*grounds: Ground) -> Facts:
     """The demo's law base for two racks a site, with the true uids of these clusters."""
-    base = estate.facts(datetime.now(UTC) + timedelta(days=1), racks=2)
+    base = estate.facts(datetime.now(UTC) + timedelta(days=1))
     uids = {g.id: g.uid for g in grounds}
     known = tuple(c.model_copy(update={"uid": uids.get(c.id, c.uid)}) for c in base.clusters)
-    return base.model_copy(update={"clusters": known})
+    return base.model_copy(update={"clusters": known, "racks": tuple(r for r in base.racks if r.id in RACKS)})
+
+
+def world() -> World:
+    """The demo's world with the nodes of two racks a site."""
+    whole = estate.world()
+    return whole.model_copy(update={"nodes": tuple(n for n in whole.nodes if n.id[:-1] in RACKS)})
 
 
 async def lose_accelerator(outside: Outside, at: Ground) -> None:

@@ -116,7 +116,7 @@ async def made(at: Ground, path: str, body: Any) -> None:
 
 def to_europe(eu: Ground) -> tuple[Change, ...]:
     """The pilot's budget, the pilot, and the end of the one in the United States: a move in one proposal."""
-    pilot = next(w for w in grounds.estate.world(racks=2).workloads if w.name == "c-pilot")
+    pilot = next(w for w in grounds.world().workloads if w.name == "c-pilot")
     budget = objects.disruption_budget(pilot)
     assert budget is not None
     seats = tuple(Binding(replica=r, node=NodeId(f"eu-b{r + 3}"), accelerators=LOW) for r in range(2))

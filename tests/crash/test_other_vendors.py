@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 
-from console.demo import estate
 from console.door.commands import Get, Kind
 from estate.devices import Vendor
 from estate.hardware import Node
@@ -60,7 +59,7 @@ class Mixed(Ground):
 
     @property
     def world(self) -> World:
-        whole = estate.world(racks=2)
+        whole = grounds.world()
         return World(
             nodes=tuple(_machine(n) for n in whole.nodes if n.cluster == self.id),
             workloads=tuple(_work(w) for w in whole.workloads if w.name in HOMES),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -149,11 +148,3 @@ async def test_a_budget_that_was_broken_for_a_moment_is_told(scenery: ClusterSce
         return not budget.holds and "c-pilot 0 where 1 must be" in budget.found
 
     await soon(told)
-
-
-def test_racks_have_as_much_room_for_devices_as_on_the_twin() -> None:
-    """A cluster's machines are taken to draw what their makers say; the acts must find the same room."""
-    told = estate.facts(datetime.now(UTC) + timedelta(days=1)).racks[0]
-    found = grounds.facts_of({ClusterId("eu-1"): Uid("a"), US: Uid("b")}).racks[0]
-    idle = 4 * 575 * 8
-    assert found.power_budget_watts - idle == told.power_budget_watts - 4 * estate.IDLE_WATTS

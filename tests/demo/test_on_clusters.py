@@ -1,6 +1,6 @@
 """The demo on clusters: the three acts against real API servers, claimed from what these hold.
 
-They are played once, on a given cluster and on one of the demo's own; with `--cluster local` both are its own.
+They are played once, by the program that people start, on two clusters of its own; a given one is opened and left.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from rich.console import Console
 
 from console.demo import estate, grounds
 from console.demo.narrator import Narrator
-from console.demo.run import play
 from console.systems import System
 from estate.errors import Denied
 from estate.workloads import Workload
+from tests import spawning, surroundings
 from tools.controlplane import clients
 from tools.controlplane.launching import ControlPlane, controlplane
 from tools.kubernetes.connecting import Access
@@ -28,6 +28,7 @@ from tools.kubernetes.connecting import Access
 pytestmark = [
     pytest.mark.kubernetes,
     pytest.mark.nats,
+    pytest.mark.processes,
     pytest.mark.xdist_group("demo"),
     pytest.mark.timeout(300),
 ]
@@ -59,52 +60,48 @@ KINDS = (
 """What a guest might leave behind."""
 
 
-async def test_the_three_acts_hold_on_a_guests_empty_cluster_and_leave_it_empty(tmp_path: Path) -> None:
-    """Two control planes, both service accounts, the door, the whole system; every claim that is made must hold.
+async def test_the_program_plays_the_three_acts_on_two_clusters_of_its_own(tmp_path: Path) -> None:
+    """`placet demo --cluster local`: both service accounts, the doors, the whole system; every claim must hold."""
+    arguments = ("demo", "--cluster", "local", "--out", str(tmp_path / "out"))
+    ran = await spawning.run("console.cli.main", *arguments, environment=surroundings.plain() | {"NO_COLOR": "1"})
+    assert ran.returncode == 0, f"{ran.stdout[-3000:]}{ran.stderr}"
+    checks = json.loads((tmp_path / "out" / "summary.json").read_text())["checks"]
+    assert {c["claim"] for c in checks if not c["holds"]} == set()
+    made = [c["claim"] for c in checks]
+    assert [c for c in CLAIMED if c not in made] == []
+    assert sum(c.startswith("no disruption budget broke at any moment") for c in made) == 3
+    assert f"{len(made)} claims made, all of them held." in ran.stdout
 
-    And where anything lives nothing is touched: not a node, not a namespace.
-    """
+
+async def test_a_guest_leaves_an_empty_cluster_as_it_was_and_touches_no_other(
+    tmp_path: Path,
+) -> None:
+    """Each cluster has a reader and a writer and its part of the estate, running; what the acts add goes too."""
+    narrator = Narrator(Console(file=io.StringIO(), width=132))
     async with controlplane() as plane:
         empty = await everything(plane)
-        made = await claims(tmp_path, grounds.given(Access(plane.kubeconfig, "local")))
-        assert [c for c in CLAIMED if c not in made] == []
-        assert sum(c.startswith("no disruption budget broke at any moment") for c in made) == 3
+        async with grounds.given(Access(plane.kubeconfig, "local"))(narrator, tmp_path) as ground:
+            doors = [f"the door of {c} refuses placet-writer what carries no warrant" for c in grounds.CLUSTERS]
+            assert narrator.checks == [(claim, True) for claim in doors]
+            assert [c.id for c in ground.clusters] == [c for e in ground.executors for c in e.clusters]
+            assert len({a for c in ground.clusters for a in (c.reader, c.writer)}) == 4
+            scenery = ground.scenery(cast("System", None))
+            seen, world = await scenery.look(), estate.world()
+            assert {n.id for n in seen.nodes()} == {n.id for n in world.nodes}
+            assert _seats(seen.workloads()) == _seats(world.workloads)
+            await scenery.start_job(estate.power_hungry_job())
         assert await everything(plane) == empty
         async with plane.client() as api:
             await clients.create(api, "/api/v1/namespaces", {"metadata": {"name": "somebodys"}})
         inhabited = await everything(plane)
         with pytest.raises(Denied, match="namespace `somebodys`"):
-            await claims(tmp_path, grounds.given(Access(plane.kubeconfig)))
+            async with grounds.given(Access(plane.kubeconfig))(narrator, tmp_path):
+                pytest.fail("an inhabited cluster was opened")
         assert await everything(plane) == inhabited
-
-
-async def test_clusters_of_its_own_are_two_with_all_that_the_acts_find_there(tmp_path: Path) -> None:
-    """Each behind its door, with an account that reads and one that writes, and its part of the estate running."""
-    narrator = Narrator(Console(file=io.StringIO(), width=132))
-    async with grounds.local(narrator, tmp_path) as ground:
-        doors = [f"the door of {c} refuses placet-writer what carries no warrant" for c in grounds.CLUSTERS]
-        assert narrator.checks == [(claim, True) for claim in doors]
-        assert [c.id for c in ground.clusters] == [c for e in ground.executors for c in e.clusters]
-        accounts = {a for c in ground.clusters for a in (c.reader, c.writer)}
-        assert len(accounts) == 4
-        seen, world = await ground.scenery(cast("System", None)).look(), estate.world()
-        assert {n.id for n in seen.nodes()} == {n.id for n in world.nodes}
-        assert _seats(seen.workloads()) == _seats(world.workloads)
 
 
 def _seats(workloads: Iterable[Workload]) -> dict[str, Counter[tuple[str, int]]]:
     return {w.name: Counter((b.node, len(b.accelerators)) for b in w.bindings) for w in workloads}
-
-
-async def claims(out: Path, opened: grounds.Opened) -> list[str]:
-    """Play on that ground; what was claimed, all of which held."""
-    said = Console(file=io.StringIO(), width=132)
-    status = await play(out, False, said, opened)
-    story = said.file.getvalue()  # type: ignore[attr-defined] # the file above
-    assert status == 0, story[-3000:]
-    checks = json.loads((out / "summary.json").read_text())["checks"]
-    assert {c["claim"] for c in checks if not c["holds"]} == set()
-    return [c["claim"] for c in checks]
 
 
 async def everything(plane: ControlPlane) -> set[str]:

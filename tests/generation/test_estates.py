@@ -22,6 +22,7 @@ from policies import reviewing
 from policies.bundle import Bundle
 from tests import builders
 from tools.generation.estates import Generated, generate
+from tools.generation.layouts import Odds
 from tools.generation.sizes import Size
 from tools.inventory import declarations, files, findings, writing
 
@@ -35,7 +36,7 @@ sizes = st.builds(
     seed=st.integers(0, 2**31),
     valid_until=st.just(UNTIL),
     tenants=st.integers(1, 12),
-    busy=st.integers(0, 1000),
+    odds=st.builds(Odds, busy=st.integers(0, 1000)),
 )
 
 
@@ -152,7 +153,12 @@ def test_what_is_written_is_read_back_the_same(tmp_path: Path) -> None:
     assert tuple(i.model_copy(update={"origins": ()}) for i in read) == made.items
 
 
-@pytest.mark.parametrize("over", [{"sites": 0}, {"racks": 6_000}, {"tenants": 0}, {"busy": 1001}])
+def test_shares_that_cannot_be_are_refused() -> None:
+    with pytest.raises(BadInput, match="`1001` is not"):
+        Odds(busy=1001)
+
+
+@pytest.mark.parametrize("over", [{"sites": 0}, {"racks": 6_000}, {"tenants": 0}])
 def test_a_size_that_cannot_be_is_refused(over: dict[str, int]) -> None:
     with pytest.raises(BadInput, match=r"`\d+` is not"):
         Size(**{"sites": 1, "racks": 1, "seed": 1, "valid_until": UNTIL, **over})  # type: ignore[arg-type]

@@ -1,9 +1,13 @@
-"""A whole generated estate: facts, world and items that agree with each other. Called by the CLI and by benchmarks."""
+"""A whole generated estate: facts, world and items that agree. Called by the CLI, the demo, benchmarks and evals.
+
+What is fixed is a layout (`layouts`): from a size, or from a plan that a person wrote. All the rest is made up.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from estate.fabrics.storage import Copy
 from estate.ids import ClusterId, CopyId, DatasetId, OfferId, PriceId, StorageId, TemplateId, Uid
@@ -15,21 +19,46 @@ from estate.uses.clusters import ClusterState, Deployed, Revision, Template, Tem
 from estate.uses.offers import Offer, Price, Unit
 from estate.worlds import EstateFile, World
 from policies import sovereignty
-from tools.generation import facilities, legal, machinery, networks, seating, tenancy, working
-from tools.generation.legal import Ground
+from tools.generation import facilities, machinery, networks, seating, working
+from tools.generation.layouts import Layout
+from tools.generation.outlining import outlined
 from tools.generation.products import PRODUCTS
-from tools.generation.sizes import Planned, Size, cluster_of
+from tools.generation.sizes import Size
 
 _TEMPLATE = TemplateId("gpu-cluster")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Generated:
-    """What was made: the law, what is observed, and everything else."""
+    """What was made: the law, what is observed, and everything else, which is made once somebody asks for it."""
 
-    facts: Facts
-    world: World
-    items: tuple[Item, ...]
+    layout: Layout
+
+    @property
+    def facts(self) -> Facts:
+        """The law."""
+        return self.layout.facts
+
+    @cached_property
+    def world(self) -> World:
+        """What is observed."""
+        nodes = {n.id: n for n in machinery.nodes(self.layout)}
+        made = working.workloads(self.layout, seating.seats(self.layout, nodes))
+        work = (*self.layout.work, *(working.with_data(self.facts, w) for w in made))
+        return World(nodes=tuple(nodes.values()), workloads=work)
+
+    @cached_property
+    def items(self) -> tuple[Item, ...]:
+        """Everything else."""
+        return (
+            *facilities.facilities(self.layout),
+            *networks.networks(self.layout),
+            *machinery.machines(self.layout),
+            *working.promises(self.layout, self.world.workloads),
+            *_clusters(self.layout),
+            *_copies(self.layout),
+            *_prices(self.layout),
+        )
 
     def file(self) -> EstateFile:
         """The items as an estate file."""
@@ -41,82 +70,51 @@ class Generated:
         return Facts.read(self.facts.json_form() | {"clusters": [c.json_form() for c in clusters]})
 
 
-def generate(size: Size) -> Generated:
-    """The estate of that size and seed."""
-    planned, grounds = list(size.planned()), list(legal.grounds(size))
-    nodes = {n.id: n for n in machinery.nodes(size, planned)}
-    facts = _facts(size, planned, grounds)
-    taken = seating.seats(size, facts, iter(planned), nodes)
-    work = tuple(working.with_data(facts, w) for w in working.workloads(size, taken))
-    items = (
-        *facilities.facilities(size, grounds, planned),
-        *networks.networks(size, planned),
-        *machinery.machines(size),
-        *working.promises(size, work),
-        *_clusters(size),
-        *_copies(facts, grounds),
-        *_prices(size, planned),
-    )
-    return Generated(facts, World(nodes=tuple(nodes.values()), workloads=work), items)
+def generate(asked: Size | Layout) -> Generated:
+    """The estate of that size and seed, or around what is laid out."""
+    return Generated(outlined(asked) if isinstance(asked, Size) else asked)
 
 
-def _facts(size: Size, planned: Sequence[Planned], grounds: Sequence[Ground]) -> Facts:
-    devices = sum(p.product.devices * p.product.nodes_per_rack for p in planned)
-    owners = (e for g in grounds for e in g.entities)
-    bare = Facts(
-        version=1,
-        author="generator",
-        basis=f"made up by `placet estate generate`, seed {size.seed}: nobody's law",
-        valid_until=size.valid_until,
-        entities=(legal.parent_company(), *owners, *tenancy.organisations(size)),
-        sites=tuple(g.site for g in grounds),
-        racks=tuple(legal.racks(planned)),
-        clusters=tuple(g.cluster for g in grounds),
-        tenants=tuple(tenancy.tenants(size, devices)),
-        datasets=tuple(tenancy.datasets(size)),
-    )
-    return Facts.read(bare.json_form() | {"tenants": [t.json_form() for t in tenancy.housed(bare, grounds)]})
-
-
-def _clusters(size: Size) -> Iterator[Item]:
+def _clusters(layout: Layout) -> Iterator[Item]:
     yield Template(
         id=_TEMPLATE,
         sort=TemplateSort.CLUSTER,
         name="gpu-cluster",
         revisions=(Revision(version="1.4.0", upgrades_to=("1.5.0",)), Revision(version="1.5.0")),
     )
-    for site in size.site_names():
-        made_from = Deployed(template=_TEMPLATE, version=size.draw(f"template/{site}").choice(("1.4.0", "1.5.0")))
-        yield ClusterState(
-            id=cluster_of(site), version="1.36.3", provider="k0rdent", made_from=made_from, state=State.OK
-        )
+    for cluster in layout.facts.clusters:
+        version = layout.draw(f"template/{cluster.site}").choice(("1.4.0", "1.5.0"))
+        made_from = Deployed(template=_TEMPLATE, version=version)
+        yield ClusterState(id=cluster.id, version="1.36.3", provider="k0rdent", made_from=made_from, state=State.OK)
 
 
-def _copies(facts: Facts, grounds: Sequence[Ground]) -> Iterator[Copy]:
+def _copies(layout: Layout) -> Iterator[Copy]:
     """Each dataset at every site where it may be."""
-    for dataset in facts.datasets:
-        for ground in grounds:
-            if all(a.holds for a in sovereignty.exposure_of_tenant(facts, dataset.tenant, ground.cluster.id)):
-                name = CopyId(f"{dataset.id}.{ground.site.id}")
-                storage = StorageId(f"{ground.site.id}-parallel")
+    for dataset in layout.facts.datasets:
+        for site in layout.facts.site:
+            reached = (
+                sovereignty.exposure_of_tenant(layout.facts, dataset.tenant, c) for c in layout.clusters_at(site)
+            )
+            if any(all(a.holds for a in exposure) for exposure in reached):
+                name, storage = CopyId(f"{dataset.id}.{site}"), StorageId(f"{site}-parallel")
                 yield Copy(id=name, dataset=DatasetId(dataset.id), storage=storage, complete=True)
 
 
-def _prices(size: Size, planned: Sequence[Planned]) -> Iterator[Item]:
+def _prices(layout: Layout) -> Iterator[Item]:
     """What an hour of each model costs at each site, and what clouds would give."""
-    for site, name in sorted({(p.site, p.product.name) for p in planned}):
-        product = next(p for p in PRODUCTS if p.name == name)
+    sold = {(p.site, p.product.name): p.product for p in layout.racks}
+    for (site, name), product in sorted(sold.items(), key=lambda row: row[0]):
         yield Price(
             id=PriceId(f"{site}-{name}"),
             unit=Unit.GPU_HOUR,
-            amount=MicroUsd(size.draw(f"price/{site}/{name}").randrange(900_000, 6_000_000)),
+            amount=MicroUsd(layout.draw(f"price/{site}/{name}").randrange(900_000, 6_000_000)),
             model=product.model,
             site=site,
             stated_by=f"price list of {site}",
-            valid_until=size.valid_until,
+            valid_until=layout.valid_until,
         )
     for number, product in enumerate(PRODUCTS[:3], start=1):
-        draw = size.draw(f"offer/{number}")
+        draw = layout.draw(f"offer/{number}")
         yield Offer(
             id=OfferId(f"cloud-{number}"),
             provider=f"cloud-{number}",
@@ -127,5 +125,5 @@ def _prices(size: Size, planned: Sequence[Planned]) -> Iterator[Item]:
             available=draw.randrange(0, 128, product.devices),
             hourly=MicroUsd(draw.randrange(1_500_000, 9_000_000)),
             spot=number == 2,
-            valid_until=size.valid_until,
+            valid_until=layout.valid_until,
         )

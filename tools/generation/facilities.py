@@ -26,37 +26,37 @@ from estate.ids import (
 )
 from estate.itemkinds import State
 from estate.items import Item
+from estate.law import Site
 from estate.units import GramsPerKilowattHour, MicroUsd, MilliCelsius, PerMille, RackUnits, Seconds, Watts
 from estate.uses.offers import Price, Unit
-from tools.generation.legal import BUDGET_SHARE, Ground
-from tools.generation.sizes import Planned, Size
+from tools.generation.layouts import Layout, Planned
 
 SIDES = ("a", "b")
 
 
-def facilities(size: Size, grounds: Sequence[Ground], planned: Sequence[Planned]) -> Iterator[Item]:
+def facilities(layout: Layout) -> Iterator[Item]:
     """Everything that is built, site by site."""
-    for country in sorted({g.country for g in grounds}):
+    for country in sorted({s.country for s in layout.facts.sites}):
         yield Region(id=RegionId(f"region-{country.lower()}"), country=country)
-    for ground in grounds:
-        here = [p for p in planned if p.site == ground.site.id]
-        yield from _site(size, ground, here)
-        yield from _rows(ground.site.id, here)
+    for site in layout.facts.sites:
+        here = layout.at(site.id)
+        yield from _site(layout, site, here)
+        yield from _rows(site.id, here)
         for plan in here:
             yield from _rack(plan)
 
 
-def _site(size: Size, ground: Ground, here: Sequence[Planned]) -> Iterator[Item]:
-    name, draw = ground.site.id, size.draw(f"facilities/{ground.site.id}")
-    load = Watts(sum(_rack_watts(p) for p in here) * 5 // 4)
+def _site(layout: Layout, site: Site, here: Sequence[Planned]) -> Iterator[Item]:
+    name, draw = site.id, layout.draw(f"facilities/{site.id}")
+    load = Watts(sum(p.watts for p in here) * 5 // 4)
     price = MicroUsd(draw.randrange(60_000, 220_000))
     signal = GridSignal(
         carbon=GramsPerKilowattHour(draw.randrange(20, 500)),
         price=price,
         stress=PerMille(draw.randrange(100, 600)),
-        valid_until=size.valid_until,
+        valid_until=layout.valid_until,
     )
-    yield SitePlan(id=name, region=RegionId(f"region-{ground.country.lower()}"), power_watts=load, grid=signal)
+    yield SitePlan(id=name, region=RegionId(f"region-{site.country.lower()}"), power_watts=load, grid=signal)
     yield from _power(name, load)
     yield Loop(id=LoopId(f"{name}-loop"), site=name, capacity_watts=load, supply=MilliCelsius(30_000), state=State.OK)
     yield Price(
@@ -65,8 +65,8 @@ def _site(size: Size, ground: Ground, here: Sequence[Planned]) -> Iterator[Item]
         amount=price,
         site=name,
         stated_by=f"supply contract of {name}",
-        valid_from=size.valid_until - timedelta(days=365),
-        valid_until=size.valid_until,
+        valid_from=layout.valid_until - timedelta(days=365),
+        valid_until=layout.valid_until,
     )
 
 
@@ -115,22 +115,21 @@ def _rows(site: SiteId, here: Sequence[Planned]) -> Iterator[Item]:
                 id=CduId(f"{name}-cdu"),
                 loop=LoopId(f"{site}-loop"),
                 row=RowId(name),
-                capacity_watts=Watts(sum(_rack_watts(p) for p in racks)),
+                capacity_watts=Watts(sum(p.watts for p in racks)),
                 leak_sensors=(LeakSensor(name="under-floor", wet=False),),
                 state=State.OK,
             )
 
 
 def _rack(plan: Planned) -> Iterator[Item]:
-    watts = _rack_watts(plan)
     cooled = plan.product.cooling is not CoolingMethod.AIR
     for side in SIDES:
         yield Pdu(
             id=PduId(f"{plan.id}-pdu-{side}"),
             feed=FeedId(f"{plan.site}-feed-{side}"),
             rack=plan.id,
-            capacity_watts=watts,
-            budget_watts=Watts(watts * BUDGET_SHARE // 1000),
+            capacity_watts=plan.watts,
+            budget_watts=plan.budget_watts,
             state=State.OK,
         )
     yield RackSpace(
@@ -140,10 +139,6 @@ def _rack(plan: Planned) -> Iterator[Item]:
         units=RackUnits(48),
         pdus=tuple(PduId(f"{plan.id}-pdu-{side}") for side in SIDES),
         cdus=(CduId(f"{plan.row}-cdu"),) if cooled else (),
-        cooling=(Cooling(method=plan.product.cooling, watts=watts),),
+        cooling=(Cooling(method=plan.product.cooling, watts=plan.watts),),
         leaves=(SwitchId(f"{plan.id}-tor"),),
     )
-
-
-def _rack_watts(plan: Planned) -> Watts:
-    return Watts(plan.product.node_watts * plan.product.nodes_per_rack)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
 
-from estate.ids import Country, EntityId, NodeId, SiteId, Uid
+from estate.ids import Country, EntityId, SiteId, Uid
 from estate.law import Certificate, Cluster, Compulsion, Control, Holding, KeyModel, LegalEntity, Rack, Reach, Site
 from estate.records import Time
-from estate.units import PerMille, Watts
-from tools.generation.sizes import Planned, Size, cluster_of
+from estate.units import PerMille
+from tools.generation.layouts import Planned
+from tools.generation.sizes import Size, cluster_of
 
 EUROPE = tuple(Country(c) for c in ("DE", "FI", "FR", "NL", "SE"))
 _SITES_IN = tuple(Country(c) for c in ("DE", "US", "FR", "SE", "NL", "FI", "GB", "JP", "CA", "SG"))
-BUDGET_SHARE = 900
-"""What a rack may draw, per mille of what its machines could: budgets are oversold, as in life."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +84,13 @@ def parent_company() -> LegalEntity:
     return LegalEntity(id=EntityId("global-cloud"), name="Global Cloud Inc.", seat=Country("US"), compulsions=(law,))
 
 
-def racks(planned: Iterable[Planned]) -> Iterator[Rack]:
-    """Every rack, fed by A and B in turn, with its nodes."""
-    for _, of_site in groupby(planned, key=lambda p: p.site):
-        for plan in of_site:
-            most = plan.product.node_watts * plan.product.nodes_per_rack
-            yield Rack(
-                id=plan.id,
-                site=plan.site,
-                power_budget_watts=Watts(most * BUDGET_SHARE // 1000),
-                power_feed=f"{plan.site}-feed-{'ab'[plan.number % 2]}",
-                leaf_switch=f"{plan.id}-tor",
-                nodes=tuple(NodeId(n) for n in plan.node_names),
-            )
+def rack(plan: Planned) -> Rack:
+    """The rack as a fact, fed by A and B in turn, with its nodes."""
+    return Rack(
+        id=plan.id,
+        site=plan.site,
+        power_budget_watts=plan.budget_watts,
+        power_feed=f"{plan.site}-feed-{'ab'[plan.number % 2]}",
+        leaf_switch=f"{plan.id}-tor",
+        nodes=plan.nodes,
+    )

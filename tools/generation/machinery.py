@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from random import Random
 
@@ -14,8 +14,8 @@ from estate.hardware import Accelerator, Health, Node
 from estate.ids import MachineId, NodeId, Uid
 from estate.machines import Disk, LinkState, Nic, NicUse, NumaNode, PcieSwitch, Software
 from estate.units import Mebibytes, MegabitsPerSecond, RackUnits
+from tools.generation.layouts import Layout, Planned
 from tools.generation.products import PRODUCTS, Product
-from tools.generation.sizes import Planned, Size, cluster_of
 
 RAILS = 8
 _NUMA = 2
@@ -27,64 +27,86 @@ _LACKS = {
 }
 
 
-def nodes(size: Size, planned: Iterable[Planned]) -> Iterator[Node]:
-    """Every node; two of a thousand devices have failed, one of a hundred nodes is cordoned."""
-    for plan in planned:
-        draw = size.draw(f"nodes/{plan.id}")
-        for name in plan.node_names:
-            yield _node(size, plan, name, draw)
+def nodes(layout: Layout) -> Iterator[Node]:
+    """Every node; some devices have failed and some nodes are cordoned, as the odds say."""
+    for plan in layout.racks:
+        draw = layout.draw(f"nodes/{plan.id}")
+        for name in plan.nodes:
+            yield _node(layout, plan, name, draw)
 
 
-def _node(size: Size, plan: Planned, name: str, draw: Random) -> Node:
+def _node(layout: Layout, plan: Planned, name: NodeId, draw: Random) -> Node:
     product = plan.product
-    return Node(
-        id=NodeId(name),
+    node = Node(
+        id=name,
         uid=Uid(f"uid-{name}"),
-        cluster=cluster_of(plan.site),
+        cluster=plan.cluster,
         name=name,
         boot_id=f"boot-{name}-1",
-        accelerators=tuple(_device(size, plan, name, i, draw) for i in range(product.devices)),
+        accelerators=tuple(_device(layout, plan, name, i, draw) for i in range(product.devices)),
         idle_watts=product.idle_watts,
-        cordoned=draw.random() < 0.01,
-        serial=f"SN-{name}",
-        system_uuid=f"{draw.getrandbits(128):032x}",
-        product=product.name,
-        sockets=_NUMA,
-        memory_mebibytes=Mebibytes(2_097_152),
-        numa_nodes=tuple(NumaNode(index=i, cpus=96, memory_mebibytes=Mebibytes(1_048_576)) for i in range(_NUMA)),
-        pcie_switches=tuple(
+        cordoned=draw.random() * 1000 < layout.odds.cordoned,
+    )
+    return node if layout.bare else node.model_copy(update=_fittings(plan, node, draw))
+
+
+def _fittings(plan: Planned, node: Node, draw: Random) -> dict[str, object]:
+    """What nobody but its maker, its management controller and its own system says of a machine."""
+    return {
+        "accelerators": tuple(_placed(plan, node.id, a) for a in node.accelerators),
+        "serial": f"SN-{node.id}",
+        "system_uuid": f"{draw.getrandbits(128):032x}",
+        "product": plan.product.name,
+        "sockets": _NUMA,
+        "memory_mebibytes": Mebibytes(2_097_152),
+        "numa_nodes": tuple(NumaNode(index=i, cpus=96, memory_mebibytes=Mebibytes(1_048_576)) for i in range(_NUMA)),
+        "pcie_switches": tuple(
             PcieSwitch(name=f"switch-{i}", numa_node=i * _NUMA // 4, lanes=16, generation=5) for i in range(4)
         ),
-        nics=tuple(_nics(plan)),
-        disks=(Disk(name="nvme0n1", mebibytes=Mebibytes(29_296_875), serial=f"SSD-{name}", encrypted=True),),
-        software=tuple(sorted(_software(product), key=lambda s: s.name)),
-    )
+        "nics": tuple(_nics(plan)),
+        "disks": (Disk(name="nvme0n1", mebibytes=Mebibytes(29_296_875), serial=f"SSD-{node.id}", encrypted=True),),
+        "software": tuple(sorted(_software(plan.product), key=lambda s: s.name)),
+    }
 
 
-def _device(size: Size, plan: Planned, node: str, index: int, draw: Random) -> Accelerator:
+def _device(layout: Layout, plan: Planned, node: NodeId, index: int, draw: Random) -> Accelerator:
     product = plan.product
-    failed = draw.random() < 0.002
-    at = size.valid_until - timedelta(days=365)
-    fault = Fault(code="xid-79", first_at=at, last_at=at)
+    failed = draw.random() * 1000 < layout.odds.failed
+    at = layout.valid_until - timedelta(days=365)
     return Accelerator(
         index=index,
-        uuid=f"GPU-{node}-{index}",
+        uuid=uuid_of(node, index),
         pci_address=f"0000:{0x17 + 0x11 * index:02x}:00.0",
         model=product.model,
         memory_mebibytes=product.memory,
-        nvlink_domain=domain_of(plan, node),
+        nvlink_domain=domain_of(plan, node) if plan.product.spans_rack else "",
         health=Health.FAILED if failed else Health.HEALTHY,
         vendor=product.vendor,
-        generation=product.generation,
-        serial=f"SN-{node}-{index}",
-        numa_node=index * _NUMA // product.devices,
-        pcie_switch=f"switch-{index * 4 // product.devices}",
-        power_limit_watts=product.device_watts,
-        faults=(fault,) if failed else (),
+        faults=(Fault(code="xid-79", first_at=at, last_at=at),) if failed else (),
     )
 
 
-def domain_of(plan: Planned, node: str) -> str:
+def _placed(plan: Planned, node: NodeId, device: Accelerator) -> Accelerator:
+    """The device with where in its machine it sits, and what is printed on it."""
+    product, index = plan.product, device.index
+    return device.model_copy(
+        update={
+            "nvlink_domain": domain_of(plan, node),
+            "generation": product.generation,
+            "serial": f"SN-{node}-{index}",
+            "numa_node": index * _NUMA // product.devices,
+            "pcie_switch": f"switch-{index * 4 // product.devices}",
+            "power_limit_watts": product.device_watts,
+        }
+    )
+
+
+def uuid_of(node: NodeId, index: int) -> str:
+    """What the device of that index on that node is called everywhere."""
+    return f"GPU-{node}-{index}"
+
+
+def domain_of(plan: Planned, node: NodeId) -> str:
     """The NVLink domain (or what its vendor has in its place) of a node's devices; empty where they are not linked."""
     if plan.product.linked is None:
         return ""
@@ -114,11 +136,11 @@ def _software(product: Product) -> Iterator[Software]:
     yield Software(name="kubelet", version="1.36.3")
 
 
-def machines(size: Size) -> Iterator[Machine]:
+def machines(layout: Layout) -> Iterator[Machine]:
     """Hardware that is not in service: for each site one machine for four racks, at least three."""
-    for site in size.site_names():
-        draw = size.draw(f"machines/{site}")
-        for number in range(1, max(3, size.racks // 4) + 1):
+    for site in layout.facts.site:
+        draw = layout.draw(f"machines/{site}")
+        for number in range(1, max(3, len(layout.at(site)) // 4) + 1):
             stage = draw.choice(tuple(_LACKS))
             product = draw.choice(PRODUCTS)
             yield Machine(
@@ -127,7 +149,7 @@ def machines(size: Size) -> Iterator[Machine]:
                 product=product.name,
                 stage=stage,
                 site=site,
-                arrives_at=size.valid_until - timedelta(days=300) if stage in (Stage.ORDERED, Stage.RMA) else None,
+                arrives_at=layout.valid_until - timedelta(days=300) if stage in (Stage.ORDERED, Stage.RMA) else None,
                 lacks=draw.choice(_LACKS[stage]),
                 height=RackUnits(8),
                 rated_watts=product.node_watts,

@@ -7,33 +7,33 @@ from itertools import combinations, groupby
 
 from estate.fabrics.links import End, Fabric, FabricSort, Link, NvlinkDomain, Switch, Tier
 from estate.fabrics.storage import Storage, StorageSort
-from estate.ids import FabricId, LinkId, NvlinkDomainId, RowId, SiteId, StorageId, SwitchId
+from estate.ids import ClusterId, FabricId, LinkId, NvlinkDomainId, RowId, SiteId, StorageId, SwitchId
 from estate.itemkinds import State
 from estate.items import Item
 from estate.machines import LinkState
 from estate.references import Ref
 from estate.units import Mebibytes, MegabitsPerSecond, MegabytesPerSecond, Milliseconds
+from tools.generation.layouts import Layout, Planned
 from tools.generation.machinery import RAILS, domain_of
-from tools.generation.sizes import Planned, Size, cluster_of
 
 SPINES = 4
 _FAST, _WAN = MegabitsPerSecond(800_000), MegabitsPerSecond(100_000)
 
 
-def networks(size: Size, planned: Sequence[Planned]) -> Iterator[Item]:
+def networks(layout: Layout) -> Iterator[Item]:
     """Everything that connects, site by site, and the lines between sites."""
-    for site in size.site_names():
-        here = [p for p in planned if p.site == site]
-        yield from _rdma(size, site, here)
-        yield from _data(size, site, here)
-        yield _storage(site)
-    yield from _domains(planned)
-    yield from _lines(size)
+    for site in layout.facts.site:
+        here = layout.at(site)
+        yield from _rdma(layout, site, here)
+        yield from _data(layout, site, here)
+        yield _storage(site, layout.clusters_at(site))
+    yield from _domains(layout.racks)
+    yield from _lines(layout)
 
 
-def _rdma(size: Size, site: SiteId, here: Sequence[Planned]) -> Iterator[Item]:
+def _rdma(layout: Layout, site: SiteId, here: Sequence[Planned]) -> Iterator[Item]:
     """Rail-optimised: in each row a leaf for each rail, each on every spine."""
-    fabric, draw = FabricId(f"{site}-rdma"), size.draw(f"rdma/{site}")
+    fabric, draw = FabricId(f"{site}-rdma"), layout.draw(f"rdma/{site}")
     technology = draw.choice(("infiniband-ndr", "roce"))
     yield Fabric(id=fabric, sort=FabricSort.RDMA, technology=technology, site=site, rails=RAILS)
     spines = [SwitchId(f"{site}-spine{n}") for n in range(SPINES)]
@@ -48,9 +48,9 @@ def _rdma(size: Size, site: SiteId, here: Sequence[Planned]) -> Iterator[Item]:
                 yield _link(fabric, Ref("switch", leaf), Ref("switch", spine), _FAST, used)
 
 
-def _data(size: Size, site: SiteId, here: Sequence[Planned]) -> Iterator[Item]:
+def _data(layout: Layout, site: SiteId, here: Sequence[Planned]) -> Iterator[Item]:
     """A leaf in each rack, each on both border switches."""
-    fabric, draw = FabricId(f"{site}-data"), size.draw(f"data/{site}")
+    fabric, draw = FabricId(f"{site}-data"), layout.draw(f"data/{site}")
     yield Fabric(id=fabric, sort=FabricSort.DATA, technology="ethernet", site=site)
     borders = [SwitchId(f"{site}-border{n}") for n in range(2)]
     for border in borders:
@@ -63,13 +63,13 @@ def _data(size: Size, site: SiteId, here: Sequence[Planned]) -> Iterator[Item]:
             yield _link(fabric, Ref("switch", leaf), Ref("switch", border), MegabitsPerSecond(400_000), used)
 
 
-def _storage(site: SiteId) -> Storage:
+def _storage(site: SiteId, clusters: tuple[ClusterId, ...]) -> Storage:
     return Storage(
         id=StorageId(f"{site}-parallel"),
         site=site,
         sort=StorageSort.PARALLEL,
         name="parallel",
-        clusters=(cluster_of(site),),
+        clusters=clusters,
         fabric=FabricId(f"{site}-data"),
         mebibytes=Mebibytes(10_000_000_000),
         read=MegabytesPerSecond(400_000),
@@ -81,7 +81,7 @@ def _storage(site: SiteId) -> Storage:
 
 def _domains(planned: Sequence[Planned]) -> Iterator[NvlinkDomain]:
     for plan in planned:
-        homes = sorted(domain_of(plan, n) for n in plan.node_names)
+        homes = sorted(domain_of(plan, n) for n in plan.nodes)
         for name, members in groupby(homes):
             if name:
                 yield NvlinkDomain(
@@ -92,12 +92,12 @@ def _domains(planned: Sequence[Planned]) -> Iterator[NvlinkDomain]:
                 )
 
 
-def _lines(size: Size) -> Iterator[Item]:
+def _lines(layout: Layout) -> Iterator[Item]:
     """A line between each two sites."""
-    pairs = list(combinations(size.site_names(), 2))
+    pairs = list(combinations(layout.facts.site, 2))
     if pairs:
         yield Fabric(id=FabricId("wan"), sort=FabricSort.WAN, technology="dwdm")
-    draw = size.draw("wan")
+    draw = layout.draw("wan")
     for one, other in pairs:
         used, latency = MegabitsPerSecond(draw.randrange(_WAN)), Milliseconds(draw.randrange(4, 90))
         line = _link(FabricId("wan"), Ref("site", one), Ref("site", other), _WAN, used)

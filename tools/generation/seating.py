@@ -9,9 +9,9 @@ from random import Random
 from estate.hardware import Health, Node
 from estate.ids import ClusterId, NodeId, TenantId
 from estate.law import Facts, Isolation, Tenant
-from estate.units import Watts
+from policies import sovereignty
+from tools.generation.layouts import Layout, Planned
 from tools.generation.products import Product
-from tools.generation.sizes import Planned, Size, cluster_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +25,23 @@ class Seat:
     product: Product
 
 
-def seats(size: Size, facts: Facts, planned: Iterator[Planned], nodes: Mapping[NodeId, Node]) -> Iterator[Seat]:
-    """Seats for as many nodes as are to be busy. No two of one tenant are on one node."""
-    for plan in planned:
-        draw = size.draw(f"seats/{plan.id}")
-        here = cluster_of(plan.site)
-        allowed = [t for t in facts.tenants if any(n.cluster == here for n in t.namespaces)]
-        if allowed:
-            yield from _rack(size, facts.rack[plan.id].power_budget_watts, plan, _guests(allowed, draw), nodes, draw)
+def seats(layout: Layout, nodes: Mapping[NodeId, Node]) -> Iterator[Seat]:
+    """Seats for as many nodes as are to be busy, in racks without fixed work. No two of one tenant are on one node."""
+    taken = {b.node for w in layout.work for b in w.bindings}
+    lawful = {c.id: list(_lawful(layout.facts, c.id)) for c in layout.facts.clusters}
+    for plan in layout.racks:
+        draw = layout.draw(f"seats/{plan.id}")
+        allowed = lawful[plan.cluster]
+        if allowed and taken.isdisjoint(plan.nodes):
+            yield from _rack(layout.odds.busy, plan, _guests(allowed, draw), nodes, draw)
+
+
+def _lawful(facts: Facts, cluster: ClusterId) -> Iterator[Tenant]:
+    """The tenants with a namespace there, who may be there: a plan's may have one where they may not."""
+    for tenant in facts.tenants:
+        housed = any(n.cluster == cluster for n in tenant.namespaces)
+        if housed and all(a.holds for a in sovereignty.exposure_of_tenant(facts, tenant.id, cluster)):
+            yield tenant
 
 
 def _guests(allowed: list[Tenant], draw: Random) -> list[Tenant]:
@@ -42,15 +51,13 @@ def _guests(allowed: list[Tenant], draw: Random) -> list[Tenant]:
     return [draw.choice(alone)] if alone and (not others or draw.random() < 0.15) else others
 
 
-def _rack(
-    size: Size, budget: Watts, plan: Planned, guests: list[Tenant], nodes: Mapping[NodeId, Node], draw: Random
-) -> Iterator[Seat]:
-    left = budget - plan.product.idle_watts * plan.product.nodes_per_rack
-    for name in plan.node_names:
-        node = nodes[NodeId(name)]
+def _rack(busy: int, plan: Planned, guests: list[Tenant], nodes: Mapping[NodeId, Node], draw: Random) -> Iterator[Seat]:
+    left = plan.budget_watts - plan.product.idle_watts * len(plan.nodes)
+    for name in plan.nodes:
+        node = nodes[name]
         fit = not node.cordoned and all(a.health is Health.HEALTHY for a in node.accelerators)
         needed = plan.product.device_watts * plan.product.devices
-        if draw.random() * 1000 >= size.busy or not fit or needed > left:
+        if draw.random() * 1000 >= busy or not fit or needed > left:
             continue
         left -= needed
         yield from _node(plan, node, guests, draw)

@@ -12,26 +12,29 @@ from estate.units import Mebibytes, PerMille
 from estate.uses.promises import Contract, Measure, Objective
 from estate.uses.running import Engine, ModelServer
 from estate.workloads import Binding, Workload, WorkloadContract, WorkloadKind
+from tools.generation.layouts import Layout
 from tools.generation.seating import Seat
-from tools.generation.sizes import Size
 from tools.kubernetes import naming
 
 _MOST_REPLICAS = 8
 _KINDS = (WorkloadKind.INFERENCE, WorkloadKind.INFERENCE, WorkloadKind.TRAINING, WorkloadKind.BATCH)
 
 
-def workloads(size: Size, seats: Iterable[Seat]) -> Iterator[Workload]:
+def workloads(layout: Layout, seats: Iterable[Seat]) -> Iterator[Workload]:
     """Equal seats of one tenant in one cluster, a few at a time, are one workload."""
     alike: dict[tuple[TenantId, str, str, int], list[Seat]] = {}
     for seat in seats:
         key = (seat.tenant, seat.cluster, seat.product.model, len(seat.devices))
         alike.setdefault(key, []).append(seat)
     numbers: dict[tuple[TenantId, str], int] = {}
+    fixed = {w.id for w in layout.work}
     for (tenant, cluster, _, _), group in sorted(alike.items(), key=lambda pair: pair[0]):
-        draw = size.draw(f"work/{tenant}/{cluster}/{group[0].product.name}/{len(group[0].devices)}")
+        draw = layout.draw(f"work/{tenant}/{cluster}/{group[0].product.name}/{len(group[0].devices)}")
         for chosen in _parts(group, draw):
             number = numbers[tenant, cluster] = numbers.get((tenant, cluster), 0) + 1
-            yield _workload(number, chosen, draw)
+            made = _workload(layout.facts, number, chosen, draw)
+            if made.id not in fixed:
+                yield made
 
 
 def _parts(group: list[Seat], draw: Random) -> Iterator[list[Seat]]:
@@ -42,16 +45,17 @@ def _parts(group: list[Seat], draw: Random) -> Iterator[list[Seat]]:
         start = end
 
 
-def _workload(number: int, seats: list[Seat], draw: Random) -> Workload:
+def _workload(facts: Facts, number: int, seats: list[Seat], draw: Random) -> Workload:
     first, kind = seats[0], draw.choice(_KINDS)
+    namespace = next(n.name for n in facts.tenant[first.tenant].namespaces if n.cluster == first.cluster)
     name = f"{kind.value}-{number:03}"
     serves = kind is WorkloadKind.INFERENCE and len(seats) > 1
     return Workload(
-        id=naming.workload_id(first.cluster, first.tenant, "Deployment", name),
-        uid=Uid(f"uid-{first.cluster}-{first.tenant}-{name}"),
+        id=naming.workload_id(first.cluster, namespace, "Deployment", name),
+        uid=Uid(f"uid-{first.cluster}-{namespace}-{name}"),
         tenant=first.tenant,
         cluster=first.cluster,
-        namespace=first.tenant,
+        namespace=namespace,
         name=name,
         kind=kind,
         contract=WorkloadContract(
@@ -73,11 +77,11 @@ def with_data(facts: Facts, workload: Workload) -> Workload:
     return workload.model_copy(update={"datasets": (name,)}) if name in facts.dataset else workload
 
 
-def promises(size: Size, workloads: Iterable[Workload]) -> Iterator[Item]:
+def promises(layout: Layout, workloads: Iterable[Workload]) -> Iterator[Item]:
     """What inference was promised, and the server that keeps it."""
     for workload in workloads:
         if workload.kind is WorkloadKind.INFERENCE:
-            draw = size.draw(f"promises/{workload.id}")
+            draw = layout.draw(f"promises/{workload.id}")
             yield _contract(workload, draw)
             yield _server(workload, draw)
 

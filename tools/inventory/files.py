@@ -90,6 +90,11 @@ def schema(kind: str) -> dict[str, Any]:
     model = KINDS.get(kind.removeprefix("placet."))
     if model is None:
         raise BadInput(f"`{kind}` is not a kind of file; use one of {', '.join(f'`{k}`' for k in KINDS)}")
+    return schema_of(model)
+
+
+def schema_of(model: type[Record]) -> dict[str, Any]:
+    """The JSON Schema of a file that is written as this record."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **model.model_json_schema(mode="validation"),
