@@ -22,7 +22,7 @@ from estate.law import Facts
 from estate.worlds import World
 from policies.enrolments import PAYLOAD_TYPE
 from policies.keyrings import StaticRing
-from policies.ledger.notes import ledger_key
+from policies.ledger.verifier_keys import ledger_key
 from policies.signed_facts import open_facts
 from policies.signing.facts import seal_facts
 from policies.signing.files import FileSigner

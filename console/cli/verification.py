@@ -8,7 +8,7 @@ from console.cli.invocations import Output
 from console.cli.rendering import emit, note
 from estate.canonical import Json
 from estate.errors import BadInput
-from policies.ledger.notes import VerifierKey
+from policies.ledger.verifier_keys import VerifierKey
 from policies.ledger.verifying import Report, verify
 
 LONGEST_LINE = 16 * 1024 * 1024

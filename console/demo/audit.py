@@ -8,7 +8,7 @@ from pathlib import Path
 from console.demo.narrator import CheckFailed
 from console.demo.stage import ADMINISTRATOR, Stage
 from console.door.commands import LedgerExport
-from policies.ledger import notes
+from policies.ledger.verifier_keys import VerifierKey
 from policies.ledger.verifying import Report, verify
 
 
@@ -44,7 +44,7 @@ async def _export(stage: Stage, file: Path) -> None:
 
 def _verified(file: Path, key: Path) -> Report:
     with file.open("rb") as lines:
-        return verify(lines, (notes.VerifierKey.parse(key.read_text().strip()),))
+        return verify(lines, (VerifierKey.parse(key.read_text().strip()),))
 
 
 def _flip(file: Path, copy: Path) -> None:

@@ -7,7 +7,7 @@ which is for the whole log. The fingerprint of the ledger key is for people; no 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Literal, Protocol, Self
 
 from pydantic import Field
@@ -18,8 +18,9 @@ from estate.ids import InstallationId
 from estate.records import Model, Record
 from policies.ledger.leaves import SALT_BYTES, Content, Leaf, Origin
 from policies.ledger.merkle import Frontier, Head
-from policies.ledger.notes import Checkpoint, Notary
+from policies.ledger.notes import Checkpoint, Notary, read_checkpoint
 from policies.ledger.sequencing import Row
+from policies.ledger.witnesses import Shown
 
 
 class LogSize(Model):
@@ -46,6 +47,11 @@ class ContentLine(Model):
     body: dict[str, Json]
     by: str
 
+    @classmethod
+    def of(cls, content: Content) -> Self:
+        """The line of a stored content."""
+        return cls(salt=content.salt.hex(), body=dict(content.read_body), by=content.by)
+
     def content(self) -> Content:
         """The content as it is hashed. Raises BadInput: the salt is not 32 bytes in hexadecimal."""
         salt = bytes.fromhex(self.salt) if len(self.salt) == 2 * SALT_BYTES else b""
@@ -65,8 +71,7 @@ class LeafLine(Model):
     @classmethod
     def of(cls, row: Row) -> Self:
         """The line of a stored leaf."""
-        kept = row.content
-        content = ContentLine(salt=kept.salt.hex(), body=dict(kept.read_body), by=kept.by) if kept else None
+        content = ContentLine.of(row.content) if row.content else None
         return cls(leaf=Leaf.read(row.data), hash=row.leaf_hash.hex(), content=content)
 
 
@@ -118,6 +123,12 @@ async def lines(
             yield CheckpointLine(note=note).canonical() + b"\n"
 
 
-def missing_key() -> BadInput:
-    """The refusal to export or checkpoint without a signer."""
-    return BadInput("this ledger was opened without the ledger key; open it with the key that `placet init` made")
+def shown(origin: str, note: str, prove: Callable[[int, int], Awaitable[Sequence[bytes]]]) -> Shown:
+    """The signed head of a log as witnesses see it; `prove` proves one size of it a prefix of another."""
+    checkpoint = read_checkpoint(note)
+    assert checkpoint.origin == origin, origin
+
+    async def prefix(old: int) -> Sequence[bytes]:
+        return await prove(old, checkpoint.head.size)
+
+    return Shown(note, checkpoint, prefix)

@@ -52,9 +52,7 @@ class Notary:
         self.second_key: VerifierKey | None = None
         if second is not None:
             assert clock is not None, "a second signature is dated"
-            self.second_key = VerifierKey(
-                ledger_name(installation), second.public_key, Scheme.COSIGNATURE_MLDSA44
-            )
+            self.second_key = VerifierKey(ledger_name(installation), second.public_key, Scheme.COSIGNATURE_MLDSA44)
 
     @property
     def keys(self) -> tuple[VerifierKey, ...]:

@@ -89,6 +89,7 @@ def entry_of(row: Row) -> Entry:
         leaf=row.data,
         leaf_hash=row.leaf_hash,
         body=content.read_body if content else {},
+        salt=content.salt if content else b"",
     )
 
 

@@ -64,6 +64,8 @@ WRITE_FENCE = (
 
 READ_NOTES = "SELECT note FROM ledger_notes WHERE origin = ? AND size < ? ORDER BY size"
 WRITE_NOTE = "INSERT INTO ledger_notes (origin, size, note) VALUES (?, ?, ?) ON CONFLICT (origin, size) DO NOTHING"
+READ_NOTE = "SELECT note FROM ledger_notes WHERE origin = ? AND size = ?"
+COSIGN_NOTE = "UPDATE ledger_notes SET note = ? WHERE origin = ? AND size = ?"
 
 ERASE = "DELETE FROM ledger_contents WHERE key = ?"
 

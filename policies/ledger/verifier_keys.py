@@ -34,6 +34,8 @@ class Scheme(IntEnum):
 
 
 _KEY_BYTES = {Scheme.NOTE: 32, Scheme.COSIGNATURE: 32, Scheme.COSIGNATURE_MLDSA44: 1312}
+LEDGER = "placet-ledger/"
+_UNTIL = " until "
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ class VerifierKey:
     name: str
     public_key: bytes
     scheme: Scheme = Scheme.NOTE
+    until: int | None = None
+    """Of a ledger's key that was replaced: the size of the install log up to which it signed."""
 
     @property
     def key_id(self) -> bytes:
@@ -60,16 +64,20 @@ class VerifierKey:
         return self.scheme is not Scheme.NOTE
 
     def __str__(self) -> str:
-        return f"{self.name}+{self.key_id.hex()}+{encode(self._typed)}"
+        retired = "" if self.until is None else f"{_UNTIL}{self.until}"
+        return f"{self.name}+{self.key_id.hex()}+{encode(self._typed)}{retired}"
 
     @classmethod
     def parse(cls, text: str) -> VerifierKey:
-        """The key written as `<name>+<key id>+<base64>`.
+        """The key written as `<name>+<key id>+<base64>`, and ` until <size>` after one that was replaced.
 
         Raises:
             BadInput: malformed, of a type that placet does not know, or its key id is another key's.
         """
-        name, _, rest = text.strip().partition("+")
+        line, _, size = text.strip().partition(_UNTIL)
+        if size and not (size.isascii() and size.isdecimal() and len(size) < 20):
+            raise BadInput(f"verifier key was replaced at `{size[:20]}`, no size of a log; copy the line")
+        name, _, rest = line.partition("+")
         stated, _, encoded = rest.partition("+")
         try:
             data = decode(encoded)
@@ -77,12 +85,21 @@ class VerifierKey:
             raise BadInput("verifier key is not `<name>+<key id>+<base64>`; copy the whole line") from error
         if not fit_name(name) or not data or data[0] not in set(Scheme):
             raise BadInput("verifier key is no key of a signed note that placet knows; copy the whole line")
-        key = cls(name, data[1:], Scheme(data[0]))
+        key = cls(name, data[1:], Scheme(data[0]), int(size) if size else None)
         if len(key.public_key) != _KEY_BYTES[key.scheme]:
             raise BadInput(f"verifier key has {len(key.public_key)} bytes; copy the whole line")
         if key.key_id.hex() != stated:
             raise BadInput(f"verifier key id `{stated}` does not fit its key; the line was altered")
         return key
+
+    @classmethod
+    def parse_all(cls, text: str) -> tuple[VerifierKey, ...]:
+        """The keys of a `.vkey` file, one a line; a ledger's file names those that were replaced too."""
+        return tuple(cls.parse(line) for line in text.splitlines() if line.strip())
+
+    def signs_at(self, size: int) -> bool:
+        """Whether it was in force when the install log had that size."""
+        return self.until is None or size <= self.until
 
     def check(self, signature: bytes, message: bytes) -> None:
         """Raises Denied: this key did not sign `message`."""
@@ -101,7 +118,12 @@ class VerifierKey:
 
 def ledger_name(installation: InstallationId) -> str:
     """Under which an installation's ledger signs."""
-    return f"placet-ledger/{installation}"
+    return f"{LEDGER}{installation}"
+
+
+def ledger_prefix(key: VerifierKey) -> str:
+    """How the origins of all logs begin that this ledger's key signs for."""
+    return f"placet/{key.name.removeprefix(LEDGER)}/"
 
 
 def ledger_key(installation: InstallationId, public_key: bytes) -> VerifierKey:

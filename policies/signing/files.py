@@ -39,7 +39,10 @@ class FileSigner(MemorySigner):
         Raises:
             BadInput: missing, readable by group or others, or not an unencrypted Ed25519 PKCS#8 PEM.
         """
-        return cls(_loaded(path, Ed25519PrivateKey))
+        key = _loaded(path)
+        if not isinstance(key, Ed25519PrivateKey):
+            raise BadInput(f"key file `{path}` holds another kind of key; placet signs with ed25519")
+        return cls(key)
 
 
 class MldsaFileSigner(MemorySigner):
@@ -55,7 +58,10 @@ class MldsaFileSigner(MemorySigner):
     @classmethod
     def load(cls, path: Path) -> Self:
         """The key at `path`. Raises as `FileSigner.load`."""
-        return cls(_loaded(path, MLDSA44PrivateKey))
+        key = _loaded(path)
+        if not isinstance(key, MLDSA44PrivateKey):
+            raise BadInput(f"key file `{path}` holds another kind of key; a second signature is by ml-dsa-44")
+        return cls(key)
 
 
 def _made[K: (Ed25519PrivateKey, MLDSA44PrivateKey)](path: Path, key: K) -> K:
@@ -64,15 +70,11 @@ def _made[K: (Ed25519PrivateKey, MLDSA44PrivateKey)](path: Path, key: K) -> K:
     return key
 
 
-def _loaded[K: (Ed25519PrivateKey, MLDSA44PrivateKey)](path: Path, kind: type[K]) -> K:
+def _loaded(path: Path) -> object:
     try:
-        key = serialization.load_pem_private_key(_read_private(path), password=None)
+        return serialization.load_pem_private_key(_read_private(path), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise BadInput(f"key file `{path}` is not an unencrypted pkcs8 pem; make one with `placet init`") from error
-    if not isinstance(key, kind):
-        wanted = "ed25519" if kind is Ed25519PrivateKey else "ml-dsa-44"
-        raise BadInput(f"key file `{path}` holds another kind of key; this one signs with {wanted}")
-    return key
 
 
 def _write_new(path: Path, data: bytes) -> None:

@@ -34,8 +34,8 @@ from estate.identities import Role
 from estate.ids import IncidentId, NodeId, TenantId, WorkloadId
 from estate.modes import Mode
 from policies.ledger import verifying
-from policies.ledger.notes import VerifierKey
 from policies.ledger.port import Draft, EntryKind
+from policies.ledger.verifier_keys import VerifierKey
 from policies.signing.memory import MemorySigner
 
 pytestmark = [pytest.mark.nats, pytest.mark.xdist_group("system")]

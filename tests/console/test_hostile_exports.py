@@ -11,8 +11,9 @@ import pytest
 from console.cli import verification
 from console.cli.invocations import Output
 from policies.ledger.memory import MemoryLedger
-from policies.ledger.notes import ledger_key
 from policies.ledger.port import Draft, EntryKind
+from policies.ledger.signing import Signing
+from policies.ledger.verifier_keys import ledger_key
 from policies.signing.memory import MemorySigner
 from tests.builders import INSTALLATION, START, TestEntropy, subject
 
@@ -29,7 +30,7 @@ def export(tmp_path: Path) -> Path:
 
 
 async def _exported() -> bytes:
-    ledger = MemoryLedger(INSTALLATION, signer=SIGNER)
+    ledger = MemoryLedger(INSTALLATION, signing=Signing.of(INSTALLATION, SIGNER))
     for number in range(3):
         await ledger.append(Draft(EntryKind.COMMANDED, START, subject(), {"says": f"command {number}"}, f"c:{number}"))
     return b"".join([line async for line in ledger.export()])
