@@ -24,7 +24,7 @@ PROPOSAL = Digest("sha256:" + "a" * 64)
 INCIDENT = IncidentId("inc-1")
 TENANTS = (TenantId("tenant-a"), TenantId("tenant-b"))
 
-type Open = Callable[[], Awaitable[Archive]]
+type Open = Callable[..., Awaitable[Archive]]
 
 
 def draft(key: str = "proposed:1", kind: EntryKind = EntryKind.PROPOSED, **over: Any) -> Draft:
@@ -46,17 +46,18 @@ def draft(key: str = "proposed:1", kind: EntryKind = EntryKind.PROPOSED, **over:
 async def reopened(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Open]:
     """Opens the same ledger again each time (in memory: the one there is); all are closed afterwards."""
     opened: list[Archive] = []
-    memory = MemoryLedger(INSTALLATION, signing=SIGNING)
+    memory: list[MemoryLedger] = []
 
-    async def open_again() -> Archive:
+    async def open_again(signing: Signing = SIGNING) -> Archive:
         match request.param:
             case "sqlite":
-                opened.append(await SqliteLedger.open(tmp_path / "ledger.db", INSTALLATION, signing=SIGNING))
+                opened.append(await SqliteLedger.open(tmp_path / "ledger.db", INSTALLATION, signing=signing))
             case "postgres":
                 dsn = request.getfixturevalue("postgres_dsn")
-                opened.append(await PostgresLedger.open(dsn, INSTALLATION, signing=SIGNING))
+                opened.append(await PostgresLedger.open(dsn, INSTALLATION, signing=signing))
             case _:
-                opened.append(memory)
+                memory[:] = memory or [MemoryLedger(INSTALLATION, signing=signing)]
+                opened.append(memory[0])
         return opened[-1]
 
     yield open_again
