@@ -22,7 +22,7 @@ from estate.subjects import Subjects
 from estate.worlds import World
 from policies.keyrings import StaticRing
 from policies.signed_facts import Latch, open_facts
-from policies.signing.files import FileSigner
+from policies.signing.files import FileSigner, MldsaFileSigner
 from tools.inventory import files
 from tools.inventory.asking.settings import Log
 from tools.sensors.telling import CHANNEL as INVENTORY
@@ -81,6 +81,11 @@ class Installation:
     def signer(self, role: str) -> FileSigner:
         """The key of a role."""
         return FileSigner.load(self.state.key_path(role))
+
+    def second_signer(self, role: str) -> MldsaFileSigner | None:
+        """The second, post-quantum key of a role, where it was given one (`placet rotate --second`)."""
+        path = self.state.second_key_path(role)
+        return MldsaFileSigner.load(path) if path.exists() else None
 
     def ring(self, role: str) -> StaticRing:
         """Who trusts that role trusts this key."""

@@ -107,6 +107,8 @@ class Issuing:
             issued.password_path("nats", name): f"{whole.nats_password(name)}\n".encode(),
         }
         files |= {issued.key_path(key): whole.key_path(key).read_bytes() for key in need.keys}
+        seconds = {issued.second_key_path(key): whole.second_key_path(key) for key in need.keys}
+        files |= {path: source.read_bytes() for path, source in seconds.items() if source.exists()}
         if need.law:
             files[issued.facts_path] = here.facts_envelope()
             files[issued.world_path] = here.world_file().canonical()
@@ -171,6 +173,7 @@ class Issuing:
                 "channels": tuple(_channel(c, need) for c in config.channels if need.channels),
                 "sources": self._sources(issued, name),
                 "http": config.http if name == "console" else plain.http,
+                "witnesses": config.witnesses if "ledger" in need.keys else (),
             }
         )
 

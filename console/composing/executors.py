@@ -19,7 +19,7 @@ from estate.identities import SubjectKind
 from estate.progress import Progress, Stage
 from estate.subjects import Subjects
 from estate.warrants import Warrant
-from policies import recording
+from policies import activations, recording
 from policies.bundle import Bundle
 from policies.enrolments import Enrolments
 from policies.warrants import RingAt
@@ -46,6 +46,7 @@ class _Several:
 async def compose(parts: Parts) -> Host:
     """Every executor of this directory."""
     bundle = await asyncio.to_thread(Bundle.load)
+    await activations.check(parts.system.ledger, bundle)
     return _Several(tuple([await _executor(parts, spec, bundle) for spec in parts.installation.executors]))
 
 

@@ -16,9 +16,9 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from estate.errors import BadInput, Denied, NewerRecord
-from estate.ids import Digest
+from estate.ids import Digest, InstallationId
 from estate.records import Model, Record
-from policies.ledger import leaves, merkle, notes
+from policies.ledger import merkle, notes
 from policies.ledger.archives import Archive
 from policies.ledger.exports import ContentLine
 from policies.ledger.leaves import Leaf
@@ -106,7 +106,7 @@ def _signed(note: str, trusted: Iterable[VerifierKey]) -> tuple[Checkpoint, Sign
     parts = checkpoint.origin.split("/")
     if len(parts) != 3 or parts[0] != "placet" or parts[2] != "install":
         raise Denied(f"the proof is of log `{checkpoint.origin}`, which is no install log of placet")
-    return checkpoint, Signatories.of(leaves.InstallationId(parts[1]), trusted)
+    return checkpoint, Signatories.of(InstallationId(parts[1]), trusted)
 
 
 def _read(data: bytes) -> tuple[Story, int, tuple[bytes, ...], str]:

@@ -62,7 +62,7 @@ class SqliteLedger(SqlLedger):
 
     async def erase(self, key: str) -> int:
         """See `policies.ledger.archives`."""
-        return await self._writer.submit(lambda connection: connection.execute(statements.ERASE, (key,)).rowcount)
+        return await self._writer.submit(lambda connection: _erase(connection, key))
 
     async def close(self) -> None:
         """See the port."""
@@ -127,6 +127,12 @@ def _frontier(connection: sqlite3.Connection, origin: str) -> Frontier:
 def _write(connection: sqlite3.Connection, written: Iterable[Statement]) -> None:
     for statement, arguments in written:
         connection.execute(statement, arguments)
+
+
+def _erase(connection: sqlite3.Connection, key: str) -> int:
+    """The bytes are overwritten, not only set free."""
+    connection.execute("PRAGMA secure_delete = ON")
+    return connection.execute(statements.ERASE, (key,)).rowcount
 
 
 def _cosign(connection: sqlite3.Connection, origin: str, size: int, lines: Sequence[str]) -> str:

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from estate.errors import BadInput, Denied
-from policies.ledger import leaves, lines, merkle, notes
+from estate.ids import InstallationId
+from policies.ledger import lines, merkle, notes
 from policies.ledger.exports import CheckpointLine, Header
 from policies.ledger.merkle import Frontier
 from policies.ledger.reports import Fault, LogReport, Report
@@ -103,7 +104,7 @@ def verify(folder: Path, trusted: Iterable[VerifierKey], seen: Iterable[str] = (
     install = next((origin for origin in found if origin.endswith("/install")), None)
     if install is None:
         raise BadInput(f"{folder}: no tiles of a ledger; write some with `placet ledger export --format tiles`")
-    signatories = Signatories.of(leaves.InstallationId(install.split("/")[1]), trusted)
+    signatories = Signatories.of(InstallationId(install.split("/")[1]), trusted)
     checking = _Checking(folder, signatories)
     size = checking.read(install, None)
     for origin in found:
