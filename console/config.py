@@ -131,6 +131,15 @@ class GitWitness(Model):
     branch: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/\-]*$")] = "main"
 
 
+class RemoteKey(Model):
+    """A role's key that lies in a key management service and never leaves it."""
+
+    uri: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+:[^\s]+$")]
+    """As securesystemslib writes it: `hv:NAME/VERSION`, `awskms:ARN`, `gcpkms:…`, `azurekms:…`, `hsm:…`, `file2:…`."""
+    public_key: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{43}=$")]
+    """The raw Ed25519 public key in base64."""
+
+
 class Mind(Model):
     """What plans inside a graph."""
 
@@ -163,6 +172,8 @@ class Config(Model):
     """Who is shown the ledger's checkpoints, outside of whoever holds its key. Shown by the console."""
     checkpoint_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
     """How often the console signs a checkpoint of a ledger that has grown, and shows it to the witnesses."""
+    remote_keys: dict[Literal["gate", "ledger"], RemoteKey] = Field(default_factory=dict)
+    """Roles whose keys lie in a key service. Put one in the place of a file's with `placet rotate ROLE`."""
     checkpoints: str = "embedded"
     """`embedded` (in JetStream) or `postgresql://…`, likewise."""
     mode: Mode | None = None

@@ -84,6 +84,12 @@ class Enrolments:
         """The keys of a process: those it was founded with, until they are revoked, and those enrolled for it since."""
         return _ProcessRing(self, process, founding, now)
 
+    def keys_of(self, subject: Subject, now: datetime | None = None) -> frozenset[KeyId]:
+        """The keys that speak for a subject by `now`, without the skew that a person's first word is forgiven."""
+        at = now or self._clock()
+        found = self.of_subject(subject, at)
+        return frozenset(e.key_id for e in found if e.enrolled_at <= at)
+
     def revoked(self, key: KeyId, now: datetime | None = None) -> bool:
         """Whether an administrator has ended that key by `now`."""
         at = now or self._clock()
@@ -179,8 +185,11 @@ class _ProcessRing:
     @property
     def algorithms(self) -> frozenset[Algorithm]:
         """Of all keys in force: a process that was given a second kind of key signs with both from then on."""
-        enrolled = (e.key_id for e in self.enrolments.of_subject(self.process, self.now))
-        return algorithms_of((*enrolled, *(k for k in self.founding.keys if not self.enrolments.revoked(k, self.now))))
+        return algorithms_of(self.enrolments.keys_of(self.process, self.now) | self._founding)
+
+    @property
+    def _founding(self) -> frozenset[KeyId]:
+        return frozenset(k for k in self.founding.keys if not self.enrolments.revoked(k, self.now))
 
     def public_key(self, key: KeyId) -> bytes | None:
         """The raw public key while it is the process's."""

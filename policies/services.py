@@ -45,6 +45,6 @@ def _row(facts: Facts, cluster: Cluster, entity: EntityId, role: str, rank: int)
         "rank": rank,
         "service": cluster.id,
         "site": site.id,
-        "data_at_rest": sorted({site.country, *site.replicas_in, *site.backups_in}),
+        "data_at_rest": [*sorted({site.country, *site.replicas_in, *site.backups_in})],
         "served": [*tenants],
     }
