@@ -132,6 +132,8 @@ class Enrolments:
     async def load(self, ledger: Ledger) -> None:
         """Take every enrolment in the ledger, each as of the time of its entry. One that does not hold is skipped."""
         async for entry in ledger.entries(kind=EntryKind.ENROLLED):
+            if not entry.salt:
+                continue  # of somebody who was forgotten
             try:
                 self.apply(str(entry.body.get("envelope", "")).encode(), entry.at)
             except Denied as error:
