@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
 import msgspec
 import orjson
-from msgspec import Meta, Struct
+from msgspec import Struct
 from pydantic import ValidationError
 
 from estate import canonical
@@ -25,10 +25,9 @@ from estate.errors import BadInput
 from estate.ids import Digest
 from estate.records import Model, explain
 from policies.ledger.exports import LeafLine
+from policies.ledger.forms import Leaf
 from policies.ledger.leaves import HUMAN, ORIGIN, SALT_BYTES
-from policies.ledger.port import EntryKind
 
-_Count = Annotated[int, Meta(ge=0, le=canonical.LARGEST_INTEGER)]
 _LEAF = b',"kind":"leaf","leaf":'
 _ESCAPES = re.compile(rb"\\[ubfr]")
 """Of a control character, which no canonical text holds (or a false alarm, for the slow way to find out)."""
@@ -39,32 +38,6 @@ _FORMS = {
     "digest": re.compile(r"sha256:[0-9a-f]{64}"),
     "origin": re.compile(ORIGIN.removesuffix("$")),
 }
-
-
-class Head(Struct, frozen=True, forbid_unknown_fields=True):
-    """A tenant's log as a leaf of the install log names it."""
-
-    origin: str
-    root: str
-    size: _Count
-
-
-class Leaf(Struct, frozen=True, forbid_unknown_fields=True):
-    """The fields of a leaf (`policies.ledger.leaves.Leaf`)."""
-
-    at: str
-    body: str
-    by: str
-    entry: EntryKind
-    incident: str | None
-    index: _Count
-    key: str
-    kind: Literal["placet.leaf"]
-    log: str
-    prev: str
-    proposal: Digest | None
-    tenants: tuple[Head, ...]
-    v: Literal[1]
 
 
 class _Content(Struct, frozen=True, forbid_unknown_fields=True):

@@ -14,7 +14,7 @@ from policies.ledger.archives import Proof
 from policies.ledger.merkle import Frontier, Part, Subtree
 from policies.ledger.notes import with_lines
 from policies.ledger.port import Appended, Draft, Entry, EntryKind, Fence, Fenced
-from policies.ledger.sequencing import Row, Sequenced, Sequencer, entry_of
+from policies.ledger.sequencing import Row, Sequenced, Sequencer, entry_made, entry_of
 from policies.ledger.signing import NOTHING, Signing
 
 
@@ -48,7 +48,7 @@ class MemoryLedger:
         for sequenced in made:
             self._store(sequenced, draft.key)
         self._places[draft.key] = made[-1].index
-        return Appended(entry_of(made[-1].row), created=True)
+        return Appended(entry_made(made[-1], draft), created=True)
 
     async def find(self, key: str) -> Entry | None:
         """See the port."""

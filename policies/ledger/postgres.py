@@ -24,7 +24,7 @@ from policies.ledger.merkle import Frontier
 from policies.ledger.notes import with_lines
 from policies.ledger.port import Appended, Draft
 from policies.ledger.reading import Reading
-from policies.ledger.sequencing import Sequencer, entry_of
+from policies.ledger.sequencing import Sequencer, entry_made, entry_of
 from policies.ledger.signing import NOTHING, Signing
 from policies.ledger.sql import SqlLedger
 from policies.ledger.statements import Statement, Value
@@ -84,7 +84,7 @@ class PostgresLedger(SqlLedger):
             frontiers = {o: await _frontier(connection, o) for o in self._sequencer.origins(draft)}
             made = self._sequencer.sequence(draft, frontiers.__getitem__)
             await _write(connection, statements.writes(made, draft))
-        return Appended(entry_of(made[-1].row), created=True)
+        return Appended(entry_made(made[-1], draft), created=True)
 
     async def erase(self, key: str) -> int:
         """See `policies.ledger.archives`."""

@@ -22,7 +22,7 @@ from policies.ledger.merkle import Frontier
 from policies.ledger.notes import with_lines
 from policies.ledger.port import Appended, Draft
 from policies.ledger.reading import Reading
-from policies.ledger.sequencing import Sequencer, entry_of
+from policies.ledger.sequencing import Sequencer, entry_made, entry_of
 from policies.ledger.signing import NOTHING, Signing
 from policies.ledger.sql import SqlLedger
 from policies.ledger.statements import Statement
@@ -116,7 +116,7 @@ def _append(connection: sqlite3.Connection, sequencer: Sequencer, draft: Draft) 
         return Appended(entry_of(statements.row_of(known)), created=False)
     made = sequencer.sequence(draft, lambda origin: _frontier(connection, origin))
     _write(connection, statements.writes(made, draft))
-    return Appended(entry_of(made[-1].row), created=True)
+    return Appended(entry_made(made[-1], draft), created=True)
 
 
 def _frontier(connection: sqlite3.Connection, origin: str) -> Frontier:

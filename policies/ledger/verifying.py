@@ -18,7 +18,8 @@ from estate.errors import Denied
 from estate.records import Model
 from policies.ledger import exports, leaves, lines, merkle, notes
 from policies.ledger.exports import CheckpointLine, Header, LogSize
-from policies.ledger.lines import Broken, Content, Leaf
+from policies.ledger.forms import Head, Leaf
+from policies.ledger.lines import Broken, Content
 from policies.ledger.merkle import Frontier
 from policies.ledger.ordering import Order
 from policies.ledger.port import EntryKind
@@ -171,7 +172,7 @@ class _Checking:
             self._fault("its author does not fit the leaf; the author was changed")
         return content
 
-    def _check_head(self, head: lines.Head, leaf: Leaf) -> None:
+    def _check_head(self, head: Head, leaf: Leaf) -> None:
         log = self._logs.get(head.origin)
         if log is None or log.origin == leaf.log:
             self._stop(f"it names log `{head.origin}`, which the file does not hold")
