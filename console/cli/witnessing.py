@@ -24,14 +24,14 @@ def witness(
     """Cosign the checkpoints of ledgers, each only where it continues the one before (C2SP tlog-witness).
 
     Run it where nobody who runs the installation can reach its folder. It prints its public key: give that to whoever
-    verifies, and to the installation's `placet.yaml` under `witnesses`.
+    verifies, and to the installation's `placet.yaml` under `witnesses`. The port follows once it answers.
 
     Example: `placet witness /var/lib/witness --log ledger.vkey --name witness.example/w1 --listen 0.0.0.0:8095`
     """
     cosigner = _cosigner(folder, name, log, post_quantum)
     (folder / "witness.vkey").write_text(f"{cosigner.key}\n")
     typer.echo(str(cosigner.key))
-    run(lambda: _serve(cosigner, listen, folder))
+    run(lambda: _serve(cosigner, listen))
 
 
 def _cosigner(folder: Path, name: str, log: list[Path], post_quantum: bool) -> Cosigner:
@@ -61,7 +61,7 @@ def _logs(path: Path) -> tuple[VerifierKey, ...]:
         raise BadInput(f"{path}: cannot be read ({error.strerror}); give the ledger's `.vkey`") from error
 
 
-async def _serve(cosigner: Cosigner, listen: str, folder: Path) -> None:
+async def _serve(cosigner: Cosigner, listen: str) -> None:
     from console.cli.rendering import note
     from console.http.server import bound, serving
     from console.http.witnesses import application
@@ -72,9 +72,9 @@ async def _serve(cosigner: Cosigner, listen: str, folder: Path) -> None:
         raise BadInput(f"`{listen}` is not HOST:PORT; write for instance `127.0.0.1:8095`")
     listener = bound(host or "127.0.0.1", int(port))
     found = listener.getsockname()[1]
-    (folder / "port").write_text(f"{found}\n")
     note(f"{cosigner.key.name} listens on {host}:{found}")
     async with serving(application(cosigner), listener) as task:
+        typer.echo(found)
         await task
 
 
