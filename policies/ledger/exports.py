@@ -12,6 +12,7 @@ from typing import Literal, Protocol, Self
 
 from pydantic import Field
 
+from estate import canonical
 from estate.canonical import Json
 from estate.errors import BadInput
 from estate.ids import InstallationId
@@ -68,11 +69,15 @@ class LeafLine(Model):
     hash: str
     content: ContentLine | None
 
-    @classmethod
-    def of(cls, row: Row) -> Self:
-        """The line of a stored leaf."""
-        content = ContentLine.of(row.content) if row.content else None
-        return cls(leaf=Leaf.read(row.data), hash=row.leaf_hash.hex(), content=content)
+
+def leaf_line(row: Row) -> bytes:
+    """The line of a stored leaf: a `LeafLine` in its canonical form, put together from parts that are canonical."""
+    content = b"null"
+    if (kept := row.content) is not None:
+        by = canonical.dumps(kept.by)
+        content = b'{"body":%b,"by":%b,"salt":"%b"}' % (kept.body, by, kept.salt.hex().encode())
+    hashed = row.leaf_hash.hex().encode()
+    return b'{"content":%b,"hash":"%b","kind":"leaf","leaf":%b}\n' % (content, hashed, row.data)
 
 
 class CheckpointLine(Model):
@@ -118,7 +123,7 @@ async def lines(
     yield header.canonical() + b"\n"
     for log in logs:
         async for row in moment.rows(log.origin):
-            yield LeafLine.of(row).canonical() + b"\n"
+            yield leaf_line(row)
         for note in (*await moment.notes(log.origin, log.size), signed[log.origin][1]):
             yield CheckpointLine(note=note).canonical() + b"\n"
 

@@ -31,11 +31,11 @@ from policies.ledger.leaves import HUMAN, ORIGIN, SALT_BYTES
 _LEAF = b',"kind":"leaf","leaf":'
 _ESCAPES = re.compile(rb"\\[ubfr]")
 """Of a control character, which no canonical text holds (or a false alarm, for the slow way to find out)."""
-_DIGEST_LENGTH = len("sha256:") + 64
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _TIME_LENGTH = len("2026-11-21T08:00:00.000000Z")
 _FORMS = {
     "incident": re.compile(r"[a-z0-9](?:[a-z0-9\-]{0,62}[a-z0-9])?"),
-    "digest": re.compile(r"sha256:[0-9a-f]{64}"),
+    "digest": _DIGEST,
     "origin": re.compile(ORIGIN.removesuffix("$")),
 }
 
@@ -129,8 +129,6 @@ def _fast(line: bytes) -> Read:
     if _encoder.encode(decoded) != line[:-1] or line[-1:] != b"\n":
         raise ValueError("not canonical")
     _check(decoded.leaf)
-    if decoded.content is None and not _has_form("digest", decoded.leaf.body):
-        raise ValueError("for the slow way")
     # The leaf is the last field, and no field of it is named `leaf`.
     data = line[line.rindex(_LEAF) + len(_LEAF) : -2]
     return Read(decoded.leaf, data, decoded.hash, _content(decoded.content) if decoded.content else None)
@@ -139,13 +137,17 @@ def _fast(line: bytes) -> Read:
 def _check(leaf: Leaf) -> None:
     """What the types do not say. Raises ValueError."""
     datetime.fromisoformat(leaf.at)
-    fits = len(leaf.at) == _TIME_LENGTH and leaf.at[-1] == "Z" and leaf.at[10] == "T"
-    for form, text in (("incident", leaf.incident), ("digest", leaf.proposal), ("origin", leaf.log)):
-        fits = fits and (text is None or _has_form(form, text))
-    for digest in (leaf.prev, leaf.body, *(head.root for head in leaf.tenants)):
-        fits = fits and len(digest) == _DIGEST_LENGTH and digest.startswith("sha256:")
-    if not fits:
-        raise ValueError("for the slow way")
+    if len(leaf.at) != _TIME_LENGTH or leaf.at[-1] != "Z" or leaf.at[10] != "T":
+        raise ValueError("no time")
+    if not (_DIGEST.fullmatch(leaf.prev) and _DIGEST.fullmatch(leaf.body) and _has_form("origin", leaf.log)):
+        raise ValueError("no digest")
+    if leaf.incident is not None and not _has_form("incident", leaf.incident):
+        raise ValueError("no incident")
+    if leaf.proposal is not None and not _has_form("digest", leaf.proposal):
+        raise ValueError("no proposal")
+    for head in leaf.tenants:
+        if not (_DIGEST.fullmatch(head.root) and _has_form("origin", head.origin)):
+            raise ValueError("no root")
 
 
 @lru_cache(maxsize=4096)

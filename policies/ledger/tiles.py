@@ -19,7 +19,7 @@ from estate.errors import BadInput, Denied
 from estate.ids import InstallationId
 from policies.ledger import lines, merkle, notes
 from policies.ledger.exports import CheckpointLine, Header
-from policies.ledger.merkle import Frontier
+from policies.ledger.merkle import Growing
 from policies.ledger.reports import Fault, LogReport, Report
 from policies.ledger.signatories import Signatories
 from policies.ledger.verifier_keys import VerifierKey
@@ -92,10 +92,10 @@ def _place(number: int) -> str:
 
 
 def _root(hashes: Sequence[bytes]) -> bytes:
-    frontier = Frontier()
+    tree = Growing()
     for hashed in hashes:
-        frontier, _ = frontier.append(hashed)
-    return frontier.root
+        tree.add(hashed)
+    return tree.root
 
 
 def verify(folder: Path, trusted: Iterable[VerifierKey], seen: Iterable[str] = ()) -> Report:
@@ -195,8 +195,8 @@ def _unbundled(files: Mapping[str, bytes]) -> Iterator[bytes]:
 
 
 def _roots(entries: Iterable[bytes]) -> Iterator[bytes]:
-    frontier = Frontier()
-    yield frontier.root
+    tree = Growing()
+    yield tree.root
     for entry in entries:
-        frontier, _ = frontier.append(merkle.leaf_hash(entry))
-        yield frontier.root
+        tree.add(merkle.leaf_hash(entry))
+        yield tree.root

@@ -20,7 +20,7 @@ from policies.ledger import exports, leaves, lines, merkle, notes
 from policies.ledger.exports import CheckpointLine, Header, LogSize
 from policies.ledger.forms import Head, Leaf
 from policies.ledger.lines import Broken, Content
-from policies.ledger.merkle import Frontier
+from policies.ledger.merkle import Growing
 from policies.ledger.ordering import Order
 from policies.ledger.port import EntryKind
 from policies.ledger.reports import Fault, LogReport, Report
@@ -52,7 +52,7 @@ class _Log:
     """What is known of a log while and after it is read."""
 
     origin: str
-    frontier: Frontier = field(default_factory=Frontier)
+    tree: Growing = field(default_factory=Growing)
     roots: list[bytes] = field(default_factory=lambda: [merkle.EMPTY_ROOT])
     keys: list[str] = field(default_factory=list)
     erased: int = 0
@@ -124,7 +124,7 @@ class _Checking:
         self._at = (log.origin, size.size - 1 if size.size else None)
         while not self._checkpoint(log, size.size, install=install):
             pass
-        root = log.frontier.root.hex()
+        root = log.tree.root.hex()
         self.done.append(LogReport(log.origin, size.size, root, log.erased, log.checkpoints))
 
     def _leaf(self, log: _Log, index: int, *, install: bool) -> None:
@@ -149,8 +149,8 @@ class _Checking:
             if fault := self._order.fault(leaf, body.body if body else None):
                 self._fault(fault)
             self._count_erasures(leaf, body)
-        log.frontier, _ = log.frontier.append(hashed)
-        log.roots.append(log.frontier.root)
+        log.tree.add(hashed)
+        log.roots.append(log.tree.root)
         log.keys.append(leaf.key)
 
     def _check_chain(self, log: _Log, leaf: Leaf) -> None:
@@ -176,7 +176,7 @@ class _Checking:
         log = self._logs.get(head.origin)
         if log is None or log.origin == leaf.log:
             self._stop(f"it names log `{head.origin}`, which the file does not hold")
-        if head.size != log.named + 1 or head.size > log.frontier.size:
+        if head.size != log.named + 1 or head.size > log.tree.size:
             self._stop(f"it names size {head.size} of `{head.origin}` after size {log.named}; entries are missing")
         other_root = head.root != leaves.written(log.roots[head.size]) and not log.adrift
         if other_root or log.keys[head.size - 1] != leaf.key:
@@ -214,7 +214,7 @@ class _Checking:
 
     def _all_accounted_for(self) -> None:
         for log in self._logs.values():
-            if log.origin.endswith("/install") or log.named == log.frontier.size:
+            if log.origin.endswith("/install") or log.named == log.tree.size:
                 continue
             self._at = (log.origin, log.named)
             self._stop("no entry of the install log accounts for it")
@@ -228,7 +228,7 @@ class _Checking:
                 self._fault(f"a checkpoint that was kept: {error}")
                 continue
             self._at, log = (origin, None), self._logs.get(origin)
-            size = log.frontier.size if log else 0
+            size = log.tree.size if log else 0
             if log is None or head.size > size:
                 self._fault(f"a checkpoint of {head.size} entries was kept, this log has {size}; it was cut off")
             elif head.root != log.roots[head.size]:
