@@ -1,4 +1,4 @@
-"""What an exported ledger says of changes and of providers, as rows with documented columns (`docs/governance.md`).
+"""What an exported ledger says of changes and of providers, as rows with documented columns (`docs/ledger.md`).
 
 Pure: entries of the install log in, rows out. An erased body leaves its cells empty. Nothing is verified here.
 """
