@@ -10,7 +10,6 @@ import typer
 from console.cli.invocations import run
 
 if TYPE_CHECKING:
-    from policies.ledger.verifier_keys import VerifierKey
     from policies.ledger.witnessing import Cosigner
 
 
@@ -28,37 +27,12 @@ def witness(
 
     Example: `placet witness /var/lib/witness --log ledger.vkey --name witness.example/w1 --listen 0.0.0.0:8095`
     """
-    cosigner = _cosigner(folder, name, log, post_quantum)
+    from console.composing import witnesses
+
+    cosigner = witnesses.cosigner(folder, name, log, post_quantum=post_quantum)
     (folder / "witness.vkey").write_text(f"{cosigner.key}\n")
     typer.echo(str(cosigner.key))
     run(lambda: _serve(cosigner, listen))
-
-
-def _cosigner(folder: Path, name: str, log: list[Path], post_quantum: bool) -> Cosigner:
-    from console.installations import utc_now
-    from estate.errors import BadInput
-    from policies.ledger.verifier_keys import fit_name
-    from policies.ledger.witnessing import Book, Cosigner, witness_key
-    from policies.signing.files import FileSigner, MldsaFileSigner
-
-    if not fit_name(name):
-        raise BadInput(f"`{name}` is no name of a key; write it without spaces and `+`")
-    logs = tuple(key for path in log for key in _logs(path))
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    kind = MldsaFileSigner if post_quantum else FileSigner
-    path = folder / "witness.key"
-    signer = kind.load(path) if path.exists() else kind.create(path)
-    return Cosigner(witness_key(name, signer), signer, logs, Book(folder / "book.sqlite"), utc_now)
-
-
-def _logs(path: Path) -> tuple[VerifierKey, ...]:
-    from estate.errors import BadInput
-    from policies.ledger.verifier_keys import VerifierKey
-
-    try:
-        return VerifierKey.parse_all(path.read_text())
-    except OSError as error:
-        raise BadInput(f"{path}: cannot be read ({error.strerror}); give the ledger's `.vkey`") from error
 
 
 async def _serve(cosigner: Cosigner, listen: str) -> None:
