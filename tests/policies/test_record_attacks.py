@@ -1,6 +1,6 @@
 """Attacks on the record between a decision and its warrant: each refused, with the reason.
 
-Flipped bytes, truncation, reordering, split views, a stolen ledger key, tricks of spelling, races and wrong executors have
+Flipped bytes, truncation, split views, a stolen ledger key, tricks of spelling, races and wrong executors have
 their tests beside what they attack: `tests/ledger`, `tests/execution`, `tests/crash/test_warrant_race.py`.
 """
 
