@@ -16,7 +16,7 @@ from policies.ledger.port import EntryKind
 Count = Annotated[int, Meta(ge=0, le=canonical.LARGEST_INTEGER)]
 
 
-class Head(Struct, frozen=True, forbid_unknown_fields=True):
+class Head(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """A tenant's log as a leaf of the install log names it."""
 
     origin: str
@@ -24,7 +24,7 @@ class Head(Struct, frozen=True, forbid_unknown_fields=True):
     size: Count
 
 
-class Leaf(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Leaf(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, gc=False):
     """The fields of a leaf, in the order of their names."""
 
     at: str

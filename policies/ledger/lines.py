@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Literal, NoReturn
@@ -40,13 +39,13 @@ _FORMS = {
 }
 
 
-class _Content(Struct, frozen=True, forbid_unknown_fields=True):
+class _Content(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     body: dict[str, Any]
     by: str
     salt: str
 
 
-class _Line(Struct, frozen=True, forbid_unknown_fields=True):
+class _Line(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     content: _Content | None
     hash: str
     kind: Literal["leaf"]
@@ -57,8 +56,7 @@ class Broken(Exception):
     """The line is not what stands in an export."""
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(Struct, frozen=True, gc=False):
     """The erasable part of a line."""
 
     salt: bytes
@@ -80,8 +78,7 @@ class Content:
         return HUMAN + canonical.digest(self.salt + b"by:" + self.by.encode())
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(Struct, frozen=True, gc=False):
     """A leaf line in its one canonical form."""
 
     leaf: Leaf
