@@ -22,6 +22,7 @@ from estate.ids import Digest, PolicyId
 from estate.verdicts import Dimension
 
 SHIPPED: Final = Path(__file__).parent / "rules"
+VERSION: Final = "VERSION"
 TIERS: Final = ("tier0", "tier1", "tier2")
 LOCKED: Final = (
     "approval-self",
@@ -67,6 +68,8 @@ class Bundle:
     """A loaded law. Immutable; ask it as often as you like."""
 
     digest: Digest
+    version: int
+    """Rises with every release of rules: an older one never follows a newer (`policies.activations`)."""
     rules: Mapping[str, Rule]
     _policies: cedarpy.PolicySet
     _schema: cedarpy.Schema
@@ -87,7 +90,9 @@ class Bundle:
         rules = _rules(texts)
         _validate(joined, schema)
         digest = canonical.digest_of([[path, text] for path, text in texts])
-        return cls(digest, rules, _parsed(joined), schema, cedarpy.Entities.from_json_str("[]", schema))
+        return cls(
+            digest, _version(texts), rules, _parsed(joined), schema, cedarpy.Entities.from_json_str("[]", schema)
+        )
 
     def ask(self, requests: Sequence[dict[str, Any]]) -> tuple[Answer, ...]:
         """Cedar's answer to each request. An answer that allows and reports an error is not to be trusted."""
@@ -101,11 +106,19 @@ class Bundle:
 
 
 def _read(root: Path) -> list[tuple[str, str]]:
-    paths = [p for p in root.rglob("*") if p.suffix in {".cedar", ".cedarschema"}]
+    paths = [p for p in root.rglob("*") if p.suffix in {".cedar", ".cedarschema"} or p.name == VERSION]
     texts = sorted((p.relative_to(root).as_posix(), p.read_text(encoding="utf-8")) for p in paths)
     if stray := [path for path, _ in texts if path.endswith(".cedar") and path.split("/")[0] not in TIERS]:
         raise BadInput(f"rule file `{stray[0]}` is in no tier; move it under one of {', '.join(TIERS)}")
     return texts
+
+
+def _version(texts: Iterable[tuple[str, str]]) -> int:
+    """Of rules without one 0, which follows nothing that has one."""
+    text = dict(texts).get(VERSION, "0").strip()
+    if not (text.isascii() and text.isdecimal() and 0 < len(text) < 10):
+        raise BadInput(f"`{VERSION}` of the rules holds `{text[:20]}`, not a number; restore it from the release")
+    return int(text)
 
 
 def _check_locked(texts: Iterable[tuple[str, str]]) -> None:

@@ -79,6 +79,8 @@ class Gate:
     clock: Clock
     entropy: Entropy
     audience: Callable[[frozenset[ClusterId]], ExecutorId | None]
+    second: Signer | None = None
+    """A second key that signs every warrant too, where the installation has one."""
     _flights: Flights = field(default_factory=Flights)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Protects the flights: a decision and the warrant it leads to are one turn, or two would see one headroom."""
@@ -86,7 +88,8 @@ class Gate:
     async def restore(self) -> None:
         """Rebuild what is in flight: every warrant issued whose outcome the ledger does not have."""
         async for entry in self.ledger.entries(kind=EntryKind.ISSUED):
-            self._flights.depart(Warrant.read(_part(entry, "warrant")))
+            if entry.salt:  # a body that was erased is of a change that ended
+                self._flights.depart(Warrant.read(_part(entry, "warrant")))
         async for entry in self.ledger.entries(kind=EntryKind.OUTCOME):
             if entry.proposal is not None:
                 self._flights.forget(entry.proposal)
@@ -183,7 +186,7 @@ class Gate:
         if audience is None:
             raise Denied("no executor serves these clusters any more; configure one and propose again")
         warrant = warrants.build(verdict, case.proposal.steps, audience, self.clock(), self.entropy)
-        envelope = seal(warrant.canonical(), PAYLOAD_TYPE, self.signer)
+        envelope = seal(warrant.canonical(), PAYLOAD_TYPE, self.signer, *([self.second] if self.second else []))
         made = await self.ledger.append(recording.issued(warrant, envelope, verdict, case.concern.tenants))
         self._flights.depart(Warrant.read(_part(made.entry, "warrant")))
         return _stored(made.entry)

@@ -42,6 +42,8 @@ class EntryKind(StrEnum):
     FACTS_LOADED = "facts-loaded"
     BUNDLE_LOADED = "bundle-loaded"
     COMMANDED = "commanded"
+    HEARTBEAT = "heartbeat"
+    ERASED = "erased"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,8 @@ class Entry:
     leaf: bytes
     leaf_hash: bytes
     body: Mapping[str, Json]
+    salt: bytes = b""
+    """What ties body and author to the leaf; none once they were erased."""
 
 
 @dataclass(frozen=True, slots=True)
