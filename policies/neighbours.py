@@ -53,6 +53,13 @@ def beside(after: Snapshot, workload: Workload, nodes: Iterable[NodeId]) -> Besi
     )
 
 
+def alone_in(facts: Facts, own: TenantId, cluster: ClusterId) -> frozenset[TenantId]:
+    """The other tenants of a cluster, where this tenant or any of them was promised it alone; nobody otherwise."""
+    others = _of_cluster(facts, cluster) - {own}
+    wanting = _wanting(facts, {own, *others} & _of_cluster(facts, cluster), _CLUSTER)
+    return frozenset(others) if wanting else frozenset()
+
+
 def off_node(facts: Facts, one: TenantId, other: TenantId) -> bool:
     """Whether these two tenants may share no node, by what either was promised."""
     return bool(_wanting(facts, (one, other), _NODE) or _apart(facts, one, frozenset({other})))

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
-from estate.ids import ClusterId, Country, EntityId, TenantId
+from estate.ids import ClusterId, Country, DatasetId, EntityId, TenantId
 from estate.law import Facts, Residency
 from estate.verdicts import Dimension
 from estate.workloads import Workload
@@ -55,17 +56,31 @@ def reach(facts: Facts, cluster: ClusterId) -> Reach:
     return _reach(facts.facts_digest, _Held(facts), cluster)
 
 
-def limits(facts: Facts, workload: Workload) -> Residency:
-    """The countries allowed to a workload: what its tenant, its own contract, and every dataset allow together, with
+class Bounds(NamedTuple):
+    """By whom and what the countries of something are limited."""
+
+    tenant: TenantId
+    datasets: tuple[DatasetId, ...] = ()
+    residency: Residency | None = None
+    """Its own contract's, where it has one."""
+
+    @classmethod
+    def of(cls, workload: Workload) -> Bounds:
+        """Of a workload."""
+        return cls(workload.tenant, workload.datasets, workload.contract.residency)
+
+
+def limits(facts: Facts, bounds: Bounds) -> Residency:
+    """The countries allowed to something: what its tenant, its own contract, and every dataset allow together, with
     everything that those were made from.
     """
-    tenant = facts.tenant.get(workload.tenant)
+    tenant = facts.tenant.get(bounds.tenant)
     parts = [tenant.residency if tenant else Residency()]
-    for name in lineages.bound_by(facts, workload.datasets):
+    for name in lineages.bound_by(facts, bounds.datasets):
         dataset = facts.dataset.get(name)
         parts.append(dataset.residency if dataset else Residency())
-    if workload.contract.residency is not None:
-        parts.append(workload.contract.residency)
+    if bounds.residency is not None:
+        parts.append(bounds.residency)
     return Residency(
         geographic=_meet(p.geographic for p in parts),
         legal=_meet(p.legal for p in parts),
@@ -75,7 +90,12 @@ def limits(facts: Facts, workload: Workload) -> Residency:
 
 def exposure(facts: Facts, workload: Workload, cluster: ClusterId) -> tuple[Axis, ...]:
     """The three axes of putting `workload` on `cluster`, in the order of `AXES`."""
-    return _axes(limits(facts, workload), reach(facts, cluster))
+    return exposure_of(facts, Bounds.of(workload), cluster)
+
+
+def exposure_of(facts: Facts, bounds: Bounds, cluster: ClusterId) -> tuple[Axis, ...]:
+    """As `exposure`, of whatever is bound so."""
+    return _axes(limits(facts, bounds), reach(facts, cluster))
 
 
 def exposure_of_tenant(facts: Facts, name: TenantId | None, cluster: ClusterId) -> tuple[Axis, ...]:

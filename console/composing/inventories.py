@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 from console.composing.parts import Host, Parts
 from console.installations import Installation
 from console.processes.inventory import InventoryProcess
+from policies.bundle import Bundle
 from tools.bus import accounts
 from tools.inventory.asking import registry
 from tools.inventory.asking.places import Places
@@ -22,7 +24,8 @@ async def compose(parts: Parts) -> Host:
     asked = registry.opened(installation.config.sources, installation.clock, Places(installation.state.log_places_path))
     sources = (*await parts.the_ground().sources(), *_declared(installation), *asked)
     pace = Pace(all_within=timedelta(seconds=installation.config.clusters_within_seconds))
-    watch = Watch(bus, installation.record.id, installation.config.sensors, installation.clock)
+    law = await asyncio.to_thread(Bundle.load)
+    watch = Watch(bus, installation.record.id, installation.config.sensors, installation.clock, law=law)
     writer = Writer(bus, installation.record.id, parts.holder("inventory"), sources, installation.clock, pace)
     return InventoryProcess(writer, installation.facts_envelope(), parts.latch(), watch)
 

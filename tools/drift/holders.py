@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from estate.canonical import clean_text
-from estate.drifts import Hand
+from estate.hands import Hand
 from tools.drift.paths import Path
 
 APPLY = "Apply"
