@@ -154,15 +154,15 @@ def test_a_promise_of_more_distance_is_held_against_who_stands_there_already() -
 
 def test_a_namespace_or_a_rack_that_facts_move_makes_unlawful_what_stands_there() -> None:
     run = series()
-    moved = tuple(
-        r.model_copy(update={"site": "us-east"}) if r.id == "eu-b" else r for r in builders.facts().racks
-    )
+    moved = tuple(r.model_copy(update={"site": "us-east"}) if r.id == "eu-b" else r for r in builders.facts().racks)
     run.renew(builders.facts(version=2, racks=moved))
     run.wait(20, 5)
     assert [(s.key.subject, s.evidence.failures[0].policy) for s in run.told] == [
         ("workload/b-train", "facts-complete-workload")
     ]
-    taken = tuple(t.model_copy(update={"namespaces": ()}) if t.id == "tenant-a" else t for t in builders.facts().tenants)
+    taken = tuple(
+        t.model_copy(update={"namespaces": ()}) if t.id == "tenant-a" else t for t in builders.facts().tenants
+    )
     run.renew(builders.facts(version=3, tenants=taken))
     run.wait(20, 5)
     assert ("workload/b-train", True) in [(s.key.subject, s.resolved) for s in run.told]
