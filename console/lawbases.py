@@ -1,7 +1,7 @@
 """The signed facts of an installation as they lie on disk now: read again when the file is another one.
 
-The inventory and its sources ask it. What does not verify, has expired, or is older than what was in force is refused with
-an alarm, and what was in force stays: a broken file takes nobody's law away.
+The inventory and its sources ask it. What does not verify, has expired, or is older than what was in force is
+refused with an alarm, and what was in force stays: a broken file takes nobody's law away.
 """
 
 from __future__ import annotations

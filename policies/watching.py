@@ -1,8 +1,8 @@
 """The law on what changes: which workloads may stand otherwise to the law than before, and what it says of each.
 
 The sensors' watch keeps one `Watched` and shows it every delta. Nothing here looks through the fleet: what a change of
-the estate may have made unlawful is found by what it names, what new facts may have by `Class`, and what time may have by
-when each judgement ends (`Judgement.until`). A whole estate, and many at once, are looked at by and by (`AT_ONCE`).
+the estate may have made unlawful is found by what it names, what new facts may have by `Class`, and what time may have
+by when each judgement ends (`Judgement.until`). A whole estate, and many at once, are looked at by and by (`AT_ONCE`).
 
 It holds no rule. Cedar and the kernel are asked, by the request that a move would make (`reviewing`); equal seats under
 equal facts have equal answers, and are asked of once.
@@ -93,7 +93,7 @@ class Watched:
         renewed = self._facts is None or self._facts.facts_digest != after.facts.facts_digest
         touched = dict.fromkeys(self._touched(before, after, workloads, nodes))
         if renewed:
-            self._waiting |= dict.fromkeys(touched if self._facts is None else self._renewed(after, now))
+            self._waiting |= dict.fromkeys(touched if self._facts is None else sorted({*self._renewed(after, now)}))
             touched = {}
             self._facts = after.facts
         if renewed or (self._answers_until is not None and now >= self._answers_until):
@@ -143,7 +143,7 @@ class Watched:
             self._members[new].add(name)
 
     def _renewed(self, after: Snapshot, now: datetime) -> Iterator[WorkloadId]:
-        """Those of whom other facts say otherwise: of their class, of where they stand, or of who stands beside them."""
+        """Those of whom other facts say otherwise: of their class, their place, or who stands beside them."""
         old, new = self._facts, after.facts
         assert old is not None
         promised = {t for t in {*old.tenant, *new.tenant} if _promise(old, t) != _promise(new, t)}

@@ -37,8 +37,8 @@ def oldest(raw: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def last(raw: Mapping[str, Any]) -> Hand | None:
-    """Who wrote it last, its status aside, if that was not the cluster itself: a controller's or a scheduler's hand only
-    follows somebody else's.
+    """Who wrote it last, its status aside, if that was not the cluster itself: a controller's hand only follows
+    somebody else's.
     """
     written = [hand for hand in map(_hand, entries(raw)) if not hand.subresource]
     newest = max(written, key=_time, default=None)

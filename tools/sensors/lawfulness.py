@@ -1,4 +1,4 @@
-"""`sovereignty.violated` and `isolation.violated`: what stands where no tier-0 rule would have let it, whoever put it there.
+"""`sovereignty.violated`, `isolation.violated`: what stands where tier 0 would not have let it, whoever put it there.
 
 The rules are asked by `policies.watching` of what a delta touched; here is only how long it must last, and how it is
 told: one event for one workload with every failed dimension, and one for all where the facts themselves have expired.
@@ -104,8 +104,8 @@ class Lawfulness(Sensor[Unlawful]):
             level=wrong(expired),
             hold=Hold.seconds(0, 0),
             severity=Severity.CRITICAL,
-            message=f"the facts (version {facts.version}) expired at {write_time(facts.valid_until)}: nothing that runs "
-            "is lawful by facts-in-force; have them reviewed and signed again",
+            message=f"the facts (version {facts.version}) expired at {write_time(facts.valid_until)}: nothing that "
+            "runs is lawful by facts-in-force; have them reviewed and signed again",
             code="law-facts-in-force",
             whereabouts=Whereabouts(site=facts.sites[0].id if facts.sites else ""),
             values=(Quantity(name="facts-version", value=facts.version, unit="1"),),
