@@ -91,7 +91,9 @@ class Watched:
     ) -> Look:
         """What to judge now that the estate went from `before` to `after` by a change of these, or by time."""
         renewed = self._facts is None or self._facts.facts_digest != after.facts.facts_digest
-        touched = dict.fromkeys(self._touched(before, after, workloads, nodes))
+        # New facts are shown with everything there is, which did not change: the index has it.
+        again = renewed and self._facts is not None and before.version.sequence == 0
+        touched = {} if again else dict.fromkeys(self._touched(before, after, workloads, nodes))
         if renewed:
             self._waiting |= dict.fromkeys(touched if self._facts is None else sorted({*self._renewed(after, now)}))
             touched = {}
