@@ -27,7 +27,7 @@ from policies.bundle import Bundle
 from policies.neighbours import Beside
 from policies.sovereignty import Bounds
 
-AT_ONCE: Final = 1_000
+AT_ONCE: Final = 500
 """Workloads that one look takes from those that wait."""
 
 
