@@ -29,6 +29,7 @@ LOCKED: Final = (
     "facts-complete",
     "mandate",
     "sovereignty-geographic",
+    "sovereignty-key",
     "sovereignty-legal",
     "sovereignty-operational",
     "system-namespace",

@@ -227,10 +227,12 @@ def _outside(
     places = _exposed_places(facts, cluster)
     powers = _exposed_powers(facts, cluster)
     hands = _exposed_hands(facts, cluster)
+    keys = _exposed_keys(facts, cluster)
     axes: tuple[tuple[Dimension, set[Country], _Limit], ...] = (
         (Dimension.GEOGRAPHIC, places, lambda r: r.geographic),
         (Dimension.LEGAL, powers, lambda r: r.legal),
         (Dimension.OPERATIONAL, hands, lambda r: r.operational),
+        (Dimension.KEY, keys, lambda r: r.key or tuple(keys)),
     )
     for dimension, exposed, limit in axes:
         if not exposed or not exposed <= allowed(limit):
@@ -290,11 +292,19 @@ def _exposed_powers(facts: Facts, name: ClusterId) -> set[Country]:
         if cluster.id == name:
             site = next(s for s in facts.sites if s.id == cluster.site)
             held: set[EntityId] = {site.owner, cluster.operator, cluster.key_holder, cluster.update_authority}
-            held |= set(cluster.subprocessors)
-            while (grown := held | {p for e in facts.entities if e.id in held for p in e.parents}) != held:
-                held = grown
-            return {c for e in facts.entities if e.id in held for c in (e.seat, *e.compelled_by)}
+            return _powers_over(facts, held | set(cluster.subprocessors))
     return set()
+
+
+def _powers_over(facts: Facts, held: set[EntityId]) -> set[Country]:
+    while (grown := held | {p for e in facts.entities if e.id in held for p in e.parents}) != held:
+        held = grown
+    return {c for e in facts.entities if e.id in held for c in (e.seat, *e.compelled_by)}
+
+
+def _exposed_keys(facts: Facts, name: ClusterId) -> set[Country]:
+    """Who can compel whoever holds the keys."""
+    return {c for k in facts.clusters if k.id == name for c in _powers_over(facts, {k.key_holder})}
 
 
 def _exposed_hands(facts: Facts, name: ClusterId) -> set[Country]:

@@ -1,4 +1,4 @@
-"""Sovereignty on three axes, as pure functions over the law base: who and where a cluster exposes a workload to.
+"""Sovereignty on its axes, as pure functions over the law base: who and where a cluster exposes a workload to.
 
 Gate (as typed context for Cedar), placement (as masks) and explanations use this. The kernel does not: it is the
 second opinion and has code of its own (`policies.kernel`).
@@ -17,7 +17,7 @@ from estate.verdicts import Dimension
 from estate.workloads import Workload
 from policies import lineages
 
-AXES = (Dimension.GEOGRAPHIC, Dimension.LEGAL, Dimension.OPERATIONAL)
+AXES = (Dimension.GEOGRAPHIC, Dimension.LEGAL, Dimension.OPERATIONAL, Dimension.KEY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,7 @@ class Reach:
     geographic: frozenset[Country]
     legal: frozenset[Country]
     operational: frozenset[Country]
+    key: frozenset[Country]
     unknown: tuple[tuple[Dimension, str], ...]
 
 
@@ -70,26 +71,34 @@ class Bounds(NamedTuple):
         return cls(workload.tenant, workload.datasets, workload.contract.residency)
 
 
-def limits(facts: Facts, bounds: Bounds) -> Residency:
-    """The countries allowed to something: what its tenant, its own contract, and every dataset allow together, with
-    everything that those were made from.
-    """
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The countries allowed to something."""
+
+    residency: Residency
+    keys_limited: bool
+    """Whether anybody limits the holders of its keys beyond the legal axis, on which they stand as well."""
+
+
+def limits(facts: Facts, bounds: Bounds) -> Limits:
+    """What its tenant, its own contract, and every dataset allow together, with all that those were made from."""
     tenant = facts.tenant.get(bounds.tenant)
-    parts = [tenant.residency if tenant else Residency()]
-    for name in lineages.bound_by(facts, bounds.datasets):
-        dataset = facts.dataset.get(name)
-        parts.append(dataset.residency if dataset else Residency())
+    datasets = [facts.dataset.get(name) for name in lineages.bound_by(facts, bounds.datasets)]
+    parts = [holder.residency if holder else Residency() for holder in (tenant, *datasets)]
     if bounds.residency is not None:
         parts.append(bounds.residency)
-    return Residency(
+    keys = [p.key for p in parts if p.key] + [()] * (tenant is None or None in datasets)
+    residency = Residency(
         geographic=_meet(p.geographic for p in parts),
         legal=_meet(p.legal for p in parts),
         operational=_meet(p.operational for p in parts),
+        key=_meet(keys) if keys else (),
     )
+    return Limits(residency, keys_limited=bool(keys))
 
 
 def exposure(facts: Facts, workload: Workload, cluster: ClusterId) -> tuple[Axis, ...]:
-    """The three axes of putting `workload` on `cluster`, in the order of `AXES`."""
+    """The axes of putting `workload` on `cluster`, in the order of `AXES`."""
     return exposure_of(facts, Bounds.of(workload), cluster)
 
 
@@ -99,16 +108,19 @@ def exposure_of(facts: Facts, bounds: Bounds, cluster: ClusterId) -> tuple[Axis,
 
 
 def exposure_of_tenant(facts: Facts, name: TenantId | None, cluster: ClusterId) -> tuple[Axis, ...]:
-    """The three axes of putting something of a tenant, and of no dataset, into `cluster`."""
+    """The axes of putting something of a tenant, and of no dataset, into `cluster`."""
     tenant = facts.tenant.get(name) if name is not None else None
-    return _axes(tenant.residency if tenant else Residency(), reach(facts, cluster))
+    allowed = tenant.residency if tenant else Residency()
+    return _axes(Limits(allowed, keys_limited=bool(allowed.key)), reach(facts, cluster))
 
 
-def _axes(allowed: Residency, found: Reach) -> tuple[Axis, ...]:
+def _axes(limits: Limits, found: Reach) -> tuple[Axis, ...]:
+    """Where nobody limits the holders of keys, whoever they are is allowed on that axis."""
+    limited = [axis for axis in AXES if axis is not Dimension.KEY or limits.keys_limited]
     return tuple(
         Axis(
             dimension=axis,
-            allowed=frozenset(getattr(allowed, axis.value)),
+            allowed=frozenset(getattr(limits.residency if axis in limited else found, axis.value)),
             found=getattr(found, axis.value),
             unknown=tuple(path for dimension, path in found.unknown if dimension is axis),
         )
@@ -137,7 +149,7 @@ def _reach(_digest: str, held: _Held, cluster_id: ClusterId) -> Reach:
     cluster = facts.cluster.get(cluster_id)
     if cluster is None:
         gone = tuple((axis, f"clusters.{cluster_id}") for axis in AXES)
-        return Reach(frozenset(), frozenset(), frozenset(), gone)
+        return Reach(frozenset(), frozenset(), frozenset(), frozenset(), gone)
     site = facts.site[cluster.site]
     unknown: list[tuple[Dimension, str]] = []
     for field in ("replicas_in", "backups_in", "telemetry_in"):
@@ -154,6 +166,7 @@ def _reach(_digest: str, held: _Held, cluster_id: ClusterId) -> Reach:
         ),
         legal=_compelling(facts, owners),
         operational=frozenset((*cluster.admins_in, *cluster.support_in, *(facts.entity[a].seat for a in actors))),
+        key=_compelling(facts, (cluster.key_holder,)),
         unknown=tuple(unknown),
     )
 

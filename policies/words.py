@@ -36,7 +36,9 @@ def failure(rule: Rule, ask: Ask, play: Play) -> Failure:
 
 def _told(rule: Rule, ask: Ask, play: Play) -> tuple[str, str, str]:
     match rule.dimension, ask.action:
-        case ((Dimension.GEOGRAPHIC | Dimension.LEGAL | Dimension.OPERATIONAL), _) if ask.kind in _PLACED:
+        case ((Dimension.GEOGRAPHIC | Dimension.LEGAL | Dimension.OPERATIONAL | Dimension.KEY), _) if (
+            ask.kind in _PLACED
+        ):
             return _sovereignty(rule.dimension, ask, play)
         case _ if rule.id in _SYSTEM:
             return "a namespace that signed facts give a tenant", f"{ask.id} is the cluster's own", ""

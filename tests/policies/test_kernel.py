@@ -59,7 +59,7 @@ _DEFAULT = builders.facts()
 def residencies(draw: st.DrawFn) -> Residency:
     """Limits that are wide, or odd on one axis."""
     wide = builders.residency("DE", "FR", "US")
-    axis = draw(st.sampled_from(["geographic", "legal", "operational"]))
+    axis = draw(st.sampled_from(["geographic", "legal", "operational", "key"]))
     return wide if draw(st.booleans()) else wide.model_copy(update={axis: draw(FEW)})
 
 

@@ -98,7 +98,7 @@ def tenant_of_workload(desk: Desk, question: WorkloadQuestion) -> ContractAnswer
         tenant=workload.tenant,
         known_tenant=tenant is not None,
         disruption=tenant.disruption if tenant else None,
-        limits=sovereignty.limits(facts, Bounds.of(workload)),
+        limits=sovereignty.limits(facts, Bounds.of(workload)).residency,
     )
 
 
@@ -169,7 +169,7 @@ SEARCH_WORKLOADS = Tool(
 )
 LAWFUL_CLUSTERS = Tool(
     "lawful_clusters",
-    "For one workload, every cluster: whether geographic, legal and operational sovereignty hold there, and why not.",
+    "For one workload, every cluster: whether sovereignty holds there on each axis, and why not.",
     WorkloadQuestion,
     LawfulAnswer,
     lawful_clusters,
