@@ -1,8 +1,8 @@
-"""The law on a delta, beside the size of the estate: what a change costs at a thousand nodes and at a hundred times that.
+"""The law on a delta, beside the size of the estate: a change at a thousand nodes and at a hundred times as many.
 
 Every change is a delta of its own: a replica that moves to another node, and one in fifty that somebody has use data
-which no fact knows. Measured is what the inventory's watch does with it: find whom it touches, ask Cedar and the kernel where
-no equal seat was asked of, step the alarms. Of new facts the first look, and how fast the rest goes.
+which no fact knows. Measured is what the inventory's watch does with it: find whom it touches, ask Cedar and the
+kernel where no equal seat was asked of, step the alarms. Of new facts the first look, and how fast the rest goes.
 A larger estate may cost what memory costs (deeper maps, colder caches), and no scan.
 """
 

@@ -35,6 +35,8 @@ class Facts(Record):
     datasets: tuple[Dataset, ...] = ()
     grants: tuple[Grant, ...] = later((), max_length=10_000)
     """Which tenants may use whose data."""
+    jurisdictions: str | None = later()
+    """By which version of the lists the groups in it (`EU`, `EEA`, `adequate`) were expanded; None: it named none."""
 
     @model_validator(mode="after")
     def _refers_only_to_what_it_names(self) -> Facts:
