@@ -28,6 +28,7 @@ LOCKED: Final = (
     "approval-self",
     "facts-complete",
     "mandate",
+    "model-reach",
     "sovereignty-geographic",
     "sovereignty-key",
     "sovereignty-legal",

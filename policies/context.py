@@ -22,7 +22,7 @@ from estate.ids import Digest, NodeId, TenantId, WorkloadId
 from estate.snapshots import Snapshot
 from estate.things import ThingKind
 from estate.workloads import Binding, Workload
-from policies import approving, completeness, lineages, mandates, objects, sovereignty
+from policies import approving, completeness, lineages, mandates, objects, reaches, sovereignty
 from policies.approving import Counted
 from policies.neighbours import Beside, beside
 from policies.playing import Play
@@ -347,8 +347,20 @@ def _whole(question: Question, play: Play, counted: Counted) -> Ask:
         "disruptedReplicas": play.footprint.disrupted_replicas,
         "freezes": _names(f"{f.scope.site or '*'}/{f.scope.tenant or '*'}" for f in question.standing.freezes),
         "mode": question.standing.mode.value,
+        "mind": _mind(question.matter, play),
     }
     return Ask("Execute", "Proposal", matter.proposal, context)
+
+
+def _mind(matter: Matter, play: Play) -> Context:
+    """Who proposed without being registered, and whose work it planned for without being allowed to see it."""
+    facts, agent = play.base.facts, matter.proposer.kind is SubjectKind.AGENT and not matter.vouched
+    concerned = (play.base.workload(w) or play.after.workload(w) for w in _written(play))
+    tenants = {w.tenant for w in concerned if w is not None}
+    return {
+        "unregistered": _names(reaches.unregistered(facts, matter.proposer.name, matter.mind) if agent else ()),
+        "beyond": _names(reaches.beyond(facts, matter.mind, tenants)),
+    }
 
 
 def _mandate(matter: Matter) -> Context:

@@ -2,7 +2,7 @@
 
 Called by `tools.inventory.files`, before anybody signs: what is signed names countries only, so that no newer list
 changes what somebody signed, and says by which version of the lists its groups were expanded. The lists are data,
-with their sources and dates (`jurisdictions.toml`). Refused: a code that is neither a group nor a country of ISO 3166-1.
+with their sources and dates (`jurisdictions.toml`). Refused: a code that is no group and no country of ISO 3166-1.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Jurisdictions:
         return cls(form["version"], groups, frozenset(form["iso-3166"]["codes"].split()))
 
     def expanded(self, form: dict[str, Json]) -> dict[str, Json]:
-        """A facts file with countries in the place of groups; where it named one, `jurisdictions` is the lists' version.
+        """A facts file with countries in the place of groups; where it named one, with the lists' version.
 
         Raises:
             NoCountry: something is none.

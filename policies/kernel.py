@@ -21,6 +21,7 @@ from estate.law import Facts, Isolation, Residency
 from estate.results import Refusal
 from estate.snapshots import Snapshot
 from estate.things import ThingKind
+from estate.uses.running import ComponentSort
 from estate.verdicts import Dimension
 from estate.workloads import Workload
 from policies import mandates
@@ -60,6 +61,7 @@ def objections(
     """Every tier-0 invariant that `matter` would break on `base` (the estate with what is in flight), sorted."""
     whole = f"proposal/{matter.proposal}"
     found = {*_people(matter, base.facts, approvers, whole), *_mandated(matter, whole)}
+    found.update(_strangers(matter, base.facts, whole))
     if base.facts.valid_until <= now:
         found.add(Objection(Dimension.FACTS, whole, f"the facts expired at {base.facts.valid_until}"))
     running = base
@@ -71,6 +73,7 @@ def objections(
         if step.number != number or conditions.misses(running, step.preconditions):
             found.add(Objection(Dimension.FACTS, whole, f"step {number} was planned on another estate"))
         found.update(_change(matter, step.change, running, result.value, now))
+        found.update(_unseen(matter, step.change, running, result.value, whole))
         running = result.value
     return tuple(sorted(found))
 
@@ -93,6 +96,27 @@ def _people(matter: Matter, facts: Facts, approvers: Iterable[Approver], about: 
         author = Role.POLICY_AUTHOR in approver.roles or person.name == facts.author
         if part or author or person.kind is not SubjectKind.HUMAN:
             yield Objection(Dimension.APPROVAL, about, f"`{person}` may not approve this")
+
+
+def _strangers(matter: Matter, facts: Facts, about: str) -> Iterator[Objection]:
+    """Agents and models that the facts do not know. Facts that name no agent say nothing of agents."""
+    if matter.vouched or matter.proposer.kind is not SubjectKind.AGENT:
+        return
+    names = {sort: {r.id for r in facts.registrations if r.sort is sort} for sort in ComponentSort}
+    if names[ComponentSort.AGENT] and matter.proposer.name not in names[ComponentSort.AGENT]:
+        yield Objection(Dimension.MODEL_REACH, about, f"agent `{matter.proposer.name}` is not registered")
+    if matter.mind is not None and matter.mind not in names[ComponentSort.MODEL]:
+        yield Objection(Dimension.MODEL_REACH, about, f"model `{matter.mind}` is not registered")
+
+
+def _unseen(matter: Matter, change: Change, before: Snapshot, after: Snapshot, about: str) -> Iterator[Objection]:
+    """Work that a model plans for and may not see."""
+    if matter.mind is None:
+        return
+    seen = {t for r in before.facts.registrations if r.id == matter.mind for t in r.tenants}
+    for was, _ in _written(change, before, after):
+        if was.tenant not in seen:
+            yield Objection(Dimension.MODEL_REACH, about, f"model `{matter.mind}` may not see work of `{was.tenant}`")
 
 
 def _mandated(matter: Matter, about: str) -> Iterator[Objection]:

@@ -78,6 +78,7 @@ def _nobodys(snapshot: Snapshot) -> Matter:
         lane=Lane.CASE,
         steps=(),
         proposer=Subject(kind=SubjectKind.AGENT, issuer=installation, name="review"),
+        vouched=True,
     )
 
 

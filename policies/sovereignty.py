@@ -164,14 +164,14 @@ def _reach(_digest: str, held: _Held, cluster_id: ClusterId) -> Reach:
         geographic=frozenset(
             (site.country, *site.replicas_in, *site.backups_in, *site.telemetry_in, *cluster.control_plane_in)
         ),
-        legal=_compelling(facts, owners),
+        legal=compelling(facts, owners),
         operational=frozenset((*cluster.admins_in, *cluster.support_in, *(facts.entity[a].seat for a in actors))),
-        key=_compelling(facts, (cluster.key_holder,)),
+        key=compelling(facts, (cluster.key_holder,)),
         unknown=tuple(unknown),
     )
 
 
-def _compelling(facts: Facts, entities: Iterable[EntityId]) -> frozenset[Country]:
+def compelling(facts: Facts, entities: Iterable[EntityId]) -> frozenset[Country]:
     """Every country that can compel one of these entities or anyone who controls it."""
     seen: set[EntityId] = set()
     waiting = list(entities)

@@ -16,17 +16,19 @@ from agents.minds import phrases
 from agents.minds.model import ModelMind
 from agents.minds.plans import Cap, Diagnosis, Evacuate, FenceOff, NoPlan, Plan, Relocate, Rescale, Restore, Unfence
 from agents.minds.port import Briefing
+from agents.minds.reaching import Known
 from agents.minds.runbook import Runbook
 from estate.events import Event, Place
 from estate.frozen import FrozenEstate
-from estate.ids import NodeId, SiteId, WorkloadId
+from estate.ids import ComponentId, NodeId, SiteId, WorkloadId
 from estate.incidents import Fence
 from estate.observations import EventType, Severity
 from tests import builders
 from tools.catalogue.registry import Catalogue
 from tools.placement.engine import MaskEngine
 
-ESTATE = builders.estate()
+ESTATE = builders.estate(law_base=builders.facts(registrations=(builders.registration(),)))
+SCRIPTED = Known(ComponentId("scripted"))
 
 
 def briefing(*events: Event, estate: FrozenEstate = ESTATE, **over: Any) -> Briefing:
@@ -158,7 +160,7 @@ class ToolCaller(FakeMessagesListChatModel):
 
 def said(*messages: BaseMessage | str) -> ModelMind:
     replies = [m if isinstance(m, BaseMessage) else AIMessage(m) for m in messages]
-    return ModelMind(ToolCaller(responses=replies), Runbook())
+    return ModelMind(ToolCaller(responses=replies), SCRIPTED, Runbook(), builders.TestClock())
 
 
 EVICTION = json.dumps(
@@ -214,7 +216,7 @@ async def test_a_model_that_only_ever_calls_tools_is_cut_off() -> None:
 
 
 async def test_a_model_whose_client_fails_is_replaced() -> None:
-    mind = ModelMind(GenericFakeChatModel(messages=iter([])), Runbook())
+    mind = ModelMind(GenericFakeChatModel(messages=iter([])), SCRIPTED, Runbook(), builders.TestClock())
     diagnosis = await mind.diagnose(briefing())
     assert diagnosis.nodes == ("eu-a1",)
     assert "unusable" in diagnosis.evidence[-1].claim
@@ -235,7 +237,7 @@ async def test_the_text_of_events_reaches_the_model_as_quoted_data() -> None:
             seen.extend(messages)
             return super()._generate(messages, *args, **kwargs)
 
-    mind = ModelMind(Listening(responses=[AIMessage(EVICTION)]), Runbook())
+    mind = ModelMind(Listening(responses=[AIMessage(EVICTION)]), SCRIPTED, Runbook(), builders.TestClock())
     await mind.plan(briefing(builders.event(message=evil)), CAUSE)
     asked = json.loads(seen[-1].content)
     assert asked["data"]["events"][0]["says"] == evil

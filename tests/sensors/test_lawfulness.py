@@ -13,6 +13,7 @@ from estate.ids import ClusterId, Country, DatasetId, NodeId, TenantId, Workload
 from estate.law import Dataset, Facts, Grant, Isolation
 from estate.observations import EventType
 from estate.units import Seconds
+from estate.uses.running import Component, ComponentSort, ModelServer
 from estate.verdicts import Dimension
 from estate.workloads import Workload
 from policies import reviewing
@@ -193,6 +194,38 @@ def test_what_the_law_does_not_read_has_nothing_looked_at() -> None:
     assert serve is not None
     run.put(serve.model_copy(update={"watts_per_accelerator": 400}), builders.node("eu-a1", cordoned=True))
     assert run.asked == ()
+
+
+def acting(**over: Any) -> Component:
+    """An agent that runs in `a-serve`, of the digest that the facts register."""
+    fields: dict[str, Any] = {
+        "id": "helper",
+        "sort": ComponentSort.AGENT,
+        "content": builders.registration("helper").content,
+        "runs_in": (A_SERVE,),
+    }
+    return Component(**(fields | over))
+
+
+def test_an_agent_or_a_model_that_nobody_registered_is_reported_until_somebody_does() -> None:
+    known = builders.registration("helper", sort=ComponentSort.AGENT)
+    weights = builders.registration("weights", weights="a-records")
+    run = series(facts=builders.facts(registrations=(known, weights)))
+    server = ModelServer(id="chat", workload=A_SERVE, engine="vllm", model="a-records")
+    run.put(acting(), server)
+    run.wait(20, 5)
+    assert run.told == []
+    run.put(acting(content=builders.registration("another").content), server.model_copy(update={"model": None}))
+    run.wait(20, 5)
+    assert sorted((s.key.subject, s.code) for s in run.told) == [
+        ("component/helper", "law-mind-registered"),
+        ("model-server/chat", "law-mind-registered"),
+    ]
+    assert {f.dimension for s in run.told for f in s.evidence.failures} == {Dimension.MODEL_REACH}
+    other = builders.registration("another", sort=ComponentSort.AGENT)
+    run.renew(builders.facts(version=2, registrations=(known, other, weights)))
+    run.wait(20, 5)
+    assert [(s.key.subject, s.resolved) for s in run.told[2:]] == [("component/helper", True)]
 
 
 SEATS = tuple((c, n) for c, rack in (("eu-1", "eu-a"), ("us-1", "us-a")) for n in (f"{rack}1", f"{rack}2"))

@@ -14,14 +14,14 @@ from typing import ClassVar, Final
 
 from estate.evidence import Quantity
 from estate.hands import Hand
-from estate.ids import WorkloadId
+from estate.ids import PolicyId, WorkloadId
 from estate.observations import EventType, Severity, Whereabouts
 from estate.records import Model, Time, write_time
-from estate.references import read_ref
+from estate.references import Ref, read_ref
 from estate.units import Seconds
 from estate.verdicts import Dimension, Failure
 from estate.workloads import Workload
-from policies import watching
+from policies import reaches, watching
 from policies.watching import Judgement
 from tools.sensors import places
 from tools.sensors.alarms import Hold
@@ -30,6 +30,8 @@ from tools.sensors.port import Condition, Judged, Seen, Sensor, Stimulus
 
 FACTS: Final = "facts/in-force"
 """The subject of what is the matter with all at once."""
+REGISTERED: Final = PolicyId("mind-registered")
+_ACTING: Final = ("component", "model-server")
 
 
 class Unlawful(Model):
@@ -56,7 +58,9 @@ class Lawfulness(Sensor[Unlawful]):
             return
         if seen.law.renewed:
             yield FACTS, None
+            yield from ((str(i.ref), None) for kind in _ACTING for i in seen.after.stock.all(kind))
         yield from ((f"workload/{name}", None) for name in seen.law.touched)
+        yield from ((str(ref), None) for ref in seen.change.items if ref.kind in _ACTING)
 
     def judge(
         self, subject: str, memory: Unlawful | None, stimuli: tuple[Stimulus, ...], seen: Seen
@@ -65,7 +69,10 @@ class Lawfulness(Sensor[Unlawful]):
             return Judged()
         if subject == FACTS:
             return self._in_force(seen)
-        name = WorkloadId(read_ref(subject).id)
+        about = read_ref(subject)
+        if about.kind in _ACTING:
+            return self._registered(about, seen)
+        name = WorkloadId(about.id)
         workload = seen.after.workload(name)
         if workload is None:
             return Judged()
@@ -94,6 +101,34 @@ class Lawfulness(Sensor[Unlawful]):
             failures=failures[:32],
             by=by,
         )
+
+    def _registered(self, about: Ref, seen: Seen) -> Judged[Unlawful]:
+        """Whether what runs there is an agent, a model or a tool that signed facts register."""
+        item = seen.after.stock.get(about)
+        if item is None:
+            return Judged()
+        fault = reaches.unknown(seen.after.facts, item)
+        failure = Failure(
+            dimension=Dimension.MODEL_REACH,
+            policy=REGISTERED,
+            about=str(about),
+            needed="a registration in the signed facts: digest, owner, provenance, data classes",
+            found=fault,
+            remedy="have it registered, or stop it",
+            reason="every agent, model and tool that runs is registered by signed facts",
+        )
+        condition = Condition(
+            name="registered",
+            level=wrong(bool(fault)),
+            hold=Hold.seconds(self.raise_after_seconds, self.clear_after_seconds),
+            severity=Severity.CRITICAL,
+            message=f"{about} is not registered: {fault}" if fault else f"{about} is registered",
+            code=f"law-{REGISTERED}",
+            whereabouts=places.whereabouts(seen.after, about),
+            window_seconds=self.raise_after_seconds,
+            failures=(failure,) if fault else (),
+        )
+        return Judged(None, (condition,))
 
     def _in_force(self, seen: Seen) -> Judged[Unlawful]:
         """Expired facts decide nothing: everything is unlawful then, which is told once and of nobody by name."""
