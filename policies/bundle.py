@@ -36,6 +36,7 @@ LOCKED: Final = (
     "system-namespace",
     "tenant-eviction",
     "tenant-isolation",
+    "transfers",
 )
 """The files of tier 0 without which nothing loads."""
 

@@ -185,6 +185,7 @@ def _workload(who: Context, step: _Written, judging: _Judging) -> Ask:
         "missing": _names(_missing_of(after, now, fresh)),
         **{d.value: _axis(axes[d]) for d in sovereignty.AXES},
         "ungranted": _names(lineages.ungranted(after.facts, now.tenant, now.datasets, now.cluster, judging.at)),
+        "lapsed": _names(_lapsed(after, now, judging.at)),
         "beside": _beside(beside(after, now, (b.node for b in fresh))),
         "disrupted": disrupted,
         "disturbed": disturbed,
@@ -246,6 +247,11 @@ def _missing_of(after: Snapshot, workload: Workload, fresh: Iterable[Binding]) -
         missing.add(f"tenants.{workload.tenant}.namespaces: {workload.cluster}/{workload.namespace}")
     missing |= {f"datasets.{d}" for d in workload.datasets if d not in facts.dataset}
     return missing.union(*(_missing_at(after, b.node) for b in fresh))
+
+
+def _lapsed(after: Snapshot, workload: Workload, at: datetime) -> frozenset[str]:
+    reached = sovereignty.reached(after.facts, workload.cluster)
+    return lineages.lapsed(after.facts, workload.datasets, reached, at)
 
 
 def _missing_at(snapshot: Snapshot, node: NodeId) -> set[str]:

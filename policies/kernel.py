@@ -197,6 +197,8 @@ def _workload(matter: Matter, was: Workload, now: Workload, after: Snapshot, at:
         yield from _sovereign(after.facts, now, about)
         if _crowded(after, now, fresh):
             yield Objection(Dimension.TENANT, about, "it would stand too close to another tenant")
+        if _outlived(after.facts, now, at):
+            yield Objection(Dimension.LEGAL, about, "an instrument by which its data may be there has ended")
         if _borrows(after.facts, now, at):
             yield Objection(Dimension.TENANT, about, "it would use another tenant's data without a grant")
 
@@ -297,6 +299,18 @@ def _borrows(facts: Facts, workload: Workload, at: datetime) -> bool:
     }
     needed = {d.id for d in facts.datasets if d.tenant != workload.tenant} & _ancestry(facts, workload)
     return not needed <= granted
+
+
+def _outlived(facts: Facts, workload: Workload, at: datetime) -> bool:
+    """Whether its data reaches a country that instruments name of which none is in force."""
+    places, powers = _exposed_places(facts, workload.cluster), _exposed_powers(facts, workload.cluster)
+    for dataset in facts.datasets:
+        if dataset.id in _ancestry(facts, workload):
+            named = {c for t in dataset.transfers for c in t.to}
+            alive = {c for t in dataset.transfers if at < t.valid_until for c in t.to}
+            if (named - alive) & (places | powers | _exposed_hands(facts, workload.cluster)):
+                return True
+    return False
 
 
 def _exposed_places(facts: Facts, name: ClusterId) -> set[Country]:

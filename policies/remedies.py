@@ -19,7 +19,8 @@ def amiss(snapshot: Snapshot, workload: Workload, now: datetime) -> tuple[Bindin
     """
     facts, own = snapshot.facts, workload.cluster
     lawful = all(axis.holds for axis in sovereignty.exposure(facts, workload, own))
-    if not lawful or lineages.ungranted(facts, workload.tenant, workload.datasets, own, now):
+    lapsed = lineages.lapsed(facts, workload.datasets, sovereignty.reached(facts, own), now)
+    if not lawful or lapsed or lineages.ungranted(facts, workload.tenant, workload.datasets, own, now):
         return workload.bindings
     return tuple(b for b in workload.bindings if _misplaced(snapshot, workload, b))
 

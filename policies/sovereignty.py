@@ -52,6 +52,12 @@ class Reach:
     unknown: tuple[tuple[Dimension, str], ...]
 
 
+def reached(facts: Facts, cluster: ClusterId) -> frozenset[Country]:
+    """Every country that a cluster exposes something to, on whatever axis."""
+    found = reach(facts, cluster)
+    return found.geographic | found.legal | found.operational
+
+
 def reach(facts: Facts, cluster: ClusterId) -> Reach:
     """The exposure of a cluster; computed once per facts and cluster."""
     return _reach(facts.facts_digest, _Held(facts), cluster)

@@ -78,7 +78,7 @@ class Watched:
     _members: defaultdict[Class, set[WorkloadId]] = field(default_factory=lambda: defaultdict(set))
     _answers: dict[Hashable, tuple[Failure, ...]] = field(default_factory=dict)
     _answers_until: datetime | None = None
-    """When the first grant ends of those that the answers may rest on."""
+    """When the first grant or instrument ends of those that the answers may rest on."""
     _waiting: dict[WorkloadId, None] = field(default_factory=dict)
 
     def look(
@@ -159,7 +159,8 @@ class Watched:
 
     def _forget_answers(self, facts: Facts, now: datetime) -> None:
         self._answers.clear()
-        self._answers_until = min((g.valid_until for g in facts.grants if g.valid_until > now), default=None)
+        ends = (*(g.valid_until for g in facts.grants), *(t.valid_until for d in facts.datasets for t in d.transfers))
+        self._answers_until = min((end for end in ends if end > now), default=None)
 
 
 def intrudes(workload: Workload, snapshot: Snapshot) -> bool:
@@ -186,11 +187,10 @@ def _nodes(workload: Workload | None) -> frozenset[NodeId]:
 
 
 def _until(workload: Workload, facts: Facts, now: datetime) -> datetime | None:
-    """When the first grant ends that it rests on."""
-    if not facts.grants or not workload.datasets:
+    """When the first grant or instrument ends that it rests on."""
+    if not workload.datasets:
         return None
-    bound = lineages.bound_by(facts, workload.datasets)
-    ends = (g.valid_until for d in bound for g in facts.grants_to.get((workload.tenant, d), ()))
+    ends = lineages.ends(facts, workload.tenant, workload.datasets)
     return min((end for end in ends if end > now), default=None)
 
 
@@ -203,6 +203,7 @@ def _read(facts: Facts, kind: Class, now: datetime) -> Hashable:
         facts.tenant_of.get((kind.cluster, kind.namespace)),
         sovereignty.exposure_of(facts, bounds, kind.cluster),
         lineages.ungranted(facts, kind.tenant, kind.datasets, kind.cluster, now),
+        lineages.lapsed(facts, kind.datasets, sovereignty.reached(facts, kind.cluster), now),
         neighbours.alone_in(facts, kind.tenant, kind.cluster),
     )
 

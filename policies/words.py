@@ -36,6 +36,8 @@ def failure(rule: Rule, ask: Ask, play: Play) -> Failure:
 
 def _told(rule: Rule, ask: Ask, play: Play) -> tuple[str, str, str]:
     match rule.dimension, ask.action:
+        case Dimension.LEGAL, _ if rule.id == "transfer-in-force":
+            return "a transfer instrument in force", f"ended: {', '.join(_list(ask.context['lapsed']))}", ""
         case ((Dimension.GEOGRAPHIC | Dimension.LEGAL | Dimension.OPERATIONAL | Dimension.KEY), _) if (
             ask.kind in _PLACED
         ):

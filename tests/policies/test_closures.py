@@ -13,6 +13,7 @@ from estate.verdicts import Dimension
 from policies import deciding, reviewing
 from tests import builders
 from tests.policies.asking import law
+from tests.policies.test_reporting import abroad
 
 _DEFAULT = builders.facts()
 ROLES = ("owner", "operator", "key_holder", "update_authority", "subprocessors")
@@ -78,6 +79,12 @@ def test_keys_have_a_limit_of_their_own_where_somebody_sets_one() -> None:
     operated = held("operator", person("shell"), person("state", "US"))
     assert broken(keys_limited(operated, "DE")) == set(), "who holds no keys is no matter of this axis"
     assert broken(keys_limited(_DEFAULT, "SE")) == {Dimension.KEY}
+
+
+@pytest.mark.parametrize(("days", "lawful"), [((30,), True), ((0,), False), ((0, 30), True), ((), True)])
+def test_a_limit_that_rests_on_an_instrument_ends_with_it(days: tuple[int, ...], lawful: bool) -> None:
+    """The data reaches the United States by a backup; that it may rests on instruments, where it names any."""
+    assert broken(abroad(*days)) == (set() if lawful else {Dimension.LEGAL})
 
 
 def test_a_limit_on_keys_that_nobody_meets_together_is_nobody() -> None:
