@@ -345,6 +345,7 @@ def _whole(question: Question, play: Play, counted: Counted) -> Ask:
         "deniers": _names(str(g.approval.approver) for g in counted.deniers),
         "operatorApprovals": _operators(question, counted),
         "factsInForce": facts.valid_until > question.now,
+        "factsByAnother": facts.author not in {s.name for s in (matter.proposer, matter.on_behalf_of) if s is not None},
         "layoutMatches": play.matches,
         "executorKnown": question.standing.executor_known,
         "nodes": len({*play.footprint.nodes, *play.unplayed}),

@@ -62,6 +62,9 @@ def objections(
     whole = f"proposal/{matter.proposal}"
     found = {*_people(matter, base.facts, approvers, whole), *_mandated(matter, whole)}
     found.update(_strangers(matter, base.facts, whole))
+    behind = matter.proposer.name, matter.on_behalf_of.name if matter.on_behalf_of else ""
+    if base.facts.author in behind:
+        found.add(Objection(Dimension.FACTS, whole, "the facts were written by whoever proposes"))
     if base.facts.valid_until <= now:
         found.add(Objection(Dimension.FACTS, whole, f"the facts expired at {base.facts.valid_until}"))
     running = base

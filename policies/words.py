@@ -149,6 +149,8 @@ def _eviction(context: Context) -> tuple[str, str, str]:
 
 
 def _plan(rule: Rule, ask: Ask, play: Play) -> tuple[str, str, str]:
+    if rule.id == "facts-by-another":
+        return "facts by somebody else than whoever proposes", f"facts by {play.base.facts.author}", ""
     if rule.id != "plan-current":
         return (
             f"facts that are in force (version {play.base.facts.version})",

@@ -14,6 +14,7 @@ from estate.proposals import Proposal
 from estate.uses.running import ComponentSort
 from estate.verdicts import Decision, Dimension
 from policies import deciding, kernel, reviewing
+from policies.mandates import Mandate
 from policies.questions import Matter
 from tests import builders
 from tests.policies.asking import MOVE_A, MOVE_B, law, question
@@ -63,6 +64,18 @@ def test_a_model_plans_for_those_only_whose_data_it_may_see() -> None:
 def test_what_runs_was_proposed_by_nobody() -> None:
     on = estate(AGENT)
     assert all(r.lawful for r in reviewing.review(on, law(), builders.START))
+
+
+def test_nobody_proposes_on_facts_that_they_wrote() -> None:
+    """Neither the agent that proposes, nor the person in whose name it does."""
+    for author in ("agent-1", "ann", "somebody else"):
+        on = builders.estate(law_base=builders.facts(author=author))
+        ann = builders.subject("ann")
+        proposed = builders.proposal(MOVE_A, on_behalf_of=ann, on=on)
+        asked = question(proposed, on, matter=Matter.of(proposed, mandate=Mandate(person=ann)))
+        found = deciding.decide(asked).verdict
+        wanted = [] if author == "somebody else" else ["facts-by-another"]
+        assert [f.policy for f in found.failures] == wanted, author
 
 
 REGISTRATIONS = st.builds(
