@@ -21,6 +21,7 @@ from policies.watching import Watched
 from tests import builders
 from tests.policies.asking import law
 from tests.sensors.series import Series
+from tools.inventory import silences
 from tools.sensors.lawfulness import Lawfulness
 from tools.sensors.sensing import Signal
 
@@ -186,6 +187,13 @@ def test_facts_that_expire_are_one_event_and_not_one_for_each_workload() -> None
     assert (raised.key.subject, raised.code) == ("facts/in-force", "law-facts-in-force")
     run.renew(builders.facts(version=2))
     assert [s.resolved for s in run.told] == [False, True]
+
+
+def test_what_is_only_assumed_of_a_cluster_that_nobody_sees_breaks_no_law() -> None:
+    run = series(builders.estate(workloads=()))
+    run.put(*silences.assumed(builders.facts(), ClusterId("eu-1")).workloads)
+    run.wait(30, 5)
+    assert run.told == []
 
 
 def test_what_the_law_does_not_read_has_nothing_looked_at() -> None:

@@ -23,6 +23,7 @@ from estate.verdicts import Dimension, Failure
 from estate.workloads import Workload
 from policies import reaches, watching
 from policies.watching import Judgement
+from tools.inventory import silences
 from tools.sensors import places
 from tools.sensors.alarms import Hold
 from tools.sensors.levels import wrong
@@ -74,7 +75,7 @@ class Lawfulness(Sensor[Unlawful]):
             return self._registered(about, seen)
         name = WorkloadId(about.id)
         workload = seen.after.workload(name)
-        if workload is None:
+        if workload is None or silences.is_assumed(workload):
             return Judged()
         judgement = seen.law.judge(name, seen.after, seen.now)
         if not judgement.failures or _wronged(workload, judgement, memory, seen):
