@@ -7,6 +7,7 @@ with their sources and dates (`jurisdictions.toml`). Refused: a code that is no 
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass
 from functools import cache
@@ -35,6 +36,8 @@ _LISTS: Final = frozenset(
     }
 )
 """The fields of facts that are lists of countries. A grant's `to` is no list."""
+_USERS: Final = re.compile("AA|Q[M-Z]|X[A-Z]|ZZ")
+"""Codes that ISO 3166-1 leaves to its users: nobody's, so that a skeleton which names them permits nothing."""
 _SINGLE: Final = frozenset({"seat", "country"})
 
 type _Path = tuple[str | int, ...]
@@ -108,7 +111,8 @@ class _Search:
         return [*found]
 
     def _check(self, name: str, path: _Path, also: str) -> None:
-        if len(name) == 2 and name.isascii() and name.isupper() and name not in self.lists.countries:
+        written = len(name) == 2 and name.isascii() and name.isupper()
+        if written and name not in self.lists.countries and not _USERS.fullmatch(name):
             raise NoCountry(path, f"`{name}` is no country of ISO 3166-1; write its two letters{also}")
 
 

@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from typing import Final, NamedTuple
 
 from estate.ids import ClusterId, DatasetId, NodeId, TenantId, WorkloadId
@@ -100,7 +101,7 @@ class Watched:
             self._facts = after.facts
         if renewed or (self._answers_until is not None and now >= self._answers_until):
             self._forget_answers(after.facts, now)
-        for name in [*self._waiting][:AT_ONCE]:
+        for name in tuple(islice(self._waiting, AT_ONCE)):
             del self._waiting[name]
             touched[name] = None
         return Look(tuple(touched), renewed, self)
