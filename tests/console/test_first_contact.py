@@ -108,7 +108,7 @@ async def test_the_law_is_asked_about_what_runs(seen: Form) -> None:
 
 
 async def test_what_would_be_done_is_what_the_path_would_do(seen: Form) -> None:
-    """A fence for each fault, then the runbook's evacuation; what is lawful nowhere is to be stopped, by whom it takes."""
+    """A fence for each fault, then the evacuation; what is lawful nowhere is to be stopped, once its owner agrees."""
     would = {f["about"]: f for f in seen["foreseen"]}
     lost = would["node/eu-a2"]["proposed"]
     assert [(p["lane"], p["decision"]) for p in lost] == [("containment", "permit"), ("case", "permit")]

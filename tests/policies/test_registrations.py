@@ -86,7 +86,7 @@ REGISTRATIONS = st.builds(
 )
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(
     st.lists(REGISTRATIONS, max_size=3, unique_by=lambda r: r.id),
     st.sampled_from([None, MIND, ComponentId("agent-2")]),

@@ -264,7 +264,7 @@ def placements(draw: st.DrawFn) -> Workload:
     )
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(st.lists(st.one_of(placements(), NEW_FACTS, st.integers(1, 400_000)), min_size=1, max_size=8))
 def test_what_is_told_is_what_a_look_at_everything_finds(steps: list[Workload | Facts | int]) -> None:
     """Whatever happened, in whatever order: the increments equal the whole, and no answer is kept too long."""
