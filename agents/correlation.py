@@ -16,6 +16,7 @@ from estate.ids import IncidentId
 from estate.incidents import Incident
 from estate.observations import EventType, Severity
 from estate.snapshots import Snapshot
+from tools.bus.accounts import INVENTORY
 
 WINDOW = timedelta(minutes=15)
 """How long after its last event a closed incident still covers what its domain sends."""
@@ -49,7 +50,7 @@ type Correlation = Join | Open | Ignore
 
 def domains(event: Event, snapshot: Snapshot) -> tuple[str, ...]:
     """Where to look for an incident, nearest first; the first one is where a new incident stands."""
-    place = event.place
+    place, gone = event.place, _gone(event)
     if event.type in _OWN_CASE:
         return (f"own/{event.id.removeprefix('sha256:')}",)
     if place.node is not None:
@@ -58,7 +59,16 @@ def domains(event: Event, snapshot: Snapshot) -> tuple[str, ...]:
         workload = snapshot.workload(place.workload)
         nodes = sorted({b.node for b in workload.bindings}) if workload else []
         return (f"workload/{place.workload}", *(f"node/{n}" for n in nodes))
-    return (_wider(place),)
+    return (gone or _wider(place),)
+
+
+def _gone(event: Event) -> str:
+    """The workload whose trouble ended, perhaps with the workload itself, so that no name leads to it any more: by the
+    word of our own sensors, and of nobody else.
+    """
+    if event.evidence is None or not event.resolved or event.channel != INVENTORY:
+        return ""
+    return event.evidence.about if event.evidence.about.startswith("workload/") else ""
 
 
 def correlate(event: Event, domain: str, known: Sequence[Incident]) -> Correlation:

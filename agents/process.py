@@ -23,7 +23,7 @@ from agents.correlator import Correlator
 from agents.incidents import Incidents
 from agents.intake.channels import ChannelConfig
 from agents.intake.receiving import Intake
-from agents.minds.port import Mind
+from agents.minds.port import Mind, model_of
 from agents.observing import Observer, telling
 from estate.clocks import Clock
 from estate.identities import Subject
@@ -115,7 +115,7 @@ def _deps(setting: Setting, incidents: Incidents, drifts: Drifts, observer: Obse
         mind=setting.mind,
         clock=setting.clock,
         subjects=setting.subjects,
-        behind=Behind(setting.subjects.installation, setting.proposer),
+        behind=Behind(setting.subjects.installation, setting.proposer, model_of(setting.mind)),
         observer=observer,
         attempts=setting.attempts,
         way=setting.way,

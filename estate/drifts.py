@@ -13,9 +13,10 @@ from pydantic import Field
 
 from estate import canonical
 from estate.changes import Change
+from estate.hands import Hand
 from estate.ids import ClusterId, Digest, TenantId
 from estate.observations import EventType, Severity
-from estate.records import Model, Record, Time
+from estate.records import Record
 from estate.things import Thing
 
 
@@ -60,22 +61,6 @@ class Basis(StrEnum):
     ESTATE_FILE = "estate-file"
     FACTS = "facts"
     """The signed law base."""
-
-
-class Hand(Model):
-    """Who wrote a field and when, as the API server recorded it. A manager's name is its client's to choose: it is a
-    trace, no proof.
-    """
-
-    manager: str
-    operation: str = ""
-    subresource: str = ""
-    at: Time | None = None
-
-    def __str__(self) -> str:
-        through = f" through `{self.subresource}`" if self.subresource else ""
-        when = f" at {self.at:%Y-%m-%dT%H:%M:%SZ}" if self.at else ""
-        return f"`{self.manager}`{through}{when}"
 
 
 class Drift(Record):

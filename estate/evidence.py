@@ -9,7 +9,9 @@ from __future__ import annotations
 from pydantic import Field
 
 from estate.canonical import LARGEST_INTEGER
-from estate.records import Model, Time
+from estate.hands import Hand
+from estate.records import Model, Time, later
+from estate.verdicts import Failure
 
 
 class Quantity(Model):
@@ -36,6 +38,10 @@ class Evidence(Model):
     """When the condition began."""
     snapshot: str = Field(max_length=200)
     """The version of the estate on which it was judged."""
+    failures: tuple[Failure, ...] = later((), max_length=32)
+    """What the law says against it, where it is unlawful."""
+    by: Hand | None = later()
+    """Whose hand made it so; None: nobody recorded it."""
 
     def value(self, name: str) -> int:
         """The measured value, or the threshold, of that name. Raises KeyError."""

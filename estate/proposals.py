@@ -9,8 +9,8 @@ from pydantic import Field
 
 from estate.effects import Step
 from estate.identities import Subject
-from estate.ids import IncidentId, InstallationId, RackId, SiteId, TenantId, WorkloadId
-from estate.records import Model, Record, Time
+from estate.ids import ComponentId, IncidentId, InstallationId, RackId, SiteId, TenantId, WorkloadId
+from estate.records import Model, Record, Time, later
 from estate.snapshots import SnapshotVersion
 from estate.units import Watts
 
@@ -69,3 +69,5 @@ class Proposal(Record):
     steps: tuple[Step, ...] = Field(min_length=1, max_length=256)
     evidence: tuple[Evidence, ...] = ()
     rehearsal: Rehearsal | None = None
+    mind: ComponentId | None = later()
+    """The model that planned it, as its proposer says, by its registration; None: the runbook or a person."""

@@ -28,12 +28,15 @@ LOCKED: Final = (
     "approval-self",
     "facts-complete",
     "mandate",
+    "model-reach",
     "sovereignty-geographic",
+    "sovereignty-key",
     "sovereignty-legal",
     "sovereignty-operational",
     "system-namespace",
     "tenant-eviction",
     "tenant-isolation",
+    "transfers",
 )
 """The files of tier 0 without which nothing loads."""
 

@@ -22,7 +22,7 @@ from estate.ids import Digest, NodeId, TenantId, WorkloadId
 from estate.snapshots import Snapshot
 from estate.things import ThingKind
 from estate.workloads import Binding, Workload
-from policies import approving, completeness, lineages, mandates, objects, sovereignty
+from policies import approving, completeness, lineages, mandates, objects, reaches, sovereignty
 from policies.approving import Counted
 from policies.neighbours import Beside, beside
 from policies.playing import Play
@@ -185,6 +185,7 @@ def _workload(who: Context, step: _Written, judging: _Judging) -> Ask:
         "missing": _names(_missing_of(after, now, fresh)),
         **{d.value: _axis(axes[d]) for d in sovereignty.AXES},
         "ungranted": _names(lineages.ungranted(after.facts, now.tenant, now.datasets, now.cluster, judging.at)),
+        "lapsed": _names(_lapsed(after, now, judging.at)),
         "beside": _beside(beside(after, now, (b.node for b in fresh))),
         "disrupted": disrupted,
         "disturbed": disturbed,
@@ -246,6 +247,11 @@ def _missing_of(after: Snapshot, workload: Workload, fresh: Iterable[Binding]) -
         missing.add(f"tenants.{workload.tenant}.namespaces: {workload.cluster}/{workload.namespace}")
     missing |= {f"datasets.{d}" for d in workload.datasets if d not in facts.dataset}
     return missing.union(*(_missing_at(after, b.node) for b in fresh))
+
+
+def _lapsed(after: Snapshot, workload: Workload, at: datetime) -> frozenset[str]:
+    reached = sovereignty.reached(after.facts, workload.cluster)
+    return lineages.lapsed(after.facts, workload.datasets, reached, at)
 
 
 def _missing_at(snapshot: Snapshot, node: NodeId) -> set[str]:
@@ -339,6 +345,7 @@ def _whole(question: Question, play: Play, counted: Counted) -> Ask:
         "deniers": _names(str(g.approval.approver) for g in counted.deniers),
         "operatorApprovals": _operators(question, counted),
         "factsInForce": facts.valid_until > question.now,
+        "factsByAnother": facts.author not in {s.name for s in (matter.proposer, matter.on_behalf_of) if s is not None},
         "layoutMatches": play.matches,
         "executorKnown": question.standing.executor_known,
         "nodes": len({*play.footprint.nodes, *play.unplayed}),
@@ -347,8 +354,20 @@ def _whole(question: Question, play: Play, counted: Counted) -> Ask:
         "disruptedReplicas": play.footprint.disrupted_replicas,
         "freezes": _names(f"{f.scope.site or '*'}/{f.scope.tenant or '*'}" for f in question.standing.freezes),
         "mode": question.standing.mode.value,
+        "mind": _mind(question.matter, play),
     }
     return Ask("Execute", "Proposal", matter.proposal, context)
+
+
+def _mind(matter: Matter, play: Play) -> Context:
+    """Who proposed without being registered, and whose work it planned for without being allowed to see it."""
+    facts, agent = play.base.facts, matter.proposer.kind is SubjectKind.AGENT and not matter.vouched
+    concerned = (play.base.workload(w) or play.after.workload(w) for w in _written(play))
+    tenants = {w.tenant for w in concerned if w is not None}
+    return {
+        "unregistered": _names(reaches.unregistered(facts, matter.proposer.name, matter.mind) if agent else ()),
+        "beyond": _names(reaches.beyond(facts, matter.mind, tenants)),
+    }
 
 
 def _mandate(matter: Matter) -> Context:

@@ -21,6 +21,7 @@ from estate.law import Facts, Isolation, Residency
 from estate.results import Refusal
 from estate.snapshots import Snapshot
 from estate.things import ThingKind
+from estate.uses.running import ComponentSort
 from estate.verdicts import Dimension
 from estate.workloads import Workload
 from policies import mandates
@@ -60,6 +61,10 @@ def objections(
     """Every tier-0 invariant that `matter` would break on `base` (the estate with what is in flight), sorted."""
     whole = f"proposal/{matter.proposal}"
     found = {*_people(matter, base.facts, approvers, whole), *_mandated(matter, whole)}
+    found.update(_strangers(matter, base.facts, whole))
+    behind = matter.proposer.name, matter.on_behalf_of.name if matter.on_behalf_of else ""
+    if base.facts.author in behind:
+        found.add(Objection(Dimension.FACTS, whole, "the facts were written by whoever proposes"))
     if base.facts.valid_until <= now:
         found.add(Objection(Dimension.FACTS, whole, f"the facts expired at {base.facts.valid_until}"))
     running = base
@@ -71,6 +76,7 @@ def objections(
         if step.number != number or conditions.misses(running, step.preconditions):
             found.add(Objection(Dimension.FACTS, whole, f"step {number} was planned on another estate"))
         found.update(_change(matter, step.change, running, result.value, now))
+        found.update(_unseen(matter, step.change, running, result.value, whole))
         running = result.value
     return tuple(sorted(found))
 
@@ -93,6 +99,27 @@ def _people(matter: Matter, facts: Facts, approvers: Iterable[Approver], about: 
         author = Role.POLICY_AUTHOR in approver.roles or person.name == facts.author
         if part or author or person.kind is not SubjectKind.HUMAN:
             yield Objection(Dimension.APPROVAL, about, f"`{person}` may not approve this")
+
+
+def _strangers(matter: Matter, facts: Facts, about: str) -> Iterator[Objection]:
+    """Agents and models that the facts do not know. Facts that name no agent say nothing of agents."""
+    if matter.vouched or matter.proposer.kind is not SubjectKind.AGENT:
+        return
+    names = {sort: {r.id for r in facts.registrations if r.sort is sort} for sort in ComponentSort}
+    if names[ComponentSort.AGENT] and matter.proposer.name not in names[ComponentSort.AGENT]:
+        yield Objection(Dimension.MODEL_REACH, about, f"agent `{matter.proposer.name}` is not registered")
+    if matter.mind is not None and matter.mind not in names[ComponentSort.MODEL]:
+        yield Objection(Dimension.MODEL_REACH, about, f"model `{matter.mind}` is not registered")
+
+
+def _unseen(matter: Matter, change: Change, before: Snapshot, after: Snapshot, about: str) -> Iterator[Objection]:
+    """Work that a model plans for and may not see."""
+    if matter.mind is None:
+        return
+    seen = {t for r in before.facts.registrations if r.id == matter.mind for t in r.tenants}
+    for was, _ in _written(change, before, after):
+        if was.tenant not in seen:
+            yield Objection(Dimension.MODEL_REACH, about, f"model `{matter.mind}` may not see work of `{was.tenant}`")
 
 
 def _mandated(matter: Matter, about: str) -> Iterator[Objection]:
@@ -173,6 +200,8 @@ def _workload(matter: Matter, was: Workload, now: Workload, after: Snapshot, at:
         yield from _sovereign(after.facts, now, about)
         if _crowded(after, now, fresh):
             yield Objection(Dimension.TENANT, about, "it would stand too close to another tenant")
+        if _outlived(after.facts, now, at):
+            yield Objection(Dimension.LEGAL, about, "an instrument by which its data may be there has ended")
         if _borrows(after.facts, now, at):
             yield Objection(Dimension.TENANT, about, "it would use another tenant's data without a grant")
 
@@ -227,10 +256,12 @@ def _outside(
     places = _exposed_places(facts, cluster)
     powers = _exposed_powers(facts, cluster)
     hands = _exposed_hands(facts, cluster)
+    keys = _exposed_keys(facts, cluster)
     axes: tuple[tuple[Dimension, set[Country], _Limit], ...] = (
         (Dimension.GEOGRAPHIC, places, lambda r: r.geographic),
         (Dimension.LEGAL, powers, lambda r: r.legal),
         (Dimension.OPERATIONAL, hands, lambda r: r.operational),
+        (Dimension.KEY, keys, lambda r: r.key or tuple(keys)),
     )
     for dimension, exposed, limit in axes:
         if not exposed or not exposed <= allowed(limit):
@@ -273,6 +304,18 @@ def _borrows(facts: Facts, workload: Workload, at: datetime) -> bool:
     return not needed <= granted
 
 
+def _outlived(facts: Facts, workload: Workload, at: datetime) -> bool:
+    """Whether its data reaches a country that instruments name of which none is in force."""
+    places, powers = _exposed_places(facts, workload.cluster), _exposed_powers(facts, workload.cluster)
+    for dataset in facts.datasets:
+        if dataset.id in _ancestry(facts, workload):
+            named = {c for t in dataset.transfers for c in t.to}
+            alive = {c for t in dataset.transfers if at < t.valid_until for c in t.to}
+            if (named - alive) & (places | powers | _exposed_hands(facts, workload.cluster)):
+                return True
+    return False
+
+
 def _exposed_places(facts: Facts, name: ClusterId) -> set[Country]:
     """Where bytes come to rest; empty when anything of it is unknown."""
     for cluster in facts.clusters:
@@ -290,11 +333,19 @@ def _exposed_powers(facts: Facts, name: ClusterId) -> set[Country]:
         if cluster.id == name:
             site = next(s for s in facts.sites if s.id == cluster.site)
             held: set[EntityId] = {site.owner, cluster.operator, cluster.key_holder, cluster.update_authority}
-            held |= set(cluster.subprocessors)
-            while (grown := held | {p for e in facts.entities if e.id in held for p in e.parents}) != held:
-                held = grown
-            return {c for e in facts.entities if e.id in held for c in (e.seat, *e.compelled_by)}
+            return _powers_over(facts, held | set(cluster.subprocessors))
     return set()
+
+
+def _powers_over(facts: Facts, held: set[EntityId]) -> set[Country]:
+    while (grown := held | {p for e in facts.entities if e.id in held for p in e.parents}) != held:
+        held = grown
+    return {c for e in facts.entities if e.id in held for c in (e.seat, *e.compelled_by)}
+
+
+def _exposed_keys(facts: Facts, name: ClusterId) -> set[Country]:
+    """Who can compel whoever holds the keys."""
+    return {c for k in facts.clusters if k.id == name for c in _powers_over(facts, {k.key_holder})}
 
 
 def _exposed_hands(facts: Facts, name: ClusterId) -> set[Country]:

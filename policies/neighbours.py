@@ -53,6 +53,23 @@ def beside(after: Snapshot, workload: Workload, nodes: Iterable[NodeId]) -> Besi
     )
 
 
+def alone_in(facts: Facts, own: TenantId, cluster: ClusterId) -> frozenset[TenantId]:
+    """The other tenants of a cluster, where this tenant or any of them was promised it alone; nobody otherwise."""
+    others = _of_cluster(facts, cluster) - {own}
+    wanting = _wanting(facts, {own, *others} & _of_cluster(facts, cluster), _CLUSTER)
+    return frozenset(others) if wanting else frozenset()
+
+
+def crowded(found: Beside) -> bool:
+    """Whether anybody there was promised to stand further apart, this tenant or a neighbour (`tenant-isolation`)."""
+    own, near = found.isolation, found.on_node
+    if found.apart or found.alone_on_node or found.alone_in_rack or found.alone_in_cluster:
+        return True
+    near |= found.in_rack if own in _RACK else frozenset()
+    near |= found.in_cluster if own in _CLUSTER else frozenset()
+    return bool(near) and own != Isolation.SHARED_NODE
+
+
 def off_node(facts: Facts, one: TenantId, other: TenantId) -> bool:
     """Whether these two tenants may share no node, by what either was promised."""
     return bool(_wanting(facts, (one, other), _NODE) or _apart(facts, one, frozenset({other})))

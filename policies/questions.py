@@ -9,7 +9,7 @@ from typing import Final
 from estate.approvals import Approval
 from estate.effects import Step
 from estate.identities import Enrolment, Subject, SubjectKind
-from estate.ids import Digest, IncidentId, InstallationId, SiteId, TenantId
+from estate.ids import ComponentId, Digest, IncidentId, InstallationId, SiteId, TenantId
 from estate.modes import Freeze, Mode
 from estate.proposals import Lane, Proposal
 from estate.snapshots import Snapshot
@@ -35,6 +35,10 @@ class Matter:
     for_tenants: tuple[TenantId, ...] = ()
     mandate: Mandate = NO_MANDATE
     """What the ledger says of the person behind it; the two fields before are only what the proposer claims."""
+    mind: ComponentId | None = None
+    """The model that planned it."""
+    vouched: bool = False
+    """Whether who proposed it was judged before, and a signature says so."""
 
     @classmethod
     def of(cls, proposal: Proposal, digest: Digest | None = None, mandate: Mandate = NO_MANDATE) -> Matter:
@@ -50,6 +54,7 @@ class Matter:
             on_behalf_of=proposal.on_behalf_of,
             for_tenants=proposal.for_tenants,
             mandate=mandate,
+            mind=proposal.mind,
         )
 
     @classmethod
@@ -63,6 +68,7 @@ class Matter:
             lane=warrant.lane,
             steps=warrant.steps,
             proposer=Subject(kind=SubjectKind.AGENT, issuer=warrant.installation, name="warranted"),
+            vouched=True,
         )
 
 

@@ -8,16 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
-from estate.ids import ClusterId, Country, DatasetId, Digest, SiteId, TenantId, WorkloadId
-from estate.law import Facts, Grant
+from estate.ids import ClusterId, Country, DatasetId, Digest, NodeId, SiteId, TenantId, WorkloadId
+from estate.law import Facts
 from estate.records import Model, Time
 from estate.snapshots import Snapshot, SnapshotVersion
 from estate.verdicts import Dimension, Failure
 from estate.workloads import Workload
-from policies import lineages, sovereignty
+from policies import lineages, reaches, sovereignty
 from policies.bundle import Bundle
 from policies.reviewing import review
+
+_ENDING: Final = frozenset({"tenant-data", "transfer-in-force"})
+"""The rules that time alone may turn."""
 
 
 class Standing(Model):
@@ -27,12 +31,16 @@ class Standing(Model):
     tenant: TenantId
     cluster: ClusterId
     site: SiteId | None
+    nodes: tuple[NodeId, ...]
     geographic: tuple[Country, ...]
-    """Where its bytes rest; the next two: who can compel those who hold it, and who can act on it."""
+    """Where its bytes rest. Then who can compel those who hold it, act on it, or compel who holds its keys."""
     legal: tuple[Country, ...]
     operational: tuple[Country, ...]
+    key: tuple[Country, ...]
     datasets: tuple[DatasetId, ...]
     """What it uses, and what that was made of."""
+    under: tuple[str, ...]
+    """The facts that say so, by their paths in the facts file."""
     failures: tuple[Failure, ...] = ()
 
 
@@ -53,10 +61,15 @@ class LawReport(Model):
     snapshot: SnapshotVersion
     facts_version: int
     facts: Digest
+    author: str
+    basis: str
+    valid_until: Time
     bundle: Digest
     running: tuple[Standing, ...]
     expiring: tuple[Expiry, ...]
     """Those that end within the horizon, soonest first."""
+    unregistered: tuple[str, ...] = ()
+    """Agents, models and tools that run and that the facts do not register, each with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +93,13 @@ def report(asking: Asking) -> LawReport:
         snapshot=snapshot.version,
         facts_version=facts.version,
         facts=Digest(facts.facts_digest),
+        author=facts.author,
+        basis=facts.basis,
+        valid_until=facts.valid_until,
         bundle=asking.bundle.digest,
         running=tuple(_standing(facts, w, reviews[name].failures) for name, w in placed.items()),
         expiring=tuple(sorted(_expiring(asking, lawful), key=lambda e: (e.until, e.fact))),
+        unregistered=tuple(f"{i.ref}: {why}" for i in snapshot.stock if (why := reaches.unknown(facts, i))),
     )
 
 
@@ -97,6 +114,9 @@ def _standing(facts: Facts, workload: Workload, failures: tuple[Failure, ...]) -
         geographic=axes[Dimension.GEOGRAPHIC],
         legal=axes[Dimension.LEGAL],
         operational=axes[Dimension.OPERATIONAL],
+        key=axes[Dimension.KEY],
+        nodes=tuple(sorted({b.node for b in workload.bindings})),
+        under=tuple(_under(facts, workload)),
         datasets=tuple(sorted(lineages.bound_by(facts, workload.datasets))),
         failures=failures,
     )
@@ -108,13 +128,16 @@ def _expiring(asking: Asking, lawful: set[WorkloadId]) -> Iterator[Expiry]:
         yield Expiry(fact="valid_until", until=facts.valid_until, unlawful_then=tuple(sorted(lawful)))
     for number, grant in enumerate(facts.grants):
         if _soon(asking, grant.valid_until):
-            then = tuple(sorted(_borrowers(asking, grant) & lawful))
+            then = sorted(_users(asking, grant.dataset, grant.to) & lawful)
             unlawful = tuple(name for name in then if _falls(asking, name, grant.valid_until))
             yield Expiry(fact=f"grants.{number}", until=grant.valid_until, unlawful_then=unlawful)
     for dataset in facts.datasets:
         for number, transfer in enumerate(dataset.transfers):
             if _soon(asking, transfer.valid_until):
-                yield Expiry(fact=f"datasets.{dataset.id}.transfers.{number}", until=transfer.valid_until)
+                then = sorted(_users(asking, dataset.id) & lawful)
+                unlawful = tuple(name for name in then if _falls(asking, name, transfer.valid_until))
+                fact = f"datasets.{dataset.id}.transfers.{number}"
+                yield Expiry(fact=fact, until=transfer.valid_until, unlawful_then=unlawful)
     for cluster in facts.clusters:
         for number, certificate in enumerate(cluster.certificates):
             if _soon(asking, certificate.valid_until):
@@ -125,13 +148,31 @@ def _soon(asking: Asking, until: datetime) -> bool:
     return asking.now <= until <= asking.now + asking.within
 
 
-def _borrowers(asking: Asking, grant: Grant) -> set[WorkloadId]:
+def _users(asking: Asking, dataset: DatasetId, tenant: TenantId | None = None) -> set[WorkloadId]:
+    """Whoever (of that tenant) uses it, or what was made from it."""
     facts = asking.snapshot.facts
-    mine = (w for w in asking.snapshot.workloads() if w.tenant == grant.to and w.datasets)
-    return {w.id for w in mine if grant.dataset in lineages.bound_by(facts, w.datasets)}
+    some = (w for w in asking.snapshot.workloads() if tenant in (None, w.tenant) and w.datasets)
+    return {w.id for w in some if dataset in lineages.bound_by(facts, w.datasets)}
 
 
 def _falls(asking: Asking, name: WorkloadId, at: datetime) -> bool:
     """Whether the end of this fact alone makes it unlawful: that the whole law base has ended by then is told apart."""
     (found,) = review(asking.snapshot, asking.bundle, at, (name,))
-    return any(f.policy == "tenant-data" for f in found.failures)
+    return any(f.policy in _ENDING for f in found.failures)
+
+
+def _under(facts: Facts, workload: Workload) -> Iterator[str]:
+    """The facts by which it stands where it does."""
+    cluster = facts.cluster.get(workload.cluster)
+    if workload.tenant in facts.tenant:
+        yield f"tenants.{workload.tenant}"
+    if cluster is not None:
+        yield f"clusters.{cluster.id}"
+        yield f"sites.{cluster.site}"
+    racks = {facts.rack_of[b.node] for b in workload.bindings if b.node in facts.rack_of}
+    yield from (f"racks.{rack}" for rack in sorted(racks))
+    bound = lineages.bound_by(facts, workload.datasets)
+    yield from (f"datasets.{d}" for d in sorted(bound & facts.dataset.keys()))
+    for number, grant in enumerate(facts.grants):
+        if grant.to == workload.tenant and grant.dataset in bound:
+            yield f"grants.{number}"

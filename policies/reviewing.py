@@ -59,6 +59,14 @@ def review(
     return tuple(found for part in batched(names, _AT_ONCE) for found in reviewing.batch(part, expired, now))
 
 
+def stands(snapshot: Snapshot, bundle: Bundle, now: datetime, name: WorkloadId) -> tuple[Failure, ...]:
+    """What one workload breaks by standing where it does, whether the facts are still in force or not: that is one
+    failure of all, not one of each. Nothing where there is no such workload.
+    """
+    reviewing = _Reviewing(snapshot, bundle, _nobodys(snapshot), playing.play(snapshot, ()))
+    return next((r.failures for r in reviewing.batch((name,), (), now)), ())
+
+
 def _nobodys(snapshot: Snapshot) -> Matter:
     """Nobody proposes what is there: a matter without steps, on behalf of no person and for no tenant."""
     installation = snapshot.version.installation
@@ -70,6 +78,7 @@ def _nobodys(snapshot: Snapshot) -> Matter:
         lane=Lane.CASE,
         steps=(),
         proposer=Subject(kind=SubjectKind.AGENT, issuer=installation, name="review"),
+        vouched=True,
     )
 
 

@@ -1,4 +1,4 @@
-"""Sovereignty on three axes, as pure functions over the law base: who and where a cluster exposes a workload to.
+"""Sovereignty on its axes, as pure functions over the law base: who and where a cluster exposes a workload to.
 
 Gate (as typed context for Cedar), placement (as masks) and explanations use this. The kernel does not: it is the
 second opinion and has code of its own (`policies.kernel`).
@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
-from estate.ids import ClusterId, Country, EntityId, TenantId
+from estate.ids import ClusterId, Country, DatasetId, EntityId, TenantId
 from estate.law import Facts, Residency
 from estate.verdicts import Dimension
 from estate.workloads import Workload
 from policies import lineages
 
-AXES = (Dimension.GEOGRAPHIC, Dimension.LEGAL, Dimension.OPERATIONAL)
+AXES = (Dimension.GEOGRAPHIC, Dimension.LEGAL, Dimension.OPERATIONAL, Dimension.KEY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,14 @@ class Reach:
     geographic: frozenset[Country]
     legal: frozenset[Country]
     operational: frozenset[Country]
+    key: frozenset[Country]
     unknown: tuple[tuple[Dimension, str], ...]
+
+
+def reached(facts: Facts, cluster: ClusterId) -> frozenset[Country]:
+    """Every country that a cluster exposes something to, on whatever axis."""
+    found = reach(facts, cluster)
+    return found.geographic | found.legal | found.operational
 
 
 def reach(facts: Facts, cluster: ClusterId) -> Reach:
@@ -55,40 +63,70 @@ def reach(facts: Facts, cluster: ClusterId) -> Reach:
     return _reach(facts.facts_digest, _Held(facts), cluster)
 
 
-def limits(facts: Facts, workload: Workload) -> Residency:
-    """The countries allowed to a workload: what its tenant, its own contract, and every dataset allow together, with
-    everything that those were made from.
-    """
-    tenant = facts.tenant.get(workload.tenant)
-    parts = [tenant.residency if tenant else Residency()]
-    for name in lineages.bound_by(facts, workload.datasets):
-        dataset = facts.dataset.get(name)
-        parts.append(dataset.residency if dataset else Residency())
-    if workload.contract.residency is not None:
-        parts.append(workload.contract.residency)
-    return Residency(
+class Bounds(NamedTuple):
+    """By whom and what the countries of something are limited."""
+
+    tenant: TenantId
+    datasets: tuple[DatasetId, ...] = ()
+    residency: Residency | None = None
+    """Its own contract's, where it has one."""
+
+    @classmethod
+    def of(cls, workload: Workload) -> Bounds:
+        """Of a workload."""
+        return cls(workload.tenant, workload.datasets, workload.contract.residency)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The countries allowed to something."""
+
+    residency: Residency
+    keys_limited: bool
+    """Whether anybody limits the holders of its keys beyond the legal axis, on which they stand as well."""
+
+
+def limits(facts: Facts, bounds: Bounds) -> Limits:
+    """What its tenant, its own contract, and every dataset allow together, with all that those were made from."""
+    tenant = facts.tenant.get(bounds.tenant)
+    datasets = [facts.dataset.get(name) for name in lineages.bound_by(facts, bounds.datasets)]
+    parts = [holder.residency if holder else Residency() for holder in (tenant, *datasets)]
+    if bounds.residency is not None:
+        parts.append(bounds.residency)
+    keys = [p.key for p in parts if p.key] + [()] * (tenant is None or None in datasets)
+    residency = Residency(
         geographic=_meet(p.geographic for p in parts),
         legal=_meet(p.legal for p in parts),
         operational=_meet(p.operational for p in parts),
+        key=_meet(keys) if keys else (),
     )
+    return Limits(residency, keys_limited=bool(keys))
 
 
 def exposure(facts: Facts, workload: Workload, cluster: ClusterId) -> tuple[Axis, ...]:
-    """The three axes of putting `workload` on `cluster`, in the order of `AXES`."""
-    return _axes(limits(facts, workload), reach(facts, cluster))
+    """The axes of putting `workload` on `cluster`, in the order of `AXES`."""
+    return exposure_of(facts, Bounds.of(workload), cluster)
+
+
+def exposure_of(facts: Facts, bounds: Bounds, cluster: ClusterId) -> tuple[Axis, ...]:
+    """As `exposure`, of whatever is bound so."""
+    return _axes(limits(facts, bounds), reach(facts, cluster))
 
 
 def exposure_of_tenant(facts: Facts, name: TenantId | None, cluster: ClusterId) -> tuple[Axis, ...]:
-    """The three axes of putting something of a tenant, and of no dataset, into `cluster`."""
+    """The axes of putting something of a tenant, and of no dataset, into `cluster`."""
     tenant = facts.tenant.get(name) if name is not None else None
-    return _axes(tenant.residency if tenant else Residency(), reach(facts, cluster))
+    allowed = tenant.residency if tenant else Residency()
+    return _axes(Limits(allowed, keys_limited=bool(allowed.key)), reach(facts, cluster))
 
 
-def _axes(allowed: Residency, found: Reach) -> tuple[Axis, ...]:
+def _axes(limits: Limits, found: Reach) -> tuple[Axis, ...]:
+    """Where nobody limits the holders of keys, whoever they are is allowed on that axis."""
+    limited = [axis for axis in AXES if axis is not Dimension.KEY or limits.keys_limited]
     return tuple(
         Axis(
             dimension=axis,
-            allowed=frozenset(getattr(allowed, axis.value)),
+            allowed=frozenset(getattr(limits.residency if axis in limited else found, axis.value)),
             found=getattr(found, axis.value),
             unknown=tuple(path for dimension, path in found.unknown if dimension is axis),
         )
@@ -117,7 +155,7 @@ def _reach(_digest: str, held: _Held, cluster_id: ClusterId) -> Reach:
     cluster = facts.cluster.get(cluster_id)
     if cluster is None:
         gone = tuple((axis, f"clusters.{cluster_id}") for axis in AXES)
-        return Reach(frozenset(), frozenset(), frozenset(), gone)
+        return Reach(frozenset(), frozenset(), frozenset(), frozenset(), gone)
     site = facts.site[cluster.site]
     unknown: list[tuple[Dimension, str]] = []
     for field in ("replicas_in", "backups_in", "telemetry_in"):
@@ -132,13 +170,14 @@ def _reach(_digest: str, held: _Held, cluster_id: ClusterId) -> Reach:
         geographic=frozenset(
             (site.country, *site.replicas_in, *site.backups_in, *site.telemetry_in, *cluster.control_plane_in)
         ),
-        legal=_compelling(facts, owners),
+        legal=compelling(facts, owners),
         operational=frozenset((*cluster.admins_in, *cluster.support_in, *(facts.entity[a].seat for a in actors))),
+        key=compelling(facts, (cluster.key_holder,)),
         unknown=tuple(unknown),
     )
 
 
-def _compelling(facts: Facts, entities: Iterable[EntityId]) -> frozenset[Country]:
+def compelling(facts: Facts, entities: Iterable[EntityId]) -> frozenset[Country]:
     """Every country that can compel one of these entities or anyone who controls it."""
     seen: set[EntityId] = set()
     waiting = list(entities)

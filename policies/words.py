@@ -36,10 +36,16 @@ def failure(rule: Rule, ask: Ask, play: Play) -> Failure:
 
 def _told(rule: Rule, ask: Ask, play: Play) -> tuple[str, str, str]:
     match rule.dimension, ask.action:
-        case ((Dimension.GEOGRAPHIC | Dimension.LEGAL | Dimension.OPERATIONAL), _) if ask.kind in _PLACED:
+        case Dimension.LEGAL, _ if rule.id == "transfer-in-force":
+            return "a transfer instrument in force", f"ended: {', '.join(_list(ask.context['lapsed']))}", ""
+        case ((Dimension.GEOGRAPHIC | Dimension.LEGAL | Dimension.OPERATIONAL | Dimension.KEY), _) if (
+            ask.kind in _PLACED
+        ):
             return _sovereignty(rule.dimension, ask, play)
         case _ if rule.id in _SYSTEM:
             return "a namespace that signed facts give a tenant", f"{ask.id} is the cluster's own", ""
+        case Dimension.MODEL_REACH, _:
+            return _reach(rule, ask.context)
         case _, "Execute" if rule.id in _MANDATES:
             return _mandate(rule, ask.context)
         case Dimension.POWER, "AffectRack":
@@ -62,6 +68,14 @@ def _told(rule: Rule, ask: Ask, play: Play) -> tuple[str, str, str]:
 _SYSTEM = frozenset({"system-namespace", "system-namespace-for-copies"})
 _PLACED = frozenset({"Workload", "Object"})
 _MANDATES = frozenset({"mandate-person", "mandate-tenants", "mandate-changes"})
+
+
+def _reach(rule: Rule, context: Context) -> tuple[str, str, str]:
+    mind = cast(Context, context["mind"])
+    if rule.id == "mind-registered":
+        return "a registration of each in the signed facts", f"none of {', '.join(_list(mind['unregistered']))}", ""
+    beyond = ", ".join(_list(mind["beyond"]))
+    return f"a model that may see what is of {beyond}", "its registration does not name them", ""
 
 
 def _mandate(rule: Rule, context: Context) -> tuple[str, str, str]:
@@ -135,6 +149,8 @@ def _eviction(context: Context) -> tuple[str, str, str]:
 
 
 def _plan(rule: Rule, ask: Ask, play: Play) -> tuple[str, str, str]:
+    if rule.id == "facts-by-another":
+        return "facts by somebody else than whoever proposes", f"facts by {play.base.facts.author}", ""
     if rule.id != "plan-current":
         return (
             f"facts that are in force (version {play.base.facts.version})",

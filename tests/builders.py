@@ -20,6 +20,7 @@ from estate.hardware import Accelerator, Node
 from estate.ids import (
     ChannelId,
     ClusterId,
+    ComponentId,
     Country,
     DatasetId,
     EntityId,
@@ -36,6 +37,7 @@ from estate.ids import (
 from estate.observations import EventType, Severity
 from estate.snapshots import SnapshotVersion
 from estate.units import Mebibytes, Watts
+from estate.uses.running import ComponentSort
 from estate.workloads import Binding, Gang, Workload, WorkloadContract, WorkloadKind
 from estate.worlds import World
 
@@ -148,6 +150,20 @@ def _cluster(name: str, site: str, entity: str, country: str) -> law.Cluster:
         admins_in=(Country(country),),
         support_in=(Country(country),),
     )
+
+
+def registration(name: str = "scripted", **over: Any) -> law.Registration:
+    """A model that may see everything of all three tenants, within the process that asks it."""
+    fields: dict[str, Any] = {
+        "id": ComponentId(name),
+        "sort": ComponentSort.MODEL,
+        "content": canonical.digest(name.encode()),
+        "owner": EntityId("acme"),
+        "provenance": "built by acme from revision 1",
+        "tenants": tuple(TenantId(t) for t in ("tenant-a", "tenant-b", "tenant-c")),
+        "data_classes": tuple(law.DataClass),
+    }
+    return law.Registration(**(fields | over))
 
 
 def rack(name: str, **over: Any) -> law.Rack:

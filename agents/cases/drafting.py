@@ -10,8 +10,8 @@ from agents.cases.threads import Case
 from estate.changes import Change
 from estate.effects import lay_out
 from estate.identities import Subject
-from estate.ids import InstallationId
-from estate.incidents import Incident
+from estate.ids import ComponentId, InstallationId
+from estate.incidents import Incident, Origin
 from estate.proposals import Evidence, Lane, Proposal, Rehearsal
 from estate.results import Refusal
 from estate.snapshots import Snapshot
@@ -28,6 +28,8 @@ class Behind:
 
     installation: InstallationId
     proposer: Subject
+    mind: ComponentId | None = None
+    """The model that plans for it; None: the runbook."""
 
 
 def draft(
@@ -53,6 +55,7 @@ def draft(
         steps=laid.value.steps,
         evidence=_evidence(case),
         rehearsal=rehearse(snapshot, case.changes),
+        mind=behind.mind if incident.origin is not Origin.PROPOSAL else None,
     )
 
 

@@ -126,7 +126,9 @@ class Thinking:
         """Aims become changes; the engine chooses the devices (in a thread: it is arithmetic over the whole estate)."""
         _, snapshot = await self._look(case)
         assert isinstance(case.plan, Plan), "only a plan leads here"
-        placed = await asyncio.to_thread(place, case.plan, snapshot, self._deps.engine, case.setbacks)
+        placed = await asyncio.to_thread(
+            place, case.plan, snapshot, self._deps.engine, self._deps.clock(), case.setbacks
+        )
         if not placed.changes:
             reason = "; ".join(placed.unplaced) or "the plan comes to no change"
             return _stopped(Case(evidence=placed.evidence), reason, CaseState.HANDED_OVER)

@@ -8,15 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import batched
 from typing import assert_never
 
 from agents.cases.claiming import Where, claim
-from agents.minds.plans import Aim, Cap, Evacuate, FenceOff, Plan, Relocate, Rescale, Setback, Unfence, Verbatim
+from agents.minds.plans import (
+    Aim,
+    Cap,
+    Evacuate,
+    FenceOff,
+    Plan,
+    Relocate,
+    Rescale,
+    Restore,
+    Setback,
+    Unfence,
+    Verbatim,
+)
 from estate.changes import (
     Change,
     CopyWorkload,
     CordonNode,
+    EvictPod,
     MoveWorkload,
     RemoveWorkload,
     ReplicaMove,
@@ -30,6 +44,8 @@ from estate.proposals import Evidence
 from estate.results import Refusal
 from estate.snapshots import Snapshot
 from estate.workloads import Binding, Workload
+from policies import remedies
+from tools.kubernetes import naming
 from tools.placement.port import Ask, Engine, NoPlacement
 
 _SOURCE = "placement"
@@ -44,9 +60,9 @@ class Placed:
     unplaced: tuple[str, ...] = ()
 
 
-def place(plan: Plan, snapshot: Snapshot, engine: Engine, setbacks: Iterable[Setback] = ()) -> Placed:
+def place(plan: Plan, snapshot: Snapshot, engine: Engine, now: datetime, setbacks: Iterable[Setback] = ()) -> Placed:
     """The changes that a plan comes to on `snapshot`, away from what earlier attempts were refused."""
-    placing = _Placing(snapshot, engine, _avoided(snapshot, setbacks, plan))
+    placing = _Placing(snapshot, engine, _avoided(snapshot, setbacks, plan), now)
     for aim in plan.aims:
         placing.pursue(aim)
     return Placed(tuple(placing.changes), tuple(placing.evidence), tuple(placing.unplaced))
@@ -67,6 +83,7 @@ class _Placing:
     snapshot: Snapshot
     engine: Engine
     avoid: frozenset[NodeId]
+    now: datetime
     changes: list[Change] = field(default_factory=list)
     evidence: list[Evidence] = field(default_factory=list)
     unplaced: list[str] = field(default_factory=list)
@@ -78,6 +95,8 @@ class _Placing:
                 self._evacuate(aim.node)
             case Relocate():
                 self._relocate(aim)
+            case Restore():
+                self._restore(aim)
             case Rescale():
                 self._rescale(aim)
             case FenceOff():
@@ -115,6 +134,37 @@ class _Placing:
         avoid = self.avoid | _everything_but(where, self.snapshot)
         found = self._ask(workload, replicas, (where.site,) if where.site else (), avoid, quietly=True)
         self._settle(workload, replicas, found or self._claim(workload, replicas, where))
+
+    def _restore(self, aim: Restore) -> None:
+        """Move what stands unlawfully to where it may; what no controller would make again is evicted; what may be
+        nowhere is stopped, where all of it is unlawful.
+        """
+        workload = self.snapshot.workload(aim.workload)
+        out = remedies.amiss(self.snapshot, workload, self.now) if workload is not None else ()
+        if workload is None or not out:
+            self.unplaced.append(f"{aim.workload}: no other place would make it lawful; look at what facts say")
+            return
+        if naming.is_bare(workload):
+            self._evict(workload, out)
+            return
+        left = self.avoid | {b.node for b in out}
+        found = self._ask(workload, tuple(b.replica for b in out), (), left)
+        if found is not None:
+            self._move(workload, found)
+        elif len(out) == len(workload.bindings):
+            self._add(ScaleWorkload(workload=workload.id, replicas=0))
+
+    def _evict(self, workload: Workload, out: tuple[Binding, ...]) -> None:
+        """Off nodes that are shut for as long as it takes."""
+        for name in sorted({b.node for b in out}):
+            node = self.snapshot.node(name)
+            opened = node is not None and not node.cordoned
+            if opened:
+                self._add(CordonNode(node=name, reason=f"{workload.id} must not come back"))
+            for binding in (b for b in out if b.node == name):
+                self._add(EvictPod(workload=workload.id, replica=binding.replica, node=name))
+            if opened:
+                self._add(UncordonNode(node=name))
 
     def _settle(self, workload: Workload, replicas: tuple[int, ...], seats: tuple[Binding, ...] | None) -> None:
         if seats is None:

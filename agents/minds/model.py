@@ -19,10 +19,13 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from langchain_core.runnables import Runnable
 from pydantic import TypeAdapter, ValidationError
 
+from agents.minds import reaching
 from agents.minds.plans import Answer, Diagnosis, NoPlan, Plan
-from agents.minds.port import Briefing, Mind
+from agents.minds.port import MODEL, Briefing, Mind
+from agents.minds.reaching import Known
 from estate import canonical
 from estate.canonical import Json
+from estate.clocks import Clock
 from estate.errors import BadInput
 from estate.proposals import Evidence
 from estate.records import explain
@@ -44,17 +47,26 @@ _diagnoses: TypeAdapter[Diagnosis] = TypeAdapter(Diagnosis)
 
 
 class ModelMind:
-    """Asks a chat model, and falls back on another mind (the runbook)."""
+    """Asks a chat model what it may be asked by the signed facts, and falls back on another mind (the runbook)."""
 
-    def __init__(self, chat: BaseChatModel, fallback: Mind, within: timedelta = timedelta(seconds=60)) -> None:
-        self.name = f"model/{chat.get_name()}"
+    def __init__(
+        self,
+        chat: BaseChatModel,
+        known_as: Known,
+        fallback: Mind,
+        clock: Clock,
+        within: timedelta = timedelta(seconds=60),
+    ) -> None:
+        self.name = f"{MODEL}{known_as.id}"
         self._chat = chat
+        self._known_as = known_as
         self._fallback = fallback
+        self._clock = clock
         self._within = within
 
     async def diagnose(self, briefing: Briefing) -> Diagnosis:
         """What the model takes for the cause; else the runbook's word, with the reason."""
-        found = await self._asked("Say what is wrong and on which nodes.", _told(briefing), _diagnoses, briefing.tools)
+        found = await self._asked("Say what is wrong and on which nodes.", _told(briefing), _diagnoses, briefing)
         if isinstance(found, Diagnosis):
             return found
         kept = await self._fallback.diagnose(briefing)
@@ -64,7 +76,7 @@ class ModelMind:
     async def plan(self, briefing: Briefing, diagnosis: Diagnosis) -> Plan | NoPlan:
         """What the model would aim for; else the runbook's plan, with the reason among its notes."""
         data = {**_told(briefing), "diagnosis": diagnosis.json_form()}
-        found = await self._asked("Plan the repair as aims, or answer no-plan.", data, _answers, briefing.tools)
+        found = await self._asked("Plan the repair as aims, or answer no-plan.", data, _answers, briefing)
         if not isinstance(found, str):
             return found
         return _noted(await self._fallback.plan(briefing, diagnosis), found)
@@ -72,13 +84,17 @@ class ModelMind:
     async def interpret(self, briefing: Briefing, text: str) -> Plan | NoPlan:
         """What a person's words ask for, as the model reads them; else by the runbook's grammar."""
         data: dict[str, Json] = {"request": text[:2000], "tenants": [str(t) for t in briefing.incident.tenants]}
-        found = await self._asked("Put the request into aims, lawful or not.", data, _answers, briefing.tools)
+        found = await self._asked("Put the request into aims, lawful or not.", data, _answers, briefing)
         if not isinstance(found, str):
             return found
         return _noted(await self._fallback.interpret(briefing, text), found)
 
-    async def _asked[T](self, task: str, data: dict[str, Json], wanted: TypeAdapter[T], tools: Catalogue) -> T | str:
-        """The typed answer, or why there is none."""
+    async def _asked[T](self, task: str, data: dict[str, Json], wanted: TypeAdapter[T], briefing: Briefing) -> T | str:
+        """The typed answer, or why there is none. What may not be shown leaves in no prompt and no tool."""
+        if held := reaching.faults(briefing, self._known_as, self._clock()):
+            log.warning("model not asked", mind=self.name, incident=briefing.incident.id, reasons=held[:8])
+            return canonical.clean_text(f"the model was not asked ({'; '.join(held)}); the runbook answered", 1000)
+        tools = reaching.tools(briefing, self._known_as)
         try:
             async with asyncio.timeout(self._within.total_seconds()):
                 text = await self._talk(_opening(task, data, wanted), tools)

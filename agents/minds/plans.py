@@ -36,6 +36,13 @@ class Relocate(Model):
     cluster: ClusterId | None = None
 
 
+class Restore(Model):
+    """Have a workload stand where the law lets it; where there is no such place, not run at all."""
+
+    aim: Literal["restore"] = "restore"
+    workload: WorkloadId
+
+
 class Rescale(Model):
     """Give a workload so many replicas."""
 
@@ -74,7 +81,9 @@ class Verbatim(Model):
     changes: tuple[Change, ...] = Field(min_length=1, max_length=256)
 
 
-type Aim = Annotated[Evacuate | Relocate | Rescale | FenceOff | Unfence | Cap | Verbatim, Field(discriminator="aim")]
+type Aim = Annotated[
+    Evacuate | Relocate | Restore | Rescale | FenceOff | Unfence | Cap | Verbatim, Field(discriminator="aim")
+]
 
 
 class Plan(Model):
@@ -105,6 +114,8 @@ class Diagnosis(Model):
     cause: Line
     nodes: tuple[NodeId, ...] = Field(default=(), max_length=64)
     evidence: tuple[Evidence, ...] = Field(default=(), max_length=64)
+    unlawful: tuple[WorkloadId, ...] = Field(default=(), max_length=64)
+    """What stands where the law would not have let it."""
 
 
 class Setback(Model):

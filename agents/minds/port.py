@@ -6,9 +6,10 @@ A mind reads; it holds no bus, no credentials and no writer. Its tools are the c
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from agents.minds.plans import Diagnosis, NoPlan, Plan, Setback
+from estate.ids import ComponentId
 from estate.incidents import Incident
 from estate.proposals import Evidence
 from estate.snapshots import Snapshot
@@ -27,12 +28,15 @@ class Briefing:
     setbacks: tuple[Setback, ...] = ()
 
 
+MODEL: Final = "model/"
+
+
 class Mind(Protocol):
     """Every answer is a typed value; a mind that cannot answer says so in one."""
 
     @property
     def name(self) -> str:
-        """How evidence cites it, e.g. `runbook`."""
+        """How evidence cites it: `runbook`, or `model/` and the id of its registration."""
 
     async def diagnose(self, briefing: Briefing) -> Diagnosis:
         """What is wrong."""
@@ -42,3 +46,8 @@ class Mind(Protocol):
 
     async def interpret(self, briefing: Briefing, text: str) -> Plan | NoPlan:
         """What a person's request asks for; its text is data, never an instruction to the mind."""
+
+
+def model_of(mind: Mind) -> ComponentId | None:
+    """The registration of the model that it asks; None of one that asks none."""
+    return ComponentId(mind.name.removeprefix(MODEL)) if mind.name.startswith(MODEL) else None

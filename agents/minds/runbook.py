@@ -1,10 +1,14 @@
-"""The runbook: the deterministic mind, and the default. The same briefing always gets the same answer."""
+"""The runbook: the deterministic mind, and the default. The same briefing always gets the same answer.
+
+It knows two things: a lost device (fence its node, move all that runs there), and work that stands unlawfully (have it
+stand where the law lets it).
+"""
 
 from __future__ import annotations
 
 from agents import folding
 from agents.minds import phrases
-from agents.minds.plans import Aim, Diagnosis, Evacuate, FenceOff, NoPlan, Plan
+from agents.minds.plans import Aim, Diagnosis, Evacuate, FenceOff, NoPlan, Plan, Restore
 from agents.minds.port import Briefing
 from estate.events import Event
 from estate.ids import NodeId
@@ -12,10 +16,12 @@ from estate.observations import EventType
 from estate.proposals import Evidence
 
 _LOST = frozenset({EventType.ACCELERATOR_FAILED, EventType.NODE_FAILED})
+LAWFUL_AGAIN = "everything stands lawfully again"
+_UNLAWFUL = frozenset({EventType.SOVEREIGNTY_VIOLATED, EventType.ISOLATION_VIOLATED})
 
 
 class Runbook:
-    """What an operator's runbook says about a lost device: fence its node, move all that runs there."""
+    """What an operator's runbook says."""
 
     name = "runbook"
 
@@ -23,13 +29,17 @@ class Runbook:
         """The gravest fault among the incident's events decides the cause."""
         lost = [e for e in briefing.incident.events if _is_loss(e)]
         if not lost:
-            return _unexplained(briefing)
+            return _unlawful(briefing) or _unexplained(briefing)
         nodes = tuple(sorted({e.place.node for e in lost if e.place.node}))
         return Diagnosis(cause=_cause(lost), nodes=nodes, evidence=tuple(_cited(e) for e in lost[:8]))
 
     async def plan(self, briefing: Briefing, diagnosis: Diagnosis) -> Plan | NoPlan:
-        """Evacuate every node that the diagnosis names."""
+        """Evacuate every node that the diagnosis names, or restore what it says is unlawful."""
+        if diagnosis.unlawful:
+            return _restoring(diagnosis)
         if not diagnosis.nodes:
+            if diagnosis.cause == LAWFUL_AGAIN:
+                return NoPlan(reason=LAWFUL_AGAIN, settled=True)
             return NoPlan(reason=f"the runbook has no remedy for: {diagnosis.cause}")
         aims = [a for n in diagnosis.nodes for a in _aims(n, briefing)]
         if not aims:
@@ -61,6 +71,27 @@ def _cause(lost: list[Event]) -> str:
     where = ", ".join(f"{node}" if index is None else f"{node} accelerator {index}" for node, index in devices)
     codes = ", ".join(sorted({e.code for e in lost if e.code}))
     return f"{where or 'a device'} lost{f' ({codes})' if codes else ''}"
+
+
+def _unlawful(briefing: Briefing) -> Diagnosis | None:
+    """What the law's own sensor says; None where it says nothing here."""
+    told = [e for e in briefing.incident.events if e.type in _UNLAWFUL]
+    still = _unresolved(told)
+    names = tuple(sorted({e.place.workload for e in still if e.place.workload is not None}))
+    cause = "; ".join(e.message for e in still)[:2000] or LAWFUL_AGAIN
+    cited = tuple(_cited(e) for e in still[:8])
+    return Diagnosis(cause=cause, unlawful=names[:64], evidence=cited) if told else None
+
+
+def _unresolved(told: list[Event]) -> list[Event]:
+    last = {e.place.workload: e for e in sorted(told, key=lambda e: (e.received_at, e.resolved))}
+    return [e for e in last.values() if not e.resolved]
+
+
+def _restoring(diagnosis: Diagnosis) -> Plan:
+    names = diagnosis.unlawful
+    summary = f"have {', '.join(names[:8])} stand lawfully again: {diagnosis.cause}"
+    return Plan(summary=summary[:1000], aims=tuple(Restore(workload=n) for n in names), reason=diagnosis.cause)
 
 
 def _unexplained(briefing: Briefing) -> Diagnosis:

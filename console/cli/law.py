@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from estate.canonical import Json
 
 app = typer.Typer(no_args_is_help=True)
-_RUNNING = ("workload", "tenant", "site", "geographic", "legal", "operational", "datasets", "unlawful")
+_RUNNING = ("workload", "tenant", "site", "geographic", "legal", "operational", "key", "datasets", "unlawful")
 _ENDING = ("fact", "until", "unlawful_then")
 
 
@@ -49,7 +49,10 @@ def report(
     if output is Output.TABLE:
         emit([*running], output, _RUNNING)
         emit([*ending], output, _ENDING)
-        note(f"{len(running)} workloads run under facts version {found['facts_version']}")
+        unregistered = found["unregistered"]
+        emit([{"unregistered": why} for why in unregistered] if isinstance(unregistered, list) else [], output)
+        facts = f"facts version {found['facts_version']} of {found['author']}, valid until {found['valid_until']}"
+        note(f"{len(running)} workloads run under {facts} ({found['basis']})")
     else:
         emit(found, output)
     raise typer.Exit(3 if any(row["failures"] for row in running) else 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -9,6 +10,7 @@ from functools import partial
 from console import clusters
 from console.config import ExecutorSpec
 from console.installations import Installation
+from estate.law import Facts
 from tools.execution.kubernetes.target import KubernetesTarget
 from tools.execution.port import Target
 from tools.inventory.follower import Follower
@@ -24,16 +26,15 @@ class ClusterGround:
     stack: AsyncExitStack
     world: None = None
 
-    async def sources(self) -> tuple[Source, ...]:
+    async def sources(self, facts: Callable[[], Facts]) -> tuple[Source, ...]:
         """Each cluster, proven to be the one it is called."""
-        facts = self.installation.facts()
         declared = {c.id: c.declared for c in self.installation.config.clusters}
         connections = await clusters.readers(self.installation.config, self.stack)
         sources = tuple(
             KubernetesSource(
                 found,
                 cluster,
-                lambda: facts,
+                facts,
                 proof=partial(clusters.prove_reader, cluster, found),
                 declared=declared.get(cluster, ()),
             )

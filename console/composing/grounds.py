@@ -6,11 +6,13 @@ loaded.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Protocol
 
 from console.config import ExecutorSpec
 from console.installations import Installation
+from estate.law import Facts
 from tools.execution.port import Target
 from tools.inventory.follower import Follower
 from tools.inventory.port import Source
@@ -25,8 +27,8 @@ class Ground(Protocol):
         """The twin, where it is one."""
         ...
 
-    async def sources(self) -> tuple[Source, ...]:
-        """Where the inventory's observations come from."""
+    async def sources(self, facts: Callable[[], Facts]) -> tuple[Source, ...]:
+        """Where the inventory's observations come from, read under the facts that are in force."""
         ...
 
     async def target(self, spec: ExecutorSpec, inventory: Follower) -> Target:

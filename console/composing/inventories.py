@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 from console.composing.parts import Host, Parts
 from console.installations import Installation
+from console.lawbases import Lawbase
 from console.processes.inventory import InventoryProcess
+from estate.law import Facts
+from policies.bundle import Bundle
 from tools.bus import accounts
 from tools.inventory.asking import registry
 from tools.inventory.asking.places import Places
@@ -20,14 +24,16 @@ async def compose(parts: Parts) -> Host:
     """Facts and sources under one lease."""
     installation, bus = parts.installation, await parts.bus(accounts.INVENTORY)
     asked = registry.opened(installation.config.sources, installation.clock, Places(installation.state.log_places_path))
-    sources = (*await parts.the_ground().sources(), *_declared(installation), *asked)
+    lawbase = Lawbase(installation, parts.latch())
+    sources = (*await parts.the_ground().sources(lawbase), *_declared(installation, lawbase()), *asked)
     pace = Pace(all_within=timedelta(seconds=installation.config.clusters_within_seconds))
-    watch = Watch(bus, installation.record.id, installation.config.sensors, installation.clock)
+    law = await asyncio.to_thread(Bundle.load)
+    watch = Watch(bus, installation.record.id, installation.config.sensors, installation.clock, law=law)
     writer = Writer(bus, installation.record.id, parts.holder("inventory"), sources, installation.clock, pace)
-    return InventoryProcess(writer, installation.facts_envelope(), parts.latch(), watch)
+    return InventoryProcess(writer, lawbase, parts.latch(), watch)
 
 
-def _declared(installation: Installation) -> tuple[Source, ...]:
+def _declared(installation: Installation, facts: Facts) -> tuple[Source, ...]:
     """The estate files that the configuration names, held against the facts in force."""
     paths = installation.config.estate
-    return (DeclaredSource(paths, installation.facts()),) if paths else ()
+    return (DeclaredSource(paths, facts),) if paths else ()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Self
 
 from console.config import ExecutorSpec
 from console.installations import Installation
+from estate.law import Facts
 from tools.execution.port import Target
 from tools.execution.twin import TwinTarget
 from tools.inventory.follower import Follower
@@ -32,7 +34,7 @@ class TwinGround:
         await seed(world, await asyncio.to_thread(installation.world_file))
         return cls(world)
 
-    async def sources(self) -> tuple[Source, ...]:
+    async def sources(self, facts: Callable[[], Facts]) -> tuple[Source, ...]:
         """The world itself."""
         return (TwinSource(self.world),)
 

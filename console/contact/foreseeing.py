@@ -164,7 +164,7 @@ class _Foreseeing:
         planned: Plan | NoPlan = await means.mind.plan(briefing, diagnosis)
         if isinstance(planned, NoPlan):
             return planned.reason
-        placed = place(planned, snapshot, means.engine, setbacks)
+        placed = place(planned, snapshot, means.engine, means.now, setbacks)
         if not placed.changes:
             return "; ".join(placed.unplaced) or "the plan comes to no change"
         case = Case(attempt=attempt, diagnosis=diagnosis, findings=findings, plan=planned, changes=placed.changes)

@@ -17,13 +17,13 @@ from console.processes.settings import Standing
 from console.processes.watching import keep
 from estate import canonical
 from estate.changes import CordonNode, TaintNode
-from estate.errors import BadInput, Denied, NeverRetry
+from estate.errors import BadInput, Denied, NeverRetry, RetryLater
 from estate.ids import ClusterId, ExecutorId, NodeId
 from estate.outcomes import Outcome
 from estate.proposals import Lane, Proposal
 from estate.subjects import Subjects
 from estate.warrants import PAYLOAD_TYPE, Warrant
-from policies import activations, dsse, recording
+from policies import activations, dsse, recording, signed_facts
 from policies.gate import Answer, Gate
 from policies.heartbeats import PERIOD, Pulse
 from policies.keyrings import KeyRing
@@ -67,6 +67,7 @@ class GateProcess:
             {
                 "inventory": self.inventory.run(),
                 "settings": self.standing.follow(self.bus, self.subjects),
+                "facts": self._record_facts(),
                 "decide": self._begin(),
             },
         )
@@ -86,6 +87,18 @@ class GateProcess:
         tasks = {spec.name: self.bus.consume(spec, handler) for spec, handler in consuming}
         pulse = Pulse(gate.ledger, gate.clock, self.period)
         await keep(NAME, {**tasks, "heartbeat": pulse.keep_beating(itself)})
+
+    async def _record_facts(self) -> None:
+        """The ledger says which facts came into force, so that no start puts older ones in their place."""
+        known, by = "", recording.gate(self.gate.installation)
+        await self.inventory.ready()
+        while True:
+            facts = self.inventory.newest().facts
+            if facts.facts_digest != known:
+                with suppress(RetryLater):
+                    await self.gate.ledger.append(signed_facts.loaded(facts, by, self.gate.clock()))
+                    known = facts.facts_digest
+            await asyncio.sleep(1)
 
     async def on_proposal(self, delivery: Delivery) -> None:
         """The handler for both lanes of proposals."""

@@ -1,9 +1,10 @@
-"""The inventory process: the one writer over its sources, with the signed facts it starts from."""
+"""The inventory process: the one writer over its sources, with the signed facts as they lie on disk."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from console.lawbases import Lawbase
 from console.processes.watching import keep
 from tools.inventory.port import Onlooker, VerifyFacts
 from tools.inventory.writer import Writer
@@ -16,10 +17,11 @@ class InventoryProcess:
     """One writer on one connection, and the sensors that look on."""
 
     writer: Writer
-    facts: bytes
+    lawbase: Lawbase
     verify: VerifyFacts
     onlooker: Onlooker
 
     async def run(self) -> None:
         """Until cancelled, or until another writer took the lease."""
-        await keep(NAME, {"writer": self.writer.run(self.facts, self.verify, self.onlooker)})
+        writing = self.writer.run(self.lawbase.envelope, self.verify, self.onlooker)
+        await keep(NAME, {"writer": writing, "facts": self.lawbase.follow(self.writer.renew_facts)})

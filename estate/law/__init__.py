@@ -10,6 +10,7 @@ from estate.law.datasets import DataClass, Dataset, DataSort, Declassification, 
 from estate.law.entities import Compulsion, Control, Holding, LegalEntity, Reach
 from estate.law.facts import Facts
 from estate.law.places import Rack, Site
+from estate.law.registrations import Endpoint, Registration
 from estate.law.residencies import Residency
 from estate.law.tenants import DisruptionConsent, Isolation, Namespace, Quota, Tenant, TenantLevel
 
@@ -23,6 +24,7 @@ __all__ = [
     "Dataset",
     "Declassification",
     "DisruptionConsent",
+    "Endpoint",
     "Facts",
     "Grant",
     "Holding",
@@ -34,6 +36,7 @@ __all__ = [
     "Quota",
     "Rack",
     "Reach",
+    "Registration",
     "Residency",
     "Site",
     "Tenant",

@@ -32,7 +32,7 @@ def check(facts: Facts) -> None:
 
 
 def _check_unique(facts: Facts) -> None:
-    for field in ("entities", "sites", "racks", "clusters", "tenants", "datasets"):
+    for field in ("entities", "sites", "racks", "clusters", "tenants", "datasets", "registrations"):
         ids = [item.id for item in getattr(facts, field)]
         if twice := doubled(ids):
             raise ValueError(f"{field}: `{twice[0]}` is there twice; keep one")
@@ -51,6 +51,7 @@ def _references(facts: Facts) -> Iterator[_Named]:
         yield f"racks.{rack.id}.site", rack.site, facts.site
     yield from _of_clusters(facts)
     yield from _of_tenants(facts)
+    yield from _of_registrations(facts)
     for person in facts.entities:
         for parent in person.parents:
             yield f"entities.{person.id}.parents", parent, facts.entity
@@ -86,6 +87,19 @@ def _of_tenants(facts: Facts) -> Iterator[_Named]:
         yield f"grants.{number}.to", grant.to, facts.tenant
         for cluster in grant.clusters:
             yield f"grants.{number}.clusters", cluster, facts.cluster
+
+
+def _of_registrations(facts: Facts) -> Iterator[_Named]:
+    for found in facts.registrations:
+        at = f"registrations.{found.id}"
+        yield f"{at}.owner", found.owner, facts.entity
+        for tenant in found.tenants:
+            yield f"{at}.tenants", tenant, facts.tenant
+        if found.weights is not None:
+            yield f"{at}.weights", found.weights, facts.dataset
+        if found.endpoint is not None:
+            for entity in (found.endpoint.operator, *found.endpoint.subprocessors):
+                yield f"{at}.endpoint", entity, facts.entity
 
 
 def _check_control(entity: LegalEntity, facts: Facts) -> None:

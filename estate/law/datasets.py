@@ -46,7 +46,7 @@ class Instrument(StrEnum):
 
 
 class Transfer(Model):
-    """A transfer instrument in force until it expires. It widens no limit: it is the reason for one."""
+    """A transfer instrument in force until it expires. It widens no limit: it is why there is one, until then."""
 
     instrument: Instrument
     to: tuple[Country, ...] = Field(min_length=1)

@@ -8,12 +8,13 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from estate.ids import ClusterId, DatasetId, EntityId, NodeId, RackId, SiteId, TenantId
+from estate.ids import ClusterId, ComponentId, DatasetId, EntityId, NodeId, RackId, SiteId, TenantId
 from estate.law.agreeing import check
 from estate.law.clusters import Cluster
 from estate.law.datasets import Dataset, Grant
 from estate.law.entities import LegalEntity
 from estate.law.places import Rack, Site
+from estate.law.registrations import Registration
 from estate.law.tenants import Tenant
 from estate.records import Record, Time, later
 
@@ -35,6 +36,10 @@ class Facts(Record):
     datasets: tuple[Dataset, ...] = ()
     grants: tuple[Grant, ...] = later((), max_length=10_000)
     """Which tenants may use whose data."""
+    registrations: tuple[Registration, ...] = later((), max_length=10_000)
+    """The agents, models and tools that may run here."""
+    jurisdictions: str | None = later()
+    """By which version of the lists the groups in it (`EU`, `EEA`, `adequate`) were expanded; None: it named none."""
 
     @model_validator(mode="after")
     def _refers_only_to_what_it_names(self) -> Facts:
@@ -70,6 +75,11 @@ class Facts(Record):
     def dataset(self) -> dict[DatasetId, Dataset]:
         """Datasets by id."""
         return {d.id: d for d in self.datasets}
+
+    @cached_property
+    def registration(self) -> dict[ComponentId, Registration]:
+        """Registrations by id."""
+        return {r.id: r for r in self.registrations}
 
     @cached_property
     def grants_to(self) -> dict[tuple[TenantId, DatasetId], tuple[Grant, ...]]:

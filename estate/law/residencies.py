@@ -13,4 +13,4 @@ class Residency(Model):
     legal: tuple[Country, ...] = ()
     operational: tuple[Country, ...] = ()
     key: tuple[Country, ...] = later(())
-    """Whose law the holders of its keys may be under. No rule reads it yet: the key holder stands on the legal axis."""
+    """Whose law the holders of its keys may be under. Empty limits them no further than the legal axis."""

@@ -92,7 +92,9 @@ def test_where_devices_are_only_counted_any_failed_one_may_be_anybodys() -> None
     assert held
     assert all("accelerators, nobody says which, of eu-a1" in claim for claim in held)
     plan = Plan(summary="off", aims=(Evacuate(node=NodeId("eu-a1")),))
-    moved = {c.workload for c in place(plan, estate, MaskEngine()).changes if isinstance(c, MoveWorkload)}
+    moved = {
+        c.workload for c in place(plan, estate, MaskEngine(), builders.START).changes if isinstance(c, MoveWorkload)
+    }
     assert moved == {w.id for w in estate.workloads_on(NodeId("eu-a1"))}
 
 

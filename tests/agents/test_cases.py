@@ -13,12 +13,13 @@ from agents.cases import drawing
 from agents.cases.graph import WAYS, build
 from agents.cases.threads import Case, thread_id
 from agents.minds.model import ModelMind
+from agents.minds.reaching import Known
 from agents.minds.runbook import Runbook
 from agents.wakes import Wake
 from estate.changes import CordonNode, MoveWorkload, ReplicaMove, SetPowerCap
 from estate.errors import BadInput, NeverRetry, RetryLater
 from estate.frozen import FrozenEstate
-from estate.ids import IncidentId, NodeId, WorkloadId
+from estate.ids import ComponentId, IncidentId, NodeId, WorkloadId
 from estate.incidents import CaseState
 from estate.modes import Mode
 from estate.observations import EventType, Severity
@@ -305,8 +306,11 @@ async def test_a_hostile_model_gets_no_further_than_the_gate() -> None:
     evil = (
         '{"answer": "plan", "summary": "free", "aims": [{"aim": "relocate", "workload": "b-train", "site": "us-east"}]}'
     )
-    mind = ModelMind(ToolCaller(responses=[AIMessage(evil)]), Runbook())
-    stage = Stage(builders.estate(), mind=mind)
+    mind = ModelMind(
+        ToolCaller(responses=[AIMessage(evil)]), Known(ComponentId("scripted")), Runbook(), builders.TestClock()
+    )
+    known = builders.facts(registrations=(builders.registration(),))
+    stage = Stage(builders.estate(law_base=known), mind=mind)
     before: FrozenEstate = stage.reader.estate
 
     def gate(proposal: Proposal, _: int) -> Verdict:

@@ -18,7 +18,8 @@ from agents.correlator import Correlator
 from agents.incidents import Incidents
 from estate.errors import RetryLater
 from estate.events import Event, Place
-from estate.ids import NodeId, SiteId, WorkloadId
+from estate.evidence import Evidence
+from estate.ids import ChannelId, ClusterId, NodeId, SiteId, WorkloadId
 from estate.incidents import EVENTS_KEPT, CaseState, Incident
 from estate.observations import EventType, Severity
 from tests import builders
@@ -194,3 +195,12 @@ async def test_records_are_changed_by_compare_and_swap_only(stage: Stage) -> Non
     changes = (incidents.change(record.id, lambda r, n=n: folding.with_event(r, alert(n))) for n in range(20))
     await asyncio.gather(*changes)
     assert (await incidents.read(record.id)).events_seen == 21
+
+
+def test_the_end_of_a_trouble_finds_its_incident_when_the_workload_is_gone() -> None:
+    """By the word of our own sensors only: another sender's evidence leads nowhere."""
+    told = Evidence(sensor="lawfulness", about="workload/gone", condition="lawful", since=builders.START, snapshot="1")
+    place = Place(site=SiteId("eu-de"), cluster=ClusterId("eu-1"))
+    ended = builders.event(place=place, resolved=True, evidence=told, channel=ChannelId("inventory"))
+    assert domains(ended, builders.estate()) == ("workload/gone",)
+    assert domains(ended.model_copy(update={"channel": ChannelId("eu-kernel")}), builders.estate()) == ("cluster/eu-1",)

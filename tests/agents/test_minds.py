@@ -14,19 +14,21 @@ from langchain_core.messages import AIMessage, BaseMessage
 from agents import folding
 from agents.minds import phrases
 from agents.minds.model import ModelMind
-from agents.minds.plans import Cap, Diagnosis, Evacuate, FenceOff, NoPlan, Plan, Relocate, Rescale, Unfence
+from agents.minds.plans import Cap, Diagnosis, Evacuate, FenceOff, NoPlan, Plan, Relocate, Rescale, Restore, Unfence
 from agents.minds.port import Briefing
+from agents.minds.reaching import Known
 from agents.minds.runbook import Runbook
-from estate.events import Event
+from estate.events import Event, Place
 from estate.frozen import FrozenEstate
-from estate.ids import NodeId, SiteId, WorkloadId
+from estate.ids import ComponentId, NodeId, SiteId, WorkloadId
 from estate.incidents import Fence
 from estate.observations import EventType, Severity
 from tests import builders
 from tools.catalogue.registry import Catalogue
 from tools.placement.engine import MaskEngine
 
-ESTATE = builders.estate()
+ESTATE = builders.estate(law_base=builders.facts(registrations=(builders.registration(),)))
+SCRIPTED = Known(ComponentId("scripted"))
 
 
 def briefing(*events: Event, estate: FrozenEstate = ESTATE, **over: Any) -> Briefing:
@@ -57,6 +59,41 @@ async def test_where_containment_asked_for_the_fence_only_the_evacuation_is_left
 async def test_a_fenced_and_empty_node_is_settled() -> None:
     estate = builders.estate(workloads=()).with_node(builders.node("eu-a1", cordoned=True))
     assert await planned(briefing(estate=estate)) == NoPlan(reason="eu-a1 fenced, and nothing runs there", settled=True)
+
+
+def violated(resolved: bool = False, **over: Any) -> Event:
+    """The law's own sensor says that `a-serve` stands unlawfully, or does no longer."""
+    told = {
+        "type": EventType.SOVEREIGNTY_VIOLATED,
+        "severity": Severity.CRITICAL,
+        "sender_id": f"lawful-{resolved}",
+        "place": Place(site=SiteId("eu-de"), workload=WorkloadId("a-serve")),
+        "code": "law-sovereignty-legal",
+        "message": "workload/a-serve stands unlawfully",
+        "resolved": resolved,
+    }
+    return builders.event(**(told | over))
+
+
+async def test_what_stands_unlawfully_is_to_be_restored_and_the_law_is_cited() -> None:
+    plan = await planned(briefing(violated()))
+    assert isinstance(plan, Plan)
+    assert plan.aims == (Restore(workload=WorkloadId("a-serve")),)
+    assert "stands unlawfully" in plan.reason
+
+
+async def test_what_is_lawful_again_needs_nothing() -> None:
+    plan = await planned(briefing(violated(), violated(resolved=True)))
+    assert isinstance(plan, NoPlan)
+    assert plan.settled
+
+
+async def test_expired_facts_are_for_people_to_sign() -> None:
+    place = Place(site=SiteId("eu-de"))
+    plan = await planned(briefing(violated(place=place, message="the facts expired", code="law-facts-in-force")))
+    assert isinstance(plan, NoPlan)
+    assert not plan.settled
+    assert "the facts expired" in plan.reason
 
 
 async def test_what_the_runbook_has_no_remedy_for_is_said_and_not_guessed() -> None:
@@ -123,7 +160,7 @@ class ToolCaller(FakeMessagesListChatModel):
 
 def said(*messages: BaseMessage | str) -> ModelMind:
     replies = [m if isinstance(m, BaseMessage) else AIMessage(m) for m in messages]
-    return ModelMind(ToolCaller(responses=replies), Runbook())
+    return ModelMind(ToolCaller(responses=replies), SCRIPTED, Runbook(), builders.TestClock())
 
 
 EVICTION = json.dumps(
@@ -179,7 +216,7 @@ async def test_a_model_that_only_ever_calls_tools_is_cut_off() -> None:
 
 
 async def test_a_model_whose_client_fails_is_replaced() -> None:
-    mind = ModelMind(GenericFakeChatModel(messages=iter([])), Runbook())
+    mind = ModelMind(GenericFakeChatModel(messages=iter([])), SCRIPTED, Runbook(), builders.TestClock())
     diagnosis = await mind.diagnose(briefing())
     assert diagnosis.nodes == ("eu-a1",)
     assert "unusable" in diagnosis.evidence[-1].claim
@@ -200,7 +237,7 @@ async def test_the_text_of_events_reaches_the_model_as_quoted_data() -> None:
             seen.extend(messages)
             return super()._generate(messages, *args, **kwargs)
 
-    mind = ModelMind(Listening(responses=[AIMessage(EVICTION)]), Runbook())
+    mind = ModelMind(Listening(responses=[AIMessage(EVICTION)]), SCRIPTED, Runbook(), builders.TestClock())
     await mind.plan(briefing(builders.event(message=evil)), CAUSE)
     asked = json.loads(seen[-1].content)
     assert asked["data"]["events"][0]["says"] == evil

@@ -14,6 +14,7 @@ from agents.minds.plans import (
     Plan,
     Relocate,
     Rescale,
+    Restore,
     Setback,
     Unfence,
     Verbatim,
@@ -21,6 +22,7 @@ from agents.minds.plans import (
 from estate.changes import (
     CopyWorkload,
     CordonNode,
+    EvictPod,
     MoveWorkload,
     RemoveWorkload,
     ScaleWorkload,
@@ -30,9 +32,13 @@ from estate.changes import (
 from estate.effects import lay_out
 from estate.frozen import FrozenEstate
 from estate.ids import ClusterId, NodeId, RackId, SiteId, WorkloadId
+from estate.law import Isolation
 from estate.results import Ok
 from estate.units import Watts
+from estate.workloads import Workload
+from policies import reviewing
 from tests import builders
+from tests.policies.asking import law
 from tools.placement.engine import MaskEngine
 from tools.rehearsal.rehearsing import rehearse
 
@@ -41,7 +47,7 @@ SERVE = WorkloadId("a-serve")
 
 
 def placed(*aims: Aim, on: FrozenEstate = ESTATE, setbacks: tuple[Setback, ...] = ()) -> Placed:
-    found = place(Plan(summary="test", aims=aims), on, MaskEngine(), setbacks)
+    found = place(Plan(summary="test", aims=aims), on, MaskEngine(), builders.START, setbacks)
     assert isinstance(lay_out(found.changes, on), Ok), "what was placed can be laid out"
     return found
 
@@ -152,3 +158,59 @@ def test_where_nothing_is_lawful_that_is_said() -> None:
     estate = builders.estate(law_base=nowhere, workloads=(builders.workload("a-serve"),))
     wish = (MoveWorkload(workload=SERVE, moves=({"replica": 0, "source": None, "target": "us-a1"},)),)
     assert "nowhere" in lawful(wish, estate, MaskEngine())[0]
+
+
+def unlawful(workload: Workload, *, countries: tuple[str, ...] = ("DE", "FR"), alone: bool = False) -> FrozenEstate:
+    """An estate in which tenant-a's workload stands unlawfully, because of where it is or of who is beside it."""
+    base = builders.facts()
+    own, theirs, other = base.tenants
+    own = own.model_copy(update={"residency": builders.residency(*countries)})
+    theirs = theirs.model_copy(update={"isolation": Isolation.DEDICATED_NODE if alone else theirs.isolation})
+    _, train, batch = builders.default_workloads()
+    facts = builders.facts(tenants=(own, theirs, other))
+    found = builders.estate(law_base=facts, workloads=(workload, train, batch))
+    assert reviewing.stands(found, law(), builders.START, workload.id)
+    return found
+
+
+def stray(name: str = "a-stray", **over: object) -> Workload:
+    """One replica of tenant-a in the United States."""
+    bound = (builders.binding(0, "us-b2", 0, 1),)
+    return builders.workload(name, cluster=ClusterId("us-1"), replicas=1, **({"bindings": bound} | over))
+
+
+RESTORED = {
+    "abroad": (unlawful(stray()), (CopyWorkload, RemoveWorkload)),
+    "too close": (
+        unlawful(
+            builders.workload(
+                "a-stray", bindings=(builders.binding(0, "eu-a1", 0), builders.binding(1, "eu-a2", 0))
+            ).model_copy(update={"contract": builders.contract(1)}),
+            alone=True,
+        ),
+        (MoveWorkload,),
+    ),
+    "a bare pod": (
+        unlawful(stray("us-1.tenant-a.pod.stray")),
+        (CordonNode, EvictPod, UncordonNode),
+    ),
+    "nowhere": (unlawful(stray(), countries=("SE",)), (ScaleWorkload,)),
+}
+
+
+@pytest.mark.parametrize("case", RESTORED)
+def test_what_stands_unlawfully_is_sent_to_where_it_may_be_or_stopped(case: str) -> None:
+    estate, kinds = RESTORED[case]
+    (name,) = (w.id for w in estate.workloads() if w.id.endswith("stray"))
+    found = placed(Restore(workload=name), on=estate)
+    assert tuple(type(c) for c in found.changes) == kinds
+    laid = lay_out(found.changes, estate)
+    assert isinstance(laid, Ok)
+    left = [w for w in laid.value.after.workloads() if w.tenant == "tenant-a"]
+    assert all(not reviewing.stands(laid.value.after, law(), builders.START, w.id) for w in left)
+    if case == "too close":
+        assert {b.node for w in left for b in w.bindings} >= {"eu-a2"}, "what stands lawfully stays"
+
+
+def test_what_no_other_place_would_make_lawful_is_left_and_said() -> None:
+    assert "no other place" in placed(Restore(workload=SERVE)).unplaced[0]

@@ -108,7 +108,7 @@ async def test_the_law_is_asked_about_what_runs(seen: Form) -> None:
 
 
 async def test_what_would_be_done_is_what_the_path_would_do(seen: Form) -> None:
-    """A fence for each fault, then the runbook's evacuation; about the rest, nothing, with the reason."""
+    """A fence for each fault, then the evacuation; what is lawful nowhere is to be stopped, once its owner agrees."""
     would = {f["about"]: f for f in seen["foreseen"]}
     lost = would["node/eu-a2"]["proposed"]
     assert [(p["lane"], p["decision"]) for p in lost] == [("containment", "permit"), ("case", "permit")]
@@ -118,8 +118,9 @@ async def test_what_would_be_done_is_what_the_path_would_do(seen: Form) -> None:
     device = would["node/eu-b2"]
     assert [p["changes"] for p in device["proposed"]] == [["cordon node eu-b2"]]
     assert device["nothing"] == "eu-b2 fenced, and nothing runs there"
-    assert not would[f"workload/{B_TRAIN}"]["proposed"]
-    assert would[f"workload/{B_TRAIN}"]["nothing"].startswith("the runbook has no remedy for")
+    (stopped,) = would[f"workload/{B_TRAIN}"]["proposed"]
+    assert stopped["changes"] == [f"scale {B_TRAIN} to 0 replicas"]
+    assert stopped["decision"] != "permit", "its tenant wants to be asked"
 
 
 async def test_a_cluster_that_no_fact_knows_is_shown_and_denied(somebodys: Somebodys) -> None:

@@ -13,8 +13,9 @@ import pytest
 
 from console.door import drifting
 from console.door.views import Sight
-from estate.drifts import Basis, Drift, Hand, Matter
+from estate.drifts import Basis, Drift, Matter
 from estate.events import Event
+from estate.hands import Hand
 from estate.ids import ChannelId, ClusterId, InstallationId, TenantId
 from estate.observations import EventType
 from estate.subjects import Subjects

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from estate.ids import ClusterId, DatasetId, TenantId, WorkloadId
-from estate.law import Dataset, Facts, Grant
+from estate.ids import ClusterId, Country, DatasetId, TenantId, WorkloadId
+from estate.law import Dataset, Facts, Grant, Instrument, Transfer
+from estate.stock import Stock
+from estate.uses.running import Component, ComponentSort
 from estate.verdicts import Dimension
 from policies import reviewing
 from policies.bundle import Bundle
@@ -37,6 +39,63 @@ def test_everything_that_runs_is_told_with_where_it_may_be_reached_from_and_what
     assert serve.geographic == serve.legal == serve.operational == ("DE",)
     assert serve.datasets == ("a-records", "b-logs")
     assert set(found) == {w.id for w in builders.estate().workloads()}
+
+
+def test_each_is_told_with_its_nodes_its_keys_and_the_facts_that_it_stands_on() -> None:
+    found = told(lent(timedelta(days=30)))
+    (serve,) = (s for s in found.running if s.workload == "a-serve")
+    assert (serve.nodes, serve.key) == (("eu-a1", "eu-a2"), ("DE",))
+    assert serve.under == (
+        "tenants.tenant-a",
+        "clusters.eu-1",
+        "sites.eu-de",
+        "racks.eu-a",
+        "datasets.a-records",
+        "datasets.b-logs",
+        "grants.0",
+    )
+    assert (found.author, found.basis) == ("test author", "written for tests")
+
+
+def abroad(*ends: int) -> Facts:
+    """`a-records` may be in the United States too, by instruments that end after so many days."""
+    (records,) = builders.facts().datasets
+    wide = builders.residency("DE", "FR", "US")
+    rests = tuple(
+        Transfer(
+            instrument=Instrument.STANDARD_CLAUSES,
+            to=(Country("US"),),
+            basis="SCC-4",
+            valid_until=builders.START + timedelta(days=days),
+        )
+        for days in ends
+    )
+    data = records.model_copy(update={"residency": wide, "transfers": rests})
+    sites = tuple(
+        s.model_copy(update={"backups_in": (*s.backups_in, Country("US"))}) if s.id == "eu-de" else s
+        for s in builders.facts().sites
+    )
+    tenants = tuple(t.model_copy(update={"residency": wide}) for t in builders.facts().tenants)
+    return builders.facts(datasets=(data,), sites=sites, tenants=tenants)
+
+
+def test_a_transfer_that_ends_is_told_with_what_would_be_unlawful_then() -> None:
+    """Not where another instrument for the same country outlives it, and not of who does not use the data."""
+    (first,) = told(abroad(30)).expiring
+    assert (first.fact, first.unlawful_then) == ("datasets.a-records.transfers.0", ("a-serve",))
+    assert [e.unlawful_then for e in told(abroad(30, 80)).expiring] == [(), ("a-serve",)]
+    failures = {s.workload: s.failures for s in told(abroad(-1)).running}
+    (failure,) = failures[WorkloadId("a-serve")]
+    assert (failure.policy, failure.found) == ("transfer-in-force", "ended: a-records to US")
+    assert failures[WorkloadId("b-train")] == ()
+
+
+def test_who_runs_unregistered_is_told() -> None:
+    helper = Component(id="helper", sort=ComponentSort.AGENT, runs_in=(WorkloadId("a-serve"),))
+    known = builders.facts(registrations=(builders.registration(),))
+    estate = builders.estate(law_base=known).with_stock(Stock.of((helper,)))
+    found = report(Asking(estate, Bundle.load(), builders.START))
+    assert found.unregistered == ("component/helper: agent `helper` is of an unknown digest",)
 
 
 def test_what_is_unlawful_now_is_told_as_a_review_tells_it() -> None:

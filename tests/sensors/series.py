@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from estate.frozen import FrozenEstate
+from estate.hands import Hand
 from estate.hardware import Node
+from estate.ids import NodeId, WorkloadId
 from estate.items import Item
+from estate.law import Facts
 from estate.references import Ref
 from estate.workloads import Workload
+from policies.watching import Watched
 from tests import builders
 from tools.inventory.disagreements import Disagreement
 from tools.inventory.port import Heard
@@ -36,9 +40,13 @@ class Series:
     told: list[Signal] = field(default_factory=list)
     looked: int = 0
     """How many subjects were judged in the last step."""
+    law: Watched | None = None
+    """What is asked of the law; without it only machines are watched."""
+    asked: tuple[WorkloadId, ...] = ()
+    """What it was asked of in the last step."""
 
     def begin(self) -> Series:
-        """The first estate is there."""
+        """The first estate is there, or the same under other facts."""
         before = builders.estate(law_base=self.estate.facts, nodes=(), workloads=(), at=builders.version(0))
         change = Change(
             nodes=tuple(n.id for n in self.estate.nodes()),
@@ -50,6 +58,10 @@ class Series:
 
     def see(self, seen: Seen) -> None:
         """One look."""
+        if self.law is not None:
+            nodes, workloads = map(NodeId, seen.change.nodes), map(WorkloadId, seen.change.workloads)
+            look = self.law.look(seen.before, seen.after, workloads, nodes, seen.now)
+            seen, self.asked = replace(seen, law=look), look.touched
         sensed = sense(self.state, self.sensors, seen)
         assert not sensed.faults, sensed.faults
         self.state, self.looked = sensed.state, len(sensed.written)
@@ -84,6 +96,17 @@ class Series:
             items=tuple(t.ref for t in things if not isinstance(t, Node | Workload)),
         )
         self.see(Seen(self.now, before, self.estate, change))
+
+    def written(self, workload: Workload, by: str) -> None:
+        """A workload changes by somebody's hand."""
+        before, self.estate = self.estate, self.estate.with_workload(workload)
+        change = Change(workloads=(workload.id,))
+        self.see(Seen(self.now, before, self.estate, change, hands={workload.id: Hand(manager=by)}))
+
+    def renew(self, facts: Facts) -> None:
+        """Other facts are put in force."""
+        self.estate = self.estate.with_facts(facts)
+        self.begin()
 
     def hear(
         self,

@@ -74,6 +74,10 @@ class Catalogue:
         self._keeper = Keeper()
         self._tools = {t.name: t for t in TOOLS}
 
+    def over(self, snapshot: Snapshot) -> Catalogue:
+        """The same tools over that snapshot and nothing else."""
+        return Catalogue(lambda: snapshot, self._engine)
+
     @property
     def names(self) -> tuple[str, ...]:
         """The tools' names, in the order of the catalogue."""

@@ -8,6 +8,7 @@ from estate.records import Model
 from estate.verdicts import Dimension
 from estate.workloads import Workload, WorkloadContract, WorkloadKind
 from policies import sovereignty
+from policies.sovereignty import Bounds
 from tools.catalogue.tools import Answer, Desk, Tool
 
 MOST_FOUND = 200
@@ -97,7 +98,7 @@ def tenant_of_workload(desk: Desk, question: WorkloadQuestion) -> ContractAnswer
         tenant=workload.tenant,
         known_tenant=tenant is not None,
         disruption=tenant.disruption if tenant else None,
-        limits=sovereignty.limits(facts, workload),
+        limits=sovereignty.limits(facts, Bounds.of(workload)).residency,
     )
 
 
@@ -168,7 +169,7 @@ SEARCH_WORKLOADS = Tool(
 )
 LAWFUL_CLUSTERS = Tool(
     "lawful_clusters",
-    "For one workload, every cluster: whether geographic, legal and operational sovereignty hold there, and why not.",
+    "For one workload, every cluster: whether sovereignty holds there on each axis, and why not.",
     WorkloadQuestion,
     LawfulAnswer,
     lawful_clusters,

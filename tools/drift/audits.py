@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import orjson
 
 from estate.canonical import clean_text
-from estate.drifts import Hand
+from estate.hands import Hand
 from tools.drift.holders import at
 from tools.kubernetes import resources
 

@@ -12,12 +12,13 @@ from datetime import datetime
 from typing import Any
 
 from estate.canonical import clean_text
-from estate.drifts import Hand
+from estate.hands import Hand
 from tools.drift.paths import Path
 
 APPLY = "Apply"
 UPDATE = "Update"
 _LONGEST = 128
+_OWN = frozenset({"kube-controller-manager", "kube-scheduler", "kubelet", "kube-apiserver"})
 
 
 def hands(raw: Mapping[str, Any], path: Path) -> tuple[Hand, ...]:
@@ -33,6 +34,15 @@ def oldest(raw: Mapping[str, Any]) -> tuple[str, ...]:
     """The manager that wrote first, as far as it is recorded."""
     known = [hand for hand in map(_hand, entries(raw)) if hand.at is not None]
     return (min(known, key=_time).manager,) if known else ()
+
+
+def last(raw: Mapping[str, Any]) -> Hand | None:
+    """Who wrote it last, its status aside, if that was not the cluster itself: a controller's hand only follows
+    somebody else's.
+    """
+    written = [hand for hand in map(_hand, entries(raw)) if not hand.subresource]
+    newest = max(written, key=_time, default=None)
+    return newest if newest is not None and newest.manager not in _OWN else None
 
 
 def entries(raw: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -14,7 +14,8 @@ from typing import Any, Final
 import orjson
 
 from estate.canonical import Json, clean_text
-from estate.drifts import Basis, Drift, Hand
+from estate.drifts import Basis, Drift
+from estate.hands import Hand
 from estate.ids import ClusterId, TenantId
 from estate.law import Facts
 from estate.things import Thing, ThingKind

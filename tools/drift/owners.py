@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final
 
-from estate.drifts import Basis, Hand
+from estate.drifts import Basis
+from estate.hands import Hand
 from estate.manifests import KINDS
 from tools.drift import paths
 from tools.drift.holders import APPLY, UPDATE

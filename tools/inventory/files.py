@@ -6,6 +6,7 @@ to do. What is read is also put through its canonical form, so that text nobody 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from estate.errors import BadInput, NewerRecord
 from estate.law import Facts
 from estate.records import Record
 from estate.worlds import ChangeFile, EstateFile, HistoryFile, ProposalFile, World
+from policies import jurisdictions
+from policies.jurisdictions import NoCountry
 from tools.inventory import documents
 from tools.inventory.documents import Document
 
@@ -47,8 +50,14 @@ _REMEDIES = {
 
 
 def load_facts(path: Path) -> Facts:
-    """The law base in that file, not yet signed. Raises BadInput."""
-    return parse(Facts, read(path), str(path))
+    """The law base in that file, not yet signed, its groups of jurisdictions expanded. Raises BadInput."""
+    document = documents.parse(read(path), str(path))
+    if not isinstance(document.value, dict):
+        return fit(Facts, document)
+    try:
+        return fit(Facts, replace(document, value=jurisdictions.shipped().expanded(document.value)))
+    except NoCountry as error:
+        raise BadInput(f"{document.place(error.path)}: {error}") from error
 
 
 def load_world(path: Path) -> World:

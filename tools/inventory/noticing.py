@@ -36,6 +36,7 @@ def noticed(before: FrozenEstate, after: FrozenEstate, seen: Observed, folding: 
         conflicts=folding.conflicts,
         claimed=seen.claimed,
         names=names,
+        hands=seen.hands,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from estate.drifts import Drift
 from estate.frozen import FrozenEstate
+from estate.hands import Hand
 from estate.hardware import Node
 from estate.ids import ClusterId, NodeId, SiteId, WorkloadId
 from estate.items import Item
@@ -96,6 +97,8 @@ class Observed:
     """The one cluster that `drifts` are of; None: this source knows of none."""
     drifts: Mapping[str, tuple[Drift, ...]] = field(default_factory=dict)
     """By what people call the object; none any more where that is empty."""
+    hands: Mapping[WorkloadId, Hand] = field(default_factory=dict)
+    """Who wrote what made these workloads what they are, where its system knows."""
 
 
 class Source(Protocol):
@@ -129,6 +132,7 @@ class Noticed:
     claimed: bool = False
     names: Names = field(default_factory=Names)
     """By which what was heard is resolved."""
+    hands: Mapping[WorkloadId, Hand] = field(default_factory=dict)
 
 
 class Onlooker(Protocol):

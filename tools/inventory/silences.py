@@ -39,6 +39,11 @@ def seen(cluster: ClusterId) -> Observed:
     return Observed(source=_source(cluster), whole=True)
 
 
+def is_assumed(workload: Workload) -> bool:
+    """Whether nobody saw it: it stands for whatever may run there."""
+    return workload.uid == _UID
+
+
 def _source(cluster: ClusterId) -> str:
     return f"{ASSUMED}{cluster}"
 

@@ -6,6 +6,7 @@ from estate import names
 from estate.errors import BadInput, Denied
 from estate.ids import ClusterId, NodeId, TenantId, Uid, WorkloadId
 from estate.law import Facts
+from estate.workloads import Workload
 
 UNASSIGNED = TenantId("unassigned")
 """The tenant of a namespace that no fact assigns. No fact may know it, so nothing of it may be moved."""
@@ -44,6 +45,11 @@ def _placed_here(facts: Facts, cluster: ClusterId, node: NodeId) -> bool:
         return False
     first, dot, _ = node.partition(".")
     return not (dot and ClusterId(first) in facts.cluster)
+
+
+def is_bare(workload: Workload) -> bool:
+    """Whether it is a pod under no controller: nothing would make it again."""
+    return workload.id.startswith(f"{workload.cluster}.{workload.namespace}.pod.")
 
 
 def workload_id(cluster: ClusterId, namespace: str, kind: str, name: str) -> WorkloadId:

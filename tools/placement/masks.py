@@ -41,12 +41,14 @@ class Constraint(StrEnum):
     GEOGRAPHIC = "geographic sovereignty"
     LEGAL = "legal sovereignty"
     OPERATIONAL = "operational sovereignty"
+    KEY = "sovereignty of keys"
 
 
 AXES = {
     Dimension.GEOGRAPHIC: Constraint.GEOGRAPHIC,
     Dimension.LEGAL: Constraint.LEGAL,
     Dimension.OPERATIONAL: Constraint.OPERATIONAL,
+    Dimension.KEY: Constraint.KEY,
 }
 
 type Masks = dict[Constraint, Flags]

@@ -145,4 +145,5 @@ _WORDS: dict[Constraint, Callable[[Wish, Attempt], str]] = {
     Constraint.GEOGRAPHIC: _law("geographic"),
     Constraint.LEGAL: _law("legal"),
     Constraint.OPERATIONAL: _law("operational"),
+    Constraint.KEY: _law("key"),
 }

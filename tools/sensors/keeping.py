@@ -16,8 +16,8 @@ from immutables import Map
 from pydantic import ValidationError
 
 from estate.errors import BadInput, NewerRecord
-from estate.observations import Severity, Whereabouts
-from estate.records import Model, Record, Time
+from estate.observations import EventType, Severity, Whereabouts
+from estate.records import Model, Record, Time, later
 from tools.bus.port import Bucket, Bus, Conflict
 from tools.sensors.alarms import Alarm
 from tools.sensors.sensing import Cell, Key, Sensors, State, Told, scheduled
@@ -32,6 +32,7 @@ class KeptTold(Model):
     whereabouts: Whereabouts
     code: str
     severity: Severity
+    type: EventType | None = later()
 
 
 class Kept(Record):
@@ -104,7 +105,10 @@ def _name(key: Key) -> str:
 
 
 def _kept(key: Key, cell: Cell) -> bytes:
-    told = {n: KeptTold(whereabouts=t.whereabouts, code=t.code, severity=t.severity) for n, t in cell.told.items()}
+    told = {
+        n: KeptTold(whereabouts=t.whereabouts, code=t.code, severity=t.severity, type=t.type)
+        for n, t in cell.told.items()
+    }
     kept = Kept(
         sensor=key.sensor,
         subject=key.subject,
@@ -117,7 +121,7 @@ def _kept(key: Key, cell: Cell) -> bytes:
 
 
 def _cell(kept: Kept, sensors: Sensors) -> Cell:
-    told = {n: Told(t.whereabouts, t.code, t.severity) for n, t in kept.told.items()}
+    told = {n: Told(t.whereabouts, t.code, t.severity, t.type) for n, t in kept.told.items()}
     model = sensors[kept.sensor].remembers
     memory = model.model_validate(kept.memory) if kept.memory is not None else None
     return Cell(memory, Map(kept.alarms), Map(told), kept.due)

@@ -13,10 +13,14 @@ from datetime import datetime
 from typing import ClassVar
 
 from estate.evidence import Quantity
+from estate.hands import Hand
+from estate.ids import WorkloadId
 from estate.observations import EventType, Severity, Whereabouts
 from estate.records import Model
 from estate.references import Ref
 from estate.snapshots import Snapshot
+from estate.verdicts import Failure
+from policies.watching import Look
 from tools.inventory.disagreements import Disagreement
 from tools.inventory.port import Heard
 from tools.payloads.facts.metrics import Metric
@@ -76,6 +80,10 @@ class Seen:
     """Where it contradicts another source."""
     claimed: bool = False
     """Whether it is what a target's word makes of the model; that it spoke was shown before."""
+    law: Look | None = None
+    """What the law is asked now; None where nobody asks it."""
+    hands: Mapping[WorkloadId, Hand] = field(default_factory=dict)
+    """Who wrote what made these workloads what they are, where their source knows."""
 
     @property
     def first(self) -> bool:
@@ -98,6 +106,10 @@ class Condition:
     values: tuple[Quantity, ...] = ()
     thresholds: tuple[Quantity, ...] = ()
     window_seconds: int = 0
+    type: EventType | None = None
+    """What its event is called, where its sensor tells of more than one sort."""
+    failures: tuple[Failure, ...] = ()
+    by: Hand | None = None
 
 
 @dataclass(frozen=True, slots=True)

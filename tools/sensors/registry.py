@@ -12,6 +12,7 @@ from tools.sensors.capacity import Capacity
 from tools.sensors.conflicts import Conflicts
 from tools.sensors.contracts import Contracts
 from tools.sensors.cooling import Cooling
+from tools.sensors.lawfulness import Lawfulness
 from tools.sensors.links import Links
 from tools.sensors.placements import Placements
 from tools.sensors.power import Power
@@ -32,6 +33,7 @@ class Settings(Model):
     conflicts: Conflicts = Conflicts()
     placements: Placements = Placements()
     stragglers: Stragglers = Stragglers()
+    lawfulness: Lawfulness = Lawfulness()
 
     def sensors(self) -> Sensors:
         """All of them by name."""

@@ -39,6 +39,7 @@ class Told:
     whereabouts: Whereabouts
     code: str
     severity: Severity
+    type: EventType | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,13 +177,14 @@ def _stepped(
 def _ended(name: str, cell: Cell) -> Condition:
     """A condition that is watched no more: good at once."""
     told = cell.told.get(name) or Told(Whereabouts(), "", Severity.INFO)
-    return Condition(name, Level.GOOD, _AT_ONCE, told.severity, "no longer watched", told.code, told.whereabouts)
+    ended = Condition(name, Level.GOOD, _AT_ONCE, told.severity, "no longer watched", told.code, told.whereabouts)
+    return replace(ended, type=told.type)
 
 
 def _tell(told: Map[str, Told], condition: Condition, edge: Edge) -> Map[str, Told]:
     if edge is Edge.CLEARED:
         return told.delete(condition.name) if condition.name in told else told
-    return told.set(condition.name, Told(condition.whereabouts, condition.code, condition.severity))
+    return told.set(condition.name, Told(condition.whereabouts, condition.code, condition.severity, condition.type))
 
 
 def _signal(sensor: Sensor[Any], key: Key, condition: Condition, alarm: Alarm, edge: Edge, seen: Seen) -> Signal:
@@ -196,9 +198,11 @@ def _signal(sensor: Sensor[Any], key: Key, condition: Condition, alarm: Alarm, e
         window_seconds=condition.window_seconds,
         since=since or seen.now,
         snapshot=str(seen.after.version),
+        failures=condition.failures,
+        by=condition.by,
     )
     return Signal(
-        type=sensor.tells,
+        type=condition.type or sensor.tells,
         key=key,
         condition=condition.name,
         occurrence=alarm.occurrence,

@@ -21,6 +21,8 @@ from estate.errors import RetryLater
 from estate.frozen import FrozenEstate
 from estate.ids import InstallationId
 from estate.subjects import Subjects
+from policies.bundle import Bundle
+from policies.watching import Look, Watched
 from tools.bus.port import Bus, Conflict
 from tools.inventory.port import Noticed
 from tools.payloads.facts.metrics import Metric
@@ -59,14 +61,22 @@ class Watch:
     """Satisfies `tools.inventory.port.Onlooker`."""
 
     def __init__(
-        self, bus: Bus, installation: InstallationId, settings: Settings, clock: Clock, pace: Pace | None = None
+        self,
+        bus: Bus,
+        installation: InstallationId,
+        settings: Settings,
+        clock: Clock,
+        pace: Pace | None = None,
+        law: Bundle | None = None,
     ) -> None:
+        """`law` is what is asked about whatever changes; None where only machines are watched."""
         self._bus, self._installation, self._clock = bus, installation, clock
         self._sensors: Sensors = settings.sensors()
         self._wanted: frozenset[Metric] = frozenset().union(*(s.metrics for s in self._sensors.values()))
         self._subjects = Subjects(installation)
         self._pace = pace or Pace()
         self._memory = Memory()
+        self._law = Watched(law) if law is not None else None
         self._queue: asyncio.Queue[Noticed] = asyncio.Queue(maxsize=1024)
 
     async def notice(self, noticed: Noticed) -> None:
@@ -114,7 +124,10 @@ class Watch:
         """What the sensors see of it, or of the passing of time."""
         now = self._clock()
         if noticed is None:
-            return Seen(now, work.newest, work.newest, watched_from=work.since) if work.newest is not None else None
+            if work.newest is None:
+                return None
+            law = self._asked(Noticed(work.newest, work.newest), now)
+            return Seen(now, work.newest, work.newest, watched_from=work.since, law=law)
         work.newest = noticed.after
         measured = taken(noticed.heard, self._wanted, noticed.after, now, noticed.names, self._memory)
         if measured.dropped:
@@ -131,7 +144,14 @@ class Watch:
             watched_from=work.since,
             conflicts=noticed.conflicts,
             claimed=noticed.claimed,
+            law=self._asked(noticed, now),
+            hands=noticed.hands,
         )
+
+    def _asked(self, noticed: Noticed, now: datetime) -> Look | None:
+        if self._law is None:
+            return None
+        return self._law.look(noticed.before, noticed.after, noticed.workloads, noticed.nodes, now)
 
     async def _tell(self, sensed: Sensed) -> None:
         for signal in sensed.signals:

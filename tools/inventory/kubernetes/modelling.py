@@ -16,12 +16,14 @@ import structlog
 
 from estate import canonical
 from estate.errors import BadInput
+from estate.hands import Hand
 from estate.ids import ClusterId, NodeId, WorkloadId
 from estate.items import Item
 from estate.law import Facts
 from estate.observations import Observation
 from estate.references import Ref
 from estate.workloads import Workload
+from tools.drift import holders
 from tools.drift.objects import Setting
 from tools.drift.schemas import Schemas
 from tools.inventory.kubernetes.decoding import DECODED, Objects
@@ -63,6 +65,7 @@ class _News:
     workloads: dict[WorkloadId, Workload | None] = field(default_factory=dict)
     items: dict[Ref, Item | None] = field(default_factory=dict)
     observations: list[Observation] = field(default_factory=list)
+    hands: dict[WorkloadId, Hand] = field(default_factory=dict)
 
 
 class ClusterModel:
@@ -84,6 +87,10 @@ class ClusterModel:
         self._uids: defaultdict[str, set[str]] = defaultdict(set)
         self._workloads: defaultdict[str, dict[Key, Workload]] = defaultdict(dict)
         self._touched: dict[Key, None] = {}
+        self._hands: dict[Key, Hand] = {}
+        """Who wrote an object of these families since they were worked out."""
+        self._shown = False
+        """Whether all was told once: of what was there before us nobody asks who made it."""
         self._news = _News()
         self._refused: dict[str, str] = {}
         self._decoded = {kind.name: Objects(kind, self._read_node) for kind in DECODED}
@@ -208,11 +215,12 @@ class ClusterModel:
             observations=tuple(news.observations),
             cluster=self._cluster,
             drifts=self._drifts.take(),
+            hands=news.hands,
         )
 
     def everything(self) -> Observed:
         """All of it, as far as it is worked out."""
-        told, self._news = self._news.observations, _News()
+        told, self._news, self._shown = self._news.observations, _News(), True
         running = (w for held in self._workloads.values() for w in held.values())
         return Observed(
             self._source,
@@ -237,9 +245,9 @@ class ClusterModel:
             pod = objects.pod(raw)
             if not (pod.counts and pod.node):
                 self._numbering.forget(uid)
-            self._touch(self._families.put(pod))
+            self._written(raw, self._families.put(pod))
         elif resource.name in _OWNERS:
-            self._touch(self._families.put(objects.owner(raw, resource)))
+            self._written(raw, self._families.put(objects.owner(raw, resource)))
         else:
             self._put_companion(resource, raw)
         return ()
@@ -299,6 +307,12 @@ class ClusterModel:
     def _node_called(self, name: str) -> NodeId:
         return naming.node_id(self._facts, self._cluster, name)
 
+    def _written(self, raw: Raw, keys: Collection[Key]) -> None:
+        self._touch(keys)
+        by = holders.last(raw) if keys and self._shown else None
+        if by is not None:
+            self._hands |= dict.fromkeys(keys, by)
+
     def _touch_on(self, node: str) -> None:
         self._touch(self._families.on(node))
 
@@ -319,7 +333,7 @@ class ClusterModel:
 
     def _work_out(self, key: Key) -> None:
         held = self._workloads[key.namespace]
-        before, after = held.get(key), self._assembled(key)
+        before, after, by = held.get(key), self._assembled(key), self._hands.pop(key, None)
         if before is not None and (after is None or after.uid != before.uid):
             self._numbering.forget_owner(before.uid)
         if after is None:
@@ -329,6 +343,8 @@ class ClusterModel:
         elif after != before:
             held[key] = after
             self._news.workloads[after.id] = after
+            if by is not None:
+                self._news.hands[after.id] = by
 
     def _assembled(self, key: Key) -> Workload | None:
         owner, pods = self._families.family(key)
