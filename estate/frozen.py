@@ -16,7 +16,7 @@ from immutables import Map
 
 from estate.grounds import Ground
 from estate.hardware import Health, Node
-from estate.ids import ClusterId, GangId, NodeId, ObjectId, RackId, SiteId, WorkloadId
+from estate.ids import ClusterId, GangId, NodeId, ObjectId, RackId, SiteId, TenantId, WorkloadId
 from estate.items import Item
 from estate.law import Facts
 from estate.layers import Layer

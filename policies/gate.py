@@ -7,34 +7,42 @@ killed between any two appends: each proposal has one decision for each set of w
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from estate.approvals import Approval, Word
 from estate.clocks import Clock, Entropy
 from estate.errors import BadInput, Denied, RetryLater
-from estate.identities import Enrolment, SubjectKind
+from estate.identities import Enrolment, Subject, SubjectKind
 from estate.ids import ClusterId, Digest, ExecutorId, InstallationId, KeyId
 from estate.outcomes import Ending, Outcome
 from estate.proposals import Proposal
 from estate.snapshots import Snapshot
 from estate.verdicts import Verdict
 from estate.warrants import PAYLOAD_TYPE, Warrant
-from policies import approving, dsse, mandates, recording, warrants
+from policies import approving, dsse, lookalikes, mandates, recording, warrants
 from policies.bundle import Bundle
 from policies.deciding import decide
+from policies.domains import Counts
 from policies.flights import Flights
 from policies.keyrings import KeyRing
 from policies.ledger.port import Entry, EntryKind, Ledger
-from policies.questions import Given, Matter, Question
+from policies.patience import Pace
+from policies.questions import Deputy, Given, Matter, Question
+from policies.recents import Recents
 from policies.redeciding import acts
 from policies.signing.port import Signer
 from policies.signing.sealing import seal
-from policies.standing import Concern, Controls, concern, standing
+from policies.standing import Concern, Controls, Scene, concern, standing
 
 MOST_WORDS: Final = 16
 """How many words of one person on one proposal are recorded."""
+
+
+type _Decided = tuple[Verdict, Counts]
+"""A verdict, and what its warrant would count for in the breakers."""
 
 
 class Enrolments(Protocol):
@@ -45,6 +53,9 @@ class Enrolments(Protocol):
 
     def of_key(self, key: KeyId) -> Enrolment | None:
         """For whom that key speaks."""
+
+    def of_subject(self, subject: Subject) -> tuple[Enrolment, ...]:
+        """Every enrolment of that subject, one for each key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +91,24 @@ class Gate:
     entropy: Entropy
     audience: Callable[[frozenset[ClusterId]], ExecutorId | None]
     _flights: Flights = field(default_factory=Flights)
+    _recents: Recents = field(init=False)
+    _pace: Pace = field(init=False)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Protects the flights: a decision and the warrant it leads to are one turn, or two would see one headroom."""
 
+    def __post_init__(self) -> None:
+        self._recents, self._pace = Recents(self.bundle.profile.window), Pace(self.bundle.profile.patience)
+
     async def restore(self) -> None:
-        """Rebuild what is in flight: every warrant issued whose outcome the ledger does not have."""
+        """Rebuild what is in flight, what was issued within the breakers' window, and who approved of late."""
+        begun = self.clock() - self.bundle.profile.window
         async for entry in self.ledger.entries(kind=EntryKind.ISSUED):
-            self._flights.depart(Warrant.read(_part(entry, "warrant")))
+            disturbed = recording.disturbed(entry.body)
+            self._flights.depart(Warrant.read(_part(entry, "warrant")), disturbed)
+            if entry.at >= begun:
+                self._recents.add(entry.at, disturbed)
+        async for entry in self.ledger.entries(kind=EntryKind.APPROVED):
+            self._pace.add(self._human(entry), entry.at)
         async for entry in self.ledger.entries(kind=EntryKind.OUTCOME):
             if entry.proposal is not None:
                 self._flights.forget(entry.proposal)
@@ -99,6 +121,7 @@ class Gate:
             RetryLater: the ledger is busy, or the snapshot that was planned on has not arrived here yet.
         """
         self._check_proposer(proposal)
+        self._check_legible(proposal)
         async with self._turn:
             case = await self._case(proposal)
             _check_caught_up(case)
@@ -123,7 +146,9 @@ class Gate:
             self._check(given, case)
             await self._check_patience(given)
             tenants = case.concern.tenants
-            await self.ledger.append(recording.worded(given.approval, key, envelope, tenants, self.clock()))
+            draft = recording.worded(given.approval, key, envelope, tenants, self.clock())
+            if (await self.ledger.append(draft)).created and given.approval.word is Word.APPROVE:
+                self._pace.add(given.enrolment.human, self.clock())
             return await self._answer(case, fresh=False)
 
     async def concluded(self, outcome: Outcome) -> None:
@@ -141,16 +166,24 @@ class Gate:
                 f"`{by}` is no agent of `{self.installation}`; propose in one's own name, on behalf of another"
             )
 
+    def _check_legible(self, proposal: Proposal) -> None:
+        """Refuse what is dated by a wrong clock, and a title that people could take for another."""
+        if proposal.created_at > self.clock() + approving.MAX_SKEW:
+            ahead = int((proposal.created_at - self.clock()).total_seconds())
+            raise Denied(f"the proposal is dated {ahead} s ahead of this clock, 30 are allowed; set the clocks")
+        if fault := lookalikes.fault(proposal.summary):
+            raise Denied(f"the summary misleads: {fault}")
+
     async def _answer(self, case: _Case, *, fresh: bool) -> Answer:
         """`fresh`: the ledger has nothing on this proposal yet."""
         if not fresh and (entry := await self.ledger.find(recording.issued_key(case.matter.proposal))) is not None:
             return _stored(entry)
-        verdict = await (self._judged(case) if fresh else self._decided(case))
+        verdict, disturbed = await (self._judged(case) if fresh else self._decided(case))
         if not acts(verdict):
             return Answer(verdict)
-        return await self._issued(case, verdict)
+        return await self._issued(case, verdict, disturbed)
 
-    async def _decided(self, case: _Case) -> Verdict:
+    async def _decided(self, case: _Case) -> _Decided:
         """The verdict in the ledger for these words, or a new one made durable.
 
         A permit whose warrant was never issued (the gate was killed in between) is asked again: what was lawful then
@@ -161,41 +194,53 @@ class Gate:
         while (entry := await self.ledger.find(recording.decided_key(case.matter.proposal, known))) is not None:
             lapsed = Verdict.read(_part(entry, "verdict"))
             if not acts(lapsed):
-                return lapsed
+                return lapsed, Counter()
             known.append(lapsed.digest)
         return await self._judged(case, given, known, lapsed)
 
     async def _judged(
         self, case: _Case, given: tuple[Given, ...] = (), known: Sequence[Digest] = (), lapsed: Verdict | None = None
-    ) -> Verdict:
+    ) -> _Decided:
         """A new verdict, made durable; or the `lapsed` permit, which holds again."""
         await self._settle(case.snapshot)
-        verdict = decide(self._question(case, given)).verdict
+        ruling = decide(self._question(case, given))
+        verdict = ruling.verdict
         if lapsed is not None and acts(verdict):
-            return lapsed
+            return lapsed, ruling.disturbed
         key = recording.decided_key(case.matter.proposal, known)
         made = await self.ledger.append(recording.decided(verdict, key, case.concern.tenants))
-        return Verdict.read(_part(made.entry, "verdict"))
+        return Verdict.read(_part(made.entry, "verdict")), ruling.disturbed
 
-    async def _issued(self, case: _Case, verdict: Verdict) -> Answer:
+    async def _issued(self, case: _Case, verdict: Verdict, disturbed: Counts) -> Answer:
         """Seal and record the one warrant. A permit's steps are the proposal's own: the gate laid out the same."""
         audience = self.audience(case.concern.clusters)
         if audience is None:
             raise Denied("no executor serves these clusters any more; configure one and propose again")
         warrant = warrants.build(verdict, case.proposal.steps, audience, self.clock(), self.entropy)
         envelope = seal(warrant.canonical(), PAYLOAD_TYPE, self.signer)
-        made = await self.ledger.append(recording.issued(warrant, envelope, verdict, case.concern.tenants))
-        self._flights.depart(Warrant.read(_part(made.entry, "warrant")))
+        draft = recording.issued(warrant, envelope, verdict, disturbed, case.concern.tenants)
+        made = await self.ledger.append(draft)
+        self._flights.depart(Warrant.read(_part(made.entry, "warrant")), disturbed)
+        self._recents.add(made.entry.at, disturbed)
         return _stored(made.entry)
 
     def _question(self, case: _Case, given: tuple[Given, ...]) -> Question:
         known = self.audience(case.concern.clusters) is not None
-        in_flight = self._flights.steps(but=case.matter.proposal)
-        found = standing(case.concern, self.controls, in_flight, known)
-        return Question(case.matter, case.snapshot, self.bundle, found, self.clock(), given)
+        now = self.clock()
+        scene = Scene(
+            now=now,
+            profile=self.bundle.profile,
+            in_flight=self._flights.steps(but=case.matter.proposal),
+            executor_known=known,
+            recent=self._recents.counts,
+            at_once=self._flights.at_once,
+        )
+        found = standing(case.matter, case.concern, self.controls, scene)
+        return Question(case.matter, case.snapshot, self.bundle, found, now, given)
 
     async def _settle(self, snapshot: Snapshot) -> None:
         now = self.clock()
+        self._recents.forget(now)
         self._flights.settle(snapshot, now)
         for warrant in self._flights.expired(now):
             if await self.ledger.find(f"consumed:{warrant.nonce}") is None:
@@ -203,8 +248,20 @@ class Gate:
 
     async def _case(self, proposal: Proposal) -> _Case:
         mandate = await mandates.find(self.ledger, proposal.incident)
-        matter, snapshot = Matter.of(proposal, mandate=mandate), self.newest()
+        deputy = self._deputy(mandate.person) if mandate.person is not None else None
+        matter, snapshot = replace(Matter.of(proposal, mandate=mandate), deputy=deputy), self.newest()
         return _Case(proposal, matter, snapshot, concern(matter, snapshot))
+
+    def _deputy(self, person: Subject) -> Deputy:
+        """What the person whom an agent stands for may do now; nothing once they are enrolled no more."""
+        held = self.enrolments.of_subject(person)
+        roles = frozenset(r for e in held for r in e.roles)
+        tenants = frozenset(t for e in held for t in e.tenants)
+        return Deputy(roles, tenants, next((e.human for e in held), f"{person.issuer}/{person.name}"))
+
+    def _human(self, entry: Entry) -> str:
+        enrolment = self.enrolments.of_key(KeyId(str(entry.body["key"])))
+        return enrolment.human if enrolment is not None else entry.by
 
     async def _recall(self, proposal: Digest) -> _Case:
         entry = await self.ledger.find(recording.proposed_key(proposal))
@@ -239,9 +296,11 @@ class Gate:
             raise Denied(f"`{approval.diff}` is no diff of this proposal for them; look at it again, then approve")
 
     async def _check_patience(self, given: Given) -> None:
-        """Refuse one more word of somebody who has said enough: each costs entries, and a decision over all of them."""
+        """Refuse one more word of somebody who has said enough, or approves faster than a person can read."""
         if await self.ledger.find(recording.approval_key(given.digest)) is not None:
             return
+        if given.approval.word is Word.APPROVE and (fault := self._pace.fault(given.enrolment.human, self.clock())):
+            raise Denied(f"the approval of `{given.approval.approver}` does not count: {fault}")
         said = await self._words(given.approval.proposal)
         if sum(g.enrolment.subject == given.enrolment.subject for g in said) >= MOST_WORDS:
             raise Denied(

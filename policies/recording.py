@@ -5,6 +5,7 @@ Pure. A projection holds that tenant's lines and failures only; who else is conc
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
@@ -18,6 +19,7 @@ from estate.snapshots import Snapshot
 from estate.verdicts import Verdict
 from estate.warrants import Warrant
 from policies import approving, words
+from policies.domains import Counts, Sort
 from policies.ledger.port import Draft, EntryKind
 from policies.questions import Matter
 
@@ -80,19 +82,36 @@ def decided(verdict: Verdict, key: str, tenants: Iterable[TenantId]) -> Draft:
     )
 
 
-def issued(warrant: Warrant, envelope: bytes, verdict: Verdict, tenants: Iterable[TenantId]) -> Draft:
-    """The sealed warrant, before anybody may have it."""
+def issued(
+    warrant: Warrant, envelope: bytes, verdict: Verdict, disturbed: Counts, tenants: Iterable[TenantId]
+) -> Draft:
+    """The sealed warrant, before anybody may have it, with what it counts for in the breakers from now on."""
+    counts: list[Json] = [[sort.value, name, count] for (sort, name), count in sorted(disturbed.items())]
     part: Body = {"proposal": warrant.proposal, "warrant": warrant.digest, "expires_at": warrant.expires_at.isoformat()}
     return Draft(
         kind=EntryKind.ISSUED,
         at=warrant.issued_at,
         by=gate(warrant.installation),
-        body={"envelope": envelope.decode(), "warrant": warrant.json_form(), "verdict": verdict.json_form()},
+        body={
+            "envelope": envelope.decode(),
+            "warrant": warrant.json_form(),
+            "verdict": verdict.json_form(),
+            "disturbed": counts,
+        },
         key=issued_key(warrant.proposal),
         incident=warrant.incident,
         proposal=warrant.proposal,
         projections=dict.fromkeys(tenants, part),
     )
+
+
+def disturbed(body: Body) -> Counts:
+    """What an issued warrant counts for, as its entry says; nothing of one from before it was written there."""
+    counts = body.get("disturbed")
+    found: Counts = Counter()
+    for sort, name, count in counts if isinstance(counts, list) else ():  # type: ignore[misc] - as `issued` wrote them
+        found[Sort(str(sort)), str(name)] = int(str(count))
+    return found
 
 
 def worded(approval: Approval, key: KeyId, envelope: bytes, tenants: Iterable[TenantId], at: datetime) -> Draft:

@@ -111,7 +111,7 @@ def gate(ledger: MemoryLedger) -> Gate:
         bundle=law(),
         newest=estate,
         controls=orders(),
-        enrolments=enrolments(),
+        enrolments=enrolments(ENROLLED),
         clock=TestClock(),
         entropy=TestEntropy(),
         audience=lambda clusters: ExecutorId("twin-1"),
