@@ -247,5 +247,9 @@ def _diagnosed(reply: Reply) -> Iterator[Finding]:
     letters = told["dead_letters"]
     yield Finding(check="inventory", well=not told["stale"], found=str(told["stale"] or told["snapshot"]))
     yield Finding(check="ledger", well=True, found=f"{told['entries']} entries")
+    reviews = told.get("reviews_due")
+    due = [str(d) for d in reviews] if isinstance(reviews, list) else []
+    remedy = "placet break-glass --review ID --reason FINDING" if due else ""
+    yield Finding(check="broken glass", well=not due, found=", ".join(due) or "no review due", remedy=remedy)
     remedy = "placet dlq list" if letters else ""
     yield Finding(check="dead letters", well=not letters, found=str(letters), remedy=remedy)

@@ -30,7 +30,16 @@ from estate.proposals import Lane
 from estate.results import Refusal
 from estate.snapshots import Snapshot, SnapshotVersion
 from estate.verdicts import Verdict
-from estate.worlds import ChangeFile, GivenException, GivenGlass, GivenWord, HistoryFile, ProposalFile
+from estate.worlds import (
+    ChangeFile,
+    Decided,
+    GivenException,
+    GivenGlass,
+    GivenWord,
+    HistoryFile,
+    InFlight,
+    ProposalFile,
+)
 from policies import approving, domains, reliefs
 from policies.bundle import Bundle
 from policies.deciding import decide
@@ -137,7 +146,7 @@ def _in_flight(estate: Snapshot, history: HistoryFile) -> tuple[Step, ...]:
 def _recent(judging: Judging, on: Snapshot) -> Counts:
     """What the window has of it: what was decided and ended, and what is under way."""
     recents = Recents(judging.bundle.profile.window)
-    decided = (*judging.history.decided, *judging.history.in_flight)
+    decided: tuple[Decided | InFlight, ...] = (*judging.history.decided, *judging.history.in_flight)
     for entry in sorted(decided, key=lambda e: e.permitted_at):
         recents.add(entry.permitted_at, _disturbed(entry.changes, on))
     recents.forget(judging.at)

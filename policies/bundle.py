@@ -99,7 +99,8 @@ class Bundle:
         joined = "\n".join(text for path, text in texts if path.endswith(".cedar"))
         rules, numbers = _rules(texts), profile or Profile()
         _validate(joined, schema)
-        digest = canonical.digest_of([*([path, text] for path, text in texts), ["profile", numbers.json_form()]])
+        parts: list[Json] = [[path, text] for path, text in texts]
+        digest = canonical.digest_of([*parts, ["profile", numbers.json_form()]])
         split = _by_action(joined, schema)
         return cls(digest, rules, numbers, split, schema, cedarpy.Entities.from_json_str("[]", schema))
 

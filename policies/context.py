@@ -199,7 +199,7 @@ def _owed(step: _Written, judging: _Judging) -> Context:
 
 
 def _owners(question: Question, counted: Counted, tenant: TenantId) -> int:
-    return len(counted.owners.get(tenant, ())) + (1 if tenant in question.vouched.owners else 0)
+    return len(counted.owners.get(tenant, ())) + question.vouched.owners.get(tenant, 0)
 
 
 def _operators(question: Question, counted: Counted) -> int:

@@ -103,6 +103,10 @@ class Controls:
         """The exceptions and the broken glass in force at `now`."""
         return self._reliefs.in_force(now)
 
+    def exceptions(self) -> tuple[PolicyException, ...]:
+        """Every exception that was not revoked, those that have ended among them."""
+        return self._reliefs.exceptions()
+
     def glasses(self, now: datetime | None = None) -> tuple[Glass, ...]:
         """Every pane of glass that was broken, and whether its review is due."""
         return self._reliefs.glasses(now or self._clock())

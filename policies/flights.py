@@ -38,12 +38,12 @@ class Flights:
         """How many changes in flight disturb each failure domain."""
         return self._sums
 
-    def depart(self, warrant: Warrant, disturbed: Counts) -> None:
-        """A warrant was issued, for changes that disturb these failure domains."""
+    def depart(self, warrant: Warrant, disturbed: Counts | None = None) -> None:
+        """A warrant was issued, for changes that disturb these failure domains (None: nobody here counts them)."""
         self.forget(warrant.proposal)
         self._warrants[warrant.proposal] = warrant
-        self._disturbed[warrant.proposal] = disturbed
-        self._sums.update(disturbed)
+        self._disturbed[warrant.proposal] = disturbed or Counter()
+        self._sums.update(self._disturbed[warrant.proposal])
 
     def arrive(self, proposal: Digest, ending: Ending, now: datetime) -> None:
         """Its outcome is known."""

@@ -1,7 +1,7 @@
 """Which rules give way to exceptions and broken glass, as their own text says. Pure functions of a policy's JSON form.
 
-Called when a bundle is loaded. A rule of tier 1 says `unless { context.lifted.contains("its own id") }`, or is firm, for
-the reason of its `@firm` if it gives one. A rule of another tier reads nothing of it: no exception could lift tier 0.
+Called when a bundle is loaded. A rule of tier 1 says `unless { context.lifted.contains("its own id") }` or is firm, for
+the reason of its `@firm` if it gives one. No rule of another tier reads any of it: no exception could lift tier 0.
 """
 
 from __future__ import annotations

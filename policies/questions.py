@@ -125,8 +125,8 @@ class Vouched:
     """Approvals that the gate counted when it issued the warrant that is decided again: whose, and for what."""
 
     operators: int = 0
-    owners: frozenset[TenantId] = frozenset()
-    """The tenants of which an owner approved."""
+    owners: Mapping[TenantId, int] = field(default_factory=dict)
+    """Of each tenant how many owners approved."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from datetime import datetime
 from estate import canonical
 from estate.approvals import Approval, Word
 from estate.canonical import Json
+from estate.errors import BadInput
 from estate.identities import Subject, SubjectKind
 from estate.ids import Digest, InstallationId, KeyId, TenantId
 from estate.proposals import Proposal
@@ -19,7 +20,7 @@ from estate.snapshots import Snapshot
 from estate.verdicts import Verdict
 from estate.warrants import Warrant
 from policies import approving, words
-from policies.domains import Counts, Sort
+from policies.domains import Counts, Domain, Sort
 from policies.ledger.port import Draft, EntryKind
 from policies.questions import Matter
 
@@ -107,10 +108,13 @@ def issued(
 
 def disturbed(body: Body) -> Counts:
     """What an issued warrant counts for, as its entry says; nothing of one from before it was written there."""
-    counts = body.get("disturbed")
-    found: Counts = Counter()
-    for sort, name, count in counts if isinstance(counts, list) else ():  # type: ignore[misc] - as `issued` wrote them
-        found[Sort(str(sort)), str(name)] = int(str(count))
+    counts, found = body.get("disturbed"), Counter[Domain]()
+    for one in counts if isinstance(counts, list) else []:
+        match one:
+            case [str(sort), str(name), int(count)]:
+                found[Sort(sort), name] = count
+            case _:
+                raise BadInput(f"an issued warrant counts for `{one}`, which is no domain; see `placet ledger verify`")
     return found
 
 

@@ -121,7 +121,7 @@ def _vouched(warrant: Warrant, snapshot: Snapshot, given: tuple[Given, ...], now
     """What the approvals that the warrant names still stand for."""
     named = [g for g in given if g.digest in warrant.approvals]
     counted = approving.count(Matter.of_warrant(warrant), snapshot, named, now, lambda _: True)
-    return Vouched(len(counted.operators), frozenset(t for t, people in counted.owners.items() if people))
+    return Vouched(len(counted.operators), {t: len(people) for t, people in counted.owners.items()})
 
 
 def _matter(warrant: Warrant, again: Again) -> Matter:

@@ -97,6 +97,10 @@ class Reliefs:
         broken = (g for g in self.glasses(now) if g.state is GlassState.IN_FORCE)
         return (*excepted, *(Relief(g.id, None, g.scope, g.by) for g in broken))
 
+    def exceptions(self) -> tuple[PolicyException, ...]:
+        """Every exception that was not revoked, oldest first, those that have ended among them."""
+        return tuple(sorted((e for e in self._exceptions.values() if not e.revoked), key=lambda e: e.at))
+
     def glasses(self, now: datetime) -> tuple[Glass, ...]:
         """Every pane as it stands at `now`, oldest first."""
         return tuple(_standing(name, pane, now) for name, pane in self._panes.items())

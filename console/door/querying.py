@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import assert_never
 
-from console.door import drifting, stories, texts, views
+from console.door import drifting, relieving, stories, texts, views
 from console.door.commands import (
     Coverage,
     DeadLetters,
@@ -134,6 +134,10 @@ class Querying:
                 return views.tenants(self._desk.reader.newest(), sight)
             case Kind.INCIDENT:
                 return [views.incident_row(i) for i in await self._incidents(caller, name)]
+            case Kind.RELIEF:
+                if not sight.everything:
+                    raise Denied("`get reliefs` shows every tenant's; an operator or an administrator may ask")
+                return relieving.rows(self._desk.controls, self._desk.clock())
             case Kind.PROPOSAL | Kind.WARRANT:
                 return [row async for row in self._decided(caller, what)]
 
@@ -264,7 +268,8 @@ class Querying:
     async def _settings(self) -> Row:
         """The signed settings in the order they were made; the last of each scope stands."""
         lines: list[Row] = []
-        for kind in (EntryKind.FROZEN, EntryKind.MODE_SET, EntryKind.ENROLLED):
+        kinds = (EntryKind.FROZEN, EntryKind.MODE_SET, EntryKind.EXCEPTED, EntryKind.GLASS, EntryKind.ENROLLED)
+        for kind in kinds:
             lines += [stories.line(e) async for e in self._desk.ledger.entries(kind=kind)]
         return {"settings": [*lines]}
 
@@ -280,6 +285,7 @@ class Querying:
             "facts_valid_until": snapshot.facts.valid_until.isoformat(),
             "entries": entries,
             "dead_letters": len(await dead_letters.listed(self._desk.bus)),
+            "reviews_due": [*relieving.reviews_due(self._desk.controls, self._desk.clock())],
         }
 
 

@@ -18,6 +18,7 @@ from estate.errors import BadInput, NewerRecord
 from estate.law import Facts
 from estate.records import Record
 from estate.worlds import ChangeFile, EstateFile, HistoryFile, ProposalFile, World
+from policies.profiles import Profile
 from tools.inventory import documents
 from tools.inventory.documents import Document
 
@@ -28,6 +29,7 @@ KINDS: dict[str, type[Record]] = {
     "change-file": ChangeFile,
     "proposal-file": ProposalFile,
     "history": HistoryFile,
+    "profile": Profile,
 }
 """The kinds of files, by the word after `placet.`."""
 
