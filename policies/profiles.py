@@ -37,7 +37,7 @@ class Day(StrEnum):
 def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, KeyError) as error:
         raise ValueError(
             f"`{name}` is no time zone known here; write one of the IANA list, e.g. `Europe/Berlin`"
         ) from error
