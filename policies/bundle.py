@@ -93,16 +93,10 @@ class Bundle:
         Raises:
             BadInput: a file is missing, does not parse, does not fit the schema, or tier 0 is not as shipped.
         """
-        texts = _read(root or SHIPPED)
-        _check_locked(texts)
-        schema = _schema(texts)
-        joined = "\n".join(text for path, text in texts if path.endswith(".cedar"))
-        rules, numbers = _rules(texts), profile or Profile()
-        _validate(joined, schema)
-        parts: list[Json] = [[path, text] for path, text in texts]
-        digest = canonical.digest_of([*parts, ["profile", numbers.json_form()]])
-        split = _by_action(joined, schema)
-        return cls(digest, rules, numbers, split, schema, cedarpy.Entities.from_json_str("[]", schema))
+        law = _shipped_law() if root is None else _Law.read(root)
+        numbers = profile or Profile()
+        digest = canonical.digest_of([*law.texts, ["profile", numbers.json_form()]])
+        return cls(digest, law.rules, numbers, law.policies, law.schema, law.actions)
 
     def ask(self, requests: Sequence[dict[str, Any]]) -> tuple[Answer, ...]:
         """Cedar's answer to each request. An answer that allows and reports an error is not to be trusted."""
@@ -119,6 +113,34 @@ class Bundle:
         names = result.diagnostics.id_annotations_by_reason
         rules = tuple(sorted((self.rules[n] for n in names.values()), key=lambda r: (r.tier, r.id)))
         return Answer(bool(result.allowed), rules, tuple(str(e) for e in result.diagnostics.errors))
+
+
+@dataclass(frozen=True, slots=True)
+class _Law:
+    """Rules that were read, checked and parsed, without the numbers."""
+
+    texts: list[Json]
+    rules: Mapping[str, Rule]
+    policies: Mapping[str, cedarpy.PolicySet]
+    schema: cedarpy.Schema
+    actions: cedarpy.Entities
+
+    @classmethod
+    def read(cls, root: Path) -> _Law:
+        texts = _read(root)
+        _check_locked(texts)
+        schema, rules = _schema(texts), _rules(texts)
+        joined = "\n".join(text for path, text in texts if path.endswith(".cedar"))
+        _validate(joined, schema)
+        named: list[Json] = [[path, text] for path, text in texts]
+        actions = cedarpy.Entities.from_json_str("[]", schema)
+        return cls(named, rules, _by_action(joined, schema), schema, actions)
+
+
+@cache
+def _shipped_law() -> _Law:
+    """The shipped rules, once in a process: gate, executors and doors of one start share them."""
+    return _Law.read(SHIPPED)
 
 
 @cache

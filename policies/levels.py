@@ -138,7 +138,7 @@ def _level(question: Question, play: Play, who: Context, action: str, domain: Do
 
 
 def _fenced(levels: tuple[int, int], nodes: int, share: PerMille | None) -> Mapping[str, Json]:
-    most = nodes if share is None else _part(nodes, share)
+    most = nodes if share is None else max(1, _part(nodes, share))  # the first failure of a small site is contained
     return {"fencedBefore": levels[0], "fencedAfter": levels[1], "fencedMost": most}
 
 

@@ -74,7 +74,7 @@ class Breaker(Model):
     at_once: int | None = Field(default=None, ge=1)
     """Changes under way at one time, this proposal's included."""
     fenced: PerMille | None = None
-    """Of its nodes."""
+    """The part of its nodes that may be fenced, and always one of them."""
 
     @model_validator(mode="after")
     def _bounds_what_it_has(self) -> Self:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from estate.changes.kinds import NoInverse
 from estate.identities import Role
+from policies.domains import Sort
 from policies.playing import Play
 from policies.profiles import Profile, Quorum
 
@@ -36,6 +37,6 @@ def _fits(quorum: Quorum, play: Play) -> bool:
         (not quorum.kinds or not kinds.isdisjoint(quorum.kinds))
         and len({*touched.nodes, *play.unplayed}) >= quorum.nodes
         and touched.disrupted_replicas >= quorum.replicas
-        and len(touched.tenants) >= quorum.tenants
+        and sum(1 for sort, _ in play.disturbed if sort is Sort.TENANT) >= quorum.tenants
         and (not quorum.irreversible or any(isinstance(s.inverse, NoInverse) for s in play.asked))
     )

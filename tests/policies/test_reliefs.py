@@ -111,7 +111,7 @@ class House:
             installation=INSTALLATION,
             ledger=self.ledger,
             signer=KEY,
-            bundle=house(breakers=(Breaker(of=Sort.SITE, changes=1), Breaker(of=Sort.RACK, fenced=PerMille(0)))),
+            bundle=house(breakers=(Breaker(of=Sort.SITE), Breaker(of=Sort.RACK, fenced=PerMille(0)))),
             newest=estate,
             controls=self.controls,
             enrolments=self.enrolments,
@@ -173,10 +173,11 @@ async def test_one_for_a_tenant_does_not_help_a_proposal_that_concerns_others_to
 
 async def test_one_for_a_thing_lifts_the_rule_for_that_thing() -> None:
     place = House()
-    tight = replace(SHUT, profile=house(breakers=(Breaker(of=Sort.RACK, fenced=PerMille(0)),)).profile)
+    tight = house(breakers=(Breaker(of=Sort.RACK, fenced=PerMille(0)), Breaker(of=Sort.SITE)))
     await place.say(exception("breaker-rack", target="rack/eu-a"), ADA)
-    assert place.decided(cordon("eu-a1"), law=tight).decision is Decision.PERMIT
-    assert place.decided(cordon("eu-a1"), cordon("eu-b1"), law=tight).policies == ("breaker-rack",)
+    one, other = ([cordon(f"{rack}{n}") for n in (1, 2)] for rack in ("eu-a", "eu-b"))
+    assert place.decided(*one, law=tight).decision is Decision.PERMIT
+    assert place.decided(*one, *other, law=tight).policies == ("breaker-rack",)
 
 
 async def test_nobodys_exception_helps_what_is_proposed_for_themselves() -> None:
@@ -362,9 +363,10 @@ async def test_every_process_knows_it_from_the_ledger_and_hears_it_twice() -> No
 async def test_gate_and_executor_both_see_it_and_neither_after_the_hour() -> None:
     place = House()
     gate = place.gate()
-    assert (await gate.submit(proposal(cordon("eu-a1")))).verdict.policies == ("breaker-rack",)
+    both = (cordon("eu-a1"), cordon("eu-a2"))
+    assert (await gate.submit(proposal(*both))).verdict.policies == ("breaker-rack",)
     await place.broken()
-    answer = await gate.submit(proposal(cordon("eu-a1"), attempt=1))
+    answer = await gate.submit(proposal(*both, attempt=1))
     assert answer.warrant_envelope is not None
     assert {x.policy for x in answer.verdict.lifted} == {"breaker-rack"}
     ring = StaticRing.of(KEY.public_key)
