@@ -7,7 +7,7 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from estate.canonical import Json
@@ -15,25 +15,13 @@ from estate.ids import NodeId, TenantId
 from estate.law import Quota, Tenant
 from estate.units import PerMille
 from policies import domains, supplies
-from policies.asks import Ask, Context
+from policies.asks import Ask, Context, names
 from policies.domains import Domain, Sort
 from policies.playing import Play
 from policies.questions import Question
 
 UNBOUNDED: Final = 10**12
 """The most of what nobody bounds."""
-_FIELDS: Final = {
-    Sort.ACCELERATOR: "accelerator",
-    Sort.NVLINK_DOMAIN: "nvlinkDomain",
-    Sort.NODE: "node",
-    Sort.RACK: "rack",
-    Sort.POWER_FEED: "powerFeed",
-    Sort.LEAF_SWITCH: "leafSwitch",
-    Sort.SITE: "site",
-    Sort.TENANT: "tenant",
-    Sort.FLEET: "fleet",
-}
-_UNTOUCHED: Final[Context] = {"name": "", "changes": 0, "mostChanges": UNBOUNDED, "atOnce": 0, "mostAtOnce": UNBOUNDED}
 
 
 def asks(question: Question, play: Play, who: Context) -> Iterator[Ask]:
@@ -46,41 +34,36 @@ def asks(question: Question, play: Play, who: Context) -> Iterator[Ask]:
     yield from _quotas(question, play, who)
 
 
-def busiest(question: Question, play: Play) -> Context:
-    """Of each sort of domain the one that is nearest to its limits, counting the window and what is under way."""
-    worst: dict[Sort, Context] = dict.fromkeys(_FIELDS, _UNTOUCHED)
-    for domain, asked in sorted(play.disturbed.items()):
-        found = _busy(question, play, domain, asked)
-        if worst[domain[0]] is _UNTOUCHED or _excess(found) > _excess(worst[domain[0]]):
-            worst[domain[0]] = found
-    return {_FIELDS[sort]: found for sort, found in worst.items()}
+def rate(question: Question, play: Play) -> Context:
+    """How often what is disturbed was disturbed within the window, of the domain that is nearest to its most."""
+    return _load(question.standing.recent, play, lambda d: _most_changes(question, play, d))
 
 
-def _busy(question: Question, play: Play, domain: Domain, asked: int) -> Context:
+def at_once(question: Question, play: Play) -> Context:
+    """How much is changed at one time, likewise."""
+    profile = question.bundle.profile
+    return _load(question.standing.at_once, play, lambda d: profile.breaker(d[0]).at_once)
+
+
+def _load(counted: Mapping[Domain, int], play: Play, most: Callable[[Domain], int | None]) -> Context:
+    changes, limit, beyond = 0, UNBOUNDED, []
+    for domain, asked in play.disturbed.items():
+        bound = most(domain)
+        if bound is None:
+            continue
+        found = counted.get(domain, 0) + asked
+        if found > bound:
+            beyond.append(f"{found} at {domain[0].value} {domain[1]}, where {bound} are the most")
+        if found - bound > changes - limit:
+            changes, limit = found, bound
+    return {"changes": changes, "most": limit, "beyond": names(beyond)}
+
+
+def _most_changes(question: Question, play: Play, domain: Domain) -> int | None:
     breaker = question.bundle.profile.breaker(domain[0])
-    most = breaker.changes if breaker.changes is not None else UNBOUNDED
-    if breaker.share is not None:
-        most = max(most, _part(domains.size(domain, play.base) or 0, breaker.share))
-    return {
-        "name": domain[1],
-        "changes": question.standing.recent.get(domain, 0) + asked,
-        "mostChanges": most,
-        "atOnce": question.standing.at_once.get(domain, 0) + asked,
-        "mostAtOnce": breaker.at_once if breaker.at_once is not None else UNBOUNDED,
-    }
-
-
-def _excess(found: Context) -> int:
-    return max(
-        _number(found, "changes") - _number(found, "mostChanges"),
-        _number(found, "atOnce") - _number(found, "mostAtOnce"),
-    )
-
-
-def _number(context: Context, name: str) -> int:
-    value = context[name]
-    assert isinstance(value, int), name
-    return value
+    if breaker.changes is None or breaker.share is None:
+        return breaker.changes
+    return max(breaker.changes, _part(domains.size(domain, play.base) or 0, breaker.share))
 
 
 def _racks(question: Question, play: Play, who: Context) -> Iterator[Ask]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from datetime import date, time, timedelta
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Final, Literal, Self
 from zoneinfo import ZoneInfo
 
@@ -186,7 +187,11 @@ class Profile(Record):
 
     def breaker(self, sort: Sort) -> Breaker:
         """What bounds a domain of that sort: what it says, else what the house says."""
-        return next(b for b in (*self.breakers, *_HOUSE) if b.of is sort)
+        return self._bounds[sort]
+
+    @cached_property
+    def _bounds(self) -> dict[Sort, Breaker]:
+        return {b.of: b for b in (*_HOUSE, *self.breakers)}
 
 
 _HOUSE: Final = (

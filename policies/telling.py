@@ -5,7 +5,7 @@ Pure; called by `words` with the rule's own request. A rule that is not here say
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, cast
 
 from policies.asks import Ask, Context
@@ -48,23 +48,16 @@ def _fenced(context: Context) -> Told:
 
 
 def _rate(context: Context) -> Told:
-    return _busy(context, "changes", "mostChanges", "changes within the window")
+    return "no more changes within the window than the house allows", _beyond(context, "rate"), ""
 
 
 def _at_once(context: Context) -> Told:
-    return _busy(context, "atOnce", "mostAtOnce", "changes under way")
+    return "no more changes under way than the house allows", _beyond(context, "atOnce"), ""
 
 
-def _busy(context: Context, count: str, most: str, what: str) -> Told:
-    over = [(s, b) for s, b in _domains(context) if _number(b, count) > _number(b, most)]
-    needed = "; ".join(f"at most {b[most]} {what} at {sort} {b['name']}" for sort, b in over)
-    found = "; ".join(f"{b[count]} at {sort} {b['name']}, this proposal included" for sort, b in over)
-    return needed, found, ""
-
-
-def _domains(context: Context) -> Iterator[tuple[str, Context]]:
-    for sort, busiest in cast(Mapping[str, Context], context["busiest"]).items():
-        yield "".join(f" {c.lower()}" if c.isupper() else c for c in sort), busiest
+def _beyond(context: Context, field: str) -> str:
+    load = cast(Context, context[field])
+    return f"{'; '.join(_names(load['beyond']))}; this proposal included"
 
 
 def _watts(limit: str, thing: str) -> Callable[[Context], Told]:

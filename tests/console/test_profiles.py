@@ -116,7 +116,7 @@ def test_many_small_changes_of_a_history_are_one_large_one() -> None:
     more = [*decided, past("11", "eu-b3", "eu-b4")]
     (failure,) = judged(FENCE, profile="robotics-edge", at=SHIFT, decided=more).failures
     assert failure.policy == "breaker-rate"
-    assert "5 at site eu-de, this proposal included" in failure.found
+    assert failure.found == "5 at site eu-de, where 4 are the most; this proposal included"
     assert failure.obligation.startswith("DORA")
     later = judged(FENCE, profile="robotics-edge", at="2026-11-25T15:02:00Z", decided=more)
     assert later.decision is Decision.PERMIT

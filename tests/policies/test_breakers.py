@@ -72,7 +72,7 @@ def test_what_was_disturbed_too_often_is_left_alone(sort: Sort) -> None:
     assert verdict(asked, bundle=law, standing=before).decision is Decision.PERMIT
     found = failing(asked, bundle=law, standing={"recent": {(sort, DOMAINS[sort]): 2}})
     assert set(found) == {"breaker-rate"}
-    assert f"3 at {sort.value.replace('-', ' ')} {DOMAINS[sort]}" in found["breaker-rate"]
+    assert f"3 at {sort.value} {DOMAINS[sort]}, where 2 are the most" in found["breaker-rate"]
     elsewhere: dict[str, Any] = {"recent": {(sort, "another"): 9}}
     assert verdict(asked, bundle=law, standing=elsewhere).decision is Decision.PERMIT
 
