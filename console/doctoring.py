@@ -47,7 +47,7 @@ def examine(invocation: Invocation) -> tuple[Finding, ...]:
         _checked("configuration", lambda: f"{len(invocation.settings().channels)} channels"),
         *(_checked(f"key of the {role}", partial(_key, state, role)) for role in _keys(state)),
         *([_checked("facts", lambda: _facts(state))] if _role(state) is None or state.facts_path.exists() else []),
-        _checked("rules", _rules),
+        _checked("rules", lambda: _rules(invocation)),
         *([_checked("nats-server", _nats_server)] if _role(state) is None else []),
         *_world(state),
         *_clusters(invocation),
@@ -114,10 +114,11 @@ def _facts(state: StateDirectory) -> str:
     return f"version {facts.version} by {facts.author}, valid until {facts.valid_until:%Y-%m-%d}"
 
 
-def _rules() -> str:
-    from policies.bundle import Bundle
+def _rules(invocation: Invocation) -> str:
+    from console import profiles
 
-    return Bundle.load().digest
+    law = profiles.bundle(invocation.settings().profile)
+    return f"{law.digest}, profile {law.profile.name}"
 
 
 def _nats_server() -> str:

@@ -14,15 +14,15 @@ from typing import Final, Protocol
 
 from estate.approvals import Approval, Word
 from estate.clocks import Clock, Entropy
-from estate.errors import BadInput, Denied, RetryLater
-from estate.identities import Enrolment, Subject, SubjectKind
+from estate.errors import BadInput, Denied
+from estate.identities import Enrolment, Subject
 from estate.ids import ClusterId, Digest, ExecutorId, InstallationId, KeyId
 from estate.outcomes import Ending, Outcome
 from estate.proposals import Proposal
 from estate.snapshots import Snapshot
 from estate.verdicts import Verdict
 from estate.warrants import PAYLOAD_TYPE, Warrant
-from policies import approving, dsse, lookalikes, mandates, recording, warrants
+from policies import approving, dsse, entering, mandates, recording, warrants
 from policies.bundle import Bundle
 from policies.deciding import decide
 from policies.domains import Counts
@@ -120,11 +120,10 @@ class Gate:
             Denied: it is for another installation, or names somebody else than an agent of this one as its proposer.
             RetryLater: the ledger is busy, or the snapshot that was planned on has not arrived here yet.
         """
-        self._check_proposer(proposal)
-        self._check_legible(proposal)
+        entering.check(proposal, self.installation, self.clock())
         async with self._turn:
             case = await self._case(proposal)
-            _check_caught_up(case)
+            entering.check_caught_up(proposal, case.snapshot)
             tenants = case.concern.tenants
             draft = recording.proposed(proposal, case.matter, case.snapshot, tenants, self.clock())
             made = await self.ledger.append(draft)
@@ -155,24 +154,6 @@ class Gate:
         """An execution ended: its steps stop counting as in flight."""
         async with self._turn:
             self._flights.arrive(outcome.proposal, outcome.ending, self.clock())
-
-    def _check_proposer(self, proposal: Proposal) -> None:
-        """Only agents reach this gate: whoever else is named did not propose it, and the ledger would say they had."""
-        if proposal.installation != self.installation:
-            raise Denied(f"the proposal is for installation `{proposal.installation}`, this is `{self.installation}`")
-        by = proposal.proposer
-        if by.kind is not SubjectKind.AGENT or by.issuer != self.installation:
-            raise Denied(
-                f"`{by}` is no agent of `{self.installation}`; propose in one's own name, on behalf of another"
-            )
-
-    def _check_legible(self, proposal: Proposal) -> None:
-        """Refuse what is dated by a wrong clock, and a title that people could take for another."""
-        if proposal.created_at > self.clock() + approving.MAX_SKEW:
-            ahead = int((proposal.created_at - self.clock()).total_seconds())
-            raise Denied(f"the proposal is dated {ahead} s ahead of this clock, 30 are allowed; set the clocks")
-        if fault := lookalikes.fault(proposal.summary):
-            raise Denied(f"the summary misleads: {fault}")
 
     async def _answer(self, case: _Case, *, fresh: bool) -> Answer:
         """`fresh`: the ledger has nothing on this proposal yet."""
@@ -306,13 +287,6 @@ class Gate:
             raise Denied(
                 f"`{given.approval.approver}` has given {MOST_WORDS} words on this proposal; the last ones stand"
             )
-
-
-def _check_caught_up(case: _Case) -> None:
-    """A plan may be ahead of this gate's snapshot by a delta; judging it then would call it stale."""
-    planned, seen = case.proposal.snapshot, case.snapshot.version
-    if (planned.epoch, planned.sequence) > (seen.epoch, seen.sequence):
-        raise RetryLater(f"planned on snapshot `{planned}`, this gate has seen `{seen}`; deliver it again")
 
 
 def _approval(payload: bytes) -> Approval:
