@@ -32,7 +32,7 @@ def check(proposal: Proposal, installation: InstallationId, now: datetime) -> No
 
 
 def check_caught_up(proposal: Proposal, snapshot: Snapshot) -> None:
-    """A plan may be ahead of this gate's snapshot by a delta; judging it then would call it stale. Raises RetryLater."""
+    """A plan may be ahead of this snapshot by a delta; judging it now would call it stale. Raises RetryLater."""
     planned, seen = proposal.snapshot, snapshot.version
     if (planned.epoch, planned.sequence) > (seen.epoch, seen.sequence):
         raise RetryLater(f"planned on snapshot `{planned}`, this gate has seen `{seen}`; deliver it again")
