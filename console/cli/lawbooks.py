@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from console.cli import policies
 from console.cli.invocations import Output, OutputOption
-from estate.canonical import Json
+
+if TYPE_CHECKING:
+    from estate.canonical import Json
 
 app = policies.app
 _COLUMNS = ("rule", "tier", "dimension", "obligation", "lifted_by", "reason")
