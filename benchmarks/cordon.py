@@ -191,7 +191,7 @@ def _house(ledger: SqliteLedger, played: Played, reach: Mapping[ClusterId, Conne
         audience=lambda clusters: EXECUTOR,
     )
     keys = StaticRing.of(signer.public_key)
-    law = Law.of(Trust(keys, EXECUTOR, _BENCH, bundle, controls, nobody.of_key), _now)
+    law = Law.of(Trust(lambda at: keys, ledger, EXECUTOR, _BENCH, bundle, controls, nobody.of_key), _now)
     holder = Holder(EXECUTOR, Subject(kind=SubjectKind.EXECUTOR, issuer=_BENCH, name="executor"), "one")
     hands = Hands(KubernetesTarget(reach, lambda: played.estate.facts), played, _now)
     return gate, Executor(holder, law, hands, ledger, lambda: 1)

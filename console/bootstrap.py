@@ -83,7 +83,8 @@ class _Composition:
     async def parts(self, observer: Observer | None) -> Parts:
         installation = self.installation
         url = await self._met()
-        ledger = await self._ledger() if self.processes & RECORDERS else None
+        archive = await ledgers.opened(installation, self.stack) if self.processes & RECORDERS else None
+        ledger = self.adapters.ledger(archive) if archive is not None else None
         latch = partial(installation.facts_latch, await self._facts_version(ledger))
         ground = await grounds.opened(installation, self.stack) if self.processes & OBSERVERS else None
         buses: dict[str, Bus] = {}
@@ -92,7 +93,7 @@ class _Composition:
         system = System(
             installation=installation.record.id,
             subjects=installation.subjects,
-            stores=Stores(ledger, ground.world if ground else None),
+            stores=Stores(ledger, ground.world if ground else None, archive),
             buses=buses,
             nats_url=url,
             speak=lambda identity: visiting.client_of(installation, buses["watcher"], identity),
@@ -107,9 +108,6 @@ class _Composition:
             return await meeting.served(self.installation, self.stack)
         assert self.installation.config.nats_url is not None, "a process apart is refused without it"
         return self.installation.config.nats_url
-
-    async def _ledger(self) -> Ledger:
-        return self.adapters.ledger(await ledgers.opened(self.installation, self.stack))
 
     async def _facts_version(self, ledger: Ledger | None) -> int:
         """The law base below which nothing is believed here.

@@ -6,17 +6,19 @@ Read by the CLI and `console.bootstrap`. Every fault names file, field and remed
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, field_validator, model_validator
 
 from estate.errors import BadInput
 from estate.ids import ChannelId, ClusterId, ExecutorId, InstallationId, TenantId
 from estate.modes import Mode
 from estate.records import Model, doubled, explain
+from policies.ledger.verifier_keys import VerifierKey
 from tools.inventory.asking.settings import Settings as SourceSettings
 from tools.sensors.registry import Settings as SensorSettings
 
@@ -101,6 +103,43 @@ class Http(Model):
     port: int = Field(default=8090, ge=0, le=65535)
 
 
+class HttpWitness(Model):
+    """A witness that cosigns the ledger's checkpoints (C2SP tlog-witness), Placet's own or anybody's."""
+
+    kind: Literal["http"] = "http"
+    url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$")]
+    key: str
+    """Its public key, as its `.vkey` says it."""
+
+    @field_validator("key")
+    @classmethod
+    def _is_witness(cls, text: str) -> str:
+        try:
+            known = VerifierKey.parse(text)
+        except BadInput as error:
+            raise ValueError(str(error)) from error
+        if not known.is_witness:
+            raise ValueError(f"`{known.name}` is a ledger's key and no witness's; give the witness's `.vkey`")
+        return text
+
+
+class GitWitness(Model):
+    """A Git repository that keeps the ledger's checkpoints for others to fetch; `git` pushes, and never forces."""
+
+    kind: Literal["git"] = "git"
+    repository: Annotated[str, StringConstraints(pattern=r"^[^\s\-][^\s]*$")]
+    branch: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/\-]*$")] = "main"
+
+
+class RemoteKey(Model):
+    """A role's key that lies in a key management service and never leaves it."""
+
+    uri: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+:[^\s]+$")]
+    """As securesystemslib writes it: `hv:NAME/VERSION`, `awskms:ARN`, `gcpkms:…`, `azurekms:…`, `hsm:…`, `file2:…`."""
+    public_key: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{43}=$")]
+    """The raw Ed25519 public key in base64."""
+
+
 class Mind(Model):
     """What plans inside a graph."""
 
@@ -127,6 +166,14 @@ class Config(Model):
     ledger: str = "sqlite"
     """`sqlite` (in the state directory) or `postgresql://…`. Processes apart take an address without a user as one
     where `placet provision` makes a user for each of them."""
+    heartbeat_seconds: Annotated[int, Field(ge=1, le=86_400)] = 300
+    """How often the gate says in the ledger that it is there. A gap is an alarm."""
+    witnesses: tuple[Annotated[HttpWitness | GitWitness, Field(discriminator="kind")], ...] = ()
+    """Who is shown the ledger's checkpoints, outside of whoever holds its key. Shown by the console."""
+    checkpoint_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
+    """How often the console signs a checkpoint of a ledger that has grown, and shows it to the witnesses."""
+    remote_keys: dict[Literal["gate", "ledger"], RemoteKey] = Field(default_factory=dict)
+    """Roles whose keys lie in a key service. Put one in the place of a file's with `placet rotate ROLE`."""
     checkpoints: str = "embedded"
     """`embedded` (in JetStream) or `postgresql://…`, likewise."""
     mode: Mode | None = None
@@ -164,6 +211,11 @@ class Config(Model):
     def standing_mode(self) -> Mode:
         """The mode where no signed setting says otherwise."""
         return self.mode or (Mode.OBSERVE if self.clusters else Mode.AUTOMATIC)
+
+    @property
+    def ledger_heartbeat(self) -> timedelta:
+        """How often the gate beats."""
+        return timedelta(seconds=self.heartbeat_seconds)
 
     def executor_of(self, cluster: ClusterId) -> ExecutorId | None:
         """Who writes `cluster`: the executor that names it, else the first that names none."""

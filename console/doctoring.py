@@ -240,6 +240,14 @@ async def _diagnosis(invocation: Invocation) -> Reply:
         return await client.call(Diagnose())
 
 
+def _heard(silences: object) -> Iterator[Finding]:
+    """Whether the gate said in every period that it was there."""
+    missing = [str(s) for s in silences] if isinstance(silences, list) else []
+    remedy = "nothing was decided or recorded then; look at the logs of gate and ledger" if missing else ""
+    found = ", ".join(missing[:MOST_FAULTS]) or "steady"
+    yield Finding(check="heartbeat", well=not missing, found=found, remedy=remedy)
+
+
 def _diagnosed(reply: Reply) -> Iterator[Finding]:
     if not reply.ok or not isinstance(reply.result, dict):
         yield Finding(check="front door", well=False, found=reply.message, remedy="ask as an operator: --as NAME")
@@ -252,5 +260,6 @@ def _diagnosed(reply: Reply) -> Iterator[Finding]:
     due = [str(d) for d in reviews] if isinstance(reviews, list) else []
     remedy = "placet break-glass --review ID --reason FINDING" if due else ""
     yield Finding(check="broken glass", well=not due, found=", ".join(due) or "no review due", remedy=remedy)
+    yield from _heard(told.get("silences"))
     remedy = "placet dlq list" if letters else ""
     yield Finding(check="dead letters", well=not letters, found=str(letters), remedy=remedy)

@@ -21,6 +21,8 @@ from policies.signing.files import FileSigner
 from policies.signing.port import Signer
 
 ENROLLED_FOR = timedelta(days=365)
+PROCESS_FOR = timedelta(days=3650)
+"""A process does not come to ask for its key to be renewed: that is `placet rotate`, when somebody wants it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +98,8 @@ def enrolment(
     now: datetime,
     revoked: bool = False,
 ) -> Enrolment:
-    """The record that binds a key to a person for a year."""
-    if len(public_key) != KEY_BYTES:
+    """The record that binds a key to a person, or to a process, for a year."""
+    if subject.kind is SubjectKind.HUMAN and len(public_key) != KEY_BYTES:
         raise BadInput(f"the public key has {len(public_key)} bytes, an Ed25519 key has {KEY_BYTES}; copy it again")
     return Enrolment(
         installation=InstallationId(subject.issuer),
@@ -107,6 +109,6 @@ def enrolment(
         roles=roles,
         tenants=tenants,
         enrolled_at=now,
-        valid_until=now + ENROLLED_FOR,
+        valid_until=now + (ENROLLED_FOR if subject.kind is SubjectKind.HUMAN else PROCESS_FOR),
         revoked=revoked,
     )

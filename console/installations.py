@@ -22,7 +22,8 @@ from estate.subjects import Subjects
 from estate.worlds import World
 from policies.keyrings import StaticRing
 from policies.signed_facts import Latch, open_facts
-from policies.signing.files import FileSigner
+from policies.signing.files import FileSigner, MldsaFileSigner
+from policies.signing.port import Signer
 from tools.inventory import files
 from tools.inventory.asking.settings import Log
 from tools.sensors.telling import CHANNEL as INVENTORY
@@ -76,11 +77,21 @@ class Installation:
 
     def signs(self, role: str) -> bool:
         """Whether the key of that role is here."""
-        return self.role is None or self.state.key_path(role).exists()
+        return self.role is None or self.state.key_path(role).exists() or role in self.config.remote_keys
 
-    def signer(self, role: str) -> FileSigner:
-        """The key of a role."""
-        return FileSigner.load(self.state.key_path(role))
+    def signer(self, role: str) -> Signer:
+        """The key of a role: in its file, or in a key service."""
+        remote = {str(name): key for name, key in self.config.remote_keys.items()}.get(role)
+        if remote is None:
+            return FileSigner.load(self.state.key_path(role))
+        from policies.signing.kms import KmsSigner
+
+        return KmsSigner.open(remote.uri, base64.b64decode(remote.public_key))
+
+    def second_signer(self, role: str) -> MldsaFileSigner | None:
+        """The second, post-quantum key of a role, where it was given one (`placet rotate --second`)."""
+        path = self.state.second_key_path(role)
+        return MldsaFileSigner.load(path) if path.exists() else None
 
     def ring(self, role: str) -> StaticRing:
         """Who trusts that role trusts this key."""

@@ -107,7 +107,10 @@ class Issuing:
             issued.ledger_key_path: whole.ledger_key_path.read_bytes(),
             issued.password_path("nats", name): f"{whole.nats_password(name)}\n".encode(),
         }
-        files |= {issued.key_path(key): whole.key_path(key).read_bytes() for key in need.keys}
+        local = [key for key in need.keys if key not in here.config.remote_keys]
+        files |= {issued.key_path(key): whole.key_path(key).read_bytes() for key in local}
+        seconds = {issued.second_key_path(key): whole.second_key_path(key) for key in need.keys}
+        files |= {path: source.read_bytes() for path, source in seconds.items() if source.exists()}
         if own := self._own_profile:
             files[issued.root / PROFILE] = own.read_bytes()
         if need.law:
@@ -184,6 +187,8 @@ class Issuing:
                 "channels": tuple(_channel(c, need) for c in config.channels if need.channels),
                 "sources": self._sources(issued, name),
                 "http": config.http if name == "console" else plain.http,
+                "remote_keys": {key: of for key, of in config.remote_keys.items() if key in need.keys},
+                "witnesses": config.witnesses if "ledger" in need.keys else (),
             }
         )
 

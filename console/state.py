@@ -110,6 +110,11 @@ class StateDirectory:
         return self.root / "log-places"
 
     @property
+    def witnesses_path(self) -> Path:
+        """Clones of the repositories that keep the ledger's checkpoints: deleted without loss."""
+        return self.root / "witnesses"
+
+    @property
     def role_path(self) -> Path:
         """For which role the directory was issued."""
         return self.root / "role.json"
@@ -157,6 +162,10 @@ class StateDirectory:
     def key_path(self, role: str) -> Path:
         """The private key of a role."""
         return self.root / "keys" / f"{role}.key"
+
+    def second_key_path(self, role: str) -> Path:
+        """The second, post-quantum private key of a role."""
+        return self.key_path(f"{role}-mldsa44")
 
     def kubeconfig_path(self, cluster: ClusterId) -> Path:
         """By what a role's process reaches that cluster, in a directory that was issued to it."""

@@ -13,6 +13,7 @@ from console.interpreting import tuned
 from estate.errors import BadInput
 from estate.ids import InstallationId
 from estate.subjects import Subjects
+from policies.ledger.archives import Archive
 from policies.ledger.port import Ledger
 from tools.bus.port import Bus
 from tools.inventory.follower import Follower
@@ -27,6 +28,8 @@ class Stores:
 
     ledger: Ledger | None
     world: World | None
+    archive: Archive | None = None
+    """The same ledger as its custodian holds it."""
 
 
 @dataclass(slots=True)
@@ -51,6 +54,13 @@ class System:
         if self.stores.ledger is None:
             raise BadInput("no process that runs here holds the ledger; ask the console")
         return self.stores.ledger
+
+    @property
+    def archive(self) -> Archive:
+        """The ledger's proofs, checkpoints and erasures. Raises BadInput: no process that runs here holds it."""
+        if self.stores.archive is None:
+            raise BadInput("no process that runs here holds the ledger; ask the console")
+        return self.stores.archive
 
     @property
     def world(self) -> World:

@@ -66,7 +66,8 @@ PolicyId = NewType("PolicyId", Slug)
 IncidentId = NewType("IncidentId", Token)
 ExecutionId = NewType("ExecutionId", Token)
 EventId = NewType("EventId", Sha256)
-KeyId = NewType("KeyId", Annotated[str, StringConstraints(pattern=r"^ed25519:[0-9a-f]{16}$")])
+KeyId = NewType("KeyId", Annotated[str, StringConstraints(pattern=r"^(?:ed25519|mldsa44):[0-9a-f]{16}$")])
+"""A public key by its algorithm and the first 16 hexadecimal digits of its SHA-256."""
 Uid = NewType("Uid", Annotated[str, StringConstraints(min_length=1, max_length=128)])
 """The identity that a thing's own system gave it (a Kubernetes uid, a system UUID)."""
 Digest = NewType("Digest", Sha256)

@@ -26,6 +26,7 @@ from policies import lifting
 from policies.profiles import Profile
 
 SHIPPED: Final = Path(__file__).parent / "rules"
+VERSION: Final = "VERSION"
 TIERS: Final = ("tier0", "tier1", "tier2")
 LOCKED: Final = (
     "approval-self",
@@ -78,6 +79,8 @@ class Bundle:
 
     digest: Digest
     """Of the rules and the profile together."""
+    version: int
+    """Rises with every release of rules: an older one never follows a newer (`policies.activations`)."""
     rules: Mapping[str, Rule]
     profile: Profile
     _policies: Mapping[str, cedarpy.PolicySet]
@@ -96,7 +99,7 @@ class Bundle:
         law = _shipped_law() if root is None else _Law.read(root)
         numbers = profile or Profile()
         digest = canonical.digest_of([*law.texts, ["profile", numbers.json_form()]])
-        return cls(digest, law.rules, numbers, law.policies, law.schema, law.actions)
+        return cls(digest, law.version, law.rules, numbers, law.policies, law.schema, law.actions)
 
     def ask(self, requests: Sequence[dict[str, Any]]) -> tuple[Answer, ...]:
         """Cedar's answer to each request. An answer that allows and reports an error is not to be trusted."""
@@ -120,6 +123,7 @@ class _Law:
     """Rules that were read, checked and parsed, without the numbers."""
 
     texts: list[Json]
+    version: int
     rules: Mapping[str, Rule]
     policies: Mapping[str, cedarpy.PolicySet]
     schema: cedarpy.Schema
@@ -134,7 +138,7 @@ class _Law:
         _validate(joined, schema)
         named: list[Json] = [[path, text] for path, text in texts]
         actions = cedarpy.Entities.from_json_str("[]", schema)
-        return cls(named, rules, _by_action(joined, schema), schema, actions)
+        return cls(named, _version(texts), rules, _by_action(joined, schema), schema, actions)
 
 
 @cache
@@ -150,11 +154,19 @@ def shipped_rules() -> Mapping[str, Rule]:
 
 
 def _read(root: Path) -> list[tuple[str, str]]:
-    paths = [p for p in root.rglob("*") if p.suffix in {".cedar", ".cedarschema"}]
+    paths = [p for p in root.rglob("*") if p.suffix in {".cedar", ".cedarschema"} or p.name == VERSION]
     texts = sorted((p.relative_to(root).as_posix(), p.read_text(encoding="utf-8")) for p in paths)
     if stray := [path for path, _ in texts if path.endswith(".cedar") and path.split("/")[0] not in TIERS]:
         raise BadInput(f"rule file `{stray[0]}` is in no tier; move it under one of {', '.join(TIERS)}")
     return texts
+
+
+def _version(texts: Iterable[tuple[str, str]]) -> int:
+    """Of rules without one 0, which follows nothing that has one."""
+    text = dict(texts).get(VERSION, "0").strip()
+    if not (text.isascii() and text.isdecimal() and 0 < len(text) < 10):
+        raise BadInput(f"`{VERSION}` of the rules holds `{text[:20]}`, not a number; restore it from the release")
+    return int(text)
 
 
 def _check_locked(texts: Iterable[tuple[str, str]]) -> None:

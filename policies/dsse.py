@@ -1,6 +1,7 @@
 """DSSE v1 envelopes, opened. Gate, executor, inventory and console verify with this; it cannot sign.
 
-An envelope counts only when at least one key of the ring signed it and no key of the ring is misquoted in it.
+An envelope counts only when a key of the ring signed it in every algorithm that the ring holds keys of, and no key of
+the ring is misquoted in it.
 Signatures by keys outside the ring are ignored. Refused with `Denied`: another payload type, anything that is not
 strict JSON of exactly the DSSE fields, and base64 that has a second spelling.
 
@@ -13,15 +14,13 @@ import base64
 import binascii
 from dataclasses import dataclass
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import Field, ValidationError
 
 from estate import canonical
 from estate.errors import BadInput, Denied
 from estate.ids import KeyId
 from estate.records import Model, explain
-from policies.keyrings import KeyRing
+from policies.keyrings import KeyRing, algorithms_of, is_signed
 
 MOST_SIGNATURES = 16
 
@@ -70,6 +69,9 @@ def open_envelope(data: bytes, payload_type: str, ring: KeyRing) -> Opened:
     if not valid:
         quoted = ", ".join(sorted({s.keyid for s in envelope.signatures}))
         raise Denied(f"envelope is signed by nobody trusted here (`{quoted}`); enrol the key or sign with another")
+    if missing := ring.algorithms - algorithms_of(valid):
+        named = ", ".join(sorted(m.value for m in missing))
+        raise Denied(f"envelope lacks its signature by `{named}`, which is demanded here; sign it with both keys")
     return Opened(payload, tuple(dict.fromkeys(valid)))
 
 
@@ -96,12 +98,8 @@ def _counts(signature: Signature, signed: bytes, ring: KeyRing) -> bool:
     key = ring.public_key(signature.keyid)
     if key is None:
         return False
-    try:
-        Ed25519PublicKey.from_public_bytes(key).verify(_decode(signature.sig, "sig"), signed)
-    except InvalidSignature as error:
-        raise Denied(
-            f"signature of `{signature.keyid}` does not fit the payload; it was altered or mis-signed"
-        ) from error
+    if not is_signed(signature.keyid, key, _decode(signature.sig, "sig"), signed):
+        raise Denied(f"signature of `{signature.keyid}` does not fit the payload; it was altered or mis-signed")
     return True
 
 

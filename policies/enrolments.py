@@ -18,10 +18,10 @@ import structlog
 
 from estate.clocks import Clock
 from estate.errors import BadInput, Denied
-from estate.identities import Enrolment, Role, Subject
+from estate.identities import Enrolment, Role, Subject, SubjectKind
 from estate.ids import InstallationId, KeyId
 from policies import dsse
-from policies.keyrings import KEY_BYTES, KeyRing, StaticRing, key_id_of
+from policies.keyrings import Algorithm, KeyRing, StaticRing, algorithm_of, algorithms_of, key_id_of
 from policies.ledger.port import Draft, EntryKind, Ledger
 
 PAYLOAD_TYPE: Final = "application/vnd.placet.enrolment.v1+json"
@@ -80,6 +80,22 @@ class Enrolments:
         """The keys that speak for somebody: a live view by the clock, or as it stood at `now`."""
         return _Ring(self, now)
 
+    def process_ring(self, process: Subject, founding: StaticRing, now: datetime | None = None) -> KeyRing:
+        """The keys of a process: those it was founded with, until they are revoked, and those enrolled for it since."""
+        return _ProcessRing(self, process, founding, now)
+
+    def keys_of(self, subject: Subject, now: datetime | None = None) -> frozenset[KeyId]:
+        """The keys that speak for a subject by `now`, without the skew that a person's first word is forgiven."""
+        at = now or self._clock()
+        found = self.of_subject(subject, at)
+        return frozenset(e.key_id for e in found if e.enrolled_at <= at)
+
+    def revoked(self, key: KeyId, now: datetime | None = None) -> bool:
+        """Whether an administrator has ended that key by `now`."""
+        at = now or self._clock()
+        begun = [e for e in self._history.get(key, ()) if e.enrolled_at <= at]
+        return bool(begun) and begun[-1].revoked
+
     def admit(self, envelope: bytes, now: datetime | None = None) -> Admitted:
         """Check that an enrolment may take effect at `now`; changes nothing.
 
@@ -116,6 +132,8 @@ class Enrolments:
     async def load(self, ledger: Ledger) -> None:
         """Take every enrolment in the ledger, each as of the time of its entry. One that does not hold is skipped."""
         async for entry in ledger.entries(kind=EntryKind.ENROLLED):
+            if not entry.salt:
+                continue  # of somebody who was forgotten
             try:
                 self.apply(str(entry.body.get("envelope", "")).encode(), entry.at)
             except Denied as error:
@@ -130,7 +148,7 @@ class Enrolments:
     def _check(self, enrolment: Enrolment, now: datetime) -> None:
         if enrolment.installation != self._installation:
             raise Denied(f"the enrolment is for `{enrolment.installation}`, this is `{self._installation}`")
-        if key_id_of(_public_key(enrolment)) != enrolment.key_id:
+        if _name_of(enrolment) != enrolment.key_id:
             raise Denied(f"`{enrolment.key_id}` does not name the enrolment's public key; enrol it under its own id")
         if enrolment.enrolled_at > now + MAX_SKEW:
             raise Denied("the enrolment is dated more than 30 s in the future; check the clock that signed it")
@@ -146,10 +164,42 @@ class _Ring:
     enrolments: Enrolments
     now: datetime | None
 
+    @property
+    def algorithms(self) -> frozenset[Algorithm]:
+        """People sign with one key."""
+        return frozenset({Algorithm.ED25519})
+
     def public_key(self, key: KeyId) -> bytes | None:
         """The raw public key while somebody speaks with it."""
         enrolment = self.enrolments.of_key(key, self.now)
         return _public_key(enrolment) if enrolment else None
+
+
+@dataclass(frozen=True, slots=True)
+class _ProcessRing:
+    """The keys of one process, asked of the enrolments each time."""
+
+    enrolments: Enrolments
+    process: Subject
+    founding: StaticRing
+    now: datetime | None
+
+    @property
+    def algorithms(self) -> frozenset[Algorithm]:
+        """Of all keys in force: a process that was given a second kind of key signs with both from then on."""
+        return algorithms_of(self.enrolments.keys_of(self.process, self.now) | self._founding)
+
+    @property
+    def _founding(self) -> frozenset[KeyId]:
+        return frozenset(k for k in self.founding.keys if not self.enrolments.revoked(k, self.now))
+
+    def public_key(self, key: KeyId) -> bytes | None:
+        """The raw public key while it is the process's."""
+        founding = self.founding.public_key(key)
+        if founding is not None:
+            return None if self.enrolments.revoked(key, self.now) else founding
+        enrolment = self.enrolments.of_key(key, self.now)
+        return _public_key(enrolment) if enrolment is not None and enrolment.subject == self.process else None
 
 
 def _founder(enrolment: Enrolment) -> Enrolment:
@@ -173,11 +223,19 @@ def _read(payload: bytes) -> Enrolment:
     return enrolment
 
 
+def _name_of(enrolment: Enrolment) -> KeyId:
+    key = _public_key(enrolment)
+    try:
+        return key_id_of(key)
+    except BadInput as error:
+        raise Denied(f"the public key of `{enrolment.key_id}` has {len(key)} bytes; an ed25519 key has 32") from error
+
+
 def _public_key(enrolment: Enrolment) -> bytes:
     try:
         key = base64.b64decode(enrolment.public_key, validate=True)
     except (binascii.Error, ValueError) as error:
         raise Denied(f"the public key of `{enrolment.key_id}` is not base64") from error
-    if len(key) != KEY_BYTES:
-        raise Denied(f"the public key of `{enrolment.key_id}` has {len(key)} bytes; an ed25519 key has {KEY_BYTES}")
+    if enrolment.subject.kind is SubjectKind.HUMAN and algorithm_of(enrolment.key_id) is not Algorithm.ED25519:
+        raise Denied(f"`{enrolment.key_id}` is no ed25519 key; people sign with one of those")
     return key

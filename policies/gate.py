@@ -90,6 +90,8 @@ class Gate:
     clock: Clock
     entropy: Entropy
     audience: Callable[[frozenset[ClusterId]], ExecutorId | None]
+    second: Signer | None = None
+    """A second key that signs every warrant too, where the installation has one."""
     _flights: Flights = field(default_factory=Flights)
     _recents: Recents = field(init=False)
     _pace: Pace = field(init=False)
@@ -103,6 +105,8 @@ class Gate:
         """Rebuild what is in flight, what was issued within the breakers' window, and who approved of late."""
         begun = self.clock() - self.bundle.profile.window
         async for entry in self.ledger.entries(kind=EntryKind.ISSUED):
+            if not entry.salt:  # a body that was erased is of a change that ended
+                continue
             disturbed = recording.disturbed(entry.body)
             self._flights.depart(Warrant.read(_part(entry, "warrant")), disturbed)
             if entry.at >= begun:
@@ -198,7 +202,7 @@ class Gate:
         if audience is None:
             raise Denied("no executor serves these clusters any more; configure one and propose again")
         warrant = warrants.build(verdict, case.proposal.steps, audience, self.clock(), self.entropy)
-        envelope = seal(warrant.canonical(), PAYLOAD_TYPE, self.signer)
+        envelope = seal(warrant.canonical(), PAYLOAD_TYPE, self.signer, *([self.second] if self.second else []))
         draft = recording.issued(warrant, envelope, verdict, disturbed, case.concern.tenants)
         made = await self.ledger.append(draft)
         self._flights.depart(Warrant.read(_part(made.entry, "warrant")), disturbed)

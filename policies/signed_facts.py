@@ -18,6 +18,7 @@ from estate.law import Facts
 from policies import dsse
 from policies.keyrings import KeyRing
 from policies.ledger.port import Draft, EntryKind, Ledger
+from policies.services import services
 
 PAYLOAD_TYPE: Final = "application/vnd.placet.facts.v1+json"
 
@@ -68,5 +69,5 @@ async def recorded(ledger: Ledger) -> int:
 
 def loaded(facts: Facts, by: Subject, at: datetime) -> Draft:
     """The entry that facts are in force here; one for each law base."""
-    body: dict[str, Json] = {"version": facts.version, "digest": facts.facts_digest}
+    body: dict[str, Json] = {"version": facts.version, "digest": facts.facts_digest, "services": services(facts)}
     return Draft(EntryKind.FACTS_LOADED, at, by, body, f"facts-loaded:{facts.facts_digest}")

@@ -1,11 +1,12 @@
 """Warrants made and opened. The gate builds one from a permit; the executor opens it and obeys nothing else.
 
-Opening refuses with `Denied` and says which claim did not hold. Expiry bounds the start of a step; a resumed
-execution that only undoes reads its warrant with `read_warrant`, which asks no clock.
+Opening refuses with `Denied` and says which claim did not hold. It asks no clock: expiry bounds the start of a step
+(`check_in_force`), and never an undo.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -17,9 +18,14 @@ from estate.verdicts import Decision, Verdict
 from estate.warrants import PAYLOAD_TYPE, Warrant
 from policies import dsse
 from policies.keyrings import KeyRing
+from policies.ledger.port import Ledger
+from policies.recording import issued_key
 
 LIFETIME: Final = timedelta(minutes=10)
 MAX_SKEW: Final = timedelta(seconds=30)
+
+type RingAt = Callable[[datetime], KeyRing]
+"""Whose signature counted at a time."""
 
 
 def build(verdict: Verdict, steps: tuple[Step, ...], audience: ExecutorId, now: datetime, entropy: Entropy) -> Warrant:
@@ -59,10 +65,7 @@ def read_warrant(envelope: bytes, ring: KeyRing, audience: ExecutorId, installat
         NewerRecord: a newer gate wrote it.
     """
     payload = dsse.open_envelope(envelope, PAYLOAD_TYPE, ring).payload
-    try:
-        warrant = Warrant.read(payload)
-    except BadInput as error:
-        raise Denied(f"the payload is no warrant: {error}") from error
+    warrant = _payload(payload)
     if warrant.canonical() != payload:
         raise Denied("the warrant is not in canonical form; its digest would be ambiguous")
     if warrant.installation != installation:
@@ -72,22 +75,23 @@ def read_warrant(envelope: bytes, ring: KeyRing, audience: ExecutorId, installat
     return warrant
 
 
-def open_warrant(
-    envelope: bytes,
-    ring: KeyRing,
-    audience: ExecutorId,
-    installation: InstallationId,
-    now: datetime,
-    max_skew: timedelta = MAX_SKEW,
+async def as_issued(
+    envelope: bytes, ledger: Ledger, rings: RingAt, audience: ExecutorId, installation: InstallationId
 ) -> Warrant:
-    """`read_warrant`, and in force at `now` by the executor's own clock.
+    """`read_warrant`, if the ledger says that the gate issued this very envelope, under the keys of that time.
+
+    A gate's key that was stolen is of no use without its ledger; one that was replaced still carries what it signed.
 
     Raises:
-        Denied: as `read_warrant`; or it is not yet valid, or expired.
+        Denied: as `read_warrant`; or the ledger holds no such warrant.
+        NewerRecord: a newer gate wrote it.
+        RetryLater: the ledger is out of reach.
     """
-    warrant = read_warrant(envelope, ring, audience, installation)
-    check_in_force(warrant, now, max_skew)
-    return warrant
+    stated = _payload(dsse.stated_payload(envelope))
+    entry = await ledger.find(issued_key(stated.proposal))
+    if entry is None or entry.body.get("envelope") != envelope.decode():
+        raise Denied("the ledger does not say that this warrant was issued; was the gate's key stolen?")
+    return read_warrant(envelope, rings(entry.at), audience, installation)
 
 
 def check_in_force(warrant: Warrant, now: datetime, max_skew: timedelta = MAX_SKEW) -> None:
@@ -98,3 +102,10 @@ def check_in_force(warrant: Warrant, now: datetime, max_skew: timedelta = MAX_SK
         raise Denied(f"the warrant starts {ahead:.0f} s from now; check the clocks of gate and executor")
     if now >= warrant.expires_at:
         raise Denied(f"the warrant expired at {warrant.expires_at.isoformat()}; propose again")
+
+
+def _payload(payload: bytes) -> Warrant:
+    try:
+        return Warrant.read(payload)
+    except BadInput as error:
+        raise Denied(f"the payload is no warrant: {error}") from error

@@ -173,6 +173,7 @@ def test_only_the_composition_root_pairs_ports_with_adapters(trees: dict[Path, a
         "console.initialising",
         "console.installations",
         "console.identities",
+        "console.rotating",
         "console.doctoring",
         "console.demo.run",
     }

@@ -34,6 +34,7 @@ from console.cli import (
     relieving,
     running,
     viewing,
+    witnessing,
 )
 from console.cli.invocations import Invocation, exit_code
 from estate.errors import PlacetError
@@ -78,6 +79,7 @@ for commands in (
     judging,
     people,
     inspecting,
+    witnessing,
 ):
     commands.register(app)
 app.add_typer(ledgers.app, name="ledger", help="The tamper-evident record.")

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from console.cli.invocations import given, run
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from console.rotating import Rotated, Rotation
 
 nats_app = typer.Typer(no_args_is_help=True)
 
@@ -64,6 +69,50 @@ def provision(context: typer.Context) -> None:
     note(f"installation {installation.record.id} is provisioned; next: start each process on its own directory")
 
 
+def rotate(
+    context: typer.Context,
+    role: Annotated[str, typer.Argument(help="gate or ledger.")],
+    second: Annotated[
+        bool, typer.Option("--second", help="The second key, of ML-DSA-44, which is made where there is none.")
+    ] = False,
+) -> None:
+    """Put a new key in the place of the gate's or the ledger's; you sign as an administrator.
+
+    Stop the installation first. What the old key signed until now stands, and nothing that it signs later. Afterwards
+    issue the role's directory again, give the new `ledger.vkey` to whoever verifies, and start everything anew.
+
+    Example: `placet rotate gate`, `placet rotate ledger --second`
+    """
+    from datetime import UTC, datetime
+
+    from console import identities
+    from console.cli.rendering import note
+    from console.installations import Installation
+    from console.rotating import Rotation
+    from console.state import locked
+
+    invocation = given(context)
+    state = invocation.state()
+    installation = Installation.open(state, invocation.settings())
+    rotation = Rotation(installation, identities.load(state, invocation.who()), role, second)
+    with locked(state):
+        rotated = run(lambda: _rotated(rotation, datetime.now(UTC)))
+    was = f"; {rotated.old} is revoked" if rotated.old else ""
+    note(f"the {role} signs with {rotated.new} from now on{was}; next: placet issue {role}, and start everything again")
+
+
+async def _rotated(rotation: Rotation, now: datetime) -> Rotated:
+    from contextlib import AsyncExitStack
+
+    from console import rotating
+    from console.composing import ledgers
+    from console.provisioning import as_owner
+
+    async with AsyncExitStack() as stack:
+        archive = await ledgers.opened(as_owner(rotation.installation), stack)
+        return await rotating.rotate(rotation, archive, now)
+
+
 def health(context: typer.Context) -> None:
     """Say whether the process that runs on this state directory is well. Exits 1 if it is not.
 
@@ -101,5 +150,6 @@ def register(app: typer.Typer) -> None:
     """Add these commands."""
     app.command()(issue)
     app.command()(provision)
+    app.command()(rotate)
     app.command()(health)
     app.add_typer(nats_app, name="nats", help="A NATS server of your own.")

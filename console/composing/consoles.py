@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 from starlette.applications import Starlette
 
@@ -35,7 +36,13 @@ async def compose(parts: Parts) -> Host:
     desk = await _desk(parts, bus, standing, inventory)
     calls = Calls(installation.record.id, enrolments.ring(), enrolments.of_key, installation.clock)
     host = ConsoleProcess(
-        desk, DoorServer(desk, calls), _application(parts, bus, inventory), listener, standing, inventory
+        desk,
+        DoorServer(desk, calls),
+        _application(parts, bus, inventory),
+        listener,
+        standing,
+        inventory,
+        timedelta(seconds=installation.config.checkpoint_seconds),
     )
     parts.awaited.append(host.open)
     return host
@@ -49,6 +56,7 @@ async def _desk(parts: Parts, bus: Bus, standing: Standing, inventory: Follower)
         subjects=installation.subjects,
         bus=bus,
         ledger=parts.system.ledger,
+        archive=parts.system.archive,
         incidents=await Incidents.open(bus),
         reader=inventory,
         drifts=await Drifts.open(bus),
@@ -56,6 +64,7 @@ async def _desk(parts: Parts, bus: Bus, standing: Standing, inventory: Follower)
         controls=standing.controls,
         spool=Spool(installation.state.run_path, start, installation.clock, installation.entropy),
         clock=installation.clock,
+        heartbeat=installation.config.ledger_heartbeat,
     )
 
 

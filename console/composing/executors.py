@@ -10,6 +10,7 @@ from agents.observing import telling
 from console import profiles
 from console.composing.parts import Host, Parts
 from console.config import ExecutorSpec
+from console.installations import Installation
 from console.processes.executor import ExecutorProcess
 from console.processes.leasing import Leasing
 from console.processes.settings import Standing
@@ -19,7 +20,10 @@ from estate.identities import SubjectKind
 from estate.progress import Progress, Stage
 from estate.subjects import Subjects
 from estate.warrants import Warrant
+from policies import activations, recording
 from policies.bundle import Bundle
+from policies.enrolments import Enrolments
+from policies.warrants import RingAt
 from tools.bus import accounts
 from tools.bus.port import Bus
 from tools.execution.authority import Law, Trust
@@ -43,6 +47,7 @@ class _Several:
 async def compose(parts: Parts) -> Host:
     """Every executor of this directory."""
     bundle = await asyncio.to_thread(profiles.bundle, parts.installation.config.profile)
+    await activations.check(parts.system.ledger, bundle)
     return _Several(tuple([await _executor(parts, spec, bundle) for spec in parts.installation.executors]))
 
 
@@ -74,13 +79,20 @@ async def _executor(parts: Parts, spec: ExecutorSpec, bundle: Bundle) -> Executo
 
 def _trust(parts: Parts, spec: ExecutorSpec, bundle: Bundle, standing: Standing) -> Trust:
     return Trust(
-        gate_keys=parts.installation.ring("gate"),
+        gate_keys=_gate_keys(parts.installation, standing.enrolments),
+        ledger=parts.system.ledger,
         audience=spec.id,
         installation=parts.installation.record.id,
         bundle=bundle,
         controls=standing.controls,
         enrolled=standing.enrolments.of_key,
     )
+
+
+def _gate_keys(installation: Installation, enrolments: Enrolments) -> RingAt:
+    """The gate's keys at a time: those it was founded with, and those that administrators put in their place."""
+    gate, founding = recording.gate(installation.record.id), installation.ring("gate")
+    return lambda at: enrolments.process_ring(gate, founding, at)
 
 
 def _words(bus: Bus, subjects: Subjects, clock: Clock) -> Callable[[Warrant], Tell]:

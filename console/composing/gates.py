@@ -9,6 +9,7 @@ from console.composing.parts import Host, Parts
 from console.processes.gate import GateProcess
 from console.processes.leasing import Leasing
 from policies.gate import Gate
+from policies.keyrings import StaticRing
 from tools.bus import accounts
 
 
@@ -27,6 +28,7 @@ async def compose(parts: Parts) -> Host:
         clock=installation.clock,
         entropy=installation.entropy,
         audience=installation.audience,
+        second=installation.second_signer("gate"),
     )
     lease = Leasing(bus, "gate", parts.holder("gate"))
     return GateProcess(
@@ -35,7 +37,8 @@ async def compose(parts: Parts) -> Host:
         installation.subjects,
         standing,
         inventory,
-        installation.ring("gate"),
+        StaticRing.of(*(s.public_key for s in (gate.signer, gate.second) if s is not None)),
         lease,
         installation.config.clusters_of,
+        installation.config.ledger_heartbeat,
     )

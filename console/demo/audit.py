@@ -8,8 +8,9 @@ from pathlib import Path
 from console.demo.narrator import CheckFailed
 from console.demo.stage import ADMINISTRATOR, Stage
 from console.door.commands import LedgerExport
-from policies.ledger import notes
-from policies.ledger.verifying import Report, verify
+from policies.ledger.reports import Report
+from policies.ledger.verifier_keys import VerifierKey
+from policies.ledger.verifying import verify
 
 
 async def play(stage: Stage, out: Path) -> Report:
@@ -44,7 +45,7 @@ async def _export(stage: Stage, file: Path) -> None:
 
 def _verified(file: Path, key: Path) -> Report:
     with file.open("rb") as lines:
-        return verify(lines, (notes.VerifierKey.parse(key.read_text().strip()),))
+        return verify(lines, VerifierKey.parse_all(key.read_text()))
 
 
 def _flip(file: Path, copy: Path) -> None:

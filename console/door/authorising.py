@@ -38,6 +38,8 @@ MAY: Mapping[str, frozenset[Role]] = {
     "drop": _RUNNERS,
     "ledger-export": frozenset({Role.ADMINISTRATOR, Role.POLICY_AUTHOR}),
     "ledger-show": frozenset({Role.ADMINISTRATOR, Role.OPERATOR, Role.POLICY_AUTHOR}),
+    "ledger-prove": frozenset({Role.ADMINISTRATOR, Role.OPERATOR, Role.POLICY_AUTHOR}),
+    "ledger-erase": frozenset({Role.ADMINISTRATOR}),
     "settings": frozenset({Role.ADMINISTRATOR, Role.OPERATOR, Role.POLICY_AUTHOR}),
     "diagnose": _RUNNERS,
     "whoami": _EVERYBODY,

@@ -14,16 +14,17 @@ from agents.intake.commands import Command as Spoken
 from agents.intake.receiving import RECEIVED_AT
 from console.door import settling
 from console.door.calls import Opened, Unauthenticated
-from console.door.commands import Approve, Ask, Drop, Propose, Replay, Reply, Set
+from console.door.commands import Approve, Ask, Drop, LedgerErase, Propose, Replay, Reply, Set
 from console.door.desk import Desk, NotFound
 from estate import canonical
 from estate.approvals import Approval
 from estate.canonical import Json
 from estate.errors import Denied
 from estate.events import DirectProposal, Request, event_id
+from estate.identities import Subject, SubjectKind
 from estate.ids import Digest, IncidentId
 from estate.records import write_time
-from policies import approving, dsse, mandates
+from policies import approving, dsse, erasing, mandates
 from policies.ledger.port import Draft, EntryKind
 from policies.mandates import Mandate
 from tools.bus import dead_letters
@@ -31,7 +32,7 @@ from tools.bus import dead_letters
 _REASON = 200
 """Characters of a letter's reason that the ledger is told when it is dropped."""
 
-type Changing = Ask | Propose | Approve | Set | Replay | Drop
+type Changing = Ask | Propose | Approve | Set | Replay | Drop | LedgerErase
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,8 @@ class Commanding:
                 return await self._replay(opened, command)
             case Drop():
                 return await self._drop(opened, command)
+            case LedgerErase():
+                return await self._erase(opened, command)
 
     async def _ask(self, opened: Opened, command: Ask) -> Reply:
         request = Request(
@@ -143,6 +146,22 @@ class Commanding:
         await self._record(opened, says)
         await dead_letters.drop(self._desk.bus, letter)
         return Reply(result={"sequence": letter.sequence, "dropped": body})
+
+    async def _erase(self, opened: Opened, command: LedgerErase) -> Reply:
+        desk, now = self._desk, self._desk.clock()
+        person = Subject(kind=SubjectKind.HUMAN, issuer=desk.installation, name=command.name)
+        plan = await erasing.planned(desk.archive, person, desk.enrolments, now)
+        told: dict[str, Json] = {
+            "bodies": plan.bodies,
+            "entries": len(plan.erased),
+            "kept": [{"index": e.index, "kind": e.kind.value, "because": why} for e, why in plan.kept],
+        }
+        if command.dry:
+            return Reply(result=told | {"erased": False})
+        # Neither entry may name whom they are about: it could never be forgotten again.
+        await self._record(opened, f"forget a person: {plan.bodies} bodies")
+        await erasing.erase(desk.archive, plan, opened.caller.subject, now, opened.call.nonce)
+        return Reply(result=told | {"erased": True})
 
     async def _record(
         self, opened: Opened, says: str, incident: IncidentId | None = None, proposal: Digest | None = None

@@ -236,6 +236,21 @@ class LedgerShow(Model):
     limit: int = Field(default=200, ge=1, le=10_000)
 
 
+class LedgerProve(Model):
+    """A self-contained proof of one change, as `placet ledger verify` reads it; the answer is spooled."""
+
+    verb: Literal["ledger-prove"] = "ledger-prove"
+    proposal: Digest
+
+
+class LedgerErase(Model):
+    """Forget a person in the ledger: the bodies of what they did or what names them. With `dry`, only say what."""
+
+    verb: Literal["ledger-erase"] = "ledger-erase"
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._@\-]{0,126}$")]
+    dry: bool = False
+
+
 class Settings(Model):
     """What stands now: modes, freezes, enrolments."""
 
@@ -281,6 +296,8 @@ type Command = Annotated[
     | Drop
     | LedgerExport
     | LedgerShow
+    | LedgerProve
+    | LedgerErase
     | Settings
     | Diagnose
     | WhoAmI
@@ -288,7 +305,7 @@ type Command = Annotated[
     Field(discriminator="verb"),
 ]
 
-CHANGES_STATE = frozenset({"ask", "propose", "approve", "set", "replay", "drop"})
+CHANGES_STATE = frozenset({"ask", "propose", "approve", "set", "replay", "drop", "ledger-erase"})
 """Verbs whose calls are entries of the ledger before they have any effect."""
 
 
@@ -324,7 +341,7 @@ VERBS: tuple[str, ...] = tuple(
     for cls in (
         Ask, Propose, Approve, Set, Get, Describe, Top, Topology, Coverage, History, Drifted, LawReported, Pending,
         DeadLetters, Replay, Drop,
-        LedgerExport, LedgerShow, Settings, Diagnose, WhoAmI,
+        LedgerExport, LedgerShow, LedgerProve, LedgerErase, Settings, Diagnose, WhoAmI,
     )
 )  # fmt: skip
 """Every verb that any console answers: all but `part`, which only the console answers that spooled it."""

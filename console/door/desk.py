@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from agents.incidents import Incidents
 from console.door.authorising import sees_everything
@@ -17,6 +18,8 @@ from estate.incidents import Incident
 from estate.subjects import Subjects
 from policies.controls import Controls
 from policies.enrolments import Enrolments
+from policies.heartbeats import PERIOD
+from policies.ledger.archives import Archive
 from policies.ledger.port import Ledger
 from tools.bus.port import Bus
 from tools.inventory.drifts import Drifts
@@ -35,6 +38,7 @@ class Desk:
     subjects: Subjects
     bus: Bus
     ledger: Ledger
+    archive: Archive
     incidents: Incidents
     reader: Follower
     drifts: Drifts
@@ -42,6 +46,7 @@ class Desk:
     controls: Controls
     spool: Spool
     clock: Clock
+    heartbeat: timedelta = PERIOD
 
     def sees(self, caller: Enrolment, incident: Incident) -> bool:
         """Whether the incident concerns the caller: its tenants are in sight, or the caller asked for it."""

@@ -20,6 +20,7 @@ from console.door.commands import (
     Kind,
     LawReported,
     LedgerExport,
+    LedgerProve,
     LedgerShow,
     Pending,
     Reply,
@@ -42,6 +43,8 @@ from estate.records import write_time
 from estate.references import Ref
 from policies import approving
 from policies.bundle import Bundle
+from policies.heartbeats import Pulse
+from policies.ledger import proofs
 from policies.ledger.port import Entry, EntryKind
 from policies.questions import Matter
 from policies.recording import proposed_key
@@ -60,6 +63,7 @@ type Question = (
     | Pending
     | DeadLetters
     | LedgerExport
+    | LedgerProve
     | LedgerShow
     | Settings
     | Diagnose
@@ -97,6 +101,9 @@ class Querying:
             case LedgerExport():
                 spooled = await self._desk.spool.put_stream(self._desk.ledger.export(), caller.subject)
                 return Reply(spooled=spooled)
+            case LedgerProve():
+                proof = await proofs.prove(self._desk.archive, question.proposal)
+                return Reply(spooled=await self._desk.spool.put(proof, caller.subject))
             case LedgerShow():
                 return Reply(result=[row async for row in self._entries(question)])
             case Settings():
@@ -275,7 +282,7 @@ class Querying:
 
     async def _diagnosis(self) -> Row:
         snapshot = self._desk.reader.newest()
-        entries = 0
+        entries, pulse = 0, Pulse(self._desk.ledger, self._desk.clock, self._desk.heartbeat)
         async for _ in self._desk.ledger.entries():
             entries += 1
         return {
@@ -284,6 +291,7 @@ class Querying:
             "facts_version": snapshot.facts.version,
             "facts_valid_until": snapshot.facts.valid_until.isoformat(),
             "entries": entries,
+            "silences": [str(s) for s in await pulse.silences()],
             "dead_letters": len(await dead_letters.listed(self._desk.bus)),
             "reviews_due": [*relieving.reviews_due(self._desk.controls, self._desk.clock())],
         }

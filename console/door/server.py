@@ -21,6 +21,7 @@ from console.door.commands import (
     Command,
     Drop,
     ExitCode,
+    LedgerErase,
     Part,
     Propose,
     Replay,
@@ -79,7 +80,7 @@ class DoorServer:
 
     async def _do(self, opened: Opened, command: Command) -> Reply:
         match command:
-            case Ask() | Propose() | Approve() | Set() | Replay() | Drop():
+            case Ask() | Propose() | Approve() | Set() | Replay() | Drop() | LedgerErase():
                 return await self._commanding.handle(opened, command)
             case Part():
                 raise BadInput("parts are handed out by the console that spooled them; follow `spooled`")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from datetime import timedelta
 from socket import socket
 
 from starlette.applications import Starlette
@@ -13,6 +14,8 @@ from console.door.server import DoorServer
 from console.http.server import serving
 from console.processes.settings import Standing
 from console.processes.watching import keep
+from policies.heartbeats import Pulse, alarm
+from policies.ledger import checkpoints
 from tools.inventory.follower import Follower
 
 NAME = "console"
@@ -28,6 +31,8 @@ class ConsoleProcess:
     listener: socket
     standing: Standing
     inventory: Follower
+    every: timedelta = timedelta(minutes=1)
+    """How often a checkpoint is signed."""
     open: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once both doors answer."""
 
@@ -39,8 +44,20 @@ class ConsoleProcess:
                 "inventory": self.inventory.run(),
                 "settings": self.standing.follow(self.desk.bus, self.desk.subjects),
                 "doors": self._answer(),
+                "checkpoints": self._checkpoint(),
+                "heartbeat": self._listen(),
             },
         )
+
+    async def _checkpoint(self) -> None:
+        """Sign the heads of a ledger that has grown and show them to its witnesses, where its key is here."""
+        await self.standing.loaded.wait()
+        await checkpoints.keep(self.desk.archive, self.every)
+
+    async def _listen(self) -> None:
+        """An alarm for every period in which the gate said nothing."""
+        await self.standing.loaded.wait()
+        await Pulse(self.desk.ledger, self.desk.clock, self.desk.heartbeat).keep_watching(alarm)
 
     async def _answer(self) -> None:
         await self.standing.load(self.desk.ledger)

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from console.processes.leasing import Fence, Leasing
 from console.processes.settings import Standing
@@ -22,8 +23,9 @@ from estate.outcomes import Outcome
 from estate.proposals import Lane, Proposal
 from estate.subjects import Subjects
 from estate.warrants import PAYLOAD_TYPE, Warrant
-from policies import dsse
+from policies import activations, dsse, recording
 from policies.gate import Answer, Gate
+from policies.heartbeats import PERIOD, Pulse
 from policies.keyrings import KeyRing
 from tools.bus import streams
 from tools.bus.port import Bus, ConsumerSpec, Delivery
@@ -55,6 +57,8 @@ class GateProcess:
     lease: Leasing
     serves: Callable[[ExecutorId], tuple[ClusterId, ...]] = field(default=lambda executor: ())
     """The clusters that an executor writes."""
+    period: timedelta = PERIOD
+    """How often it says in the ledger that it is there."""
 
     async def run(self) -> None:
         """Until cancelled, or until a task ends."""
@@ -73,11 +77,15 @@ class GateProcess:
         await self.lease.hold(self._decide)
 
     async def _decide(self, fence: Fence) -> None:
-        """What is in flight is known before anything is decided; one gate decides at a time."""
-        await self.gate.restore()
+        """The law is in force and what is in flight is known before anything is decided; one gate decides at a time."""
+        gate, itself = self.gate, recording.gate(self.gate.installation)
+        await activations.activate(gate.ledger, gate.bundle, itself, gate.clock())
+        await gate.restore()
         handlers = (self.on_proposal, self.on_proposal, self.on_approval, self.on_outcome)
         consuming = zip(CONSUMERS, handlers, strict=True)
-        await keep(NAME, {spec.name: self.bus.consume(spec, handler) for spec, handler in consuming})
+        tasks = {spec.name: self.bus.consume(spec, handler) for spec, handler in consuming}
+        pulse = Pulse(gate.ledger, gate.clock, self.period)
+        await keep(NAME, {**tasks, "heartbeat": pulse.keep_beating(itself)})
 
     async def on_proposal(self, delivery: Delivery) -> None:
         """The handler for both lanes of proposals."""

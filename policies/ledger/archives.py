@@ -37,6 +37,9 @@ class Archive(Ledger, Protocol):
     async def consistency(self, origin: str, size: int) -> Proof:
         """That the log of `size` is a prefix of what it now is, by O(log n) reads. Raises BadInput: it is shorter."""
 
+    async def hashes(self, origin: str, parts: tuple[Part, ...]) -> tuple[bytes, ...]:
+        """The hashes of a proof (`merkle.inclusion`, `merkle.consistency`) between sizes that the log has reached."""
+
     async def checkpoint(self) -> tuple[str, ...]:
         """Sign and keep the head of every log; the notes. Raises BadInput: opened without the ledger key."""
 

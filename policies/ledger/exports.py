@@ -7,19 +7,21 @@ which is for the whole log. The fingerprint of the ledger key is for people; no 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Literal, Protocol, Self
 
 from pydantic import Field
 
+from estate import canonical
 from estate.canonical import Json
 from estate.errors import BadInput
 from estate.ids import InstallationId
 from estate.records import Model, Record
 from policies.ledger.leaves import SALT_BYTES, Content, Leaf, Origin
 from policies.ledger.merkle import Frontier, Head
-from policies.ledger.notes import Checkpoint, Notary
+from policies.ledger.notes import Checkpoint, Notary, read_checkpoint
 from policies.ledger.sequencing import Row
+from policies.ledger.witnesses import Shown
 
 
 class LogSize(Model):
@@ -46,6 +48,11 @@ class ContentLine(Model):
     body: dict[str, Json]
     by: str
 
+    @classmethod
+    def of(cls, content: Content) -> Self:
+        """The line of a stored content."""
+        return cls(salt=content.salt.hex(), body=dict(content.read_body), by=content.by)
+
     def content(self) -> Content:
         """The content as it is hashed. Raises BadInput: the salt is not 32 bytes in hexadecimal."""
         salt = bytes.fromhex(self.salt) if len(self.salt) == 2 * SALT_BYTES else b""
@@ -62,12 +69,15 @@ class LeafLine(Model):
     hash: str
     content: ContentLine | None
 
-    @classmethod
-    def of(cls, row: Row) -> Self:
-        """The line of a stored leaf."""
-        kept = row.content
-        content = ContentLine(salt=kept.salt.hex(), body=dict(kept.read_body), by=kept.by) if kept else None
-        return cls(leaf=Leaf.read(row.data), hash=row.leaf_hash.hex(), content=content)
+
+def leaf_line(row: Row) -> bytes:
+    """The line of a stored leaf: a `LeafLine` in its canonical form, put together from parts that are canonical."""
+    content = b"null"
+    if (kept := row.content) is not None:
+        by = canonical.dumps(kept.by)
+        content = b'{"body":%b,"by":%b,"salt":"%b"}' % (kept.body, by, kept.salt.hex().encode())
+    hashed = row.leaf_hash.hex().encode()
+    return b'{"content":%b,"hash":"%b","kind":"leaf","leaf":%b}\n' % (content, hashed, row.data)
 
 
 class CheckpointLine(Model):
@@ -113,11 +123,17 @@ async def lines(
     yield header.canonical() + b"\n"
     for log in logs:
         async for row in moment.rows(log.origin):
-            yield LeafLine.of(row).canonical() + b"\n"
+            yield leaf_line(row)
         for note in (*await moment.notes(log.origin, log.size), signed[log.origin][1]):
             yield CheckpointLine(note=note).canonical() + b"\n"
 
 
-def missing_key() -> BadInput:
-    """The refusal to export or checkpoint without a signer."""
-    return BadInput("this ledger was opened without the ledger key; open it with the key that `placet init` made")
+def shown(origin: str, note: str, prove: Callable[[int, int], Awaitable[Sequence[bytes]]]) -> Shown:
+    """The signed head of a log as witnesses see it; `prove` proves one size of it a prefix of another."""
+    checkpoint = read_checkpoint(note)
+    assert checkpoint.origin == origin, origin
+
+    async def prefix(old: int) -> Sequence[bytes]:
+        return await prove(old, checkpoint.head.size)
+
+    return Shown(note, checkpoint, prefix)

@@ -26,7 +26,8 @@ SALT_BYTES = 32
 HUMAN = f"{SubjectKind.HUMAN.value}:"
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._/\-]{0,511}")
 
-Origin = Annotated[str, StringConstraints(pattern=r"^placet/[a-z0-9\-]+/(?:install|tenant/[a-z0-9\-]+)$")]
+ORIGIN = r"^placet/[a-z0-9\-]+/(?:install|tenant/[a-z0-9\-]+)$"
+Origin = Annotated[str, StringConstraints(pattern=ORIGIN)]
 
 
 def install_origin(installation: InstallationId) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from estate.clocks import Entropy
@@ -11,11 +11,11 @@ from estate.errors import BadInput
 from estate.ids import Digest, IncidentId, InstallationId
 from policies.ledger import exports, merkle
 from policies.ledger.archives import Proof
-from policies.ledger.merkle import Frontier, Subtree
-from policies.ledger.notes import Notary
+from policies.ledger.merkle import Frontier, Part, Subtree
+from policies.ledger.notes import with_lines
 from policies.ledger.port import Appended, Draft, Entry, EntryKind, Fence, Fenced
-from policies.ledger.sequencing import Row, Sequenced, Sequencer, entry_of
-from policies.signing.port import Signer
+from policies.ledger.sequencing import Row, Sequenced, Sequencer, entry_made, entry_of
+from policies.ledger.signing import NOTHING, Signing
 
 
 @dataclass(slots=True)
@@ -31,10 +31,10 @@ class MemoryLedger:
     """A whole ledger in one process. No method yields in the middle, so appends are atomic."""
 
     def __init__(
-        self, installation: InstallationId, *, signer: Signer | None = None, entropy: Entropy = secrets.token_bytes
+        self, installation: InstallationId, *, signing: Signing = NOTHING, entropy: Entropy = secrets.token_bytes
     ) -> None:
         self._sequencer = Sequencer(installation, entropy)
-        self._notary = Notary(installation, signer) if signer else None
+        self._signing = signing
         self._logs: dict[str, _Log] = {self._sequencer.install: _Log()}
         self._places: dict[str, int] = {}
         self._fences: dict[str, int] = {}
@@ -48,7 +48,7 @@ class MemoryLedger:
         for sequenced in made:
             self._store(sequenced, draft.key)
         self._places[draft.key] = made[-1].index
-        return Appended(entry_of(made[-1].row), created=True)
+        return Appended(entry_made(made[-1], draft), created=True)
 
     async def find(self, key: str) -> Entry | None:
         """See the port."""
@@ -72,13 +72,13 @@ class MemoryLedger:
 
     async def export(self) -> AsyncIterator[bytes]:
         """See the port. Raises BadInput: opened without the ledger key."""
-        if self._notary is None:
-            raise exports.missing_key()
-        moment = _Moment(
-            {o: _Log(log.frontier, list(log.rows), notes=dict(log.notes)) for o, log in self._logs.items()}
-        )
-        signed = self._sign(self._notary)
-        async for line in exports.lines(moment, signed, self._sequencer.installation, self._notary):
+        notary = self._signing.needed()
+        async with self._signing.witnesses.turn():
+            moment = _Moment(
+                {o: _Log(log.frontier, list(log.rows), notes=dict(log.notes)) for o, log in self._logs.items()}
+            )
+            signed = await self._sign()
+        async for line in exports.lines(moment, signed, self._sequencer.installation, notary):
             yield line
 
     async def inclusion(self, origin: str, index: int) -> Proof:
@@ -91,11 +91,15 @@ class MemoryLedger:
         log = self._known(origin)
         return Proof.of(log.frontier, merkle.consistency(size, log.frontier.size), log.subtrees)
 
+    async def hashes(self, origin: str, parts: tuple[Part, ...]) -> tuple[bytes, ...]:
+        """See `policies.ledger.archives`."""
+        return Proof.of(Frontier(), parts, self._log(origin).subtrees).hashes
+
     async def checkpoint(self) -> tuple[str, ...]:
         """See `policies.ledger.archives`."""
-        if self._notary is None:
-            raise exports.missing_key()
-        return tuple(note for _, note in self._sign(self._notary).values())
+        self._signing.needed()
+        async with self._signing.witnesses.turn():
+            return tuple(note for _, note in (await self._sign()).values())
 
     async def erase(self, key: str) -> int:
         """See `policies.ledger.archives`."""
@@ -124,11 +128,20 @@ class MemoryLedger:
         log.subtrees.update(sequenced.subtrees)
         log.frontier = sequenced.after
 
-    def _sign(self, notary: Notary) -> dict[str, tuple[int, str]]:
-        signed = exports.sign_all({o: log.frontier for o, log in self._logs.items()}, notary)
+    async def _sign(self) -> dict[str, tuple[int, str]]:
+        """Sign and keep the head of every log, and show the install log's to the witnesses."""
+        signed = exports.sign_all({o: log.frontier for o, log in self._logs.items()}, self._signing.needed())
         for origin, (size, note) in signed.items():
-            self._logs[origin].notes[size] = note
-        return signed
+            self._logs[origin].notes.setdefault(size, note)
+        install = self._sequencer.install
+        size, note = signed[install]
+        lines = await self._signing.witnesses.show(exports.shown(install, note, self._between))
+        notes = self._logs[install].notes
+        notes[size] = with_lines(notes[size], lines)
+        return signed | {install: (size, notes[size])}
+
+    async def _between(self, old: int, new: int) -> Sequence[bytes]:
+        return await self.hashes(self._sequencer.install, merkle.consistency(old, new))
 
     def _log(self, origin: str) -> _Log:
         return self._logs.get(origin) or _Log()

@@ -96,6 +96,35 @@ class Frontier:
         return Frontier(self.size + 1, (*peaks, node)), tuple(made)
 
 
+class Growing:
+    """A log that is read from its first leaf on: as `Frontier`, in place, for those who keep no subtrees."""
+
+    __slots__ = ("peaks", "size")
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.peaks: list[bytes] = []
+
+    def add(self, hashed_leaf: bytes) -> None:
+        """One leaf more."""
+        peaks, node, index, sha256 = self.peaks, hashed_leaf, self.size, hashlib.sha256
+        while index & 1:
+            node = sha256(b"\x01" + peaks.pop() + node).digest()
+            index >>= 1
+        peaks.append(node)
+        self.size += 1
+
+    @property
+    def root(self) -> bytes:
+        """The root hash of the log as it now is."""
+        if not self.peaks:
+            return EMPTY_ROOT
+        folded, sha256 = self.peaks[-1], hashlib.sha256
+        for left in self.peaks[-2::-1]:
+            folded = sha256(b"\x01" + left + folded).digest()
+        return folded
+
+
 def inclusion(index: int, size: int) -> tuple[Part, ...]:
     """The proof that leaf `index` is in the log of `size`, from the leaf up: RFC 6962 PATH."""
     if not 0 <= index < size:

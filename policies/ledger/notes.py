@@ -1,78 +1,28 @@
 """C2SP signed notes and the checkpoints of a log: what an outsider needs to hold the ledger to its word.
 
 One Ed25519 key, named `placet-ledger/<installation>`, signs the checkpoints of all logs of an installation; the
-origin line tells them apart. Refused: notes with a second spelling of a signature, and every note in which a trusted
-key's signature fails, even beside a good one.
+origin line tells them apart. Witnesses sign beside it (`policies.ledger.cosignatures`). Refused: notes with a second
+spelling of a signature, and every note in which a trusted key's signature fails, even beside a good one.
 
 https://c2sp.org/signed-note and https://c2sp.org/tlog-checkpoint
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-from estate.errors import BadInput, Denied
+from estate.clocks import Clock
+from estate.errors import Denied
 from estate.ids import InstallationId
-from policies.keyrings import KEY_BYTES
+from policies.ledger import cosignatures
 from policies.ledger.merkle import HASH_BYTES, Head
+from policies.ledger.verifier_keys import Scheme, VerifierKey, decode, encode, fit_name, ledger_key, ledger_name
 from policies.signing.port import Signer
 
-ED25519 = b"\x01"
 _DASH = "\u2014 "
-_MOST_SIGNATURES = 16
-
-
-@dataclass(frozen=True, slots=True)
-class VerifierKey:
-    """A public key under a name, as a `*.vkey` file holds it."""
-
-    name: str
-    public_key: bytes
-
-    @property
-    def key_id(self) -> bytes:
-        """Four bytes: SHA-256(name ‖ LF ‖ 0x01 ‖ public key)."""
-        return hashlib.sha256(self.name.encode() + b"\n" + ED25519 + self.public_key).digest()[:4]
-
-    @property
-    def fingerprint(self) -> str:
-        """The SHA-256 of the raw public key, for people to compare over another channel."""
-        return f"SHA256:{hashlib.sha256(self.public_key).hexdigest()}"
-
-    def __str__(self) -> str:
-        return f"{self.name}+{self.key_id.hex()}+{_encode(ED25519 + self.public_key)}"
-
-    @classmethod
-    def parse(cls, text: str) -> VerifierKey:
-        """The key written as `<name>+<key id>+<base64>`.
-
-        Raises:
-            BadInput: malformed, not Ed25519, or its key id is another key's.
-        """
-        name, _, rest = text.strip().partition("+")
-        stated, _, encoded = rest.partition("+")
-        try:
-            data = _decode(encoded)
-        except ValueError as error:
-            raise BadInput("verifier key is not `<name>+<key id>+<base64>`; copy the whole line") from error
-        if not _fit_name(name) or len(data) != 1 + KEY_BYTES or not data.startswith(ED25519):
-            raise BadInput("verifier key is not an ed25519 key of a signed note; copy the whole line")
-        key = cls(name, data[1:])
-        if key.key_id.hex() != stated:
-            raise BadInput(f"verifier key id `{stated}` does not fit its key; the line was altered")
-        return key
-
-
-def ledger_key(installation: InstallationId, public_key: bytes) -> VerifierKey:
-    """The verifier key of an installation's ledger."""
-    return VerifierKey(f"placet-ledger/{installation}", public_key)
+_MOST_SIGNATURES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,38 +34,111 @@ class Checkpoint:
 
     def text(self) -> str:
         """The three lines that are signed."""
-        return f"{self.origin}\n{self.head.size}\n{_encode(self.head.root)}\n"
+        return f"{self.origin}\n{self.head.size}\n{encode(self.head.root)}\n"
 
 
 class Notary:
-    """Signs the checkpoints of an installation's logs with its ledger key."""
+    """Signs the checkpoints of an installation's logs with its ledger key and, where one is given, a second one that a
+    quantum computer cannot forge; `clock` dates that one.
+    """
 
-    __slots__ = ("_signer", "key")
+    __slots__ = ("_clock", "_second", "_signer", "key", "second_key")
 
-    def __init__(self, installation: InstallationId, signer: Signer) -> None:
-        self._signer = signer
+    def __init__(
+        self, installation: InstallationId, signer: Signer, second: Signer | None = None, clock: Clock | None = None
+    ) -> None:
+        self._signer, self._second, self._clock = signer, second, clock
         self.key = ledger_key(installation, signer.public_key)
+        self.second_key: VerifierKey | None = None
+        if second is not None:
+            assert clock is not None, "a second signature is dated"
+            self.second_key = VerifierKey(ledger_name(installation), second.public_key, Scheme.COSIGNATURE_MLDSA44)
+
+    @property
+    def keys(self) -> tuple[VerifierKey, ...]:
+        """The keys that sign, for whoever shall verify."""
+        return (self.key,) if self.second_key is None else (self.key, self.second_key)
 
     def sign(self, checkpoint: Checkpoint) -> str:
-        """The signed note of `checkpoint`. The same one each time: Ed25519 draws no randomness."""
+        """The signed note of `checkpoint`."""
         text = checkpoint.text()
-        signature = _encode(self.key.key_id + self._signer.sign(text.encode()))
-        return f"{text}\n{_DASH}{self.key.name} {signature}\n"
+        note = f"{text}\n{signature_line(self.key, self._signer.sign(text.encode()))}"
+        if self._second is None or self.second_key is None or self._clock is None:
+            return note
+        return note + cosignature(self.second_key, self._second, checkpoint, int(self._clock().timestamp()))
 
 
-def open_checkpoint(note: str, trusted: Iterable[VerifierKey]) -> tuple[Checkpoint, tuple[VerifierKey, ...]]:
-    """The checkpoint in `note` and the trusted keys that signed it.
+class Opened(NamedTuple):
+    """What a note says and the trusted keys that signed it, each once."""
+
+    checkpoint: Checkpoint
+    signers: tuple[VerifierKey, ...]
+
+
+def open_checkpoint(note: str, trusted: Iterable[VerifierKey]) -> Opened:
+    """The checkpoint in `note` and the trusted keys that signed it, a ledger's among them.
 
     Raises:
-        Denied: malformed, or not signed by a trusted key.
+        Denied: malformed, or not signed by a trusted ledger's key.
     """
     text, found = _take_apart(note)
+    checkpoint = _read(text)
     known = {(key.name, key.key_id): key for key in trusted}
-    valid = [known[(n, s[:4])] for n, s in found if (n, s[:4]) in known and _holds(known[(n, s[:4])], text, s[4:])]
-    if not valid:
+    signed = [(key, s[4:]) for n, s in found if (key := known.get((n, s[:4]))) is not None]
+    for key, signature in signed:
+        _check(key, checkpoint, signature)
+    signers = tuple(dict.fromkeys(key for key, _ in signed))
+    if all(key.is_witness for key in signers):
         names = ", ".join(sorted(f"{n}+{s[:4].hex()}" for n, s in found))
         raise Denied(f"checkpoint is signed by nobody trusted (`{names}`); give the ledger's own `.vkey`")
-    return _read(text), tuple(dict.fromkeys(valid))
+    return Opened(checkpoint, signers)
+
+
+def read_checkpoint(note: str) -> Checkpoint:
+    """What a note says, UNVERIFIED: only good for finding the keys that must then open it. Raises Denied."""
+    return _read(_take_apart(note)[0])
+
+
+def cosignature(key: VerifierKey, signer: Signer, checkpoint: Checkpoint, time: int) -> str:
+    """The line in which a witness says that at `time`, in seconds since the epoch, this was the largest it had seen."""
+    message = cosignatures.message(key, checkpoint.origin, checkpoint.head, time)
+    return signature_line(key, cosignatures.packed(time, signer.sign(message)))
+
+
+def signature_line(key: VerifierKey, signature: bytes) -> str:
+    """A signature as it stands in a note."""
+    return f"{_DASH}{key.name} {encode(key.key_id + signature)}\n"
+
+
+def with_lines(note: str, lines: Sequence[str]) -> str:
+    """The note with signature lines that it does not hold yet."""
+    return note + "".join(line for line in dict.fromkeys(lines) if line not in note)
+
+
+def cosigned(note: str, lines: str, witness: VerifierKey) -> str:
+    """The lines by `witness` among those that it answered with; anybody else's are left out.
+
+    Raises:
+        Denied: none of them is its own, or one does not fit.
+    """
+    checkpoint = read_checkpoint(note)
+    kept = []
+    for line in lines.splitlines(keepends=True):
+        name, signature = _signature(line.removesuffix("\n"))
+        if (name, signature[:4]) == (witness.name, witness.key_id):
+            _check(witness, checkpoint, signature[4:])
+            kept.append(line if line.endswith("\n") else f"{line}\n")
+    if not kept:
+        raise Denied(f"`{witness.name}` answered without a signature of its key; check its `.vkey`")
+    return "".join(kept)
+
+
+def _check(key: VerifierKey, checkpoint: Checkpoint, signature: bytes) -> None:
+    if not key.is_witness:
+        key.check(signature, checkpoint.text().encode())
+        return
+    time, signed = cosignatures.unpacked(signature, key)
+    key.check(signed, cosignatures.message(key, checkpoint.origin, checkpoint.head, time))
 
 
 def _take_apart(note: str) -> tuple[str, list[tuple[str, bytes]]]:
@@ -129,45 +152,21 @@ def _take_apart(note: str) -> tuple[str, list[tuple[str, bytes]]]:
 def _signature(line: str) -> tuple[str, bytes]:
     name, space, encoded = line.removeprefix(_DASH).partition(" ")
     try:
-        data = _decode(encoded)
+        data = decode(encoded)
     except ValueError as error:
         raise Denied("not a signed note: a signature is not base64") from error
-    if not line.startswith(_DASH) or not space or not _fit_name(name) or len(data) < 5:
+    if not line.startswith(_DASH) or not space or not fit_name(name) or len(data) < 5:
         raise Denied("not a signed note: a signature line is malformed")
     return name, data
-
-
-def _holds(key: VerifierKey, text: str, signature: bytes) -> bool:
-    try:
-        Ed25519PublicKey.from_public_bytes(key.public_key).verify(signature, text.encode())
-    except InvalidSignature as error:
-        raise Denied(f"signature of `{key.name}` does not fit the checkpoint; it was altered") from error
-    return True
 
 
 def _read(text: str) -> Checkpoint:
     lines = text.split("\n")
     try:
         origin, size, root = lines[:3]
-        checkpoint = Checkpoint(origin, Head(int(size), _decode(root)))
+        checkpoint = Checkpoint(origin, Head(int(size), decode(root)))
     except ValueError as error:
         raise Denied("not a checkpoint: origin, size and root are expected") from error
     if not origin or checkpoint.text() != text or len(checkpoint.head.root) != HASH_BYTES or checkpoint.head.size < 0:
         raise Denied("not a checkpoint: origin, size and root are expected, and nothing else")
     return checkpoint
-
-
-def _fit_name(name: str) -> bool:
-    return bool(name) and name.isprintable() and not any(c.isspace() or c == "+" for c in name)
-
-
-def _encode(data: bytes) -> str:
-    return base64.b64encode(data).decode()
-
-
-def _decode(text: str) -> bytes:
-    """Strict base64: one spelling only (`binascii.Error` is a `ValueError`)."""
-    data = base64.b64decode(text, validate=True)
-    if _encode(data) != text:
-        raise binascii.Error("not the one base64 spelling of these bytes")
-    return data

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from estate.canonical import Json
 from estate.ids import Digest
-from policies.ledger.leaves import Leaf
 from policies.ledger.port import EntryKind
 
 _NEEDS = {
@@ -41,6 +41,22 @@ _STEPS = frozenset({EntryKind.STEP_STARTED, EntryKind.STEP_FAILED, *_STEP_NEEDS}
 _EXECUTES = frozenset({EntryKind.ISSUED, EntryKind.CONSUMED, EntryKind.RESUMED, *_STEPS})
 
 
+class Placed(Protocol):
+    """What of a leaf its order depends on."""
+
+    @property
+    def key(self) -> str:
+        """Its key, unique over the ledger."""
+
+    @property
+    def entry(self) -> EntryKind:
+        """What it says."""
+
+    @property
+    def proposal(self) -> Digest | None:
+        """What it is about."""
+
+
 @dataclass(slots=True)
 class _Course:
     """How far one proposal has come."""
@@ -57,7 +73,7 @@ class Order:
         self._courses: dict[Digest, _Course] = {}
         self._keys: set[str] = set()
 
-    def fault(self, leaf: Leaf, body: Mapping[str, Json] | None) -> str | None:
+    def fault(self, leaf: Placed, body: Mapping[str, Json] | None) -> str | None:
         """Why this entry may not stand here, or None; `body` is None when it was erased."""
         if leaf.key in self._keys:
             return f"key `{leaf.key}` stands in an earlier entry already"
@@ -70,7 +86,7 @@ class Order:
         return fault
 
 
-def _fault_of_proposal(leaf: Leaf, course: _Course) -> str | None:
+def _fault_of_proposal(leaf: Placed, course: _Course) -> str | None:
     kind = leaf.entry
     if kind in _ONCE and kind in course.seen:
         return f"`{kind.value}` a second time for one proposal"
@@ -84,7 +100,7 @@ def _fault_of_proposal(leaf: Leaf, course: _Course) -> str | None:
     return None
 
 
-def _fault_of_step(leaf: Leaf, course: _Course) -> str | None:
+def _fault_of_step(leaf: Placed, course: _Course) -> str | None:
     if leaf.entry not in _STEPS:
         return None
     number = step_of(leaf.key)
@@ -96,7 +112,7 @@ def _fault_of_step(leaf: Leaf, course: _Course) -> str | None:
     return None
 
 
-def _advance(course: _Course, leaf: Leaf, body: Mapping[str, Json] | None) -> None:
+def _advance(course: _Course, leaf: Placed, body: Mapping[str, Json] | None) -> None:
     course.seen.add(leaf.entry)
     if leaf.entry is EntryKind.DECIDED:
         course.permitted = body is None or _is_permit(body)

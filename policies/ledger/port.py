@@ -44,6 +44,8 @@ class EntryKind(StrEnum):
     FACTS_LOADED = "facts-loaded"
     BUNDLE_LOADED = "bundle-loaded"
     COMMANDED = "commanded"
+    HEARTBEAT = "heartbeat"
+    ERASED = "erased"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,8 @@ class Entry:
     leaf: bytes
     leaf_hash: bytes
     body: Mapping[str, Json]
+    salt: bytes = b""
+    """What ties body and author to the leaf; none once they were erased."""
 
 
 @dataclass(frozen=True, slots=True)

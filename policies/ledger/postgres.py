@@ -21,13 +21,13 @@ from estate.errors import NeverRetry, PlacetError, RetryLater
 from estate.ids import InstallationId
 from policies.ledger import statements
 from policies.ledger.merkle import Frontier
-from policies.ledger.notes import Notary
+from policies.ledger.notes import with_lines
 from policies.ledger.port import Appended, Draft
 from policies.ledger.reading import Reading
-from policies.ledger.sequencing import Sequencer, entry_of
+from policies.ledger.sequencing import Sequencer, entry_made, entry_of
+from policies.ledger.signing import NOTHING, Signing
 from policies.ledger.sql import SqlLedger
 from policies.ledger.statements import Statement, Value
-from policies.signing.port import Signer
 
 LARGEST_POOL = 4
 CONNECT_SECONDS = 10.0
@@ -38,9 +38,9 @@ type Pool = AsyncConnectionPool[AsyncConnection[tuple[Any, ...]]]
 class PostgresLedger(SqlLedger):
     """A ledger in a database of its own or beside other tables (its own begin with `ledger_`). Made by `open`."""
 
-    def __init__(self, pool: Pool, sequencer: Sequencer, notary: Notary | None) -> None:
+    def __init__(self, pool: Pool, sequencer: Sequencer, signing: Signing) -> None:
         self._pool = pool
-        super().__init__(Reading(self._query, sequencer.install), sequencer, notary)
+        super().__init__(Reading(self._query, sequencer.install), sequencer, signing)
 
     @classmethod
     async def open(
@@ -48,11 +48,11 @@ class PostgresLedger(SqlLedger):
         dsn: str,
         installation: InstallationId,
         *,
-        signer: Signer | None = None,
+        signing: Signing = NOTHING,
         entropy: Entropy = secrets.token_bytes,
         patience_seconds: float = CONNECT_SECONDS,
     ) -> Self:
-        """Connect, and make the tables where they are missing. Without `signer` it cannot be exported.
+        """Connect, and make the tables where they are missing. Without `signing` it cannot be exported.
 
         `patience_seconds` is how long opening, and later any call, waits for a connection.
 
@@ -64,7 +64,7 @@ class PostgresLedger(SqlLedger):
         pool: Pool = AsyncConnectionPool(
             dsn, min_size=1, max_size=LARGEST_POOL, timeout=patience_seconds, open=False, kwargs={"autocommit": True}
         )
-        ledger = cls(pool, Sequencer(installation, entropy), Notary(installation, signer) if signer else None)
+        ledger = cls(pool, Sequencer(installation, entropy), signing)
         try:
             await ledger._prepare()
         except BaseException:
@@ -84,7 +84,7 @@ class PostgresLedger(SqlLedger):
             frontiers = {o: await _frontier(connection, o) for o in self._sequencer.origins(draft)}
             made = self._sequencer.sequence(draft, frontiers.__getitem__)
             await _write(connection, statements.writes(made, draft))
-        return Appended(entry_of(made[-1].row), created=True)
+        return Appended(entry_made(made[-1], draft), created=True)
 
     async def erase(self, key: str) -> int:
         """See `policies.ledger.archives`."""
@@ -112,6 +112,14 @@ class PostgresLedger(SqlLedger):
         async with self._transaction() as connection:
             notes = [(statements.WRITE_NOTE, (o, size, note)) for o, (size, note) in signed.items()]
             await _write(connection, notes)
+
+    async def _cosigned(self, origin: str, size: int, lines: Sequence[str]) -> str:
+        async with self._transaction() as connection:
+            kept = await _one(connection, statements.READ_NOTE, (origin, size))
+            assert kept is not None, "a checkpoint is kept before it is shown"
+            cosigned = with_lines(kept[0], lines)
+            await _run(connection, statements.COSIGN_NOTE, (cosigned, origin, size))
+        return cosigned
 
     async def _query(self, statement: str, arguments: Sequence[Value]) -> Sequence[Sequence[Any]]:
         async with _translating(), self._pool.connection() as connection:

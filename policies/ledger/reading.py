@@ -73,6 +73,10 @@ class Reading:
         frontier = await self._frontier(origin)
         return await self._prove(origin, frontier, merkle.consistency(size, frontier.size))
 
+    async def hashes(self, origin: str, parts: tuple[Part, ...]) -> tuple[bytes, ...]:
+        """The hashes of a proof (`merkle.inclusion`, `merkle.consistency`) between sizes that the log has reached."""
+        return Proof.of(Frontier(), parts, await self._subtrees(origin, parts)).hashes
+
     async def _frontier(self, origin: str) -> Frontier:
         records = await self._query(statements.READ_LOG, (origin,))
         if not records:
@@ -80,9 +84,12 @@ class Reading:
         return Frontier.read(records[0][0], bytes(records[0][1]))
 
     async def _prove(self, origin: str, frontier: Frontier, parts: tuple[Part, ...]) -> Proof:
+        return Proof.of(frontier, parts, await self._subtrees(origin, parts))
+
+    async def _subtrees(self, origin: str, parts: tuple[Part, ...]) -> Mapping[Subtree, bytes]:
         wanted = [subtree for part in parts for subtree in part]
         if not wanted:
-            return Proof(frontier.size, frontier.root, ())
+            return {}
         places = [number for subtree in wanted for number in subtree]
         records = await self._query(statements.read_subtrees(len(wanted)), (origin, *places))
-        return Proof.of(frontier, parts, {Subtree(level, place): bytes(h) for level, place, h in records})
+        return {Subtree(level, place): bytes(h) for level, place, h in records}

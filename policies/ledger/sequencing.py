@@ -8,11 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC
+
+import orjson
 
 from estate.clocks import Entropy
 from estate.ids import InstallationId
-from policies.ledger import leaves, merkle
-from policies.ledger.leaves import Content, Leaf, TenantHead
+from estate.records import write_time
+from policies.ledger import forms, leaves, merkle
+from policies.ledger.forms import Head
+from policies.ledger.leaves import Content, Leaf
 from policies.ledger.merkle import Frontier, Subtree
 from policies.ledger.port import Draft, Entry
 
@@ -38,9 +43,9 @@ class Sequenced:
     after: Frontier
 
     @property
-    def head(self) -> TenantHead:
+    def head(self) -> Head:
         """The log after this leaf, as the install log's leaf names it."""
-        return TenantHead(origin=self.origin, size=self.after.size, root=leaves.written(self.after.root))
+        return Head(origin=self.origin, size=self.after.size, root=leaves.written(self.after.root))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +72,32 @@ class Sequencer:
         """
         leaves.check_key(draft.key)
         bodies = [*(draft.projections[t] for t in sorted(draft.projections)), draft.body]
+        by, at = str(draft.by), write_time(draft.at)
         made: list[Sequenced] = []
         for origin, body in zip(self.origins(draft), bodies, strict=True):
             heads = tuple(s.head for s in made) if origin == self.install else ()
-            content = Content.of(body, draft.by, self.entropy(leaves.SALT_BYTES))
-            made.append(_place(draft, origin, frontier_of(origin), content, heads))
+            content = Content.of(body, by, self.entropy(leaves.SALT_BYTES))
+            made.append(_place(draft, at, origin, frontier_of(origin), content, heads))
         return tuple(made)
+
+
+def entry_made(made: Sequenced, draft: Draft) -> Entry:
+    """The entry that `draft` has become, as `entry_of` reads it back."""
+    content = made.row.content
+    assert content is not None, "nothing is erased that was just written"
+    return Entry(
+        index=made.index,
+        kind=draft.kind,
+        at=draft.at.astimezone(UTC),
+        by=content.by,
+        key=draft.key,
+        incident=draft.incident,
+        proposal=draft.proposal,
+        leaf=made.row.data,
+        leaf_hash=made.row.leaf_hash,
+        body=orjson.loads(content.body),
+        salt=content.salt,
+    )
 
 
 def entry_of(row: Row) -> Entry:
@@ -89,15 +114,18 @@ def entry_of(row: Row) -> Entry:
         leaf=row.data,
         leaf_hash=row.leaf_hash,
         body=content.read_body if content else {},
+        salt=content.salt if content else b"",
     )
 
 
-def _place(draft: Draft, origin: str, before: Frontier, content: Content, tenants: tuple[TenantHead, ...]) -> Sequenced:
-    leaf = Leaf(
+def _place(
+    draft: Draft, at: str, origin: str, before: Frontier, content: Content, tenants: tuple[Head, ...]
+) -> Sequenced:
+    leaf = forms.Leaf(
         log=origin,
         index=before.size,
         prev=leaves.written(before.root),
-        at=draft.at,
+        at=at,
         entry=draft.kind,
         incident=draft.incident,
         proposal=draft.proposal,
@@ -106,7 +134,7 @@ def _place(draft: Draft, origin: str, before: Frontier, content: Content, tenant
         body=content.body_hash,
         tenants=tenants,
     )
-    data = leaf.canonical()
+    data = forms.written(leaf)
     hashed = merkle.leaf_hash(data)
     after, subtrees = before.append(hashed)
     return Sequenced(Row(data, hashed, content), origin, before.size, subtrees, after)

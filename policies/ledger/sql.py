@@ -6,25 +6,26 @@ An adapter appends, erases and closes in its own way, and gives this class a con
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 from estate.ids import Digest, IncidentId
-from policies.ledger import exports
+from policies.ledger import exports, merkle
 from policies.ledger.archives import Proof
-from policies.ledger.notes import Notary
+from policies.ledger.merkle import Frontier, Part
 from policies.ledger.port import Entry, EntryKind
 from policies.ledger.reading import Reading
 from policies.ledger.sequencing import Sequencer
+from policies.ledger.signing import Signing
 
 
 class SqlLedger(ABC):
     """The part of a ledger that does not care which SQL server it stands in."""
 
-    def __init__(self, reading: Reading, sequencer: Sequencer, notary: Notary | None) -> None:
+    def __init__(self, reading: Reading, sequencer: Sequencer, signing: Signing) -> None:
         self._reading = reading
         self._sequencer = sequencer
-        self._notary = notary
+        self._signing = signing
 
     async def find(self, key: str) -> Entry | None:
         """See the port."""
@@ -43,12 +44,12 @@ class SqlLedger(ABC):
 
     async def export(self) -> AsyncIterator[bytes]:
         """See the port. Raises BadInput: opened without the ledger key."""
-        if self._notary is None:
-            raise exports.missing_key()
-        async with self._moment() as moment:
-            signed = exports.sign_all(await moment.frontiers(), self._notary)
-            await self._keep(signed)
-            async for line in exports.lines(moment, signed, self._sequencer.installation, self._notary):
+        notary, witnesses = self._signing.needed(), self._signing.witnesses
+        async with AsyncExitStack() as stack:
+            async with witnesses.turn():
+                moment = await stack.enter_async_context(self._moment())
+                signed = await self._signed(await moment.frontiers())
+            async for line in exports.lines(moment, signed, self._sequencer.installation, notary):
                 yield line
 
     async def inclusion(self, origin: str, index: int) -> Proof:
@@ -59,17 +60,37 @@ class SqlLedger(ABC):
         """See `policies.ledger.archives`."""
         return await self._reading.consistency(origin, size)
 
+    async def hashes(self, origin: str, parts: tuple[Part, ...]) -> tuple[bytes, ...]:
+        """See `policies.ledger.archives`."""
+        return await self._reading.hashes(origin, parts)
+
     async def checkpoint(self) -> tuple[str, ...]:
         """See `policies.ledger.archives`."""
-        if self._notary is None:
-            raise exports.missing_key()
-        signed = exports.sign_all(await self._reading.frontiers(), self._notary)
-        await self._keep(signed)
+        self._signing.needed()
+        async with self._signing.witnesses.turn():
+            signed = await self._signed(await self._reading.frontiers())
         return tuple(note for _, note in signed.values())
+
+    async def _signed(self, frontiers: Mapping[str, Frontier]) -> dict[str, tuple[int, str]]:
+        """Sign these heads, keep the notes, show the install log's to the witnesses, and keep what they sign."""
+        signed = exports.sign_all(frontiers, self._signing.needed())
+        await self._keep(signed)
+        install = self._sequencer.install
+        size, note = signed[install]
+
+        async def prove(old: int, new: int) -> Sequence[bytes]:
+            return await self._reading.hashes(install, merkle.consistency(old, new))
+
+        lines = await self._signing.witnesses.show(exports.shown(install, note, prove))
+        return signed | {install: (size, await self._cosigned(install, size, lines) if lines else note)}
 
     @abstractmethod
     async def _keep(self, signed: dict[str, tuple[int, str]]) -> None:
         """Store each log's signed checkpoint: origin to (size, note)."""
+
+    @abstractmethod
+    async def _cosigned(self, origin: str, size: int, lines: Sequence[str]) -> str:
+        """Add witnesses' lines to a stored checkpoint; the note as it is then."""
 
     @abstractmethod
     def _moment(self) -> AbstractAsyncContextManager[Reading]:

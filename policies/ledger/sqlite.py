@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import sqlite3
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Self
@@ -19,23 +19,23 @@ from estate.ids import InstallationId
 from policies.ledger import statements
 from policies.ledger.connections import Reader, Writer, connect, translated
 from policies.ledger.merkle import Frontier
-from policies.ledger.notes import Notary
+from policies.ledger.notes import with_lines
 from policies.ledger.port import Appended, Draft
 from policies.ledger.reading import Reading
-from policies.ledger.sequencing import Sequencer, entry_of
+from policies.ledger.sequencing import Sequencer, entry_made, entry_of
+from policies.ledger.signing import NOTHING, Signing
 from policies.ledger.sql import SqlLedger
 from policies.ledger.statements import Statement
-from policies.signing.port import Signer
 
 
 class SqliteLedger(SqlLedger):
     """A ledger in a file. Made by `open`; `close` waits for what was handed in."""
 
-    def __init__(self, path: Path, sequencer: Sequencer, notary: Notary | None) -> None:
+    def __init__(self, path: Path, sequencer: Sequencer, signing: Signing) -> None:
         self._path = path
         self._writer = Writer(path)
         self._connection = Reader(path)
-        super().__init__(Reading(self._connection.query, sequencer.install), sequencer, notary)
+        super().__init__(Reading(self._connection.query, sequencer.install), sequencer, signing)
 
     @classmethod
     async def open(
@@ -43,19 +43,18 @@ class SqliteLedger(SqlLedger):
         path: Path,
         installation: InstallationId,
         *,
-        signer: Signer | None = None,
+        signing: Signing = NOTHING,
         entropy: Entropy = secrets.token_bytes,
     ) -> Self:
-        """Open the file at `path`, or make it. Without `signer` (the ledger key) it cannot be exported.
+        """Open the file at `path`, or make it. Without `signing` it cannot be exported.
 
         Raises:
             NewerRecord: a newer Placet made it.
             BadInput: it belongs to another installation.
             RetryLater: it is busy.
         """
-        notary = Notary(installation, signer) if signer else None
         await asyncio.to_thread(_prepare, path, installation)
-        return cls(path, Sequencer(installation, entropy), notary)
+        return cls(path, Sequencer(installation, entropy), signing)
 
     async def append(self, draft: Draft) -> Appended:
         """See the port."""
@@ -63,7 +62,7 @@ class SqliteLedger(SqlLedger):
 
     async def erase(self, key: str) -> int:
         """See `policies.ledger.archives`."""
-        return await self._writer.submit(lambda connection: connection.execute(statements.ERASE, (key,)).rowcount)
+        return await self._writer.submit(lambda connection: _erase(connection, key))
 
     async def close(self) -> None:
         """See the port."""
@@ -73,6 +72,9 @@ class SqliteLedger(SqlLedger):
     async def _keep(self, signed: dict[str, tuple[int, str]]) -> None:
         notes: list[Statement] = [(statements.WRITE_NOTE, (o, size, note)) for o, (size, note) in signed.items()]
         await self._writer.submit(lambda connection: _write(connection, notes))
+
+    async def _cosigned(self, origin: str, size: int, lines: Sequence[str]) -> str:
+        return await self._writer.submit(lambda connection: _cosign(connection, origin, size, lines))
 
     @asynccontextmanager
     async def _moment(self) -> AsyncIterator[Reading]:
@@ -114,7 +116,7 @@ def _append(connection: sqlite3.Connection, sequencer: Sequencer, draft: Draft) 
         return Appended(entry_of(statements.row_of(known)), created=False)
     made = sequencer.sequence(draft, lambda origin: _frontier(connection, origin))
     _write(connection, statements.writes(made, draft))
-    return Appended(entry_of(made[-1].row), created=True)
+    return Appended(entry_made(made[-1], draft), created=True)
 
 
 def _frontier(connection: sqlite3.Connection, origin: str) -> Frontier:
@@ -125,3 +127,16 @@ def _frontier(connection: sqlite3.Connection, origin: str) -> Frontier:
 def _write(connection: sqlite3.Connection, written: Iterable[Statement]) -> None:
     for statement, arguments in written:
         connection.execute(statement, arguments)
+
+
+def _erase(connection: sqlite3.Connection, key: str) -> int:
+    """The bytes are overwritten, not only set free."""
+    connection.execute("PRAGMA secure_delete = ON")
+    return connection.execute(statements.ERASE, (key,)).rowcount
+
+
+def _cosign(connection: sqlite3.Connection, origin: str, size: int, lines: Sequence[str]) -> str:
+    (note,) = connection.execute(statements.READ_NOTE, (origin, size)).fetchone()
+    cosigned = with_lines(note, lines)
+    connection.execute(statements.COSIGN_NOTE, (cosigned, origin, size))
+    return cosigned

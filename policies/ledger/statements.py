@@ -7,6 +7,8 @@ table of their own, so that erasing one touches no leaf.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 from estate.errors import BadInput, NewerRecord
@@ -64,6 +66,8 @@ WRITE_FENCE = (
 
 READ_NOTES = "SELECT note FROM ledger_notes WHERE origin = ? AND size < ? ORDER BY size"
 WRITE_NOTE = "INSERT INTO ledger_notes (origin, size, note) VALUES (?, ?, ?) ON CONFLICT (origin, size) DO NOTHING"
+READ_NOTE = "SELECT note FROM ledger_notes WHERE origin = ? AND size = ?"
+COSIGN_NOTE = "UPDATE ledger_notes SET note = ? WHERE origin = ? AND size = ?"
 
 ERASE = "DELETE FROM ledger_contents WHERE key = ?"
 
@@ -113,8 +117,13 @@ def writes(made: Sequence[Sequenced], draft: Draft) -> Iterator[Statement]:
 
 def _inserted(statement: str, rows: Sequence[tuple[Value, ...]]) -> Statement:
     """One insertion of all rows (at least one, all of one width)."""
-    row = f"({', '.join('?' * len(rows[0]))})"
-    return statement + ", ".join([row] * len(rows)), tuple(value for values in rows for value in values)
+    return _insertion(statement, len(rows[0]), len(rows)), tuple(chain.from_iterable(rows))
+
+
+@lru_cache(maxsize=256)
+def _insertion(statement: str, width: int, rows: int) -> str:
+    row = f"({', '.join('?' * width)})"
+    return statement + ", ".join([row] * rows)
 
 
 def row_of(record: Sequence[Any]) -> Row:

@@ -1,4 +1,4 @@
-"""A signer whose key is a PKCS#8 PEM file of mode 0600, made by `placet init`. Refuses files that others may read."""
+"""Signers whose key is a PKCS#8 PEM file of mode 0600, made by `placet init`. Refuses files that others may read."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Self
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from estate.errors import BadInput
 from policies.signing.memory import MemorySigner
@@ -29,12 +30,7 @@ class FileSigner(MemorySigner):
         Raises:
             BadInput: something is there already; keys are never overwritten.
         """
-        key = Ed25519PrivateKey.generate()
-        pem = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        _write_new(path, pem)
-        return cls(key)
+        return cls(_made(path, Ed25519PrivateKey.generate()))
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -43,13 +39,42 @@ class FileSigner(MemorySigner):
         Raises:
             BadInput: missing, readable by group or others, or not an unencrypted Ed25519 PKCS#8 PEM.
         """
-        try:
-            key = serialization.load_pem_private_key(_read_private(path), password=None)
-        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-            raise BadInput(f"key file `{path}` is not an unencrypted pkcs8 pem; make one with `placet init`") from error
+        key = _loaded(path)
         if not isinstance(key, Ed25519PrivateKey):
             raise BadInput(f"key file `{path}` holds another kind of key; placet signs with ed25519")
         return cls(key)
+
+
+class MldsaFileSigner(MemorySigner):
+    """An ML-DSA-44 key read once from a file: a second signature beside an Ed25519 one."""
+
+    __slots__ = ()
+
+    @classmethod
+    def create(cls, path: Path) -> Self:
+        """Make a new key at `path`, as `FileSigner.create` does."""
+        return cls(_made(path, MLDSA44PrivateKey.generate()))
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """The key at `path`. Raises as `FileSigner.load`."""
+        key = _loaded(path)
+        if not isinstance(key, MLDSA44PrivateKey):
+            raise BadInput(f"key file `{path}` holds another kind of key; a second signature is by ml-dsa-44")
+        return cls(key)
+
+
+def _made[K: (Ed25519PrivateKey, MLDSA44PrivateKey)](path: Path, key: K) -> K:
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    _write_new(path, pem)
+    return key
+
+
+def _loaded(path: Path) -> object:
+    try:
+        return serialization.load_pem_private_key(_read_private(path), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise BadInput(f"key file `{path}` is not an unencrypted pkcs8 pem; make one with `placet init`") from error
 
 
 def _write_new(path: Path, data: bytes) -> None:

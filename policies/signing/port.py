@@ -1,4 +1,4 @@
-"""The Signer port: one private key for one role. Keys are Ed25519; a key is named by its `KeyId`."""
+"""The Signer port: one private key for one role. A key is named by its `KeyId`, which says how it signs."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ class Signer(Protocol):
 
     @property
     def key_id(self) -> KeyId:
-        """`ed25519:` and the first 16 hexadecimal digits of SHA-256 over the raw public key."""
+        """The algorithm (`ed25519`, `mldsa44`) and the first 16 hexadecimal digits of SHA-256 over the public key."""
 
     @property
     def public_key(self) -> bytes:
-        """The raw 32-byte public key."""
+        """The raw public key: 32 bytes of Ed25519, 1312 of ML-DSA-44."""
 
     def sign(self, data: bytes) -> bytes:
-        """The 64-byte Ed25519 signature of `data`."""
+        """The signature of `data`: 64 bytes of Ed25519, 2420 of ML-DSA-44."""

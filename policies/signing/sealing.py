@@ -11,13 +11,15 @@ from policies import dsse
 from policies.signing.port import Signer
 
 
-def seal(payload: bytes, payload_type: str, signer: Signer) -> bytes:
-    """`payload` under `signer`'s signature, as a canonical JSON envelope."""
-    signature = signer.sign(dsse.pre_authentication(payload_type, payload))
+def seal(payload: bytes, payload_type: str, *signers: Signer) -> bytes:
+    """`payload` under each signer's signature, as a canonical JSON envelope."""
+    signed = dsse.pre_authentication(payload_type, payload)
     return canonical.dumps(
         {
             "payload": base64.b64encode(payload).decode(),
             "payloadType": payload_type,
-            "signatures": [{"keyid": signer.key_id, "sig": base64.b64encode(signature).decode()}],
+            "signatures": [
+                {"keyid": signer.key_id, "sig": base64.b64encode(signer.sign(signed)).decode()} for signer in signers
+            ],
         }
     )

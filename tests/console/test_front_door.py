@@ -17,10 +17,13 @@ from console.door.client import DoorClient
 from console.door.commands import (
     Command,
     DeadLetters,
+    Diagnose,
     ExitCode,
     Get,
     Kind,
+    LedgerErase,
     LedgerExport,
+    LedgerProve,
     LedgerShow,
     Pending,
     Propose,
@@ -35,9 +38,9 @@ from estate.identities import Role
 from estate.ids import Digest, IncidentId, NodeId, TenantId, WorkloadId
 from estate.modes import Mode
 from estate.reliefs import GlassWord
-from policies.ledger import verifying
-from policies.ledger.notes import VerifierKey
+from policies.ledger import proofs, verifying
 from policies.ledger.port import Draft, EntryKind
+from policies.ledger.verifier_keys import VerifierKey
 from policies.signing.memory import MemorySigner
 
 pytestmark = [pytest.mark.nats, pytest.mark.xdist_group("system")]
@@ -204,6 +207,42 @@ async def test_a_spooled_answer_is_handed_to_nobody_but_its_owner(placet: Runnin
     assert reply.spooled is not None
     with pytest.raises(Exception, match="dropped"):
         _ = [part async for part in other.parts(reply.spooled)]
+
+
+async def test_a_change_is_proven_and_a_person_is_forgotten_at_the_door(placet: Running) -> None:
+    """And the ledger says by itself that the gate is there and which rules are in force."""
+    door, name = placet.system.door(placet.admin), "vera"
+    theirs = await enrolled(placet, name, Role.OPERATOR)
+    change = CordonNode(node=NodeId("eu-b2"), reason="test")
+    assert (await theirs.call(Propose(summary="cordon eu-b2", changes=(change,)))).ok
+
+    async def proposed() -> bool:
+        return bool([e async for e in placet.system.ledger.entries(kind=EntryKind.DECIDED)])
+
+    await until(proposed)
+    decided = [e async for e in placet.system.ledger.entries(kind=EntryKind.DECIDED)][-1]
+    assert decided.proposal is not None
+    reply = await door.ask(LedgerProve(proposal=decided.proposal))
+    assert reply.spooled is not None, reply.message
+    proof = b"".join([part async for part in door.parts(reply.spooled)])
+    key = VerifierKey.parse((placet.state.root / "ledger.vkey").read_text())
+    assert proofs.verify(proof, [key]).faults == ()
+
+    assert (await theirs.call(LedgerErase(name="rita"))).code is ExitCode.FORBIDDEN
+    refused = await door.call(LedgerErase(name=name))
+    assert refused.code is ExitCode.FORBIDDEN
+    assert "--revoke" in refused.message
+    identity = identities.load(placet.state, name)
+    ended = identities.enrolment(identity.subject, identity.signer.public_key, (), (), datetime.now(UTC), revoked=True)
+    assert (await door.call(sealing.seal_enrolment(placet.state, "admin", ended))).ok
+    dry = await door.call(LedgerErase(name=name, dry=True))
+    assert dry.code is ExitCode.FORBIDDEN or dry.ok, dry.message
+
+    found = (await door.call(Diagnose())).result
+    assert isinstance(found, dict)
+    assert found["silences"] == []
+    for kind in (EntryKind.HEARTBEAT, EntryKind.BUNDLE_LOADED):
+        assert [e async for e in placet.system.ledger.entries(kind=kind)], kind
 
 
 def test_a_call_with_an_unknown_verb_or_field_is_bad_input() -> None:

@@ -17,10 +17,11 @@ from estate.incidents import CaseState
 from estate.outcomes import Ending, Outcome
 from estate.proposals import Lane
 from estate.workloads import Workload
-from policies.ledger import notes
 from policies.ledger.port import Entry, EntryKind
 from policies.ledger.postgres import PostgresLedger
+from policies.ledger.signing import Signing
 from policies.ledger.sqlite import SqliteLedger
+from policies.ledger.verifier_keys import VerifierKey
 from policies.ledger.verifying import verify
 from tests.crash.supervision import EVENTS, FAILING, SELDOM, Outside, until
 from tools.bus import accounts
@@ -92,7 +93,7 @@ async def ledger_is_right(outside: Outside, *lanes: Lane, approvals: int = 1) ->
     exported = [line async for line in ledger.export()]
     entries = [entry async for entry in ledger.entries()]
     await ledger.close()
-    key = notes.VerifierKey.parse((outside.state.root / "ledger.vkey").read_text().strip())
+    key = VerifierKey.parse((outside.state.root / "ledger.vkey").read_text().strip())
     report = verify(exported, (key,))
     assert report.holds, report.fault
     _one_of_each(entries, lanes or tuple(Lane))
@@ -102,10 +103,11 @@ async def ledger_is_right(outside: Outside, *lanes: Lane, approvals: int = 1) ->
 async def opened(outside: Outside) -> SqliteLedger | PostgresLedger:
     """The ledger as whoever holds the whole installation opens it."""
     installation = Installation.open(outside.state, outside.settings)
-    name, signer, address = installation.record.id, installation.signer("ledger"), installation.config.ledger
+    name, address = installation.record.id, installation.config.ledger
+    signing = Signing.of(name, installation.signer("ledger"))
     if address == "sqlite":
-        return await SqliteLedger.open(outside.state.ledger_path, name, signer=signer)
-    return await PostgresLedger.open(as_owner(installation).config.ledger, name, signer=signer)
+        return await SqliteLedger.open(outside.state.ledger_path, name, signing=signing)
+    return await PostgresLedger.open(as_owner(installation).config.ledger, name, signing=signing)
 
 
 def _one_of_each(entries: list[Entry], lanes: tuple[Lane, ...]) -> None:

@@ -24,7 +24,8 @@ from estate.warrants import PAYLOAD_TYPE, Warrant
 from policies import warrants
 from policies.keyrings import StaticRing
 from policies.ledger.memory import MemoryLedger
-from policies.ledger.port import Entry, EntryKind, Ledger
+from policies.ledger.port import Draft, Entry, EntryKind, Ledger
+from policies.recording import issued_key
 from policies.redeciding import Again
 from policies.signing.memory import MemorySigner
 from policies.signing.sealing import seal
@@ -161,7 +162,7 @@ class Rig:
     def law(self) -> Law:
         """Real signatures; answers as the test set them, asked anew each time."""
         return Law(
-            read_warrant=lambda envelope: warrants.read_warrant(envelope, RING, AUDIENCE, INSTALLATION),
+            read_warrant=_signed,
             frozen=lambda warrant, snapshot: self.frozen,
             decide_again=self._verdict,
             undo_objection=self._objection,
@@ -192,6 +193,13 @@ class Rig:
             decided_at=self.clock(),
         )
 
+    async def issued(self, given: Warrant) -> bytes:
+        """The envelope that the gate sends, once the ledger says so."""
+        envelope, by = sealed(given), builders.subject("gate", SubjectKind.GATE)
+        body: dict[str, Any] = {"envelope": envelope.decode()}
+        await self.ledger.append(Draft(EntryKind.ISSUED, self.clock(), by, body, issued_key(given.proposal)))
+        return envelope
+
     async def entries(self) -> list[Entry]:
         """Everything in the ledger."""
         return [e async for e in self.ledger.entries()]
@@ -207,6 +215,11 @@ class Rig:
     def step_keys(self, *numbers: int, undo: bool = False) -> list[str]:
         """The keys of these steps as the world remembers them."""
         return [str(key(n, undo=undo)) for n in numbers]
+
+
+async def _signed(envelope: bytes) -> Warrant:
+    """Whether the ledger holds what was issued is asked where a real gate issues it."""
+    return warrants.read_warrant(envelope, RING, AUDIENCE, INSTALLATION)
 
 
 FAILURE = Failure(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from estate.changes import CopyWorkload
+from estate.errors import Denied
 from estate.ids import ClusterId, WorkloadId
 from estate.modes import Mode
 from estate.outcomes import Ending
@@ -45,7 +46,9 @@ async def test_a_killed_process_is_resumed_from_its_files(point: int, tmp_path: 
 def lawful(rig: Rig, mode: Mode) -> Rig:
     """The rig under the rules that ship."""
     controls = Controls(INSTALLATION, _nobody(), rig.clock, mode)
-    law = Law.of(Trust(RING, AUDIENCE, INSTALLATION, Bundle.load(), controls, _nobody().of_key), rig.clock)
+    law = Law.of(
+        Trust(lambda at: RING, rig.ledger, AUDIENCE, INSTALLATION, Bundle.load(), controls, _nobody().of_key), rig.clock
+    )
     rig.law = lambda: law  # type: ignore[method-assign]
     return rig
 
@@ -56,7 +59,7 @@ def _nobody() -> Enrolments:
 
 async def test_the_rules_that_ship_permit_a_fence_again() -> None:
     rig = lawful(Rig(), Mode.AUTOMATIC)
-    outcome = await rig.executor().execute(sealed(warrant(FENCE)))
+    outcome = await rig.executor().execute(await rig.issued(warrant(FENCE)))
     assert (outcome.ending, outcome.reason) == (Ending.VERIFIED, "")
 
 
@@ -65,7 +68,7 @@ async def test_the_rules_that_ship_refuse_what_became_unlawful() -> None:
     rig = lawful(Rig(), Mode.AUTOMATIC)
     seats = tuple(builders.binding(r, "us-a2", 2 * r, 2 * r + 1) for r in (0, 1))
     abroad = CopyWorkload(workload=WorkloadId("a-serve"), to_cluster=ClusterId("us-1"), bindings=seats)
-    outcome = await rig.executor().execute(sealed(warrant(abroad)))
+    outcome = await rig.executor().execute(await rig.issued(warrant(abroad)))
     assert outcome.ending is Ending.REFUSED
     assert "decided again" in outcome.reason
     assert rig.world.writes == []
@@ -73,6 +76,18 @@ async def test_the_rules_that_ship_refuse_what_became_unlawful() -> None:
 
 async def test_a_mode_that_observes_writes_nothing() -> None:
     rig = lawful(Rig(), Mode.OBSERVE)
-    outcome = await rig.executor().execute(sealed(warrant(FENCE)))
+    outcome = await rig.executor().execute(await rig.issued(warrant(FENCE)))
     assert outcome.ending is Ending.REFUSED
     assert "observe" in outcome.reason
+
+
+async def test_a_warrant_that_the_ledger_does_not_know_is_refused_though_the_gate_s_key_signed_it() -> None:
+    """Whoever stole the gate's key alone can seal one, and can issue none."""
+    rig = lawful(Rig(), Mode.AUTOMATIC)
+    with pytest.raises(Denied, match="was issued"):
+        await rig.executor().execute(sealed(warrant(FENCE)))
+    await rig.issued(warrant(FENCE))
+    with pytest.raises(Denied, match="was issued"):
+        await rig.executor().execute(sealed(warrant(FENCE, nonce="1" * 32)))
+    assert rig.world.writes == []
+    assert await rig.count(EntryKind.CONSUMED) == 0

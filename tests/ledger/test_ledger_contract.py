@@ -15,8 +15,9 @@ from estate.ids import Digest, IncidentId, TenantId
 from policies.ledger import merkle
 from policies.ledger.archives import Archive
 from policies.ledger.leaves import install_origin, tenant_origin
-from policies.ledger.notes import ledger_key, open_checkpoint
+from policies.ledger.notes import open_checkpoint
 from policies.ledger.port import Entry, EntryKind, Fence, Fenced
+from policies.ledger.verifier_keys import ledger_key
 from tests.builders import INSTALLATION, START, subject
 from tests.ledger.conftest import SIGNER, TENANTS, Open, draft
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from estate.errors import BadInput, Denied
 from policies.ledger.merkle import Head
-from policies.ledger.notes import Checkpoint, Notary, VerifierKey, ledger_key, open_checkpoint
+from policies.ledger.notes import Checkpoint, Notary, open_checkpoint
+from policies.ledger.verifier_keys import VerifierKey, ledger_key
 from policies.signing.memory import MemorySigner
 from tests.builders import INSTALLATION, TestEntropy
 from tests.ledger.conftest import SIGNER

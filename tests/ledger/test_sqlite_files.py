@@ -16,12 +16,12 @@ import pytest
 from estate.errors import BadInput, NeverRetry, NewerRecord, RetryLater
 from estate.ids import InstallationId
 from policies.ledger.connections import Writer
-from policies.ledger.notes import ledger_key
 from policies.ledger.port import Draft, EntryKind, Fence, Fenced
 from policies.ledger.sqlite import SqliteLedger
+from policies.ledger.verifier_keys import ledger_key
 from policies.ledger.verifying import verify
 from tests.builders import INSTALLATION
-from tests.ledger.conftest import SIGNER, draft
+from tests.ledger.conftest import SIGNER, SIGNING, draft
 
 EACH = 100
 
@@ -58,7 +58,7 @@ async def test_processes_that_append_to_one_file_make_one_history(tmp_path: Path
     for process in processes:
         await asyncio.to_thread(process.join, 60)
         assert process.exitcode == 0
-    ledger = await SqliteLedger.open(path, INSTALLATION, signer=SIGNER)
+    ledger = await SqliteLedger.open(path, INSTALLATION, signing=SIGNING)
     entries = [entry async for entry in ledger.entries()]
     report = verify([line async for line in ledger.export()], [ledger_key(INSTALLATION, SIGNER.public_key)])
     await ledger.close()
@@ -95,7 +95,7 @@ async def test_what_was_acknowledged_outlives_a_kill(tmp_path: Path) -> None:
     with contextlib.suppress(EOFError):
         while True:
             acknowledged.append(told.recv())
-    ledger = await SqliteLedger.open(path, INSTALLATION, signer=SIGNER)
+    ledger = await SqliteLedger.open(path, INSTALLATION, signing=SIGNING)
     kept = {e.key async for e in ledger.entries()}
     await ledger.append(commanded("after"))
     report = verify([line async for line in ledger.export()], [ledger_key(INSTALLATION, SIGNER.public_key)])
@@ -160,7 +160,7 @@ async def test_a_half_done_refusal_is_undone(tmp_path: Path) -> None:
 
 
 async def test_a_cancelled_append_leaves_the_ledger_whole(tmp_path: Path) -> None:
-    ledger = await SqliteLedger.open(tmp_path / "ledger.db", INSTALLATION, signer=SIGNER)
+    ledger = await SqliteLedger.open(tmp_path / "ledger.db", INSTALLATION, signing=SIGNING)
     tasks = [asyncio.create_task(ledger.append(commanded(f"k:{i}"))) for i in range(50)]
     await asyncio.sleep(0.002)
     for task in tasks[::2]:

@@ -16,13 +16,14 @@ from estate import canonical
 from policies.ledger import leaves, merkle
 from policies.ledger.leaves import Leaf, install_origin, tenant_origin
 from policies.ledger.memory import MemoryLedger
-from policies.ledger.notes import Checkpoint, Notary, VerifierKey, ledger_key
+from policies.ledger.notes import Checkpoint, Notary
 from policies.ledger.ordering import Order
 from policies.ledger.port import Draft, EntryKind
+from policies.ledger.verifier_keys import VerifierKey, ledger_key
 from policies.ledger.verifying import Report, verify
 from policies.signing.memory import MemorySigner
 from tests.builders import INSTALLATION, TestEntropy, subject
-from tests.ledger.conftest import PROPOSAL, SIGNER, TENANTS, draft
+from tests.ledger.conftest import PROPOSAL, SIGNER, SIGNING, TENANTS, draft
 
 KEY = ledger_key(INSTALLATION, SIGNER.public_key)
 INSTALL = install_origin(INSTALLATION)
@@ -45,7 +46,7 @@ TOLD = [draft(key, kind, body=body, by=subject("ada")) for key, kind, body in ST
 
 def exported(drafts: Iterable[Draft], *, checkpoint_after: int = 3, erase: str = "", entropy: str = "x") -> list[bytes]:
     async def run() -> list[bytes]:
-        ledger = MemoryLedger(INSTALLATION, signer=SIGNER, entropy=TestEntropy(entropy))
+        ledger = MemoryLedger(INSTALLATION, signing=SIGNING, entropy=TestEntropy(entropy))
         for number, one in enumerate(drafts):
             if number == checkpoint_after:
                 await ledger.checkpoint()

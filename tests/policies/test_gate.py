@@ -128,7 +128,7 @@ async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 def _opened(answer: Answer) -> Warrant:
     assert answer.warrant_envelope is not None
-    return warrants.open_warrant(answer.warrant_envelope, StaticRing.of(KEY.public_key), EXECUTOR, INSTALLATION, START)
+    return warrants.read_warrant(answer.warrant_envelope, StaticRing.of(KEY.public_key), EXECUTOR, INSTALLATION)
 
 
 def _outcome(warrant: Warrant, ending: Ending = Ending.VERIFIED) -> Outcome:

@@ -31,7 +31,7 @@ from policies.reliefs import Relief
 from policies.signing.memory import MemorySigner
 from policies.signing.sealing import seal
 from policies.standing import Scene, concern, standing
-from policies.warrants import open_warrant
+from policies.warrants import read_warrant
 from tests.builders import INSTALLATION, START, TestClock, TestEntropy, estate, proposal
 from tests.policies.asking import (
     ADA,
@@ -370,7 +370,7 @@ async def test_gate_and_executor_both_see_it_and_neither_after_the_hour() -> Non
     assert answer.warrant_envelope is not None
     assert {x.policy for x in answer.verdict.lifted} == {"breaker-rack"}
     ring = StaticRing.of(KEY.public_key)
-    warrant = open_warrant(answer.warrant_envelope, ring, ExecutorId("twin-1"), INSTALLATION, START)
+    warrant = read_warrant(answer.warrant_envelope, ring, ExecutorId("twin-1"), INSTALLATION)
     law = gate.bundle
     assert decide_again(warrant, estate(), law, place.controls, START).decision is Decision.PERMIT
     late = START + reliefs.LASTS

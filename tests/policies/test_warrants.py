@@ -51,8 +51,11 @@ def _sealed(warrant: Warrant, signer: MemorySigner = GATE, kind: str = PAYLOAD_T
 
 
 def _open(envelope: bytes, **over: Any) -> Warrant:
-    fields: dict[str, Any] = {"ring": RING, "audience": EXECUTOR, "installation": INSTALLATION, "now": START}
-    return warrants.open_warrant(envelope, **(fields | over))
+    fields: dict[str, Any] = {"ring": RING, "audience": EXECUTOR, "installation": INSTALLATION}
+    now = over.pop("now", START)
+    warrant = warrants.read_warrant(envelope, **(fields | over))
+    warrants.check_in_force(warrant, now)
+    return warrant
 
 
 def test_a_warrant_carries_what_was_decided_and_opens_again() -> None:

@@ -13,8 +13,8 @@ from estate.changes import ScaleWorkload
 from estate.identities import Role
 from estate.ids import WorkloadId
 from estate.incidents import CaseState
-from policies.ledger import notes
 from policies.ledger.port import EntryKind
+from policies.ledger.verifier_keys import VerifierKey
 from policies.ledger.verifying import verify
 from tests.system.composed import SPARE, Composed, founded, settings, started, until
 
@@ -66,7 +66,7 @@ async def fenced(composed: Composed) -> None:
 async def verifies(composed: Composed) -> None:
     """The export verifies offline, like any other."""
     lines = [line async for line in composed.system.ledger.export()]
-    key = notes.VerifierKey.parse((composed.state.root / "ledger.vkey").read_text().strip())
+    key = VerifierKey.parse((composed.state.root / "ledger.vkey").read_text().strip())
     report = verify(lines, (key,))
     assert report.holds, report.fault
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Self
 
@@ -15,16 +15,18 @@ from estate.verdicts import Verdict
 from estate.warrants import Warrant
 from policies import redeciding, warrants
 from policies.bundle import Bundle
-from policies.keyrings import KeyRing
+from policies.ledger.port import Ledger
 from policies.redeciding import Again
 from policies.standing import Controls
+from policies.warrants import RingAt
 
 
 @dataclass(frozen=True, slots=True)
 class Trust:
     """What this executor goes by: the gate's public keys, its own names, the rules, signed controls and enrolments."""
 
-    gate_keys: KeyRing
+    gate_keys: RingAt
+    ledger: Ledger
     audience: ExecutorId
     installation: InstallationId
     bundle: Bundle
@@ -36,9 +38,10 @@ class Trust:
 class Law:
     """The five questions."""
 
-    read_warrant: Callable[[bytes], Warrant]
-    """The warrant in an envelope whose signature, audience and installation are right (else Denied). Never the
-    times: an expired warrant still resumes, because expiry bounds the start of a step and never an undo."""
+    read_warrant: Callable[[bytes], Awaitable[Warrant]]
+    """The warrant in an envelope that the ledger says was issued, and whose signature, audience and installation are
+    right (else Denied). Never the times: an expired warrant still resumes, because expiry bounds the start of a step
+    and never an undo."""
     frozen: Callable[[Warrant, Snapshot], str | None]
     """Why a freeze holds the warrant now, or None."""
     decide_again: Callable[[Warrant, Snapshot, Again], Verdict]
@@ -52,8 +55,8 @@ class Law:
     def of(cls, trust: Trust, clock: Clock) -> Self:
         """The law of `policies`."""
         return cls(
-            read_warrant=lambda envelope: warrants.read_warrant(
-                envelope, trust.gate_keys, trust.audience, trust.installation
+            read_warrant=lambda envelope: warrants.as_issued(
+                envelope, trust.ledger, trust.gate_keys, trust.audience, trust.installation
             ),
             frozen=lambda warrant, snapshot: redeciding.held(warrant, snapshot, trust.controls),
             decide_again=lambda warrant, snapshot, again: redeciding.decide_again(

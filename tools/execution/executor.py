@@ -55,12 +55,12 @@ class Executor:
         """Carry out the warrant, or resume it; its outcome is in the ledger before this returns it.
 
         Raises:
-            Denied, BadInput: the envelope is no warrant for this executor; nothing was written.
+            Denied, BadInput: the envelope is no warrant for this executor, or none was issued; nothing was written.
             Held: another holder executes it; its outcome will be there when asked again.
             Fenced: a newer holder took over while we were at it; nothing more was written.
             RetryLater: ledger, target or inventory is out of reach; the same call resumes.
         """
-        warrant = self._law.read_warrant(envelope)
+        warrant = await self._law.read_warrant(envelope)
         # The lock keeps a redelivered message off an execution that this very process is still busy with.
         async with self._locks.setdefault(execution_id(warrant.nonce), asyncio.Lock()):
             return await self._execute(warrant, envelope)

@@ -36,7 +36,7 @@ from policies.profiles import Patience, Quorum
 from policies.questions import Deputy, Matter
 from policies.redeciding import Again, decide_again
 from policies.signing.memory import MemorySigner
-from policies.warrants import open_warrant
+from policies.warrants import check_in_force, read_warrant
 from tests import builders
 from tests.builders import INSTALLATION, START, TestClock, TestEntropy, estate, facts, proposal
 from tests.policies.asking import MOVE_A, MOVE_B, Person, cordon, enrolments, law, orders, owner, question
@@ -290,11 +290,12 @@ async def test_so_is_an_approval_of_such_a_clock() -> None:
 async def test_an_executor_whose_clock_is_ten_minutes_off_begins_nothing() -> None:
     answer = await Place(law()).gate.submit(proposal(MOVE_A))
     assert answer.warrant_envelope is not None
+    ring = StaticRing.of(KEY.public_key)
+    warrant = read_warrant(answer.warrant_envelope, ring, ExecutorId("twin-1"), INSTALLATION)
+    check_in_force(warrant, START)
     for off, fault in ((-timedelta(minutes=10), "starts 600 s from now"), (timedelta(minutes=60), "expired")):
         with pytest.raises(Denied, match=fault):
-            open_warrant(
-                answer.warrant_envelope, StaticRing.of(KEY.public_key), ExecutorId("twin-1"), INSTALLATION, START + off
-            )
+            check_in_force(warrant, START + off)
 
 
 def _abroad() -> Any:
@@ -317,7 +318,7 @@ async def test_what_changed_since_the_decision_is_decided_anew(over: Callable[[]
     answer = await Place(law()).gate.submit(proposal(MOVE_A))
     assert answer.warrant_envelope is not None
     ring = StaticRing.of(KEY.public_key)
-    warrant = open_warrant(answer.warrant_envelope, ring, ExecutorId("twin-1"), INSTALLATION, START)
+    warrant = read_warrant(answer.warrant_envelope, ring, ExecutorId("twin-1"), INSTALLATION)
     known: dict[str, Any] = {"snapshot": estate(), "bundle": law(), "controls": orders()} | over()
     found: Verdict = decide_again(warrant, known["snapshot"], known["bundle"], known["controls"], START)
     assert (found.decision is Decision.PERMIT) is not bool(rule)
@@ -332,7 +333,7 @@ async def test_an_approval_of_two_owners_is_vouched_for_as_two() -> None:
     answer = await place.gate.approve(owner("bob").sealed(asked))
     assert answer.warrant_envelope is not None
     ring = StaticRing.of(KEY.public_key)
-    warrant = open_warrant(answer.warrant_envelope, ring, ExecutorId("twin-1"), INSTALLATION, START)
+    warrant = read_warrant(answer.warrant_envelope, ring, ExecutorId("twin-1"), INSTALLATION)
     given = (BEA.given(asked), owner("bob").given(asked))
     for words, decision in ((given, Decision.PERMIT), (given[:1], Decision.NEEDS_APPROVAL)):
         found = decide_again(warrant, estate(), place.bundle, orders(), START, Again(given=words))

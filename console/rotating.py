@@ -1,0 +1,148 @@
+"""`placet rotate`: a new key for the gate or the ledger, and an end for the old one.
+
+Done on the whole installation while nothing of it runs: an administrator's two signed words, that the new key is the
+role's and that the old one is not any more, become entries of the ledger; then the key file is replaced. What the old
+key signed before that stands; whatever it signs later is refused. For whoever verifies exports the ledger's `.vkey`
+says up to which size the old key signed. Interrupted at any point, it goes on where it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from console import identities
+from console.identities import Identity
+from console.installations import Installation
+from console.state import write_private
+from estate.errors import BadInput
+from estate.identities import Subject, SubjectKind
+from estate.ids import InstallationId, KeyId
+from policies import recording
+from policies.enrolments import PAYLOAD_TYPE, Enrolments
+from policies.ledger.archives import Archive
+from policies.ledger.notes import read_checkpoint
+from policies.ledger.verifier_keys import Scheme, VerifierKey, ledger_name
+from policies.signing.files import FileSigner, MldsaFileSigner
+from policies.signing.port import Signer
+from policies.signing.sealing import seal
+
+ROLES = ("gate", "ledger")
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """Which key of which role, and who signs for it."""
+
+    installation: Installation
+    speaker: Identity
+    role: str
+    second: bool = False
+    """The second, post-quantum key, which is made where there is none."""
+
+    def __post_init__(self) -> None:
+        if self.installation.role is not None:
+            raise BadInput(f"`{self.installation.state.root}` holds one role only; rotate where `init` was run")
+        if self.role not in ROLES:
+            raise BadInput(f"`{self.role}` has no key that is rotated here; there are {', '.join(ROLES)}")
+
+    @property
+    def path(self) -> Path:
+        """The key file."""
+        state = self.installation.state
+        return state.second_key_path(self.role) if self.second else state.key_path(self.role)
+
+    @property
+    def kind(self) -> type[FileSigner] | type[MldsaFileSigner]:
+        """Whose files these are."""
+        return MldsaFileSigner if self.second else FileSigner
+
+    @property
+    def next(self) -> Path:
+        """Where the new key lies until the ledger knows it."""
+        return self.path.with_suffix(".next")
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the new key lies in a key service that the settings name."""
+        return not self.second and self.role in self.installation.config.remote_keys
+
+    def replace(self) -> None:
+        """Put the new file in the place of the old one, of which nothing is left."""
+        if self.is_remote:
+            self.path.unlink(missing_ok=True)
+        else:
+            self.next.replace(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Rotated:
+    """The new key, and the old one if there was one."""
+
+    new: KeyId
+    old: KeyId | None
+
+
+def process(installation: InstallationId, role: str) -> Subject:
+    """For whom a role's key speaks, in the enrolments."""
+    if role == "gate":
+        return recording.gate(installation)
+    return Subject(kind=SubjectKind.CONSOLE, issuer=installation, name=role)
+
+
+async def rotate(rotation: Rotation, archive: Archive, now: datetime) -> Rotated:
+    """Put a new key in the place of the old one.
+
+    Raises:
+        BadInput: this is one role's directory, or a role whose key is not rotated here.
+        Denied: the speaker is no administrator.
+    """
+    made, old = await asyncio.to_thread(_keys, rotation)
+    if rotation.role == "ledger":
+        until = await _signed_up_to(archive) if old is not None and not rotation.second else None
+        await asyncio.to_thread(_write_verifier_keys, rotation, made, old, until)
+    enrolments = Enrolments(
+        rotation.installation.record.id, rotation.installation.record.administrator_key, rotation.installation.clock
+    )
+    await enrolments.load(archive)
+    for signer, revoked in ((made, False), *([(old, True)] if old is not None else [])):
+        envelope = _word(rotation, signer, now, revoked=revoked)
+        await archive.append(enrolments.admit(envelope, now).draft(now))
+    await asyncio.to_thread(rotation.replace)
+    return Rotated(made.key_id, old.key_id if old is not None else None)
+
+
+def _keys(rotation: Rotation) -> tuple[Signer, Signer | None]:
+    """The new key and the old one. A key of a service is new wherever a file of the role's is left."""
+    old = rotation.kind.load(rotation.path) if rotation.path.exists() else None
+    if rotation.is_remote:
+        return rotation.installation.signer(rotation.role), old
+    made = rotation.kind.load(rotation.next) if rotation.next.exists() else rotation.kind.create(rotation.next)
+    return made, old
+
+
+def _word(rotation: Rotation, signer: Signer, now: datetime, *, revoked: bool) -> bytes:
+    subject = process(rotation.installation.record.id, rotation.role)
+    record = identities.enrolment(subject, signer.public_key, (), (), now, revoked)
+    return seal(record.canonical(), PAYLOAD_TYPE, rotation.speaker.signer)
+
+
+async def _signed_up_to(archive: Archive) -> int:
+    """The size of the last checkpoint that the old key signs."""
+    notes = [read_checkpoint(note) for note in await archive.checkpoint()]
+    return next(c.head.size for c in notes if c.origin.endswith("/install"))
+
+
+def _write_verifier_keys(rotation: Rotation, made: Signer, old: Signer | None, until: int | None) -> None:
+    """The `.vkey` with the new key; an old ledger's key stays with its end, an old second key goes."""
+    state, name = rotation.installation.state, ledger_name(rotation.installation.record.id)
+    scheme = Scheme.COSIGNATURE_MLDSA44 if rotation.second else Scheme.NOTE
+    known = VerifierKey.parse_all(state.ledger_key_path.read_text())
+    dead = {signer.public_key for signer in (made, old) if signer is not None}
+    lines = [key for key in known if key.public_key not in dead]
+    if old is not None and until is not None:
+        lines.append(VerifierKey(name, old.public_key, scheme, until))
+    lines.append(VerifierKey(name, made.public_key, scheme))
+    write_private(state.ledger_key_path, "".join(f"{key}\n" for key in lines).encode())
