@@ -37,6 +37,7 @@ from policies.bundle import Bundle
 from policies.gate import Gate
 from policies.keyrings import KeyRing, StaticRing
 from policies.ledger.sqlite import SqliteLedger
+from policies.reliefs import Relief
 from policies.signing.memory import MemorySigner
 from tools.controlplane.launching import controlplane
 from tools.execution.authority import Law, Trust
@@ -91,6 +92,10 @@ class Automatic:
         """Automatic everywhere."""
         return Mode.AUTOMATIC
 
+    def reliefs(self, now: datetime) -> tuple[Relief, ...]:
+        """None."""
+        return ()
+
 
 class Nobody:
     """No person is enrolled: a fence needs none."""
@@ -102,6 +107,10 @@ class Nobody:
     def of_key(self, key: KeyId) -> Enrolment | None:
         """Nobody's."""
         return None
+
+    def of_subject(self, subject: Subject) -> tuple[Enrolment, ...]:
+        """None."""
+        return ()
 
 
 def measure() -> list[Figure]:

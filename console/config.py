@@ -178,6 +178,8 @@ class Config(Model):
     """`embedded` (in JetStream) or `postgresql://…`, likewise."""
     mode: Mode | None = None
     """Where no signed setting says otherwise. None: `automatic` on a twin, `observe` on real clusters."""
+    profile: str = "house"
+    """The numbers that the rules compare with: a shipped profile (`placet policy profiles`), or the path of a file."""
     clusters: tuple[Cluster, ...] = ()
     """Kubernetes clusters. None: the twin is the world."""
     estate: tuple[Path, ...] = ()
@@ -269,6 +271,7 @@ VARIABLES: Mapping[str, str] = {
     "PLACET_LEDGER": "ledger",
     "PLACET_CHECKPOINTS": "checkpoints",
     "PLACET_MODE": "mode",
+    "PLACET_PROFILE": "profile",
     "PLACET_HTTP_HOST": "http.host",
     "PLACET_HTTP_PORT": "http.port",
 }

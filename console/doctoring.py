@@ -47,7 +47,7 @@ def examine(invocation: Invocation) -> tuple[Finding, ...]:
         _checked("configuration", lambda: f"{len(invocation.settings().channels)} channels"),
         *(_checked(f"key of the {role}", partial(_key, state, role)) for role in _keys(state)),
         *([_checked("facts", lambda: _facts(state))] if _role(state) is None or state.facts_path.exists() else []),
-        _checked("rules", _rules),
+        _checked("rules", lambda: _rules(invocation)),
         *([_checked("nats-server", _nats_server)] if _role(state) is None else []),
         *_world(state),
         *_clusters(invocation),
@@ -114,10 +114,11 @@ def _facts(state: StateDirectory) -> str:
     return f"version {facts.version} by {facts.author}, valid until {facts.valid_until:%Y-%m-%d}"
 
 
-def _rules() -> str:
-    from policies.bundle import Bundle
+def _rules(invocation: Invocation) -> str:
+    from console import profiles
 
-    return Bundle.load().digest
+    law = profiles.bundle(invocation.settings().profile)
+    return f"{law.digest}, profile {law.profile.name}"
 
 
 def _nats_server() -> str:
@@ -255,6 +256,10 @@ def _diagnosed(reply: Reply) -> Iterator[Finding]:
     letters = told["dead_letters"]
     yield Finding(check="inventory", well=not told["stale"], found=str(told["stale"] or told["snapshot"]))
     yield Finding(check="ledger", well=True, found=f"{told['entries']} entries")
+    reviews = told.get("reviews_due")
+    due = [str(d) for d in reviews] if isinstance(reviews, list) else []
+    remedy = "placet break-glass --review ID --reason FINDING" if due else ""
+    yield Finding(check="broken glass", well=not due, found=", ".join(due) or "no review due", remedy=remedy)
     yield from _heard(told.get("silences"))
     remedy = "placet dlq list" if letters else ""
     yield Finding(check="dead letters", well=not letters, found=str(letters), remedy=remedy)

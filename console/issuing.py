@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from console import config as settings
-from console import databases
+from console import databases, profiles
 from console.config import Channel, Cluster, Config, Credentials, Sync
 from console.installations import Installation
 from console.provisioning import stores, users
@@ -24,6 +24,7 @@ from tools.inventory.asking import passwords
 from tools.inventory.asking.settings import Settings as Sources
 
 WORLD = "world"
+PROFILE = "profile.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,8 @@ class Issuing:
         files |= {issued.key_path(key): whole.key_path(key).read_bytes() for key in local}
         seconds = {issued.second_key_path(key): whole.second_key_path(key) for key in need.keys}
         files |= {path: source.read_bytes() for path, source in seconds.items() if source.exists()}
+        if own := self._own_profile:
+            files[issued.root / PROFILE] = own.read_bytes()
         if need.law:
             files[issued.facts_path] = here.facts_envelope()
             files[issued.world_path] = here.world_file().canonical()
@@ -118,6 +121,15 @@ class Issuing:
         for password in (s.users[name] for s in stores(here) if name in s.users):
             files[issued.password_path("postgres", name)] = f"{password}\n".encode()
         return files
+
+    @property
+    def _own_profile(self) -> Path | None:
+        """The file of a profile of one's own, once it was read; None of one that is shipped. Raises BadInput."""
+        name = self.installation.config.profile
+        if name in profiles.shipped():
+            return None
+        profiles.chosen(name)
+        return Path(name)
 
     def _kubeconfigs(self, issued: StateDirectory, name: str) -> Iterator[tuple[Path, bytes]]:
         """Copies, so that nobody reads another role's: the inventory the readers', an executor its writers'."""
@@ -167,6 +179,7 @@ class Issuing:
             update={
                 "facts": None,
                 "world": None,
+                "profile": str(issued.root / PROFILE) if self._own_profile else config.profile,
                 "twin": self._twin if need.law else None,
                 "ledger": config.ledger if need.ledger else plain.ledger,
                 "checkpoints": config.checkpoints if need.checkpoints else plain.checkpoints,

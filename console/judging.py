@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -24,21 +25,33 @@ from estate.frozen import FrozenEstate
 from estate.identities import Enrolment, Subject, SubjectKind
 from estate.ids import IncidentId, InstallationId, SiteId, TenantId
 from estate.law import Facts
-from estate.modes import Freeze, Mode
+from estate.modes import Freeze, Mode, Scope
 from estate.proposals import Lane
 from estate.results import Refusal
 from estate.snapshots import Snapshot, SnapshotVersion
 from estate.verdicts import Verdict
-from estate.worlds import ChangeFile, GivenWord, HistoryFile, ProposalFile
-from policies import approving
+from estate.worlds import (
+    ChangeFile,
+    Decided,
+    GivenException,
+    GivenGlass,
+    GivenWord,
+    HistoryFile,
+    InFlight,
+    ProposalFile,
+)
+from policies import approving, domains, reliefs
 from policies.bundle import Bundle
 from policies.deciding import decide
+from policies.domains import Counts
 from policies.keyrings import KEY_BYTES, StaticRing, key_id_of
 from policies.mandates import NOBODY, Mandate, digest_of
 from policies.playing import joined
-from policies.questions import Given, Matter, Question
+from policies.questions import Deputy, Given, Matter, Question
+from policies.recents import Recents
+from policies.reliefs import Relief
 from policies.signed_facts import open_facts
-from policies.standing import concern, standing
+from policies.standing import Scene, concern, standing
 from tools.inventory import declarations, documents, files
 
 HERE: Final = InstallationId("offline")
@@ -65,7 +78,14 @@ def judge(judging: Judging) -> Verdict:
     in_flight = _in_flight(judging.estate, judging.history)
     base = joined(judging.estate, in_flight)
     matter = _matter(judging, base)
-    stands = standing(concern(matter, base), _Controls(judging), in_flight, executor_known=True)
+    scene = Scene(
+        now=judging.at,
+        profile=judging.bundle.profile,
+        in_flight=in_flight,
+        recent=_recent(judging, base),
+        at_once=_disturbed((c for e in judging.history.in_flight for c in e.changes), base),
+    )
+    stands = standing(matter, concern(matter, base), _Controls(judging), scene)
     given = tuple(_given(judging, matter, base, word) for word in judging.proposal.words)
     return decide(Question(matter, judging.estate, judging.bundle, stands, judging.at, given)).verdict
 
@@ -123,6 +143,20 @@ def _in_flight(estate: Snapshot, history: HistoryFile) -> tuple[Step, ...]:
     return tuple(steps)
 
 
+def _recent(judging: Judging, on: Snapshot) -> Counts:
+    """What the window has of it: what was decided and ended, and what is under way."""
+    recents = Recents(judging.bundle.profile.window)
+    decided: tuple[Decided | InFlight, ...] = (*judging.history.decided, *judging.history.in_flight)
+    for entry in sorted(decided, key=lambda e: e.permitted_at):
+        recents.add(entry.permitted_at, _disturbed(entry.changes, on))
+    recents.forget(judging.at)
+    return Counter(recents.counts)
+
+
+def _disturbed(changes: Iterable[Change], on: Snapshot) -> Counts:
+    return domains.counted(domains.disturbed(c, on) for c in changes)
+
+
 def _steps(changes: tuple[Change, ...], on: Snapshot) -> tuple[Step, ...]:
     """As they are laid out; those that have no effect stand as they are, and the law says why that is no plan."""
     laid = lay_out(changes, on)
@@ -150,14 +184,19 @@ def _matter(judging: Judging, base: Snapshot) -> Matter:
         on_behalf_of=person,
         for_tenants=proposal.for_tenants,
         mandate=mandate if person is not None else NOBODY,
+        deputy=_deputy(proposal, person) if person is not None else None,
     )
     touched = [s for s in concern(matter, base).sites if s] or [s.id for s in judging.estate.facts.sites]
     return replace(matter, site=touched[0] if touched else SiteId("none"))
 
 
+def _deputy(proposal: ProposalFile, person: Subject) -> Deputy:
+    return Deputy(frozenset(proposal.person_roles), frozenset(proposal.for_tenants), f"{HERE}/{person.name}")
+
+
 @dataclass(frozen=True, slots=True)
 class _Controls:
-    """Freezes and mode as the history says."""
+    """Freezes, mode, exceptions and broken glass as the history says."""
 
     judging: Judging
 
@@ -171,6 +210,31 @@ class _Controls:
     def mode(self, site: SiteId | None, tenants: Iterable[TenantId]) -> Mode:
         """The one of the history, everywhere."""
         return self.judging.history.mode
+
+    def reliefs(self, now: datetime) -> tuple[Relief, ...]:
+        """Those in force: exceptions to rules that take some, and glass that two people broke within the hour."""
+        history = self.judging.history
+        excepted = (_excepting(e, self.judging) for e in history.exceptions if e.valid_until > now)
+        broken = (g for g in history.broken_glass if g.seconded_at <= now < g.seconded_at + reliefs.LASTS)
+        return (*excepted, *(_breaking(g) for g in broken))
+
+
+def _excepting(given: GivenException, judging: Judging) -> Relief:
+    rule = judging.bundle.rules.get(given.rule)
+    if rule is None or not rule.liftable:
+        why = "there is no such rule" if rule is None else rule.firm or f"it is of tier {rule.tier}"
+        raise BadInput(f"exceptions: `{given.rule}` takes none: {why}")
+    if given.scope == Scope() and not given.target:
+        raise BadInput(f"exceptions: that to `{given.rule}` is for everything; name a site, a tenant or a target")
+    name, lasts = canonical.digest_of(given.json_form()), given.valid_until - judging.at
+    return Relief(name, given.rule, given.scope, (_person(given.by),), given.target, lasts)
+
+
+def _breaking(given: GivenGlass) -> Relief:
+    if given.by == given.seconded_by:
+        raise BadInput(f"broken_glass: `{given.by}` both broke and seconded it; it takes two humans")
+    name = canonical.digest_of(given.json_form())
+    return Relief(name, None, given.scope, (_person(given.by), _person(given.seconded_by)))
 
 
 def _given(judging: Judging, matter: Matter, base: Snapshot, word: GivenWord) -> Given:
@@ -188,6 +252,7 @@ def _given(judging: Judging, matter: Matter, base: Snapshot, word: GivenWord) ->
         tenants=word.tenants,
         enrolled_at=at - timedelta(days=1),
         valid_until=at + timedelta(days=1),
+        person=word.human,
     )
     approval = Approval(
         installation=HERE,

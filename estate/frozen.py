@@ -16,7 +16,7 @@ from immutables import Map
 
 from estate.grounds import Ground
 from estate.hardware import Health, Node
-from estate.ids import ClusterId, GangId, NodeId, ObjectId, RackId, SiteId, WorkloadId
+from estate.ids import ClusterId, GangId, NodeId, ObjectId, RackId, SiteId, TenantId, WorkloadId
 from estate.items import Item
 from estate.law import Facts
 from estate.layers import Layer
@@ -157,6 +157,17 @@ class FrozenEstate:
 
     def rack_watts(self, rack: RackId) -> Watts:
         return Watts(self._tally.rack_watts.get(rack, 0) + (self._ground.rack_watts(rack) if self._ground else 0))
+
+    def site_watts(self, site: SiteId) -> Watts:
+        return Watts(self._tally.site_watts.get(site, 0) + (self._ground.site_watts(site) if self._ground else 0))
+
+    def tenant_devices(self, tenant: TenantId) -> int:
+        below = self._ground.tenant_devices(tenant) if self._ground else 0
+        return below + self._tally.tenant_devices.get(tenant, 0)
+
+    def tenant_watts(self, tenant: TenantId) -> Watts:
+        below = self._ground.tenant_watts(tenant) if self._ground else 0
+        return Watts(below + self._tally.tenant_watts.get(tenant, 0))
 
     def fenced_in(self, rack: RackId) -> int:
         return self._tally.rack_fenced.get(rack, 0) + (self._ground.fenced_in(rack) if self._ground else 0)

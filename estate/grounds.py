@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Protocol
 
 from estate.hardware import Node
-from estate.ids import ClusterId, GangId, NodeId, RackId, SiteId, WorkloadId
+from estate.ids import ClusterId, GangId, NodeId, RackId, SiteId, TenantId, WorkloadId
 from estate.readings import Reading
 from estate.references import Ref
 from estate.tallies import Tally
@@ -49,6 +49,15 @@ class Ground(Protocol):
 
     def rack_watts(self, rack: RackId) -> int:
         """What the rack draws."""
+
+    def site_watts(self, site: SiteId) -> int:
+        """What the site draws."""
+
+    def tenant_devices(self, tenant: TenantId) -> int:
+        """How many accelerators the tenant's replicas hold."""
+
+    def tenant_watts(self, tenant: TenantId) -> int:
+        """What the tenant's replicas are stated to draw."""
 
     def fenced_in(self, rack: RackId) -> int:
         """How many nodes of the rack are fenced."""

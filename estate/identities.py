@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import StringConstraints
 
 from estate.ids import InstallationId, KeyId, TenantId
-from estate.records import Model, Record, Time
+from estate.records import Model, Record, Time, later
 from estate.words import Role
 
 __all__ = ["Enrolment", "Role", "Subject", "SubjectKind"]
@@ -52,3 +52,10 @@ class Enrolment(Record):
     enrolled_at: Time
     valid_until: Time
     revoked: bool = False
+    person: str = later("", max_length=200)
+    """The natural person, where several accounts are one's: quorums count them once. Empty: they have this one."""
+
+    @property
+    def human(self) -> str:
+        """Whom quorums count: the natural person as far as an administrator said, else the account itself."""
+        return self.person or f"{self.subject.issuer}/{self.subject.name}"

@@ -13,7 +13,7 @@ from typing import Protocol, Self
 from pydantic import Field
 
 from estate.hardware import Node
-from estate.ids import ClusterId, GangId, InstallationId, NodeId, ObjectId, RackId, SiteId, WorkloadId
+from estate.ids import ClusterId, GangId, InstallationId, NodeId, ObjectId, RackId, SiteId, TenantId, WorkloadId
 from estate.law import Facts
 from estate.objects import Sighting
 from estate.readings import Reading
@@ -86,6 +86,15 @@ class Snapshot(Protocol):
 
     def rack_watts(self, rack: RackId) -> Watts:
         """The sum of `node_watts` over the rack, kept current and not summed on demand."""
+
+    def site_watts(self, site: SiteId) -> Watts:
+        """The sum of `node_watts` over the site, kept current likewise."""
+
+    def tenant_devices(self, tenant: TenantId) -> int:
+        """How many accelerators the tenant's replicas hold, kept current."""
+
+    def tenant_watts(self, tenant: TenantId) -> Watts:
+        """What the tenant's replicas are stated to draw, kept current."""
 
     def fenced_in(self, rack: RackId) -> int:
         """How many nodes of the rack are fenced (`Node.fenced`), kept current."""

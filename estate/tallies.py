@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from immutables import Map
 
-from estate.ids import RackId, SiteId
+from estate.ids import RackId, SiteId, TenantId
 from estate.workloads import Workload
 
 
@@ -34,7 +34,12 @@ class Tally:
 
     rack_watts: Map[RackId, int] = field(default_factory=Map)
     rack_fenced: Map[RackId, int] = field(default_factory=Map)
+    site_watts: Map[SiteId, int] = field(default_factory=Map)
     site_fenced: Map[SiteId, int] = field(default_factory=Map)
+    tenant_devices: Map[TenantId, int] = field(default_factory=Map)
+    """Accelerators that replicas hold."""
+    tenant_watts: Map[TenantId, int] = field(default_factory=Map)
+    """What replicas are stated to draw."""
     open_nodes: Map[int, int] = field(default_factory=Map)
     """How many open nodes have that many free accelerators."""
     closed_free: int = 0
@@ -58,25 +63,31 @@ class Tally:
 
     def asked(self, before: Workload | None, after: Workload | None) -> Tally:
         """The sums once a workload went from `before` to `after`."""
-        asks = self.asks
+        asks, devices, watts = self.asks, self.tenant_devices, self.tenant_watts
         for workload, sign in ((before, -1), (after, 1)):
-            if workload is not None and workload.replicas and workload.contract.accelerators_per_replica:
+            if workload is None:
+                continue
+            held = sum(len(b.accelerators) for b in workload.bindings)
+            devices = _added(devices, workload.tenant, sign * held)
+            watts = _added(watts, workload.tenant, sign * held * workload.watts_per_accelerator)
+            if workload.replicas and workload.contract.accelerators_per_replica:
                 asks = _added(asks, workload.contract.accelerators_per_replica, sign)
-        return self if asks == self.asks else replace(self, asks=asks)
+        return replace(self, asks=asks, tenant_devices=devices, tenant_watts=watts)
 
     def _with(self, share: Share, sign: int) -> Tally:
         fenced = sign if share.fenced else 0
-        return Tally(
+        return replace(
+            self,
             rack_watts=_added(self.rack_watts, share.rack, sign * share.watts),
             rack_fenced=_added(self.rack_fenced, share.rack, fenced),
+            site_watts=_added(self.site_watts, share.site, sign * share.watts),
             site_fenced=_added(self.site_fenced, share.site, fenced),
             open_nodes=_added(self.open_nodes, share.free, sign) if share.open else self.open_nodes,
             closed_free=self.closed_free + (0 if share.open else sign * share.free),
-            asks=self.asks,
         )
 
 
-def _added[Key: (RackId, SiteId, int)](sums: Map[Key, int], key: Key | None, amount: int) -> Map[Key, int]:
+def _added[Key: (RackId, SiteId, TenantId, int)](sums: Map[Key, int], key: Key | None, amount: int) -> Map[Key, int]:
     """`sums` with `amount` more under `key`; what is zero has no entry."""
     if key is None or not amount:
         return sums

@@ -9,7 +9,7 @@ from estate.identities import Role
 from estate.ids import Digest, IncidentId, InstallationId, PolicyId, SiteId, TenantId
 from estate.modes import Mode
 from estate.proposals import Lane
-from estate.records import Model, Record, Time
+from estate.records import Model, Record, Time, later
 from estate.snapshots import SnapshotVersion
 
 
@@ -53,6 +53,16 @@ class Failure(Model):
     reason: str
     """The policy's own reason for people, one line."""
     tenant: TenantId | None = None
+    obligation: str = later("", max_length=500)
+    """The duties that the rule serves, e.g. `GDPR art. 44; DORA art. 30(2)(b)`."""
+
+
+class Lifted(Model):
+    """A rule that would have forbidden it, and the exception or broken glass that lifted it."""
+
+    policy: PolicyId
+    about: str
+    by: Digest
 
 
 class Requirement(Model):
@@ -96,3 +106,5 @@ class Verdict(Record):
     decided_at: Time
     diff: Digest | None = None
     """The digest of the diff that an approver must have been shown."""
+    lifted: tuple[Lifted, ...] = later(())
+    """What gave way to exceptions and broken glass."""

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from estate.changes import Change
 from estate.hardware import Node
 from estate.identities import Role
-from estate.ids import TenantId
+from estate.ids import PolicyId, TenantId
 from estate.items import Item
 from estate.modes import Mode, Scope
 from estate.records import Model, Record, Time, doubled
@@ -70,6 +70,8 @@ class GivenWord(Model):
     roles: tuple[Role, ...] = Field(min_length=1)
     tenants: tuple[TenantId, ...] = ()
     """For whom they speak."""
+    human: str = Field(default="", max_length=200)
+    """The natural person, where it is one of several accounts of theirs."""
     word: Word = Word.APPROVE
 
 
@@ -82,6 +84,8 @@ class ProposalFile(Record):
     changes: tuple[Change, ...] = Field(min_length=1, max_length=256)
     person: str = Field(default="", max_length=200)
     """On whose behalf; empty: an incident's, on nobody's."""
+    person_roles: tuple[Role, ...] = (Role.REQUESTER,)
+    """What that person may do now; empty: they are enrolled no more."""
     for_tenants: tuple[TenantId, ...] = ()
     """The tenants for whom that person speaks; empty: for the installation."""
     words: tuple[GivenWord, ...] = Field(default=(), max_length=100)
@@ -94,12 +98,42 @@ class InFlight(Model):
     changes: tuple[Change, ...] = Field(min_length=1, max_length=256)
 
 
+class Decided(Model):
+    """Changes that were permitted and have ended: they count in the breakers until the window has passed."""
+
+    permitted_at: Time
+    changes: tuple[Change, ...] = Field(min_length=1, max_length=256)
+
+
+class GivenException(Model):
+    """An exception to a rule, as whoever wrote the file vouches for it."""
+
+    rule: PolicyId
+    scope: Scope = Scope()
+    target: str = Field(default="", max_length=600)
+    by: str = Field(min_length=1, max_length=200)
+    valid_until: Time
+
+
+class GivenGlass(Model):
+    """Broken glass, as whoever wrote the file vouches for it."""
+
+    scope: Scope = Scope()
+    by: str = Field(min_length=1, max_length=200)
+    seconded_by: str = Field(min_length=1, max_length=200)
+    seconded_at: Time
+    """It is in force for an hour from then."""
+
+
 class HistoryFile(Record):
     """What was decided before, and what is in force."""
 
     kind: Literal["placet.history"] = "placet.history"
     v: Literal[1] = 1
     in_flight: tuple[InFlight, ...] = Field(default=(), max_length=1000)
+    decided: tuple[Decided, ...] = Field(default=(), max_length=100_000)
     frozen: tuple[Scope, ...] = Field(default=(), max_length=1000)
     """What a freeze covers: a site, a tenant, both, or everything."""
     mode: Mode = Mode.AUTOMATIC
+    exceptions: tuple[GivenException, ...] = Field(default=(), max_length=1000)
+    broken_glass: tuple[GivenGlass, ...] = Field(default=(), max_length=100)

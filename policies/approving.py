@@ -2,7 +2,7 @@
 
 Gate and executor count with `count`; the front door shows people `diff_for`. An approval counts when the person is
 enrolled and valid, signed over this very proposal and one of its diffs, and no tier-0 rule bars them. Quorums count
-subjects, never keys.
+humans, never keys and never accounts.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ MAX_SKEW: Final = timedelta(seconds=30)
 """How far the clock that enrolled somebody may be ahead of the one that counts."""
 
 type Actor = tuple[str, str]
-"""A subject as quorums count it: issuer and name."""
+"""A subject, whichever key it uses: issuer and name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """The words that count: distinct people by role, and those who said no."""
+    """The words that count: distinct humans by role, whatever accounts they have, and those who said no."""
 
     approvers: tuple[Given, ...] = ()
-    operators: frozenset[Actor] = frozenset()
-    owners: Mapping[TenantId, frozenset[Actor]] = field(default_factory=dict)
+    operators: frozenset[str] = frozenset()
+    owners: Mapping[TenantId, frozenset[str]] = field(default_factory=dict)
     deniers: tuple[Given, ...] = ()
 
     @property
@@ -98,7 +98,7 @@ def _tenant_of(workload: str, snapshot: Snapshot) -> TenantId | None:
 
 
 def actor(subject: Subject) -> Actor:
-    """A subject as a quorum counts it."""
+    """A subject, whichever key it uses."""
     return subject.issuer, subject.name
 
 
@@ -142,8 +142,8 @@ def count(
     acting = [g for g in approvals if (parts[g.digest] or _operates(g, whole)) and admits(g)]
     return Counted(
         approvers=tuple(acting),
-        operators=frozenset(actor(g.approval.approver) for g in acting if _operates(g, whole)),
-        owners={t: frozenset(actor(g.approval.approver) for g in acting if t in parts[g.digest]) for t in tenants},
+        operators=frozenset(g.enrolment.human for g in acting if _operates(g, whole)),
+        owners={t: frozenset(g.enrolment.human for g in acting if t in parts[g.digest]) for t in tenants},
         deniers=deniers,
     )
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +22,8 @@ from estate.errors import BadInput
 from estate.identities import Role
 from estate.ids import Digest, PolicyId
 from estate.verdicts import Dimension
+from policies import lifting
+from policies.profiles import Profile
 
 SHIPPED: Final = Path(__file__).parent / "rules"
 VERSION: Final = "VERSION"
@@ -55,6 +59,12 @@ class Rule:
     obligation: str = ""
     requires: Role | None = None
     count: int = 0
+    counted_in: str = ""
+    """The number in the context that says how many must approve, where that is not always `count`."""
+    liftable: bool = False
+    """Whether exceptions and broken glass lift it: what tier 1 is not firm about."""
+    firm: str = ""
+    """Why nothing but what it asks for lifts it, of tier 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,41 +81,79 @@ class Bundle:
     """A loaded law. Immutable; ask it as often as you like."""
 
     digest: Digest
+    """Of the rules and the profile together."""
     version: int
     """Rises with every release of rules: an older one never follows a newer (`policies.activations`)."""
     rules: Mapping[str, Rule]
-    _policies: cedarpy.PolicySet
+    profile: Profile
+    _policies: Mapping[str, cedarpy.PolicySet]
+    """By action, those whose scope can match it: Cedar looks at every policy that it is given."""
     _schema: cedarpy.Schema
     _actions: cedarpy.Entities
     """The actions and their groups, and nothing else: without them no rule on a group would ever match."""
 
     @classmethod
-    def load(cls, root: Path | None = None) -> Bundle:
-        """Read, check and parse the rules under `root` (the shipped ones by default).
+    def load(cls, root: Path | None = None, profile: Profile | None = None) -> Bundle:
+        """Read, check and parse the rules under `root` (the shipped ones by default), with the numbers of a profile.
 
         Raises:
             BadInput: a file is missing, does not parse, does not fit the schema, or tier 0 is not as shipped.
         """
-        texts = _read(root or SHIPPED)
-        _check_locked(texts)
-        schema = _schema(texts)
-        joined = "\n".join(text for path, text in texts if path.endswith(".cedar"))
-        rules = _rules(texts)
-        _validate(joined, schema)
-        digest = canonical.digest_of([[path, text] for path, text in texts])
-        return cls(
-            digest, _version(texts), rules, _parsed(joined), schema, cedarpy.Entities.from_json_str("[]", schema)
-        )
+        law = _shipped_law() if root is None else _Law.read(root)
+        numbers = profile or Profile()
+        digest = canonical.digest_of([*law.texts, ["profile", numbers.json_form()]])
+        return cls(digest, law.version, law.rules, numbers, law.policies, law.schema, law.actions)
 
     def ask(self, requests: Sequence[dict[str, Any]]) -> tuple[Answer, ...]:
         """Cedar's answer to each request. An answer that allows and reports an error is not to be trusted."""
-        found = cedarpy.is_authorized_batch(list(requests), self._policies, self._actions, self._schema)
-        return tuple(self._answer(result) for result in found)
+        answers: list[Answer] = []
+        for action, asked in groupby(requests, key=lambda r: str(r["action"]["id"])):
+            if (policies := self._policies.get(action)) is None:
+                answers += [Answer(False, (), ()) for _ in asked]  # what the schema does not name nothing permits
+                continue
+            found = cedarpy.is_authorized_batch(list(asked), policies, self._actions, self._schema)
+            answers += [self._answer(result) for result in found]
+        return tuple(answers)
 
     def _answer(self, result: Any) -> Answer:
         names = result.diagnostics.id_annotations_by_reason
         rules = tuple(sorted((self.rules[n] for n in names.values()), key=lambda r: (r.tier, r.id)))
         return Answer(bool(result.allowed), rules, tuple(str(e) for e in result.diagnostics.errors))
+
+
+@dataclass(frozen=True, slots=True)
+class _Law:
+    """Rules that were read, checked and parsed, without the numbers."""
+
+    texts: list[Json]
+    version: int
+    rules: Mapping[str, Rule]
+    policies: Mapping[str, cedarpy.PolicySet]
+    schema: cedarpy.Schema
+    actions: cedarpy.Entities
+
+    @classmethod
+    def read(cls, root: Path) -> _Law:
+        texts = _read(root)
+        _check_locked(texts)
+        schema, rules = _schema(texts), _rules(texts)
+        joined = "\n".join(text for path, text in texts if path.endswith(".cedar"))
+        _validate(joined, schema)
+        named: list[Json] = [[path, text] for path, text in texts]
+        actions = cedarpy.Entities.from_json_str("[]", schema)
+        return cls(named, _version(texts), rules, _by_action(joined, schema), schema, actions)
+
+
+@cache
+def _shipped_law() -> _Law:
+    """The shipped rules, once in a process: gate, executors and doors of one start share them."""
+    return _Law.read(SHIPPED)
+
+
+@cache
+def shipped_rules() -> Mapping[str, Rule]:
+    """The shipped rules by id, for whoever only has to know which there are."""
+    return _rules(_read(SHIPPED))
 
 
 def _read(root: Path) -> list[tuple[str, str]]:
@@ -144,11 +192,31 @@ def _schema(texts: Iterable[tuple[str, str]]) -> cedarpy.Schema:
         raise BadInput(f"`schema.cedarschema` is not a Cedar schema: {error}") from error
 
 
-def _parsed(text: str) -> cedarpy.PolicySet:
-    try:
-        return cedarpy.PolicySet.from_str(text)
-    except ValueError as error:
-        raise BadInput(f"the rules do not parse: {error}") from error
+def _by_action(text: str, schema: cedarpy.Schema) -> dict[str, cedarpy.PolicySet]:
+    """For every action of the schema a set of the policies that may apply to it: by its name, its groups, or any."""
+    forms: dict[str, Any] = json.loads(cedarpy.policies_to_json_str(text))["staticPolicies"]
+    split = {}
+    for action, names in _actions(schema).items():
+        chosen = {n: p for n, p in forms.items() if not (wanted := _scope(p)) or not wanted.isdisjoint(names)}
+        form = {"staticPolicies": chosen, "templates": {}, "templateLinks": []}
+        split[action] = cedarpy.PolicySet.from_str(cedarpy.policies_from_json_str(json.dumps(form)))
+    return split
+
+
+def _scope(policy: Mapping[str, Any]) -> frozenset[str]:
+    """The actions and groups that a policy names in its scope; empty: every action."""
+    scope = policy["action"]
+    entities = [scope["entity"]] if "entity" in scope else scope.get("entities", [])
+    return frozenset(str(e["id"]) for e in entities)
+
+
+def _actions(schema: cedarpy.Schema) -> dict[str, frozenset[str]]:
+    """Every action with itself and all groups above it."""
+    known = json.loads(str(cedarpy.Entities.from_json_str("[]", schema)))
+    above = {e["uid"]["id"]: {p["id"] for p in e["parents"]} for e in known}
+    for _ in above:
+        above = {name: parents.union(*(above[p] for p in parents)) for name, parents in above.items()}
+    return {name: frozenset({name, *parents}) for name, parents in above.items()}
 
 
 def _validate(text: str, schema: cedarpy.Schema) -> None:
@@ -194,7 +262,10 @@ def _rule(path: str, policy: Mapping[str, Json]) -> Rule:
         raise BadInput(f"`{path}`: `{notes['id']}` permits; tier {tier} holds forbids only")
     if forbids and bool(notes.get("requires")) is not (tier == 2):
         raise BadInput(f"`{path}`: `{notes['id']}`: `@requires` belongs on the forbids of tier 2, and on each of them")
-    return _noted(path, tier, forbids, {str(k): str(v) for k, v in notes.items()})
+    if fault := lifting.fault(tier, str(notes["id"]), bool(notes.get("firm")), policy):
+        raise BadInput(f"`{path}`: `{notes['id']}` {fault}")
+    noted = _noted(path, tier, forbids, {str(k): str(v) for k, v in notes.items()})
+    return replace(noted, liftable=lifting.liftable(policy))
 
 
 def _noted(path: str, tier: int, forbids: bool, notes: Mapping[str, str]) -> Rule:
@@ -210,6 +281,8 @@ def _noted(path: str, tier: int, forbids: bool, notes: Mapping[str, str]) -> Rul
             obligation=notes.get("obligation", ""),
             requires=Role(notes["requires"]) if "requires" in notes else None,
             count=int(notes.get("count", "1")) if "requires" in notes else 0,
+            counted_in=notes.get("counted_in", ""),
+            firm=notes.get("firm", ""),
         )
     except ValueError as error:
         raise BadInput(f"`{path}`: `{notes['id']}`: {error}; see `estate.verdicts` and `estate.identities`") from error

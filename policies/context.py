@@ -7,77 +7,56 @@ Called by `policies.deciding`. The kernel has none of this: it reads the snapsho
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Final
 
-from estate import canonical
 from estate.canonical import Json
-from estate.changes import ApplyManifest, Change, DeleteObject, EvictPod, MoveWorkload, RemoveWorkload
+from estate.changes import (
+    ApplyManifest,
+    Change,
+    CordonNode,
+    DeleteObject,
+    EvictPod,
+    MoveWorkload,
+    RemoveWorkload,
+    TaintNode,
+)
 from estate.changes.kinds import tenants_on
 from estate.effects import Step
 from estate.hardware import Health
-from estate.identities import SubjectKind
-from estate.ids import Digest, NodeId, TenantId, WorkloadId
+from estate.identities import Role, SubjectKind
+from estate.ids import NodeId, TenantId, WorkloadId
 from estate.snapshots import Snapshot
 from estate.things import ThingKind
 from estate.workloads import Binding, Workload
-from policies import approving, completeness, lineages, mandates, objects, reaches, sovereignty
+from policies import (
+    approving,
+    completeness,
+    levels,
+    lineages,
+    mandates,
+    objects,
+    promises,
+    reaches,
+    risks,
+    sovereignty,
+)
 from policies.approving import Counted
+from policies.asks import Ask, Context, ReadSet, names
 from policies.neighbours import Beside, beside
 from policies.playing import Play
+from policies.profiles import Profile
 from policies.questions import Given, Matter, Question
-
-type Context = dict[str, Json]
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """One request to the law: an action on a thing, with what may be read of it."""
-
-    action: str
-    kind: str
-    id: str
-    context: Context
-    tenant: TenantId | None = None
-    step: int | None = None
-
-    @property
-    def about(self) -> str:
-        """The thing as people write it, e.g. `rack/eu-b`."""
-        return f"{self.kind.lower()}/{self.id}"
-
-    def request(self, principal: str) -> dict[str, Any]:
-        """The form that Cedar takes."""
-        return {
-            "principal": {"type": "Actor", "id": principal},
-            "action": {"type": "Action", "id": self.action},
-            "resource": {"type": self.kind, "id": self.id},
-            "context": self.context,
-        }
-
-    def form(self) -> Json:
-        """The form that is digested."""
-        return [self.action, self.kind, self.id, self.step, self.context]
-
-
-@dataclass(frozen=True, slots=True)
-class ReadSet:
-    """Every request of one decision, in order."""
-
-    principal: str
-    asks: tuple[Ask, ...]
-
-    @property
-    def digest(self) -> Digest:
-        """The digest of the canonical form."""
-        return canonical.digest_of([self.principal, [a.form() for a in self.asks]])
+from policies.risks import Needed
 
 
 def read(question: Question, play: Play, counted: Counted) -> ReadSet:
     """Everything that the law reads to decide `question`."""
-    asks = (*_steps(question, play, counted), *_racks(question, play), *_sites(question, play))
-    return ReadSet(str(question.matter.proposer), (*asks, _whole(question, play, counted)))
+    who = _who(question.matter)
+    risk = risks.needed(question.bundle.profile, play)
+    asks = (*_steps(question, play, counted, risk), *levels.asks(question, play, who))
+    return ReadSet(str(question.matter.proposer), (*asks, _whole(question, play, counted, risk)))
 
 
 def approving_ask(matter: Matter, given: Given, author: str) -> Ask:
@@ -93,11 +72,11 @@ def standing_ask(matter: Matter, before: Snapshot, after: Snapshot, name: Worklo
     assert was is not None, name  # the caller names what is there
     assert stands is not None, name
     step = _Written(MoveWorkload.__name__, 1, was, stands, before, after)
-    return _workload(_who(matter), step, _Judging(now))
+    return _workload(_who(matter), step, _Judging(now, Profile()))
 
 
 def _who(matter: Matter) -> Context:
-    return {"kind": matter.proposer.kind.value, "actsFor": _names(matter.for_tenants)}
+    return {"kind": matter.proposer.kind.value, "actsFor": names(matter.for_tenants)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +89,7 @@ class _Played:
     after: Snapshot
 
 
-def _steps(question: Question, play: Play, counted: Counted) -> Iterator[Ask]:
+def _steps(question: Question, play: Play, counted: Counted, risk: Needed) -> Iterator[Ask]:
     """For each step: its node or object where it is a change of one, and every workload that it writes."""
     for index, step in enumerate(play.steps):
         played = _Played(step.number, step.change, play.before(index), play.states[index])
@@ -121,8 +100,15 @@ def _steps(question: Question, play: Play, counted: Counted) -> Iterator[Ask]:
             yield _object(question, step, played.before, counted)
         for workload, disrupted in sorted(step.change.disrupts(played.before).items()):
             written = _written_by(played, workload, play.base)
-            owners = _owners(question, counted, written.now.tenant)
-            yield _workload(_who(question.matter), written, _Judging(question.now, disrupted, owners))
+            judging = _Judging(
+                at=question.now,
+                profile=question.bundle.profile,
+                disrupted=disrupted,
+                owners=_owners(question, counted, written.now.tenant),
+                owners_needed=risk.owners,
+                lifted=question.lifted(f"workload/{workload}"),
+            )
+            yield _workload(_who(question.matter), written, judging)
 
 
 def _on_workload(change: Change) -> str:
@@ -164,8 +150,11 @@ class _Judging:
     """What is known of a written workload beyond the two estates."""
 
     at: datetime
+    profile: Profile
     disrupted: int = 0
     owners: int = 0
+    owners_needed: int = 0
+    lifted: list[Json] = field(default_factory=list)
 
 
 def _workload(who: Context, step: _Written, judging: _Judging) -> Ask:
@@ -179,13 +168,14 @@ def _workload(who: Context, step: _Written, judging: _Judging) -> Ask:
     axes = {a.dimension: a for a in sovereignty.exposure(after.facts, now, now.cluster)}
     context: Context = {
         "who": who,
+        "lifted": judging.lifted,
         "tenant": now.tenant,
         "system": objects.is_system(now.namespace),
         "places": places,
-        "missing": _names(_missing_of(after, now, fresh)),
+        "missing": names(_missing_of(after, now, fresh)),
         **{d.value: _axis(axes[d]) for d in sovereignty.AXES},
-        "ungranted": _names(lineages.ungranted(after.facts, now.tenant, now.datasets, now.cluster, judging.at)),
-        "lapsed": _names(_lapsed(after, now, judging.at)),
+        "ungranted": names(lineages.ungranted(after.facts, now.tenant, now.datasets, now.cluster, judging.at)),
+        "lapsed": names(_lapsed(after, now, judging.at)),
         "beside": _beside(beside(after, now, (b.node for b in fresh))),
         "disrupted": disrupted,
         "disturbed": disturbed,
@@ -194,12 +184,34 @@ def _workload(who: Context, step: _Written, judging: _Judging) -> Ask:
         "lone": step.lone,
         "consent": tenant.disruption.value if tenant else "unknown",
         "ownerApprovals": judging.owners,
+        "ownersNeeded": judging.owners_needed,
+        **(_owed(step, judging) if places else _OWED),
     }
     return Ask(step.action, "Workload", now.id, context, now.tenant, step.number)
 
 
+_OWED: Final[Context] = {"keyNeeded": 0, "keyFound": 0, "uncertified": [], "pricesKnown": False}
+"""What is owed where nothing is placed."""
+
+
+def _owed(step: _Written, judging: _Judging) -> Context:
+    """What a placement owes beyond residency."""
+    facts, now, profile = step.after.facts, step.now, judging.profile
+    owed: Context = {
+        "keyNeeded": promises.key_needed(profile, facts, now.datasets),
+        "keyFound": promises.key_rank(facts, now.cluster),
+        "uncertified": names(promises.uncertified(profile, facts, now.cluster, judging.at)),
+        "pricesKnown": profile.prices_known,
+    }
+    if now.contract.cost_ceiling is not None:
+        owed["costCeiling"] = int(now.contract.cost_ceiling)
+        cost = promises.hourly_cost(step.after, now, judging.at)
+        owed |= {} if cost is None else {"cost": cost}
+    return owed
+
+
 def _owners(question: Question, counted: Counted, tenant: TenantId) -> int:
-    return len(counted.owners.get(tenant, ())) + (1 if tenant in question.vouched.owners else 0)
+    return len(counted.owners.get(tenant, ())) + question.vouched.owners.get(tenant, 0)
 
 
 def _operators(question: Question, counted: Counted) -> int:
@@ -216,7 +228,7 @@ def _object(question: Question, step: Step, before: Snapshot, counted: Counted) 
         "who": _who(question.matter),
         "tenant": owner or "unassigned",
         "system": objects.is_system(found.address.namespace),
-        "missing": _names(objects.missing(facts, found.address)),
+        "missing": names(objects.missing(facts, found.address)),
         "places": found.places,
         **{a.dimension.value: _axis(a) for a in axes},
         "opens": found.opens,
@@ -291,69 +303,41 @@ def _node(question: Question, played: _Played, name: NodeId) -> Ask:
     devices = (a.health for a in node.accelerators)
     context: Context = {
         "who": _who(question.matter),
-        "missing": _names(_missing_at(before, node.id)),
-        "tenants": _names(tenants_on(before, node.id)),
+        "lifted": question.lifted(f"node/{node.id}"),
+        "missing": names(_missing_at(before, node.id)),
+        "tenants": names(tenants_on(before, node.id)),
         "fit": all(h is Health.HEALTHY for h in (node.health, *devices)),
     }
     return Ask(played.change.kind, "Node", node.id, context, step=played.number)
 
 
-def _racks(question: Question, play: Play) -> Iterator[Ask]:
-    for rack in play.racks:
-        known = play.base.facts.rack[rack]
-        beyond = sum(w for n, w in play.unplayed.items() if play.base.rack_of(n) == rack)
-        before, after = play.base.rack_watts(rack), play.after.rack_watts(rack) + beyond
-        fenced = play.base.fenced_in(rack), play.after.fenced_in(rack)
-        if before == after and fenced[0] == fenced[1]:
-            continue
-        context: Context = {
-            "who": _who(question.matter),
-            "wattsBefore": before,
-            "wattsAfter": after,
-            "wattsBudget": known.power_budget_watts,
-            "nodes": len(known.nodes),
-            "fencedBefore": fenced[0],
-            "fencedAfter": fenced[1],
-        }
-        yield Ask("AffectRack", "Rack", rack, context)
-
-
-def _sites(question: Question, play: Play) -> Iterator[Ask]:
-    """How much of each site is fenced, where the play fences a node."""
-    fenced = (n for n in play.footprint.nodes if _fences(play, n))
-    for site in sorted({s for n in fenced if (s := play.base.site_of(n)) is not None}):
-        context: Context = {
-            "who": _who(question.matter),
-            "nodes": play.base.facts.nodes_at[site],
-            "fencedBefore": play.base.fenced_at(site),
-            "fencedAfter": play.after.fenced_at(site),
-        }
-        yield Ask("AffectSite", "Site", site, context)
-
-
-def _fences(play: Play, node: NodeId) -> bool:
-    was, now = play.base.node(node), play.after.node(node)
-    return now is not None and now.fenced and not (was is not None and was.fenced)
-
-
-def _whole(question: Question, play: Play, counted: Counted) -> Ask:
-    matter, facts = question.matter, play.base.facts
+def _whole(question: Question, play: Play, counted: Counted, risk: Needed) -> Ask:
+    matter, facts, stands = question.matter, play.base.facts, question.standing
+    blast = question.bundle.profile.blast
     context: Context = {
         "who": _who(matter),
+        "lifted": question.lifted(f"proposal/{matter.proposal}"),
         "mandate": _mandate(matter),
         "people": _people(matter, counted.approvers, facts.author),
-        "deniers": _names(str(g.approval.approver) for g in counted.deniers),
+        "deniers": names(str(g.approval.approver) for g in counted.deniers),
         "operatorApprovals": _operators(question, counted),
+        "operatorsNeeded": risk.operators,
         "factsInForce": facts.valid_until > question.now,
         "factsByAnother": facts.author not in {s.name for s in (matter.proposer, matter.on_behalf_of) if s is not None},
         "layoutMatches": play.matches,
-        "executorKnown": question.standing.executor_known,
+        "executorKnown": stands.executor_known,
         "nodes": len({*play.footprint.nodes, *play.unplayed}),
         "workloads": len(_written(play)),
         "objects": len({s.change.target() for s in play.asked if s.change.target().kind is ThingKind.OBJECT}),
         "disruptedReplicas": play.footprint.disrupted_replicas,
-        "freezes": _names(f"{f.scope.site or '*'}/{f.scope.tenant or '*'}" for f in question.standing.freezes),
-        "mode": question.standing.mode.value,
+        "most": blast.json_form(),
+        "rate": levels.rate(question, play),
+        "atOnce": levels.at_once(question, play),
+        "onlyFences": all(isinstance(s.change, CordonNode | TaintNode) for s in play.asked),
+        "windowsShut": names(map(str, stands.windows_shut)),
+        "closures": names(map(str, stands.closures)),
+        "freezes": names(f"{f.scope.site or '*'}/{f.scope.tenant or '*'}" for f in stands.freezes),
+        "mode": stands.mode.value,
         "mind": _mind(question.matter, play),
     }
     return Ask("Execute", "Proposal", matter.proposal, context)
@@ -365,19 +349,30 @@ def _mind(matter: Matter, play: Play) -> Context:
     concerned = (play.base.workload(w) or play.after.workload(w) for w in _written(play))
     tenants = {w.tenant for w in concerned if w is not None}
     return {
-        "unregistered": _names(reaches.unregistered(facts, matter.proposer.name, matter.mind) if agent else ()),
-        "beyond": _names(reaches.beyond(facts, matter.mind, tenants)),
+        "unregistered": names(reaches.unregistered(facts, matter.proposer.name, matter.mind) if agent else ()),
+        "beyond": names(reaches.beyond(facts, matter.mind, tenants)),
     }
 
 
 def _mandate(matter: Matter) -> Context:
     mandate = matter.mandate
     return {
-        "persons": _names([str(mandate.person)] if mandate.person else []),
-        "claimed": _names([str(matter.on_behalf_of)] if matter.on_behalf_of else []),
-        "tenants": _names(mandate.tenants),
+        "persons": names([str(mandate.person)] if mandate.person else []),
+        "claimed": names([str(matter.on_behalf_of)] if matter.on_behalf_of else []),
+        "tenants": names(mandate.tenants),
+        "roles": names(r.value for r in (matter.deputy.roles if matter.deputy else _VOUCHED)),
+        "outgrown": names(_outgrown(matter)),
         "asWritten": mandate.changes in (None, mandates.digest_of(s.change for s in matter.steps)),
     }
+
+
+_VOUCHED: Final = (Role.REQUESTER,)
+"""Of a person whose rights were judged before: that they may ask is what the gate's signature says."""
+
+
+def _outgrown(matter: Matter) -> set[TenantId]:
+    """The tenants that the person spoke for when they commanded it and does not speak for now."""
+    return set() if matter.deputy is None else set(matter.mandate.tenants) - matter.deputy.tenants
 
 
 def _written(play: Play) -> set[WorkloadId]:
@@ -387,15 +382,20 @@ def _written(play: Play) -> set[WorkloadId]:
 
 def _people(matter: Matter, approvers: Iterable[Given], author: str) -> Context:
     given = tuple(approvers)
+    called = {g: "/".join(approving.actor(g.approval.approver)) for g in given}
     barred = {"/".join(approving.actor(s)) for s in approving.barred(matter)}
-    names = {"/".join(approving.actor(g.approval.approver)) for g in given}
-    written = {n for g, n in ((g, "/".join(approving.actor(g.approval.approver))) for g in given) if _wrote(g, author)}
+    barred |= {name for g, name in called.items() if _wrote(g, author) or _is_represented(g, matter)}
     return {
-        "approvers": _names(names),
-        "kinds": _names({g.approval.approver.kind.value for g in given}),
-        "roles": _names({r.value for g in given for r in g.enrolment.roles}),
-        "barred": _names(barred | written),
+        "approvers": names(called.values()),
+        "kinds": names({g.approval.approver.kind.value for g in given}),
+        "roles": names({r.value for g in given for r in g.enrolment.roles}),
+        "barred": names(barred),
     }
+
+
+def _is_represented(given: Given, matter: Matter) -> bool:
+    """Whether it is another account of the human whom the proposal is for."""
+    return matter.deputy is not None and given.enrolment.human == matter.deputy.human
 
 
 def _wrote(given: Given, author: str) -> bool:
@@ -403,21 +403,17 @@ def _wrote(given: Given, author: str) -> bool:
 
 
 def _axis(axis: sovereignty.Axis) -> Context:
-    return {"allowed": _names(axis.allowed), "found": _names(axis.found), "unknown": _names(axis.unknown)}
+    return {"allowed": names(axis.allowed), "found": names(axis.found), "unknown": names(axis.unknown)}
 
 
 def _beside(found: Beside) -> Context:
     return {
         "isolation": found.isolation,
-        "onNode": _names(found.on_node),
-        "inRack": _names(found.in_rack),
-        "inCluster": _names(found.in_cluster),
-        "aloneOnNode": _names(found.alone_on_node),
-        "aloneInRack": _names(found.alone_in_rack),
-        "aloneInCluster": _names(found.alone_in_cluster),
-        "apart": _names(found.apart),
+        "onNode": names(found.on_node),
+        "inRack": names(found.in_rack),
+        "inCluster": names(found.in_cluster),
+        "aloneOnNode": names(found.alone_on_node),
+        "aloneInRack": names(found.alone_in_rack),
+        "aloneInCluster": names(found.alone_in_cluster),
+        "apart": names(found.apart),
     }
-
-
-def _names(items: Iterable[str]) -> list[Json]:
-    return [*sorted(set(items))]

@@ -1,4 +1,4 @@
-"""What people have set: freezes and modes, each a signed record whose signer's standing is checked here again.
+"""What people have set: freezes, modes, exceptions, broken glass; signed, and the signer's standing checked again here.
 
 Gate and executor load them from the ledger and follow new ones with `apply`; nobody between trusts a carrier. For one
 scope the newest by its own time stands, whatever the order of arrival. A tenant's owner may freeze what is the
@@ -7,7 +7,7 @@ tenant's own and lift that again; a freeze by the house is lifted by the house o
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, assert_never
@@ -19,9 +19,11 @@ from estate.errors import BadInput, Denied
 from estate.identities import Enrolment, Role
 from estate.ids import InstallationId, SiteId, TenantId
 from estate.modes import Freeze, Mode, ModeSetting, Scope
+from estate.reliefs import BreakGlass, Glass, PolicyException
 from policies import dsse
 from policies.enrolments import Enrolments
 from policies.ledger.port import Draft, EntryKind, Ledger
+from policies.reliefs import Relief, Reliefs
 
 FREEZE_TYPE: Final = "application/vnd.placet.freeze.v1+json"
 MODE_TYPE: Final = "application/vnd.placet.mode.v1+json"
@@ -30,7 +32,24 @@ HOUSE: Final = frozenset({Role.ADMINISTRATOR, Role.OPERATOR})
 
 log = structlog.get_logger(__name__)
 
-type Control = Freeze | ModeSetting
+EXCEPTION_TYPE: Final = "application/vnd.placet.exception.v1+json"
+GLASS_TYPE: Final = "application/vnd.placet.break-glass.v1+json"
+
+type Control = Freeze | ModeSetting | PolicyException | BreakGlass
+
+_RECORDS: Final[Mapping[str, type[Control]]] = {
+    FREEZE_TYPE: Freeze,
+    MODE_TYPE: ModeSetting,
+    EXCEPTION_TYPE: PolicyException,
+    GLASS_TYPE: BreakGlass,
+}
+"""What each type of envelope holds."""
+_ENTRIES: Final[Mapping[type[Control], tuple[str, EntryKind]]] = {
+    Freeze: ("frozen", EntryKind.FROZEN),
+    ModeSetting: ("mode", EntryKind.MODE_SET),
+    PolicyException: ("excepted", EntryKind.EXCEPTED),
+    BreakGlass: ("glass", EntryKind.GLASS),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +57,13 @@ class Admitted:
     """A control that may take effect once it is in the ledger."""
 
     control: Control
+    signer: Enrolment
     by_house: bool
     envelope: bytes
 
     def draft(self, at: datetime) -> Draft:
         """The ledger entry that must stand before `Controls.apply`."""
-        name, kind = ("frozen", EntryKind.FROZEN) if isinstance(self.control, Freeze) else ("mode", EntryKind.MODE_SET)
+        name, kind = _ENTRIES[type(self.control)]
         return Draft(
             kind=kind,
             at=at,
@@ -66,6 +86,7 @@ class Controls:
         self._by_house: dict[Scope, Freeze] = {}
         self._by_owner: dict[Scope, Freeze] = {}
         self._modes: dict[Scope, ModeSetting] = {}
+        self._reliefs = Reliefs()
 
     def freezes(self, site: SiteId | None, tenants: Iterable[TenantId]) -> tuple[Freeze, ...]:
         """The freezes that stand over the site (None: over any) or, of a tenant's own, over one of `tenants`."""
@@ -77,6 +98,18 @@ class Controls:
         """The most cautious mode set over the site and, for each tenant by itself, over the tenant."""
         own = [self._mode(site, frozenset({tenant})) for tenant in tenants]
         return max(own or [self._mode(site, frozenset())], key=lambda mode: mode.caution)
+
+    def reliefs(self, now: datetime) -> tuple[Relief, ...]:
+        """The exceptions and the broken glass in force at `now`."""
+        return self._reliefs.in_force(now)
+
+    def exceptions(self) -> tuple[PolicyException, ...]:
+        """Every exception that was not revoked, those that have ended among them."""
+        return self._reliefs.exceptions()
+
+    def glasses(self, now: datetime | None = None) -> tuple[Glass, ...]:
+        """Every pane of glass that was broken, and whether its review is due."""
+        return self._reliefs.glasses(now or self._clock())
 
     @property
     def settings(self) -> tuple[ModeSetting, ...]:
@@ -100,9 +133,11 @@ class Controls:
         if control.at > at + MAX_SKEW:
             raise Denied("the control is dated more than 30 s in the future; check the clock that signed it")
         by_house = bool(HOUSE & set(signer.roles))
-        if not by_house and not _owns(signer, control):
+        if isinstance(control, PolicyException | BreakGlass):
+            self._reliefs.check(control, signer, at)
+        elif not by_house and not _owns(signer, control):
             raise Denied(f"`{signer.subject}` may not set this; an operator, or the tenant's owner for a freeze, may")
-        return Admitted(control, by_house, envelope)
+        return Admitted(control, signer, by_house, envelope)
 
     def apply(self, envelope: bytes, now: datetime | None = None) -> Control:
         """Let a freeze or a mode take effect; one older than what stands for its scope changes nothing.
@@ -116,13 +151,15 @@ class Controls:
                 _put(self._modes, setting)
             case Freeze() as freeze:
                 _put(self._by_house if admitted.by_house else self._by_owner, freeze)
+            case PolicyException() | BreakGlass() as word:
+                self._reliefs.take(word, admitted.signer)
             case never:
                 assert_never(never)
         return admitted.control
 
     async def load(self, ledger: Ledger) -> None:
         """Take every freeze and mode in the ledger, each as of the time of its entry. Load the enrolments first."""
-        for kind in (EntryKind.FROZEN, EntryKind.MODE_SET):
+        for _, kind in _ENTRIES.values():
             async for entry in ledger.entries(kind=kind):
                 try:
                     self.apply(str(entry.body.get("envelope", "")).encode(), entry.at)
@@ -131,10 +168,9 @@ class Controls:
 
     def _open(self, envelope: bytes, now: datetime) -> tuple[Control, Enrolment]:
         stated = dsse.stated_type(envelope)
-        record: type[Freeze] | type[ModeSetting] = ModeSetting if stated == MODE_TYPE else Freeze
-        opened = dsse.open_envelope(
-            envelope, MODE_TYPE if record is ModeSetting else FREEZE_TYPE, self._enrolments.ring(now)
-        )
+        expected = stated if stated in _RECORDS else FREEZE_TYPE
+        record = _RECORDS[expected]
+        opened = dsse.open_envelope(envelope, expected, self._enrolments.ring(now))
         signer = self._enrolments.of_key(opened.key_ids[0], now)
         if signer is None:
             raise Denied(f"`{opened.key_ids[0]}` is not enrolled; have an administrator enrol it")
@@ -160,7 +196,7 @@ def _covers(scope: Scope, site: SiteId | None, tenants: frozenset[TenantId]) -> 
     return scope.covers(site, scope.tenant) and (scope.tenant is None or scope.tenant in tenants)
 
 
-def _owns(signer: Enrolment, control: Control) -> bool:
+def _owns(signer: Enrolment, control: Freeze | ModeSetting) -> bool:
     owner = isinstance(control, Freeze) and Role.TENANT_OWNER in signer.roles
     return owner and control.scope.tenant is not None and control.scope.tenant in signer.tenants
 
@@ -172,5 +208,5 @@ def _put[C: (Freeze, ModeSetting)](standing: dict[Scope, C], control: C) -> None
         standing[control.scope] = control
 
 
-def _caution(control: Control) -> int:
+def _caution(control: Freeze | ModeSetting) -> int:
     return int(control.frozen) if isinstance(control, Freeze) else control.mode.caution

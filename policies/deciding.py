@@ -8,15 +8,15 @@ every failed dimension, not the first. Needs-approval: each deciding forbid is o
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from estate import verdicts
 from estate.ids import Digest, PolicyId
-from estate.verdicts import Decision, Dimension, Failure, Requirement, Verdict
+from estate.verdicts import Decision, Dimension, Failure, Lifted, Requirement, Verdict
 from policies import approving, context, kernel, playing, words
 from policies.approving import Counted
+from policies.asks import Ask, ReadSet
 from policies.bundle import Answer, Rule
-from policies.context import Ask, ReadSet
 from policies.kernel import Approver, Objection
 from policies.playing import Play
 from policies.questions import Given, Question, Ruling
@@ -49,7 +49,21 @@ def decide(question: Question) -> Ruling:
     answers = question.bundle.ask([a.request(read.principal) for a in read.asks])
     findings = _found(question, play, counted, tuple(zip(read.asks, answers, strict=True)))
     verdict = _verdict(question, play, counted, read, findings, refused)
-    return Ruling(verdict, play.steps if play.matches else ())
+    if question.standing.reliefs:
+        verdict = verdict.model_copy(update={"lifted": _lifted(question, read, answers)})
+    return Ruling(verdict, play.steps if play.matches else (), play.disturbed)
+
+
+def _lifted(question: Question, read: ReadSet, answers: Sequence[Answer]) -> tuple[Lifted, ...]:
+    """What would have forbidden it but for an exception or broken glass: the same requests with nothing lifted."""
+    bare = [replace(a, context=a.context | {"lifted": []}) if "lifted" in a.context else a for a in read.asks]
+    firm = question.bundle.ask([a.request(read.principal) for a in bare])
+    found = []
+    for ask, given, kept in zip(read.asks, answers, firm, strict=True):
+        for rule in (r for r in kept.rules if r.forbids and r not in given.rules and r.liftable):
+            by = min(r.id for r in question.standing.reliefs if r.lifts(rule.id, ask.about))
+            found.append(Lifted(policy=rule.id, about=ask.about, by=by))
+    return tuple(found)
 
 
 def _counted(question: Question, play: Play) -> tuple[Counted, tuple[Failure, ...]]:
@@ -113,7 +127,7 @@ def _plain(dimension: Dimension, policy: PolicyId, about: str, needed: str, foun
 def _second_opinion(
     question: Question, play: Play, counted: Counted, failures: Sequence[Failure]
 ) -> tuple[Failure, ...]:
-    approvers = [Approver(g.approval.approver, g.enrolment.roles) for g in counted.approvers]
+    approvers = [Approver(g.approval.approver, g.enrolment.roles, g.enrolment.human) for g in counted.approvers]
     objections = kernel.objections(question.matter, play.base, approvers, question.now, question.first)
     return disagreements(objections, failures)
 
@@ -130,7 +144,9 @@ def disagreements(objections: Iterable[Objection], failures: Iterable[Failure]) 
 
 def _requirement(rule: Rule, ask: Ask) -> Requirement:
     assert rule.requires is not None
-    return Requirement(policy=rule.id, role=rule.requires, count=rule.count, tenant=ask.tenant, reason=rule.reason)
+    count = ask.context[rule.counted_in] if rule.counted_in else rule.count
+    assert isinstance(count, int), rule.counted_in
+    return Requirement(policy=rule.id, role=rule.requires, count=count, tenant=ask.tenant, reason=rule.reason)
 
 
 def _verdict(

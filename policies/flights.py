@@ -6,7 +6,8 @@ estate shows it, or a little later: otherwise two plans could see the same headr
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -17,6 +18,7 @@ from estate.ids import Digest
 from estate.outcomes import Ending
 from estate.snapshots import Snapshot
 from estate.warrants import Warrant
+from policies.domains import Counts, Domain
 
 SETTLING: Final = timedelta(seconds=10)
 """How long a verified change may take to show in the snapshot before it no longer counts as in flight."""
@@ -27,11 +29,21 @@ class Flights:
     """Issued warrants by proposal, and since when those that ended may go."""
 
     _warrants: dict[Digest, Warrant] = field(default_factory=dict)
+    _disturbed: dict[Digest, Counts] = field(default_factory=dict)
+    _sums: Counts = field(default_factory=Counter)
     _ending: dict[Digest, datetime] = field(default_factory=dict)
 
-    def depart(self, warrant: Warrant) -> None:
-        """A warrant was issued."""
+    @property
+    def at_once(self) -> Mapping[Domain, int]:
+        """How many changes in flight disturb each failure domain."""
+        return self._sums
+
+    def depart(self, warrant: Warrant, disturbed: Counts | None = None) -> None:
+        """A warrant was issued, for changes that disturb these failure domains (None: nobody here counts them)."""
+        self.forget(warrant.proposal)
         self._warrants[warrant.proposal] = warrant
+        self._disturbed[warrant.proposal] = disturbed or Counter()
+        self._sums.update(self._disturbed[warrant.proposal])
 
     def arrive(self, proposal: Digest, ending: Ending, now: datetime) -> None:
         """Its outcome is known."""
@@ -44,6 +56,11 @@ class Flights:
         """It counts no longer."""
         self._warrants.pop(proposal, None)
         self._ending.pop(proposal, None)
+        gone = self._disturbed.pop(proposal, Counter())
+        self._sums.subtract(gone)
+        for domain in gone:
+            if not self._sums[domain]:
+                del self._sums[domain]
 
     def expired(self, now: datetime) -> tuple[Warrant, ...]:
         """Warrants whose time to start is over: the gate asks the ledger whether they were ever consumed."""

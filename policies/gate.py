@@ -7,34 +7,42 @@ killed between any two appends: each proposal has one decision for each set of w
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from estate.approvals import Approval, Word
 from estate.clocks import Clock, Entropy
-from estate.errors import BadInput, Denied, RetryLater
-from estate.identities import Enrolment, SubjectKind
+from estate.errors import BadInput, Denied
+from estate.identities import Enrolment, Subject
 from estate.ids import ClusterId, Digest, ExecutorId, InstallationId, KeyId
 from estate.outcomes import Ending, Outcome
 from estate.proposals import Proposal
 from estate.snapshots import Snapshot
 from estate.verdicts import Verdict
 from estate.warrants import PAYLOAD_TYPE, Warrant
-from policies import approving, dsse, mandates, recording, warrants
+from policies import approving, dsse, entering, mandates, recording, warrants
 from policies.bundle import Bundle
 from policies.deciding import decide
+from policies.domains import Counts
 from policies.flights import Flights
 from policies.keyrings import KeyRing
 from policies.ledger.port import Entry, EntryKind, Ledger
-from policies.questions import Given, Matter, Question
+from policies.patience import Pace
+from policies.questions import Deputy, Given, Matter, Question
+from policies.recents import Recents
 from policies.redeciding import acts
 from policies.signing.port import Signer
 from policies.signing.sealing import seal
-from policies.standing import Concern, Controls, concern, standing
+from policies.standing import Concern, Controls, Scene, concern, standing
 
 MOST_WORDS: Final = 16
 """How many words of one person on one proposal are recorded."""
+
+
+type _Decided = tuple[Verdict, Counts]
+"""A verdict, and what its warrant would count for in the breakers."""
 
 
 class Enrolments(Protocol):
@@ -45,6 +53,9 @@ class Enrolments(Protocol):
 
     def of_key(self, key: KeyId) -> Enrolment | None:
         """For whom that key speaks."""
+
+    def of_subject(self, subject: Subject) -> tuple[Enrolment, ...]:
+        """Every enrolment of that subject, one for each key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +93,26 @@ class Gate:
     second: Signer | None = None
     """A second key that signs every warrant too, where the installation has one."""
     _flights: Flights = field(default_factory=Flights)
+    _recents: Recents = field(init=False)
+    _pace: Pace = field(init=False)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Protects the flights: a decision and the warrant it leads to are one turn, or two would see one headroom."""
 
+    def __post_init__(self) -> None:
+        self._recents, self._pace = Recents(self.bundle.profile.window), Pace(self.bundle.profile.patience)
+
     async def restore(self) -> None:
-        """Rebuild what is in flight: every warrant issued whose outcome the ledger does not have."""
+        """Rebuild what is in flight, what was issued within the breakers' window, and who approved of late."""
+        begun = self.clock() - self.bundle.profile.window
         async for entry in self.ledger.entries(kind=EntryKind.ISSUED):
-            if entry.salt:  # a body that was erased is of a change that ended
-                self._flights.depart(Warrant.read(_part(entry, "warrant")))
+            if not entry.salt:  # a body that was erased is of a change that ended
+                continue
+            disturbed = recording.disturbed(entry.body)
+            self._flights.depart(Warrant.read(_part(entry, "warrant")), disturbed)
+            if entry.at >= begun:
+                self._recents.add(entry.at, disturbed)
+        async for entry in self.ledger.entries(kind=EntryKind.APPROVED):
+            self._pace.add(self._human(entry), entry.at)
         async for entry in self.ledger.entries(kind=EntryKind.OUTCOME):
             if entry.proposal is not None:
                 self._flights.forget(entry.proposal)
@@ -101,10 +124,10 @@ class Gate:
             Denied: it is for another installation, or names somebody else than an agent of this one as its proposer.
             RetryLater: the ledger is busy, or the snapshot that was planned on has not arrived here yet.
         """
-        self._check_proposer(proposal)
+        entering.check(proposal, self.installation, self.clock())
         async with self._turn:
             case = await self._case(proposal)
-            _check_caught_up(case)
+            entering.check_caught_up(proposal, case.snapshot)
             tenants = case.concern.tenants
             draft = recording.proposed(proposal, case.matter, case.snapshot, tenants, self.clock())
             made = await self.ledger.append(draft)
@@ -126,7 +149,9 @@ class Gate:
             self._check(given, case)
             await self._check_patience(given)
             tenants = case.concern.tenants
-            await self.ledger.append(recording.worded(given.approval, key, envelope, tenants, self.clock()))
+            draft = recording.worded(given.approval, key, envelope, tenants, self.clock())
+            if (await self.ledger.append(draft)).created and given.approval.word is Word.APPROVE:
+                self._pace.add(given.enrolment.human, self.clock())
             return await self._answer(case, fresh=False)
 
     async def concluded(self, outcome: Outcome) -> None:
@@ -134,26 +159,16 @@ class Gate:
         async with self._turn:
             self._flights.arrive(outcome.proposal, outcome.ending, self.clock())
 
-    def _check_proposer(self, proposal: Proposal) -> None:
-        """Only agents reach this gate: whoever else is named did not propose it, and the ledger would say they had."""
-        if proposal.installation != self.installation:
-            raise Denied(f"the proposal is for installation `{proposal.installation}`, this is `{self.installation}`")
-        by = proposal.proposer
-        if by.kind is not SubjectKind.AGENT or by.issuer != self.installation:
-            raise Denied(
-                f"`{by}` is no agent of `{self.installation}`; propose in one's own name, on behalf of another"
-            )
-
     async def _answer(self, case: _Case, *, fresh: bool) -> Answer:
         """`fresh`: the ledger has nothing on this proposal yet."""
         if not fresh and (entry := await self.ledger.find(recording.issued_key(case.matter.proposal))) is not None:
             return _stored(entry)
-        verdict = await (self._judged(case) if fresh else self._decided(case))
+        verdict, disturbed = await (self._judged(case) if fresh else self._decided(case))
         if not acts(verdict):
             return Answer(verdict)
-        return await self._issued(case, verdict)
+        return await self._issued(case, verdict, disturbed)
 
-    async def _decided(self, case: _Case) -> Verdict:
+    async def _decided(self, case: _Case) -> _Decided:
         """The verdict in the ledger for these words, or a new one made durable.
 
         A permit whose warrant was never issued (the gate was killed in between) is asked again: what was lawful then
@@ -164,41 +179,53 @@ class Gate:
         while (entry := await self.ledger.find(recording.decided_key(case.matter.proposal, known))) is not None:
             lapsed = Verdict.read(_part(entry, "verdict"))
             if not acts(lapsed):
-                return lapsed
+                return lapsed, Counter()
             known.append(lapsed.digest)
         return await self._judged(case, given, known, lapsed)
 
     async def _judged(
         self, case: _Case, given: tuple[Given, ...] = (), known: Sequence[Digest] = (), lapsed: Verdict | None = None
-    ) -> Verdict:
+    ) -> _Decided:
         """A new verdict, made durable; or the `lapsed` permit, which holds again."""
         await self._settle(case.snapshot)
-        verdict = decide(self._question(case, given)).verdict
+        ruling = decide(self._question(case, given))
+        verdict = ruling.verdict
         if lapsed is not None and acts(verdict):
-            return lapsed
+            return lapsed, ruling.disturbed
         key = recording.decided_key(case.matter.proposal, known)
         made = await self.ledger.append(recording.decided(verdict, key, case.concern.tenants))
-        return Verdict.read(_part(made.entry, "verdict"))
+        return Verdict.read(_part(made.entry, "verdict")), ruling.disturbed
 
-    async def _issued(self, case: _Case, verdict: Verdict) -> Answer:
+    async def _issued(self, case: _Case, verdict: Verdict, disturbed: Counts) -> Answer:
         """Seal and record the one warrant. A permit's steps are the proposal's own: the gate laid out the same."""
         audience = self.audience(case.concern.clusters)
         if audience is None:
             raise Denied("no executor serves these clusters any more; configure one and propose again")
         warrant = warrants.build(verdict, case.proposal.steps, audience, self.clock(), self.entropy)
         envelope = seal(warrant.canonical(), PAYLOAD_TYPE, self.signer, *([self.second] if self.second else []))
-        made = await self.ledger.append(recording.issued(warrant, envelope, verdict, case.concern.tenants))
-        self._flights.depart(Warrant.read(_part(made.entry, "warrant")))
+        draft = recording.issued(warrant, envelope, verdict, disturbed, case.concern.tenants)
+        made = await self.ledger.append(draft)
+        self._flights.depart(Warrant.read(_part(made.entry, "warrant")), disturbed)
+        self._recents.add(made.entry.at, disturbed)
         return _stored(made.entry)
 
     def _question(self, case: _Case, given: tuple[Given, ...]) -> Question:
         known = self.audience(case.concern.clusters) is not None
-        in_flight = self._flights.steps(but=case.matter.proposal)
-        found = standing(case.concern, self.controls, in_flight, known)
-        return Question(case.matter, case.snapshot, self.bundle, found, self.clock(), given)
+        now = self.clock()
+        scene = Scene(
+            now=now,
+            profile=self.bundle.profile,
+            in_flight=self._flights.steps(but=case.matter.proposal),
+            executor_known=known,
+            recent=self._recents.counts,
+            at_once=self._flights.at_once,
+        )
+        found = standing(case.matter, case.concern, self.controls, scene)
+        return Question(case.matter, case.snapshot, self.bundle, found, now, given)
 
     async def _settle(self, snapshot: Snapshot) -> None:
         now = self.clock()
+        self._recents.forget(now)
         self._flights.settle(snapshot, now)
         for warrant in self._flights.expired(now):
             if await self.ledger.find(f"consumed:{warrant.nonce}") is None:
@@ -206,8 +233,20 @@ class Gate:
 
     async def _case(self, proposal: Proposal) -> _Case:
         mandate = await mandates.find(self.ledger, proposal.incident)
-        matter, snapshot = Matter.of(proposal, mandate=mandate), self.newest()
+        deputy = self._deputy(mandate.person) if mandate.person is not None else None
+        matter, snapshot = replace(Matter.of(proposal, mandate=mandate), deputy=deputy), self.newest()
         return _Case(proposal, matter, snapshot, concern(matter, snapshot))
+
+    def _deputy(self, person: Subject) -> Deputy:
+        """What the person whom an agent stands for may do now; nothing once they are enrolled no more."""
+        held = self.enrolments.of_subject(person)
+        roles = frozenset(r for e in held for r in e.roles)
+        tenants = frozenset(t for e in held for t in e.tenants)
+        return Deputy(roles, tenants, next((e.human for e in held), f"{person.issuer}/{person.name}"))
+
+    def _human(self, entry: Entry) -> str:
+        enrolment = self.enrolments.of_key(KeyId(str(entry.body["key"])))
+        return enrolment.human if enrolment is not None else entry.by
 
     async def _recall(self, proposal: Digest) -> _Case:
         entry = await self.ledger.find(recording.proposed_key(proposal))
@@ -242,21 +281,16 @@ class Gate:
             raise Denied(f"`{approval.diff}` is no diff of this proposal for them; look at it again, then approve")
 
     async def _check_patience(self, given: Given) -> None:
-        """Refuse one more word of somebody who has said enough: each costs entries, and a decision over all of them."""
+        """Refuse one more word of somebody who has said enough, or approves faster than a person can read."""
         if await self.ledger.find(recording.approval_key(given.digest)) is not None:
             return
+        if given.approval.word is Word.APPROVE and (fault := self._pace.fault(given.enrolment.human, self.clock())):
+            raise Denied(f"the approval of `{given.approval.approver}` does not count: {fault}")
         said = await self._words(given.approval.proposal)
         if sum(g.enrolment.subject == given.enrolment.subject for g in said) >= MOST_WORDS:
             raise Denied(
                 f"`{given.approval.approver}` has given {MOST_WORDS} words on this proposal; the last ones stand"
             )
-
-
-def _check_caught_up(case: _Case) -> None:
-    """A plan may be ahead of this gate's snapshot by a delta; judging it then would call it stale."""
-    planned, seen = case.proposal.snapshot, case.snapshot.version
-    if (planned.epoch, planned.sequence) > (seen.epoch, seen.sequence):
-        raise RetryLater(f"planned on snapshot `{planned}`, this gate has seen `{seen}`; deliver it again")
 
 
 def _approval(payload: bytes) -> Approval:

@@ -53,6 +53,7 @@ class Approver:
 
     subject: Subject
     roles: tuple[Role, ...] = ()
+    human: str = ""
 
 
 def objections(
@@ -96,6 +97,7 @@ def _people(matter: Matter, facts: Facts, approvers: Iterable[Approver], about: 
     for approver in approvers:
         person = approver.subject
         part = any(person.name == s.name and person.issuer == s.issuer for s in own)
+        part = part or (matter.deputy is not None and bool(approver.human) and approver.human == matter.deputy.human)
         author = Role.POLICY_AUTHOR in approver.roles or person.name == facts.author
         if part or author or person.kind is not SubjectKind.HUMAN:
             yield Objection(Dimension.APPROVAL, about, f"`{person}` may not approve this")

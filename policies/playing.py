@@ -15,7 +15,8 @@ from estate.effects import Step
 from estate.ids import NodeId, RackId
 from estate.results import Refusal
 from estate.snapshots import Snapshot
-from policies import forecasts
+from policies import domains, forecasts
+from policies.domains import Counts
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,13 @@ class Play:
     def unplayed(self) -> dict[NodeId, int]:
         """The watts that the steps beyond the refusal wanted to add to each node, as proposed."""
         return forecasts.wanted(self.after, self.asked[len(self.steps) :])
+
+    @cached_property
+    def disturbed(self) -> Counts:
+        """How many of the steps disturb each failure domain; those beyond the refusal as they are named."""
+        laid = (domains.disturbed(s.change, self.before(n), self.states[n]) for n, s in enumerate(self.steps))
+        beyond = (domains.disturbed(s.change, self.after) for s in self.asked[len(self.steps) :])
+        return domains.counted((*laid, *beyond))
 
     @cached_property
     def racks(self) -> tuple[RackId, ...]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
 from estate.approvals import Approval
+from estate.canonical import Json
 from estate.effects import Step
-from estate.identities import Enrolment, Subject, SubjectKind
+from estate.identities import Enrolment, Role, Subject, SubjectKind
 from estate.ids import ComponentId, Digest, IncidentId, InstallationId, SiteId, TenantId
 from estate.modes import Freeze, Mode
 from estate.proposals import Lane, Proposal
@@ -16,8 +19,21 @@ from estate.snapshots import Snapshot
 from estate.verdicts import Verdict
 from estate.warrants import Warrant
 from policies.bundle import Bundle
+from policies.domains import Counts, Domain
 from policies.mandates import NOBODY as NO_MANDATE
 from policies.mandates import Mandate
+from policies.reliefs import Relief
+from policies.windows import Shut
+
+
+@dataclass(frozen=True, slots=True)
+class Deputy:
+    """The rights of the person whom an agent stands for, by the enrolments in force."""
+
+    roles: frozenset[Role] = frozenset()
+    tenants: frozenset[TenantId] = frozenset()
+    human: str = ""
+    """As `Enrolment.human`: no account of theirs approves what they asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +55,8 @@ class Matter:
     """The model that planned it."""
     vouched: bool = False
     """Whether who proposed it was judged before, and a signature says so."""
+    deputy: Deputy | None = None
+    """What that person may do now; None where it was judged before and is vouched for."""
 
     @classmethod
     def of(cls, proposal: Proposal, digest: Digest | None = None, mandate: Mandate = NO_MANDATE) -> Matter:
@@ -95,6 +113,14 @@ class Standing:
     """Steps of warrants that are issued and not concluded: the joint state counts their effects first."""
     executor_known: bool = True
     """Whether one executor serves every cluster concerned."""
+    recent: Mapping[Domain, int] = field(default_factory=dict)
+    """How many changes of the profile's window disturbed each domain. The gate counts them, and nobody after it."""
+    at_once: Mapping[Domain, int] = field(default_factory=dict)
+    """How many changes that disturb each domain are under way."""
+    windows_shut: tuple[Shut, ...] = ()
+    closures: tuple[Shut, ...] = ()
+    reliefs: tuple[Relief, ...] = ()
+    """The exceptions and broken glass whose scope covers all that is concerned."""
 
 
 NOBODY: Final[tuple[Given, ...]] = ()
@@ -105,8 +131,8 @@ class Vouched:
     """Approvals that the gate counted when it issued the warrant that is decided again: whose, and for what."""
 
     operators: int = 0
-    owners: frozenset[TenantId] = frozenset()
-    """The tenants of which an owner approved."""
+    owners: Mapping[TenantId, int] = field(default_factory=dict)
+    """Of each tenant how many owners approved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +149,14 @@ class Question:
     first: int = 1
     """The number of the first step to lay out: those before it are done (an execution that is resumed)."""
 
+    def lifted(self, about: str) -> list[Json]:
+        """The rules of tier 1 that give way for that thing."""
+        reliefs = self.standing.reliefs
+        if not reliefs:
+            return []
+        liftable = (r.id for r in self.bundle.rules.values() if r.liftable)
+        return [*sorted(rule for rule in liftable if any(r.lifts(rule, about) for r in reliefs))]
+
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
@@ -130,3 +164,5 @@ class Ruling:
 
     verdict: Verdict
     steps: tuple[Step, ...]
+    disturbed: Counts = field(default_factory=Counter)
+    """How many of the steps disturb each failure domain."""

@@ -5,12 +5,14 @@ Pure. A projection holds that tenant's lines and failures only; who else is conc
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from estate import canonical
 from estate.approvals import Approval, Word
 from estate.canonical import Json
+from estate.errors import BadInput
 from estate.identities import Subject, SubjectKind
 from estate.ids import Digest, InstallationId, KeyId, TenantId
 from estate.proposals import Proposal
@@ -18,6 +20,7 @@ from estate.snapshots import Snapshot
 from estate.verdicts import Verdict
 from estate.warrants import Warrant
 from policies import approving, words
+from policies.domains import Counts, Domain, Sort
 from policies.ledger.port import Draft, EntryKind
 from policies.questions import Matter
 
@@ -80,19 +83,39 @@ def decided(verdict: Verdict, key: str, tenants: Iterable[TenantId]) -> Draft:
     )
 
 
-def issued(warrant: Warrant, envelope: bytes, verdict: Verdict, tenants: Iterable[TenantId]) -> Draft:
-    """The sealed warrant, before anybody may have it."""
+def issued(
+    warrant: Warrant, envelope: bytes, verdict: Verdict, disturbed: Counts, tenants: Iterable[TenantId]
+) -> Draft:
+    """The sealed warrant, before anybody may have it, with what it counts for in the breakers from now on."""
+    counts: list[Json] = [[sort.value, name, count] for (sort, name), count in sorted(disturbed.items())]
     part: Body = {"proposal": warrant.proposal, "warrant": warrant.digest, "expires_at": warrant.expires_at.isoformat()}
     return Draft(
         kind=EntryKind.ISSUED,
         at=warrant.issued_at,
         by=gate(warrant.installation),
-        body={"envelope": envelope.decode(), "warrant": warrant.json_form(), "verdict": verdict.json_form()},
+        body={
+            "envelope": envelope.decode(),
+            "warrant": warrant.json_form(),
+            "verdict": verdict.json_form(),
+            "disturbed": counts,
+        },
         key=issued_key(warrant.proposal),
         incident=warrant.incident,
         proposal=warrant.proposal,
         projections=dict.fromkeys(tenants, part),
     )
+
+
+def disturbed(body: Body) -> Counts:
+    """What an issued warrant counts for, as its entry says; nothing of one from before it was written there."""
+    counts, found = body.get("disturbed"), Counter[Domain]()
+    for one in counts if isinstance(counts, list) else []:
+        match one:
+            case [str(sort), str(name), int(count)]:
+                found[Sort(sort), name] = count
+            case _:
+                raise BadInput(f"an issued warrant counts for `{one}`, which is no domain; see `placet ledger verify`")
+    return found
 
 
 def worded(approval: Approval, key: KeyId, envelope: bytes, tenants: Iterable[TenantId], at: datetime) -> Draft:

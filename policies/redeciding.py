@@ -27,7 +27,7 @@ from policies.bundle import Bundle
 from policies.deciding import ERRORED, KERNEL, decide
 from policies.mandates import NOBODY, Mandate
 from policies.questions import Given, Matter, Question, Standing, Vouched
-from policies.standing import Controls, concern, standing
+from policies.standing import Controls, Scene, concern, in_force, standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,8 @@ def decide_again(
     """
     known = again or Again()
     matter = _matter(warrant, known)
-    found = standing(concern(matter, snapshot), controls, known.in_flight, executor_known=True)
+    scene = Scene(now, bundle.profile, known.in_flight)
+    found = standing(matter, concern(matter, snapshot), controls, scene)
     question = Question(
         matter=matter,
         snapshot=snapshot,
@@ -75,12 +76,12 @@ def acts(verdict: Verdict) -> bool:
 
 def held(warrant: Warrant, snapshot: Snapshot, controls: Controls) -> str | None:
     """Why people hold this warrant now, a freeze or a mode that only observes, or None. Asked before every step."""
-    found = standing(concern(Matter.of_warrant(warrant), snapshot), controls, (), executor_known=True)
-    if found.freezes:
-        first = found.freezes[0]
+    freezes, mode = in_force(concern(Matter.of_warrant(warrant), snapshot), controls)
+    if freezes:
+        first = freezes[0]
         scope = f"{first.scope.site or 'every site'}, {first.scope.tenant or 'every tenant'}"
         return f"frozen by `{first.by}` ({scope}): {first.reason or 'no reason given'}"
-    return "the mode here is observe: verdicts only" if found.mode is Mode.OBSERVE else None
+    return "the mode here is observe: verdicts only" if mode is Mode.OBSERVE else None
 
 
 def undo_fault(inverse: Change, snapshot: Snapshot, bundle: Bundle, now: datetime) -> str | None:
@@ -120,7 +121,7 @@ def _vouched(warrant: Warrant, snapshot: Snapshot, given: tuple[Given, ...], now
     """What the approvals that the warrant names still stand for."""
     named = [g for g in given if g.digest in warrant.approvals]
     counted = approving.count(Matter.of_warrant(warrant), snapshot, named, now, lambda _: True)
-    return Vouched(len(counted.operators), frozenset(t for t, people in counted.owners.items() if people))
+    return Vouched(len(counted.operators), {t: len(people) for t, people in counted.owners.items()})
 
 
 def _matter(warrant: Warrant, again: Again) -> Matter:

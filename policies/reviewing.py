@@ -23,8 +23,8 @@ from estate.snapshots import Snapshot
 from estate.verdicts import Failure
 from policies import context, deciding, kernel, playing, words
 from policies.approving import Counted
+from policies.asks import Ask
 from policies.bundle import Answer, Bundle
-from policies.context import Ask
 from policies.playing import Play
 from policies.questions import Matter, Question, Standing
 

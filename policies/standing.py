@@ -5,8 +5,9 @@ Pure. Gate and executor ask it before they decide; a proposer's own word for its
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from estate.changes import CopyWorkload
@@ -18,9 +19,12 @@ from estate.modes import Freeze, Mode
 from estate.snapshots import Snapshot
 from estate.things import ThingKind
 from estate.workloads import Workload
-from policies import objects
+from policies import objects, windows
+from policies.domains import Domain
 from policies.forecasts import wanted
+from policies.profiles import Profile
 from policies.questions import Matter, Standing
+from policies.reliefs import Relief
 
 
 class Controls(Protocol):
@@ -31,6 +35,9 @@ class Controls(Protocol):
 
     def mode(self, site: SiteId | None, tenants: Iterable[TenantId]) -> Mode:
         """The most cautious mode set for the site and the tenants."""
+
+    def reliefs(self, now: datetime) -> tuple[Relief, ...]:
+        """The exceptions and the broken glass in force."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +65,48 @@ def concern(matter: Matter, snapshot: Snapshot) -> Concern:
     return Concern(tuple(sorted({matter.site} | at | of)), tuple(sorted(tenants)), frozenset(clusters))
 
 
-def standing(found: Concern, controls: Controls, in_flight: tuple[Step, ...], executor_known: bool) -> Standing:
-    """The freezes and the most cautious mode over all that is concerned."""
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What else is known where a decision is made."""
+
+    now: datetime
+    profile: Profile
+    in_flight: tuple[Step, ...] = ()
+    executor_known: bool = True
+    recent: Mapping[Domain, int] = field(default_factory=dict)
+    at_once: Mapping[Domain, int] = field(default_factory=dict)
+
+
+def standing(matter: Matter, found: Concern, controls: Controls, scene: Scene) -> Standing:
+    """All that is in force over everything concerned."""
+    freezes, mode = in_force(found, controls)
+    return Standing(
+        mode=mode,
+        freezes=freezes,
+        in_flight=scene.in_flight,
+        executor_known=scene.executor_known,
+        recent=scene.recent,
+        at_once=scene.at_once,
+        windows_shut=windows.windows_shut(scene.profile, found.sites, found.tenants, scene.now),
+        closures=windows.closures_shut(scene.profile, found.sites, found.tenants, scene.now),
+        reliefs=tuple(r for r in controls.reliefs(scene.now) if _relieves(r, matter, found, scene.profile)),
+    )
+
+
+def in_force(found: Concern, controls: Controls) -> tuple[tuple[Freeze, ...], Mode]:
+    """The freezes and the most cautious mode over everything concerned."""
     freezes = {f: None for site in found.sites for f in controls.freezes(site, found.tenants)}
     modes = [controls.mode(site, found.tenants) for site in found.sites]
-    return Standing(max(modes, key=lambda m: m.caution), tuple(freezes), in_flight, executor_known)
+    return tuple(freezes), max(modes, key=lambda m: m.caution)
+
+
+def _relieves(relief: Relief, matter: Matter, found: Concern, profile: Profile) -> bool:
+    """Whether its scope covers all that is concerned. Nobody's exception helps what is proposed for themselves."""
+    scope = relief.scope
+    site = scope.site is None or set(found.sites) == {scope.site}
+    tenant = scope.tenant is None or set(found.tenants) == {scope.tenant}
+    own = relief.rule is not None and matter.on_behalf_of in relief.by
+    return site and tenant and not own and relief.lasts <= timedelta(days=profile.exceptions_last_days)
 
 
 def _workloads(step: Step, snapshot: Snapshot) -> list[Workload]:

@@ -13,9 +13,9 @@ from estate.effects import Step
 from estate.identities import Role
 from estate.ids import WorkloadId
 from estate.verdicts import Dimension, Failure
-from policies import sovereignty
+from policies import sovereignty, telling
+from policies.asks import Ask, Context
 from policies.bundle import Rule
-from policies.context import Ask, Context
 from policies.playing import Play
 
 
@@ -31,13 +31,14 @@ def failure(rule: Rule, ask: Ask, play: Play) -> Failure:
         remedy=remedy or rule.remedy,
         reason=rule.reason,
         tenant=ask.tenant,
+        obligation=rule.obligation,
     )
 
 
 def _told(rule: Rule, ask: Ask, play: Play) -> tuple[str, str, str]:
+    if (known := telling.told(rule.id, ask)) is not None:
+        return known
     match rule.dimension, ask.action:
-        case Dimension.LEGAL, _ if rule.id == "transfer-in-force":
-            return "a transfer instrument in force", f"ended: {', '.join(_list(ask.context['lapsed']))}", ""
         case ((Dimension.GEOGRAPHIC | Dimension.LEGAL | Dimension.OPERATIONAL | Dimension.KEY), _) if (
             ask.kind in _PLACED
         ):
@@ -202,10 +203,6 @@ def _level(rule: Rule, context: Context) -> str:
             return f"{context['lowest']} running at the lowest, {context['minAvailable']} promised"
         case Dimension.CONTRACT:
             return "the node or one of its accelerators is not healthy"
-        case Dimension.BLAST_RADIUS if "fencedAfter" in context:
-            return f"{context['fencedAfter']} of {context['nodes']} nodes fenced after the change"
-        case Dimension.BLAST_RADIUS:
-            return _radius(context)
         case Dimension.FREEZE:
             return f"frozen (site/tenant): {', '.join(_list(context['freezes']))}"
         case Dimension.APPROVAL:
@@ -214,15 +211,10 @@ def _level(rule: Rule, context: Context) -> str:
             return "no"
 
 
-def _radius(context: Context) -> str:
-    told = f"{context['nodes']} nodes, {context['workloads']} workloads, {context['disruptedReplicas']} replicas"
-    return f"{told}, {context['objects']} objects" if context["objects"] else told
-
-
 def _approvals(rule: Rule, context: Context) -> str:
     if rule.requires is not None:
         given = context["operatorApprovals" if rule.requires is Role.OPERATOR else "ownerApprovals"]
-        return f"{given} of {rule.count} given"
+        return f"{given} of {context[rule.counted_in] if rule.counted_in else rule.count} given"
     people = cast(Context, context["people"])
     told = _list(context.get("deniers", [])) or _list(people["approvers"])
     return ", ".join(told)

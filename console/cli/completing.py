@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import typer
 
-CASE_KINDS = ("incident", "proposal", "warrant")
+CASE_KINDS = ("incident", "proposal", "warrant", "relief")
 _WITHIN = 2.0
 
 

@@ -26,6 +26,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "tenant": ("name", "title", "isolation", "disruption", "legal", "accelerators"),
     "proposal": ("name", "incident", "attempt", "lane", "decision", "outcome", "summary"),
     "warrant": ("name", "incident", "audience", "expires", "outcome"),
+    "relief": ("name", "sort", "state", "rule", "scope", "target", "by", "until", "review_due"),
 }
 _SHOWN = 7
 """How many fields a table has of a kind that has no columns of its own; `-o wide` has all."""

@@ -17,13 +17,16 @@ if TYPE_CHECKING:
 _CODES = {"permit": 0, "forbid": 3, "needs-approval": 6}
 
 
-def decide(
+def decide(  # noqa: PLR0913, PLR0917 - options of a command
     file: Annotated[Path, typer.Option("--file", "-f", help="A proposal (`placet schema proposal`) or a change file.")],
     estate: Annotated[Path, typer.Option(help="A folder with facts, world and estate files.")],
     at: Annotated[str | None, typer.Option(help="When it is decided, e.g. 2026-11-26T12:00:00Z; else now.")] = None,
     history: Annotated[
         Path | None, typer.Option(help="What is in flight and in force (`placet schema history`).")
     ] = None,
+    profile: Annotated[
+        str, typer.Option(help="The numbers to compare with: `placet policy profiles`, or a file of your own.")
+    ] = "house",
     facts_key: Annotated[
         Path | None, typer.Option(help="A public key (base64): the facts must be signed by it.")
     ] = None,
@@ -36,10 +39,10 @@ def decide(
 
     Example: `placet estate generate --out estate && placet decide -f move.yaml --estate estate -o json`
     """
+    from console import profiles
     from console.cli.rendering import emit, note
     from console.judging import Judging, judge, read_estate, read_proposal
     from estate.worlds import HistoryFile
-    from policies.bundle import Bundle
     from tools.inventory import files
 
     moment = _moment(at)
@@ -47,7 +50,7 @@ def decide(
         note(f"{estate} is taken as whoever wrote it vouches for it: no key, no signature, and no warrant can follow")
     before = files.parse(HistoryFile, files.read(history), str(history)) if history is not None else HistoryFile()
     held = read_estate(estate, facts_key, moment)
-    verdict = judge(Judging(held, read_proposal(file), before, Bundle.load(), moment))
+    verdict = judge(Judging(held, read_proposal(file), before, profiles.bundle(profile), moment))
     if output is Output.TABLE:
         _tell(verdict)
     else:

@@ -49,11 +49,14 @@ def whoami(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
     emit(enrolment, output)
 
 
-def enrol(
+def enrol(  # noqa: PLR0913, PLR0917 - options of a command
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="The person.")],
     role: Annotated[list[Role], typer.Option(help="What they may do; may be given again.")],
     tenant: Annotated[list[str] | None, typer.Option(help="A tenant they speak for; may be given again.")] = None,
+    person: Annotated[
+        str, typer.Option(help="The human, where several accounts are one's: quorums count them once.")
+    ] = "",
     public_key: Annotated[str | None, typer.Option(help="Their key in base64; without it one is made here.")] = None,
     revoke: Annotated[bool, typer.Option("--revoke", help="End their enrolment instead.")] = False,
 ) -> None:
@@ -75,6 +78,7 @@ def enrol(
         key = _public_key(public_key) if public_key else identities.make(state, name)[0].signer.public_key
         tenants = tuple(TenantId(t) for t in tenant or ())
         record = identities.enrolment(subject, key, tuple(role), tenants, datetime.now(UTC), revoke)
+        record = record.model_copy(update={"person": person})
     emit(ask_door(context, seal_enrolment(state, invocation.who(), record)).result, Output.TABLE)
 
 

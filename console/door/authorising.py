@@ -22,6 +22,8 @@ MAY: Mapping[str, frozenset[Role]] = {
     "set:freeze": frozenset({Role.ADMINISTRATOR, Role.OPERATOR, Role.TENANT_OWNER}),
     "set:mode": _RUNNERS,
     "set:enrolment": frozenset({Role.ADMINISTRATOR}),
+    "set:exception": frozenset({Role.ADMINISTRATOR}),
+    "set:glass": _RUNNERS | {Role.POLICY_AUTHOR},
     "get": _EVERYBODY,
     "describe": _EVERYBODY,
     "top": _EVERYBODY,

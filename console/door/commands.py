@@ -46,6 +46,8 @@ class Kind(StrEnum):
     WORKLOAD = "workload"
     RACK = "rack"
     TENANT = "tenant"
+    RELIEF = "relief"
+    """Exceptions to rules, and broken glass."""
 
 
 class Control(StrEnum):
@@ -54,6 +56,8 @@ class Control(StrEnum):
     FREEZE = "freeze"
     MODE = "mode"
     ENROLMENT = "enrolment"
+    EXCEPTION = "exception"
+    GLASS = "glass"
 
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
@@ -83,7 +87,7 @@ class Approve(Model):
 
 
 class Set(Model):
-    """Carry a freeze, a mode or an enrolment, signed by the caller."""
+    """Carry a freeze, a mode, an enrolment, an exception or a word on broken glass, signed by the caller."""
 
     verb: Literal["set"] = "set"
     control: Control

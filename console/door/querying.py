@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import assert_never
 
-from console.door import drifting, stories, texts, views
+from console.door import drifting, relieving, stories, texts, views
 from console.door.commands import (
     Coverage,
     DeadLetters,
@@ -141,6 +141,10 @@ class Querying:
                 return views.tenants(self._desk.reader.newest(), sight)
             case Kind.INCIDENT:
                 return [views.incident_row(i) for i in await self._incidents(caller, name)]
+            case Kind.RELIEF:
+                if not sight.everything:
+                    raise Denied("`get reliefs` shows every tenant's; an operator or an administrator may ask")
+                return relieving.rows(self._desk.controls, self._desk.clock())
             case Kind.PROPOSAL | Kind.WARRANT:
                 return [row async for row in self._decided(caller, what)]
 
@@ -271,7 +275,8 @@ class Querying:
     async def _settings(self) -> Row:
         """The signed settings in the order they were made; the last of each scope stands."""
         lines: list[Row] = []
-        for kind in (EntryKind.FROZEN, EntryKind.MODE_SET, EntryKind.ENROLLED):
+        kinds = (EntryKind.FROZEN, EntryKind.MODE_SET, EntryKind.EXCEPTED, EntryKind.GLASS, EntryKind.ENROLLED)
+        for kind in kinds:
             lines += [stories.line(e) async for e in self._desk.ledger.entries(kind=kind)]
         return {"settings": [*lines]}
 
@@ -288,6 +293,7 @@ class Querying:
             "entries": entries,
             "silences": [str(s) for s in await pulse.silences()],
             "dead_letters": len(await dead_letters.listed(self._desk.bus)),
+            "reviews_due": [*relieving.reviews_due(self._desk.controls, self._desk.clock())],
         }
 
 

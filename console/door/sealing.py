@@ -1,4 +1,4 @@
-"""What a person signs with their own key before it leaves their machine: words, freezes, modes, enrolments.
+"""What a person signs with their own key before it leaves their machine: words, controls, enrolments, reliefs.
 
 The CLI calls this; chat and web will. The gate and every follower verify these envelopes themselves, so that the
 console that carries them is trusted with nothing.
@@ -7,16 +7,17 @@ console that carries them is trusted with nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from console import identities
 from console.door.commands import Approve, Control, Set
 from console.state import StateDirectory
 from estate.approvals import Approval, Diff, Word
 from estate.identities import Enrolment
-from estate.ids import IncidentId, SiteId, TenantId
+from estate.ids import Digest, IncidentId, PolicyId, SiteId, TenantId
 from estate.modes import Freeze, Mode, ModeSetting, Scope
 from estate.records import Record
+from estate.reliefs import BreakGlass, GlassWord, PolicyException
 from policies import approving, controls, enrolments
 from policies.signing.sealing import seal
 
@@ -31,6 +32,28 @@ class Decided:
     incident: IncidentId
     diff: Diff
     word: Word
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Excepted:
+    """An exception that a person asks for."""
+
+    rule: str
+    where: Where
+    target: str
+    reason: str
+    lasts: timedelta
+    revoked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a person says of broken glass."""
+
+    word: GlassWord
+    of: Digest | None
+    where: Where
     reason: str
 
 
@@ -73,6 +96,38 @@ def seal_mode(state: StateDirectory, who: str | None, where: Where, mode: Mode) 
     return _set(Control.MODE, record, speaker)
 
 
+def seal_exception(state: StateDirectory, who: str | None, asked: Excepted) -> Set:
+    """One rule gives way in a scope until a time; or does so no more."""
+    speaker, now = identities.load(state, who), datetime.now(UTC)
+    record = PolicyException(
+        installation=state.record().id,
+        rule=PolicyId(asked.rule),
+        scope=_scope(asked.where),
+        target=asked.target,
+        reason=asked.reason,
+        valid_until=now + asked.lasts,
+        revoked=asked.revoked,
+        by=speaker.subject,
+        at=now,
+    )
+    return _set(Control.EXCEPTION, record, speaker)
+
+
+def seal_glass(state: StateDirectory, who: str | None, said: Said) -> Set:
+    """One person's part in broken glass: they break it, second it, or review what was done."""
+    speaker = identities.load(state, who)
+    record = BreakGlass(
+        installation=state.record().id,
+        word=said.word,
+        of=said.of,
+        scope=_scope(said.where),
+        reason=said.reason,
+        by=speaker.subject,
+        at=datetime.now(UTC),
+    )
+    return _set(Control.GLASS, record, speaker)
+
+
 def seal_enrolment(state: StateDirectory, who: str | None, enrolment: Enrolment) -> Set:
     """An administrator's word that a key speaks for a person."""
     return _set(Control.ENROLMENT, enrolment, identities.load(state, who))
@@ -82,6 +137,8 @@ PAYLOAD_TYPES = {
     Control.FREEZE: controls.FREEZE_TYPE,
     Control.MODE: controls.MODE_TYPE,
     Control.ENROLMENT: enrolments.PAYLOAD_TYPE,
+    Control.EXCEPTION: controls.EXCEPTION_TYPE,
+    Control.GLASS: controls.GLASS_TYPE,
 }
 """The DSSE payload type of each signed control."""
 

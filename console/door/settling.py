@@ -8,13 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from console.door.calls import Opened
-from console.door.commands import Control
+from console.door.commands import Control as Sort
 from console.door.desk import Desk, NotFound
 from console.door.sealing import PAYLOAD_TYPES
 from console.door.stories import says
 from estate.errors import Denied, RetryLater
-from estate.modes import Freeze, ModeSetting
+from estate.modes import Freeze
 from policies import dsse
+from policies.controls import Control
 from policies.ledger.port import Draft
 
 
@@ -26,7 +27,7 @@ class Setting:
     says: str
 
 
-def read(desk: Desk, opened: Opened, control: Control, envelope: bytes) -> Setting:
+def read(desk: Desk, opened: Opened, control: Sort, envelope: bytes) -> Setting:
     """The setting in `envelope`, checked by the very rules that its followers use.
 
     Raises:
@@ -35,7 +36,7 @@ def read(desk: Desk, opened: Opened, control: Control, envelope: bytes) -> Setti
     """
     if dsse.stated_type(envelope) != PAYLOAD_TYPES[control]:
         raise Denied(f"the envelope holds no {control.value}; sign it again")
-    if control is Control.ENROLMENT:
+    if control is Sort.ENROLMENT:
         enrolled = desk.enrolments.admit(envelope)
         signer, draft = enrolled.signer, enrolled.draft(desk.clock())
     else:
@@ -47,7 +48,7 @@ def read(desk: Desk, opened: Opened, control: Control, envelope: bytes) -> Setti
     return Setting(draft, says(draft.kind, draft.body))
 
 
-def _check_scope(desk: Desk, control: Freeze | ModeSetting) -> None:
+def _check_scope(desk: Desk, control: Control) -> None:
     if isinstance(control, Freeze) and not control.frozen:
         return
     try:

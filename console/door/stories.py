@@ -89,6 +89,20 @@ def _mode(body: Body) -> str:
     return f"mode {record['mode']} for {_where(record)}"
 
 
+def _excepted(body: Body) -> str:
+    record = _sealed(body)
+    where = f"{_where(record)}{f', {record["target"]}' if record['target'] else ''}"
+    if record["revoked"]:
+        return f"no exception to {record['rule']} any more for {where}{_because(record['reason'])}"
+    return f"exception to {record['rule']} for {where} until {record['valid_until']}{_because(record['reason'])}"
+
+
+def _glass(body: Body) -> str:
+    record = _sealed(body)
+    done = {"break": "broke the glass", "second": "seconded that", "review": "reviewed what was done"}[record["word"]]
+    return f"{record['by']['name']} {done} for {_where(record)}{_because(record['reason'])}"
+
+
 def _enrolled(body: Body) -> str:
     record = _sealed(body)
     word = "revoked" if record["revoked"] else "enrolled"
@@ -129,6 +143,8 @@ _SENTENCES: Mapping[EntryKind, Callable[[Body], str]] = {
     EntryKind.OUTCOME: _outcome,
     EntryKind.FROZEN: _frozen,
     EntryKind.MODE_SET: _mode,
+    EntryKind.EXCEPTED: _excepted,
+    EntryKind.GLASS: _glass,
     EntryKind.ENROLLED: _enrolled,
     EntryKind.FACTS_LOADED: lambda body: f"facts version {body['version']} in force, {body['digest']}",
     EntryKind.BUNDLE_LOADED: lambda body: f"rules version {body['version']} in force, {body['digest']}",

@@ -116,6 +116,16 @@ class Facts(Record):
         return _grouped((r.leaf_switch, r.id) for r in self.racks)
 
     @cached_property
+    def nodes_on_feed(self) -> dict[str, int]:
+        """How many nodes facts place on each power feed."""
+        return {f: sum(len(self.rack[r].nodes) for r in racks) for f, racks in self.racks_on_feed.items()}
+
+    @cached_property
+    def nodes_on_leaf(self) -> dict[str, int]:
+        """How many nodes facts place under each leaf switch."""
+        return {s: sum(len(self.rack[r].nodes) for r in racks) for s, racks in self.racks_on_leaf.items()}
+
+    @cached_property
     def tenant_of(self) -> dict[tuple[ClusterId, str], TenantId]:
         """The tenant of each (cluster, namespace)."""
         return {(n.cluster, n.name): t.id for t in self.tenants for n in t.namespaces}

@@ -38,6 +38,8 @@ class EntryKind(StrEnum):
     OUTCOME = "outcome"
     FROZEN = "frozen"
     MODE_SET = "mode-set"
+    EXCEPTED = "excepted"
+    GLASS = "glass"
     ENROLLED = "enrolled"
     FACTS_LOADED = "facts-loaded"
     BUNDLE_LOADED = "bundle-loaded"

@@ -31,11 +31,13 @@ from console.door.commands import (
     WhoAmI,
 )
 from estate.approvals import Diff, Word
+from estate.canonical import Json
 from estate.changes import CordonNode, ScaleWorkload
 from estate.errors import BadInput
 from estate.identities import Role
-from estate.ids import IncidentId, NodeId, TenantId, WorkloadId
+from estate.ids import Digest, IncidentId, NodeId, TenantId, WorkloadId
 from estate.modes import Mode
+from estate.reliefs import GlassWord
 from policies.ledger import proofs, verifying
 from policies.ledger.port import Draft, EntryKind
 from policies.ledger.verifier_keys import VerifierKey
@@ -106,6 +108,38 @@ async def test_a_tenants_person_sees_that_tenants_things_only(placet: Running) -
     assert isinstance(seen, list)
     assert {w["tenant"] for w in seen if isinstance(w, dict)} == {"tenant-a"}
     assert (await door.call(Get(what=Kind.WORKLOAD, name="b-imaging"))).code is ExitCode.NOT_FOUND
+
+
+async def test_two_people_break_the_glass_and_no_door_leads_to_tier_0(placet: Running) -> None:
+    """Signed by each, in the ledger, shown to operators; an exception to tier 0 is refused before it is one."""
+    door, where = placet.system.door(placet.admin), ("us-east", "tenant-c")
+    second = await enrolled(placet, "gil", Role.OPERATOR)
+    broken = sealing.seal_glass(placet.state, "admin", sealing.Said(GlassWord.BREAK, None, where, "cooling fails"))
+    assert (await door.call(broken)).ok
+    (row,) = [r for r in await listed(second) if r["sort"] == "break-glass"]
+    assert row["state"] == "waiting"
+    name = Digest(str(row["name"]))
+    alone = sealing.seal_glass(placet.state, "admin", sealing.Said(GlassWord.SECOND, name, where, "I do"))
+    assert "another human" in (await door.call(alone)).message
+    both = sealing.seal_glass(placet.state, "gil", sealing.Said(GlassWord.SECOND, name, where, "I see it too"))
+    assert (await second.call(both)).ok
+    locked = sealing.Excepted("sovereignty-legal", where, "", "please", timedelta(days=1))
+    refused = await door.call(sealing.seal_exception(placet.state, "admin", locked))
+    assert (refused.code, "tier 0, which nothing lifts" in refused.message) == (ExitCode.FORBIDDEN, True)
+    allowed = sealing.Excepted("change-window", where, "", "CHG-1", timedelta(days=1))
+    assert (await door.call(sealing.seal_exception(placet.state, "admin", allowed))).ok
+    assert {(r["sort"], r["state"]) for r in await listed(door)} == {
+        ("break-glass", "in-force"),
+        ("exception", "in-force"),
+    }
+    kinds = [e.kind async for e in placet.system.ledger.entries()]
+    assert (kinds.count(EntryKind.GLASS), kinds.count(EntryKind.EXCEPTED)) == (2, 1)
+
+
+async def listed(door: DoorClient) -> list[dict[str, Json]]:
+    reply = await door.call(Get(what=Kind.RELIEF))
+    assert isinstance(reply.result, list), reply.message
+    return [r for r in reply.result if isinstance(r, dict)]
 
 
 async def test_a_freeze_holds_at_the_gate_within_a_second_and_stands_in_the_ledger(placet: Running) -> None:

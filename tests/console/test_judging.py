@@ -34,11 +34,15 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def decided(folder: Path, *changes: dict[str, Any], history: dict[str, Any] | None = None, **over: Any) -> Result:
+def decided(
+    folder: Path, *changes: dict[str, Any], history: dict[str, Any] | None = None, profile: str = "", **over: Any
+) -> Result:
     (folder / "proposal").mkdir(exist_ok=True)
     file = folder / "proposal" / "p.yaml"
     file.write_text(yaml.safe_dump({"kind": "placet.proposal-file", "v": 1, "changes": [*changes]} | over))
     options = ["decide", "-f", str(file), "--estate", str(folder), "--at", AT, "-o", "json"]
+    if profile:
+        options += ["--profile", profile]
     if history is not None:
         (folder / "proposal" / "h.yaml").write_text(yaml.safe_dump({"kind": "placet.history", "v": 1} | history))
         options += ["--history", str(folder / "proposal" / "h.yaml")]
@@ -138,3 +142,21 @@ def test_a_file_that_does_not_fit_is_named_with_its_fault(folder: Path, text: st
     (folder / "p.yaml").write_text(text)
     result = CliRunner().invoke(app, ["decide", "-f", str(folder / "p.yaml"), "--estate", str(folder)])
     assert fault in str(result.exception)
+
+
+def test_a_profile_is_named_or_is_a_file_of_ones_own(folder: Path) -> None:
+    """With a file of one's own its line is named where it does not fit."""
+    fence, other = ({"kind": "CordonNode", "node": n} for n in ("eu-a1", "eu-b1"))
+    assert said(decided(folder, fence, profile="bank"))["decision"] == "permit"
+    own = folder / "own.yaml"
+    own.write_text("kind: placet.profile\nv: 1\nname: own\nblast: {nodes: 1}\n")
+    assert [f["policy"] for f in said(decided(folder, fence, other, profile=str(own)))["failures"]] == ["blast-nodes"]
+    own.write_text("kind: placet.profile\nv: 1\nname: own\nblast: {nodes: 0}\n")
+    assert "own.yaml:4" in str(decided(folder, fence, profile=str(own)).exception)
+    assert "there is no profile `bnak`" in str(decided(folder, fence, profile="bnak").exception)
+
+
+def test_every_rule_says_which_duty_it_serves() -> None:
+    rows = json.loads(CliRunner().invoke(app, ["policy", "rules", "-o", "json"]).stdout)
+    assert {r["tier"] for r in rows} == {0, 1, 2}
+    assert [r["rule"] for r in rows if not r["obligation"] or not r["reason"]] == []

@@ -198,6 +198,12 @@ def test_sums_kept_current_equal_those_of_a_scan(data: st.DataObject) -> None:
         for site in estate.facts.site:
             fenced = [n for n in estate.nodes() if n.fenced and estate.site_of(n.id) == site]
             assert estate.fenced_at(site) == len(fenced)
+            drawn = sum(estate.node_watts(n.id) for n in estate.nodes() if estate.site_of(n.id) == site)
+            assert estate.site_watts(site) == drawn
+        for tenant in estate.facts.tenant:
+            held = [(w, len(b.accelerators)) for w in estate.workloads() if w.tenant == tenant for b in w.bindings]
+            assert estate.tenant_devices(tenant) == sum(n for _, n in held)
+            assert estate.tenant_watts(tenant) == sum(w.watts_per_accelerator * n for w, n in held)
         assert estate.stranded_accelerators() == stranded_by_scan(estate)
 
 

@@ -12,7 +12,7 @@ from estate import alterations
 from estate.devices import Fault, Vendor
 from estate.frozen import FrozenEstate
 from estate.hardware import Accelerator, Health, Node, Taint, TaintEffect
-from estate.ids import ClusterId, GangId, NodeId, RackId, SiteId, WorkloadId
+from estate.ids import ClusterId, GangId, NodeId, RackId, SiteId, TenantId, WorkloadId
 from estate.law import Facts
 from estate.machines import Nic, NicUse
 from estate.references import Ref
@@ -221,6 +221,7 @@ def answers(estate: Snapshot) -> dict[str, Any]:
     """Every question of the port, about everything of the small world."""
     racks = [RackId(r) for r in ("eu-a", "eu-b", "us-a", "us-b", "none")]
     sites = [SiteId(s) for s in ("eu-de", "us-east", "none")]
+    tenants = [TenantId(t) for t in ("tenant-a", "tenant-b", "none")]
     of_node: tuple[Callable[[NodeId], Any], ...] = (
         estate.node,
         estate.workloads_on,
@@ -238,7 +239,8 @@ def answers(estate: Snapshot) -> dict[str, Any]:
         **{f"{ask.__name__} {n}": ask(n) for ask in of_node for n in (*NODES, NodeId("none"))},
         **{f"workload {w}": estate.workload(w) for w in (*WORKLOADS, WorkloadId("none"))},
         **{f"rack {r}": (estate.nodes_in(r), estate.rack_watts(r), estate.fenced_in(r)) for r in racks},
-        **{f"site {s}": estate.fenced_at(s) for s in sites},
+        **{f"site {s}": (estate.fenced_at(s), estate.site_watts(s)) for s in sites},
+        **{f"tenant {t}": (estate.tenant_devices(t), estate.tenant_watts(t)) for t in tenants},
         **{f"named {c} {n}": estate.named(c, n) for c in CLUSTERS for n in (*NAMES, "none")},
         **{f"gang {g}": estate.in_gang(g) for g in (*GANGS, GangId("none"))},
         **{f"of {k} {d}": estate.holding(Ref(k, d)) for k in ("nvlink-domain", "switch") for d in (*DOMAINS, "none")},

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from estate.canonical import Json
 from estate.changes import Change
+from estate.identities import Role
 from estate.ids import ExecutorId, IncidentId, TenantId
 from estate.proposals import Proposal
 from estate.verdicts import Decision, Dimension, Verdict
@@ -20,7 +21,7 @@ from policies.mandates import NOBODY, Mandate
 from policies.questions import Matter
 from policies.signing.memory import MemorySigner
 from tests.builders import INSTALLATION, START, TestClock, TestEntropy, estate, proposal, subject
-from tests.policies.asking import MOVE_A, MOVE_B, cordon, dimensions, enrolments, law, orders, question
+from tests.policies.asking import MOVE_A, MOVE_B, Person, cordon, dimensions, enrolments, law, orders, question
 
 ANN = subject("ann")
 TENANT_A = TenantId("tenant-a")
@@ -111,7 +112,7 @@ def gate(ledger: MemoryLedger) -> Gate:
         bundle=law(),
         newest=estate,
         controls=orders(),
-        enrolments=enrolments(),
+        enrolments=enrolments(Person("ann", (Role.REQUESTER,), (TENANT_A,))),
         clock=TestClock(),
         entropy=TestEntropy(),
         audience=lambda clusters: ExecutorId("twin-1"),

@@ -16,7 +16,7 @@ import numpy as np
 
 from estate.grounds import Ground
 from estate.hardware import Accelerator, Node
-from estate.ids import ClusterId, GangId, NodeId, RackId, SiteId, WorkloadId
+from estate.ids import ClusterId, GangId, NodeId, RackId, SiteId, TenantId, WorkloadId
 from estate.readings import Gauge, Reading
 from estate.references import Ref
 from estate.tallies import Tally
@@ -32,7 +32,7 @@ from tools.inventory.columns.origins import UNTOLD, Told, unpacked
 from tools.inventory.columns.places import SEEN
 from tools.inventory.columns.readings import ABSENT, NOT_A_NUMBER, TELLERS, Metric
 from tools.inventory.columns.residents import Residents, rows_of
-from tools.inventory.columns.sums import FENCED_NODES, WATTS, FrozenTotals
+from tools.inventory.columns.sums import DEVICES, FENCED_NODES, WATTS, FrozenTotals
 
 _REMEMBERED = 1 << 13
 
@@ -167,6 +167,15 @@ class ColumnarGround:
 
     def rack_watts(self, rack: RackId) -> int:
         return self.racks.of(rack, WATTS)
+
+    def site_watts(self, site: SiteId) -> int:
+        return self.sites.of(site, WATTS)
+
+    def tenant_devices(self, tenant: TenantId) -> int:
+        return self.tenants.of(tenant, DEVICES)
+
+    def tenant_watts(self, tenant: TenantId) -> int:
+        return self.tenants.of(tenant, WATTS)
 
     def fenced_in(self, rack: RackId) -> int:
         return self.racks.of(rack, FENCED_NODES)

@@ -1,0 +1,196 @@
+"""What a proposal weighs on, as requests to the law: racks, sites, feeds, leaf switches, supplies and quotas. Pure.
+
+Called by `context`. Each costs what the play touches: sums over racks, sites and tenants are kept by the estate, what
+was decided of late is kept by the gate, and groups and supplies are asked of only where the estate or the house bounds
+them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+from estate.canonical import Json
+from estate.ids import NodeId, TenantId
+from estate.law import Quota, Tenant
+from estate.units import PerMille
+from policies import domains, supplies
+from policies.asks import Ask, Context, names
+from policies.domains import Domain, Sort
+from policies.playing import Play
+from policies.questions import Question
+
+UNBOUNDED: Final = 10**12
+"""The most of what nobody bounds."""
+
+
+def asks(question: Question, play: Play, who: Context) -> Iterator[Ask]:
+    """Every level that the play raises or lowers."""
+    yield from _racks(question, play, who)
+    fenced = tuple(n for n in play.footprint.nodes if _fences(play, n))
+    yield from _sites(question, play, who, fenced)
+    yield from _groups(question, play, who, fenced)
+    yield from _supplies(question, play, who)
+    yield from _quotas(question, play, who)
+
+
+def rate(question: Question, play: Play) -> Context:
+    """How often what is disturbed was disturbed within the window, of the domain that is nearest to its most."""
+    return _load(question.standing.recent, play, lambda d: _most_changes(question, play, d))
+
+
+def at_once(question: Question, play: Play) -> Context:
+    """How much is changed at one time, likewise."""
+    profile = question.bundle.profile
+    return _load(question.standing.at_once, play, lambda d: profile.breaker(d[0]).at_once)
+
+
+def _load(counted: Mapping[Domain, int], play: Play, most: Callable[[Domain], int | None]) -> Context:
+    changes, limit, beyond = 0, UNBOUNDED, []
+    for domain, asked in play.disturbed.items():
+        bound = most(domain)
+        if bound is None:
+            continue
+        found = counted.get(domain, 0) + asked
+        if found > bound:
+            beyond.append(f"{found} at {domain[0].value} {domain[1]}, where {bound} are the most")
+        if found - bound > changes - limit:
+            changes, limit = found, bound
+    return {"changes": changes, "most": limit, "beyond": names(beyond)}
+
+
+def _most_changes(question: Question, play: Play, domain: Domain) -> int | None:
+    breaker = question.bundle.profile.breaker(domain[0])
+    if breaker.changes is None or breaker.share is None:
+        return breaker.changes
+    return max(breaker.changes, _part(domains.size(domain, play.base) or 0, breaker.share))
+
+
+def _racks(question: Question, play: Play, who: Context) -> Iterator[Ask]:
+    profile = question.bundle.profile
+    for rack in play.racks:
+        known = play.base.facts.rack[rack]
+        before, after = supplies.drawn(play, rack)
+        fenced = play.base.fenced_in(rack), play.after.fenced_in(rack)
+        if before == after and fenced[0] == fenced[1]:
+            continue
+        cooled = supplies.cooled(play.base, rack)
+        context: Context = {
+            "who": who,
+            "lifted": question.lifted(f"rack/{rack}"),
+            "wattsBefore": before,
+            "wattsAfter": after,
+            "wattsBudget": _kept(known.power_budget_watts, profile.power_reserve),
+            "nodes": len(known.nodes),
+            **_fenced(fenced, len(known.nodes), profile.breaker(Sort.RACK).fenced),
+            **({} if cooled is None else {"wattsCooled": _kept(cooled, profile.cooling_reserve)}),
+        }
+        yield Ask("AffectRack", "Rack", rack, context)
+
+
+def _sites(question: Question, play: Play, who: Context, fenced: tuple[NodeId, ...]) -> Iterator[Ask]:
+    """How much of each site is fenced, where the play fences a node."""
+    for site in sorted({s for n in fenced if (s := play.base.site_of(n)) is not None}):
+        levels = play.base.fenced_at(site), play.after.fenced_at(site)
+        yield _level(question, play, who, "AffectSite", (Sort.SITE, site), levels)
+
+
+def _groups(question: Question, play: Play, who: Context, fenced: tuple[NodeId, ...]) -> Iterator[Ask]:
+    """The same of feeds and leaf switches that the house bounds; each is summed over its own racks."""
+    racks = [play.base.facts.rack[r] for n in fenced if (r := play.base.rack_of(n)) is not None]
+    found: set[Domain] = {(Sort.POWER_FEED, r.power_feed) for r in racks if r.power_feed}
+    found |= {(Sort.LEAF_SWITCH, r.leaf_switch) for r in racks if r.leaf_switch}
+    for domain in sorted(found):
+        if question.bundle.profile.breaker(domain[0]).fenced is not None:
+            below = domains.racks(domain, play.base)
+            levels = sum(play.base.fenced_in(r) for r in below), sum(play.after.fenced_in(r) for r in below)
+            yield _level(question, play, who, "AffectGroup", domain, levels)
+
+
+def _level(question: Question, play: Play, who: Context, action: str, domain: Domain, levels: tuple[int, int]) -> Ask:
+    sort, name = domain
+    kind, about = ("Site", name) if sort is Sort.SITE else ("Group", f"{sort.value}/{name}")
+    nodes = domains.size(domain, play.base) or 0
+    context: Context = {
+        "who": who,
+        "lifted": question.lifted(f"site/{name}" if kind == "Site" else about),
+        "nodes": nodes,
+        **_fenced(levels, nodes, question.bundle.profile.breaker(sort).fenced),
+    }
+    return Ask(action, kind, about, context)
+
+
+def _fenced(levels: tuple[int, int], nodes: int, share: PerMille | None) -> Mapping[str, Json]:
+    most = nodes if share is None else max(1, _part(nodes, share))  # the first failure of a small site is contained
+    return {"fencedBefore": levels[0], "fencedAfter": levels[1], "fencedMost": most}
+
+
+def _fences(play: Play, node: NodeId) -> bool:
+    was, now = play.base.node(node), play.after.node(node)
+    return now is not None and now.fenced and not (was is not None and was.fenced)
+
+
+def _supplies(question: Question, play: Play, who: Context) -> Iterator[Ask]:
+    profile = question.bundle.profile
+    for supply in supplies.supplies(play):
+        about = f"{supply.ref.kind}/{supply.ref.id}"
+        reserve = profile.cooling_reserve if supply.cooling else profile.power_reserve
+        context: Context = {
+            "who": who,
+            "lifted": question.lifted(about),
+            "cooling": supply.cooling,
+            "wattsBefore": supply.before,
+            "wattsAfter": supply.after,
+            "wattsMost": _kept(supply.most, reserve),
+        }
+        yield Ask("AffectSupply", "Supply", about, context)
+
+
+def _quotas(question: Question, play: Play, who: Context) -> Iterator[Ask]:
+    """Each quota of a tenant whose work the play changes, and of those above it. One of a site or model is not kept."""
+    for tenant in _above(play):
+        for quota in tenant.quotas:
+            if quota.site is None and not quota.model:
+                ask = _quota(question, play, who, tenant, quota)
+                if ask is not None:
+                    yield ask
+
+
+def _quota(question: Question, play: Play, who: Context, tenant: Tenant, quota: Quota) -> Ask | None:
+    own = play.base.facts.tenants_below[tenant.id]
+    devices = tuple(sum(s.tenant_devices(t) for t in own) for s in (play.base, play.after))
+    watts = tuple(sum(int(s.tenant_watts(t)) for t in own) for s in (play.base, play.after))
+    if devices[0] == devices[1] and watts[0] == watts[1]:
+        return None
+    context: Context = {
+        "who": who,
+        "lifted": question.lifted(f"tenant/{tenant.id}"),
+        "devicesBefore": devices[0],
+        "devicesAfter": devices[1],
+        "wattsBefore": watts[0],
+        "wattsAfter": watts[1],
+    }
+    if quota.accelerators is not None:
+        context["devicesMost"] = quota.accelerators // 1000
+    if quota.watts is not None:
+        context["wattsMost"] = int(quota.watts)
+    return Ask("AffectTenant", "Tenant", tenant.id, context, tenant.id)
+
+
+def _above(play: Play) -> list[Tenant]:
+    """The tenants whose work the play changes, with everybody above them, by id."""
+    facts, found = play.base.facts, set[TenantId]()
+    for name in play.footprint.tenants:
+        over: TenantId | None = name
+        while over is not None and over in facts.tenant and over not in found:
+            found.add(over)
+            over = facts.tenant[over].parent
+    return [facts.tenant[t] for t in sorted(found)]
+
+
+def _kept(watts: int, reserve: PerMille) -> int:
+    return watts * (1000 - reserve) // 1000
+
+
+def _part(nodes: int, share: PerMille) -> int:
+    return nodes * share // 1000

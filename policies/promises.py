@@ -1,0 +1,79 @@
+"""What a placement owes beyond residency: keys good enough for the data, certificates, and what it may cost. Pure.
+
+Called by `context` for each workload that a step places. Unknown keys are the weakest, data without a class is the
+most secret; what something was made from counts as well, until a person declassified it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final
+
+from estate.ids import ClusterId, DatasetId
+from estate.law import DataClass, Facts, KeyModel
+from estate.snapshots import Snapshot
+from estate.uses.offers import Price, Unit
+from estate.workloads import Workload
+from policies import lineages
+from policies.profiles import Profile
+
+KEY_RANKS: Final = {None: 0, KeyModel.PROVIDER: 1, KeyModel.BYOK: 2, KeyModel.HYOK: 3, KeyModel.TENANT_HSM: 4}
+"""How little of the keys is in the provider's hands."""
+_CLASSES: Final = tuple(DataClass)
+
+
+def key_rank(facts: Facts, cluster: ClusterId) -> int:
+    """How good the cluster's keys are; 0: nobody says."""
+    known = facts.cluster.get(cluster)
+    return KEY_RANKS[known.key_model if known is not None else None]
+
+
+def key_needed(profile: Profile, facts: Facts, datasets: Iterable[DatasetId]) -> int:
+    """How good the keys must be for the most secret of the data."""
+    if not profile.key_models:
+        return 0
+    secret = max((_class(facts, d) for d in lineages.bound_by(facts, datasets)), default=-1)
+    return max(
+        (KEY_RANKS[model] for least, model in profile.key_models.items() if _CLASSES.index(least) <= secret), default=0
+    )
+
+
+def uncertified(profile: Profile, facts: Facts, cluster: ClusterId, now: datetime) -> set[str]:
+    """The schemes that the house asks for and of which the cluster holds no certificate in force."""
+    known = facts.cluster.get(cluster)
+    held = {c.scheme for c in (known.certificates if known is not None else ()) if c.valid_until > now}
+    return set(profile.certificates) - held
+
+
+def hourly_cost(after: Snapshot, workload: Workload, now: datetime) -> int | None:
+    """What the workload's bound devices cost together, in micro-dollars an hour; None where a price is not known.
+
+    Of several prices for one device the highest counts, a price for its model before one for any.
+    """
+    prices = [p for p in after.stock.all("price") if isinstance(p, Price) and _counts(p, now)]
+    total = 0
+    for binding in workload.bindings:
+        node, site = after.node(binding.node), after.site_of(binding.node)
+        models = {a.index: a.model for a in node.accelerators} if node is not None else {}
+        for index in binding.accelerators:
+            here = [p for p in prices if p.site in (None, site) and p.model in ("", models.get(index))]
+            exact = [p for p in here if p.model] or here
+            if not exact:
+                return None
+            total += max(p.amount for p in exact)
+    return total
+
+
+def _counts(price: Price, now: datetime) -> bool:
+    return (
+        price.unit is Unit.GPU_HOUR
+        and price.valid_until > now
+        and (price.valid_from is None or price.valid_from <= now)
+    )
+
+
+def _class(facts: Facts, name: DatasetId) -> int:
+    known = facts.dataset.get(name)
+    secret = known.data_class if known is not None else None
+    return _CLASSES.index(secret) if secret is not None else len(_CLASSES) - 1

@@ -1,0 +1,125 @@
+"""What feeds and cools racks beyond their own budgets: feeds, sites, CDUs and loops, before and after a play. Pure.
+
+Asked only of what the estate knows and the play makes draw otherwise. A part that has failed, or leaks, carries
+nothing: what would add to it is beyond its limit. Two feeds of a 2N pair are one: either must carry the load of both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from estate.facilities.cooling import Cdu, CoolingPart, Loop
+from estate.facilities.places import RackSpace, SitePlan
+from estate.facilities.power import Feed, Redundancy
+from estate.ids import RackId, SiteId
+from estate.itemkinds import State
+from estate.references import Ref
+from estate.snapshots import Snapshot
+from policies.playing import Play
+
+
+@dataclass(frozen=True, slots=True)
+class Supply:
+    """Watts that one part carries, before and after, and the most that it may."""
+
+    ref: Ref
+    cooling: bool
+    before: int
+    after: int
+    most: int
+
+
+def supplies(play: Play) -> Iterator[Supply]:
+    """Every part beyond the racks that the play makes carry another load, by kind and id."""
+    racks = [r for r in play.racks if drawn(play, r)[0] != drawn(play, r)[1]]
+    found = [*_feeds(play, racks), *_sites(play, racks), *_cooling(play, racks)]
+    yield from sorted((s for s in found if s.before != s.after), key=lambda s: (s.ref.kind, s.ref.id))
+
+
+def drawn(play: Play, rack: RackId) -> tuple[int, int]:
+    """What a rack draws before the play and after it, in watts; what could not be laid out counts as it was wanted."""
+    beyond = sum(w for n, w in play.unplayed.items() if play.base.rack_of(n) == rack)
+    return int(play.base.rack_watts(rack)), int(play.after.rack_watts(rack)) + beyond
+
+
+def cooled(snapshot: Snapshot, rack: RackId) -> int | None:
+    """The heat that a rack can give away, in watts; None where nobody says."""
+    space = snapshot.stock.get(Ref("rack", rack))
+    offered = space.cooling if isinstance(space, RackSpace) else ()
+    return sum(c.watts for c in offered) if offered else None
+
+
+def _feeds(play: Play, racks: Iterable[RackId]) -> Iterator[Supply]:
+    facts = play.base.facts
+    for name in {facts.rack[r].power_feed for r in racks}:
+        feed = play.base.stock.get(Ref("feed", name))
+        if not isinstance(feed, Feed):
+            continue
+        pair = tuple(f for f in (feed, _partner(play.base, feed)) if f is not None)
+        fed = {r for f in pair for r in facts.racks_on_feed.get(f.id, ())}
+        most = min(_capacity(f.capacity_watts, f.state) for f in pair)
+        yield Supply(feed.ref, False, *_load(play, fed), most)
+
+
+def _partner(snapshot: Snapshot, feed: Feed) -> Feed | None:
+    """The other half of a 2N pair, while it lives: a dead one carries nothing and needs no room."""
+    other = snapshot.stock.get(Ref("feed", feed.partner)) if feed.partner is not None else None
+    alive = isinstance(other, Feed) and other.state is not State.FAILED
+    return other if alive and isinstance(other, Feed) and feed.redundancy is Redundancy.TWO_N else None
+
+
+def _sites(play: Play, racks: Iterable[RackId]) -> Iterator[Supply]:
+    for site in {play.base.facts.rack[r].site for r in racks}:
+        plan = play.base.stock.get(Ref("site", site))
+        if isinstance(plan, SitePlan) and plan.power_watts is not None:
+            changed = sum(
+                after - before for before, after in (drawn(play, r) for r in play.racks if _at(play, r, site))
+            )
+            before = int(play.base.site_watts(site))
+            yield Supply(plan.ref, False, before, before + changed, plan.power_watts)
+
+
+def _at(play: Play, rack: RackId, site: SiteId) -> bool:
+    return play.base.facts.rack[rack].site == site
+
+
+def _cooling(play: Play, racks: Iterable[RackId]) -> Iterator[Supply]:
+    stock = play.base.stock
+    units = {Ref("cdu", c) for r in racks if isinstance(s := stock.get(Ref("rack", r)), RackSpace) for c in s.cdus}
+    known = [u for u in map(stock.get, units) if isinstance(u, Cdu)]
+    for unit in known:
+        yield _carrying(play, unit, _cooled_by(play.base, unit))
+    for loop in {Ref("loop", u.loop) for u in known}:
+        found = stock.get(loop)
+        if isinstance(found, Loop):
+            below = (u for b in stock.below(loop) if isinstance(u := stock.get(b.ref), Cdu))
+            yield _carrying(play, found, {r: 1 for u in below for r in _cooled_by(play.base, u)})
+
+
+def _carrying(play: Play, part: CoolingPart, racks: dict[RackId, int]) -> Supply:
+    """A part with its share of each rack's heat."""
+    loads = [(drawn(play, r), shared) for r, shared in racks.items()]
+    before, after = (sum(-(-watts[n] // shared) for watts, shared in loads) for n in (0, 1))
+    leaks = isinstance(part, Cdu) and part.leaks
+    return Supply(part.ref, True, before, after, 0 if leaks else _capacity(part.capacity_watts, part.state))
+
+
+def _cooled_by(snapshot: Snapshot, unit: Cdu) -> dict[RackId, int]:
+    """The racks that a CDU cools, each with how many working ones it shares the heat with, itself included."""
+    found: dict[RackId, int] = {}
+    for bond in snapshot.stock.below(unit.ref):
+        space = snapshot.stock.get(bond.ref)
+        if isinstance(space, RackSpace) and space.id in snapshot.facts.rack:
+            others = (snapshot.stock.get(Ref("cdu", c)) for c in space.cdus if c != unit.id)
+            found[space.id] = 1 + sum(1 for o in others if isinstance(o, Cdu) and o.state is not State.FAILED)
+    return found
+
+
+def _load(play: Play, racks: Iterable[RackId]) -> tuple[int, int]:
+    loads = [drawn(play, r) for r in racks]
+    return sum(b for b, _ in loads), sum(a for _, a in loads)
+
+
+def _capacity(watts: int, state: State) -> int:
+    return 0 if state is State.FAILED else int(watts)
