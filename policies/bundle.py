@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -78,6 +78,8 @@ class Bundle:
     _schema: cedarpy.Schema
     _actions: cedarpy.Entities
     """The actions and their groups, and nothing else: without them no rule on a group would ever match."""
+    texts: tuple[tuple[str, str], ...] = field(repr=False)
+    """The files as they were read, by their paths under the root: what a proof is about."""
 
     @classmethod
     def load(cls, root: Path | None = None) -> Bundle:
@@ -93,9 +95,8 @@ class Bundle:
         rules = _rules(texts)
         _validate(joined, schema)
         digest = canonical.digest_of([[path, text] for path, text in texts])
-        return cls(
-            digest, _version(texts), rules, _parsed(joined), schema, cedarpy.Entities.from_json_str("[]", schema)
-        )
+        actions = cedarpy.Entities.from_json_str("[]", schema)
+        return cls(digest, _version(texts), rules, _parsed(joined), schema, actions, tuple(texts))
 
     def ask(self, requests: Sequence[dict[str, Any]]) -> tuple[Answer, ...]:
         """Cedar's answer to each request. An answer that allows and reports an error is not to be trusted."""

@@ -49,7 +49,7 @@ def decide(question: Question) -> Ruling:
     answers = question.bundle.ask([a.request(read.principal) for a in read.asks])
     findings = _found(question, play, counted, tuple(zip(read.asks, answers, strict=True)))
     verdict = _verdict(question, play, counted, read, findings, refused)
-    return Ruling(verdict, play.steps if play.matches else ())
+    return Ruling(verdict, play.steps if play.matches else (), read)
 
 
 def _counted(question: Question, play: Play) -> tuple[Counted, tuple[Failure, ...]]:

@@ -173,11 +173,12 @@ class Gate:
     ) -> Verdict:
         """A new verdict, made durable; or the `lapsed` permit, which holds again."""
         await self._settle(case.snapshot)
-        verdict = decide(self._question(case, given)).verdict
+        ruling = decide(self._question(case, given))
+        verdict = ruling.verdict
         if lapsed is not None and acts(verdict):
             return lapsed
         key = recording.decided_key(case.matter.proposal, known)
-        made = await self.ledger.append(recording.decided(verdict, key, case.concern.tenants))
+        made = await self.ledger.append(recording.decided(ruling, key, case.concern.tenants))
         return Verdict.read(_part(made.entry, "verdict"))
 
     async def _issued(self, case: _Case, verdict: Verdict) -> Answer:

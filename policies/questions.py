@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from estate.approvals import Approval
 from estate.effects import Step
@@ -18,6 +18,9 @@ from estate.warrants import Warrant
 from policies.bundle import Bundle
 from policies.mandates import NOBODY as NO_MANDATE
 from policies.mandates import Mandate
+
+if TYPE_CHECKING:
+    from policies.context import ReadSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,3 +133,5 @@ class Ruling:
 
     verdict: Verdict
     steps: tuple[Step, ...]
+    read: ReadSet
+    """What the law read; its digest stands in the verdict."""

@@ -83,10 +83,11 @@ class Outcome:
 
     @property
     def asks(self) -> Formula:
-        """Needs-approval: every forbid that speaks is one that an approval lifts, and nothing errs."""
+        """Needs-approval: a permit speaks, every forbid that does is one that an approval lifts, and nothing errs."""
+        permits = logic.some(c.satisfied for c in self.clauses if not c.policy.forbids)
         lifted = logic.some(c.satisfied for c in self.clauses if c.policy.forbids and c.policy.lifted)
         bars = logic.some(c.satisfied for c in self.clauses if c.policy.forbids and not c.policy.lifted)
-        return logic.every([lifted, logic.no(bars), logic.no(self.errs)])
+        return logic.every([permits, lifted, logic.no(bars), logic.no(self.errs)])
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,11 @@ class Sheet:
         found = self.variables["context"]
         assert isinstance(found, Fields)
         return found
+
+    def clause(self, environment: Environment, policy: Policy) -> Clause | None:
+        """One more policy in one of the environments. Raises Unsupported."""
+        variables = {**self.variables, "action": Known(environment.action)}
+        return _clause(Translation(self.space, variables), policy)
 
     def solver(self, milliseconds: int) -> z3.Solver:
         """A solver that knows what is settled, and gives up after that time."""
