@@ -206,13 +206,10 @@ class Proving:
 def expectation(sheet: Sheet, model: z3.ModelRef) -> Answered:
     """What Cedar must say if the translation is right."""
 
-    def true(formula: Formula) -> bool:
-        return bool(z3.is_true(model.eval(formula, model_completion=True)))
-
-    clauses = sheet.outcome.clauses
-    forbids = [c.policy.id for c in clauses if c.policy.forbids and true(c.satisfied)]
-    permits = [c.policy.id for c in clauses if not c.policy.forbids and true(c.satisfied)]
-    errs = any(true(c.errs) for c in clauses)
+    read = [(c.policy, *c.read(model)) for c in sheet.outcome.clauses]
+    forbids = [p.id for p, satisfied, _ in read if satisfied and p.forbids]
+    permits = [p.id for p, satisfied, _ in read if satisfied and not p.forbids]
+    errs = any(erring for _, _, erring in read)
     return Answered(bool(permits) and not forbids, errs, tuple(sorted(forbids or permits)))
 
 

@@ -58,6 +58,21 @@ class Clause:
     satisfied: Formula
     errs: Formula
 
+    def told(self) -> Iterator[Formula]:
+        """Names for both, to be read off a model: evaluating a formula about sets in a model may come to nothing.
+
+        Not as equalities: the solver would put the formula back for the name.
+        """
+        for name, formula in (("satisfied", self.satisfied), ("errs", self.errs)):
+            told = _told(self.policy.id, name)
+            yield z3.Implies(told, formula)
+            yield z3.Implies(formula, told)
+
+    def read(self, model: z3.ModelRef) -> tuple[bool, bool]:
+        """Whether it is satisfied and whether it errs, in a model of what was `told`."""
+        found = [model.eval(_told(self.policy.id, n)) for n in ("satisfied", "errs")]
+        return bool(z3.is_true(found[0])), bool(z3.is_true(found[1]))
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -123,6 +138,8 @@ class Sheet:
         found = z3.Solver()
         found.set("timeout", milliseconds)
         found.add(*self.settled)
+        for clause in self.outcome.clauses:
+            found.add(*clause.told())
         return found
 
 
@@ -187,6 +204,10 @@ class Drawing:
                 made = replace(known, environments=(*known.environments, environment))
             found[key] = made
         return tuple(found.values())
+
+
+def _told(policy: str, what: str) -> Formula:
+    return z3.Bool(f"policy {policy}: {what}")
 
 
 def _clause(translation: Translation, policy: Policy) -> Clause | None:
