@@ -52,7 +52,8 @@ class PolicyCases(Record):
 
     kind: Literal["placet.policy-cases"] = "placet.policy-cases"
     v: Literal[1] = 1
-    starts: dict[str, Start]
+    starts: dict[str, Start] = {}
+    """Requests that cases of this and every other file start from."""
     cases: tuple[PolicyCase, ...] = Field(min_length=1, max_length=10_000)
 
 
@@ -74,7 +75,9 @@ class Tried(Model):
 
 def tried(cases: Iterable[PolicyCases], schema: Schema, ask: Ask) -> tuple[Tried, ...]:
     """Every case of every file. Raises BadInput where one does not fit the schema."""
-    pairs = [(case, _request(case, file, schema)) for file in cases for case in file.cases]
+    files = tuple(cases)
+    starts = _starts(files)
+    pairs = [(case, _request(case, starts, schema)) for file in files for case in file.cases]
     answers = ask([request for _, request in pairs])
     return tuple(_tried(case, answer) for (case, _), answer in zip(pairs, answers, strict=True))
 
@@ -89,9 +92,18 @@ def _tried(case: PolicyCase, answer: Answer) -> Tried:
     return Tried(says=case.says, expect=case.expect, found=found, by=by, why=why)
 
 
-def _request(case: PolicyCase, file: PolicyCases, schema: Schema) -> dict[str, Any]:
-    if (start := file.starts.get(case.starts)) is None:
-        raise BadInput(f"case `{case.says}` starts from `{case.starts}`, which is none of {', '.join(file.starts)}")
+def _starts(files: Iterable[PolicyCases]) -> dict[str, Start]:
+    found: dict[str, Start] = {}
+    for name, start in (pair for file in files for pair in file.starts.items()):
+        if name in found:
+            raise BadInput(f"the start `{name}` is there twice; name one of them otherwise")
+        found[name] = start
+    return found
+
+
+def _request(case: PolicyCase, starts: Mapping[str, Start], schema: Schema) -> dict[str, Any]:
+    if (start := starts.get(case.starts)) is None:
+        raise BadInput(f"case `{case.says}` starts from `{case.starts}`, which is none of {', '.join(starts)}")
     name = case.action or start.action
     action = schema.actions.get(name)
     if action is None or not action.principals:

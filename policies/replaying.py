@@ -7,6 +7,7 @@ the kernel is no part of a bundle; whether a word of a person counted is taken a
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -20,6 +21,8 @@ from estate.verdicts import Decision, Verdict
 from policies import combining
 from policies.bundle import Answer, Bundle
 from policies.deciding import KERNEL
+from policies.ledger.exports import LeafLine
+from policies.ledger.port import EntryKind
 
 
 class Replayed(Model):
@@ -39,6 +42,22 @@ class Replayed(Model):
     def flips(self) -> bool:
         """Whether the other law decides otherwise."""
         return self.now is not None and self.now is not self.was
+
+
+def decisions(lines: Iterable[bytes], last: int) -> tuple[dict[str, Any], ...]:
+    """The bodies of the last so many decisions in an exported ledger. Erased ones are gone, tenants' parts no bodies.
+
+    Raises:
+        BadInput: a line is no line of an export.
+    """
+    kept: deque[dict[str, Any]] = deque(maxlen=last)
+    for line in lines:
+        form = canonical.loads(line)
+        if isinstance(form, dict) and form.get("kind") == "leaf":
+            found = LeafLine.model_validate(form)
+            if found.leaf.entry is EntryKind.DECIDED and found.content is not None and "verdict" in found.content.body:
+                kept.append(dict(found.content.body))
+    return tuple(kept)
 
 
 def replay(bodies: Iterable[dict[str, Any]], candidate: Bundle) -> tuple[Replayed, ...]:

@@ -8,7 +8,9 @@ import typer
 
 from console.cli.invocations import Output, OutputOption, given
 
-SCHEMAS = ("config", "facts", "world", "estate", "change-file", "proposal", "history", "plan", "verdict", "command")
+SCHEMAS = (
+    "config", "facts", "world", "estate", "change-file", "proposal", "history", "plan", "policy-cases", "verdict", "command",
+)  # fmt: skip
 config_app = typer.Typer(no_args_is_help=True)
 
 

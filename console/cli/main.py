@@ -30,7 +30,7 @@ from console.cli import (
     letters,
     parting,
     people,
-    policies,
+    proving,
     running,
     viewing,
     witnessing,
@@ -81,7 +81,7 @@ for commands in (
 ):
     commands.register(app)
 app.add_typer(ledgers.app, name="ledger", help="The tamper-evident record.")
-app.add_typer(policies.app, name="policy", help="The law as a cluster's own API server can hold it.")
+app.add_typer(proving.app, name="policy", help="What the law guarantees, and the law at a cluster's own door.")
 app.add_typer(law.app, name="law", help="The law and what it says of what runs.")
 app.add_typer(estates.app, name="estate", help="Estate files: make some up, or check yours.")
 app.add_typer(letters.app, name="dlq", help="Messages that could not be handled.")

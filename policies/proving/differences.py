@@ -19,16 +19,16 @@ from policies.proving.kinds import ActionType, EntityType, Kind, RecordKind, Sch
 from policies.proving.laws import Law, joint
 from policies.proving.logic import Formula
 from policies.proving.proofs import PATIENCE
-from policies.proving.sheets import Drawing, Outcome, Policy, Sheet, environments
+from policies.proving.sheets import Drawing, Outcome, Policy, Sheet
 from policies.proving.witnesses import Answered, Case, case_of
 
 PERMIT, ASK, FORBID = Decision.PERMIT, Decision.NEEDS_APPROVAL, Decision.FORBID
 
 
 class Difference(Model):
-    """One way in which requests of one action are answered otherwise."""
+    """One way in which requests of some actions are answered otherwise."""
 
-    action: str
+    actions: tuple[str, ...]
     was: Decision
     now: Decision
     policies: tuple[str, ...]
@@ -79,7 +79,7 @@ class _Pair:
         wrong = f"Cedar says {said[0].value} both times: report it" if said[0] is said[1] else ""
         policies = after.policies if now is not PERMIT else before.policies
         return Difference(
-            action=self.sheet.environment.action, was=was, now=now, policies=policies, request=case.form(), why=wrong
+            actions=tuple(e.action for e in self.sheet.environments), was=was, now=now, policies=policies, request=case.form(), why=wrong
         )
 
 
@@ -91,8 +91,7 @@ def differences(old: Law, new: Law) -> Iterator[Difference]:
     """
     both = replace(new, schema=_joined(old.schema, new.schema))
     drawing = Drawing(both.schema, joint((old, new)))
-    for environment in environments(both.schema):
-        sheet = drawing.sheet(environment, (*_named("old", old), *_named("new", new)))
+    for sheet in drawing.sheets((*_named("old", old), *_named("new", new))):
         before, after = _of(sheet, "old"), _of(sheet, "new")
         yield from _Pair(old, new, sheet, before, after).differences()
 

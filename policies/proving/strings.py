@@ -17,7 +17,7 @@ import z3
 from cedarpy import pst
 
 from estate.errors import BadInput
-from policies.proving.logic import Formula, Term, some
+from policies.proving.logic import Formula, Term, some, truth
 
 type Pattern = tuple[str | None, ...]
 """Characters, and None for any number of them."""
@@ -73,7 +73,7 @@ class Strings:
         """Whether the string is like `pattern`, which is one of the patterns."""
         kinds, which = self._machine.classes, self.patterns.index(pattern)
         if len(kinds) == 1:
-            return z3.BoolVal(kinds[0][which])
+            return truth(kinds[0][which])
         return some(term % len(kinds) == n for n, accepted in enumerate(kinds) if accepted[which])
 
     def _set(self, text: str, code: int) -> None:

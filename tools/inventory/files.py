@@ -20,6 +20,7 @@ from estate.law import Facts
 from estate.records import Record
 from estate.worlds import ChangeFile, EstateFile, HistoryFile, ProposalFile, World
 from policies import jurisdictions
+from policies.cases import PolicyCases
 from policies.jurisdictions import NoCountry
 from tools.inventory import documents
 from tools.inventory.documents import Document
@@ -31,6 +32,7 @@ KINDS: dict[str, type[Record]] = {
     "change-file": ChangeFile,
     "proposal-file": ProposalFile,
     "history": HistoryFile,
+    "policy-cases": PolicyCases,
 }
 """The kinds of files, by the word after `placet.`."""
 
