@@ -29,7 +29,7 @@ class Start(Model):
     """A request that cases start from."""
 
     action: str
-    context: dict[str, JsonValue] = {}
+    context: dict[str, JsonValue] = Field(default_factory=dict)
 
 
 class PolicyCase(Model):
@@ -38,7 +38,7 @@ class PolicyCase(Model):
     says: Sentence
     starts: str = Field(min_length=1)
     """The request that it starts from."""
-    but: dict[str, JsonValue] = {}
+    but: dict[str, JsonValue] = Field(default_factory=dict)
     """What is otherwise in its context; records within are merged."""
     action: str = ""
     """Another action than that of the start."""
@@ -52,7 +52,7 @@ class PolicyCases(Record):
 
     kind: Literal["placet.policy-cases"] = "placet.policy-cases"
     v: Literal[1] = 1
-    starts: dict[str, Start] = {}
+    starts: dict[str, Start] = Field(default_factory=dict)
     """Requests that cases of this and every other file start from."""
     cases: tuple[PolicyCase, ...] = Field(min_length=1, max_length=10_000)
 
@@ -118,7 +118,9 @@ def _request(case: PolicyCase, starts: Mapping[str, Start], schema: Schema) -> d
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    nested = {k: _merged(below[k], v) for k, v in above.items() if isinstance(v, dict) and isinstance(below.get(k), dict)}
+    nested = {
+        k: _merged(below[k], v) for k, v in above.items() if isinstance(v, dict) and isinstance(below.get(k), dict)
+    }
     return {**below, **above, **nested}
 
 

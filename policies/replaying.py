@@ -77,9 +77,7 @@ def _replayed(body: dict[str, Any], candidate: Bundle) -> Replayed:
     return _found(verdict, now, answers)
 
 
-def _found(
-    verdict: Verdict, now: Decision | None = None, answers: tuple[Answer, ...] = (), why: str = ""
-) -> Replayed:
+def _found(verdict: Verdict, now: Decision | None = None, answers: tuple[Answer, ...] = (), why: str = "") -> Replayed:
     rules = [r for a in answers for r in a.rules]
     deciding = [r for r in rules if r.forbids] or rules
     return Replayed(

@@ -1,4 +1,4 @@
-"""`placet policy prove|diff|test|mutate|replay`: what a law guarantees, and what another would do otherwise. Offline."""
+"""`placet policy prove|diff|test|mutate|replay`: what a law guarantees, and what another would do. Offline."""
 
 from __future__ import annotations
 
@@ -75,8 +75,8 @@ def diff(
     raise typer.Exit(1 if found else 0)
 
 
-@app.command()
-def test(rules: Rules = None, output: OutputOption = Output.TABLE) -> None:
+@app.command("test")
+def run_cases(rules: Rules = None, output: OutputOption = Output.TABLE) -> None:
     """Run the cases beside the rules (`cases/*.yaml`; `placet schema policy-cases`). Exits with 1 if one fails.
 
     Example: `placet policy test ./rules`
@@ -145,7 +145,9 @@ def replay(
     rows: list[Json] = [r.json_form() for r in (flips if output is Output.TABLE else found)]
     if rows or output is not Output.TABLE:
         emit(rows, output, ("incident", "decided_at", "was", "now", "policies", "why"))
-    note(f"{len(found)} decisions, {sum(r.flips for r in found)} would flip, {sum(r.now is None for r in found)} unknown")
+    note(
+        f"{len(found)} decisions, {sum(r.flips for r in found)} would flip, {sum(r.now is None for r in found)} unknown"
+    )
     raise typer.Exit(1 if any(r.flips for r in found) else 0)
 
 

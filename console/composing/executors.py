@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from agents.observing import telling
+from console.composing import laws
 from console.composing.parts import Host, Parts
 from console.config import ExecutorSpec
 from console.installations import Installation
@@ -45,7 +45,7 @@ class _Several:
 
 async def compose(parts: Parts) -> Host:
     """Every executor of this directory."""
-    bundle = await asyncio.to_thread(Bundle.load)
+    bundle = await laws.served()
     await activations.check(parts.system.ledger, bundle)
     return _Several(tuple([await _executor(parts, spec, bundle) for spec in parts.installation.executors]))
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-
+from console.composing import laws
 from console.composing.parts import Host, Parts
 from console.processes.gate import GateProcess
 from console.processes.leasing import Leasing
-from policies.bundle import Bundle
 from policies.gate import Gate
 from policies.keyrings import StaticRing
 from tools.bus import accounts
@@ -21,7 +19,7 @@ async def compose(parts: Parts) -> Host:
         installation=installation.record.id,
         ledger=parts.system.ledger,
         signer=installation.signer("gate"),
-        bundle=await asyncio.to_thread(Bundle.load),
+        bundle=await laws.served(),
         newest=inventory.newest,
         controls=standing.controls,
         enrolments=standing.enrolments,

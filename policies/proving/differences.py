@@ -79,7 +79,12 @@ class _Pair:
         wrong = f"Cedar says {said[0].value} both times: report it" if said[0] is said[1] else ""
         policies = after.policies if now is not PERMIT else before.policies
         return Difference(
-            actions=tuple(e.action for e in self.sheet.environments), was=was, now=now, policies=policies, request=case.form(), why=wrong
+            actions=tuple(e.action for e in self.sheet.environments),
+            was=was,
+            now=now,
+            policies=policies,
+            request=case.form(),
+            why=wrong,
         )
 
 
@@ -145,7 +150,9 @@ def _known_entity(schema: Schema, entity: Any) -> Json:
 
 def _joined(old: Schema, new: Schema) -> Schema:
     entities = {n: _both_entities(old.entities.get(n), new.entities.get(n)) for n in {**old.entities, **new.entities}}
-    return Schema(entities, {n: _both_actions(old.actions.get(n), new.actions.get(n)) for n in {**old.actions, **new.actions}})
+    return Schema(
+        entities, {n: _both_actions(old.actions.get(n), new.actions.get(n)) for n in {**old.actions, **new.actions}}
+    )
 
 
 def _both_entities(old: EntityType | None, new: EntityType | None) -> EntityType:
@@ -153,7 +160,9 @@ def _both_entities(old: EntityType | None, new: EntityType | None) -> EntityType
     assert found is not None
     if old is None or new is None:
         return found
-    return replace(new, parents=old.parents | new.parents, attributes=_records(old.attributes, new.attributes, new.name))
+    return replace(
+        new, parents=old.parents | new.parents, attributes=_records(old.attributes, new.attributes, new.name)
+    )
 
 
 def _both_actions(old: ActionType | None, new: ActionType | None) -> ActionType:
@@ -178,5 +187,3 @@ def _records(old: RecordKind, new: RecordKind, path: str) -> RecordKind:
             raise BadInput(f"`{path}.{name}` changed its type between the two laws; no request can be put to both")
         found[name] = replace(attribute, kind=kind, required=attribute.required and before.required)
     return RecordKind(tuple(sorted(found.items())))
-
-

@@ -7,8 +7,10 @@ notices, is a hole in them. Called by `placet policy mutate` and by a test.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import cedarpy
 from cedarpy import pst
@@ -20,6 +22,7 @@ from policies.proving.laws import Law
 from policies.proving.proofs import Proving
 from policies.proving.sheets import Environment, Outcome, Policy, Sheet
 
+_CLASPED: Final = re.compile(r"\((context(?:\.\w+)*)\)")
 type Notices = Callable[[cedarpy.PolicySet], str]
 """The sentence of the first case that a changed law fails; empty where all pass."""
 
@@ -99,7 +102,10 @@ def written(expression: pst.Expr) -> str:
     everything = pst.ScopeAny()
     policy = pst.Template("p", "permit", everything, everything, everything, (pst.When(expression),), pst.FrozenMap())
     text = str(cedarpy.PolicySet.from_pst(pst.PolicySet({}, {"p": policy}, ())))
-    return " ".join(text[text.index("{") + 1 : text.rindex("}")].split())
+    body, bare = " ".join(text[text.index("{") + 1 : text.rindex("}")].split()), ""
+    while bare != body:
+        body, bare = _CLASPED.sub(r"\1", body), body
+    return body
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ def prove(law: Law, told: Callable[[Claim], object] = lambda _: None) -> Proof:
     return Proof(bundle=law.digest, claims=tuple(claims), milliseconds=_since(started))
 
 
-class _Unproved(Exception):  # noqa: N818 - what was looked for, and no fault
+class _Unproved(Exception):
     """Why a claim does not hold."""
 
     def __init__(self, why: str, action: str = "", case: Case | None = None) -> None:
@@ -214,7 +214,7 @@ def expectation(sheet: Sheet, model: z3.ModelRef) -> Answered:
 
 
 def _locked(sheet: Sheet) -> Sequence[Clause]:
-    return [c for c in sheet.outcome.clauses if c.policy.tier == 0]
+    return [c for c in sheet.outcome.clauses if c.policy.tier == 0 and c.policy.forbids]
 
 
 def _since(started: float) -> float:

@@ -13,8 +13,17 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from estate.errors import BadInput
-from policies.proving.kinds import ActionType, Attribute, EntityKind, EntityType, Kind, Primitive
-from policies.proving.kinds import RecordKind, Schema, SetKind
+from policies.proving.kinds import (
+    ActionType,
+    Attribute,
+    EntityKind,
+    EntityType,
+    Kind,
+    Primitive,
+    RecordKind,
+    Schema,
+    SetKind,
+)
 
 _TOKEN: Final = re.compile(r'\s+|//[^\n]*|("(?:[^"\\]|\\.)*")|([A-Za-z_]\w*)|(::|[{}\[\]<>():;,=?@])')
 _BUILTIN: Final = {p.value: p for p in Primitive} | {"Boolean": Primitive.BOOL}

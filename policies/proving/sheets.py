@@ -217,7 +217,9 @@ def _clause(translation: Translation, policy: Policy) -> Clause | None:
     except Unsupported as error:
         raise Unsupported(f"policy `{policy.id}`: the proofs do not understand {error}; say it otherwise") from error
     except (z3.Z3Exception, AssertionError, KeyError, NotImplementedError) as error:
-        raise Unsupported(f"policy `{policy.id}`: the proofs do not understand it ({error}); say it otherwise") from error
+        raise Unsupported(
+            f"policy `{policy.id}`: the proofs do not understand it ({error}); say it otherwise"
+        ) from error
     if logic.fails(found.truth) and logic.fails(found.errs):
         return None
     return Clause(policy, logic.both(found.truth, logic.no(found.errs)), found.errs)

@@ -66,7 +66,9 @@ class Strings:
         if code not in self._texts:
             own = code % len(self._machine.classes)
             others = self._others.setdefault(own, self._machine.words(own))
-            self._set(next(w for w in others if w not in self._codes), code)
+            if (word := next((w for w in others if w not in self._codes), None)) is None:
+                raise LookupError("a string of which there are no more")
+            self._set(word, code)
         return self._texts[code]
 
     def like(self, term: Term, pattern: Pattern) -> Formula:
@@ -120,13 +122,12 @@ class _Machine:
     def words(self, own: int) -> Iterator[str]:
         """The strings of a class, shortest first; without patterns `x1`, `x2`, …"""
         if not self.patterns:
-            yield from (f"x{n}" for n in count(1))
+            yield from (f"x{n}" for n in count(1))  # without end
         ends = [{s for s in self.steps if _accepted(self.patterns, s) == self.classes[own]}]
         for _ in range(2 * len(self.steps) + 64):
             yield from self._of_length(self.start, ends)
             last = ends[-1]
             ends.append({s for s, to in self.steps.items() if last.intersection(to)})
-        raise LookupError("a string that no pattern tells from those there are")
 
     def _of_length(self, state: _State, ends: list[set[_State]]) -> Iterator[str]:
         """The words from `state` of as many letters as there are sets before the last, each able to reach the end."""
@@ -142,7 +143,11 @@ class _Machine:
 
 def _closed(pattern: Pattern, at: set[int]) -> frozenset[int]:
     """With every position that a wildcard may leave at once."""
-    return frozenset(at | {n + 1 for n in at if n < len(pattern) and pattern[n] is None})
+    found = set(at)
+    for n in range(len(pattern)):
+        if n in found and pattern[n] is None:
+            found.add(n + 1)
+    return frozenset(found)
 
 
 def _step(patterns: Iterable[Pattern], state: _State, letter: str) -> _State:

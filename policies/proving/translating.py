@@ -111,16 +111,8 @@ class Translation:
     def of(self, expression: pst.Expr) -> Worth:
         """What an expression is worth."""
         match expression:
-            case pst.Var(name):
-                return Worth(self.variables[name])
-            case pst.BoolLit(value):
-                return boolean(logic.truth(value))
-            case pst.LongLit(value):
-                return Worth(Atom(Primitive.LONG, z3.IntVal(value)))
-            case pst.StringLit(value):
-                return Worth(Atom(Primitive.STRING, self.space.strings.term(value)))
-            case pst.EntityLit(value):
-                return Worth(self._entity(value))
+            case pst.Var() | pst.BoolLit() | pst.LongLit() | pst.StringLit() | pst.EntityLit():
+                return self._plain(expression)
             case pst.UnaryOp(op, arg):
                 return self._unary(op, arg)
             case pst.BinaryOp(op, left, right):
@@ -139,11 +131,24 @@ class Translation:
             case pst.Set(elements):
                 return self._set([self.of(e) for e in elements])
             case pst.Record(fields):
-                parts = {n: self.of(e) for n, e in fields.items()}
-                value = Fields({n: (TRUE, p.value) for n, p in parts.items()})
-                return Worth(value, logic.some(p.errs for p in parts.values()))
+                return _record({n: self.of(e) for n, e in fields.items()})
             case pst.Slot():
                 raise Unsupported("the slot of a template")
+            case _:
+                assert_never(expression)
+
+    def _plain(self, expression: pst.Var | pst.Lit) -> Worth:
+        match expression:
+            case pst.Var(name):
+                return Worth(self.variables[name])
+            case pst.BoolLit(truth):
+                return boolean(logic.truth(truth))
+            case pst.LongLit(number):
+                return Worth(Atom(Primitive.LONG, z3.IntVal(number)))
+            case pst.StringLit(text):
+                return Worth(Atom(Primitive.STRING, self.space.strings.term(text)))
+            case pst.EntityLit(uid):
+                return Worth(self._entity(uid))
             case _:
                 assert_never(expression)
 
@@ -190,7 +195,11 @@ class Translation:
                 return one if logic.holds(one.truth) else _or(one, self.of(right))
             case "in":
                 return self._inside(one, right)
-        other = self.of(right)
+            case _:
+                return self._of_two(op, one, self.of(right))
+
+    def _of_two(self, op: pst.BinaryOpName, one: Worth, other: Worth) -> Worth:
+        """Of what Cedar evaluates both sides."""
         errs = logic.either(one.errs, other.errs)
         match op:
             case "eq":
@@ -292,6 +301,11 @@ class Translation:
         for each in elements:
             found = z3.SetAdd(found, packed(each.value, element))
         return Worth(Atom(SetKind(element), found), logic.some(e.errs for e in elements))
+
+
+def _record(parts: Mapping[str, Worth]) -> Worth:
+    fields = Fields({n: (TRUE, p.value) for n, p in parts.items()})
+    return Worth(fields, logic.some(p.errs for p in parts.values()))
 
 
 def _kind(value: Value) -> Kind:

@@ -148,9 +148,7 @@ def _merged_field(
     there, other = one or two, two or one
     assert there is not None
     assert other is not None
-    present = logic.choose(
-        condition, there[0] if one else logic.FALSE, other[0] if two else logic.FALSE
-    )
+    present = logic.choose(condition, there[0] if one else logic.FALSE, other[0] if two else logic.FALSE)
     return present, merged(condition, there[1], other[1])
 
 

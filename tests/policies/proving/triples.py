@@ -47,12 +47,64 @@ action "read", "write" in [Action::"any"] appliesTo {
 LONGS: Final = ("0", "1", "-1", "2", "7", "9223372036854775807", "-9223372036854775808", "4611686018427387904")
 TEXTS: Final = ("", "a", "b", "ab", "ba", "abc", "a*b", "é")
 LIKES: Final = ("*", "a*", "*b", "a*b", "*a*", "b", r"a\**", "*é*")
-IPS: Final = ("10.0.0.1", "10.0.0.0/8", "127.0.0.1", "127.0.0.0/7", "224.1.1.1", "::1", "ff00::1", "fe80::/10", "10.1.0.0/16")
+IPS: Final = (
+    "10.0.0.1",
+    "10.0.0.0/8",
+    "127.0.0.1",
+    "127.0.0.0/7",
+    "224.1.1.1",
+    "::1",
+    "ff00::1",
+    "fe80::/10",
+    "10.1.0.0/16",
+)
 DECIMALS: Final = ("0.0", "1.5", "-1.5", "922337203685477.5807")
 TIMES: Final = ("2024-01-01", "1969-12-31T23:00:00Z", "2024-02-29T12:30:00.250Z", "2024-01-01T00:00:00+0130")
 SPANS: Final = ("0ms", "1d", "-1h30m", "9223372036854775807ms", "-1ms")
 IDS: Final = {"User": ("ann", "bob", "eve"), "Group": ("g1", "g2", "g3"), "Folder": ("f1", "f2"), "Doc": ("d1", "d2"),
               "Color": ("red", "blue")}  # fmt: skip
+
+
+PRINCIPALS: Final = (
+    "principal",
+    'principal == User::"ann"',
+    'principal in Group::"g1"',
+    "principal is User",
+    'principal is User in Group::"g2"',
+)
+HAS: Final = (
+    "context has m",
+    "principal has age",
+    "principal has boss",
+    "context has t",
+    "context has maybe.deep",
+    "principal has boss.age",
+    "resource.owner has home.zip",
+    "context.place has zip",
+)
+FOLDERS: Final = ('Folder::"f2"', '[Folder::"f1", Folder::"f2"]', "resource")
+PLACES: Final = (
+    "context.place == principal.home",
+    'context.place == {city: "a", zip: 7}',
+    'context.places.contains({city: "a"})',
+    "context.places.contains(principal.home)",
+)
+KINDS: Final = (
+    'context.color == Color::"red"',
+    "principal is User",
+    'context.group in Group::"g3"',
+    'action == Action::"write"',
+    'action in [Action::"any", Action::"read"]',
+)
+UNKNOWN_LONGS: Final = (
+    "context.n",
+    "context.m",
+    "principal.age",
+    "resource.size",
+    "context.group.level",
+    "resource.owner.home.zip",
+    "context.maybe.deep",
+)
 
 
 @dataclass(frozen=True)
@@ -64,9 +116,10 @@ class Policies:
     def text(self, name: str) -> str:
         """One policy, as often a permit as a forbid."""
         draw = self.draw
-        principal = draw.choice(("principal", 'principal == User::"ann"', 'principal in Group::"g1"', "principal is User",
-                                 'principal is User in Group::"g2"'))  # fmt: skip
-        action = draw.choice(("action", 'action == Action::"read"', 'action in [Action::"any"]', 'action in Action::"write"'))
+        principal = draw.choice(PRINCIPALS)
+        action = draw.choice(
+            ("action", 'action == Action::"read"', 'action in [Action::"any"]', 'action in Action::"write"')
+        )
         resource = draw.choice(("resource", 'resource in Folder::"f1"', "resource is Doc"))
         clauses = [f"{draw.choice(('when', 'unless'))} {{ {self.bool(4)} }}" for _ in range(draw.randint(0, 2))]
         effect = draw.choice(("permit", "forbid"))
@@ -104,25 +157,21 @@ class Policies:
             case 16:
                 return f"context.numbers.contains({self.long(d)})"
             case 17:
-                has = ("context has m", "principal has age", "principal has boss", "context has t", "context has maybe.deep",
-                       "principal has boss.age", "resource.owner has home.zip", "context.place has zip")  # fmt: skip
-                return draw.choice(has)
+                return draw.choice(HAS)
             case 18:
                 return f"{self.user(d)} == {self.user(d)}"
             case 19:
                 return f"{self.user(d)} in {self.group(d)}"
             case 20:
-                return f"{draw.choice((self.user(d), self.group(d)))} in {draw.choice(('context.groups', f'[{self.group(d)}, {self.group(d)}]'))}"
+                several = draw.choice(("context.groups", f"[{self.group(d)}, {self.group(d)}]"))
+                return f"{draw.choice((self.user(d), self.group(d)))} in {several}"
             case 21:
-                return f"resource in {draw.choice(('Folder::\"f2\"', '[Folder::\"f1\", Folder::\"f2\"]', 'resource'))}"
+                return f"resource in {draw.choice(FOLDERS)}"
             case 22:
-                return draw.choice(("context.place == principal.home", 'context.place == {city: "a", zip: 7}',
-                                    'context.places.contains({city: "a"})', "context.places.contains(principal.home)",
-                                    f'{{a: {self.long(d)}, b: {{c: 1}}}} == {{b: {{c: {self.long(d)}}}, a: 1}}'))  # fmt: skip
+                record = f"{{a: {self.long(d)}, b: {{c: 1}}}} == {{b: {{c: {self.long(d)}}}, a: 1}}"
+                return draw.choice((*PLACES, record))
             case 23:
-                return draw.choice((f"context.nested.contains([{self.long(d)}])", "context.nested.contains(context.numbers)",
-                                    f"context.flags.contains({self.bool(d)})", f"context.users.contains({self.user(d)})",
-                                    f"[1, 2].containsAll(context.numbers)"))  # fmt: skip
+                return draw.choice(self._members(d))
             case 24:
                 ranged = f'{self.ip()}.isInRange(ip("{draw.choice(IPS)}"))'
                 asked = f"{self.ip()}.{draw.choice(('isIpv4', 'isIpv6', 'isLoopback', 'isMulticast'))}()"
@@ -138,14 +187,21 @@ class Policies:
                 key = draw.choice(('"a"', "context.s"))
                 return draw.choice((f"{self.user(d)}.hasTag({key})", f'{self.user(d)}.getTag({key}) == "b"'))
             case _:
-                return draw.choice(('context.color == Color::"red"', "principal is User", 'context.group in Group::"g3"',
-                                    'action == Action::"write"', 'action in [Action::"any", Action::"read"]'))  # fmt: skip
+                return draw.choice(KINDS)
+
+    def _members(self, d: int) -> tuple[str, ...]:
+        return (
+            f"context.nested.contains([{self.long(d)}])",
+            "context.nested.contains(context.numbers)",
+            f"context.flags.contains({self.bool(d)})",
+            f"context.users.contains({self.user(d)})",
+            "[1, 2].containsAll(context.numbers)",
+        )
 
     def long(self, depth: int) -> str:
         """A Long."""
         if depth <= 0 or self.draw.random() < 0.5:
-            return self.draw.choice((*LONGS, "context.n", "context.m", "principal.age", "resource.size", "context.group.level",
-                                     "resource.owner.home.zip", "context.maybe.deep"))  # fmt: skip
+            return self.draw.choice((*LONGS, *UNKNOWN_LONGS))
         one, other = self.long(depth - 1), self.long(depth - 1)
         time, span = self.time(depth - 1), self.span(depth - 1)
         return self.draw.choice((f"({one} + {other})", f"({one} - {other})", f"({self.draw.choice(LONGS)} * {other})",
@@ -168,7 +224,14 @@ class Policies:
 
     def user(self, depth: int) -> str:
         """A User."""
-        options = ("principal", "resource.owner", 'User::"bob"', 'User::"nobody"', "principal.boss", "context.maybe.user")
+        options = (
+            "principal",
+            "resource.owner",
+            'User::"bob"',
+            'User::"nobody"',
+            "principal.boss",
+            "context.maybe.user",
+        )
         if depth <= 0 or self.draw.random() < 0.8:
             return self.draw.choice(options)
         return f"(if {self.bool(depth - 1)} then {self.user(0)} else {self.user(0)})"
@@ -185,7 +248,9 @@ class Policies:
         """A moment."""
         if depth <= 0 or self.draw.random() < 0.6:
             return self.draw.choice(("context.at", "principal.seen", f'datetime("{self.draw.choice(TIMES)}")'))
-        return self.draw.choice((f"{self.time(depth - 1)}.offset({self.span(depth - 1)})", f"{self.time(depth - 1)}.toDate()"))
+        return self.draw.choice(
+            (f"{self.time(depth - 1)}.offset({self.span(depth - 1)})", f"{self.time(depth - 1)}.toDate()")
+        )
 
     def span(self, depth: int) -> str:
         """A duration."""
@@ -247,10 +312,19 @@ def _entities(draw: random.Random) -> Iterator[Any]:
     for kind in ("User", "Group", "Folder", "Doc"):
         for number, name in enumerate(IDS[kind]):
             if draw.random() < 0.75:
-                above = [(k, i) for k in schema().entities[kind].parents for n, i in enumerate(IDS[k]) if k != kind or n > number]
+                above = [
+                    (k, i)
+                    for k in schema().entities[kind].parents
+                    for n, i in enumerate(IDS[k])
+                    if k != kind or n > number
+                ]
                 parents = [{"type": k, "id": i} for k, i in above if draw.random() < 0.4]
                 tags = {t: draw.choice(TEXTS) for t in ("a", "b") if draw.random() < 0.5}
-                said = {"uid": {"type": kind, "id": name}, "attrs": _json(draw, schema().entities[kind].attributes), "parents": parents}
+                said = {
+                    "uid": {"type": kind, "id": name},
+                    "attrs": _json(draw, schema().entities[kind].attributes),
+                    "parents": parents,
+                }
                 yield said | ({"tags": tags} if kind == "User" else {})
 
 
@@ -302,8 +376,12 @@ def _entity(space: Space, kind: str, term: z3.ExprRef, entity: Any, held: Any) -
     said = space.schema.entities[kind]
     yield same(space.attributes(kind, term), known(space, said.attributes, entity["attrs"]))
     for above in said.parents:
-        ids = [{"__entity": {"type": above, "id": i}} for k, i in _ancestors(held, kind, entity["uid"]["id"]) if k == above]
-        yield space.ancestors(kind, term, above) == packed(known(space, SetKind(EntityKind(above)), ids), SetKind(EntityKind(above)))
+        ids = [
+            {"__entity": {"type": above, "id": i}} for k, i in _ancestors(held, kind, entity["uid"]["id"]) if k == above
+        ]
+        yield space.ancestors(kind, term, above) == packed(
+            known(space, SetKind(EntityKind(above)), ids), SetKind(EntityKind(above))
+        )
     for text in TEXTS if said.tags else ():
         present, value = space.tag(kind, term, space.strings.term(text))
         yield present == (text in entity["tags"])
@@ -323,7 +401,7 @@ def _ancestors(held: Any, kind: str, name: str) -> set[tuple[str, str]]:
     return found
 
 
-def known(space: Space, kind: Kind, value: Any) -> Value:  # noqa: C901 - one for each kind
+def known(space: Space, kind: Kind, value: Any) -> Value:
     """The constant of a JSON value."""
     match kind:
         case Primitive.BOOL:
@@ -333,7 +411,9 @@ def known(space: Space, kind: Kind, value: Any) -> Value:  # noqa: C901 - one fo
         case Primitive.STRING:
             return Atom(kind, space.strings.term(value))
         case Primitive.DECIMAL | Primitive.DATETIME | Primitive.DURATION:
-            read = {Primitive.DECIMAL: extensions.decimal, Primitive.DATETIME: extensions.instant}.get(kind, extensions.duration)
+            read = {Primitive.DECIMAL: extensions.decimal, Primitive.DATETIME: extensions.instant}.get(
+                kind, extensions.duration
+            )
             return Atom(kind, z3.IntVal(read(value["__extn"]["arg"])))
         case Primitive.IP:
             six, number, bits = extensions.address(value["__extn"]["arg"])
