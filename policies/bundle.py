@@ -34,6 +34,7 @@ LOCKED: Final = (
     "sovereignty-legal",
     "sovereignty-operational",
     "system-namespace",
+    "tenant-data",
     "tenant-eviction",
     "tenant-isolation",
     "transfers",
