@@ -12,7 +12,6 @@ from cedarpy import pst
 from estate import canonical
 from policies.proving.laws import Law
 from policies.proving.mutations import mutants
-from policies.proving.proofs import Proving
 from policies.proving.schemas import parse
 from policies.proving.sheets import Policy
 from policies.proving.witnesses import Cedar
@@ -37,12 +36,6 @@ def small(text: str, schema: str = SCHEMA, tier: int = 0) -> Law:
 def shipped() -> Law:
     """The law as it is shipped."""
     return Law.of(bundle())
-
-
-@cache
-def proving() -> Proving:
-    """The shipped law, translated."""
-    return Proving.of(shipped())
 
 
 def with_trees(law: Law, policies: tuple[Policy, ...]) -> Law:

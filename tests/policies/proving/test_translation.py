@@ -15,7 +15,7 @@ from tests.policies.proving.triples import Trial
 REQUESTS = 10
 """Of each random bundle: a thousand examples, as `make properties` draws, are 10 000 triples."""
 seeds = st.integers(0, 2**32)
-few = settings(max_examples=1000 if settings.default.max_examples >= 1000 else 4)
+few = settings(max_examples=1000 if settings.default.max_examples >= 1000 else 3)
 """An example costs a quarter of a second."""
 
 
