@@ -50,7 +50,7 @@ def proved(bundle: Bundle, proofs: Path) -> Bundle:
     if not proof.holds:
         first = proof.broken[0]
         raise Unproved(f"the rules are not served: {first.says}; {first.why}; see `placet policy prove`")
-    log.info("bundle proved", bundle=bundle.digest, claims=len(proof.claims), milliseconds=round(proof.milliseconds))
+    log.debug("bundle proved", bundle=bundle.digest, claims=len(proof.claims), milliseconds=round(proof.milliseconds))
     _keep(kept, proof)
     return bundle
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from policies.replaying import replay
 from policies.signing.memory import MemorySigner
 from tests import builders
 from tests.policies.asking import COPY_A_ABROAD, MOVE_A, MOVE_B, cordon, law, question
+from tools.inventory import files
 
 ASKED = (cordon("eu-a1"), MOVE_A, MOVE_B, COPY_A_ABROAD)
 
@@ -65,6 +67,12 @@ def test_the_cases_beside_the_shipped_rules_pass_and_name_every_rule_of_tier_0()
     found = policing.tried(law(), None)
     assert [t for t in found if not t.passes] == []
     assert {r.id for r in law().rules.values() if r.tier == 0} <= {p for t in found for p in t.by}
+
+
+def test_the_cases_that_the_page_shows_are_true() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "proving.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"^```yaml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    assert run(files.parse(PolicyCases, shown.encode(), "docs/proving.md")) == [""]
 
 
 def test_a_case_says_what_the_law_answers_instead() -> None:
