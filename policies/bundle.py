@@ -79,7 +79,7 @@ class Bundle:
     _schema: cedarpy.Schema
     _actions: cedarpy.Entities
     """The actions and their groups, and nothing else: without them no rule on a group would ever match."""
-    texts: tuple[tuple[str, str], ...] = field(repr=False)
+    texts: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """The files as they were read, by their paths under the root: what a proof is about."""
 
     @classmethod

@@ -235,7 +235,9 @@ class Space:
 
     def ancestors(self, kind: str, term: Term, above: str) -> Term:
         """The ids of all of an entity's ancestors of one type."""
-        return _applied(term)(f"{kind} in {above}", sort(SetKind(EntityKind(above))))
+        found = _applied(term)(f"{kind} in {above}", sort(SetKind(EntityKind(above))))
+        self.assumptions.append(z3.Not(z3.Default(found)))
+        return found
 
     def within(self, kind: str, term: Term, above: str, other: Term) -> Formula:
         """Cedar's `in`, between two entities."""
@@ -250,7 +252,7 @@ class Space:
 
     def consistent(self) -> list[Formula]:
         """What holds of every store, said of the entities that are named: no cycles, and ancestors of ancestors."""
-        named, said = list(self.entities.values()), list(self.assumptions)
+        named, said = list(self.entities.values()), list[Formula]()
         for kind, term in named:
             for above, other in named:
                 if above not in self.schema.above(kind):
@@ -262,7 +264,7 @@ class Space:
                     if top in self.schema.above(above):
                         beyond = z3.Select(self.ancestors(kind, term, top), last)
                         said.append(z3.Implies(z3.And(up, self.below(above, other, top, last)), beyond))
-        return said
+        return [*self.assumptions, *said]
 
 
 def _applied(*arguments: Term) -> Leaf:

@@ -175,13 +175,11 @@ class _Reading:
         return {"uid": uid, "attrs": attributes, "parents": [*self._parents(kind, term)], **self._tags(kind, term)}
 
     def _parents(self, kind: str, term: Term) -> Iterable[Json]:
-        seen = set()
-        for above, other in list(self.space.entities.values()):
-            key = (above, self._whole(other))
-            if above in self.space.schema.above(kind) and key not in seen:
-                seen.add(key)
-                if self._is(z3.Select(self.space.ancestors(kind, term, above), other)):
-                    yield {"type": above, "id": self.space.ids.text(key[1])}
+        """All ancestors: those that terms name, and those that only a set of entities holds."""
+        for above in sorted(self.space.schema.above(kind)):
+            found = self._value(self.space.ancestors(kind, term, above))
+            for code in sorted(e.as_long() for e in self._elements(found, EntityKind(above))):
+                yield {"type": above, "id": self.space.ids.text(code)}
 
     def _tags(self, kind: str, term: Term) -> dict[str, Json]:
         """The tags that some policy asks for by a key."""
