@@ -8,9 +8,8 @@ import typer
 
 from console.cli.invocations import Output, OutputOption, given
 
-SCHEMAS = (
-    "config", "facts", "world", "estate", "change-file", "proposal", "history", "plan", "policy-cases", "verdict", "command",
-)  # fmt: skip
+_FILES = ("config", "facts", "world", "estate", "change-file", "proposal", "history", "plan", "policy-cases")
+SCHEMAS = (*_FILES, "verdict", "command")
 config_app = typer.Typer(no_args_is_help=True)
 
 
