@@ -19,6 +19,7 @@ from policies import combining, deciding, recording, replaying
 from policies.bundle import SHIPPED, Bundle
 from policies.cases import PolicyCases, tried
 from policies.ledger.memory import MemoryLedger
+from policies.ledger.signing import Signing
 from policies.proving.schemas import parse
 from policies.replaying import replay
 from policies.signing.memory import MemorySigner
@@ -154,7 +155,8 @@ def test_a_context_that_the_candidates_schema_does_not_know_is_not_guessed_at(ca
 
 
 async def test_the_last_decisions_are_read_off_an_exported_ledger(tmp_path: Path, candidate: Path) -> None:
-    ledger = MemoryLedger(builders.INSTALLATION, signer=MemorySigner.generate(builders.TestEntropy("ledger")))
+    signer = MemorySigner.generate(builders.TestEntropy("ledger"))
+    ledger = MemoryLedger(builders.INSTALLATION, signing=Signing.of(builders.INSTALLATION, signer))
     for number, change in enumerate(ASKED):
         ruling = deciding.decide(question(builders.proposal(change)))
         await ledger.append(recording.decided(ruling, f"decided:{number}", ("tenant-a",)))  # type: ignore[arg-type]
