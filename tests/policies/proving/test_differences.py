@@ -60,7 +60,7 @@ def test_every_guard_of_tier_0_is_noticed_or_redundant() -> None:
     found = list(report(shipped(), lambda _: ""))
     assert [m for m in found if not m.noticed] == []
     assert {m.policy for m in found} == {p.id for p in shipped().policies if p.tier == 0}
-    axes = ("geographic", "legal", "operational")
+    axes = ("geographic", "legal", "operational", "key")
     assert {m.lost for m in found if m.redundant} <= {f"!(context.{a}.allowed.isEmpty())" for a in axes}
 
 
