@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import groupby
 from pathlib import Path
@@ -38,6 +38,7 @@ LOCKED: Final = (
     "sovereignty-legal",
     "sovereignty-operational",
     "system-namespace",
+    "tenant-data",
     "tenant-eviction",
     "tenant-isolation",
     "transfers",
@@ -91,6 +92,8 @@ class Bundle:
     _schema: cedarpy.Schema
     _actions: cedarpy.Entities
     """The actions and their groups, and nothing else: without them no rule on a group would ever match."""
+    texts: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """The files as they were read, by their paths under the root: what a proof is about."""
 
     @classmethod
     def load(cls, root: Path | None = None, profile: Profile | None = None) -> Bundle:
@@ -101,8 +104,13 @@ class Bundle:
         """
         law = _shipped_law() if root is None else _Law.read(root)
         numbers = profile or Profile()
-        digest = canonical.digest_of([*law.texts, ["profile", numbers.json_form()]])
-        return cls(digest, law.version, law.rules, numbers, law.policies, law.schema, law.actions)
+        named: list[Json] = [[path, text] for path, text in law.texts]
+        digest = canonical.digest_of([*named, ["profile", numbers.json_form()]])
+        return cls(digest, law.version, law.rules, numbers, law.policies, law.schema, law.actions, law.texts)
+
+    def instead(self, policies: cedarpy.PolicySet) -> Bundle:
+        """The same with other policies in force for every action, as no loader would give it: to see what notices."""
+        return replace(self, _policies=dict.fromkeys(self._policies, policies))
 
     def ask(self, requests: Sequence[dict[str, Any]]) -> tuple[Answer, ...]:
         """Cedar's answer to each request. An answer that allows and reports an error is not to be trusted."""
@@ -125,7 +133,7 @@ class Bundle:
 class _Law:
     """Rules that were read, checked and parsed, without the numbers."""
 
-    texts: list[Json]
+    texts: tuple[tuple[str, str], ...]
     version: int
     rules: Mapping[str, Rule]
     policies: Mapping[str, cedarpy.PolicySet]
@@ -139,9 +147,8 @@ class _Law:
         schema, rules = _schema(texts), _rules(texts)
         joined = "\n".join(text for path, text in texts if path.endswith(".cedar"))
         _validate(joined, schema)
-        named: list[Json] = [[path, text] for path, text in texts]
         actions = cedarpy.Entities.from_json_str("[]", schema)
-        return cls(named, _version(texts), rules, _by_action(joined, schema), schema, actions)
+        return cls(tuple(texts), _version(texts), rules, _by_action(joined, schema), schema, actions)
 
 
 @cache

@@ -51,7 +51,7 @@ def decide(question: Question) -> Ruling:
     verdict = _verdict(question, play, counted, read, findings, refused)
     if question.standing.reliefs:
         verdict = verdict.model_copy(update={"lifted": _lifted(question, read, answers)})
-    return Ruling(verdict, play.steps if play.matches else (), play.disturbed)
+    return Ruling(verdict, play.steps if play.matches else (), read, play.disturbed)
 
 
 def _lifted(question: Question, read: ReadSet, answers: Sequence[Answer]) -> tuple[Lifted, ...]:

@@ -193,7 +193,7 @@ class Gate:
         if lapsed is not None and acts(verdict):
             return lapsed, ruling.disturbed
         key = recording.decided_key(case.matter.proposal, known)
-        made = await self.ledger.append(recording.decided(verdict, key, case.concern.tenants))
+        made = await self.ledger.append(recording.decided(ruling, key, case.concern.tenants))
         return Verdict.read(_part(made.entry, "verdict")), ruling.disturbed
 
     async def _issued(self, case: _Case, verdict: Verdict, disturbed: Counts) -> Answer:

@@ -18,6 +18,7 @@ from estate.proposals import Lane, Proposal
 from estate.snapshots import Snapshot
 from estate.verdicts import Verdict
 from estate.warrants import Warrant
+from policies.asks import ReadSet
 from policies.bundle import Bundle
 from policies.domains import Counts, Domain
 from policies.mandates import NOBODY as NO_MANDATE
@@ -164,5 +165,7 @@ class Ruling:
 
     verdict: Verdict
     steps: tuple[Step, ...]
+    read: ReadSet
+    """What the law read; its digest stands in the verdict."""
     disturbed: Counts = field(default_factory=Counter)
     """How many of the steps disturb each failure domain."""

@@ -20,9 +20,10 @@ from estate.snapshots import Snapshot
 from estate.verdicts import Verdict
 from estate.warrants import Warrant
 from policies import approving, words
+from policies.asks import ReadSet
 from policies.domains import Counts, Domain, Sort
 from policies.ledger.port import Draft, EntryKind
-from policies.questions import Matter
+from policies.questions import Matter, Ruling
 
 type Body = Mapping[str, Json]
 
@@ -69,18 +70,27 @@ def proposed(
     )
 
 
-def decided(verdict: Verdict, key: str, tenants: Iterable[TenantId]) -> Draft:
-    """The verdict, before a warrant may be issued."""
+def decided(ruling: Ruling, key: str, tenants: Iterable[TenantId]) -> Draft:
+    """The verdict with what it read, before a warrant may be issued.
+
+    What was read stands in the body alone, so that a candidate of the law can be asked the same again.
+    """
+    verdict = ruling.verdict
     return Draft(
         kind=EntryKind.DECIDED,
         at=verdict.decided_at,
         by=gate(verdict.installation),
-        body={"verdict": verdict.json_form()},
+        body={"verdict": verdict.json_form(), "read_set": read_form(ruling.read)},
         key=key,
         incident=verdict.incident,
         proposal=verdict.proposal,
         projections={t: _own_findings(verdict, t) for t in tenants},
     )
+
+
+def read_form(read: ReadSet) -> Json:
+    """The form whose digest stands in the verdict."""
+    return [read.principal, [a.form() for a in read.asks]]
 
 
 def issued(

@@ -8,9 +8,10 @@ import typer
 
 from console.cli.invocations import Output, OutputOption, given
 
-SCHEMAS = (
-    "config", "facts", "world", "estate", "change-file", "proposal", "history", "plan", "profile", "verdict", "command",
+_FILES = (
+    "config", "facts", "world", "estate", "change-file", "proposal", "history", "plan", "profile", "policy-cases",
 )  # fmt: skip
+SCHEMAS = (*_FILES, "verdict", "command")
 config_app = typer.Typer(no_args_is_help=True)
 
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console.cli import policies
+from console.cli import proving
 from console.cli.invocations import Output, OutputOption
 
 if TYPE_CHECKING:
     from estate.canonical import Json
 
-app = policies.app
+app = proving.app
 _COLUMNS = ("rule", "tier", "dimension", "obligation", "lifted_by", "reason")
 
 

@@ -83,7 +83,11 @@ for commands in (
 ):
     commands.register(app)
 app.add_typer(ledgers.app, name="ledger", help="The tamper-evident record.")
-app.add_typer(lawbooks.app, name="policy", help="The rules, their numbers, and the law at a cluster's own door.")
+app.add_typer(
+    lawbooks.app,
+    name="policy",
+    help="The rules: numbers, proofs, cases; and at a cluster's own door.",
+)
 app.add_typer(law.app, name="law", help="The law and what it says of what runs.")
 app.add_typer(estates.app, name="estate", help="Estate files: make some up, or check yours.")
 app.add_typer(letters.app, name="dlq", help="Messages that could not be handled.")

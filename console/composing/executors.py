@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from agents.observing import telling
 from console import profiles
+from console.composing import laws
 from console.composing.parts import Host, Parts
 from console.config import ExecutorSpec
 from console.installations import Installation
@@ -46,7 +46,8 @@ class _Several:
 
 async def compose(parts: Parts) -> Host:
     """Every executor of this directory."""
-    bundle = await asyncio.to_thread(profiles.bundle, parts.installation.config.profile)
+    profile = parts.installation.config.profile
+    bundle = await laws.served(lambda: profiles.bundle(profile))
     await activations.check(parts.system.ledger, bundle)
     return _Several(tuple([await _executor(parts, spec, bundle) for spec in parts.installation.executors]))
 

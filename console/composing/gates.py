@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from console import profiles
+from console.composing import laws
 from console.composing.parts import Host, Parts
 from console.processes.gate import GateProcess
 from console.processes.leasing import Leasing
@@ -21,7 +20,7 @@ async def compose(parts: Parts) -> Host:
         installation=installation.record.id,
         ledger=parts.system.ledger,
         signer=installation.signer("gate"),
-        bundle=await asyncio.to_thread(profiles.bundle, installation.config.profile),
+        bundle=await laws.served(lambda: profiles.bundle(installation.config.profile)),
         newest=inventory.newest,
         controls=standing.controls,
         enrolments=standing.enrolments,

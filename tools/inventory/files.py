@@ -20,6 +20,7 @@ from estate.law import Facts
 from estate.records import Record
 from estate.worlds import ChangeFile, EstateFile, HistoryFile, ProposalFile, World
 from policies import jurisdictions
+from policies.cases import PolicyCases
 from policies.jurisdictions import NoCountry
 from policies.profiles import Profile
 from tools.inventory import documents
@@ -33,6 +34,7 @@ KINDS: dict[str, type[Record]] = {
     "proposal-file": ProposalFile,
     "history": HistoryFile,
     "profile": Profile,
+    "policy-cases": PolicyCases,
 }
 """The kinds of files, by the word after `placet.`."""
 
