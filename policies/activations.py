@@ -2,7 +2,8 @@
 
 The gate calls `activate` before it decides anything, an executor `check` before it decides again. Old rules are the
 cheapest way to make something lawful again, so a bundle is refused whose version is below the last one's, or that was
-in force before and was replaced since. Who means to go back raises the old rules' `VERSION` and so makes them new.
+in force before and was replaced since. Who means to go back raises the old rules' `VERSION`, or says in the profile's
+`summary` why, and so makes them new.
 """
 
 from __future__ import annotations
@@ -60,7 +61,10 @@ async def active(ledger: Ledger) -> Active:
 async def check(ledger: Ledger, bundle: Versioned) -> None:
     """Refuse rules that are older than those in force. Raises Denied."""
     if fault := (await active(ledger)).fault(bundle):
-        raise Denied(f"the rules cannot be used: {fault}; install the newer release, or raise their `VERSION`")
+        raise Denied(
+            f"the rules cannot be used: {fault}; install the newer release, or raise their `VERSION`; to go back to a "
+            "profile, write it to a file (`placet policy profile NAME > ours.yaml`) and give it another `summary`"
+        )
 
 
 async def activate(ledger: Ledger, bundle: Versioned, by: Subject, at: datetime) -> None:
