@@ -38,10 +38,10 @@ prometheus: $(READY)  ## Prometheus, built once from a Go module: the tests ask 
 
 # More workers than two cores: many tests wait for a control plane, and others compute meanwhile.
 test: $(READY) controlplane prometheus  ## every test, against real NATS, PostgreSQL, Kubernetes and Prometheus
-	$(BIN)/pytest -n 3 --dist loadgroup
+	$(BIN)/pytest -n 4 --dist loadgroup
 
 properties: $(READY) controlplane prometheus  ## the properties alone, with 25 times as many examples: some minutes
-	$(BIN)/pytest -n 3 --dist loadgroup -m hypothesis --hypothesis-profile thorough --timeout 1800
+	$(BIN)/pytest -n 4 --dist loadgroup -m hypothesis --hypothesis-profile thorough --timeout 1800
 
 check: $(READY)  ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff format --check .
