@@ -156,6 +156,8 @@ def unspoken(conditions: Iterable[Condition], by: Condition) -> tuple[Condition,
 
 
 def _speak_of_the_same(one: Condition, other: Condition) -> bool:
+    if ABSENT in (one.uid, other.uid):
+        return _whose(one) == _whose(other)
     if one.field is not other.field:
         return False
     if one.about == other.about or one.field is not Field.BINDINGS:
@@ -163,7 +165,15 @@ def _speak_of_the_same(one: Condition, other: Condition) -> bool:
     if ThingKind.NODE in (one.about.kind, other.about.kind):
         return not _nodes_told_of(one).isdisjoint(_nodes_told_of(other))
     whole = ThingKind.WORKLOAD in (one.about.kind, other.about.kind)
-    return whole and one.about.id.partition("@")[0] == other.about.id.partition("@")[0]
+    return whole and _whose(one) == _whose(other)
+
+
+def _whose(condition: Condition) -> str:
+    """The workload that it is about, or whose replicas; of anything else itself."""
+    about = condition.about
+    of = about.id.partition("@")[0] if about.kind is ThingKind.RESIDENT else about.id
+    kind = ThingKind.WORKLOAD if about.kind is ThingKind.RESIDENT else about.kind
+    return f"{kind}/{of}"
 
 
 def _nodes_told_of(condition: Condition) -> set[str]:

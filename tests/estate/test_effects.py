@@ -130,6 +130,19 @@ def test_what_lasts_of_the_conditions_of_a_plan_is_true_after_it(data: st.DataOb
     assert layout.steps[-1].postconditions == lasting_ones[-len(layout.steps[-1].postconditions) :]
 
 
+def test_of_what_a_later_step_removes_nothing_earlier_is_checked() -> None:
+    """A property found it: emptied, copied elsewhere, removed."""
+    estate, batch = builders.estate(), WorkloadId("c-batch")
+    empty = MoveWorkload(workload=batch, moves=(ReplicaMove(replica=0, source=NodeId("us-a1"), target=None),))
+    place = Binding(replica=0, node=NodeId("eu-a3"), accelerators=tuple(range(8)))
+    copy = CopyWorkload(workload=batch, to_cluster=ClusterId("eu-1"), bindings=(place,))
+    workload = estate.workload(batch)
+    assert workload is not None
+    laid = lay_out((empty, copy, RemoveWorkload(workload=batch, replaced_by=copy.named(workload))), estate)
+    assert isinstance(laid, Ok)
+    assert misses(laid.value.after, lasting(laid.value.steps)) == ()
+
+
 @given(st.data())
 def test_each_step_holds_before_and_after_where_it_says_so(data: st.DataObject) -> None:
     start = data.draw(st.sampled_from([builders.estate(), counting(), ganged()]))
