@@ -60,7 +60,11 @@ class ReadSet:
     @property
     def digest(self) -> Digest:
         """The digest of the canonical form."""
-        return canonical.digest_of([self.principal, [a.form() for a in self.asks]])
+        return canonical.digest_of(self.form())
+
+    def form(self) -> Json:
+        """The form that is digested, and kept beside the verdict."""
+        return [self.principal, [a.form() for a in self.asks]]
 
 
 def names(items: Iterable[str]) -> list[Json]:

@@ -20,7 +20,6 @@ from estate.snapshots import Snapshot
 from estate.verdicts import Verdict
 from estate.warrants import Warrant
 from policies import approving, words
-from policies.asks import ReadSet
 from policies.domains import Counts, Domain, Sort
 from policies.ledger.port import Draft, EntryKind
 from policies.questions import Matter, Ruling
@@ -80,17 +79,12 @@ def decided(ruling: Ruling, key: str, tenants: Iterable[TenantId]) -> Draft:
         kind=EntryKind.DECIDED,
         at=verdict.decided_at,
         by=gate(verdict.installation),
-        body={"verdict": verdict.json_form(), "read_set": read_form(ruling.read)},
+        body={"verdict": verdict.json_form(), "read_set": ruling.read.form()},
         key=key,
         incident=verdict.incident,
         proposal=verdict.proposal,
         projections={t: _own_findings(verdict, t) for t in tenants},
     )
-
-
-def read_form(read: ReadSet) -> Json:
-    """The form whose digest stands in the verdict."""
-    return [read.principal, [a.form() for a in read.asks]]
 
 
 def issued(
