@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
@@ -42,6 +43,19 @@ class Model(BaseModel):
     """A frozen model that refuses unknown fields: everything written *for* Placet."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
+    _derived: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **rules: Any) -> None:
+        super().__pydantic_init_subclass__(**rules)
+        cls._derived = tuple({n for c in cls.__mro__ for n, v in vars(c).items() if isinstance(v, cached_property)})
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """As pydantic's, but what was derived from the old fields and kept is derived anew."""
+        made = super().model_copy(update=update, deep=deep)
+        for name in self._derived:
+            made.__dict__.pop(name, None)
+        return made
 
     def json_form(self) -> dict[str, Json]:
         """Plain JSON types only."""

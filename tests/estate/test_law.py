@@ -163,3 +163,12 @@ def _walk(start: int, parents: list[int]) -> list[int] | None:
         if len(walk) > 7:
             return None
     return walk
+
+
+def test_a_copy_of_facts_with_other_tenants_knows_them_and_not_the_old_ones() -> None:
+    """Pydantic would copy what was derived from the old ones too; the kernel, which reads the list, told of it."""
+    facts = builders.facts()
+    assert TenantId("tenant-a") in facts.tenant
+    other = facts.model_copy(update={"tenants": facts.tenants[1:]})
+    assert TenantId("tenant-a") not in other.tenant
+    assert TenantId("tenant-a") in facts.tenant
