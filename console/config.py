@@ -184,6 +184,9 @@ class Config(Model):
     """Kubernetes clusters. None: the twin is the world."""
     estate: tuple[Path, ...] = ()
     """Estate files, or folders of them: facilities, fabrics, hardware, promises, prices. They are watched."""
+    desired: Path | None = None
+    """A world file that says how nodes and workloads should be. Nothing of it is applied: where the estate is not so,
+    `placet drift` tells it. It is watched."""
     sources: SourceSettings = SourceSettings()
     """Whom the inventory asks beside clusters: Redfish services, Prometheus servers, and files that others write."""
     clusters_within_seconds: Annotated[int, Field(ge=1, le=86_400)] = 120
