@@ -91,6 +91,9 @@ class Cluster(Model):
     """As whom the inventory reads. It may write nothing: `placet run` looks, and refuses it otherwise."""
     writer: Credentials | None = None
     """As whom its executor writes. None: nobody writes it."""
+    registrar: Credentials | None = None
+    """As whom the gate registers warrants there, where the door lets none through but these (`placet policy export
+    admission`). None: the door takes any new mark, so that whoever steals the writer's credentials can make one up."""
     declared: tuple[Path, ...] = ()
     """Files of objects that should be there, or folders of them: what a repository or a rendered chart says. Nothing of
     them is applied; where the cluster is otherwise, `placet drift` tells it. They are watched."""
