@@ -79,8 +79,13 @@ class Pulse:
         now = self.clock()
         newest = self._slot(now) - 2
         oldest = max(self._slot(now - back), newest - MOST_PERIODS, await self._first())
-        missing = [s for s in range(oldest, newest + 1) if await self.ledger.find(self._key(s)) is None]
-        return tuple(replace(s, lasting=s.until == self._time(newest + 1)) for s in self._joined(missing))
+        missing = [s for s in range(oldest, newest + 1) if not await self._beat_in(s)]
+        late = await self._beat_in(newest + 1) or await self._beat_in(newest + 2)
+        end = self._time(newest + 1)
+        return tuple(replace(s, lasting=s.until == end and not late) for s in self._joined(missing))
+
+    async def _beat_in(self, slot: int) -> bool:
+        return await self.ledger.find(self._key(slot)) is not None
 
     async def _first(self) -> int:
         """The slot of the first heartbeat; far ahead where there is none."""

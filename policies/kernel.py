@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from estate import conditions, effects
+from estate import effects
 from estate.changes import ApplyManifest, Change, CopyWorkload, DeleteObject
+from estate.effects import Step
 from estate.identities import Role, Subject, SubjectKind
 from estate.ids import ClusterId, Country, DatasetId, EntityId, GangId, NodeId, TenantId, WorkloadId
 from estate.law import Facts, Isolation, Residency
@@ -70,16 +71,23 @@ def objections(
         found.add(Objection(Dimension.FACTS, whole, f"the facts expired at {base.facts.valid_until}"))
     running = base
     for number, step in enumerate(matter.steps, start=first):
-        result = effects.effect(step.change, running)
+        result = effects.lay_out((step.change,), running)
         if isinstance(result, Refusal):
             found.add(Objection(Dimension.FACTS, whole, f"step {number}: {result.message}"))
             break
-        if step.number != number or conditions.misses(running, step.preconditions):
-            found.add(Objection(Dimension.FACTS, whole, f"step {number} was planned on another estate"))
-        found.update(_change(matter, step.change, running, result.value, now))
-        found.update(_unseen(matter, step.change, running, result.value, whole))
-        running = result.value
+        (laid,), after = result.value.steps, result.value.after
+        if step.number != number or not _alike(step, laid):
+            found.add(Objection(Dimension.FACTS, whole, f"step {number} was planned on another estate, or altered"))
+        found.update(_change(matter, step.change, running, after, now))
+        found.update(_unseen(matter, step.change, running, after, whole))
+        running = after
     return tuple(sorted(found))
+
+
+def _alike(step: Step, laid: Step) -> bool:
+    """Whether a step reads, promises and undoes what it would here."""
+    read = step.preconditions == laid.preconditions and step.postconditions == laid.postconditions
+    return read and step.inverse == laid.inverse
 
 
 def misplacements(

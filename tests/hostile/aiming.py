@@ -1,7 +1,7 @@
 """What the hostile proposer wants done: it knows the estate and the law, and aims at their edges.
 
-Each aim draws some changes from an estate; `plans` picks an aim and names it, so that the tally can say what came of
-each. Some aims are lawful: a proposer that is never right is stopped by anybody.
+Each aim draws some changes from an estate; each has a name, so that the tally can say what came of it. Some are lawful:
+a proposer that is never right is stopped by anybody.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ from estate.ids import ClusterId, NodeId, WorkloadId
 from estate.units import Watts
 from estate.workloads import Binding, Workload
 from tests import objects
-from tests.hostile.grounds import CLUSTERS, TENANTS
+from tests.hostile.claiming import Case
+from tests.hostile.grounds import CLUSTERS, TENANTS, seldom
 
 FENCE = Taint(key="placet.dev/fault", effect=TaintEffect.NO_SCHEDULE)
 type Aim = Callable[[st.DrawFn, FrozenEstate], list[Change]]
 
 
 @st.composite
-def plans(draw: st.DrawFn, on: FrozenEstate, aim: str | None = None) -> tuple[str, list[Change]]:
-    """The name of an aim, and the changes that serve it."""
-    name = aim or draw(st.sampled_from(sorted(AIMS)))
-    return name, AIMS[name](draw, on)
+def plans(draw: st.DrawFn, case: Case, aim: str) -> list[Change]:
+    """The changes that serve an aim in that case."""
+    return AIMS[aim](draw, case.on)
 
 
 # -- one change each
@@ -88,7 +88,7 @@ def _moved(draw: st.DrawFn, on: FrozenEstate, work: Workload) -> Change:
     running = {b.replica: b.node for b in work.bindings}
     replica = draw(st.sampled_from(range(max(1, work.replicas))))
     (home,) = _homes(draw, on, work, work.cluster, [replica])
-    target = None if draw(st.integers(0, 11)) == 0 else home.node
+    target = None if seldom(draw, 12) else home.node
     held = home.accelerators if target else ()
     move = ReplicaMove(replica=replica, source=running.get(replica), target=target, accelerators=held)
     return MoveWorkload(workload=work.id, moves=(move,))
@@ -103,9 +103,9 @@ def _copied(draw: st.DrawFn, on: FrozenEstate, work: Workload) -> list[Change]:
     return [made, gone] if draw(st.booleans()) else [made]
 
 
-def _evicted(draw: st.DrawFn, work: Workload) -> Change:
+def _evicted(draw: st.DrawFn, work: Workload) -> EvictPod:
     """Also of a replica that is not there."""
-    if work.bindings and draw(st.integers(0, 15)):
+    if work.bindings and not seldom(draw, 16):
         seat = draw(st.sampled_from(work.bindings))
         return EvictPod(workload=work.id, replica=seat.replica, node=seat.node)
     return EvictPod(workload=work.id, replica=work.replicas, node=NodeId("de-a1"))
@@ -119,7 +119,7 @@ def _scaled(draw: st.DrawFn, on: FrozenEstate, work: Workload) -> Change:
 
 
 def _on_node(draw: st.DrawFn, node: NodeId) -> Change:
-    watts = draw(st.sampled_from([None, Watts(4_000), Watts(6_000), Watts(2**53 - 1)]))
+    watts = draw(st.sampled_from([None, Watts(4_000), Watts(6_000), Watts(10**12)]))
     return draw(
         st.sampled_from(
             [
@@ -163,6 +163,26 @@ def _looser(kind: str) -> dict[str, Any]:
 # -- aims
 
 
+def _lawful(draw: st.DrawFn, on: FrozenEstate) -> list[Change]:
+    """Room in the same cluster, where nobody else is."""
+    running = sorted((w for w in on.workloads() if w.bindings), key=lambda w: w.id)
+    work = draw(st.sampled_from(running))
+    seat, needed = draw(st.sampled_from(work.bindings)), work.contract.accelerators_per_replica
+    homes = [
+        n
+        for n in _within(on, work.cluster)
+        if _fits(work, n)
+        and len(_free(on, n, set())) >= needed
+        and all(w.tenant == work.tenant for w in on.workloads_on(n.id))
+    ]
+    if not homes:
+        return _on_nodes(draw, on)
+    node = draw(st.sampled_from(homes))
+    held = tuple(_free(on, node, set())[:needed])
+    move = ReplicaMove(replica=seat.replica, source=seat.node, target=node.id, accelerators=held)
+    return [MoveWorkload(workload=work.id, moves=(move,))]
+
+
 def _nearly_lawful(draw: st.DrawFn, on: FrozenEstate) -> list[Change]:
     return [_moved(draw, on, _work(draw, on))]
 
@@ -198,9 +218,10 @@ def _crowding(draw: st.DrawFn, on: FrozenEstate) -> list[Change]:
 def _starving(draw: st.DrawFn, on: FrozenEstate) -> list[Change]:
     """Each step keeps a promise, all together break it."""
     work = _work(draw, on)
-    steps: list[Change] = [EvictPod(workload=work.id, replica=b.replica, node=b.node) for b in work.bindings]
-    size = draw(st.integers(1, 4))
-    return steps[:size] or [_scaled(draw, on, work)]
+    steps: list[Change] = []
+    for seat in work.bindings[: draw(st.integers(1, 4))]:
+        steps += [CordonNode(node=seat.node), EvictPod(workload=work.id, replica=seat.replica, node=seat.node)]
+    return steps or [_scaled(draw, on, work)]
 
 
 def _overloading(draw: st.DrawFn, on: FrozenEstate) -> list[Change]:
@@ -249,7 +270,9 @@ def _resizing(draw: st.DrawFn, on: FrozenEstate) -> list[Change]:
 
 
 def _evicting(draw: st.DrawFn, on: FrozenEstate) -> list[Change]:
-    return [_evicted(draw, _work(draw, on))]
+    """From a node that is shut first, as it must be."""
+    evicted = _evicted(draw, _work(draw, on))
+    return [CordonNode(node=evicted.node), evicted] if draw(st.booleans()) else [evicted]
 
 
 def _writing(draw: st.DrawFn, on: FrozenEstate) -> list[Change]:
@@ -284,6 +307,7 @@ def _inventing(draw: st.DrawFn, on: FrozenEstate) -> list[Change]:
 
 
 AIMS: dict[str, Aim] = {
+    "a lawful home": _lawful,
     "a nearly lawful home": _nearly_lawful,
     "a copy abroad": _abroad,
     "borrowed data": _borrowed_data,
@@ -301,3 +325,5 @@ AIMS: dict[str, Aim] = {
     "several at once": _mixing,
     "what is not there": _inventing,
 }
+AIMING = st.sampled_from([*sorted(AIMS), *["a lawful home"] * 4, "nodes changed", "fences", "objects"])
+"""Lawful ones more often than others: the law stops most of the rest."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.hostile.campaigns import Campaign
 from tests.hostile.tallying import Tally
 
-CAMPAIGNS = 100
+CAMPAIGNS = 40
 """Of one round: few enough that hypothesis, which repeats itself by and by, keeps finding new ones."""
 
 

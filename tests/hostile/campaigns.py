@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 
 from console import profiles
 from estate.canonical import Json
-from estate.changes import Change
 from estate.effects import Step, effect
 from estate.errors import PlacetError
 from estate.frozen import FrozenEstate
@@ -41,8 +40,9 @@ from policies.signing.memory import MemorySigner
 from policies.signing.sealing import seal
 from tests.builders import INSTALLATION, START, TestClock, TestEntropy
 from tests.hostile import claiming, grounds
-from tests.hostile.aiming import plans
+from tests.hostile.aiming import AIMING, plans
 from tests.hostile.claiming import ABE, ANA, ANN, AUTHOR, BEA, BOB, OLGA, OLGA_TOO, OTTO, PEOPLE, ROBOT, Case
+from tests.hostile.grounds import seldom
 from tests.hostile.harms import harms
 from tests.hostile.tallying import Tally
 from tests.policies import asking
@@ -68,7 +68,11 @@ _CLOCK: Final = TestClock()
 
 @cache
 def _enrolled() -> Enrolments:
-    return asking.enrolments(*PEOPLE, clock=_CLOCK)
+    """Everybody, enrolled at the start."""
+    now, _ = _CLOCK(), _CLOCK.set(START)
+    known = asking.enrolments(*PEOPLE, clock=_CLOCK)
+    _CLOCK.set(now)
+    return known
 
 
 @cache
@@ -88,10 +92,10 @@ class Campaign:
 
     def __post_init__(self) -> None:
         draw = self.data.draw
-        hour = draw(st.sampled_from([*[_OPEN.get(self.profile, 0.0)] * 12, *_HOURS]))
+        hour = draw(st.sampled_from([*[_OPEN.get(self.profile, 0.0)] * 24, *_HOURS]))
         _CLOCK.set(START + timedelta(hours=hour))
-        self.estate: FrozenEstate = draw(grounds.estates())
-        self.relieved = draw(st.integers(0, 7)) == 0
+        self.estate: FrozenEstate = draw(grounds.estates()).estate
+        self.relieved = seldom(draw, 10)
         self.controls = self._controls()
         self.gate = self._gate()
 
@@ -102,15 +106,14 @@ class Campaign:
     async def fight(self) -> None:
         """One plan, a few, or many small ones of one kind while all before them are still under way."""
         await self.gate.restore()
-        size = self.data.draw(st.sampled_from([1, 1, 1, 2, 3, 12]))
-        aim = self.data.draw(plans(self.estate))[0] if size > 3 else None
+        size = self.data.draw(st.sampled_from([1, 1, 1, 1, 2, 2, 3, 3, 10]))
+        aim = AIMING if size <= 3 else st.just(self.data.draw(AIMING))
         for number in range(size):
-            name, changes = self.data.draw(plans(self.estate, aim))
-            await self._propose(number, name, changes[:1] if aim else changes)
+            case = Case(number, self.data.draw(st.sampled_from(claiming.COMMANDERS)), self.now, self.estate)
+            await self._propose(case, self.data.draw(aim), most=256 if size <= 3 else 1)
 
-    async def _propose(self, number: int, aim: str, changes: Sequence[Change]) -> None:
-        commander = self.data.draw(st.sampled_from(claiming.COMMANDERS))
-        case = Case(number, commander, self.now, self.estate)
+    async def _propose(self, case: Case, aim: str, most: int) -> None:
+        changes = self.data.draw(plans(case, aim))[:most]
         proposal = self.data.draw(claiming.proposals(case, changes))
         kinds = [s.change.kind for s in proposal.steps]
         try:
@@ -150,7 +153,8 @@ class Campaign:
         objections = kernel.objections(_matter(case, proposal), base, _approvers(verdict, proposal, self), self.now)
         unshared = [f for f in verdict.failures if f.policy in {deciding.KERNEL, deciding.ERRORED}]
         assert not unshared, unshared
-        assert _told(objections) == _tier_0(verdict, _bundle(self.profile)), (objections, verdict.failures)
+        apart = _told(objections) ^ _tier_0(verdict, _bundle(self.profile))
+        assert not apart, apart
         if verdict.decision is Decision.PERMIT:
             assert not objections, objections
             found = harms(base, _after(base, proposal.steps), case.mandate.tenants, self.now, relieved=self.relieved)
@@ -187,7 +191,7 @@ class Campaign:
     def _controls(self) -> Controls:
         mode = self.data.draw(st.sampled_from([*[Mode.AUTOMATIC] * 14, Mode.APPROVE, Mode.OBSERVE]))
         made = Controls(INSTALLATION, _enrolled(), _CLOCK, default=mode)
-        if self.data.draw(st.integers(0, 15)) == 0:
+        if seldom(self.data.draw, 20):
             scope = self.data.draw(st.sampled_from([Scope(), Scope(site=SiteId("de")), Scope(tenant="acme")]))
             made.apply(_frozen(scope, self.now))
         if self.relieved:
@@ -211,7 +215,7 @@ def _glass(now: datetime) -> list[bytes]:
 def _exceptions(now: datetime) -> list[bytes]:
     rules = ("breaker-rate", "rack-power", "change-window", "contract-available", "blast-nodes")
     fields: dict[str, Any] = {"installation": INSTALLATION, "scope": Scope(site=SiteId("de")), "reason": "CHG-7781"}
-    until, by = now + timedelta(days=1), asking.ADA
+    until, by = now + timedelta(days=1), claiming.ADAM
     words = (PolicyException(**fields, rule=PolicyId(r), valid_until=until, by=by.subject, at=now) for r in rules)
     return [seal(w.canonical(), EXCEPTION_TYPE, by.signer) for w in words]
 

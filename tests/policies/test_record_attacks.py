@@ -22,15 +22,15 @@ from tests.policies.test_gate import House
 
 
 class Failing(MemoryLedger):
-    """A ledger whose storage goes away at the n-th append and comes back."""
+    """A ledger whose storage goes away at the n-th append, for so many of them, and comes back."""
 
-    def __init__(self, at: int) -> None:
+    def __init__(self, at: int, times: int = 1) -> None:
         super().__init__(INSTALLATION)
-        self.left = at
+        self.left, self.times = at, times
 
     async def append(self, draft: Draft) -> Appended:
         self.left -= 1
-        if self.left == 0:
+        if -self.times < self.left <= 0:
             raise RetryLater("the ledger is away")
         return await super().append(draft)
 
@@ -50,7 +50,7 @@ async def test_without_its_ledger_a_gate_gives_nothing_out(at: int) -> None:
 @pytest.mark.parametrize("at", [1, 2])
 async def test_without_its_ledger_an_executor_writes_nothing(at: int) -> None:
     """Consumed and started stand before the first write: without either there is none, and the warrant is not spent."""
-    rig = Rig(ledger=Failing(at))
+    rig = Rig(ledger=Failing(at, times=6))
     with pytest.raises(RetryLater):
         await rig.executor().execute(sealed(warrant()))
     assert rig.world.writes == []
