@@ -1,4 +1,4 @@
-"""Alarms of the record: the gate fell silent, or the ledger is out of reach. Told on the bus as events, as sensors tell.
+"""Alarms of the record: the gate fell silent, or the ledger is out of reach. Told on the bus as events.
 
 Called by the console's process, which watches the heartbeats. An event opens an incident that people see in chat, web
 and `placet get incidents`; no runbook mends it, so it is handed over to them. It has one place, as every event: where

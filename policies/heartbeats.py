@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -124,7 +124,7 @@ class Watch:
     pulse: Pulse
     told: Callable[[Silence], Awaitable[None]]
     _lasting: Silence | None = None
-    _over: set[datetime] = field(default_factory=set)
+    _told_until: datetime = datetime.min.replace(tzinfo=UTC)
 
     async def keep_looking(self) -> None:
         """Once in every period, until cancelled."""
@@ -140,14 +140,14 @@ class Watch:
         seen = await self._seen()
         before, now = self._lasting, next((s for s in seen if s.lasting), None)
         if before is not None and (now is None or now.why != before.why):
-            await self.told(replace(before, until=_end(before, seen), lasting=False))
-            self._over.add(before.since)
-            self._lasting = before = None
+            ended = replace(before, until=_end(before, seen), lasting=False)
+            await self.told(ended)
+            self._lasting, self._told_until, before = None, ended.until, None
         for silence in seen:
-            if not silence.lasting and silence.since not in self._over:
+            if not silence.lasting and silence.until > self._told_until:
                 await self.told(replace(silence, lasting=True))
                 await self.told(silence)
-                self._over.add(silence.since)
+                self._told_until = silence.until
         if now is not None and before is None:
             await self.told(now)
         self._lasting = now if before is None or now is None else replace(before, until=now.until)

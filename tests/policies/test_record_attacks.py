@@ -50,7 +50,7 @@ async def test_without_its_ledger_a_gate_gives_nothing_out(at: int) -> None:
 @pytest.mark.parametrize("at", [1, 2])
 async def test_without_its_ledger_an_executor_writes_nothing(at: int) -> None:
     """Consumed and started stand before the first write: without either there is none, and the warrant is not spent."""
-    rig = Rig(ledger=Failing(at, times=6))
+    rig = Rig(ledger=Failing(at, times=3))
     with pytest.raises(RetryLater):
         await rig.executor().execute(sealed(warrant()))
     assert rig.world.writes == []

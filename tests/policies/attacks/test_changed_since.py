@@ -70,7 +70,7 @@ def issuing(rig: Rig) -> Gate:
 async def test_a_grant_that_new_signed_facts_take_back_stops_its_use_before_the_first_write(
     grants: tuple[Grant, ...], ending: Ending
 ) -> None:
-    """Decided and sealed while it stood; then its owner's revocation was signed, and no byte of it is moved any more."""
+    """Decided and sealed while it stood; then its owner's revocation was signed, and no byte is moved any more."""
     rig = lawful(Rig(world=MemoryTarget(estate(law_base=lent(1, GRANT)))), Mode.AUTOMATIC)
     answer = await issuing(rig).submit(proposal(MOVE_A, on=rig.world.estate))
     assert answer.warrant_envelope is not None
