@@ -124,7 +124,7 @@ class Watch:
     pulse: Pulse
     told: Callable[[Silence], Awaitable[None]]
     _lasting: Silence | None = None
-    _told_until: datetime = datetime.min.replace(tzinfo=UTC)
+    _told_until: datetime | None = None
 
     async def keep_looking(self) -> None:
         """Once in every period, until cancelled."""
@@ -144,7 +144,7 @@ class Watch:
             await self.told(ended)
             self._lasting, self._told_until, before = None, ended.until, None
         for silence in seen:
-            if not silence.lasting and silence.until > self._told_until:
+            if not silence.lasting and (self._told_until is None or silence.until > self._told_until):
                 await self.told(replace(silence, lasting=True))
                 await self.told(silence)
                 self._told_until = silence.until

@@ -251,7 +251,13 @@ def estates(draw: st.DrawFn) -> Ground:
         parts = twist(draw, parts)
         twists.append(twist.__name__.strip("_"))
     estate = FrozenEstate.of(builders.version(), parts.facts, parts.nodes, parts.work)
-    return Ground(seed, twists, estate.with_stock(Stock.of(parts.items)))
+    stock = _stocked(seed) if parts.items is made.items else Stock.of(parts.items)
+    return Ground(seed, twists, estate.with_stock(stock))
+
+
+@cache
+def _stocked(seed: int) -> Stock:
+    return Stock.of(generated(seed).items)
 
 
 class _Parts:
