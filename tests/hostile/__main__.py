@@ -26,6 +26,7 @@ _SHARDS = 4
 
 
 def main(
+    profile: Annotated[list[str], typer.Option(help="Of these profiles; all four if none.")] = [*PROFILES],  # noqa: B006
     proposals: Annotated[int, typer.Option(help="Of each profile.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Where the seeds begin.")] = 0,
     processes: Annotated[int, typer.Option(help="How many at one time.")] = 2,
@@ -33,17 +34,17 @@ def main(
 ) -> None:
     """Attack each profile with so many proposals."""
     started = time.monotonic()
-    jobs = [(p, -(-proposals // _SHARDS), seed + (n + 1) * SEEDS_APART) for p in PROFILES for n in range(_SHARDS)]
-    tallies = {p: Tally() for p in PROFILES}
+    jobs = [(p, -(-proposals // _SHARDS), seed + (n + 1) * SEEDS_APART) for p in profile for n in range(_SHARDS)]
+    tallies = {p: Tally() for p in profile}
     with ProcessPoolExecutor(processes) as pool:
-        for (profile, _, _), tally in zip(jobs, pool.map(attacked, *zip(*jobs, strict=True)), strict=True):
-            tallies[profile].add(tally)
+        for (name, _, _), tally in zip(jobs, pool.map(attacked, *zip(*jobs, strict=True)), strict=True):
+            tallies[name].add(tally)
     if output == "json":
         typer.echo(json.dumps({p: t.json_form() for p, t in tallies.items()}, indent=2))
     else:
         _print(tallies)
     typer.echo(f"{time.monotonic() - started:.0f} s, seeds from {seed}", err=True)
-    faults = missing(list(tallies.values())) if proposals >= 1000 else []
+    faults = missing(list(tallies.values())) if len(tallies) * proposals >= 10_000 else []
     faults += [
         f"{p}: too few permits to mean anything" for p, t in tallies.items() if t.answers["permit"] * 10 < t.judged
     ]
