@@ -114,6 +114,7 @@ class Campaign:
 
     async def _propose(self, case: Case, aim: str, most: int) -> None:
         changes = self.data.draw(plans(case, aim))[:most]
+        case.written = tuple(changes) if seldom(self.data.draw, 4) else None
         proposal = self.data.draw(claiming.proposals(case, changes))
         kinds = [s.change.kind for s in proposal.steps]
         try:

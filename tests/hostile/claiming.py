@@ -18,7 +18,7 @@ from estate.identities import Role, Subject, SubjectKind
 from estate.ids import IncidentId, InstallationId, SiteId, TenantId
 from estate.proposals import Lane, Proposal
 from estate.results import Refusal
-from policies.mandates import NOBODY, Mandate
+from policies.mandates import NOBODY, Mandate, digest_of
 from tests import builders
 from tests.builders import INSTALLATION, START
 from tests.hostile.grounds import AGENT, MIND, STRANGER, TENANTS, seldom
@@ -42,6 +42,8 @@ class Case:
 
     def __init__(self, number: int, commander: Person | None, now: datetime, on: FrozenEstate) -> None:
         self.number, self.commander, self.now, self.on = number, commander, now, on
+        self.written: tuple[Change, ...] | None = None
+        """The changes, where the commander wrote them out."""
 
     def __repr__(self) -> str:
         return f"case {self.number} of {self.commander and self.commander.name}"
@@ -55,7 +57,8 @@ class Case:
         """What the ledger says of whoever is behind it."""
         if self.commander is None:
             return NOBODY
-        return Mandate(person=self.commander.subject, tenants=self.commander.tenants)
+        written = digest_of(self.written) if self.written is not None else None
+        return Mandate(person=self.commander.subject, tenants=self.commander.tenants, changes=written)
 
 
 @st.composite
