@@ -71,12 +71,12 @@ def objections(
         found.add(Objection(Dimension.FACTS, whole, f"the facts expired at {base.facts.valid_until}"))
     running = base
     for number, step in enumerate(matter.steps, start=first):
-        result = effects.lay_out((step.change,), running)
+        result = effects.effect(step.change, running)
         if isinstance(result, Refusal):
             found.add(Objection(Dimension.FACTS, whole, f"step {number}: {result.message}"))
             break
-        (laid,), after = result.value.steps, result.value.after
-        if step.number != number or not _alike(step, laid):
+        after = result.value
+        if step.number != number or not _as_laid_out(step, running, after):
             found.add(Objection(Dimension.FACTS, whole, f"step {number} was planned on another estate, or altered"))
         found.update(_change(matter, step.change, running, after, now))
         found.update(_unseen(matter, step.change, running, after, whole))
@@ -84,10 +84,11 @@ def objections(
     return tuple(sorted(found))
 
 
-def _alike(step: Step, laid: Step) -> bool:
+def _as_laid_out(step: Step, before: Snapshot, after: Snapshot) -> bool:
     """Whether a step reads, promises and undoes what it would here."""
-    read = step.preconditions == laid.preconditions and step.postconditions == laid.postconditions
-    return read and step.inverse == laid.inverse
+    change = step.change
+    told = step.preconditions == change.preconditions(before) and step.postconditions == change.postconditions(after)
+    return told and step.inverse == change.inverse(before)
 
 
 def misplacements(
