@@ -39,7 +39,7 @@ from policies.questions import Deputy, Matter
 from policies.signing.memory import MemorySigner
 from policies.signing.sealing import seal
 from tests.builders import INSTALLATION, START, TestClock, TestEntropy
-from tests.hostile import claiming, grounds
+from tests.hostile import claiming, twisting
 from tests.hostile.aiming import AIMING, plans
 from tests.hostile.claiming import ABE, ANA, ANN, AUTHOR, BEA, BOB, OLGA, OLGA_TOO, OTTO, PEOPLE, ROBOT, Case
 from tests.hostile.grounds import seldom
@@ -94,7 +94,7 @@ class Campaign:
         draw = self.data.draw
         hour = draw(st.sampled_from([*[_OPEN.get(self.profile, 0.0)] * 24, *_HOURS]))
         _CLOCK.set(START + timedelta(hours=hour))
-        self.estate: FrozenEstate = draw(grounds.estates()).estate
+        self.estate: FrozenEstate = draw(twisting.estates()).estate
         self.relieved = seldom(draw, 10)
         self.controls = self._controls()
         self.gate = self._gate()
