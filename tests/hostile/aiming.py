@@ -191,6 +191,26 @@ def _abroad(draw: st.DrawFn, on: FrozenEstate) -> list[Change]:
     return _copied(draw, on, _work(draw, on))
 
 
+def _copied_lawfully(draw: st.DrawFn, on: FrozenEstate) -> list[Change]:
+    """The work of whoever may be anywhere, to where there is room for all of it; mostly it ends where it was."""
+    free = sorted((w for w in on.workloads() if w.tenant in {"acme-1ab", "corvus"}), key=lambda w: w.id)
+    work = draw(st.sampled_from([w for w in free if w.cluster != "us-1" and w.bindings] or free))
+    taken, homes = set[tuple[NodeId, int]](), list[Binding]()
+    needed = work.contract.accelerators_per_replica
+    for replica in range(work.replicas):
+        roomy = [n for n in _within(on, ClusterId("us-1")) if len(_free(on, n, taken)) >= needed and not n.fenced]
+        if not roomy:
+            return _lawful(draw, on)
+        held = tuple(_free(on, roomy[0], taken)[:needed])
+        taken |= {(roomy[0].id, i) for i in held}
+        homes.append(Binding(replica=replica, node=roomy[0].id, accelerators=held))
+    if not homes or work.cluster == "us-1":
+        return _lawful(draw, on)
+    made = CopyWorkload(workload=work.id, to_cluster=ClusterId("us-1"), bindings=tuple(homes))
+    gone = RemoveWorkload(workload=work.id, replaced_by=made.named(work))
+    return [made] if seldom(draw, 4) else [made, gone]
+
+
 def _borrowed_data(draw: st.DrawFn, on: FrozenEstate) -> list[Change]:
     """More of what uses somebody's data, where a grant or an instrument is about to end, or has."""
     using = sorted((w for w in on.workloads() if w.datasets), key=lambda w: w.id)
@@ -308,6 +328,7 @@ def _inventing(draw: st.DrawFn, on: FrozenEstate) -> list[Change]:
 
 AIMS: dict[str, Aim] = {
     "a lawful home": _lawful,
+    "a lawful copy": _copied_lawfully,
     "a nearly lawful home": _nearly_lawful,
     "a copy abroad": _abroad,
     "borrowed data": _borrowed_data,
@@ -325,5 +346,5 @@ AIMS: dict[str, Aim] = {
     "several at once": _mixing,
     "what is not there": _inventing,
 }
-AIMING = st.sampled_from([*sorted(AIMS), *["a lawful home"] * 4, "nodes changed", "fences", "objects"])
+AIMING = st.sampled_from([*sorted(AIMS), *["a lawful home"] * 4, "a lawful copy", "nodes changed", "fences", "objects"])
 """Lawful ones more often than others: the law stops most of the rest."""
