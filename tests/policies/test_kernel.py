@@ -270,12 +270,6 @@ def test_cedar_and_kernel_find_the_same_tier_0_failures(asked: Question | None) 
         assert _tier_0_of_cedar(asked) == _of_kernel(asked)
 
 
-@given(questions())
-def test_nothing_is_permitted_that_the_kernel_objects_to(asked: Question | None) -> None:
-    if asked is not None and deciding.decide(asked).verdict.decision is Decision.PERMIT:
-        assert not _of_kernel(asked)
-
-
 def test_an_objection_that_cedar_does_not_share_forbids() -> None:
     """A law that lost its teeth: the kernel alone keeps the move from going abroad."""
     asked = question(builders.proposal(COPY_A_ABROAD))
