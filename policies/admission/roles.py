@@ -64,12 +64,10 @@ def _role(name: str, granted: Iterable[Grant], account: str = "") -> tuple[Manif
     somebody else's to write, and applying it again leaves them.
     """
     held: list[Json] = [_rule(g) for g in granted]
-    rules: dict[str, Json] = {"rules": held} if held else {}
     ref: Json = {"apiGroup": _RBAC, "kind": "ClusterRole", "name": name}
-    return (
-        manifest(f"{_RBAC}/v1", "ClusterRole", name, **rules),
-        manifest(f"{_RBAC}/v1", "ClusterRoleBinding", name, roleRef=ref, subjects=[_subject(account or name)]),
-    )
+    role = manifest(f"{_RBAC}/v1", "ClusterRole", name)
+    bound = manifest(f"{_RBAC}/v1", "ClusterRoleBinding", name, roleRef=ref, subjects=[_subject(account or name)])
+    return ({**role, "rules": held} if held else role), bound
 
 
 def _rule(grant: Grant) -> Json:
