@@ -36,6 +36,8 @@ from tests.hostile.claiming import Case
 from tests.hostile.grounds import CLUSTERS, TENANTS, seldom
 
 FENCE = Taint(key="placet.dev/fault", effect=TaintEffect.NO_SCHEDULE)
+_MOST = 10_000
+"""Replicas that a workload may have."""
 type Aim = Callable[[st.DrawFn, FrozenEstate], list[Change]]
 
 
@@ -113,7 +115,8 @@ def _evicted(draw: st.DrawFn, work: Workload) -> EvictPod:
 
 def _scaled(draw: st.DrawFn, on: FrozenEstate, work: Workload) -> Change:
     """By one, to nothing, or to a huge number; the added ones placed or pending."""
-    size = draw(st.sampled_from([0, max(0, work.replicas - 1), work.replicas + 1, work.replicas + 2, 10_000]))
+    near = (max(0, work.replicas - 1), work.replicas + 1, work.replicas + 2)
+    size = min(_MOST, draw(st.sampled_from([0, *near, _MOST])))
     added = range(work.replicas, size) if size <= work.replicas + 2 and draw(st.booleans()) else ()
     return ScaleWorkload(workload=work.id, replicas=size, bindings=_homes(draw, on, work, work.cluster, added))
 
@@ -220,7 +223,7 @@ def _borrowed_data(draw: st.DrawFn, on: FrozenEstate) -> list[Change]:
 
 def _grown(draw: st.DrawFn, on: FrozenEstate, work: Workload) -> list[Change]:
     added = _homes(draw, on, work, work.cluster, [work.replicas])
-    return [ScaleWorkload(workload=work.id, replicas=work.replicas + 1, bindings=added)]
+    return [ScaleWorkload(workload=work.id, replicas=min(_MOST, work.replicas + 1), bindings=added)]
 
 
 def _crowding(draw: st.DrawFn, on: FrozenEstate) -> list[Change]:
@@ -257,7 +260,7 @@ def _overloading(draw: st.DrawFn, on: FrozenEstate) -> list[Change]:
         held = tuple(_free(on, node, set())[: work.contract.accelerators_per_replica])
         if len(held) == work.contract.accelerators_per_replica and not any(work.id in s.disrupts(on) for s in steps):
             home = Binding(replica=work.replicas, node=node.id, accelerators=held)
-            steps.append(ScaleWorkload(workload=work.id, replicas=work.replicas + 1, bindings=(home,)))
+            steps.append(ScaleWorkload(workload=work.id, replicas=min(_MOST, work.replicas + 1), bindings=(home,)))
     return steps or [_on_node(draw, _node(draw, on))]
 
 
