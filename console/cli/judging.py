@@ -77,7 +77,11 @@ def _tell(verdict: Verdict) -> None:
 
     policies = ", ".join(verdict.policies)
     asked = [r.describe() for r in verdict.requirements]
-    emit({"decision": verdict.decision.value, "policies": policies, "approvals": [*asked]}, Output.TABLE)
+    owed = [o.describe() for o in verdict.obligations]
+    told = {"decision": verdict.decision.value, "policies": policies, "approvals": [*asked], "obligations": [*owed]}
+    if verdict.approve_by is not None:
+        told |= {"approve_by": verdict.approve_by.isoformat(), "execute_within_s": verdict.execute_within_seconds}
+    emit(told, Output.TABLE)
     if verdict.failures:
         rows = [f.json_form() for f in verdict.failures]
         emit([*rows], Output.TABLE, ("dimension", "policy", "about", "needed", "found", "remedy"))

@@ -98,7 +98,8 @@ class ExecutorProcess:
             await self.bus.consume(spec, on_warrant)
 
         specs = consumers(self.subjects, self.audience, self.clusters)
-        await keep(self.name, {spec.name: consume(spec) for spec in specs})
+        tasks = {spec.name: consume(spec) for spec in specs}
+        await keep(self.name, {**tasks, "aftercare": executor.aftercare.run(self._publish)})
 
     async def _carry_out(self, executor: Executor, envelope: bytes) -> None:
         try:

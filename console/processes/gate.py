@@ -86,7 +86,15 @@ class GateProcess:
         consuming = zip(CONSUMERS, handlers, strict=True)
         tasks = {spec.name: self.bus.consume(spec, handler) for spec, handler in consuming}
         pulse = Pulse(gate.ledger, gate.clock, self.period)
-        await keep(NAME, {**tasks, "heartbeat": pulse.keep_beating(itself)})
+        await keep(NAME, {**tasks, "heartbeat": pulse.keep_beating(itself), "deadlines": self._lapse()})
+
+    async def _lapse(self) -> None:
+        """What nobody approved in time is decided again, and told."""
+        while True:
+            with suppress(RetryLater):
+                for answer in await self.gate.lapse():
+                    await self._publish(answer)
+            await asyncio.sleep(1)
 
     async def _record_facts(self) -> None:
         """The ledger says which facts came into force, so that no start puts older ones in their place."""

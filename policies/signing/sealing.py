@@ -4,11 +4,35 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+from typing import Final
 
 from estate import canonical
+from estate.errors import RetryLater
 from policies import dsse
 from policies.signing.port import Signer
+
+
+SIGNS_WITHIN_SECONDS: Final = 5.0
+"""How long a key service may take."""
+
+
+async def seal_soon(
+    payload: bytes, payload_type: str, *signers: Signer, within: float = SIGNS_WITHIN_SECONDS
+) -> bytes:
+    """As `seal`; a signer far away is asked in a thread, so that nobody else waits for it.
+
+    Raises:
+        RetryLater: it did not sign within that time. What it signs later is dropped.
+    """
+    if not any(s.remote for s in signers):
+        return seal(payload, payload_type, *signers)
+    try:
+        async with asyncio.timeout(within):
+            return await asyncio.to_thread(seal, payload, payload_type, *signers)
+    except TimeoutError as error:
+        raise RetryLater(f"the key service did not sign within {within:g} s; is it up?") from error
 
 
 def seal(payload: bytes, payload_type: str, *signers: Signer) -> bytes:

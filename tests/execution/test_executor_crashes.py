@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
+from estate.kept import Kept
+from estate.things import Thing
 from estate.changes import Change
 from estate.conditions import Condition, Miss
 from estate.effects import Step
@@ -88,6 +90,9 @@ class MinedTarget:
 
     async def rehearse(self, steps: Sequence[Step]) -> Refusal | None:
         return await self._inner.rehearse(steps)
+
+    async def preserve(self, things: Sequence[Thing]) -> Sequence[Kept]:
+        return await self._inner.preserve(things)
 
     async def apply(
         self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()

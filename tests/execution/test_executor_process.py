@@ -11,6 +11,8 @@ import pytest
 from console.processes.executor import ExecutorProcess
 from console.processes.leasing import Leasing
 from console.processes.settings import Standing
+from estate.kept import Kept
+from estate.things import Thing
 from estate.changes import Change
 from estate.conditions import Condition, Miss
 from estate.effects import Step
@@ -47,6 +49,9 @@ class Slow:
 
     async def rehearse(self, steps: Sequence[Step]) -> Refusal | None:
         return await self.world.rehearse(steps)
+
+    async def preserve(self, things: Sequence[Thing]) -> Sequence[Kept]:
+        return await self.world.preserve(things)
 
     async def apply(
         self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()

@@ -12,6 +12,8 @@ import pytest
 
 from console.adapters import Adapters
 from console.door.sealing import seal_freeze, seal_mode
+from estate.kept import Kept
+from estate.things import Thing
 from estate.changes import Change, CopyWorkload, SetPowerCap
 from estate.conditions import Condition
 from estate.effects import Step
@@ -60,6 +62,9 @@ class Gated:
 
     async def rehearse(self, steps: Sequence[Step]) -> Refusal | None:
         return await self.inner.rehearse(steps)
+
+    async def preserve(self, things: Sequence[Thing]) -> Sequence[Kept]:
+        return await self.inner.preserve(things)
 
     async def apply(
         self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()

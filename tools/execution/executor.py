@@ -18,6 +18,7 @@ from estate.ids import ExecutionId
 from estate.outcomes import Outcome
 from estate.warrants import Warrant
 from policies.ledger.port import EntryKind, Fenced, Ledger
+from tools.execution.aftercare import Aftercare
 from tools.execution.authority import Law
 from tools.execution.guarding import Guarded
 from tools.execution.hands import Hands, Tell, silent
@@ -49,6 +50,8 @@ class Executor:
         self._fence = fence
         self._tell = tell or (lambda warrant: silent)
         self._traffic = Traffic(ledger, law.enrolled)
+        self.aftercare = Aftercare(holder, self._hands, ledger, fence, self._tell)
+        """What is owed after outcomes; whoever runs this executor runs it too."""
         self._locks: WeakValueDictionary[ExecutionId, asyncio.Lock] = WeakValueDictionary()
 
     async def execute(self, envelope: bytes) -> Outcome:
@@ -86,6 +89,7 @@ class Executor:
         again = await self._traffic.enter(warrant, self._hands.reader.newest(), clock())
         outcome = await Run(warrant, recorder, self._law, self._hands, self._tell(warrant), again).finish()
         self._traffic.leave(outcome, clock())
+        self.aftercare.expect(warrant, outcome)
         _log.info(
             "execution ended", execution=outcome.execution, proposal=outcome.proposal, ending=outcome.ending.value
         )

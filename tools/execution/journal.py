@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
@@ -16,6 +17,9 @@ from estate.conditions import Condition, lasting
 from estate.effects import Step
 from estate.errors import BadInput
 from estate.ids import Digest, ExecutionId, ExecutorId
+from estate.kept import Kept
+from estate.notices import Notice
+from estate.obligations import Canary, Check, Notify, Obligation, SnapshotFirst
 from estate.outcomes import Ending, Outcome, StepResult
 from estate.records import Record
 from policies.ledger.port import Entry, EntryKind
@@ -68,6 +72,45 @@ class StepNote(Record):
     reason: str = ""
 
 
+class NoticeNote(Record):
+    """The body of a `notified` entry: who was told what before the first step."""
+
+    kind: Literal["placet.journal.notice"] = "placet.journal.notice"
+    v: Literal[1] = 1
+    execution: ExecutionId
+    notice: Notice
+
+
+class KeptNote(Record):
+    """The body of a `preserved` entry: what stood before the first step. The leaf holds the digest of all of it."""
+
+    kind: Literal["placet.journal.kept"] = "placet.journal.kept"
+    v: Literal[1] = 1
+    execution: ExecutionId
+    things_digest: Digest
+    things: tuple[Kept, ...]
+
+
+class CanaryNote(Record):
+    """The body of both entries of a canary: that it began to soak, and that it held."""
+
+    kind: Literal["placet.journal.canary"] = "placet.journal.canary"
+    v: Literal[1] = 1
+    execution: ExecutionId
+    canary: Canary
+
+
+class PostChecked(Record):
+    """The body of a `post-checked` entry: whether what was verified has lasted."""
+
+    kind: Literal["placet.journal.post-check"] = "placet.journal.post-check"
+    v: Literal[1] = 1
+    execution: ExecutionId
+    checks: tuple[Check, ...]
+    held: bool
+    faults: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class StepState:
     """How far one step has come, forwards and back."""
@@ -92,6 +135,11 @@ class JournalState:
     claimed: Claim | None = None
     steps: Mapping[int, StepState] = field(default_factory=dict)
     outcome: Outcome | None = None
+    announced: bool = False
+    preserved: bool = False
+    soaking_since: datetime | None = None
+    """When the canary was first seen to hold."""
+    soaked: bool = False
 
     def step(self, number: int) -> StepState:
         """The state of one step; untouched when nothing was noted of it."""
@@ -130,6 +178,23 @@ class Undo:
 
 
 @dataclass(frozen=True, slots=True)
+class Announce:
+    """Tell people before the first step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preserve:
+    """Keep what stands, before the first step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Soak:
+    """The canary's steps are applied: look whether they hold, for its time."""
+
+    canary: Canary
+
+
+@dataclass(frozen=True, slots=True)
 class Verify:
     """Every step is applied: look whether the world shows it."""
 
@@ -139,7 +204,7 @@ class Conclude:
     """Nothing is left to do."""
 
 
-type Move = Do | Undo | Verify | Conclude
+type Move = Announce | Preserve | Do | Undo | Soak | Verify | Conclude
 
 
 def execution_id(nonce: str) -> ExecutionId:
@@ -163,6 +228,14 @@ def after(state: JournalState, entry: Entry) -> JournalState:
             return replace(state, claimed=Claim.read(entry.body))
         case EntryKind.OUTCOME:
             return replace(state, outcome=Outcome.read(entry.body))
+        case EntryKind.NOTIFIED:
+            return replace(state, announced=True)
+        case EntryKind.PRESERVED:
+            return replace(state, preserved=True)
+        case EntryKind.CANARY_STARTED:
+            return replace(state, soaking_since=state.soaking_since or entry.at)
+        case EntryKind.CANARY_PASSED:
+            return replace(state, soaked=True)
         case (
             EntryKind.STEP_STARTED
             | EntryKind.STEP_APPLIED
@@ -195,10 +268,10 @@ def _noted(step: StepState, kind: EntryKind, note: StepNote) -> StepState:
             raise BadInput(f"`{kind.value}` is no entry of a step")
 
 
-def next_move(state: JournalState, count: int) -> Move:
+def next_move(state: JournalState, count: int, owed: Iterable[Obligation] = ()) -> Move:
     """What to do next in an execution of `count` steps. Forwards until a step fails, then back in reverse order."""
     if state.failure is None:
-        return _forwards(state, count)
+        return _first(state, tuple(owed)) or _forwards(state, count, tuple(owed))
     if state.stuck is not None:
         return Conclude()
     for number in range(count, 0, -1):
@@ -207,8 +280,20 @@ def next_move(state: JournalState, count: int) -> Move:
     return Conclude()
 
 
-def _forwards(state: JournalState, count: int) -> Move:
+def _first(state: JournalState, owed: tuple[Obligation, ...]) -> Move | None:
+    """What is owed before any step."""
+    if not state.announced and any(isinstance(o, Notify) for o in owed):
+        return Announce()
+    if not state.preserved and any(isinstance(o, SnapshotFirst) for o in owed):
+        return Preserve()
+    return None
+
+
+def _forwards(state: JournalState, count: int, owed: tuple[Obligation, ...]) -> Move:
+    canary = next((o for o in owed if isinstance(o, Canary)), None)
     for number in range(1, count + 1):
+        if canary is not None and number == canary.steps + 1 and not state.soaked:
+            return Soak(canary)
         if not state.step(number).applied:
             return Do(number, again=state.step(number).started)
     return Verify()
