@@ -150,7 +150,7 @@ class Question:
     first: int = 1
     """The number of the first step to lay out: those before it are done (an execution that is resumed)."""
     approve_by: datetime | None = None
-    """Until when people may approve it, and until when it goes ahead without them; None where the gate said so before."""
+    """Until when people may approve it, or it goes ahead without them; None where the gate has said so before."""
 
     @property
     def too_late(self) -> bool:

@@ -29,7 +29,7 @@ type RingAt = Callable[[datetime], KeyRing]
 """Whose signature counted at a time."""
 
 
-def build(  # noqa: PLR0913, PLR0917 - what a warrant binds
+def build(
     verdict: Verdict,
     steps: tuple[Step, ...],
     audience: ExecutorId,

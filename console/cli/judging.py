@@ -12,6 +12,7 @@ from console.cli.invocations import Output, OutputOption
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from estate.canonical import Json
     from estate.verdicts import Verdict
 
 _CODES = {"permit": 0, "forbid": 3, "needs-approval": 6}
@@ -77,8 +78,13 @@ def _tell(verdict: Verdict) -> None:
 
     policies = ", ".join(verdict.policies)
     asked = [r.describe() for r in verdict.requirements]
-    owed = [o.describe() for o in verdict.obligations]
-    told = {"decision": verdict.decision.value, "policies": policies, "approvals": [*asked], "obligations": [*owed]}
+    owed: list[Json] = [o.describe() for o in verdict.obligations]
+    told: dict[str, Json] = {
+        "decision": verdict.decision.value,
+        "policies": policies,
+        "approvals": [*asked],
+        "obligations": owed,
+    }
     if verdict.approve_by is not None:
         told |= {"approve_by": verdict.approve_by.isoformat(), "execute_within_s": verdict.execute_within_seconds}
     emit(told, Output.TABLE)

@@ -297,10 +297,18 @@ class Querying:
             "facts_version": snapshot.facts.version,
             "facts_valid_until": snapshot.facts.valid_until.isoformat(),
             "entries": entries,
+            "keys": await self._keys(),
             "silences": [str(s) for s in await pulse.silences()],
             "dead_letters": len(await dead_letters.listed(self._desk.bus)),
             "reviews_due": [*relieving.reviews_due(self._desk.controls, self._desk.clock())],
         }
+
+    async def _keys(self) -> Row:
+        """Of each role whose key was replaced while it ran, the one that it signs with."""
+        found: Row = {}
+        async for entry in self._desk.ledger.entries(kind=EntryKind.KEY_TAKEN):
+            found[str(entry.body.get("role"))] = {k: entry.body.get(k) for k in ("key", "until")}
+        return found
 
 
 def _named(name: str, wanted: str) -> bool:

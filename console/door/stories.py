@@ -170,6 +170,7 @@ _SENTENCES: Mapping[EntryKind, Callable[[Body], str]] = {
     EntryKind.ENROLLED: _enrolled,
     EntryKind.FACTS_LOADED: lambda body: f"facts version {body['version']} in force, {body['digest']}",
     EntryKind.BUNDLE_LOADED: lambda body: f"rules version {body['version']} in force, {body['digest']}",
+    EntryKind.KEY_TAKEN: lambda body: f"the {body['role']} signs with {body['key']} from now on",
     EntryKind.HEARTBEAT: lambda body: f"the gate is there, as every {body['period_seconds']} s",
     EntryKind.ERASED: lambda body: f"{body['bodies']} bodies erased, of {len(body['entries'])} entries",
     EntryKind.COMMANDED: lambda body: f"{body['verb']}: {body['says']}",

@@ -54,6 +54,10 @@ class Notary:
             assert clock is not None, "a second signature is dated"
             self.second_key = VerifierKey(ledger_name(installation), second.public_key, Scheme.COSIGNATURE_MLDSA44)
 
+    def succeed(self, signer: Signer) -> None:
+        """Sign with this key from now on."""
+        self._signer, self.key = signer, VerifierKey(self.key.name, signer.public_key)
+
     @property
     def keys(self) -> tuple[VerifierKey, ...]:
         """The keys that sign, for whoever shall verify."""

@@ -49,6 +49,7 @@ class EntryKind(StrEnum):
     FACTS_LOADED = "facts-loaded"
     BUNDLE_LOADED = "bundle-loaded"
     COMMANDED = "commanded"
+    KEY_TAKEN = "key-taken"
     HEARTBEAT = "heartbeat"
     ERASED = "erased"
 

@@ -5,8 +5,8 @@ library of its service installed beside Placet. Refused: services that sign with
 every signature that does not verify under the public key that was written down, so that a service that was pointed
 elsewhere is found at its first word.
 
-Signing is a call over the network: whoever serves others meanwhile makes it by `sealing.seal_soon`, in a thread and with
-a deadline. The gate then decides no faster than its service signs, and still hears freezes and keeps its lease.
+Signing is a call over the network: whoever serves others meanwhile makes it by `sealing.seal_soon`, in a thread and
+with a deadline. The gate then decides no faster than its service signs, and still hears freezes and keeps its lease.
 """
 
 from __future__ import annotations

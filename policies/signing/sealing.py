@@ -13,14 +13,11 @@ from estate.errors import RetryLater
 from policies import dsse
 from policies.signing.port import Signer
 
-
 SIGNS_WITHIN_SECONDS: Final = 5.0
 """How long a key service may take."""
 
 
-async def seal_soon(
-    payload: bytes, payload_type: str, *signers: Signer, within: float = SIGNS_WITHIN_SECONDS
-) -> bytes:
+async def seal_soon(payload: bytes, payload_type: str, *signers: Signer, within: float = SIGNS_WITHIN_SECONDS) -> bytes:
     """As `seal`; a signer far away is asked in a thread, so that nobody else waits for it.
 
     Raises:

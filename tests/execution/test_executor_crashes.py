@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 import pytest
 
-from estate.kept import Kept
-from estate.things import Thing
 from estate.changes import Change
 from estate.conditions import Condition, Miss
 from estate.effects import Step
 from estate.errors import RetryLater
 from estate.ids import Digest, IncidentId
+from estate.kept import Kept
 from estate.outcomes import Ending, Outcome
 from estate.results import Refusal
+from estate.things import Thing
 from policies.ledger.port import Appended, Draft, Entry, EntryKind, Ledger
 from tests.execution.rig import BROKEN, Rig, content, key, sealed, warrant
 from tools.execution.patience import Patience

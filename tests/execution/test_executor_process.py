@@ -11,15 +11,15 @@ import pytest
 from console.processes.executor import ExecutorProcess
 from console.processes.leasing import Leasing
 from console.processes.settings import Standing
-from estate.kept import Kept
-from estate.things import Thing
 from estate.changes import Change
 from estate.conditions import Condition, Miss
 from estate.effects import Step
+from estate.kept import Kept
 from estate.outcomes import Ending
 from estate.proposals import Lane
 from estate.results import Refusal
 from estate.subjects import Subjects
+from estate.things import Thing
 from policies.ledger.port import EntryKind
 from tests import builders
 from tests.execution.clusters import until

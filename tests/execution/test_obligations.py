@@ -35,13 +35,16 @@ SOAK = Canary(steps=1, soak_seconds=60)
 LATER = PostCheck(after_seconds=300)
 
 
+_PROPOSAL = Digest(key(1).proposal)
+
+
 @dataclass(frozen=True)
 class _Leaf:
     """What a ledger's order is read off."""
 
     entry: EntryKind
     key: str
-    proposal: Digest = Digest(key(1).proposal)
+    proposal: Digest = _PROPOSAL
 
 
 _ISSUED = tuple(_Leaf(kind, kind.value) for kind in (EntryKind.PROPOSED, EntryKind.DECIDED, EntryKind.ISSUED))

@@ -524,7 +524,7 @@ async def test_an_approval_that_comes_too_late_is_refused_and_the_case_is_told(h
     assert "1 × tenant-owner of tenant-b" in late.found
     assert "propose it again" in late.remedy
     assert await gate.lapse() == (), "nobody waits any more"
-    with pytest.raises(Denied, match="too late: the time to approve ended at .* have it proposed again"):
+    with pytest.raises(Denied, match=r"too late: the time to approve ended at .* have it proposed again"):
         await gate.approve(BEA.sealed(asked))
     assert (await house.kinds()).count(EntryKind.APPROVED) == 0
     assert (await gate.submit(asked)).verdict == answer.verdict
@@ -583,5 +583,5 @@ async def test_a_key_service_that_takes_its_time_holds_nobody_else_up() -> None:
 
 
 async def test_a_key_service_that_does_not_answer_is_a_passing_fault() -> None:
-    with pytest.raises(RetryLater, match="did not sign within 0.02 s"):
+    with pytest.raises(RetryLater, match=r"did not sign within 0\.02 s"):
         await sealing.seal_soon(b"{}", "x", Slow(KEY, 0.1), within=0.02)

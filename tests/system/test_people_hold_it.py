@@ -12,15 +12,15 @@ import pytest
 
 from console.adapters import Adapters
 from console.door.sealing import seal_freeze, seal_mode
-from estate.kept import Kept
-from estate.things import Thing
 from estate.changes import Change, CopyWorkload, SetPowerCap
 from estate.conditions import Condition
 from estate.effects import Step
 from estate.ids import ClusterId, NodeId, SiteId, WorkloadId
+from estate.kept import Kept
 from estate.modes import Mode
 from estate.outcomes import Ending
 from estate.results import Refusal
+from estate.things import Thing
 from estate.units import Watts
 from estate.verdicts import Decision, Dimension
 from estate.workloads import Binding

@@ -16,8 +16,8 @@ from estate.errors import NeverRetry
 from estate.notices import Notice, NoticeLine, Occasion
 from estate.obligations import Canary, Notify, Obligation, PostCheck, SnapshotFirst
 from estate.progress import Stage
-from estate.words import Role
 from estate.warrants import Warrant
+from estate.words import Role
 from tools.execution import journal
 from tools.execution.hands import Hands, Tell
 from tools.execution.recording import Recorder
@@ -30,7 +30,7 @@ def unable(obligation: Obligation, hands: Hands) -> str | None:
     """Why these hands cannot fulfil it, or None. A target that cannot show its things says so when it is asked."""
     match obligation:
         case Notify() if hands.announce is None:
-            return f"this executor cannot `{obligation.kind}`: it has no way to tell people; give it one, or another duty"
+            return f"this executor cannot `{obligation.kind}`: it has no way to tell people; give it one"
         case Notify() | SnapshotFirst() | Canary() | PostCheck():
             return None
         case unreachable:

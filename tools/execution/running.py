@@ -66,14 +66,9 @@ class Run:
             await self._tell(Stage.WARRANT, f"warrant {self._warrant.nonce[:8]} consumed: {dry}")
         while True:
             match journal.next_move(self._recorder.state, len(steps), self._warrant.obligations):
-                case Announce():
-                    await self._obliging.announce()
-                case Preserve():
-                    if unkept := await self._obliging.preserve():
+                case Announce() | Preserve() | Soak() as duty:
+                    if unkept := await self._fulfil(duty):
                         return await self._conclude(Ending.REFUSED, unkept)
-                case Soak(canary):
-                    if failed := await self._obliging.soak(canary):
-                        await self._fail(failed[0], Wrote.YES, failed[1])
                 case Do(number, again):
                     await self._do(steps[number - 1], again)
                 case Undo(number, again):
@@ -85,6 +80,18 @@ class Run:
                     return await self._concluded()
                 case unreachable:
                     assert_never(unreachable)
+
+    async def _fulfil(self, duty: Announce | Preserve | Soak) -> str | None:
+        """Do what is owed; why nothing may begin without it, or None. A canary that fails turns its steps back."""
+        match duty:
+            case Announce():
+                await self._obliging.announce()
+            case Preserve():
+                return await self._obliging.preserve()
+            case Soak(canary):
+                if failed := await self._obliging.soak(canary):
+                    await self._fail(failed[0], Wrote.YES, failed[1])
+        return None
 
     async def _current(self) -> Snapshot:
         """The newest snapshot, no older than the one that the gate decided on."""
