@@ -61,7 +61,7 @@ class Blast(Model):
     """Running ones that it disturbs."""
 
 
-_NODED: Final = frozenset({Sort.RACK, Sort.POWER_FEED, Sort.LEAF_SWITCH, Sort.SITE})
+_NODED: Final = frozenset({Sort.NVLINK_DOMAIN, Sort.RACK, Sort.POWER_FEED, Sort.LEAF_SWITCH, Sort.SITE})
 """Of what a share of nodes may be fenced."""
 
 
