@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -24,7 +25,7 @@ from estate.ids import InstallationId, KeyId
 from policies import recording
 from policies.enrolments import Enrolments
 from policies.ledger.port import Draft, EntryKind, Ledger
-from policies.signing.files import FileSigner
+from policies.signing.port import Signer
 
 SETTLES: Final = timedelta(seconds=3)
 """Between hearing of a new key and signing with it: settings are in force everywhere well within a second."""
@@ -55,14 +56,16 @@ class Succession:
     subject: Subject
     enrolments: Enrolments
     clock: Clock
+    load: Callable[[Path], Signer]
+    """Reads a key's file."""
     settles: timedelta = SETTLES
 
-    def due(self) -> FileSigner | None:
+    def due(self) -> Signer | None:
         """The new key that lies there, if an administrator has enrolled it for this role."""
         path = self.state.next_key_path(self.role)
         if not path.exists():
             return None
-        signer = FileSigner.load(path)
+        signer = self.load(path)
         return signer if signer.key_id in self.enrolments.keys_of(self.subject) else None
 
     def take(self) -> None:
@@ -73,10 +76,10 @@ class Succession:
         """The entry that this role signs with that key from now on."""
         return taken(self.role, key, self.subject, self.clock, **more)
 
-    async def follow(self, ledger: Ledger, use: Callable[[FileSigner], Awaitable[dict[str, Json]]]) -> None:
+    async def follow(self, ledger: Ledger, use: Callable[[Signer], Awaitable[dict[str, Json]]]) -> None:
         """Take every new key that is due, until cancelled. `use` signs with it, has its file taken, and says more."""
         if self.state.old_key_path(self.role).exists():  # it may have died before it said so
-            await self._say(ledger, self.draft(FileSigner.load(self.state.key_path(self.role)).key_id))
+            await self._say(ledger, self.draft(self.load(self.state.key_path(self.role)).key_id))
         while True:
             await asyncio.sleep(_EVERY_SECONDS)
             try:

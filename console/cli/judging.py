@@ -75,18 +75,17 @@ def _moment(text: str | None) -> datetime:
 
 def _tell(verdict: Verdict) -> None:
     from console.cli.rendering import emit
+    from estate.records import write_time
 
     policies = ", ".join(verdict.policies)
-    asked = [r.describe() for r in verdict.requirements]
+    asked: list[Json] = [r.describe() for r in verdict.requirements]
     owed: list[Json] = [o.describe() for o in verdict.obligations]
-    told: dict[str, Json] = {
-        "decision": verdict.decision.value,
-        "policies": policies,
-        "approvals": [*asked],
-        "obligations": owed,
-    }
+    told: dict[str, Json] = {"decision": verdict.decision.value, "policies": policies, "approvals": asked}
+    if owed:
+        told["obligations"] = owed
     if verdict.approve_by is not None:
-        told |= {"approve_by": verdict.approve_by.isoformat(), "execute_within_s": verdict.execute_within_seconds}
+        by = write_time(verdict.approve_by)
+        told |= {"approve_by": by, "then_execute_within": f"{verdict.execute_within_seconds} s"}
     emit(told, Output.TABLE)
     if verdict.failures:
         rows = [f.json_form() for f in verdict.failures]

@@ -24,6 +24,7 @@ from console.installations import Installation
 from console.processes.console import ConsoleProcess
 from console.processes.settings import Standing
 from console.rotating import LedgerSuccession
+from policies.signing.files import FileSigner
 from tools.bus import accounts
 from tools.bus.port import Bus
 from tools.inventory.drifts import Drifts
@@ -57,7 +58,7 @@ def _succession(installation: Installation, standing: Standing) -> LedgerSuccess
         return None
     state, subject = installation.state, successions.process(installation.record.id, "ledger")
     return LedgerSuccession(
-        state, "ledger", subject, standing.enrolments, installation.clock, installation=installation
+        state, "ledger", subject, standing.enrolments, installation.clock, FileSigner.load, installation=installation
     )
 
 

@@ -11,6 +11,7 @@ from console.processes.leasing import Leasing
 from console.processes.settings import Standing
 from console.successions import Succession
 from policies.gate import Gate
+from policies.signing.files import FileSigner
 from tools.bus import accounts
 
 
@@ -51,4 +52,4 @@ def _succession(installation: Installation, standing: Standing) -> Succession | 
     if "gate" in installation.config.remote_keys:
         return None
     subject = successions.process(installation.record.id, "gate")
-    return Succession(installation.state, "gate", subject, standing.enrolments, installation.clock)
+    return Succession(installation.state, "gate", subject, standing.enrolments, installation.clock, FileSigner.load)

@@ -123,7 +123,8 @@ def _glass(body: Body) -> str:
 def _enrolled(body: Body) -> str:
     record = _sealed(body)
     word = "revoked" if record["revoked"] else "enrolled"
-    return f"{record['subject']['name']} {word} with key {record['key_id']} as {', '.join(record['roles'])}"
+    roles = f" as {', '.join(record['roles'])}" if record["roles"] else ""
+    return f"{record['subject']['name']} {word} with key {record['key_id']}{roles}"
 
 
 def _sealed(body: Body) -> Body:

@@ -18,7 +18,7 @@ from console.rotating import LedgerSuccession
 from estate.canonical import Json
 from policies.heartbeats import Pulse, alarm
 from policies.ledger import checkpoints
-from policies.signing.files import FileSigner
+from policies.signing.port import Signer
 from tools.inventory.follower import Follower
 
 NAME = "console"
@@ -68,7 +68,7 @@ class ConsoleProcess:
             return
         succession = self.succession
 
-        async def use(signer: FileSigner) -> dict[str, Json]:
+        async def use(signer: Signer) -> dict[str, Json]:
             until = await self.desk.archive.succeed(signer, lambda size: succession.make_known(signer, size))
             return {"until": until}
 

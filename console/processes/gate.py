@@ -29,7 +29,7 @@ from policies import activations, dsse, recording, signed_facts
 from policies.gate import Answer, Gate
 from policies.heartbeats import PERIOD, Pulse
 from policies.signed_facts import Latch
-from policies.signing.files import FileSigner
+from policies.signing.port import Signer
 from tools.bus import streams
 from tools.bus.port import Bus, ConsumerSpec, Delivery
 from tools.bus.precedence import Precedence
@@ -104,7 +104,7 @@ class GateProcess:
             await asyncio.Event().wait()
             return
 
-        async def use(signer: FileSigner) -> dict[str, Json]:
+        async def use(signer: Signer) -> dict[str, Json]:
             await asyncio.to_thread(succession.take)
             self.gate.signer = signer
             return {}

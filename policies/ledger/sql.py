@@ -19,6 +19,7 @@ from policies.ledger.reading import Reading
 from policies.ledger.sequencing import Sequencer
 from policies.ledger.signing import Signing
 from policies.signing.port import Signer
+from policies.signing.sealing import soon
 
 
 class SqlLedger(ABC):
@@ -83,7 +84,8 @@ class SqlLedger(ABC):
 
     async def _signed(self, frontiers: Mapping[str, Frontier]) -> dict[str, tuple[int, str]]:
         """Sign these heads, keep the notes, show the install log's to the witnesses, and keep what they sign."""
-        signed = exports.sign_all(frontiers, self._signing.needed())
+        notary = self._signing.needed()
+        signed = await soon(lambda: exports.sign_all(frontiers, notary), *notary.signers)
         await self._keep(signed)
         install = self._sequencer.install
         size, note = signed[install]

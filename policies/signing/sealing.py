@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from collections.abc import Callable
 from typing import Final
 
 from estate import canonical
@@ -18,16 +19,21 @@ SIGNS_WITHIN_SECONDS: Final = 5.0
 
 
 async def seal_soon(payload: bytes, payload_type: str, *signers: Signer, within: float = SIGNS_WITHIN_SECONDS) -> bytes:
-    """As `seal`; a signer far away is asked in a thread, so that nobody else waits for it.
+    """As `seal`, and nobody else waits for a signer that is far away. Raises as `soon`."""
+    return await soon(lambda: seal(payload, payload_type, *signers), *signers, within=within)
+
+
+async def soon[T](sign: Callable[[], T], *signers: Signer, within: float = SIGNS_WITHIN_SECONDS) -> T:
+    """What `sign` makes with these; where one of them is far away, in a thread.
 
     Raises:
         RetryLater: it did not sign within that time. What it signs later is dropped.
     """
     if not any(s.remote for s in signers):
-        return seal(payload, payload_type, *signers)
+        return sign()
     try:
         async with asyncio.timeout(within):
-            return await asyncio.to_thread(seal, payload, payload_type, *signers)
+            return await asyncio.to_thread(sign)
     except TimeoutError as error:
         raise RetryLater(f"the key service did not sign within {within:g} s; is it up?") from error
 
