@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from console import profiles, successions
+from console import clusters, profiles, successions
 from console.composing import laws
 from console.composing.parts import Host, Parts
 from console.installations import Installation
 from console.processes.gate import GateProcess
 from console.processes.leasing import Leasing
+from console.processes.registering import Registers
 from console.processes.settings import Standing
 from console.successions import Succession
 from policies.gate import Gate
@@ -45,6 +46,7 @@ async def compose(parts: Parts) -> Host:
         installation.config.ledger_heartbeat,
         latch,
         _succession(installation, standing),
+        Registers(await clusters.registers(installation.config, parts.stack)),
     )
 
 

@@ -8,7 +8,7 @@ so that racing executors can never write two outcomes. Undone work is undone wha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from weakref import WeakValueDictionary
 
@@ -68,14 +68,15 @@ class Executor:
         async with self._locks.setdefault(execution_id(warrant.nonce), asyncio.Lock()):
             return await self._execute(warrant, envelope)
 
-    async def resume_all(self) -> tuple[Outcome, ...]:
-        """Finish every execution of this audience that the ledger has without an outcome; none waits for another.
+    async def resume_all(self, tell: Callable[[Outcome], Awaitable[None]] | None = None) -> tuple[Outcome, ...]:
+        """Finish every execution of this audience that the ledger has without an outcome; none waits for another, and
+        each is told of as it ends: a canary may soak for hours.
 
         One that cannot be finished now, for whatever reason, is logged and left for its next delivery: what one object
         of somebody's holds up must not keep these hands from all the rest.
         """
         envelopes = [envelope async for envelope in self._unfinished()]
-        finished = await asyncio.gather(*(self._resumed(envelope) for envelope in envelopes))
+        finished = await asyncio.gather(*(self._resumed(envelope, tell) for envelope in envelopes))
         return tuple(o for o in finished if o is not None)
 
     async def _execute(self, warrant: Warrant, envelope: bytes) -> Outcome:
@@ -95,9 +96,12 @@ class Executor:
         )
         return outcome
 
-    async def _resumed(self, envelope: bytes) -> Outcome | None:
+    async def _resumed(self, envelope: bytes, tell: Callable[[Outcome], Awaitable[None]] | None) -> Outcome | None:
         try:
-            return await self.execute(envelope)
+            outcome = await self.execute(envelope)
+            if tell is not None:
+                await tell(outcome)
+            return outcome
         except (Held, Fenced):
             return None
         except Exception as error:
