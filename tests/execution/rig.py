@@ -154,6 +154,8 @@ class Rig:
     sleep: Callable[[float], Awaitable[None]] = no_sleep
     owed: tuple[Obligation, ...] = ()
     """What the executor's own decision says is owed."""
+    duties: tuple[Obligation, ...] = ()
+    """What the warrant of a test says is owed, where the test leaves that to its case."""
     told: list[Notice] = field(default_factory=list)
     mute: bool = False
     """Whether the executor has no way to tell people."""
