@@ -106,10 +106,13 @@ async def rotate(rotation: Rotation, archive: Archive, now: datetime) -> Rotated
         rotation.installation.record.id, rotation.installation.record.administrator_key, rotation.installation.clock
     )
     await enrolments.load(archive)
-    for signer, revoked in ((made, False), *([(old, True)] if old is not None else [])):
+    left = [rotation.kind.load(rotation.old)] if rotation.old.exists() else []  # of a rotation that was not ended
+    ended = [*([old] if old is not None else []), *left]
+    for signer, revoked in ((made, False), *((key, True) for key in ended)):
         envelope = word(rotation, signer, now, revoked=revoked)
         await archive.append(enrolments.admit(envelope, now).draft(now))
     await asyncio.to_thread(rotation.replace)
+    rotation.old.unlink(missing_ok=True)
     return Rotated(made.key_id, old.key_id if old is not None else None)
 
 

@@ -80,8 +80,9 @@ class PostCheck(Model):
 
     def covers(self, due: Obligation) -> bool:
         """Whether who does this has done that."""
-        later = isinstance(due, PostCheck) and self.after_seconds >= due.after_seconds
-        return later and isinstance(due, PostCheck) and set(due.checks) <= set(self.checks)
+        if not isinstance(due, PostCheck):
+            return False
+        return self.after_seconds >= due.after_seconds and set(due.checks) <= set(self.checks)
 
     def describe(self) -> str:
         """In a line."""

@@ -38,5 +38,5 @@ class Deadlines:
 
 def ended(verdict: Verdict, now: datetime) -> bool:
     """Whether a verdict asked people for approvals, and the time to give them has passed."""
-    asked = verdict.decision is Decision.NEEDS_APPROVAL and verdict.approve_by is not None
-    return asked and verdict.approve_by is not None and now >= verdict.approve_by
+    by = verdict.approve_by
+    return verdict.decision is Decision.NEEDS_APPROVAL and by is not None and now >= by

@@ -103,7 +103,6 @@ def rotate(
     from console.installations import Installation
     from console.renewing import Pace
     from console.rotating import Rotation
-    from console.state import is_held, locked
 
     invocation = given(context)
     state = invocation.state()
@@ -113,15 +112,25 @@ def rotate(
         note(_facts_rotated(installation, speaker, datetime.now(UTC)))
         return
     rotation = Rotation(installation, speaker, role, second)
-    if stopped or (installation.config.nats_url is None and not is_held(state)):
+    note(_replaced(invocation, rotation, None if stopped else Pace(overlap, timeout)))
+
+
+def _replaced(invocation: Invocation, rotation: Rotation, pace: Pace | None) -> str:
+    """What was done: through the door while it runs; here where nothing does, or is said to."""
+    from datetime import UTC, datetime
+
+    from console.state import is_held, locked
+
+    state, config = invocation.state(), rotation.installation.config
+    if pace is None or (config.nats_url is None and not is_held(state)):
         with locked(state):
             rotated = run(lambda: _rotated(rotation, datetime.now(UTC)))
-        after = f"next: placet issue {role}, and start everything again"
+        after = f"next: placet issue {rotation.role}, and start everything again"
     else:
-        rotated = run(lambda: _renewed(invocation, rotation, Pace(overlap, timeout)))
+        rotated = run(lambda: _renewed(invocation, rotation, pace))
         after = "everything runs on"
     was = f"; {rotated.old} is revoked" if rotated.old else ""
-    note(f"the {role} signs with {rotated.new} from now on{was}; {after}")
+    return f"the {rotation.role} signs with {rotated.new} from now on{was}; {after}"
 
 
 def _facts_rotated(installation: Installation, speaker: Identity, now: datetime) -> str:

@@ -28,7 +28,7 @@ from policies import dsse
 from policies.ledger.port import Draft, Entry, EntryKind, Fence, Fenced, Ledger
 from tools.execution import journal
 from tools.execution.hands import Hands, Tell
-from tools.execution.journal import Claim, PostChecked
+from tools.execution.notes import Claim, PostChecked
 from tools.execution.obliging import as_missed
 from tools.execution.recording import Holder
 
@@ -91,10 +91,17 @@ class Aftercare:
         await self.restore()
         while True:
             for outcome in await self.settle():
-                await publish(outcome)
+                await self._published(outcome, publish)
             self._news.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), self._seconds())
+
+    async def _published(self, outcome: Outcome, publish: Callable[[Outcome], Awaitable[None]]) -> None:
+        """The bus carries the news; that it stands in the ledger already is what counts."""
+        try:
+            await self._hands.patience.insist(lambda: publish(outcome))
+        except RetryLater as error:
+            _log.error("lapse not published", execution=outcome.execution, reason=str(error))
 
     async def settle(self) -> tuple[Outcome, ...]:
         """Make every check that is due now; the outcomes of those that failed."""

@@ -22,7 +22,8 @@ from tools.execution.aftercare import Aftercare
 from tools.execution.authority import Law
 from tools.execution.guarding import Guarded
 from tools.execution.hands import Hands, Tell, silent
-from tools.execution.journal import Claim, execution_id
+from tools.execution.journal import execution_id
+from tools.execution.notes import Claim
 from tools.execution.recording import Held, Holder, Recorder
 from tools.execution.running import Run
 from tools.execution.traffic import Traffic

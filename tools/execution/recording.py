@@ -18,19 +18,8 @@ from estate.obligations import Canary
 from estate.outcomes import Outcome
 from estate.warrants import Warrant
 from policies.ledger.port import Appended, Draft, Entry, EntryKind, Fence, Ledger
-from tools.execution.journal import (
-    CanaryNote,
-    Claim,
-    JournalState,
-    KeptNote,
-    NoticeNote,
-    StepNote,
-    Trouble,
-    Wrote,
-    after,
-    execution_id,
-    fold,
-)
+from tools.execution.journal import JournalState, after, execution_id, fold
+from tools.execution.notes import CanaryNote, Claim, KeptNote, NoticeNote, StepNote, Trouble, Wrote
 from tools.execution.patience import Patience
 
 _VERB = {

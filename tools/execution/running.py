@@ -27,7 +27,8 @@ from policies.redeciding import Again
 from tools.execution import journal
 from tools.execution.authority import Law
 from tools.execution.hands import Hands, Tell
-from tools.execution.journal import Announce, Conclude, Do, Preserve, Soak, Trouble, Undo, Verify, Wrote
+from tools.execution.journal import Announce, Conclude, Do, Preserve, Soak, Undo, Verify
+from tools.execution.notes import Trouble, Wrote
 from tools.execution.obliging import Obliging, as_missed
 from tools.execution.port import StepKey
 from tools.execution.recording import Recorder
