@@ -17,7 +17,6 @@ from estate.ids import NodeId, WorkloadId
 from estate.proposals import Lane
 from estate.subjects import Subjects
 from policies.gate import Gate
-from policies.keyrings import KeyRing
 from tests import builders
 from tests.execution.rig import LiveReader
 from tests.policies.attacks.test_attacks import Place
@@ -39,7 +38,6 @@ def process(bus: Bus, subjects: Subjects, gate: Gate | None = None) -> GateProce
         subjects,
         cast("Standing", None),
         cast("Follower", reader),
-        cast("KeyRing", None),
         cast("Leasing", None),
     )
 

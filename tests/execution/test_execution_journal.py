@@ -15,7 +15,8 @@ from policies.ledger.port import Entry, EntryKind
 from tests.builders import START, steps
 from tests.execution.rig import CAP, FENCE, MOVE
 from tools.execution import journal
-from tools.execution.journal import Conclude, Do, JournalState, Move, StepNote, Trouble, Undo, Verify, Wrote
+from tools.execution.journal import Conclude, Do, JournalState, Move, Undo, Verify
+from tools.execution.notes import StepNote, Trouble, Wrote
 
 EXECUTION = journal.execution_id("0" * 32)
 
