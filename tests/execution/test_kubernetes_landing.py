@@ -155,6 +155,7 @@ def _amended(facts: law.Facts, **over: Any) -> law.Facts:
     return law.Facts(**({f: getattr(facts, f) for f in law.Facts.model_fields} | over))
 
 
+@pytest.mark.kubernetes(shared=False)
 async def test_behind_the_law_at_the_door_an_eviction_needs_nothing_else(cluster_names: Callable[[str], str]) -> None:
     """Bound, refusing, and of the facts in force: seen live, and no longer believed once one of these is not so."""
     async with controlplane() as plane, cluster_world(plane, cluster_names) as world, plane.client() as api:
