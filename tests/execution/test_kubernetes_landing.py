@@ -14,7 +14,7 @@ from estate.law import Isolation, Namespace
 from estate.results import Refusal
 from policies.admission.exporting import admission
 from tests.admission import clusters as doors
-from tests.execution.clusters import CLUSTER, LABEL, QUICK, ClusterWorld, cluster_world, until
+from tests.execution.clusters import CLUSTER, LABEL, QUICK, ClusterWorld, cluster_world, emptied, until
 from tests.execution.rig import key
 from tools.controlplane.launching import ControlPlane, controlplane
 from tools.execution.kubernetes import keys
@@ -128,7 +128,7 @@ async def test_a_tenant_that_was_promised_distance_lands_beside_nobody(world: Cl
     target = KubernetesTarget({CLUSTER: world.connection}, lambda: kept, QUICK)
     (drain,) = await world.steps(DrainNode(node=one))
     assert await target.rehearse((drain,)) is None
-    await world.ask("DELETE", resources.NAMESPACES.path(name=other))
+    await emptied(world.connection, other)
 
 
 async def _made(world: ClusterWorld, namespace: str, pod: Object) -> bool:
