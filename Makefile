@@ -40,10 +40,10 @@ prometheus: $(READY)  ## Prometheus, built once from a Go module: the tests ask 
 # Compiled once here, where each worker would compile it for itself.
 test: $(READY) controlplane prometheus  ## every test, against real NATS, PostgreSQL, Kubernetes and Prometheus
 	@$(BIN)/python -m compileall -q -j 2 estate policies tools agents console evals
-	$(BIN)/pytest -n 4 --dist loadgroup
+	$(BIN)/pytest -n 4 --dist loadgroup --no-loadscope-reorder
 
 properties: $(READY) controlplane prometheus  ## the properties alone, with 25 times as many examples: some minutes
-	$(BIN)/pytest -n 4 --dist loadgroup -m hypothesis --hypothesis-profile thorough --timeout 1800
+	$(BIN)/pytest -n 4 --dist loadgroup --no-loadscope-reorder -m hypothesis --hypothesis-profile thorough --timeout 1800
 
 check: $(READY)  ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff format --check .

@@ -22,7 +22,7 @@ from tools.bus.port import Bus
 from tools.bus.server import EmbeddedServer
 from tools.bus.wire import Wire
 
-pytest_plugins = ["tests.kubernetes_fixtures", "tests.postgres", "tests.prometheus_fixtures"]
+pytest_plugins = ["tests.kubernetes_fixtures", "tests.ordering", "tests.postgres", "tests.prometheus_fixtures"]
 
 # A property is no stopwatch: what is slow on a busy machine is still true.
 settings.register_profile(
