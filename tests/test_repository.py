@@ -183,6 +183,7 @@ def test_only_the_composition_root_pairs_ports_with_adapters(trees: dict[Path, a
         "console.installations",
         "console.identities",
         "console.rotating",
+        "console.succeeding",
         "console.doctoring",
         "console.demo.run",
     }

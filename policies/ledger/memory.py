@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from estate.clocks import Entropy
@@ -16,6 +16,7 @@ from policies.ledger.notes import with_lines
 from policies.ledger.port import Appended, Draft, Entry, EntryKind, Fence, Fenced
 from policies.ledger.sequencing import Row, Sequenced, Sequencer, entry_made, entry_of
 from policies.ledger.signing import NOTHING, Signing
+from policies.signing.port import Signer
 
 
 @dataclass(slots=True)
@@ -100,6 +101,14 @@ class MemoryLedger:
         self._signing.needed()
         async with self._signing.witnesses.turn():
             return tuple(note for _, note in (await self._sign()).values())
+
+    async def succeed(self, signer: Signer, known: Callable[[int], None]) -> int:
+        """See `policies.ledger.archives`."""
+        async with self._signing.witnesses.turn():
+            size, _ = (await self._sign())[self._sequencer.install]
+            known(size)
+            self._signing.needed().succeed(signer)
+        return size
 
     async def erase(self, key: str) -> int:
         """See `policies.ledger.archives`."""

@@ -24,7 +24,12 @@ _NEEDS = {
     EntryKind.RESUMED: (EntryKind.CONSUMED,),
     EntryKind.STEP_STARTED: (EntryKind.CONSUMED,),
     EntryKind.STEP_FAILED: (EntryKind.CONSUMED,),
+    EntryKind.NOTIFIED: (EntryKind.CONSUMED,),
+    EntryKind.PRESERVED: (EntryKind.CONSUMED,),
+    EntryKind.CANARY_STARTED: (EntryKind.CONSUMED, EntryKind.STEP_APPLIED),
+    EntryKind.CANARY_PASSED: (EntryKind.CANARY_STARTED,),
     EntryKind.OUTCOME: (EntryKind.CONSUMED,),
+    EntryKind.POST_CHECKED: (EntryKind.OUTCOME,),
 }
 """What must stand before an entry of a proposal. A step may fail before it was started: nothing was written then."""
 
@@ -36,9 +41,12 @@ _STEP_NEEDS = {
 }
 """What must stand before an entry of the same step: any one of these."""
 
-_ONCE = frozenset({EntryKind.PROPOSED, EntryKind.ISSUED, EntryKind.CONSUMED, EntryKind.OUTCOME})
+_OWED = frozenset({EntryKind.NOTIFIED, EntryKind.PRESERVED, EntryKind.CANARY_STARTED, EntryKind.CANARY_PASSED})
+_ONCE = frozenset(
+    {EntryKind.PROPOSED, EntryKind.ISSUED, EntryKind.CONSUMED, EntryKind.OUTCOME, EntryKind.POST_CHECKED, *_OWED}
+)
 _STEPS = frozenset({EntryKind.STEP_STARTED, EntryKind.STEP_FAILED, *_STEP_NEEDS})
-_EXECUTES = frozenset({EntryKind.ISSUED, EntryKind.CONSUMED, EntryKind.RESUMED, *_STEPS})
+_EXECUTES = frozenset({EntryKind.ISSUED, EntryKind.CONSUMED, EntryKind.RESUMED, *_OWED, *_STEPS})
 
 
 class Placed(Protocol):

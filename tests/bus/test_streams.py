@@ -32,6 +32,7 @@ HOMES = {
     streams.APPROVALS: [SUBJECTS.approval("eu-de")],
     streams.VERDICTS: [SUBJECTS.verdict("eu-de", "permit")],
     streams.OUTCOMES: [SUBJECTS.outcome("eu-de", "verified")],
+    streams.NOTICES: [SUBJECTS.notice("eu-de", "begins")],
     streams.WARRANTS_CONTAINMENT: [
         SUBJECTS.warrant(Lane.CONTAINMENT, "twin"),
         SUBJECTS.warrant(Lane.CONTAINMENT, "twin", ClusterId("eu-1")),
@@ -56,7 +57,7 @@ def test_every_durable_subject_has_exactly_one_stream():
 
 def test_no_subject_of_the_estate_is_forgotten_here():
     known = {name for name, member in inspect.getmembers(Subjects, inspect.isfunction) if not name.startswith("_")}
-    decided = {"proposal", "verdict", "approval", "warrant", "outcome", "control"}
+    decided = {"proposal", "verdict", "approval", "warrant", "outcome", "notice", "control"}
     spoken = {"intake", "event", "case", "delta", "telemetry"} | decided
     assert known - UNSTORED - PATTERNS - {"dead_letter"} == spoken
 

@@ -16,7 +16,8 @@ from tests.builders import START, steps
 from tests.drawing import among
 from tests.execution.rig import CAP, FENCE, MOVE
 from tools.execution import journal
-from tools.execution.journal import Conclude, Do, JournalState, Move, StepNote, Trouble, Undo, Verify, Wrote
+from tools.execution.journal import Conclude, Do, JournalState, Move, Undo, Verify
+from tools.execution.notes import StepNote, Trouble, Wrote
 
 EXECUTION = journal.execution_id("0" * 32)
 

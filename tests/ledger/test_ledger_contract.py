@@ -17,8 +17,10 @@ from policies.ledger.archives import Archive
 from policies.ledger.leaves import install_origin, tenant_origin
 from policies.ledger.notes import open_checkpoint
 from policies.ledger.port import Entry, EntryKind, Fence, Fenced
+from policies.ledger.signing import Signing
 from policies.ledger.verifier_keys import ledger_key
-from tests.builders import INSTALLATION, START, subject
+from policies.signing.memory import MemorySigner
+from tests.builders import INSTALLATION, START, TestEntropy, subject
 from tests.ledger.conftest import SIGNER, TENANTS, Open, draft
 
 INSTALL = install_origin(INSTALLATION)
@@ -202,6 +204,20 @@ async def test_an_export_holds_every_checkpoint_that_was_signed(ledger: Archive)
     await ledger.append(draft("b"))
     notes = [json.loads(x)["note"] async for x in ledger.export() if b'"note"' in x]
     assert [n.split("\n")[1] for n in notes if n.startswith(INSTALL)] == ["1", "2"]
+
+
+async def test_the_key_that_follows_signs_what_grew_after_the_last_word_of_the_old_one(reopened: Open) -> None:
+    """Whoever verifies is told of it in between, while nothing is signed."""
+    ledger, told = await reopened(Signing.of(INSTALLATION, SIGNER)), list[int]()
+    new = MemorySigner.generate(TestEntropy("the next key"))
+    keys = [ledger_key(INSTALLATION, s.public_key) for s in (SIGNER, new)]
+    await ledger.append(draft("a"))
+    assert await ledger.succeed(new, told.append) == 1
+    await ledger.append(draft("b"))
+    notes = [json.loads(x)["note"] async for x in ledger.export() if b'"note"' in x]
+    signed = [open_checkpoint(n, keys) for n in notes if n.startswith(INSTALL)]
+    assert [(c.head.size, signers) for c, signers in signed] == [(1, (keys[0],)), (2, (keys[1],))]
+    assert told == [1]
 
 
 async def test_an_empty_ledger_exports_its_empty_install_log(ledger: Archive) -> None:
