@@ -355,7 +355,7 @@ def _mandate(matter: Matter) -> Context:
         "tenants": names(mandate.tenants),
         "roles": names(r.value for r in (matter.deputy.roles if matter.deputy else _VOUCHED)),
         "outgrown": names(_outgrown(matter)),
-        "asWritten": mandate.changes in (None, mandates.digest_of(s.change for s in matter.steps)),
+        "asWritten": mandate.changes is None or mandate.changes == mandates.digest_of(s.change for s in matter.steps),
     }
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from estate import verdicts
+from estate import effects, verdicts
+from estate.effects import Effect
 from estate.ids import Digest, PolicyId
 from estate.records import write_time
 from estate.verdicts import Decision, Dimension, Failure, Lifted, Requirement, Verdict
@@ -46,11 +47,13 @@ class Findings:
 
 def decide(question: Question) -> Ruling:
     """The law's answer to `question`, with every failed dimension."""
-    play = playing.play(question.snapshot, question.matter.steps, question.standing.in_flight, question.first)
+    effect = effects.once()
+    play = playing.play(question.snapshot, question.matter.steps, question.standing.in_flight, question.first, effect)
     counted, refused = _counted(question, play)
     read = context.read(question, play, counted)
     answers = question.bundle.ask([a.request(read.principal) for a in read.asks])
-    findings = _found(question, play, counted, tuple(zip(read.asks, answers, strict=True)))
+    objections = _second_opinion(question, play, counted, effect)
+    findings = _found(play, objections, tuple(zip(read.asks, answers, strict=True)))
     verdict = _verdict(question, play, counted, read, findings, refused)
     if question.standing.reliefs:
         verdict = verdict.model_copy(update={"lifted": _lifted(question, read, answers)})
@@ -83,7 +86,7 @@ def _counted(question: Question, play: Play) -> tuple[Counted, tuple[Failure, ..
     return counted, tuple(refused)
 
 
-def _found(question: Question, play: Play, counted: Counted, answered: Sequence[tuple[Ask, Answer]]) -> Findings:
+def _found(play: Play, objections: Iterable[Objection], answered: Sequence[tuple[Ask, Answer]]) -> Findings:
     failures: list[Failure] = []
     requirements: list[Requirement] = []
     deciding: list[Rule] = []
@@ -96,7 +99,7 @@ def _found(question: Question, play: Play, counted: Counted, answered: Sequence[
         found = broken(ask, answer)
         failures += found
         lifted = lifted and not found and all(r.requires is not None for r in forbids)
-    second = _second_opinion(question, play, counted, failures)
+    second = disagreements(objections, failures)
     rules = [r for r in deciding if r.forbids] or deciding
     return Findings(
         words.once([*failures, *second]),
@@ -127,12 +130,9 @@ def _plain(dimension: Dimension, policy: PolicyId, about: str, needed: str, foun
     )
 
 
-def _second_opinion(
-    question: Question, play: Play, counted: Counted, failures: Sequence[Failure]
-) -> tuple[Failure, ...]:
+def _second_opinion(question: Question, play: Play, counted: Counted, effect: Effect) -> tuple[Objection, ...]:
     approvers = [Approver(g.approval.approver, g.enrolment.roles, g.enrolment.human) for g in counted.approvers]
-    objections = kernel.objections(question.matter, play.base, approvers, question.now, question.first)
-    return disagreements(objections, failures)
+    return kernel.objections(question.matter, play.base, approvers, question.now, question.first, effect)
 
 
 def disagreements(objections: Iterable[Objection], failures: Iterable[Failure]) -> tuple[Failure, ...]:

@@ -42,14 +42,12 @@ class MemoryLedger:
 
     async def append(self, draft: Draft) -> Appended:
         """See the port."""
-        self._hold(draft.fence)
-        if (known := await self.find(draft.key)) is not None:
-            return Appended(known, created=False)
-        made = self._sequencer.sequence(draft, lambda origin: self._log(origin).frontier)
-        for sequenced in made:
-            self._store(sequenced, draft.key)
-        self._places[draft.key] = made[-1].index
-        return Appended(entry_made(made[-1], draft), created=True)
+        self._check(draft.fence)
+        known = await self.find(draft.key)
+        appended = Appended(known, created=False) if known is not None else self._appended(draft)
+        if draft.fence is not None:
+            self._fences[draft.fence.scope] = draft.fence.token
+        return appended
 
     async def find(self, key: str) -> Entry | None:
         """See the port."""
@@ -123,12 +121,16 @@ class MemoryLedger:
     async def close(self) -> None:
         """See the port: there is nothing to release."""
 
-    def _hold(self, fence: Fence | None) -> None:
-        if fence is None:
-            return
-        if fence.token < self._fences.get(fence.scope, 0):
+    def _check(self, fence: Fence | None) -> None:
+        if fence is not None and fence.token < self._fences.get(fence.scope, 0):
             raise Fenced(f"`{fence.scope}` was taken over by a newer holder; stop")
-        self._fences[fence.scope] = fence.token
+
+    def _appended(self, draft: Draft) -> Appended:
+        made = self._sequencer.sequence(draft, lambda origin: self._log(origin).frontier)
+        for sequenced in made:
+            self._store(sequenced, draft.key)
+        self._places[draft.key] = made[-1].index
+        return Appended(entry_made(made[-1], draft), created=True)
 
     def _store(self, sequenced: Sequenced, key: str) -> None:
         log = self._logs.setdefault(sequenced.origin, _Log())

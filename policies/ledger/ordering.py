@@ -81,8 +81,8 @@ class Order:
         self._courses: dict[Digest, _Course] = {}
         self._keys: set[str] = set()
 
-    def fault(self, leaf: Placed, body: Mapping[str, Json] | None) -> str | None:
-        """Why this entry may not stand here, or None; `body` is None when it was erased."""
+    def fault(self, leaf: Placed, *, permitted: bool) -> str | None:
+        """Why this entry may not stand here, or None; `permitted` is what a decision says."""
         if leaf.key in self._keys:
             return f"key `{leaf.key}` stands in an earlier entry already"
         self._keys.add(leaf.key)
@@ -90,7 +90,7 @@ class Order:
             return f"`{leaf.entry.value}` names no proposal" if leaf.entry in {*_NEEDS, *_STEP_NEEDS} else None
         course = self._courses.setdefault(leaf.proposal, _Course())
         fault = _fault_of_proposal(leaf, course) or _fault_of_step(leaf, course)
-        _advance(course, leaf, body)
+        _advance(course, leaf, permitted)
         return fault
 
 
@@ -120,15 +120,16 @@ def _fault_of_step(leaf: Placed, course: _Course) -> str | None:
     return None
 
 
-def _advance(course: _Course, leaf: Placed, body: Mapping[str, Json] | None) -> None:
+def _advance(course: _Course, leaf: Placed, permitted: bool) -> None:
     course.seen.add(leaf.entry)
     if leaf.entry is EntryKind.DECIDED:
-        course.permitted = body is None or _is_permit(body)
+        course.permitted = permitted
     if (number := step_of(leaf.key)) is not None:
         course.steps.add((number, leaf.entry))
 
 
-def _is_permit(body: Mapping[str, Json]) -> bool:
+def permits(body: Mapping[str, Json]) -> bool:
+    """Whether the body of a decision says that it was a permit."""
     verdict = body.get("verdict")
     return isinstance(verdict, dict) and verdict.get("decision") == "permit"
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
-from console.cli.main import app
+from console.cli.commands import app
 from estate.errors import BadInput
 from policies.signing.facts import seal_facts
 from policies.signing.files import FileSigner

@@ -19,6 +19,7 @@ from policies.ledger.notes import open_checkpoint
 from policies.ledger.port import Entry, EntryKind, Fence, Fenced
 from policies.ledger.signing import Signing
 from policies.ledger.verifier_keys import ledger_key
+from policies.ledger.verifying import verify
 from policies.signing.memory import MemorySigner
 from tests.builders import INSTALLATION, START, TestEntropy, subject
 from tests.ledger.conftest import SIGNER, TENANTS, Open, draft
@@ -116,7 +117,23 @@ async def test_entries_are_narrowed_by_what_is_given(ledger: Archive) -> None:
 
 async def test_more_entries_than_a_page_come_in_order(ledger: Archive) -> None:
     await asyncio.gather(*(ledger.append(draft(f"k:{i}", projections={})) for i in range(600)))
-    assert [e.index for e in await all_of(ledger.entries(after=9))] == list(range(10, 600))
+    entries = await all_of(ledger.entries(after=9))
+    assert [e.index for e in entries] == list(range(10, 600))
+    for entry in (entries[0], entries[300], entries[-1]):  # beyond what fits one subtree that has no row of its own
+        proof = await ledger.inclusion(INSTALL, entry.index)
+        assert merkle.included(entry.leaf_hash, entry.index, proof.size, proof.hashes, proof.root)
+
+
+async def test_a_cancelled_append_leaves_the_ledger_whole(ledger: Archive) -> None:
+    tasks = [asyncio.create_task(ledger.append(draft(f"k:{i}", EntryKind.COMMANDED, proposal=None))) for i in range(50)]
+    await asyncio.sleep(0.002)
+    for task in tasks[::2]:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await ledger.append(draft("last", EntryKind.COMMANDED, proposal=None))
+    report = verify([line async for line in ledger.export()], [ledger_key(INSTALLATION, SIGNER.public_key)])
+    assert {f"k:{i}" for i in range(1, 50, 2)} < {e.key for e in await all_of(ledger.entries())}
+    assert report.fault is None
 
 
 async def test_a_tenants_log_holds_its_own_part_only(ledger: Archive) -> None:
