@@ -10,7 +10,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 GO_WHEEL := .tools/go-wheel
 
-.PHONY: help demo controlplane prometheus test properties check format lock benchmarks pictures evals clean
+.PHONY: help demo controlplane prometheus test properties hostile check format lock benchmarks pictures evals clean
 help:            ## show the targets
 	@grep -hE '^[a-z]+: .*##|^[a-z]+:  *##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t14
 
@@ -44,6 +44,9 @@ test: $(READY) controlplane prometheus  ## every test, against real NATS, Postgr
 
 properties: $(READY) controlplane prometheus  ## the properties alone, with 25 times as many examples: some minutes
 	$(BIN)/pytest -n 4 --dist loadgroup --no-loadscope-reorder -m hypothesis --hypothesis-profile thorough --timeout 1800
+
+hostile: $(READY)  ## a hostile proposer against the four profiles, 10 000 proposals each: half an hour of two cores
+	$(BIN)/python -m tests.hostile
 
 check: $(READY)  ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff format --check .

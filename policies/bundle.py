@@ -179,6 +179,8 @@ def shipped_rules() -> Mapping[str, Rule]:
 
 
 def _read(root: Path) -> list[tuple[str, str]]:
+    if not root.is_dir():
+        raise BadInput(f"{root}: is no folder of rules; name one, as `policies/rules` of the release is")
     paths = [p for p in root.rglob("*") if p.suffix in {".cedar", ".cedarschema"} or p.name == VERSION]
     texts = sorted((p.relative_to(root).as_posix(), p.read_text(encoding="utf-8")) for p in paths)
     if stray := [path for path, _ in texts if path.endswith(".cedar") and path.split("/")[0] not in TIERS]:

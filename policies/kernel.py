@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from estate import conditions, effects
+from estate import effects
 from estate.changes import ApplyManifest, Change, CopyWorkload, DeleteObject
-from estate.effects import Effect
+from estate.effects import Effect, Step
 from estate.identities import Role, Subject, SubjectKind
 from estate.ids import ClusterId, Country, DatasetId, EntityId, GangId, NodeId, TenantId, WorkloadId
 from estate.law import Facts, Isolation, Residency
@@ -83,12 +83,20 @@ def objections(
         if isinstance(result, Refusal):
             found.add(Objection(Dimension.FACTS, whole, f"step {number}: {result.message}"))
             break
-        if step.number != number or conditions.misses(running, step.preconditions):
-            found.add(Objection(Dimension.FACTS, whole, f"step {number} was planned on another estate"))
-        found.update(_change(matter, step.change, running, result.value, now))
-        found.update(_unseen(matter, step.change, running, result.value, whole))
-        running = result.value
+        after = result.value
+        if step.number != number or not _as_laid_out(step, running, after):
+            found.add(Objection(Dimension.FACTS, whole, f"step {number} was planned on another estate, or altered"))
+        found.update(_change(matter, step.change, running, after, now))
+        found.update(_unseen(matter, step.change, running, after, whole))
+        running = after
     return tuple(sorted(found))
+
+
+def _as_laid_out(step: Step, before: Snapshot, after: Snapshot) -> bool:
+    """Whether a step reads, promises and undoes what it would here."""
+    change = step.change
+    told = step.preconditions == change.preconditions(before) and step.postconditions == change.postconditions(after)
+    return told and step.inverse == change.inverse(before)
 
 
 def misplacements(

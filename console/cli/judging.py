@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from estate.canonical import Json
     from estate.verdicts import Verdict
 
+_FIRST_YEAR, _LAST_YEAR = 1970, 9000
+"""What a window, an enrolment or broken glass lasts can be added to any time between."""
 _CODES = {"permit": 0, "forbid": 3, "needs-approval": 6}
 
 
@@ -70,6 +72,8 @@ def _moment(text: str | None) -> datetime:
         raise typer.BadParameter(f"--at: `{text}` is no time; write it as 2026-11-26T12:00:00Z") from error
     if found.tzinfo is None:
         raise typer.BadParameter(f"--at: `{text}` has no zone; add `Z`")
+    if not _FIRST_YEAR <= found.year <= _LAST_YEAR:
+        raise typer.BadParameter(f"--at: `{text}` is not between {_FIRST_YEAR} and {_LAST_YEAR}; correct the year")
     return found.astimezone(UTC)
 
 

@@ -9,6 +9,7 @@ from socket import socket
 
 from starlette.applications import Starlette
 
+from console.alarming import Alarms
 from console.door.desk import Desk
 from console.door.server import DoorServer
 from console.http.server import serving
@@ -16,7 +17,7 @@ from console.processes.settings import Standing
 from console.processes.watching import keep
 from console.rotating import LedgerSuccession
 from estate.canonical import Json
-from policies.heartbeats import Pulse, alarm
+from policies.heartbeats import Pulse, Watch
 from policies.ledger import checkpoints
 from policies.signing.port import Signer
 from tools.inventory.follower import Follower
@@ -75,9 +76,12 @@ class ConsoleProcess:
         await succession.follow(self.desk.ledger, use)
 
     async def _listen(self) -> None:
-        """An alarm for every period in which the gate said nothing."""
+        """An alarm for every period in which the gate said nothing, or the ledger was out of reach."""
         await self.standing.loaded.wait()
-        await Pulse(self.desk.ledger, self.desk.clock, self.desk.heartbeat).keep_watching(alarm)
+        await self.inventory.ready()
+        desk = self.desk
+        alarms = Alarms(desk.bus, desk.subjects, self.inventory, desk.clock)
+        await Watch(Pulse(desk.ledger, desk.clock, desk.heartbeat), alarms.tell).keep_looking()
 
     async def _answer(self) -> None:
         await self.standing.load(self.desk.ledger)

@@ -13,12 +13,14 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from console.cli.commands import app
+from estate.errors import BadInput
 from policies.signing.facts import seal_facts
 from policies.signing.files import FileSigner
 from tests import builders
 from tools.inventory import writing
 
 AT = builders.START.isoformat()
+GLASS = {"by": "otto", "seconded_by": "olga", "seconded_at": AT}
 GRACE = {"person": "grace", "roles": ["tenant-owner"], "tenants": ["tenant-b"]}
 
 
@@ -35,12 +37,17 @@ def folder(tmp_path: Path) -> Path:
 
 
 def decided(
-    folder: Path, *changes: dict[str, Any], history: dict[str, Any] | None = None, profile: str = "", **over: Any
+    folder: Path,
+    *changes: dict[str, Any],
+    history: dict[str, Any] | None = None,
+    profile: str = "",
+    at: str = AT,
+    **over: Any,
 ) -> Result:
     (folder / "proposal").mkdir(exist_ok=True)
     file = folder / "proposal" / "p.yaml"
     file.write_text(yaml.safe_dump({"kind": "placet.proposal-file", "v": 1, "changes": [*changes]} | over))
-    options = ["decide", "-f", str(file), "--estate", str(folder), "--at", AT, "-o", "json"]
+    options = ["decide", "-f", str(file), "--estate", str(folder), "--at", at, "-o", "json"]
     if profile:
         options += ["--profile", profile]
     if history is not None:
@@ -103,6 +110,22 @@ def test_who_speaks_for_one_tenant_touches_no_other(folder: Path) -> None:
 @pytest.mark.parametrize(("scope", "code"), [({}, 3), ({"site": "eu-de"}, 3), ({"site": "us-east"}, 0)])
 def test_a_freeze_holds_where_it_covers(folder: Path, scope: dict[str, str], code: int) -> None:
     assert decided(folder, A_HOME, history={"frozen": [scope]}).exit_code == code
+
+
+@pytest.mark.parametrize(
+    "said", [{"frozen": [{"site": "eu-d"}]}, {"broken_glass": [GLASS | {"scope": {"tenant": "a"}}]}]
+)
+def test_a_misspelt_scope_is_refused_and_not_taken_for_none(folder: Path, said: dict[str, Any]) -> None:
+    """Otherwise a permit would follow from a typing error."""
+    found = decided(folder, A_HOME, history=said)
+    assert isinstance(found.exception, BadInput)
+    assert "in the facts; there are `" in str(found.exception)
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "2026-11-26", "2026-11-26T25:00:00Z"])
+def test_a_time_that_nothing_can_be_decided_at_is_a_usage_error(folder: Path, at: str) -> None:
+    result = decided(folder, A_HOME, at=at)
+    assert (result.exit_code, result.stdout) == (2, "")
 
 
 def test_what_is_in_flight_counts_before_anything_else(folder: Path) -> None:

@@ -45,6 +45,7 @@ from tests.policies.asking import (
     MOVE_B,
     TENANT_B,
     Person,
+    copy,
     cordon,
     enrolments,
     freeze,
@@ -53,6 +54,7 @@ from tests.policies.asking import (
     move,
     orders,
     owner,
+    scale,
 )
 
 EXECUTOR = ExecutorId("twin-1")
@@ -406,6 +408,18 @@ async def test_two_plans_never_see_the_same_headroom(house: House) -> None:
     found = await gate.submit(second)
     assert first.verdict.decision is Decision.PERMIT
     assert Dimension.POWER in {f.dimension for f in found.verdict.failures}
+
+
+@pytest.mark.parametrize("attempt", range(4))
+async def test_what_is_in_flight_counts_in_the_order_in_which_it_was_issued(attempt: int) -> None:
+    """A copy, and then one replica more of what was copied, both issued in one moment: the copy keeps its devices."""
+    gate = House(MemoryLedger(INSTALLATION)).gate()
+    copied = proposal(copy("c-batch", "eu-1", ("eu-b2", tuple(range(8)))))
+    scaled = proposal(scale("c-batch", 2), attempt=attempt)
+    for asked in (copied, scaled):
+        assert (await gate.submit(asked)).warrant_envelope is not None
+    found = (await gate.submit(proposal(MOVE_A))).verdict
+    assert (found.decision, "plan-current" in found.policies) == (Decision.FORBID, True)
 
 
 async def test_a_gate_that_starts_again_knows_what_is_in_flight(house: House) -> None:
