@@ -110,7 +110,11 @@ def _model(by: Refused) -> Words:
     found = models_on(wish.columns, np.flatnonzero(refused))
     contract = wish.workload.contract
     accepted = " or ".join(contract.models or (f"an accelerator of {v.value}" for v in contract.vendors))
-    return f"{wish.needed} × {accepted}", ", ".join(found) or "no accelerators", "accept another model in the contract"
+    return (
+        f"{wish.needed} × {accepted or 'an accelerator of any model'}",
+        ", ".join(found) or "no accelerators",
+        "accept another model in the contract",
+    )
 
 
 def _memory(by: Refused) -> Words:
