@@ -64,7 +64,9 @@ class Assurance(Model):
     without: tuple[Unassured, ...]
 
 
-def report(keeper: Keeper, snapshot: Snapshot, now: datetime, sees: Collection[TenantId] | None = None) -> Assurance:
+def report(
+    keeper: Keeper, snapshot: Snapshot, now: datetime | None, sees: Collection[TenantId] | None = None
+) -> Assurance:
     """Everything, or what people of the tenants `sees` may know."""
     found = keeper.all(snapshot, now)
     known = [w for w in snapshot.workloads() if w.bindings and (sees is None or w.tenant in sees)]

@@ -23,8 +23,8 @@ from estate.references import Ref
 from estate.snapshots import Snapshot
 from tools.kubernetes import power
 from tools.placement.columns import Columns, Flags, Ints
-from tools.placement.engine import MaskEngine
 from tools.placement.fleets.booking import CAUSES, UNKNOWN_COOLING, Booked, Cause, book, rack_cooling
+from tools.placement.port import Engine
 
 SIZES: Final = (1, 2, 4, 8)
 _MOMENTS: Final = 60
@@ -87,7 +87,7 @@ class FleetReport(Model):
     """Accelerator-minutes by cause: they add up to the accelerators that there were, for as long."""
 
 
-def report(engine: MaskEngine, snapshot: Snapshot, site: SiteId | None = None) -> FleetReport:
+def report(engine: Engine, snapshot: Snapshot, site: SiteId | None = None) -> FleetReport:
     """The report of one moment.
 
     Raises:
@@ -113,7 +113,7 @@ def report(engine: MaskEngine, snapshot: Snapshot, site: SiteId | None = None) -
 
 
 def over(
-    engine: MaskEngine, past: Callable[[datetime], Snapshot | None], now: datetime, hours: int, site: SiteId | None
+    engine: Engine, past: Callable[[datetime], Snapshot | None], now: datetime, hours: int, site: SiteId | None
 ) -> tuple[int, dict[str, int]]:
     """The minutes of these hours that are still known of, and the accelerator-minutes by cause; sixty looks in all."""
     total, known = Counter[str](), 0

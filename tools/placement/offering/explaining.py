@@ -17,10 +17,9 @@ from estate.records import Model
 from estate.snapshots import Snapshot
 from estate.workloads import Workload
 from tools.placement.columns import Flags
-from tools.placement.engine import MaskEngine
 from tools.placement.masks import Constraint, Masks, Room, Wish
 from tools.placement.offering.relaxations import Case, Relaxation, relaxations
-from tools.placement.port import Ask, Reason
+from tools.placement.port import Ask, Engine, NoPlacement, Reason
 from tools.placement.reasons import explain
 from tools.placement.searching import search
 from tools.placement.telling import PLAIN
@@ -70,7 +69,7 @@ class Explanation(Model):
         return self.model_copy(update={"homes": (), "nodes": 0, "reasons": (), "helps": mine, "nearest": ""})
 
 
-def pending(engine: MaskEngine, snapshot: Snapshot, name: WorkloadId, sites: Iterable[SiteId] = ()) -> Explanation:
+def pending(engine: Engine, snapshot: Snapshot, name: WorkloadId, sites: Iterable[SiteId] = ()) -> Explanation:
     """Why the replicas of a workload wait.
 
     Raises:
@@ -103,7 +102,7 @@ def explained(case: Case) -> Explanation:
             "reasons": explain(wish, attempt.last, attempt.room or Room(wish)),
             "plainly": tuple(plainly(attempt.last)),
             "helps": helps,
-            "nearest": "" if helps or not hasattr(answer, "nearest") else answer.nearest,
+            "nearest": answer.nearest if isinstance(answer, NoPlacement) and not helps else "",
         }
     )
 

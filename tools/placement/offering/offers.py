@@ -22,13 +22,12 @@ from tools.placement.assurance import domains
 from tools.placement.assurance.keeping import Keeper
 from tools.placement.assurance.rehoming import Ground, lose
 from tools.placement.assurance.reports import written
-from tools.placement.engine import MaskEngine
 from tools.placement.masks import Wish
 from tools.placement.offering import requests
 from tools.placement.offering.explaining import Explanation, explained
 from tools.placement.offering.relaxations import Case, Relaxed, relaxations
 from tools.placement.offering.requests import NAME, Request
-from tools.placement.port import Ask, NoPlacement
+from tools.placement.port import Ask, Engine, NoPlacement
 
 _MOST_COUNTERS = 3
 
@@ -92,14 +91,14 @@ class Offer(Model):
 class _Asked:
     """What is asked, of which estate, and who answers."""
 
-    engine: MaskEngine
+    engine: Engine
     keeper: Keeper
     snapshot: Snapshot
     request: Request
     now: datetime
 
 
-def offer(engine: MaskEngine, keeper: Keeper, snapshot: Snapshot, request: Request, now: datetime) -> Offer:
+def offer(engine: Engine, keeper: Keeper, snapshot: Snapshot, request: Request, now: datetime) -> Offer:
     """What can be promised to whoever asks for this; `keeper` knows what is assured without it.
 
     Raises:
