@@ -103,10 +103,30 @@ def workloads(draw: st.DrawFn, name: str) -> Workload:
 
 
 @st.composite
-def estates(draw: st.DrawFn, most_workloads: int = 5) -> FrozenEstate:
+def roomy(draw: st.DrawFn) -> law.Facts:
+    """Facts under which most things have room: every node placed, some watts to spare, and most tenants at ease."""
+    isolation = st.sampled_from([law.Isolation.SHARED_NODE] * 6 + list(law.Isolation)[:3])
+    everywhere = builders.residency("DE", "FR", "US")
+    residencies = st.sampled_from([everywhere, everywhere, builders.residency("DE", "FR")])
+    tenants = tuple(builders.tenant(t, isolation=draw(isolation), residency=draw(residencies)) for t in _TENANTS)
+    racks = tuple(
+        builders.rack(
+            r, power_budget_watts=draw(st.integers(4_000, 9_000)), nodes=tuple(n for n in NAMES if n.startswith(r))
+        )
+        for r in ("eu-a", "eu-b", "us-a")
+    )
+    return builders.facts(tenants=tenants, racks=racks, datasets=())
+
+
+@st.composite
+def estates(
+    draw: st.DrawFn, most_workloads: int = 5, law_base: st.SearchStrategy[law.Facts] | None = None
+) -> FrozenEstate:
     """An estate whose workloads are seated wherever they happen to fit, lawful or not."""
     estate = builders.estate(
-        law_base=draw(facts()), nodes=[draw(nodes(n)) for n in NAMES if draw(st.integers(0, 7))], workloads=()
+        law_base=draw(law_base if law_base is not None else facts()),
+        nodes=[draw(nodes(n)) for n in NAMES if draw(st.integers(0, 7))],
+        workloads=(),
     )
     for number in range(draw(st.integers(1, most_workloads))):
         estate = _settled(draw, estate, draw(workloads(f"w{number}")))

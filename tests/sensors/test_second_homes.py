@@ -1,4 +1,4 @@
-"""`capacity.pressure` of a promise that a single loss would break: told once, resolved once, never for a moment's want."""
+"""`capacity.pressure` of a promise that a single loss would break: told once, resolved once, never for a moment."""
 
 from __future__ import annotations
 

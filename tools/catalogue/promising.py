@@ -1,6 +1,6 @@
 """Tools about promises: why work waits, what could be had, what if, what outlives a loss, what the fleet is worth.
 
-All of them compute on the snapshot and reserve nothing. Answers are cut to what a model can read: the worst comes first.
+All of them compute on the snapshot and reserve nothing. Answers are cut to what a model can read, the worst first.
 """
 
 from __future__ import annotations
