@@ -6,7 +6,7 @@ holder of the contract reads the same in the contract's own words, and learns of
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 import numpy as np
@@ -17,7 +17,7 @@ from estate.records import Model
 from estate.snapshots import Snapshot
 from estate.workloads import Workload
 from tools.placement.columns import Flags
-from tools.placement.masks import Constraint, Masks, Room, Wish
+from tools.placement.masks import AXES, Constraint, Masks, Room, Wish
 from tools.placement.offering.relaxations import Case, Relaxation, relaxations
 from tools.placement.port import Ask, Engine, NoPlacement, Reason
 from tools.placement.reasons import explain
@@ -25,6 +25,7 @@ from tools.placement.searching import search
 from tools.placement.telling import PLAIN
 
 _MOST_HELP = 8
+_HARDEST = (*AXES.values(), *(c for c in reversed(Constraint) if c not in AXES.values()))
 
 
 class Plainly(Model):
@@ -107,17 +108,22 @@ def explained(case: Case) -> Explanation:
     )
 
 
-def plainly(masks: Masks) -> Iterable[Plainly]:
-    """The obstacles that alone keep it from some place, and what rules out most; the hardest first."""
-    order = [c for c in reversed(Constraint) if c in masks and masks[c].any()]
+def plainly(masks: Masks) -> Iterator[Plainly]:
+    """The few obstacles that explain every place that is ruled out, the hardest first.
+
+    What alone keeps it from some place is among them; of the others, whatever explains most of what is left.
+    """
+    order = [c for c in _HARDEST if c in masks and masks[c].any()]
     if not order:
         return
     refusing = np.stack([masks[c] for c in order])
-    alone = refusing & (refusing.sum(axis=0) == 1)
-    most = int(refusing.sum(axis=1).argmax())
-    for position, constraint in enumerate(order):
-        if alone[position].any() or position == most:
-            yield Plainly(needed=PLAIN[constraint], share_percent=_tens(refusing[position]))
+    told = (refusing & (refusing.sum(axis=0) == 1)).any(axis=1)
+    left = refusing.any(axis=0) & ~refusing[told].any(axis=0)
+    while left.any():
+        told[int((refusing & left).sum(axis=1).argmax())] = True
+        left &= ~refusing[told].any(axis=0)
+    for position in np.flatnonzero(told):
+        yield Plainly(needed=PLAIN[order[position]], share_percent=_tens(refusing[position]))
 
 
 def _tens(refused: Flags) -> int:
