@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,9 +13,9 @@ from pydantic import ValidationError
 
 from estate.errors import BadInput
 from estate.frozen import FrozenEstate
-from estate.hardware import Node
-from estate.ids import PriceId, SiteId, WorkloadId
-from estate.law import Isolation
+from estate.hardware import Health, Node, Taint, TaintEffect
+from estate.ids import NodeId, PriceId, SiteId, TenantId, WorkloadId
+from estate.law import Facts, Isolation
 from estate.snapshots import Snapshot
 from estate.units import MicroUsd, Watts
 from estate.uses.offers import Price, Unit
@@ -23,18 +24,18 @@ from tests import builders
 from tests.placement import estates, naive
 from tools.placement.assurance.keeping import Keeper
 from tools.placement.engine import MaskEngine
-from tools.placement.masks import Wish
+from tools.placement.masks import Constraint, Wish
 from tools.placement.offering import explaining
 from tools.placement.offering.explaining import Explanation
 from tools.placement.offering.offers import Grade, Offer, offer
 from tools.placement.offering.relaxations import Case, relaxations
 from tools.placement.offering.requests import Request
-from tools.placement.port import NoPlacement
+from tools.placement.port import Ask, NoPlacement
 
 W = WorkloadId("w")
 
 
-@settings(max_examples=12)
+@settings(max_examples=6)
 @given(st.data())
 def test_a_relaxation_made_lets_everything_in_by_rules_written_a_second_time(data: st.DataObject) -> None:
     estate, engine = data.draw(estates.estates(law_base=estates.roomy())), MaskEngine()
@@ -46,6 +47,71 @@ def test_a_relaxation_made_lets_everything_in_by_rules_written_a_second_time(dat
     for found in relaxations(Case(engine, Wish(estate, engine.columns_of(estate), ask, workload))):
         assert naive.place(found.snapshot, found.ask) == found.placement.bindings, found.relaxation
         assert estate.workload(ask.workload) == workload
+
+
+def one(**over: Any) -> Node:
+    """A node of two accelerators."""
+    return builders.node("eu-a1", accelerators=2, **over)
+
+
+def apart() -> Node:
+    """One whose accelerators are not connected."""
+    devices = tuple(builders.accelerator("eu-a1", i, nvlink_domain=f"d{i}") for i in range(2))
+    return one().model_copy(update={"accelerators": devices})
+
+
+NEIGHBOUR = builders.workload("b", tenant="tenant-b", replicas=1, bindings=(builders.binding(0, "eu-a1", 0, 1),))
+HOLDER = NEIGHBOUR.model_copy(update={"tenant": TenantId("tenant-a"), "namespace": "tenant-a"})
+ALONE = (builders.tenant("tenant-a"), builders.tenant("tenant-b", isolation=Isolation.DEDICATED_NODE))
+FAULT = (Taint(key="fault", effect=TaintEffect.NO_SCHEDULE),)
+
+
+@pytest.mark.parametrize(
+    ("constraint", "estate", "ask"),
+    [
+        (Constraint.AVOID, lambda: waiting(one()), {"avoid": frozenset({NodeId("eu-a1")})}),
+        (Constraint.SITE, lambda: waiting(one()), {"sites": (SiteId("us-east"),)}),
+        (Constraint.CORDON, lambda: waiting(one(cordoned=True)), {}),
+        (Constraint.TAINT, lambda: waiting(one(taints=FAULT)), {}),
+        (Constraint.FREE, lambda: waiting(one(), beside=(HOLDER,)), {}),
+        (Constraint.POWER, lambda: waiting(one(), facts=tight()), {}),
+        (Constraint.HEALTH, lambda: waiting(one(health=Health.DEGRADED)), {}),
+        (
+            Constraint.NVLINK,
+            lambda: waiting(apart(), contract=builders.contract(2, bandwidth="same-nvlink-domain")),
+            {},
+        ),
+        (Constraint.MODEL, lambda: waiting(one(), contract=builders.contract(2, models=("B200",))), {}),
+        (Constraint.MEMORY, lambda: waiting(one(), contract=builders.contract(2, memory_mebibytes=90_000)), {}),
+        (
+            Constraint.ISOLATION,
+            lambda: waiting(
+                builders.node("eu-a1", accelerators=4),
+                facts=builders.facts(tenants=ALONE, datasets=()),
+                beside=(NEIGHBOUR,),
+            ),
+            {},
+        ),
+        (Constraint.NAMESPACE, lambda: waiting(one(), namespace="new"), {}),
+        (Constraint.PLACED, lambda: waiting(one(), facts=builders.facts(racks=(builders.rack("eu-a", nodes=()),))), {}),
+        ("replicas", lambda: waiting(one(), replicas=2), {"replicas": (0, 1)}),
+    ],
+)
+def test_each_obstacle_has_a_relaxation_of_its_own(constraint: str, estate: Any, ask: dict[str, Any]) -> None:
+    asked, engine = estate(), MaskEngine()
+    workload = asked.workload(W)
+    assert workload is not None
+    wanted = replace(Ask(W, (0,)), **ask)
+    assert isinstance(engine.place(asked, wanted), NoPlacement)
+    found = [*relaxations(Case(engine, Wish(asked, engine.columns_of(asked), wanted, workload)))]
+    assert constraint in [f.relaxation.constraint for f in found]
+    for one_change in found:
+        assert naive.place(one_change.snapshot, one_change.ask) == one_change.placement.bindings
+
+
+def tight() -> Facts:
+    """A rack with a watt too few."""
+    return builders.facts(racks=(builders.rack("eu-a", power_budget_watts=Watts(2_399)),))
 
 
 def why(estate: Snapshot, *sites: str) -> Explanation:
