@@ -2,7 +2,7 @@
 
 Called by the sensor (some losses a look), the door and the catalogue (all that wait). A loss rests on the racks that it
 strikes, those of the homes that it was given, and those where its workloads run; what changes elsewhere cannot take a
-home away. Whoever had none is looked at again after every change, for it may have made room. Any thread may ask.
+home away. Whoever had none is looked at again once anything was freed or opened somewhere. Any thread may ask.
 """
 
 from __future__ import annotations
@@ -12,12 +12,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import numpy as np
+
 from estate.ids import NodeId, RackId, WorkloadId
 from estate.references import Ref
 from estate.snapshots import Snapshot
 from tools.placement.assurance import domains
 from tools.placement.assurance.domains import Sort
 from tools.placement.assurance.rehoming import Aftermath, Ground, Homeless, lose
+from tools.placement.columns import Columns
 from tools.placement.engine import MaskEngine
 
 
@@ -56,7 +59,7 @@ class Keeper:
                 self._begin()
             else:
                 homes = {b.node for w in promised if (f := snapshot.workload(w)) is not None for b in f.bindings}
-                self._queue(touched | homes)
+                self._queue(touched | homes, helps=_helps(before.columns, self._ground.columns, touched))
 
     def work(self, most: int | None = None) -> frozenset[WorkloadId]:
         """Look at what waits, `most` losses of it; the workloads of which something else is known now."""
@@ -97,14 +100,14 @@ class Keeper:
         breaches = {w: b for w, b in kept.items() if b}
         self._books = _Books(members=members, waiting=dict.fromkeys(members), breaches=breaches)
 
-    def _queue(self, touched: Iterable[NodeId]) -> None:
+    def _queue(self, touched: Iterable[NodeId], *, helps: bool) -> None:
         assert self._ground is not None
         books, snapshot = self._books, self._ground.snapshot
         struck = list(touched)
         stale = domains.around(snapshot, struck, self._sorts)
         for rack in {r for n in struck if (r := snapshot.rack_of(n)) is not None}:
             stale |= books.resting.get(rack, set())
-        helped = {ref for breaches in books.breaches.values() for ref in breaches}
+        helped = {ref for breaches in books.breaches.values() for ref in breaches} if helps else set[Ref]()
         for ref in (*sorted(stale), *sorted(helped - stale)):
             if ref in books.members:
                 books.waiting.setdefault(ref)
@@ -150,3 +153,21 @@ class Keeper:
         for rack in racks:
             books.resting.setdefault(rack, set()).add(ref)
         books.racks[ref] = racks
+
+
+def _helps(before: Columns, after: Columns, touched: Iterable[NodeId]) -> bool:
+    """Whether a place may have come free or open on these nodes: more devices, more watts, fewer marks or neighbours.
+
+    Facts are the same, and so are the nodes; of what is not weighed here (a device of another make) any change counts.
+    """
+    rows = np.array([after.rows[n] for n in touched if n in after.rows], dtype=np.int64)
+    if not rows.size or after.exists.shape != before.exists.shape:
+        return True
+    b, a = (
+        [c.free, c.present.T, c.cordoned, c.taint, c.health, c.cap, c.model, c.memory, c.domain]
+        for c in (before, after)
+    )
+    freed = (a[0] & ~b[0])[rows].any() or (b[1] & ~a[1])[rows].any()
+    drawn = (after.rack_drawn < before.rack_drawn).any() or (after.load < before.load)[rows].any()
+    marked = any((x != y)[rows].any() for x, y in zip(a[2:], b[2:], strict=True))
+    return bool(freed or drawn or marked)
