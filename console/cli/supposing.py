@@ -47,6 +47,9 @@ def assurance(
     raise typer.Exit(1 if without else 0)
 
 
+_HOMELESS = ("workload", "tenant", "promised", "replicas", "nearest")
+
+
 def _unassured(row: Row) -> Row:
     gaps = rows(row["gaps"])
     lost, lacks = [str(g["lost"]) for g in gaps], sorted({str(g["lacks"]) for g in gaps})
@@ -101,7 +104,7 @@ def what_if(  # noqa: PLR0913, PLR0917 - options of a command
         for part in ("unlawful", "unpowered", "homeless", "over_quota", "moved"):
             if found[part]:
                 note(f"{part.replace('_', ' ')}:")
-                emit(found[part], output)
+                emit(found[part], output, _HOMELESS if part == "homeless" else ())
         free = f"{found['free_accelerators']} accelerators would be free ({found['free_accelerators_now']} are now)"
         note(f"{found['stopped']} replicas would stop; {free}{'' if worse else '; nobody would be worse off'}")
     else:

@@ -177,7 +177,8 @@ def moving(wish: Wish, room: Room, without: Constraint | None) -> Masks:
     c, needed = wish.columns, wish.needed
     of_model, of_memory = suitable(wish, without)
     model = (c.exists & of_model).sum(axis=1) < needed
-    memory = (c.exists & of_memory).sum(axis=1) < needed
+    small = c.exists.sum(axis=1) < needed  # told by the model, whose words count accelerators
+    memory = ((c.exists & of_memory).sum(axis=1) < needed) & ~small
     usable = room.devices & of_model & of_memory
     free = usable.sum(axis=1) < needed
     joined = wish.workload.contract.bandwidth is BandwidthClass.SAME_NVLINK_DOMAIN and needed > 1

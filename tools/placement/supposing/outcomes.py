@@ -112,6 +112,8 @@ class _Supposing:
 
     engine: Engine
     now: datetime
+    base: Snapshot
+    """As it is."""
     estate: Snapshot
     waiting: dict[WorkloadId, tuple[int, ...]] = field(default_factory=dict)
     """Replicas that want a home."""
@@ -127,7 +129,9 @@ class _Supposing:
                 self._move(supposed)
             case Grow():
                 self._grow(supposed)
-            case AddNodes() | SetQuota() | SetBudget() | SetCap() | SetFacts():
+            case AddNodes():
+                self.estate = supposed.apply(self.estate, self.base)
+            case SetQuota() | SetBudget() | SetCap() | SetFacts():
                 self.estate = supposed.apply(self.estate)
             case _:
                 assert_never(supposed)
@@ -169,7 +173,9 @@ class _Supposing:
             self.estate = self.estate.with_workload(self._workload(name).without(gone))
         for node in lost:
             if (found := self.estate.node(node)) is not None:
-                self.estate = self.estate.with_node(found.model_copy(update={"health": Health.FAILED}))
+                # Without devices, so that nobody is told to repair what is supposed to be lost.
+                gone_node = found.model_copy(update={"health": Health.FAILED, "accelerators": ()})
+                self.estate = self.estate.with_node(gone_node)
 
     def _move(self, supposed: MoveWork) -> None:
         workload, facts = self._workload(supposed.workload), self.estate.facts
@@ -227,7 +233,7 @@ def suppose(snapshot: Snapshot, supposed: Iterable[Supposition], engine: Engine,
     Raises:
         BadInput: something supposed is about a thing that is not there.
     """
-    would = _Supposing(engine, now, snapshot)
+    would = _Supposing(engine, now, snapshot, snapshot)
     for one in supposed:
         would.take(one)
     unlawful = tuple(_unlawful(snapshot, would.estate, now))

@@ -36,9 +36,9 @@ class AddNodes(Model):
     count: int = Field(ge=1, le=1000)
     rack: RackId | None = None
 
-    def apply(self, snapshot: Snapshot) -> Snapshot:
-        """The estate with them."""
-        model = snapshot.node(self.like)
+    def apply(self, snapshot: Snapshot, base: Snapshot) -> Snapshot:
+        """The estate with them; in `base` what they are like is as it is, lost since or not."""
+        model = base.node(self.like)
         if model is None:
             raise BadInput(f"like: no node `{self.like}`; see `placet get nodes`")
         rack = self.rack or snapshot.rack_of(self.like)
