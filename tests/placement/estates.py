@@ -10,7 +10,7 @@ from estate.devices import Vendor
 from estate.frozen import FrozenEstate
 from estate.hardware import Health, Node, Taint, TaintEffect
 from estate.ids import ClusterId, NodeId, SiteId, WorkloadId
-from estate.workloads import BandwidthClass, Toleration, Workload
+from estate.workloads import BandwidthClass, Span, Toleration, Workload
 from tests import builders
 from tools.placement.port import Ask
 
@@ -22,6 +22,13 @@ TAINTS = (
 )
 _TENANTS = ("tenant-a", "tenant-b", "tenant-c")
 _MODELS = ("H100-SXM5-80GB", "A100-SXM4-40GB", "MI300X")
+_COMPANY: list[tuple[Span | None, Span | None]] = [
+    *[(None, None)] * 6,
+    *((span, None) for span in Span),
+    *((None, span) for span in Span),
+    (Span.RACK, Span.NODE),
+]
+"""In what replicas stand together, and over what they are spread."""
 _MAKERS = dict(zip(_MODELS, (Vendor.NVIDIA, None, Vendor.AMD), strict=True))
 """None: nobody tells who made it."""
 
@@ -84,6 +91,7 @@ def facts(draw: st.DrawFn) -> law.Facts:
 def workloads(draw: st.DrawFn, name: str) -> Workload:
     """A pending workload of some tenant."""
     tenant = draw(st.sampled_from([*_TENANTS, *_TENANTS, "tenant-x"]))
+    together, spread = draw(st.sampled_from(_COMPANY))
     return builders.workload(
         name,
         tenant=tenant,
@@ -98,6 +106,8 @@ def workloads(draw: st.DrawFn, name: str) -> Workload:
             vendors=draw(st.sampled_from([(), (), (Vendor.AMD,), (Vendor.AMD, Vendor.NVIDIA)])),
             memory_mebibytes=draw(st.sampled_from([0, 0, 60_000])),
             bandwidth=draw(st.sampled_from(list(BandwidthClass))),
+            together=together,
+            spread=spread,
         ),
     )
 

@@ -94,6 +94,16 @@ FAULT = (Taint(key="fault", effect=TaintEffect.NO_SCHEDULE),)
         ),
         (Constraint.NAMESPACE, lambda: waiting(one(), namespace="new"), {}),
         (Constraint.PLACED, lambda: waiting(one(), facts=builders.facts(racks=(builders.rack("eu-a", nodes=()),))), {}),
+        (
+            Constraint.TOGETHER,
+            lambda: waiting(one(), builders.node("eu-a2", accelerators=2), **of_two(together="node")),
+            {"replicas": (0, 1)},
+        ),
+        (
+            Constraint.SPREAD,
+            lambda: waiting(builders.node("eu-a1", accelerators=4), **of_two(spread="node")),
+            {"replicas": (0, 1)},
+        ),
         ("replicas", lambda: waiting(one(), replicas=2), {"replicas": (0, 1)}),
     ],
 )
@@ -107,6 +117,11 @@ def test_each_obstacle_has_a_relaxation_of_its_own(constraint: str, estate: Any,
     assert constraint in [f.relaxation.constraint for f in found]
     for one_change in found:
         assert naive.place(one_change.snapshot, one_change.ask) == one_change.placement.bindings
+
+
+def of_two(**contract: Any) -> dict[str, Any]:
+    """Two replicas of two."""
+    return {"replicas": 2, "contract": builders.contract(2, **contract)}
 
 
 def tight() -> Facts:
@@ -249,6 +264,7 @@ def test_a_request_of_what_is_not_there_names_its_field(over: dict[str, Any], fi
         {"accelerators": 0, "models": ["H100-SXM5-80GB"]},
         {"accelerators": 1, "bandwidth": BandwidthClass.SAME_NVLINK_DOMAIN.value},
         {"outlives": ["comet"]},
+        {"together": "rack", "spread": "site"},
         {"colour": "red"},
     ],
 )

@@ -17,7 +17,7 @@ from estate.ids import ClusterId, TenantId
 from estate.law import Facts, Isolation, Tenant
 from estate.snapshots import Snapshot
 from estate.verdicts import Dimension
-from estate.workloads import BandwidthClass, Workload
+from estate.workloads import BandwidthClass, Span, Workload
 from policies import sovereignty
 from tools.placement.columns import UNKNOWN_TENANT, Columns, Flags, Ints
 from tools.placement.port import Ask
@@ -34,6 +34,8 @@ class Constraint(StrEnum):
     POWER = "rack power budget"
     HEALTH = "healthy node"
     NVLINK = "one NVLink domain"
+    TOGETHER = "its replicas together"
+    SPREAD = "its replicas apart"
     MODEL = "accelerator model"
     MEMORY = "accelerator memory"
     CLUSTER = "same cluster"
@@ -68,6 +70,8 @@ class Wish:
     """Its enduring masks, where somebody has worked them out before."""
     suited: dict[Constraint | None, tuple[Flags, Flags]] = field(default_factory=dict, compare=False)
     """What `suitable` has answered: it is asked anew for every replica."""
+    spans: dict[Span, Ints] = field(default_factory=dict, compare=False)
+    """What `span` has answered."""
 
     @property
     def facts(self) -> Facts:
@@ -111,6 +115,10 @@ class Room:
         self.load = wish.columns.load.copy()
         self.rack_drawn = wish.columns.rack_drawn.copy()
         self._vacate(wish)
+        moved = set(wish.ask.replicas)
+        kept = (wish.columns.rows.get(b.node) for b in wish.workload.bindings if b.replica not in moved)
+        self.seated = [row for row in kept if row is not None]
+        """The nodes of its other replicas, and of those that were seated."""
         self.devices = wish.columns.healthy.copy() if ignore_taken else self.free
 
     def added(self, watts: int) -> Ints:
@@ -127,6 +135,7 @@ class Room:
         """Take these devices of a node."""
         self.devices[row, slots] = False
         self.free[row, slots] = False
+        self.seated.append(row)
         self._change_load(row, watts)
 
     def _vacate(self, wish: Wish) -> None:
@@ -192,7 +201,46 @@ def moving(wish: Wish, room: Room, without: Constraint | None) -> Masks:
         Constraint.FREE: free & ~model & ~memory,
         Constraint.NVLINK: scattered & ~free,
         Constraint.POWER: over,
+        **_company(wish, room),
     }
+
+
+def span(wish: Wish, over: Span) -> Ints:
+    """For each node the domain that it is in, as a number; -1 where no fact says."""
+    if over not in wish.spans:
+        wish.spans[over] = _span(wish, over)
+    return wish.spans[over]
+
+
+def _span(wish: Wish, over: Span) -> Ints:
+    c, facts = wish.columns, wish.facts
+    match over:
+        case Span.NODE:
+            return np.arange(len(c.ids), dtype=np.int64)
+        case Span.RACK:
+            return c.rack
+        case Span.SITE:
+            return c.site
+        case Span.LEAF:
+            names = [facts.rack[r].leaf_switch for r in c.names.racks]
+        case Span.FEED:
+            names = [facts.rack[r].power_feed for r in c.names.racks]
+    known = {name: number for number, name in enumerate(sorted({*names} - {""}))}
+    return np.array([*(known.get(name, -1) for name in names), -1], dtype=np.int64)[c.rack]
+
+
+def _company(wish: Wish, room: Room) -> Masks:
+    """Where it would stand too far from its own replicas, or too near. Unknown ground is neither near nor far."""
+    contract = wish.workload.contract
+    found: Masks = {}
+    if contract.together is not None:
+        where = span(wish, contract.together)
+        others = np.unique(where[room.seated])
+        found[Constraint.TOGETHER] = (where < 0) | (~np.isin(where, others) if others.size == 1 else others.size > 1)
+    if contract.spread is not None:
+        where = span(wish, contract.spread)
+        found[Constraint.SPREAD] = (where < 0) | np.isin(where, where[room.seated])
+    return found
 
 
 def suitable(wish: Wish, without: Constraint | None) -> tuple[Flags, Flags]:

@@ -14,6 +14,8 @@ from tools.placement.masks import AXES, Constraint, Masks, Room, Wish, largest_d
 from tools.placement.port import Reason
 
 DIMENSIONS = {
+    Constraint.TOGETHER: Dimension.CONTRACT,
+    Constraint.SPREAD: Dimension.CONTRACT,
     Constraint.MODEL: Dimension.CONTRACT,
     Constraint.MEMORY: Dimension.CONTRACT,
     Constraint.POWER: Dimension.POWER,
@@ -138,6 +140,21 @@ def _nvlink(by: Refused) -> Words:
     return needed, f"at most {most}", "accept the same node without one NVLink domain"
 
 
+def _together(by: Refused) -> Words:
+    over = by.wish.workload.contract.together
+    assert over is not None
+    seated = sorted({by.wish.columns.ids[r] for r in by.room.seated})
+    found = f"others stand on {', '.join(seated[:3])}" if seated else f"in no {over.value} by signed fact"
+    return f"all replicas in one {over.value}", found, f"accept replicas in more than one {over.value}"
+
+
+def _spread(by: Refused) -> Words:
+    over = by.wish.workload.contract.spread
+    assert over is not None
+    found = f"{len(by.room.seated)} of its replicas stand there" if by.room.seated else "no signed fact says which"
+    return f"a {over.value} for each replica", found, f"accept two replicas in one {over.value}"
+
+
 def _power(by: Refused) -> Words:
     wish, refused = by.wish, by.refused
     left = wish.columns.rack_budget[wish.columns.rack] - by.room.rack_drawn[wish.columns.rack]
@@ -201,6 +218,8 @@ _WORDS: dict[Constraint, Callable[[Refused], Words]] = {
     Constraint.POWER: _power,
     Constraint.HEALTH: _health,
     Constraint.NVLINK: _nvlink,
+    Constraint.TOGETHER: _together,
+    Constraint.SPREAD: _spread,
     Constraint.MODEL: _model,
     Constraint.MEMORY: _memory,
     Constraint.CLUSTER: _cluster,

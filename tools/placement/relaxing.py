@@ -144,6 +144,8 @@ _WORDS: dict[Constraint, Callable[[Wish, Attempt], str]] = {
     Constraint.POWER: _power,
     Constraint.HEALTH: lambda w, a: f"repair {_chosen(w, a)}",
     Constraint.NVLINK: lambda w, a: f"accept accelerators of several NVLink domains on {_chosen(w, a)}",
+    Constraint.TOGETHER: lambda w, a: f"accept replicas apart from each other: on {_chosen(w, a)}",
+    Constraint.SPREAD: lambda w, a: f"accept two replicas in one place: on {_chosen(w, a)}",
     Constraint.MODEL: _model,
     Constraint.MEMORY: _memory,
     Constraint.ISOLATION: _isolation,

@@ -16,6 +16,8 @@ PLAIN: Final[Mapping[Constraint, str]] = {
     Constraint.POWER: "power for the accelerators",
     Constraint.HEALTH: "a healthy machine",
     Constraint.NVLINK: "free accelerators that are directly connected",
+    Constraint.TOGETHER: "a place near its other replicas",
+    Constraint.SPREAD: "a place that does not fail with its other replicas",
     Constraint.MODEL: "an accelerator model that your contract accepts",
     Constraint.MEMORY: "accelerators with the memory that your contract asks for",
     Constraint.CLUSTER: "room in the cluster where the rest of it runs",

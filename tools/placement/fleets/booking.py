@@ -61,6 +61,8 @@ _EASY: Final = tuple(
 _BY_CONSTRAINT: Final[Mapping[Constraint, Cause]] = {
     Constraint.FREE: Cause.FRAGMENTATION,
     Constraint.NVLINK: Cause.FRAGMENTATION,
+    Constraint.TOGETHER: Cause.FRAGMENTATION,
+    Constraint.SPREAD: Cause.FRAGMENTATION,
     Constraint.POWER: Cause.NO_POWER,
     Constraint.ISOLATION: Cause.LAW,
     Constraint.NAMESPACE: Cause.LAW,

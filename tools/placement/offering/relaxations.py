@@ -30,7 +30,16 @@ from tools.placement.searching import Attempt, search
 _MOST_ASIDE = 4
 """Replicas that are moved aside for one."""
 _THEIRS = frozenset(
-    {Constraint.AVOID, Constraint.SITE, Constraint.NVLINK, Constraint.MODEL, Constraint.MEMORY, Constraint.CLUSTER}
+    {
+        Constraint.AVOID,
+        Constraint.SITE,
+        Constraint.NVLINK,
+        Constraint.TOGETHER,
+        Constraint.SPREAD,
+        Constraint.MODEL,
+        Constraint.MEMORY,
+        Constraint.CLUSTER,
+    }
 )
 """What whoever asks can change by themselves."""
 
@@ -192,6 +201,10 @@ def _plain(case: Case, attempt: Attempt, constraint: Constraint) -> str:
             return f"accept the model {', '.join(models_on(columns, rows))}"
         case Constraint.MEMORY:
             return f"accept accelerators of {_least_memory(case, rows)} MiB"
+        case Constraint.TOGETHER:
+            return "accept replicas that stand further apart"
+        case Constraint.SPREAD:
+            return "accept replicas that may fail together"
         case Constraint.NVLINK:
             return "accept accelerators that are not all directly connected"
         case _:
@@ -328,6 +341,8 @@ _APPLIED: dict[Constraint, Callable[[Case, Attempt], _Change]] = {
     Constraint.POWER: _powered,
     Constraint.HEALTH: lambda c, a: _with_nodes(c, a, health=Health.HEALTHY),
     Constraint.NVLINK: lambda c, _: (_with_contract(c, bandwidth=BandwidthClass.SAME_NODE), c.ask),
+    Constraint.TOGETHER: lambda c, _: (_with_contract(c, together=None), c.ask),
+    Constraint.SPREAD: lambda c, _: (_with_contract(c, spread=None), c.ask),
     Constraint.MODEL: _accepting,
     Constraint.MEMORY: lambda c, a: (
         _with_contract(c, memory_mebibytes=Mebibytes(_least_memory(c, np.array(a.rows)))),

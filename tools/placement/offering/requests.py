@@ -19,7 +19,7 @@ from estate.law import Residency
 from estate.records import Model, Time
 from estate.snapshots import Snapshot
 from estate.units import Mebibytes, MicroUsdPerHour, Watts
-from estate.workloads import BandwidthClass, Workload, WorkloadContract, WorkloadKind
+from estate.workloads import BandwidthClass, Span, Workload, WorkloadContract, WorkloadKind
 from tools.kubernetes import power
 from tools.placement.assurance.domains import Word
 from tools.placement.columns import Columns
@@ -42,6 +42,10 @@ class Request(Model):
     memory_mebibytes: Mebibytes = Field(default=Mebibytes(0), ge=0, le=10_000_000)
     """Least memory of each accelerator."""
     bandwidth: BandwidthClass = BandwidthClass.SAME_NODE
+    together: Span | None = None
+    """All replicas in one of these."""
+    spread: Span | None = None
+    """No two replicas in one of these."""
     sites: tuple[SiteId, ...] = Field(default=(), max_length=64)
     residency: Residency | None = None
     """Narrower limits than the tenant's own."""
@@ -62,6 +66,7 @@ class Request(Model):
             raise ValueError("accelerators: 0 are asked for, and yet their model, maker or memory; leave those out")
         if self.bandwidth is BandwidthClass.SAME_NVLINK_DOMAIN and self.accelerators == 1:
             raise ValueError("bandwidth: one accelerator has nobody to be connected with; leave it out")
+        WorkloadContract(accelerators_per_replica=1, together=self.together, spread=self.spread)
         return self
 
 
@@ -81,6 +86,8 @@ def pending(snapshot: Snapshot, columns: Columns, request: Request, now: datetim
         vendors=tuple(sorted(request.vendors)),
         memory_mebibytes=request.memory_mebibytes,
         bandwidth=request.bandwidth,
+        together=request.together,
+        spread=request.spread,
         min_available=request.replicas,
         cost_ceiling=request.cost_ceiling,
         deadline=request.deadline,
