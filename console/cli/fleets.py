@@ -14,6 +14,7 @@ from console.cli.invocations import Output, OutputOption, as_written, ask_door
 if TYPE_CHECKING:
     from console.door.commands import Topology as Asked
     from estate.canonical import Json
+    from tools.views.topologies import Topology
 
 
 def report(  # noqa: PLR0913, PLR0917 - options of a command
@@ -54,8 +55,7 @@ def report(  # noqa: PLR0913, PLR0917 - options of a command
     note(f"{found['accelerators']} accelerators: {shares} of what is free; {len(stranded)} racks strand something")
     if hours:
         _hours(found)
-    if estate is None:
-        _heat(context, picture, colour_by, svg)
+    _heat(_tree(context, picture, estate), colour_by, svg)
 
 
 _RACKS = (
@@ -92,17 +92,31 @@ def _hours(found: Row) -> None:
     note(f"of the last {found['hours']} hours {int(str(found['held_minutes'])) / 60:.1f} are still known of")
 
 
-def _heat(context: typer.Context, question: Asked, colour_by: str, file: Path | None) -> None:
+def _tree(context: typer.Context, question: Asked, folder: Path | None) -> Topology:
+    """Sites, rows and racks, of the running system or of files."""
+    from tools.views.topologies import Topology
+
+    if folder is None:
+        return Topology.model_validate(ask_door(context, question).result)
+    from datetime import UTC, datetime
+
+    from console.judging import read_estate
+    from tools.views.sums import Sums
+    from tools.views.topologies import Scope, topology
+
+    now = datetime.now(UTC)
+    return topology(Sums.of(read_estate(folder, None, now)), Scope(site=question.site, nodes=False, now=now))
+
+
+def _heat(drawn: Topology, colour_by: str, file: Path | None) -> None:
     """The racks as a heat map, and as a picture where one is wanted."""
     from console.cli.rendering import data_console, note
     from console.drawing import svg, terminal
     from console.drawing.scales import Colouring
     from estate.errors import BadInput
-    from tools.views.topologies import Topology
 
     if colour_by not in (Colouring.USE, Colouring.POWER, Colouring.HEALTH):
         raise BadInput(f"--colour-by: `{colour_by}` is none of use, power, health")
-    drawn = Topology.model_validate(ask_door(context, question).result)
     terminal.draw(drawn, Colouring(colour_by), data_console())
     if file is not None:
         try:

@@ -81,8 +81,12 @@ def test_an_offer_is_made_from_options_or_a_file(folder: Path) -> None:
 
 def test_the_report_books_everything(folder: Path) -> None:
     assert sum(read(folder, "report")["booked"].values()) == 128
-    told = said(folder, "report", "--site", "eu-de")
+    picture = folder / "racks.svg"
+    told = said(folder, "report", "--site", "eu-de", "--svg", str(picture))
     assert (told.exit_code, "useful" in told.stdout, "64 accelerators" in told.stderr) == (0, True, True)
+    assert "eu-de" in told.stdout
+    assert "us-east" not in picture.read_text()
+    picture.unlink()
 
 
 @pytest.mark.parametrize(

@@ -52,16 +52,18 @@ class Assurance(Sensor[Nothing]):
 
     _keeper: Keeper | None = PrivateAttr(default=None)
     _worked_at: datetime | None = PrivateAttr(default=None)
+    _promises: set[WorkloadId] = PrivateAttr(default_factory=set)
+    """Whose promise itself has changed since."""
 
     def touched(self, seen: Seen) -> Iterable[tuple[str, Stimulus | None]]:
         if not self.losses:
             return
         keeper = self._of(seen)
-        promised = [w for ref in seen.change.items if ref.kind == "contract" for w in self._bound(ref, seen)]
-        keeper.follow(seen.after, seen.now, promised)
+        self._promises |= {w for ref in seen.change.items if ref.kind == "contract" for w in self._bound(ref, seen)}
         if self._worked_at is not None and not seen.first and seen.now - self._worked_at < _PACE:
-            return
-        self._worked_at = seen.now
+            return  # what changed since is still known then: a snapshot tells what it differs in from any before it
+        keeper.follow(seen.after, seen.now, self._promises)
+        self._promises, self._worked_at = set(), seen.now
         yield from ((f"workload/{name}", None) for name in sorted(keeper.work(self.at_once)))
 
     def judge(self, subject: str, memory: Nothing | None, stimuli: tuple[Stimulus, ...], seen: Seen) -> Judged[Nothing]:
