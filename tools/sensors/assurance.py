@@ -1,6 +1,6 @@
 """`capacity.pressure`: a promised workload that would have no second home if one node or one rack were lost.
 
-The domains are looked at by `tools.placement.assurance`, some of them in each look, so that a look costs the same
+The losses are worked out by `tools.placement.assurance`, some of them in each look, so that a look costs the same
 however large the estate is: what a change touched comes first, and a whole estate of a thousand nodes takes a minute.
 By default nodes and racks are lost; an estate that is meant to outlive a feed, a site or a provider names them.
 """
@@ -47,8 +47,8 @@ class Assurance(Sensor[Nothing]):
     raise_after_seconds: Seconds = Seconds(300)
     """Longer than a rollout, or work that is moved, leaves little room."""
     clear_after_seconds: Seconds = Seconds(300)
-    at_once: int = Field(default=32, ge=1, le=10_000)
-    """Losses that one look works out; a look is once a second at most."""
+    at_once: int = Field(default=16, ge=1, le=10_000)
+    """Workloads that look for a second home in one look, which is once a second at most."""
 
     _keeper: Keeper | None = PrivateAttr(default=None)
     _worked_at: datetime | None = PrivateAttr(default=None)

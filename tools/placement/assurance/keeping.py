@@ -62,12 +62,18 @@ class Keeper:
                 self._queue(touched | homes, helps=_helps(before.columns, self._ground.columns, touched))
 
     def work(self, most: int | None = None) -> frozenset[WorkloadId]:
-        """Look at what waits, `most` losses of it; the workloads of which something else is known now."""
+        """Look at what waits; the workloads of which something else is known now.
+
+        `most` ends it once so many workloads have looked for a home: a node's loss is little work, a site's is much.
+        """
         with self._lock:
-            books, changed = self._books, set[WorkloadId]()
-            for ref in list(books.waiting)[:most]:
+            books, changed, tried = self._books, set[WorkloadId](), 0
+            for ref in list(books.waiting):
+                if most is not None and tried >= most:
+                    break
                 del books.waiting[ref]
                 changed |= self._look(ref)
+                tried += 1 + len(books.found[ref].concerned)
             return frozenset(changed)
 
     def all(self, snapshot: Snapshot, now: datetime | None = None) -> tuple[Aftermath, ...]:

@@ -95,9 +95,10 @@ def _lose(ground: Ground, domain: Ref, nodes: tuple[NodeId, ...]) -> Aftermath:
     for _ in range(_ROUNDS):
         found = _round(ground, left, stops, frozenset(nodes), first)
         best = found if best is None or len(found.homeless) < len(best.homeless) else best
-        if not found.homeless or len(stops) == 1:
+        out = tuple(h.workload.id for h in found.homeless)
+        if set(out) <= set(first):  # nobody, or only such as find nothing though they go first
             break
-        first = tuple(dict.fromkeys((*(h.workload.id for h in found.homeless), *first)))
+        first = tuple(dict.fromkeys((*out, *first)))
     assert best is not None
     return Aftermath(domain, len(nodes), best.homes, tuple(best.homeless), frozenset(stops))
 
