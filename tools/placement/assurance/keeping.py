@@ -169,11 +169,8 @@ def _helps(before: Columns, after: Columns, touched: Iterable[NodeId]) -> bool:
     rows = np.array([after.rows[n] for n in touched if n in after.rows], dtype=np.int64)
     if not rows.size or after.exists.shape != before.exists.shape:
         return True
-    b, a = (
-        [c.free, c.present.T, c.cordoned, c.taint, c.health, c.cap, c.model, c.memory, c.domain]
-        for c in (before, after)
-    )
-    freed = (a[0] & ~b[0])[rows].any() or (b[1] & ~a[1])[rows].any()
+    freed = (after.free & ~before.free)[rows].any() or (before.present & ~after.present)[:, rows].any()
     drawn = (after.rack_drawn < before.rack_drawn).any() or (after.load < before.load)[rows].any()
-    marked = any((x != y)[rows].any() for x, y in zip(a[2:], b[2:], strict=True))
+    marks = ("cordoned", "taint", "health", "cap", "model", "memory", "domain")
+    marked = any((getattr(before, m) != getattr(after, m))[rows].any() for m in marks)
     return bool(freed or drawn or marked)
