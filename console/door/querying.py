@@ -10,11 +10,13 @@ from typing import assert_never
 
 from console.door import drifting, noticing, relieving, stories, texts, views
 from console.door.commands import (
+    Assured,
     Coverage,
     DeadLetters,
     Describe,
     Diagnose,
     Drifted,
+    FleetReported,
     Get,
     History,
     Kind,
@@ -22,14 +24,19 @@ from console.door.commands import (
     LedgerExport,
     LedgerProve,
     LedgerShow,
+    OfferAsked,
     Pending,
     Reply,
     Settings,
+    Supposed,
     Top,
     Topology,
     WhoAmI,
+    Why,
+    WouldPlace,
 )
 from console.door.desk import Desk, NotFound, sight_of
+from console.door.placing import PlacementAsked, Placing
 from console.door.viewing import Viewed, Viewing
 from console.door.views import Row
 from estate.approvals import Diff
@@ -60,6 +67,7 @@ type Question = (
     | Viewed
     | Drifted
     | LawReported
+    | PlacementAsked
     | Pending
     | DeadLetters
     | LedgerExport
@@ -80,6 +88,7 @@ class Querying:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._viewing = Viewing(desk)
+        self._placing = Placing(desk.reader.newest, desk.clock, desk.reader.at)
 
     async def handle(self, caller: Enrolment, question: Question) -> Reply:  # noqa: C901, PLR0912 - a row a question
         """The answer. Raises NotFound, Denied, RetryLater."""
@@ -94,6 +103,8 @@ class Querying:
                 return Reply(result=[*await self._drifted(caller, question)])
             case LawReported():
                 return Reply(result=await asyncio.to_thread(self._law, question.days))
+            case Assured() | Supposed() | Why() | WouldPlace() | OfferAsked() | FleetReported():
+                return Reply(result=await asyncio.to_thread(self._placing.answer, sight_of(caller), question))
             case Pending():
                 return Reply(result=await self._pending(caller, question.incident))
             case DeadLetters():

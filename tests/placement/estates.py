@@ -10,7 +10,7 @@ from estate.devices import Vendor
 from estate.frozen import FrozenEstate
 from estate.hardware import Health, Node, Taint, TaintEffect
 from estate.ids import ClusterId, NodeId, SiteId, WorkloadId
-from estate.workloads import BandwidthClass, Toleration, Workload
+from estate.workloads import BandwidthClass, Span, Toleration, Workload
 from tests import builders
 from tests.drawing import among
 from tools.placement.port import Ask
@@ -23,6 +23,13 @@ TAINTS = (
 )
 _TENANTS = ("tenant-a", "tenant-b", "tenant-c")
 _MODELS = ("H100-SXM5-80GB", "A100-SXM4-40GB", "MI300X")
+_COMPANY: list[tuple[Span | None, Span | None]] = [
+    *[(None, None)] * 6,
+    *((span, None) for span in Span),
+    *((None, span) for span in Span),
+    (Span.RACK, Span.NODE),
+]
+"""In what replicas stand together, and over what they are spread."""
 _MAKERS = dict(zip(_MODELS, (Vendor.NVIDIA, None, Vendor.AMD), strict=True))
 """None: nobody tells who made it."""
 
@@ -85,6 +92,7 @@ def facts(draw: st.DrawFn) -> law.Facts:
 def workloads(draw: st.DrawFn, name: str) -> Workload:
     """A pending workload of some tenant."""
     tenant = draw(among([*_TENANTS, *_TENANTS, "tenant-x"]))
+    together, spread = draw(among(_COMPANY))
     return builders.workload(
         name,
         tenant=tenant,
@@ -99,15 +107,37 @@ def workloads(draw: st.DrawFn, name: str) -> Workload:
             vendors=draw(among([(), (), (Vendor.AMD,), (Vendor.AMD, Vendor.NVIDIA)])),
             memory_mebibytes=draw(among([0, 0, 60_000])),
             bandwidth=draw(among(list(BandwidthClass))),
+            together=together,
+            spread=spread,
         ),
     )
 
 
 @st.composite
-def estates(draw: st.DrawFn, most_workloads: int = 5) -> FrozenEstate:
+def roomy(draw: st.DrawFn) -> law.Facts:
+    """Facts under which most things have room: every node placed, some watts to spare, and most tenants at ease."""
+    isolation = st.sampled_from([law.Isolation.SHARED_NODE] * 6 + list(law.Isolation)[:3])
+    everywhere = builders.residency("DE", "FR", "US")
+    residencies = st.sampled_from([everywhere, everywhere, builders.residency("DE", "FR")])
+    tenants = tuple(builders.tenant(t, isolation=draw(isolation), residency=draw(residencies)) for t in _TENANTS)
+    racks = tuple(
+        builders.rack(
+            r, power_budget_watts=draw(st.integers(4_000, 9_000)), nodes=tuple(n for n in NAMES if n.startswith(r))
+        )
+        for r in ("eu-a", "eu-b", "us-a")
+    )
+    return builders.facts(tenants=tenants, racks=racks, datasets=())
+
+
+@st.composite
+def estates(
+    draw: st.DrawFn, most_workloads: int = 5, law_base: st.SearchStrategy[law.Facts] | None = None
+) -> FrozenEstate:
     """An estate whose workloads are seated wherever they happen to fit, lawful or not."""
     estate = builders.estate(
-        law_base=draw(facts()), nodes=[draw(nodes(n)) for n in NAMES if draw(st.integers(0, 7))], workloads=()
+        law_base=draw(law_base if law_base is not None else facts()),
+        nodes=[draw(nodes(n)) for n in NAMES if draw(st.integers(0, 7))],
+        workloads=(),
     )
     for number in range(draw(st.integers(1, most_workloads))):
         estate = _settled(draw, estate, draw(workloads(f"w{number}")))
