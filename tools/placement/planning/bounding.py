@@ -2,24 +2,27 @@
 
 For any prices, no seating scores more than the guests' prices, the watts' prices, and of each rack the best company at
 prices deducted (a knapsack, solved exactly). So whoever has the prices can check the bound in whole numbers
-(`priced`); the search for good ones (subgradient, Polyak's step against what is seated already) proves nothing.
+(`priced`); where they come from, the duals of a linear program in floating point, proves nothing.
 Crews, flocks, budgets of moves and places within a rack are left out: a seating that heeds them scores no more.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import gcd
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
-from tools.placement.columns import Flags, Ints
+from tools.placement.columns import Ints
 from tools.placement.planning.cliques import companies
 from tools.placement.planning.problems import AWAY, BARRED, Problem
 
 SCALE: Final = 1 << 20
 """Prices are whole numbers, in parts of a score."""
+_KILO = 1000.0
+"""The linear program counts kilowatts: its numbers stay near each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +31,6 @@ class Prices:
 
     guests: Ints
     watts: Ints
-
-
-@dataclass(frozen=True, slots=True)
-class _Earned:
-    """What racks earn at some prices, and by whom."""
-
-    value: int
-    taken: Ints
-    """How often each guest is taken."""
-    drawn: Ints
-    """The watts of who is taken in each rack."""
 
 
 class Bounding:
@@ -57,88 +49,78 @@ class Bounding:
         parties = [set(c) for c in found] if found is not None else [set(range(len(p.apart)))]
         self._companies = [np.flatnonzero(np.isin(p.party, list(c))) for c in parties]
 
+    def bound(self) -> int:
+        """The least bound of the prices that are tried."""
+        return min(self.priced(self.start()), self.priced(self.duals()))
+
     def start(self) -> Prices:
         """Prices as if devices alone were scarce, and everybody could sit anywhere."""
         p = self._problem
-        best = np.maximum(p.score.max(axis=1), 0)
+        best = np.maximum(p.score.max(axis=1, initial=0), 0)
         order = np.argsort(-best / np.maximum(p.units, 1), kind="stable")
         full = int(np.searchsorted(np.cumsum(p.units[order]), p.room.sum()))
         each = best[order[full]] / max(p.units[order[full]], 1) if full < p.guests else 0.0
         guests = np.maximum((best - each * p.units) * SCALE, 0).astype(np.int64)
         return Prices(guests, np.zeros(len(p.headroom), dtype=np.int64))
 
+    def duals(self) -> Prices:
+        """What a linear program over classes of equal racks says that seats and watts are worth."""
+        from ortools.linear_solver.pywraplp import Solver
+
+        p, solver = self._problem, Solver.CreateSolver("GLOP")
+        forms = np.concatenate([self._score.T, self._room[:, None], p.headroom[:, None]], axis=1)
+        _, firsts, classes, sizes = np.unique(forms, axis=0, return_index=True, return_inverse=True, return_counts=True)
+        seats = [solver.Constraint(1.0 if h >= 0 else 0.0, 1.0) for h in p.home.tolist()]
+        powers = [self._class(solver, seats, int(rack), int(size)) for rack, size in zip(firsts, sizes, strict=True)]
+        if solver.Solve() != Solver.OPTIMAL:
+            return self.start()
+        guests = np.array([round(c.dual_value() * SCALE) for c in seats], dtype=np.int64)
+        watts = np.array([round(c.dual_value() / _KILO * SCALE) for c in powers], dtype=np.int64)[classes.ravel()]
+        return Prices(np.where(p.home >= 0, guests, np.maximum(guests, 0)), np.maximum(watts, 0))
+
+    def _class(self, solver: Any, seats: Sequence[Any], rack: int, size: int) -> Any:
+        """So many equal racks as one: room and power together."""
+        p, objective = self._problem, solver.Objective()
+        objective.SetMaximization()
+        room = solver.Constraint(-solver.infinity(), float(self._room[rack] * size))
+        power = solver.Constraint(-solver.infinity(), float(p.headroom[rack]) * size / _KILO)
+        for guest in np.flatnonzero(self._score[:, rack] > BARRED).tolist():
+            share = solver.NumVar(0.0, solver.infinity(), "")
+            objective.SetCoefficient(share, float(self._score[guest, rack]))
+            seats[guest].SetCoefficient(share, 1.0)
+            room.SetCoefficient(share, float(self._units[guest]))
+            power.SetCoefficient(share, float(p.watts[guest]) / _KILO)
+        if p.block:
+            blocks = solver.NumVar(0.0, solver.infinity(), "")
+            objective.SetCoefficient(blocks, float(p.block_score))
+            room.SetCoefficient(blocks, p.block / self._unit)
+        return power
+
     def priced(self, prices: Prices) -> int:
         """The bound at these prices, rounded down to a whole score."""
-        return self._total(prices, self._earn(prices)) // SCALE
+        p = self._problem
+        paid = int(prices.guests.sum()) + int((prices.watts * p.headroom).sum())
+        return (paid + self._earned(prices)) // SCALE
 
-    def search(self, value: int, rounds: int, prices: Prices | None = None) -> tuple[int, Prices]:
-        """The least bound over some rounds, and its prices; `value` is what is seated already."""
-        p, now = self._problem, prices or self.start()
-        unit = float(max(p.watts.mean(), 1.0))
-        best, kept, eager, worse = None, now, 1.0, 0
-        heading_guests, heading_watts = np.zeros(p.guests), np.zeros(len(p.headroom))
-        for _ in range(rounds):
-            earned = self._earn(now)
-            total = self._total(now, earned)
-            if best is None or total < best:
-                best, kept, worse = total, now, 0
-            elif (worse := worse + 1) >= 6:
-                eager, worse, now = eager / 2, 0, kept
-            heading_guests = 0.6 * heading_guests + 0.4 * (1 - earned.taken)
-            heading_watts = 0.6 * heading_watts + 0.4 * (p.headroom - earned.drawn) / unit
-            size = float((heading_guests**2).sum() + (heading_watts**2).sum())
-            if size < 1e-9 or total <= value * SCALE:
-                break
-            step = eager * (total - value * SCALE) / size
-            now = self._stepped(now, step * heading_guests, step * heading_watts / unit)
-        return (best or 0) // SCALE, kept
-
-    def _stepped(self, now: Prices, guests: np.ndarray, watts: np.ndarray) -> Prices:
-        fresh = np.rint(now.guests - guests).astype(np.int64)
-        free = self._problem.home >= 0
-        return Prices(
-            np.where(free, fresh, np.maximum(fresh, 0)), np.maximum(np.rint(now.watts - watts), 0).astype(np.int64)
-        )
-
-    def _total(self, prices: Prices, earned: _Earned) -> int:
-        return int(prices.guests.sum()) + int((prices.watts * self._problem.headroom).sum()) + earned.value
-
-    def _earn(self, prices: Prices) -> _Earned:
-        p, racks = self._problem, len(self._room)
-        best = np.full(racks, -1, dtype=np.int64)
-        taken = np.zeros((p.guests, racks), dtype=np.bool_)
-        profit = np.where(
-            self._score > BARRED,
-            self._score * SCALE - prices.guests[:, None] - p.watts[:, None] * prices.watts[None, :],
-            -1,
-        )
+    def _earned(self, prices: Prices) -> int:
+        """What racks earn at these prices, each with the company that earns the most there."""
+        p = self._problem
+        deducted = self._score * SCALE - prices.guests[:, None] - p.watts[:, None] * prices.watts[None, :]
+        profit = np.where(self._score > BARRED, deducted, 0)
+        best = np.zeros(len(self._room), dtype=np.int64)
         for company in self._companies:
             guests = company[(profit[company] > 0).any(axis=1)]
-            value, chosen = self._knapsacks(profit[guests], self._units[guests])
-            better = value > best
-            best = np.where(better, value, best)
-            taken[:, better] = False
-            taken[np.ix_(guests, np.flatnonzero(better))] = chosen[:, better]
-        return _Earned(int(best.sum()), taken.sum(axis=1), (taken * p.watts[:, None]).sum(axis=0))
+            best = np.maximum(best, self._knapsacks(profit[guests], self._units[guests]))
+        return int(best.sum())
 
-    def _knapsacks(self, profit: Ints, units: Ints) -> tuple[Ints, Flags]:
-        """Of each rack the most that guests earn within its room, and who they are. Profits below 0 are never taken."""
+    def _knapsacks(self, profit: Ints, units: Ints) -> Ints:
+        """Of each rack the most that guests earn within its room; who earns less than nothing is never taken."""
         p, racks, most = self._problem, len(self._room), int(self._room.max(initial=0))
         table = np.zeros((racks, most + 1), dtype=np.int64)
         if p.block:
             table += (np.arange(most + 1) // (p.block // self._unit)) * (p.block_score * SCALE)
-        took = np.zeros((len(units), racks, most + 1), dtype=np.bool_)
         for guest, need in enumerate(units.tolist()):
             if need <= most:
-                offered = table[:, : most + 1 - need] + profit[guest][:, None]
-                took[guest, :, need:] = (offered > table[:, need:]) & (profit[guest] > 0)[:, None]
-                table[:, need:] = np.where(took[guest, :, need:], offered, table[:, need:])
-        return table[np.arange(racks), self._room], self._read_back(took, units)
-
-    def _read_back(self, took: Flags, units: Ints) -> Flags:
-        racks = np.arange(len(self._room))
-        left, chosen = self._room.copy(), np.zeros(took.shape[:2], dtype=np.bool_)
-        for guest in range(len(units) - 1, -1, -1):
-            chosen[guest] = took[guest, racks, left]
-            left -= np.where(chosen[guest], units[guest], 0)
-        return chosen
+                offered = table[:, : most + 1 - need] + np.maximum(profit[guest], 0)[:, None]
+                table[:, need:] = np.maximum(table[:, need:], offered)
+        return table[np.arange(racks), self._room]

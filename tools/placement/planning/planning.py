@@ -21,7 +21,7 @@ from tools.placement.planning.reading import Guest, Scene, read
 from tools.placement.planning.solving import Effort, solve
 from tools.placement.planning.telling import Outcome, no_home, told
 
-EFFORT = Effort(prices=40, rounds=12, racks=8, each=0.25, whole=2.0)
+EFFORT = Effort(rounds=30, racks=8, each=0.2, whole=2.0)
 """Some seconds of one core at most."""
 
 
