@@ -32,6 +32,7 @@ MAY: Mapping[str, frozenset[Role]] = {
     "history": _EVERYBODY,
     "drift": _EVERYBODY,
     "law-report": _RUNNERS | {Role.POLICY_AUTHOR},
+    "plan": _RUNNERS,
     "pending": _EVERYBODY,
     "dead-letters": _RUNNERS,
     "replay": _RUNNERS,

@@ -16,6 +16,7 @@ from estate.changes import Change
 from estate.ids import Digest, IncidentId, RackId, SiteId, TenantId
 from estate.records import Model, Record, Time
 from estate.snapshots import SnapshotVersion
+from tools.placement.planning.plans import Goal
 from tools.views import things
 from tools.views.selecting import Condition
 
@@ -192,6 +193,13 @@ class LawReported(Model):
     days: int = Field(default=90, ge=1, le=3650)
 
 
+class Planned(Model):
+    """A plan of moves for a goal; nothing is written."""
+
+    verb: Literal["plan"] = "plan"
+    goal: Goal
+
+
 class Pending(Model):
     """What an incident waits for: the proposal, the diff as this caller may see it, and who must approve."""
 
@@ -290,6 +298,7 @@ type Command = Annotated[
     | History
     | Drifted
     | LawReported
+    | Planned
     | Pending
     | DeadLetters
     | Replay
@@ -339,8 +348,8 @@ class Reply(Record):
 VERBS: tuple[str, ...] = tuple(
     str(cls.model_fields["verb"].default)
     for cls in (
-        Ask, Propose, Approve, Set, Get, Describe, Top, Topology, Coverage, History, Drifted, LawReported, Pending,
-        DeadLetters, Replay, Drop,
+        Ask, Propose, Approve, Set, Get, Describe, Top, Topology, Coverage, History, Drifted, LawReported, Planned,
+        Pending, DeadLetters, Replay, Drop,
         LedgerExport, LedgerShow, LedgerProve, LedgerErase, Settings, Diagnose, WhoAmI,
     )
 )  # fmt: skip

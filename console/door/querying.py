@@ -23,6 +23,7 @@ from console.door.commands import (
     LedgerProve,
     LedgerShow,
     Pending,
+    Planned,
     Reply,
     Settings,
     Top,
@@ -52,6 +53,7 @@ from policies.reporting import Asking, report
 from tools.bus import dead_letters
 from tools.bus.dead_letters import DeadLetter
 from tools.drift import estates
+from tools.placement.planning.plans import Goal
 from tools.views import things
 
 type Question = (
@@ -60,6 +62,7 @@ type Question = (
     | Viewed
     | Drifted
     | LawReported
+    | Planned
     | Pending
     | DeadLetters
     | LedgerExport
@@ -94,6 +97,8 @@ class Querying:
                 return Reply(result=[*await self._drifted(caller, question)])
             case LawReported():
                 return Reply(result=await asyncio.to_thread(self._law, question.days))
+            case Planned():
+                return Reply(result=await asyncio.to_thread(self._plan, question.goal))
             case Pending():
                 return Reply(result=await self._pending(caller, question.incident))
             case DeadLetters():
@@ -215,6 +220,12 @@ class Querying:
         """A scan, and so in a thread of its own; whoever may ask sees everything."""
         asking = Asking(self._desk.reader.newest(), self._bundle, self._desk.clock(), timedelta(days=days))
         return report(asking).json_form()
+
+    def _plan(self, goal: Goal) -> Json:
+        """Seconds of work, and so in a thread of its own; whoever may ask sees everything."""
+        from tools.placement.planning.planning import plan
+
+        return plan(self._desk.reader.newest(), goal, self._desk.clock()).json_form()
 
     @cached_property
     def _bundle(self) -> Bundle:

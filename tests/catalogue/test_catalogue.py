@@ -39,6 +39,8 @@ CALLS: dict[str, dict[str, Any]] = {
     "headroom": {"kind": "rack", "id": "eu-a"},
     "history": {"kind": "node", "id": "eu-a1", "version": {"installation": "test", "epoch": 1, "sequence": 6}},
     "drift": {"node": "eu-a1", "matters": ["placement"]},
+    "plan_moves": {"goal": {"goal": "repack", "size": 8, "site": "eu-de"}},
+    "evacuate": {"area": "node", "name": "eu-a1"},
 }
 
 

@@ -23,6 +23,7 @@ from tools.catalogue.drifting import DRIFT
 from tools.catalogue.headrooms import HEADROOM
 from tools.catalogue.histories import HISTORY
 from tools.catalogue.nodes import DESCRIBE_NODE, RACK_POWER, WORKLOADS_ON_NODE
+from tools.catalogue.planning import EVACUATE, PLAN_MOVES
 from tools.catalogue.plans import FIND_HOMES, REHEARSE
 from tools.catalogue.things import DESCRIBE, GET, LIST, NEIGHBOURS
 from tools.catalogue.tools import Answer, Desk, Tool
@@ -49,6 +50,8 @@ TOOLS: tuple[Tool[Any, Any], ...] = (
     HEADROOM,
     HISTORY,
     DRIFT,
+    PLAN_MOVES,
+    EVACUATE,
 )
 
 

@@ -41,6 +41,8 @@ class Posed:
     count: Callable[[Snapshot], int]
     """What there is of it on an estate."""
     left: tuple[Left, ...] = ()
+    why: str = ""
+    """Why a replica moves that the goal does not name."""
     wish: Workload | None = None
     """What room is made for."""
     inside: frozenset[NodeId] = frozenset()
@@ -62,6 +64,7 @@ def repack(snapshot: Snapshot, goal: Repack) -> Posed:
         guests=guests,
         terms=Terms(lambda g, p: -costs.of(g, p), only=inside, block=goal.size, block_score=costs.weight),
         weight=costs.weight,
+        why=f"leaves a block of {goal.size} free behind it, or fills a gap",
         most=sum(_blocks_of(snapshot, n, goal.size, empty=True) for n in inside),
         count=lambda estate: sum(_blocks_of(estate, n, goal.size) for n in inside),
         inside=inside,
@@ -88,6 +91,7 @@ def free(snapshot: Snapshot, goal: Free) -> Posed:
         guests=guests,
         terms=Terms(score),
         weight=costs.weight,
+        why=f"makes room for {what}",
         most=len(claims),
         count=lambda estate: len(fitting(estate, wish, waiting, inside)[1].bindings),
         wish=wish,
@@ -120,6 +124,7 @@ def evacuate(snapshot: Snapshot, goal: Evacuate, helpers: int = 0) -> Posed:
         guests=guests,
         terms=Terms(score, avoid=area),
         weight=costs.weight,
+        why=f"makes room for what leaves {goal.area.value} {goal.name}, or belongs to it",
         most=len(named),
         count=lambda estate: len(named) - len(named & _on(estate, area)),
         left=tuple(left),

@@ -86,6 +86,12 @@ class Problem:
         _, at, sizes = np.unique(np.where(running, self.crew, -1), return_inverse=True, return_counts=True)
         return np.where(running, sizes[at], 0)
 
+    @property
+    def ceiling(self) -> int:
+        """What nothing scores more than: everybody at the best place there is, and every device free."""
+        blocks = self.block_score * int((self.room // self.block).sum()) if self.block else 0
+        return blocks + int(np.maximum(self.score.max(axis=1, initial=0), 0).sum())
+
     def value(self, seat: Ints) -> int:
         """What a seating scores."""
         seated = np.flatnonzero(seat >= 0)

@@ -17,7 +17,8 @@ from numpy.random import Generator, default_rng
 from tools.placement.columns import Ints
 from tools.placement.planning.bounding import Bounding
 from tools.placement.planning.greedy import best_of
-from tools.placement.planning.modelling import Limits, Part, disturbed, improve
+from tools.placement.planning.modelling import Part, disturbed, improve
+from tools.placement.planning.models import Limits
 from tools.placement.planning.problems import Problem, Seating
 
 _NEAR, _EVEN = 0.6, 1.0
@@ -55,7 +56,8 @@ def solve(problem: Problem, effort: Effort | None = None) -> Seating:
 def _whole(problem: Problem, first: Ints, effort: Effort) -> Seating:
     everything = Part(np.arange(problem.guests), np.arange(problem.places), problem.moves)
     found = improve(problem, first, everything, Limits(effort.whole, effort.seed, workers=4))
-    return Seating(found.seat, problem.value(found.seat), max(found.bound, problem.value(found.seat)))
+    seat = max((found.seat, first), key=problem.value)
+    return Seating(seat, problem.value(seat), max(found.bound, problem.value(seat)))
 
 
 def _searched(problem: Problem, seat: Ints, bound: int, effort: Effort) -> Seating:

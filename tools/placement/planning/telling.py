@@ -1,4 +1,4 @@
-"""A plan in words and numbers: what was gained against the bound, each move with its reason, and what is still short."""
+"""A plan in words and numbers: what was gained against the bound, each move with its reason, what is still short."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from estate import gangs
 from estate.changes import CopyWorkload
-from estate.ids import TenantId
+from estate.ids import ClusterId, NodeId, TenantId
 from estate.law import DisruptionConsent
 from estate.snapshots import Snapshot
 from estate.workloads import Binding
@@ -59,16 +59,22 @@ def told(goal: Goal, posed: Posed, outcome: Outcome) -> Plan:
 
 def no_home(posed: Posed, ordering: Ordering, guest: Guest) -> str:
     """Why one replica has no seat, on the estate as the plan leaves it."""
-    nodes = posed.terms.only
-    if nodes is None:
-        nodes = frozenset(n.id for n in ordering.snapshot.nodes()) - posed.terms.avoid
-    wish, attempt = fitting(ordering.snapshot, guest.workload, (guest.replica,), nodes)
+    estate, workload = ordering.snapshot, guest.workload
+    everywhere = frozenset(n.id for n in estate.nodes()) if posed.terms.only is None else posed.terms.only
+    open_to = everywhere - posed.terms.avoid
+    own = open_to if guest.across else frozenset(n for n in open_to if _cluster(estate, n) == workload.cluster)
+    wish, attempt = fitting(estate, workload, (guest.replica,), own)
     if attempt.complete:
-        return f"the budget of moves, or its gang, keeps it: {ordering.disturbed} of {ordering.budget} are used"
+        return f"its gang, or the budget of moves, keeps it: {ordering.disturbed} of {ordering.budget} are used"
     assert attempt.room is not None, "every attempt says what it left"
     reasons = (r for r in explain(wish, attempt.last, attempt.room) if r.constraint != Constraint.AVOID)
     told = [f"{r.nodes} nodes: {r.constraint} ({r.found})" for r in reasons]
-    return f"no lawful, powered home: {'; '.join(told[:4]) or 'no other node'}"
+    return f"no lawful, powered home in {'any' if guest.across else 'its'} cluster: {'; '.join(told[:4]) or 'no other node'}"
+
+
+def _cluster(estate: Snapshot, name: NodeId) -> ClusterId | None:
+    node = estate.node(name)
+    return node.cluster if node else None
 
 
 def _homes(posed: Posed, end: Snapshot, after: int) -> tuple[tuple[Binding, ...], str]:
@@ -102,7 +108,7 @@ def _reason(done: Done, posed: Posed) -> str:
         return "waits here until its place is free: it and another wait for each other"
     named = any((done.group.workload, b.replica) in posed.named for b in done.bindings)
     across = "; all of it, to another cluster" if isinstance(done.changes[0], CopyWorkload) else ""
-    return f"{posed.aim}{across}" if named else f"makes room for {posed.aim}{across}"
+    return f"{posed.aim if named else posed.why}{across}"
 
 
 def _consent(snapshot: Snapshot, ordering: Ordering) -> tuple[TenantId, ...]:
