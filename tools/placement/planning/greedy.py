@@ -16,7 +16,7 @@ from tools.placement.planning.boards import Board
 from tools.placement.planning.problems import NOWHERE, Problem
 
 CORES = (0.93, 0.9, 0.96, 0.86)
-"""Of the devices there are: the worthiest guests that want so many are seated first, the largest of them before others."""
+"""The worthiest guests that want this part of all devices are seated first, the largest of them before the others."""
 ALIGNMENT = 0.4
 """What a mismatch of watts for a device, as part of the mean, counts against a room left, as part of the largest."""
 

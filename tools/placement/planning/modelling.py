@@ -47,7 +47,7 @@ def improve(problem: Problem, seat: Ints, part: Part, limits: Limits) -> Found:
     options = building.options(seat)
     building.constrain(options)
     solution = building.model.solve(limits)
-    if not solution.values:
+    if solution.values is None:
         return Found(seat, problem.ceiling)
     for guest, offered in options.items():
         others[guest] = next((place for place, chosen in offered if solution.values[chosen]), NOWHERE)

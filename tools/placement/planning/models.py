@@ -29,9 +29,9 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Solution:
-    """The values of all variables, none where nothing was found; and the most that the objective could be."""
+    """The values of all variables, None where nothing was found; and the most that the objective could be."""
 
-    values: tuple[int, ...]
+    values: tuple[int, ...] | None
     bound: int
 
 
@@ -99,7 +99,7 @@ class Model:
         solver.set_parameters(parameters)
         answer = solver.solve(self._model)
         found = answer.status in (messages.CpSolverStatus.OPTIMAL, messages.CpSolverStatus.FEASIBLE)
-        return Solution(tuple(answer.solution) if found else (), -int(answer.inner_objective_lower_bound))
+        return Solution(tuple(answer.solution) if found else None, -int(answer.inner_objective_lower_bound))
 
     def _linear(self, load: Load, least: int, most: int) -> None:
         linear = self._model.constraints.add().linear

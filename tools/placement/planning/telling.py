@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from estate import gangs
 from estate.changes import CopyWorkload
 from estate.ids import ClusterId, NodeId, TenantId
@@ -12,7 +14,6 @@ from estate.law import DisruptionConsent
 from estate.snapshots import Snapshot
 from estate.workloads import Binding
 from tools.placement import relaxing
-from tools.placement.masks import Constraint
 from tools.placement.planning.goals import Posed
 from tools.placement.planning.ordering import Done, Ordering
 from tools.placement.planning.plans import Gain, Goal, Left, Move, Plan, Repack
@@ -63,13 +64,16 @@ def no_home(posed: Posed, ordering: Ordering, guest: Guest) -> str:
     everywhere = frozenset(n.id for n in estate.nodes()) if posed.terms.only is None else posed.terms.only
     open_to = everywhere - posed.terms.avoid
     own = open_to if guest.across else frozenset(n for n in open_to if _cluster(estate, n) == workload.cluster)
+    if not own:
+        return f"no node of cluster {workload.cluster} is left; only another cluster would do, with all of it"
     wish, attempt = fitting(estate, workload, (guest.replica,), own)
     if attempt.complete:
         return f"its gang, or the budget of moves, keeps it: {ordering.disturbed} of {ordering.budget} are used"
     assert attempt.room is not None, "every attempt says what it left"
-    reasons = (r for r in explain(wish, attempt.last, attempt.room) if r.constraint != Constraint.AVOID)
-    told = [f"{r.nodes} nodes: {r.constraint} ({r.found})" for r in reasons]
-    return f"no lawful, powered home in {'any' if guest.across else 'its'} cluster: {'; '.join(told[:4]) or 'no other node'}"
+    here = np.array([n in own for n in wish.columns.ids], dtype=np.bool_)
+    reasons = explain(wish, {c: mask & here for c, mask in attempt.last.items()}, attempt.room)
+    told = "; ".join(f"{r.nodes} nodes: {r.constraint} ({r.found})" for r in reasons[:4])
+    return f"no lawful, powered home: {told}"
 
 
 def _cluster(estate: Snapshot, name: NodeId) -> ClusterId | None:
