@@ -123,19 +123,28 @@ def test_the_answer_is_lawful_proved_and_the_best_there_is(p: Problem) -> None:
     assert found.value == p.value(found.seat) == best(p) == found.bound
 
 
+@given(problems())
+@settings(max_examples=15)
+def test_neighbourhoods_break_nothing_and_stay_within_the_bound(p: Problem) -> None:
+    """Crews, flocks and moves reach beyond a neighbourhood."""
+    found = solve(p, Effort(largest=-1, rounds=2, racks=1, aside=1))
+    assert [*faults(p, found.seat)] == []
+    assert p.value(greedy(p)) <= found.value <= best(p) <= found.bound
+
+
 @given(problems(), st.lists(st.integers(-5, 60), min_size=7, max_size=7))
 @settings(max_examples=25)
 def test_no_prices_bound_less_than_the_best_there_is(p: Problem, drawn: list[int]) -> None:
     """Whoever has the prices can check the bound: any will do, and the linear program's do."""
     own = np.array([drawn[g] if p.home[g] >= 0 else max(drawn[g], 0) for g in range(p.guests)], dtype=np.int64)
-    prices = Prices(own << 20, np.maximum(np.array(drawn[4:]), 0) << 18)
+    prices = Prices(own << 20, np.maximum(np.array(drawn[4:]), 0) << 18, move=max(drawn[0], 0) << 19)
     assert min(Bounding(p).priced(prices), Bounding(p).bound()) >= best(p)
 
 
 def test_six_hundred_gangs_are_seated_lawfully_and_every_time_alike() -> None:
     """The search by neighbourhoods, of which two run at once: no clock and no thread decides anything."""
     made = joint.instance(1)
-    posed, effort = joint.problem(made), Effort(rounds=2)
+    posed, effort = joint.problem(made), Effort(rounds=1)
     first, found = greedy(posed), solve(posed, effort)
     for seats in (first, found.seat):
         assert [*joint.faults(made, seats.tolist())] == []

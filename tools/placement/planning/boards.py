@@ -22,6 +22,7 @@ class Board:
         self._at_rack = np.zeros((parties, len(problem.headroom)), dtype=np.int64)
         self._shut_hosts, self._shut_racks = np.zeros_like(self._at_host), np.zeros_like(self._at_rack)
         self._distant = bool(problem.apart.any())
+        self._flocking = len(np.unique(problem.flock)) < problem.guests
 
     @classmethod
     def of(cls, problem: Problem, seat: Ints) -> Board:
@@ -38,6 +39,9 @@ class Board:
         if self._distant:
             party = p.party[guest]
             found &= (self._shut_racks[party, p.rack] == 0) & (self._shut_hosts[party, p.host] == 0)
+        if self._flocking:
+            mates = self.seat[(p.flock == p.flock[guest]) & (self.seat >= 0)]
+            found &= p.side == p.side[mates[0]] if mates.size else True
         return found
 
     def put(self, guest: int, place: int) -> None:

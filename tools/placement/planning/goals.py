@@ -14,6 +14,7 @@ from estate.hardware import Health
 from estate.ids import NodeId, RackId, WorkloadId
 from estate.snapshots import Snapshot
 from estate.workloads import Workload
+from tools.placement.engine import MaskEngine
 from tools.placement.planning import areas
 from tools.placement.planning.moving import Costs, guests_on, movable
 from tools.placement.planning.plans import Evacuate, Fill, Free, Left, Repack
@@ -22,6 +23,7 @@ from tools.placement.planning.wishes import fitting, wished
 
 MOST_GUESTS = 300
 """Replicas that are looked at beside those that a goal names; those on the emptiest nodes first."""
+_BEYOND = f"one plan looks at {MOST_GUESTS} replicas; plan again once it is done"
 type Named = frozenset[tuple[WorkloadId, int]]
 
 
@@ -38,7 +40,7 @@ class Posed:
     """What a unit of gain scores."""
     most: int
     """No more than this can there be of it."""
-    count: Callable[[Snapshot], int]
+    count: Callable[[Snapshot, MaskEngine], int]
     """What there is of it on an estate."""
     left: tuple[Left, ...] = ()
     why: str = ""
@@ -66,7 +68,7 @@ def repack(snapshot: Snapshot, goal: Repack) -> Posed:
         weight=costs.weight,
         why=f"leaves a block of {goal.size} free behind it, or fills a gap",
         most=sum(_blocks_of(snapshot, n, goal.size, empty=True) for n in inside),
-        count=lambda estate: sum(_blocks_of(estate, n, goal.size) for n in inside),
+        count=lambda estate, _: sum(_blocks_of(estate, n, goal.size) for n in inside),
         inside=inside,
     )
 
@@ -93,7 +95,7 @@ def free(snapshot: Snapshot, goal: Free) -> Posed:
         weight=costs.weight,
         why=f"makes room for {what}",
         most=len(claims),
-        count=lambda estate: len(fitting(estate, wish, waiting, inside)[1].bindings),
+        count=lambda estate, engine: len(fitting(engine, estate, wish, waiting, inside)[1].bindings),
         wish=wish,
         inside=inside,
     )
@@ -107,6 +109,8 @@ def evacuate(snapshot: Snapshot, goal: Evacuate, helpers: int = 0) -> Posed:
     left = [f for f in found if isinstance(f, Left)]
     if goal.across:
         leaving, left = _whole(snapshot, leaving, left)
+    left += [Left(workload=g.workload.id, replicas=(g.replica,), reason=_BEYOND) for g in leaving[MOST_GUESTS:]]
+    leaving = leaving[:MOST_GUESTS]
     named = frozenset((g.workload.id, g.replica) for g in leaving if g.binding and g.binding.node in area)
     clusters = {g.workload.cluster for g in leaving}
     around = frozenset(n.id for n in snapshot.nodes() if n.cluster in clusters) - area
@@ -126,7 +130,7 @@ def evacuate(snapshot: Snapshot, goal: Evacuate, helpers: int = 0) -> Posed:
         weight=costs.weight,
         why=f"makes room for what leaves {goal.area.value} {goal.name}, or belongs to it",
         most=len(named),
-        count=lambda estate: len(named) - len(named & _on(estate, area)),
+        count=lambda estate, _: len(named) - len(named & _on(estate, area)),
         left=tuple(left),
         inside=area,
         named=named,
@@ -143,6 +147,7 @@ def fill(snapshot: Snapshot, goal: Fill) -> Posed:
         if w.cluster in clusters
         for r in sorted(set(range(w.replicas)) - {b.replica for b in w.bindings})
     ]
+    waiting = waiting[:MOST_GUESTS]
     guests = (*waiting, *_brought(snapshot, inside, sum(map(_needs, waiting))))
     costs = Costs(snapshot, guests)
     here = len(_on(snapshot, inside))
@@ -153,7 +158,7 @@ def fill(snapshot: Snapshot, goal: Fill) -> Posed:
         terms=Terms(lambda g, p: costs.weight - costs.of(g, p), only=inside),
         weight=costs.weight,
         most=len(guests) + here,
-        count=lambda estate: sum(len(w.on(n)) for n in inside for w in estate.workloads_on(n)),
+        count=lambda estate, _: sum(len(w.on(n)) for n in inside for w in estate.workloads_on(n)),
         inside=inside,
         named=frozenset((g.workload.id, g.replica) for g in guests),
         fixed=here,
@@ -169,14 +174,16 @@ def _needs(guest: Guest) -> int:
 
 
 def _blocks_of(snapshot: Snapshot, name: NodeId, size: int, *, empty: bool = False) -> int:
-    """Blocks of free healthy devices in NVLink domains of an open node; as if nothing ran there where `empty`."""
+    """Blocks of free healthy devices of an open node, each in one NVLink domain (in the node where nobody tells of
+    domains); as if nothing ran there where `empty`.
+    """
     node = snapshot.node(name)
     if node is None or node.cordoned or node.health is not Health.HEALTHY or node.closing_taints:
         return 0
     taken = frozenset[int]() if empty else snapshot.taken(name)
     kinds: dict[tuple[object, ...], int] = defaultdict(int)
     for device in node.accelerators:
-        if device.health is Health.HEALTHY and device.index not in taken and device.nvlink_domain:
+        if device.health is Health.HEALTHY and device.index not in taken:
             kinds[device.nvlink_domain, device.model, device.memory_mebibytes] += 1
     return sum(count // size for count in kinds.values())
 

@@ -7,13 +7,14 @@ each device as the guest draws: so that neither runs out long before the other.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from tools.placement.columns import UNCAPPED, Ints
 from tools.placement.planning.boards import Board
-from tools.placement.planning.problems import NOWHERE, Problem
+from tools.placement.planning.problems import BARRED, NOWHERE, Problem
 
 CORES = (0.93, 0.9, 0.96, 0.86)
 """The worthiest guests that want this part of all devices are seated first, the largest of them before the others."""
@@ -59,6 +60,7 @@ class _Choosing:
         fed = np.isin(p.rack, powered)
         self._mean = float(p.headroom[powered].sum()) / max(float(p.room[fed].sum()), 1.0) or 1.0
         self._most = max(int(p.room.max(initial=1)), 1)
+        self._spent, self._crews = 0, set[int]()
 
     def seat(self, crew: Sequence[int]) -> None:
         """All of them, or none."""
@@ -71,27 +73,52 @@ class _Choosing:
             self._board.put(guest, place)
 
     def move(self, running: Iterable[int]) -> None:
-        """Whoever scores more elsewhere, on its own side and within the budget of moves."""
-        board, p = self._board, self._board.problem
-        spent, crews = 0, set[int]()
+        """Whoever scores more elsewhere, within the budget of moves; flocks that may change their side all together."""
+        p, flocks = self._board.problem, defaultdict[int, list[int]](list)
         for guest in running:
-            home, crew = int(p.home[guest]), int(p.crew[guest])
-            price = 0 if crew in crews else int(p.disturbance[guest])
-            if p.score[guest].max() <= p.score[guest, home] or (p.moves is not None and spent + price > p.moves):
-                continue
-            board.lift(guest)
-            place = self._choose(guest, above=int(p.score[guest, home]), side=int(p.side[home]))
-            board.put(guest, home if place == NOWHERE else place)
-            if place != NOWHERE:
-                spent += price
-                crews.add(crew)
+            flocks[int(p.flock[guest])].append(guest)
+        for flock in flocks.values():
+            if len(np.unique(p.side[p.open[flock].any(axis=0)])) > 1:
+                self._together(flock)
+            else:
+                for guest in flock:
+                    self._together([guest])
 
-    def _choose(self, guest: int, above: int, side: int | None = None) -> int:
+    def _together(self, guests: Sequence[int]) -> None:
+        """Each of some guests to where it scores best, if all find a place and score more than where they are."""
+        board, p = self._board, self._board.problem
+        crews = {int(p.crew[g]): int(p.disturbance[g]) for g in guests if int(p.crew[g]) not in self._crews}
+        best, now = int(p.score[guests].max(axis=1).sum()), int(p.score[guests, p.home[guests]].sum())
+        if best <= now or (p.moves is not None and self._spent + sum(crews.values()) > p.moves):
+            return
+        for guest in guests:
+            board.lift(guest)
+        gained = self._seated(guests) - now
+        if gained <= 0:
+            for guest in guests:
+                if board.seat[guest] != NOWHERE:
+                    board.lift(guest)
+            for guest in guests:
+                board.put(guest, int(p.home[guest]))
+        else:
+            self._spent += sum(crews.values())
+            self._crews |= crews.keys()
+
+    def _seated(self, guests: Sequence[int]) -> int:
+        """What they score, each at its best place; the least there is where one finds none."""
+        scored = 0
+        for guest in guests:
+            place = self._choose(guest, above=BARRED)
+            if place == NOWHERE:
+                return BARRED
+            self._board.put(guest, place)
+            scored += int(self._board.problem.score[guest, place])
+        return scored
+
+    def _choose(self, guest: int, above: int) -> int:
         """Of the places with the best score the one that leaves least behind."""
         board, p = self._board, self._board.problem
         open_to = board.fits(guest) & (p.score[guest] > above)
-        if side is not None:
-            open_to &= p.side == side
         places = np.flatnonzero(open_to)
         if not places.size:
             return NOWHERE

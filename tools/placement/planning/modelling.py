@@ -68,6 +68,8 @@ class _Building:
 
     def __init__(self, board: Board, part: Part) -> None:
         self.problem, self.board, self.part, self.model = board.problem, board, part, Model()
+        self._outside = self.problem.home < 0
+        self._outside[part.guests] = False
 
     def options(self, seat: Ints) -> Options:
         """A variable for each guest and each place that the others leave open; `seat` is the hint."""
@@ -75,7 +77,8 @@ class _Building:
         among = np.zeros(p.places, dtype=np.bool_)
         among[self.part.places] = True
         for guest in self.part.guests.tolist():
-            places = np.flatnonzero(self.board.fits(guest) & among).tolist()
+            open_to = among if not self._crew_waits(guest) else np.zeros_like(among)
+            places = np.flatnonzero(self.board.fits(guest) & open_to).tolist()
             scores = p.score[guest].tolist()
             found[guest] = [(b, self.model.variable(1, scores[b], int(seat[guest] == b))) for b in places]
         return found
@@ -94,10 +97,10 @@ class _Building:
         self._limit_moves(options)
 
     def _seat(self, options: Options) -> None:
-        """Once at most, once in any case for who runs, and the members of a crew together."""
+        """Once at most; once in any case for who runs, and for whose crew sits elsewhere; and crews together."""
         crews: dict[int, list[int]] = defaultdict(list)
         for guest, offered in options.items():
-            if self.problem.home[guest] >= 0:
+            if self.problem.home[guest] >= 0 or self._crew_sits(guest):
                 self.model.one(v for _, v in offered)
             else:
                 self.model.one_at_most(v for _, v in offered)
@@ -105,6 +108,16 @@ class _Building:
         for crew in crews.values():
             for guest in crew[1:]:
                 self.model.equal((v for _, v in options[crew[0]]), (v for _, v in options[guest]))
+
+    def _crew_sits(self, guest: int) -> bool:
+        """Whether some of its crew are no part of this, and sit."""
+        mates = self._outside & (self.problem.crew == self.problem.crew[guest])
+        return bool((self.board.seat[mates] >= 0).any())
+
+    def _crew_waits(self, guest: int) -> bool:
+        """Whether some of its crew are no part of this, and have no seat."""
+        mates = self._outside & (self.problem.crew == self.problem.crew[guest])
+        return bool(self.problem.home[guest] < 0 and (self.board.seat[mates] < 0).any())
 
     def _fill(self, options: Options) -> None:
         """Devices, and where they count the blocks that stay free."""

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from estate.errors import BadInput
+from estate.ids import WorkloadId
 from estate.snapshots import Snapshot
 from tools.placement.planning import goals
 from tools.placement.planning.goals import Posed
@@ -55,14 +56,16 @@ def _budget(goal: Goal, now: datetime | None) -> int:
 
 
 def _planned(snapshot: Snapshot, goal: Goal, posed: Posed, budget: int, effort: Effort) -> Plan:
-    before = posed.count(snapshot)
     ordering = Ordering(snapshot, posed.terms.avoid, budget)
+    before = posed.count(snapshot, ordering.engine)
     if not posed.guests:
         return told(goal, posed, Outcome(snapshot, ordering, before, before, posed.left, "nothing that may move"))
     scene = read(snapshot, posed.guests, replace(posed.terms, moves=budget))
     seating = solve(scene.problem, effort)
     stuck = ordering.run(_groups(posed, scene, seating))
     left = (*posed.left, *_left(posed, scene, seating, (ordering, stuck)))
+    if posed.count(ordering.snapshot, ordering.engine) <= before:
+        ordering = Ordering(snapshot, posed.terms.avoid, budget)  # nobody is disturbed for nothing
     bound = _bound(posed, scene, seating, before)
     return told(goal, posed, Outcome(snapshot, ordering, before, bound, left, _considered(scene)))
 
@@ -118,7 +121,10 @@ def _left(posed: Posed, scene: Scene, seating: Seating, ran: tuple[Ordering, Seq
     for group in stuck:
         replicas = tuple(t.replica for t in group.targets)
         yield Left(workload=group.workload, replicas=replicas, reason=ordering.why[group])
+    unseated: dict[WorkloadId, list[Guest]] = {}
     for guest, home, at in zip(scene.guests, scene.problem.home.tolist(), seating.seat.tolist(), strict=True):
         if (guest.workload.id, guest.replica) in posed.named and at in (home, NOWHERE):
-            why = no_home(posed, ordering, guest)
-            yield Left(workload=guest.workload.id, replicas=(guest.replica,), reason=why)
+            unseated.setdefault(guest.workload.id, []).append(guest)
+    for name, guests in unseated.items():
+        why = no_home(posed, ordering, guests[0])
+        yield Left(workload=name, replicas=tuple(g.replica for g in guests), reason=why)

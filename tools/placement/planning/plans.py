@@ -16,6 +16,7 @@ from estate.records import Model, Time
 from estate.workloads import Binding
 
 MOST_MOVES = 200
+MOST_HOMES = 400
 MINUTES = 10
 
 
@@ -67,6 +68,8 @@ class Free(_Goal):
             raise ValueError(
                 f"accelerators: `{self.accelerators}` is no multiple of `each` ({self.each}) above 0; correct one"
             )
+        if self.accelerators // self.each > MOST_HOMES:
+            raise ValueError(f"accelerators: more than {MOST_HOMES} homes; raise `each`, or ask in parts")
         return self
 
 

@@ -24,7 +24,8 @@ from tools.placement.port import Ask
 from tools.placement.searching import any_of
 
 PLACES_EACH = 96
-"""Rows that are looked at for each kind of need, the tightest first."""
+"""Nodes that are looked at for each workload, the tightest first; more where they have not twice as many seats as there
+are guests."""
 _LEVELS = {Isolation.SHARED_NODE: 0, Isolation.DEDICATED_NODE: BESIDE}
 """Any other keeps tenants in different racks; who may share a cluster is in the masks, and no move changes it."""
 type Scorer = Callable[["Guest", "Place"], int]
@@ -91,16 +92,21 @@ def read(snapshot: Snapshot, guests: Sequence[Guest], terms: Terms) -> Scene:
     rows = _rows(bare, guests, allowed)
     places = _places(bare, rows)
     homes = np.array([_home(g, bare, places) for g in guests], dtype=np.int64)
-    score = np.full((len(guests), len(places)), BARRED, dtype=np.int64)
-    for at, guest in enumerate(guests):
-        for b, place in enumerate(places):
-            if homes[at] == b:
-                score[at, b] = 0
-            elif allowed[guest.workload.id][place.row] and _suits(bare, guest.workload, place):
-                score[at, b] = terms.score(guest, place)
+    score = np.stack([_scores(g, bare, places, allowed[g.workload.id], terms) for g in guests])
+    housed = np.flatnonzero(homes >= 0)
+    score[housed, homes[housed]] = 0
     problem = _problem(snapshot, bare, guests, places, terms, homes, score)
     came = int(np.logical_or.reduce([*allowed.values(), np.zeros(len(bare.ids), dtype=np.bool_)]).sum())
     return Scene(snapshot, bare, tuple(guests), places, problem, came)
+
+
+def _scores(guest: Guest, bare: Columns, places: Sequence[Place], allowed: Flags, terms: Terms) -> Ints:
+    """What a guest scores at each place, were it not its home."""
+    open_to = (b for b, p in enumerate(places) if allowed[p.row] and _suits(bare, guest.workload, p))
+    found = np.full(len(places), BARRED, dtype=np.int64)
+    for b in open_to:
+        found[b] = terms.score(guest, places[b])
+    return found
 
 
 def without(snapshot: Snapshot, guests: Iterable[Guest]) -> Snapshot:
@@ -144,7 +150,10 @@ def _rows(bare: Columns, guests: Sequence[Guest], allowed: Mapping[WorkloadId, F
     rows = {bare.rows[g.binding.node] for g in guests if g.binding and g.binding.node in bare.rows}
     for name, needed in {(g.workload.id, g.workload.contract.accelerators_per_replica) for g in guests}:
         fitting = np.flatnonzero(allowed[name] & (free >= needed))
-        rows.update(fitting[np.lexsort((fitting, free[fitting]))][:PLACES_EACH].tolist())
+        tightest = fitting[np.lexsort((fitting, free[fitting]))]
+        seats = np.cumsum(free[tightest] // max(needed, 1))
+        enough = int(np.searchsorted(seats, 2 * len(guests))) + 1
+        rows.update(tightest[: max(PLACES_EACH, enough)].tolist())
     return sorted(rows)
 
 

@@ -23,8 +23,6 @@ from tools.placement.planning.problems import Problem, Seating
 
 _NEAR, _EVEN = 0.6, 1.0
 """How often racks of one side are taken, and how little worth counts against luck."""
-WHOLE = 20_000
-"""Up to so many guest-and-place pairs a problem is one model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +37,10 @@ class Effort:
     """How many guests without a seat it looks at."""
     each: float = 0.05
     """Deterministic seconds of one search."""
+    largest: int = 20_000
+    """Up to so many guest-and-place pairs a problem is one model."""
     whole: float = 4.0
-    """Of one search of everything."""
+    """Deterministic seconds of a search of that one."""
     seed: int = 0
 
 
@@ -48,7 +48,7 @@ def solve(problem: Problem, effort: Effort | None = None) -> Seating:
     """The best seating that is found, and the bound that no seating passes."""
     effort = effort or Effort()
     first = best_of(problem)
-    if int(problem.open.sum()) <= WHOLE:
+    if int(problem.open.sum()) <= effort.largest:
         return _whole(problem, first, effort)
     return _searched(problem, first, Bounding(problem).bound(), effort)
 

@@ -37,11 +37,11 @@ class Outcome:
 def told(goal: Goal, posed: Posed, outcome: Outcome) -> Plan:
     """The plan."""
     ordering = outcome.ordering
-    after = posed.count(ordering.snapshot)
+    after = posed.count(ordering.snapshot, ordering.engine)
     bound = max(outcome.bound, after)
     wanted = bound if isinstance(goal, Repack) else posed.most
     met = after >= wanted and not outcome.left
-    homes, short = _homes(posed, ordering.snapshot, after)
+    homes, short = _homes(posed, ordering, after)
     return Plan(
         aim=posed.aim,
         met=met,
@@ -66,9 +66,11 @@ def no_home(posed: Posed, ordering: Ordering, guest: Guest) -> str:
     own = open_to if guest.across else frozenset(n for n in open_to if _cluster(estate, n) == workload.cluster)
     if not own:
         return f"no node of cluster {workload.cluster} is left; only another cluster would do, with all of it"
-    wish, attempt = fitting(estate, workload, (guest.replica,), own)
+    replicas = tuple(range(workload.replicas)) if guest.across else (guest.replica,)
+    wish, attempt = fitting(ordering.engine, estate, workload, replicas, own)
     if attempt.complete:
-        return f"its gang, or the budget of moves, keeps it: {ordering.disturbed} of {ordering.budget} are used"
+        used = f"{ordering.disturbed} of {ordering.budget} moves are used"
+        return f"it would fit alone; together with the others, or its gang, no seat was found for it ({used})"
     assert attempt.room is not None, "every attempt says what it left"
     here = np.array([n in own for n in wish.columns.ids], dtype=np.bool_)
     reasons = explain(wish, {c: mask & here for c, mask in attempt.last.items()}, attempt.room)
@@ -81,12 +83,12 @@ def _cluster(estate: Snapshot, name: NodeId) -> ClusterId | None:
     return node.cluster if node else None
 
 
-def _homes(posed: Posed, end: Snapshot, after: int) -> tuple[tuple[Binding, ...], str]:
+def _homes(posed: Posed, ordering: Ordering, after: int) -> tuple[tuple[Binding, ...], str]:
     """Where that fits which room was made for; where not all of it does, what would help."""
     if posed.wish is None:
         return (), ""
     replicas = tuple(g.replica for g in posed.guests if g.binding is None)
-    wish, attempt = fitting(end, posed.wish, replicas, posed.inside)
+    wish, attempt = fitting(ordering.engine, ordering.snapshot, posed.wish, replicas, posed.inside)
     homes = tuple(attempt.bindings)
     if attempt.complete:
         return homes, ""

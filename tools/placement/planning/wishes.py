@@ -26,11 +26,11 @@ def wished(snapshot: Snapshot, goal: Free) -> tuple[Workload, tuple[int, ...]]:
 
 
 def fitting(
-    estate: Snapshot, wish: Workload, replicas: Sequence[int], nodes: frozenset[NodeId]
+    engine: MaskEngine, estate: Snapshot, wish: Workload, replicas: Sequence[int], nodes: frozenset[NodeId]
 ) -> tuple[Wish, Attempt]:
     """The wish by the engine's own search on these nodes, as far as it fits."""
-    seen = estate.with_workload(estate.workload(wish.id) or wish)
-    columns = MaskEngine().columns_of(seen)
+    seen = estate if estate.workload(wish.id) is not None else estate.with_workload(wish)
+    columns = engine.columns_of(seen)
     avoid = frozenset(columns.ids) - nodes
     asked = Wish(seen, columns, Ask(wish.id, tuple(replicas), avoid=avoid), wish)
     return asked, search(asked)
