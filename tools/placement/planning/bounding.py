@@ -52,7 +52,8 @@ class Bounding:
     def _moves(self) -> Flags:
         """Guests × places: where sitting there is a move of somebody who runs."""
         p = self._problem
-        return (p.home[:, None] >= 0) & (p.home[:, None] != np.arange(p.places)[None, :])
+        found: Flags = (p.home[:, None] >= 0) & (p.home[:, None] != np.arange(p.places)[None, :])
+        return found
 
     @cached_property
     def _blocks(self) -> Flags:
