@@ -18,7 +18,8 @@ from tools.placement.engine import MaskEngine
 from tools.placement.planning import areas
 from tools.placement.planning.moving import Costs, guests_on, movable
 from tools.placement.planning.plans import Evacuate, Fill, Free, Left, Repack
-from tools.placement.planning.reading import Guest, Place, Terms
+from tools.placement.planning.reading import Terms
+from tools.placement.planning.seats import Guest, Place
 from tools.placement.planning.wishes import fitting, wished
 
 MOST_GUESTS = 300

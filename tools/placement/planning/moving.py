@@ -14,7 +14,7 @@ from estate.workloads import Binding, Workload
 from tools.kubernetes import naming
 from tools.placement.planning.ordering import breaks
 from tools.placement.planning.plans import Left
-from tools.placement.planning.reading import Guest, Place
+from tools.placement.planning.seats import Guest, Place
 
 ELSEWHERE: Final = 100
 """What leaving a cluster costs beside the trouble."""

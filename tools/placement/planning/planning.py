@@ -18,7 +18,8 @@ from tools.placement.planning.goals import Posed
 from tools.placement.planning.ordering import Group, Ordering, Target
 from tools.placement.planning.plans import Evacuate, Fill, Free, Goal, Left, Plan, Repack
 from tools.placement.planning.problems import NOWHERE, Seating
-from tools.placement.planning.reading import Guest, Scene, read
+from tools.placement.planning.reading import Scene, read
+from tools.placement.planning.seats import Guest
 from tools.placement.planning.solving import Effort, solve
 from tools.placement.planning.telling import Outcome, no_home, told
 

@@ -7,52 +7,26 @@ law is read by nobody here: a place is barred where a mask refuses it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from estate.ids import ClusterId, NodeId, TenantId, WorkloadId
+from estate.ids import NodeId, TenantId, WorkloadId
 from estate.law import Isolation
 from estate.snapshots import Snapshot
-from estate.workloads import BandwidthClass, Binding, Workload
 from tools.placement import columns
 from tools.placement.columns import Columns, Flags, Ints
 from tools.placement.masks import Wish, distance, standing
+from tools.placement.planning import seats
 from tools.placement.planning.problems import AWAY, BARRED, BESIDE, NOWHERE, Problem
+from tools.placement.planning.seats import Guest, Place
 from tools.placement.port import Ask
 from tools.placement.searching import any_of
 
-PLACES_EACH = 96
-"""Nodes that are looked at for each workload, the tightest first; more where they have not twice as many seats as there
-are guests."""
 _LEVELS = {Isolation.SHARED_NODE: 0, Isolation.DEDICATED_NODE: BESIDE}
 """Any other keeps tenants in different racks; who may share a cluster is in the masks, and no move changes it."""
-type Scorer = Callable[["Guest", "Place"], int]
-
-
-@dataclass(frozen=True, slots=True)
-class Guest:
-    """One replica that may move or waits for a seat; `binding` None: it waits."""
-
-    workload: Workload
-    replica: int
-    binding: Binding | None
-    across: bool = False
-    """Whether it may leave its cluster, with the whole workload."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Devices of one model and memory in one NVLink domain of one node."""
-
-    row: int
-    node: NodeId
-    cluster: ClusterId
-    slots: Ints
-    """Those that are free once all guests have left."""
-    full: int
-    """Devices there are."""
+type Scorer = Callable[[Guest, Place], int]
 
 
 @dataclass(frozen=True)
@@ -89,9 +63,9 @@ def read(snapshot: Snapshot, guests: Sequence[Guest], terms: Terms) -> Scene:
     stripped = without(snapshot, guests)
     bare = columns.build(stripped)
     allowed = _allowed(stripped, bare, guests, terms)
-    rows = _rows(bare, guests, allowed)
-    places = _places(bare, rows)
-    homes = np.array([_home(g, bare, places) for g in guests], dtype=np.int64)
+    rows = seats.rows(bare, guests, allowed)
+    places = seats.places(bare, rows)
+    homes = np.array([seats.home(g, bare, places) for g in guests], dtype=np.int64)
     score = np.stack([_scores(g, bare, places, allowed[g.workload.id], terms) for g in guests])
     housed = np.flatnonzero(homes >= 0)
     score[housed, homes[housed]] = 0
@@ -102,7 +76,7 @@ def read(snapshot: Snapshot, guests: Sequence[Guest], terms: Terms) -> Scene:
 
 def _scores(guest: Guest, bare: Columns, places: Sequence[Place], allowed: Flags, terms: Terms) -> Ints:
     """What a guest scores at each place, were it not its home."""
-    open_to = (b for b, p in enumerate(places) if allowed[p.row] and _suits(bare, guest.workload, p))
+    open_to = (b for b, p in enumerate(places) if allowed[p.row] and seats.suits(bare, guest.workload, p))
     found = np.full(len(places), BARRED, dtype=np.int64)
     for b in open_to:
         found[b] = terms.score(guest, places[b])
@@ -142,61 +116,6 @@ def _allowed(stripped: Snapshot, bare: Columns, guests: Sequence[Guest], terms: 
 
 def _position[V](names: Sequence[V], name: V) -> int:
     return names.index(name) if name in names else NOWHERE
-
-
-def _rows(bare: Columns, guests: Sequence[Guest], allowed: Mapping[WorkloadId, Flags]) -> list[int]:
-    """Homes, and of what each workload may use the nodes with the fewest free devices that suffice."""
-    free = bare.free.sum(axis=1)
-    rows = {bare.rows[g.binding.node] for g in guests if g.binding and g.binding.node in bare.rows}
-    for name, needed in {(g.workload.id, g.workload.contract.accelerators_per_replica) for g in guests}:
-        fitting = np.flatnonzero(allowed[name] & (free >= needed))
-        tightest = fitting[np.lexsort((fitting, free[fitting]))]
-        seats = np.cumsum(free[tightest] // max(needed, 1))
-        enough = int(np.searchsorted(seats, 2 * len(guests))) + 1
-        rows.update(tightest[: max(PLACES_EACH, enough)].tolist())
-    return sorted(rows)
-
-
-def _places(bare: Columns, rows: Iterable[int]) -> tuple[Place, ...]:
-    found = []
-    for row in rows:
-        kinds: dict[tuple[int, ...], list[int]] = defaultdict(list)
-        for slot in np.flatnonzero(bare.exists[row]).tolist():
-            kinds[int(bare.domain[row, slot]), int(bare.model[row, slot]), int(bare.memory[row, slot])].append(slot)
-        for slots in kinds.values() or ([],):
-            free = np.array([s for s in slots if bare.free[row, s]], dtype=np.int64)
-            found.append(Place(row, bare.ids[row], bare.names.clusters[bare.cluster[row]], free, len(slots)))
-    return tuple(found)
-
-
-def _home(guest: Guest, bare: Columns, places: Sequence[Place]) -> int:
-    """The place that holds its first device."""
-    if guest.binding is None:
-        return NOWHERE
-    row = bare.rows.get(guest.binding.node, NOWHERE)
-    here = [b for b, p in enumerate(places) if p.row == row]
-    for b in here:
-        if set(bare.index[row, places[b].slots].tolist()) & set(guest.binding.accelerators):
-            return b
-    return here[0] if here else NOWHERE
-
-
-def _suits(bare: Columns, workload: Workload, place: Place) -> bool:
-    """Whether its devices are what the contract asks for."""
-    contract = workload.contract
-    if not contract.accelerators_per_replica:
-        return True
-    if not place.slots.size:
-        return False
-    row, slot = place.row, place.slots[0]
-    model = int(bare.model[row, slot])
-    joined = contract.bandwidth is BandwidthClass.SAME_NVLINK_DOMAIN and contract.accelerators_per_replica > 1
-    fits = contract.accepts(bare.models[model], bare.makers[model])
-    return (
-        fits
-        and int(bare.memory[row, slot]) >= contract.memory_mebibytes
-        and (not joined or bare.domain[row, slot] >= 0)
-    )
 
 
 def _problem(  # noqa: PLR0913, PLR0917 - the parts of one thing

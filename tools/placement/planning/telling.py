@@ -17,7 +17,7 @@ from tools.placement import relaxing
 from tools.placement.planning.goals import Posed
 from tools.placement.planning.ordering import Done, Ordering
 from tools.placement.planning.plans import Gain, Goal, Left, Move, Plan, Repack
-from tools.placement.planning.reading import Guest
+from tools.placement.planning.seats import Guest
 from tools.placement.planning.wishes import fitting
 from tools.placement.reasons import explain
 
