@@ -27,7 +27,7 @@ AREAS = ("node", "rack", "feed", "leaf", "site")
 
 @app.callback()
 def plan() -> None:
-    """Plan many moves at once: each is lawful, powered and within every promise when its turn comes.
+    """Many moves at once, each lawful, powered and within every promise when its turn comes.
 
     Every plan tells its gain, the bound that no plan within its budget of moves passes, what stays and why, and who
     must consent. Exits with 1 where the goal is not met in full.
