@@ -39,7 +39,7 @@ def told(goal: Goal, posed: Posed, outcome: Outcome) -> Plan:
     ordering = outcome.ordering
     after = posed.count(ordering.snapshot, ordering.engine)
     bound = max(outcome.bound, after)
-    wanted = bound if isinstance(goal, Repack) else posed.most
+    wanted = bound if isinstance(goal, Repack) else posed.most + sum(len(k.replicas) for k in posed.left)
     met = after >= wanted and not outcome.left
     homes, short = _homes(posed, ordering, after)
     return Plan(
