@@ -285,7 +285,7 @@ def test_a_plan_is_told_with_its_gain_and_becomes_a_proposal_only_where_that_is_
         assert (ran.returncode, says in ran.stderr) == (2, True), ran.stderr
     proposed = up("plan", "evacuate", "node", "eu-a1", "--propose")
     assert proposed.returncode in {0, 6}, proposed.stderr
-    assert "eu-a1" in json.dumps(json.loads(up("get", "incidents", "-o", "json").stdout)[-1])
+    assert "nothing on node eu-a1" in up("get", "incidents", "-o", "json").stdout
 
 
 def test_the_command_line_shows_its_help_without_loading_the_estate() -> None:
