@@ -37,11 +37,13 @@ prometheus: $(READY)  ## Prometheus, built once from a Go module: the tests ask 
 	@PATH="$(CURDIR)/$(GO_WHEEL)/go/bin:$$PATH" $(BIN)/python -m tools.prometheus build
 
 # More workers than two cores: many tests wait for a control plane, and others compute meanwhile.
+# Compiled once here, where each worker would compile it for itself.
 test: $(READY) controlplane prometheus  ## every test, against real NATS, PostgreSQL, Kubernetes and Prometheus
-	$(BIN)/pytest -n 4 --dist loadgroup
+	@$(BIN)/python -m compileall -q -j 2 estate policies tools agents console evals
+	$(BIN)/pytest -n 4 --dist loadgroup --no-loadscope-reorder
 
 properties: $(READY) controlplane prometheus  ## the properties alone, with 25 times as many examples: some minutes
-	$(BIN)/pytest -n 4 --dist loadgroup -m hypothesis --hypothesis-profile thorough --timeout 1800
+	$(BIN)/pytest -n 4 --dist loadgroup --no-loadscope-reorder -m hypothesis --hypothesis-profile thorough --timeout 1800
 
 check: $(READY)  ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff format --check .

@@ -87,7 +87,8 @@ def judge(judging: Judging) -> Verdict:
     )
     stands = standing(matter, concern(matter, base), _Controls(judging), scene)
     given = tuple(_given(judging, matter, base, word) for word in judging.proposal.words)
-    return decide(Question(matter, judging.estate, judging.bundle, stands, judging.at, given)).verdict
+    by = judging.at + judging.bundle.profile.approving
+    return decide(Question(matter, judging.estate, judging.bundle, stands, judging.at, given, approve_by=by)).verdict
 
 
 def read_estate(folder: Path, key: Path | None, at: datetime) -> Snapshot:

@@ -12,6 +12,7 @@ from console.cli.invocations import Output, OutputOption
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from estate.canonical import Json
     from estate.verdicts import Verdict
 
 _CODES = {"permit": 0, "forbid": 3, "needs-approval": 6}
@@ -74,10 +75,18 @@ def _moment(text: str | None) -> datetime:
 
 def _tell(verdict: Verdict) -> None:
     from console.cli.rendering import emit
+    from estate.records import write_time
 
     policies = ", ".join(verdict.policies)
-    asked = [r.describe() for r in verdict.requirements]
-    emit({"decision": verdict.decision.value, "policies": policies, "approvals": [*asked]}, Output.TABLE)
+    asked: list[Json] = [r.describe() for r in verdict.requirements]
+    owed: list[Json] = [o.describe() for o in verdict.obligations]
+    told: dict[str, Json] = {"decision": verdict.decision.value, "policies": policies, "approvals": asked}
+    if owed:
+        told["obligations"] = owed
+    if verdict.approve_by is not None:
+        by = write_time(verdict.approve_by)
+        told |= {"approve_by": by, "then_execute_within": f"{verdict.execute_within_seconds} s"}
+    emit(told, Output.TABLE)
     if verdict.failures:
         rows = [f.json_form() for f in verdict.failures]
         emit([*rows], Output.TABLE, ("dimension", "policy", "about", "needed", "found", "remedy"))

@@ -49,6 +49,8 @@ class Kind(StrEnum):
     TENANT = "tenant"
     RELIEF = "relief"
     """Exceptions to rules, and broken glass."""
+    NOTICE = "notice"
+    """What people were told of changes, before they began and when they did not last."""
 
 
 class Control(StrEnum):

@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import assert_never
 
-from console.door import drifting, relieving, stories, texts, views
+from console.door import drifting, noticing, relieving, stories, texts, views
 from console.door.commands import (
     Coverage,
     DeadLetters,
@@ -150,6 +150,8 @@ class Querying:
                 if not sight.everything:
                     raise Denied("`get reliefs` shows every tenant's; an operator or an administrator may ask")
                 return relieving.rows(self._desk.controls, self._desk.clock())
+            case Kind.NOTICE:
+                return [row async for row in noticing.rows(self._desk.ledger, sight)]
             case Kind.PROPOSAL | Kind.WARRANT:
                 return [row async for row in self._decided(caller, what)]
 
@@ -203,6 +205,7 @@ class Querying:
         verdict = views.verdict_of(incident)
         story: Row = {
             "fences": [f"{f.node}: {f.outcome.ending.value if f.outcome else 'asked'}" for f in incident.fences],
+            "lapsed": [o.reason for o in incident.lapses],
             "failures": [*stories.findings(verdict.json_form() if verdict else {})],
             "seen": [*events],
         }
@@ -249,6 +252,9 @@ class Querying:
             "diff": self._diff(caller, proposal).json_form(),
             "requirements": [r.json_form() for r in verdict.requirements],
             "decided": write_time(verdict.decided_at),
+            "obligations": [o.describe() for o in verdict.obligations],
+            "approve_by": write_time(verdict.approve_by) if verdict.approve_by else None,
+            "execute_within_seconds": verdict.execute_within_seconds,
         }
 
     def _diff(self, caller: Enrolment, proposal: Proposal) -> Diff:
@@ -302,10 +308,18 @@ class Querying:
             "facts_version": snapshot.facts.version,
             "facts_valid_until": snapshot.facts.valid_until.isoformat(),
             "entries": entries,
+            "keys": await self._keys(),
             "silences": [str(s) for s in await pulse.silences()],
             "dead_letters": len(await dead_letters.listed(self._desk.bus)),
             "reviews_due": [*relieving.reviews_due(self._desk.controls, self._desk.clock())],
         }
+
+    async def _keys(self) -> Row:
+        """Of each role whose key was replaced while it ran, the one that it signs with."""
+        found: Row = {}
+        async for entry in self._desk.ledger.entries(kind=EntryKind.KEY_TAKEN):
+            found[str(entry.body.get("role"))] = {k: entry.body.get(k) for k in ("key", "until")}
+        return found
 
 
 def _named(name: str, wanted: str) -> bool:

@@ -14,8 +14,11 @@ from console.door.server import DoorServer
 from console.http.server import serving
 from console.processes.settings import Standing
 from console.processes.watching import keep
+from console.rotating import LedgerSuccession
+from estate.canonical import Json
 from policies.heartbeats import Pulse, alarm
 from policies.ledger import checkpoints
+from policies.signing.port import Signer
 from tools.inventory.follower import Follower
 
 NAME = "console"
@@ -33,6 +36,8 @@ class ConsoleProcess:
     inventory: Follower
     every: timedelta = timedelta(minutes=1)
     """How often a checkpoint is signed."""
+    succession: LedgerSuccession | None = None
+    """The ledger's key, where it lies here and may be replaced while it runs."""
     open: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once both doors answer."""
 
@@ -46,6 +51,7 @@ class ConsoleProcess:
                 "doors": self._answer(),
                 "checkpoints": self._checkpoint(),
                 "heartbeat": self._listen(),
+                "key": self._succeed(),
             },
         )
 
@@ -53,6 +59,20 @@ class ConsoleProcess:
         """Sign the heads of a ledger that has grown and show them to its witnesses, where its key is here."""
         await self.standing.loaded.wait()
         await checkpoints.keep(self.desk.archive, self.every)
+
+    async def _succeed(self) -> None:
+        """Sign with each new key that an administrator has put beside the old one."""
+        await self.standing.loaded.wait()
+        if self.succession is None:
+            await asyncio.Event().wait()
+            return
+        succession = self.succession
+
+        async def use(signer: Signer) -> dict[str, Json]:
+            until = await self.desk.archive.succeed(signer, lambda size: succession.make_known(signer, size))
+            return {"until": until}
+
+        await succession.follow(self.desk.ledger, use)
 
     async def _listen(self) -> None:
         """An alarm for every period in which the gate said nothing."""

@@ -15,7 +15,6 @@ from estate.ids import NodeId, WorkloadId
 from estate.proposals import Lane
 from estate.subjects import Subjects
 from policies.gate import Gate
-from policies.keyrings import KeyRing
 from tests import builders
 from tools.bus.memory import MemoryBroker
 from tools.bus.port import Delivery
@@ -43,7 +42,6 @@ async def test_the_lane_of_fences_carries_nothing_but_fences(
         subjects,
         cast("Standing", None),
         cast("Follower", None),
-        cast("KeyRing", None),
         cast("Leasing", None),
     )
     with pytest.raises(BadInput, match="containment is one fence"):

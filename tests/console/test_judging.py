@@ -12,7 +12,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
-from console.cli.main import app
+from console.cli.commands import app
 from policies.signing.facts import seal_facts
 from policies.signing.files import FileSigner
 from tests import builders
@@ -160,3 +160,25 @@ def test_every_rule_says_which_duty_it_serves() -> None:
     rows = json.loads(CliRunner().invoke(app, ["policy", "rules", "-o", "json"]).stdout)
     assert {r["tier"] for r in rows} == {0, 1, 2}
     assert [r["rule"] for r in rows if not r["obligation"] or not r["reason"]] == []
+
+
+def test_what_is_owed_beside_a_change_and_until_when_it_may_be_approved_is_told(folder: Path) -> None:
+    duties = [
+        {"replicas": 1, "notify": ["tenant-owner"], "post_check": {"after_seconds": 600}},
+        {"kinds": ["MoveWorkload"], "snapshot_first": True, "canary": {"steps": 1, "soak_seconds": 60}},
+    ]
+    numbers = {"approve_within_minutes": 90, "execute_within_minutes": 5, "obligations": duties}
+    profile = folder / "proposal-profile.yml"
+    profile.write_text(yaml.safe_dump({"kind": "placet.profile", "v": 1, "name": "ours"} | numbers))
+    asked = said(decided(folder, B_HOME, profile=str(profile)))
+    assert [o["kind"] for o in asked["obligations"]] == ["notify", "snapshot-first", "post-check"]
+    assert asked["approve_by"] == "2026-11-21T09:30:00.000000Z"
+    assert asked["execute_within_seconds"] == 300
+    two = said(decided(folder, A_HOME, {"kind": "SetPowerCap", "node": "eu-a3", "watts": 6000}, profile=str(profile)))
+    assert {"kind": "canary", "steps": 1, "soak_seconds": 60} in two["obligations"]
+    assert "approve_by" not in two, "nobody is asked"
+    assert "obligations" not in said(decided(folder, A_HOME))
+    idle = folder / "idle.yml"
+    idle.write_text(yaml.safe_dump({"kind": "placet.profile", "v": 1, "obligations": [{"nodes": 2}]}))
+    refused = decided(folder, A_HOME, profile=str(idle))
+    assert "obligations.0: lays nothing on anybody; name `notify`" in str(refused.exception)
