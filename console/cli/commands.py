@@ -30,6 +30,7 @@ from console.cli import (
     parting,
     people,
     placing,
+    planning,
     relieving,
     running,
     supposing,
@@ -90,6 +91,7 @@ app.add_typer(
     name="policy",
     help="The rules: numbers, proofs, cases; and at a cluster's own door.",
 )
+app.add_typer(planning.app, name="plan")
 app.add_typer(law.app, name="law", help="The law and what it says of what runs.")
 app.add_typer(estates.app, name="estate", help="Estate files: make some up, or check yours.")
 app.add_typer(letters.app, name="dlq", help="Messages that could not be handled.")

@@ -38,6 +38,7 @@ MAY: Mapping[str, frozenset[Role]] = {
     "place": _EVERYBODY,
     "offer": _EVERYBODY,
     "report": _RUNNERS | {Role.POLICY_AUTHOR},
+    "plan": _RUNNERS,
     "pending": _EVERYBODY,
     "dead-letters": _RUNNERS,
     "replay": _RUNNERS,

@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from console.door.calls import Caller
-from console.door.commands import Ask, Command, Part, Propose, Reply, Spooled
+from console.door.commands import Ask, Command, Part, Planned, Propose, Reply, Spooled
 from console.door.texts import told
 from estate.errors import BadInput, NeverRetry, NewerRecord, RetryLater
 from estate.ids import IncidentId
@@ -17,6 +17,8 @@ from estate.subjects import Subjects
 from tools.bus.port import Bus
 
 WITHIN = timedelta(seconds=15)
+_PLANNED_WITHIN = timedelta(minutes=2)
+"""A plan takes seconds of work, and longer where others work beside it."""
 _MAYBE_TAKEN = "it may have been taken all the same: see `placet get incidents` before you give it again"
 """A lost reply leaves a case open, and the same words again open a second one."""
 
@@ -46,7 +48,8 @@ class DoorClient:
         """The reply as it came: a spooled result is only named. For answers that are better streamed."""
         subject = self._subjects.command(command.verb)
         try:
-            return Reply.read(await self._bus.request(subject, self.caller.sign(command), within=self._within))
+            within = max(self._within, _PLANNED_WITHIN) if isinstance(command, Planned) else self._within
+            return Reply.read(await self._bus.request(subject, self.caller.sign(command), within=within))
         except RetryLater as error:
             if isinstance(command, Ask | Propose):
                 raise RetryLater(f"{error}; {_MAYBE_TAKEN}") from error

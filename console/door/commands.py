@@ -18,6 +18,7 @@ from estate.records import Model, Record, Time
 from estate.snapshots import SnapshotVersion
 from tools.placement.assurance.domains import Word
 from tools.placement.offering.requests import Request
+from tools.placement.planning.plans import Goal
 from tools.placement.supposing.suppositions import Supposition
 from tools.views import things
 from tools.views.selecting import Condition
@@ -249,6 +250,13 @@ class FleetReported(Model):
     """Over how many past hours accelerator-hours are booked."""
 
 
+class Planned(Model):
+    """A plan of moves for a goal; nothing is written."""
+
+    verb: Literal["plan"] = "plan"
+    goal: Goal
+
+
 class Pending(Model):
     """What an incident waits for: the proposal, the diff as this caller may see it, and who must approve."""
 
@@ -353,6 +361,7 @@ type Command = Annotated[
     | WouldPlace
     | OfferAsked
     | FleetReported
+    | Planned
     | Pending
     | DeadLetters
     | Replay
@@ -402,7 +411,7 @@ class Reply(Record):
 VERBS: tuple[str, ...] = tuple(
     str(cls.model_fields["verb"].default)
     for cls in (
-        Ask, Propose, Approve, Set, Get, Describe, Top, Topology, Coverage, History, Drifted, LawReported,
+        Ask, Propose, Approve, Set, Get, Describe, Top, Topology, Coverage, History, Drifted, LawReported, Planned,
         Assured, Supposed, Why, WouldPlace, OfferAsked, FleetReported, Pending, DeadLetters, Replay, Drop,
         LedgerExport, LedgerShow, LedgerProve, LedgerErase, Settings, Diagnose, WhoAmI,
     )

@@ -26,6 +26,7 @@ from console.door.commands import (
     LedgerShow,
     OfferAsked,
     Pending,
+    Planned,
     Reply,
     Settings,
     Supposed,
@@ -59,6 +60,7 @@ from policies.reporting import Asking, report
 from tools.bus import dead_letters
 from tools.bus.dead_letters import DeadLetter
 from tools.drift import estates
+from tools.placement.planning.plans import Goal
 from tools.views import things
 
 type Question = (
@@ -68,6 +70,7 @@ type Question = (
     | Drifted
     | LawReported
     | PlacementAsked
+    | Planned
     | Pending
     | DeadLetters
     | LedgerExport
@@ -105,6 +108,8 @@ class Querying:
                 return Reply(result=await asyncio.to_thread(self._law, question.days))
             case Assured() | Supposed() | Why() | WouldPlace() | OfferAsked() | FleetReported():
                 return Reply(result=await asyncio.to_thread(self._placing.answer, sight_of(caller), question))
+            case Planned():
+                return Reply(result=await asyncio.to_thread(self._plan, question.goal))
             case Pending():
                 return Reply(result=await self._pending(caller, question.incident))
             case DeadLetters():
@@ -229,6 +234,12 @@ class Querying:
         """A scan, and so in a thread of its own; whoever may ask sees everything."""
         asking = Asking(self._desk.reader.newest(), self._bundle, self._desk.clock(), timedelta(days=days))
         return report(asking).json_form()
+
+    def _plan(self, goal: Goal) -> Json:
+        """Seconds of work, and so in a thread of its own; whoever may ask sees everything."""
+        from tools.placement.planning.planning import plan
+
+        return plan(self._desk.reader.newest(), goal, self._desk.clock()).json_form()
 
     @cached_property
     def _bundle(self) -> Bundle:

@@ -44,6 +44,8 @@ CALLS: dict[str, dict[str, Any]] = {
     "what_if": {"supposed": [{"kind": "lose", "domain": "rack/eu-a"}]},
     "assurance": {"losses": ["node", "rack"]},
     "fleet_report": {"site": "eu-de"},
+    "plan_moves": {"goal": {"goal": "repack", "size": 8, "site": "eu-de"}},
+    "evacuate": {"area": "node", "name": "eu-a1"},
 }
 
 

@@ -270,6 +270,24 @@ def test_an_estate_that_is_as_its_facts_say_has_no_drift(up: Shell) -> None:
         assert up(*odd).returncode == 2
 
 
+def test_a_plan_is_told_with_its_gain_and_becomes_a_proposal_only_where_that_is_asked(up: Shell) -> None:
+    told = up("plan", "evacuate", "node", "eu-a1", "-o", "json")
+    plan = json.loads(told.stdout)
+    assert (told.returncode, plan["gain"]["after"]) == (0 if plan["met"] else 1, plan["gain"]["bound"]), told.stdout
+    table = up("plan", "free", "400", "--tenant", "tenant-b", "--site", "eu-de")
+    assert (table.returncode, "short: " in table.stderr) == (1, True)
+    for odd, says in (
+        (("plan", "evacuate", "row", "eu-a"), "area"),
+        (("plan", "repack", "--site", "mars"), "site: no site `mars`"),
+        (("plan", "free", "3", "--tenant", "tenant-b", "--each", "2"), "no multiple of `each`"),
+    ):
+        ran = up(*odd)
+        assert (ran.returncode, says in ran.stderr) == (2, True), ran.stderr
+    proposed = up("plan", "evacuate", "node", "eu-a1", "--propose")
+    assert proposed.returncode in {0, 6}, proposed.stderr
+    assert "nothing on node eu-a1" in up("get", "incidents", "-o", "json").stdout
+
+
 def test_the_command_line_shows_its_help_without_loading_the_estate() -> None:
     """`--help` and completion are typed all day: the models of the estate take longer to load than Python itself."""
     looked = "import sys, console.cli.main; print('pydantic' in sys.modules, 'asyncio' in sys.modules)"
@@ -278,7 +296,8 @@ def test_the_command_line_shows_its_help_without_loading_the_estate() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [("ask",), ("get",), ("drift",), ("ledger", "verify"), ("run",), ("freeze",), ("enrol",)]
+    "command",
+    [("ask",), ("get",), ("drift",), ("plan", "repack"), ("ledger", "verify"), ("run",), ("freeze",), ("enrol",)],
 )
 def test_every_command_shows_an_example(command: tuple[str, ...], tmp_path: Path) -> None:
     ran = Shell(tmp_path)(*command, "--help")

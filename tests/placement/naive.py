@@ -77,6 +77,13 @@ def _near(running: Snapshot, workload: Workload, node: Node) -> bool:
     return True
 
 
+def allows(running: Snapshot, workload: Workload, node: Node) -> bool:
+    """Whether one more replica may stand there: law, neighbours, rack power. `running` is without it."""
+    ask = Ask(workload=workload.id, replicas=())
+    placed = _lawful_place(running, workload, ask, node)
+    return placed and _apart(running, workload, node) and _powered(running, workload, node)
+
+
 def _clusters(snapshot: Snapshot, workload: Workload, ask: Ask) -> Iterator[ClusterId]:
     yield workload.cluster
     if set(range(workload.replicas)) <= set(ask.replicas):

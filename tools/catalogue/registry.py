@@ -23,6 +23,7 @@ from tools.catalogue.drifting import DRIFT
 from tools.catalogue.headrooms import HEADROOM
 from tools.catalogue.histories import HISTORY
 from tools.catalogue.nodes import DESCRIBE_NODE, RACK_POWER, WORKLOADS_ON_NODE
+from tools.catalogue.planning import EVACUATE, PLAN_MOVES
 from tools.catalogue.plans import PLACE, REHEARSE
 from tools.catalogue.promising import ASSURANCE, EXPLAIN_PENDING, FLEET_REPORT, OFFER, WHAT_IF
 from tools.catalogue.things import DESCRIBE, GET, LIST, NEIGHBOURS
@@ -56,6 +57,8 @@ TOOLS: tuple[Tool[Any, Any], ...] = (
     WHAT_IF,
     ASSURANCE,
     FLEET_REPORT,
+    PLAN_MOVES,
+    EVACUATE,
 )
 
 

@@ -49,11 +49,11 @@ def _states(snapshot: Snapshot, changes: Sequence[Change]) -> Iterator[tuple[Sna
 def _breaks(states: Sequence[tuple[Snapshot, Snapshot]], workload: WorkloadId) -> bool:
     """Whether some step disturbs the workload beyond its contract, or the end leaves it where it may not be."""
     end = states[-1][1].workload(workload)
-    disturbed = any(_disturbs(before, after, workload) for before, after in states)
+    disturbed = any(disturbs(before, after, workload) for before, after in states)
     return disturbed or (end is not None and not _lawful(states[-1][1], end))
 
 
-def _disturbs(before: Snapshot, after: Snapshot, workload: WorkloadId) -> bool:
+def disturbs(before: Snapshot, after: Snapshot, workload: WorkloadId) -> bool:
     """Whether the step stops healthy replicas and at some time leaves fewer than the contract keeps available.
 
     What is already lost is not disturbed by moving it. What is removed counts as kept: its counterpart is told of.

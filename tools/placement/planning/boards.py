@@ -1,0 +1,73 @@
+"""What is left of each place and rack while guests are seated and lifted. The one mutable state of a search."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tools.placement.columns import Flags, Ints
+from tools.placement.planning.problems import AWAY, BESIDE, NOWHERE, Problem
+
+
+class Board:
+    """Seats as they are now, with the room, power and neighbours that follow from them."""
+
+    def __init__(self, problem: Problem) -> None:
+        parties = len(problem.apart)
+        self.problem = problem
+        self.seat = np.full(problem.guests, NOWHERE, dtype=np.int64)
+        self.room = problem.room.copy()
+        self.headroom = problem.headroom.copy()
+        self._beside, self._away = problem.apart >= BESIDE, problem.apart >= AWAY
+        self._at_host = np.zeros((parties, int(problem.host.max(initial=-1)) + 1), dtype=np.int64)
+        self._at_rack = np.zeros((parties, len(problem.headroom)), dtype=np.int64)
+        self._shut_hosts, self._shut_racks = np.zeros_like(self._at_host), np.zeros_like(self._at_rack)
+        self._distant = bool(problem.apart.any())
+        self._flocking = len(np.unique(problem.flock)) < problem.guests
+
+    @classmethod
+    def of(cls, problem: Problem, seat: Ints) -> Board:
+        """The board with these seats taken."""
+        board = cls(problem)
+        for guest in np.flatnonzero(seat >= 0).tolist():
+            board.put(guest, int(seat[guest]))
+        return board
+
+    def fits(self, guest: int) -> Flags:
+        """The places where a guest could sit now."""
+        p = self.problem
+        found: Flags = p.open[guest] & (self.room >= p.units[guest]) & (self.headroom[p.rack] >= p.watts[guest])
+        if self._distant:
+            party = p.party[guest]
+            found &= (self._shut_racks[party, p.rack] == 0) & (self._shut_hosts[party, p.host] == 0)
+        if self._flocking:
+            mates = self.seat[(p.flock == p.flock[guest]) & (self.seat >= 0)]
+            found &= p.side == p.side[mates[0]] if mates.size else True
+        return found
+
+    def put(self, guest: int, place: int) -> None:
+        """Seat a guest."""
+        self.seat[guest] = place
+        self._change(guest, place, 1)
+
+    def lift(self, guest: int) -> None:
+        """Take a guest from its seat."""
+        place = int(self.seat[guest])
+        self.seat[guest] = NOWHERE
+        self._change(guest, place, -1)
+
+    def _change(self, guest: int, place: int, sign: int) -> None:
+        p = self.problem
+        rack, host, party = p.rack[place], p.host[place], p.party[guest]
+        self.room[place] -= sign * p.units[guest]
+        self.headroom[rack] -= sign * p.watts[guest]
+        if self._distant:
+            self._shut(self._at_host, self._shut_hosts, self._beside, (party, host), sign)
+            self._shut(self._at_rack, self._shut_racks, self._away, (party, rack), sign)
+
+    @staticmethod
+    def _shut(there: Ints, shut: Ints, kept: Flags, at: tuple[int, int], sign: int) -> None:
+        """Count a guest in or out; where its party comes or goes with it, others are shut out or let in."""
+        before = there[at]
+        there[at] = before + sign
+        if (before == 0) != (there[at] == 0):
+            shut[kept[at[0]], at[1]] += sign
