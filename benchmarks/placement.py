@@ -1,11 +1,12 @@
-"""The ruler of placement: allocation of devices under arrivals that never leave, beside baselines and published results.
+"""The ruler of placement: devices allocated under arrivals that never leave, beside baselines and published results.
 
     python -m benchmarks.placement --nodes FILE --pods FILE --seeds 42-51 --at 100,130 -o json
 
-The protocol is that of the simulator of Weng et al. (USENIX ATC 2023): the pods by name, shuffled by the seed; then more,
-drawn with replacement, until the next would pass the most load. One at a time, no retry; what does not fit is dropped.
-Allocation at k is the mean over arrivals whose cumulative requested load rounds to k per cent. Python's own generator,
-`random.Random(seed)`, shuffles pods, draws, and then shuffles the nodes' order, as that simulator numbers them anew.
+The protocol is that of the simulator of Weng et al. (USENIX ATC 2023): the pods by name, shuffled by the seed; then
+more, drawn with replacement, until the next would pass the most load. One at a time, no retry; what does not fit is
+dropped. Allocation at k is the mean over arrivals whose cumulative requested load rounds to k per cent. Python's own
+generator, `random.Random(seed)`, shuffles the pods, draws, and then shuffles the nodes' order, as that simulator
+numbers them anew.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import json
 import random
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import mean, pstdev
@@ -35,8 +36,9 @@ from tools.placement.packing.weights import weights_of
 
 TYPICAL = 0.95
 """The published policy knows the commonest classes of the trace that come to so much of it."""
-OURS = "placet"
-PUBLISHED = {"random": "01-Random", "best fit": "05-BestFit", "gradient": "06-FGD"}
+OURS, GRADIENT = "placet", "gradient"
+BASELINES = ("random", "first fit", "best fit", GRADIENT)
+PUBLISHED = {"random": "01-Random", "best fit": "05-BestFit", GRADIENT: "06-FGD"}
 TOLERANCE = 0.1
 
 type Placing = Callable[[Request], Seat | None]
@@ -85,7 +87,7 @@ def policies(known: Trace, fleet: Fleet, seed: int) -> Mapping[str, Callable[[],
         "random": lambda: Packer(fleet, Rule.RANDOM, seed).place,
         "first fit": lambda: Packer(fleet, Rule.FIRST).place,
         "best fit": lambda: Packer(fleet, Rule.BEST).place,
-        "gradient": lambda: _gradient(known, fleet).place,
+        GRADIENT: lambda: _gradient(known, fleet).place,
         OURS: lambda: _foreseeing(Foresight(Packer(fleet))),
     }
 
@@ -126,13 +128,14 @@ def allocation(known: Trace, fleet: Fleet, pods: Sequence[int], placing: Placing
     return [float(allocated[np.round(loads) == percent].mean()) for percent in at]
 
 
-def measure(known: Trace, seeds: Sequence[int], at: Sequence[int]) -> dict[str, list[list[float]]]:
+def measure(known: Trace, seeds: Sequence[int], at: Sequence[int], wanted: Set[str]) -> dict[str, list[list[float]]]:
     """By policy, seed and load."""
     found: dict[str, list[list[float]]] = {}
     for seed in seeds:
         pods, order = arrivals(known, seed, max(at))
         fleet = ordered(known.fleet, order)
-        for name, make in policies(known, fleet, seed).items():
+        chosen = {name: make for name, make in policies(known, fleet, seed).items() if name in wanted}
+        for name, make in chosen.items():
             started = time.process_time()
             figures = allocation(known, fleet, pods, make(), at)
             found.setdefault(name, []).append(figures)
@@ -149,7 +152,7 @@ def scores(
     for name, seeds in found.items():
         for place, percent in enumerate(at):
             values = [figures[place] for figures in seeds]
-            besides = mean(v - g[place] for v, g in zip(values, found["gradient"], strict=True))
+            besides = mean(v - g[place] for v, g in zip(values, found[GRADIENT], strict=True))
             told = said.get(PUBLISHED.get(name, ""), {}).get(percent)
             made.append(Score(name, percent, round(mean(values), 3), round(pstdev(values), 3), told, round(besides, 3)))
     return made
@@ -158,7 +161,7 @@ def scores(
 def holds(made: Sequence[Score], said: Mapping[str, Mapping[int, tuple[float, float]]]) -> bool:
     """Whether ours is not below the published policy, as it is run here and as it was published, at any load."""
     ours = [score for score in made if score.policy == OURS]
-    told = {percent: figures[0] for percent, figures in said.get(PUBLISHED["gradient"], {}).items()}
+    told = {percent: figures[0] for percent, figures in said.get(PUBLISHED[GRADIENT], {}).items()}
     return all(s.beside_gradient >= -TOLERANCE and s.mean >= told.get(s.at, 0.0) - TOLERANCE for s in ours)
 
 
@@ -168,12 +171,25 @@ def main() -> None:
     known = trace(options.nodes, options.pods)
     name = options.pods.stem.removeprefix("openb_pod_list_")
     said = published(options.published, name) if options.published else {}
-    made = scores(measure(known, options.seeds, options.at), options.at, said)
+    found = measure(known, options.seeds, options.at, {*options.policies, GRADIENT, OURS})
+    made = scores(found, options.at, said)
     timed = timeline(known, options.offered) if all(pod.creation_time is not None for pod in known.pods) else None
     if options.o == "json":
         told = None if timed is None else asdict(timed)
         held = holds(made, said)
-        print(json.dumps({"benchmark": "placement", "machine": machine(), "trace": name, "seeds": list(options.seeds), "scores": [asdict(s) for s in made], "holds": held, "timeline": told}))
+        print(
+            json.dumps(
+                {
+                    "benchmark": "placement",
+                    "machine": machine(),
+                    "trace": name,
+                    "seeds": list(options.seeds),
+                    "scores": [asdict(s) for s in made],
+                    "holds": held,
+                    "timeline": told,
+                }
+            )
+        )
     else:
         _table(made, timed)
     if not holds(made, said):
@@ -183,11 +199,13 @@ def main() -> None:
 def _table(made: Sequence[Score], timed: Timeline | None) -> None:
     for s in made:
         told = f"published {s.published[0]:.2f} ± {s.published[1]:.2f}" if s.published else ""
-        print(f"{s.policy:<10} at {s.at:>3} %: {s.mean:6.2f} ± {s.sd:.2f}  beside gradient {s.beside_gradient:+.2f}  {told}")
+        beside = f"beside gradient {s.beside_gradient:+.2f}"
+        print(f"{s.policy:<10} at {s.at:>3} %: {s.mean:6.2f} ± {s.sd:.2f}  {beside}  {told}")
+    for track in timed.tracks if timed else ():
+        served = f"{track.allocation_percent:.2f} % allocated, {track.admitted_percent:.2f} % admitted"
+        print(f"{track.policy:<10} with departures: {served}, waited {track.waiting_seconds_mean:.0f} s in the mean")
     if timed:
-        for track in timed.tracks:
-            print(f"{track.policy:<10} with departures: {track.allocation_percent:.2f} % allocated, {track.admitted_percent:.2f} % admitted, waited {track.waiting_seconds_mean:.0f} s in the mean")
-        print(f"classes below their share under first come, first served: {timed.classes_below}")
+        print(f"classes below their share under first come, first served: {timed.classes_below} of {timed.classes}")
 
 
 def _options() -> argparse.Namespace:
@@ -197,7 +215,16 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--published", type=Path, metavar="FILE", help="published results, as CSV")
     parser.add_argument("--seeds", type=_span, default=_span("42-51"), metavar="A-B", help="first and last (42-51)")
     parser.add_argument("--at", type=_loads, default=[100, 130], metavar="K,K", help="loads in per cent (100,130)")
-    parser.add_argument("--offered", type=float, default=1.1, metavar="X", help="offered load of the track with times (1.1)")
+    parser.add_argument(
+        "--policies",
+        type=lambda text: text.split(","),
+        default=BASELINES,
+        metavar="P,P",
+        help="baselines besides the published policy (all)",
+    )
+    parser.add_argument(
+        "--offered", type=float, default=1.1, metavar="X", help="offered load of the track with times (1.1)"
+    )
     parser.add_argument("-o", choices=("table", "json"), default="table")
     return parser.parse_args()
 

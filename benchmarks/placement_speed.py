@@ -2,8 +2,8 @@
 
     python -m benchmarks.placement_speed --nodes FILE --pods FILE -o json
 
-Each fleet is filled to half its devices by the trace's pods, shuffled, then so many more are placed one by one through
-the engine's own door, each timed by itself. Looks ahead (`Foresight.look`), which run in the background, are timed apart.
+Each fleet is filled to half its devices by pods drawn from the trace, then more are placed one by one through the
+engine's own door, each timed by itself. Looks ahead (`Foresight.look`), made in the background, are timed apart.
 """
 
 from __future__ import annotations

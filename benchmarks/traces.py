@@ -91,7 +91,8 @@ def _request(pod: PodRow, models: Sequence[str]) -> Request:
     if pod.gpu_spec and pod.num_gpu:
         wanted = set(pod.gpu_spec.split("|"))
         if unknown := wanted - set(models):
-            sys.exit(f"pod `{pod.name}`: `gpu_spec` names `{sorted(unknown)[0]}`, which no node has: correct one of the files")
+            said = f"pod `{pod.name}`: `gpu_spec` names `{sorted(unknown)[0]}`, which no node has"
+            sys.exit(f"{said}: correct one of the files")
         kinds = frozenset(kind for kind, model in enumerate(models) if model in wanted)
     try:
         return Request(pod.cpu_milli, pod.memory_mib, pod.num_gpu, pod.gpu_milli if pod.num_gpu else 0, kinds)

@@ -1,4 +1,4 @@
-"""The packing engine against a judge that shares nothing with it: capacity, what fits is placed, and nothing forgotten."""
+"""The packing engine against a judge that shares nothing with it: capacity, and what fits is placed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ def fleet(*nodes: tuple[int, int, int, int]) -> Fleet:
 
 
 NODES = st.tuples(st.integers(0, 2), st.integers(1, 8), st.integers(1, 8), st.sampled_from((0, 1, 2, 8)))
-FLEETS = st.lists(NODES, min_size=1, max_size=8).map(lambda nodes: fleet(*((k, 1000 * c, m, d) for k, c, m, d in nodes)))
+FLEETS = st.lists(NODES, min_size=1, max_size=8).map(
+    lambda nodes: fleet(*((k, 1000 * c, m, d) for k, c, m, d in nodes))
+)
 
 
 @st.composite
@@ -109,7 +111,9 @@ def test_scarce_kinds_are_dearer_to_those_who_could_go_elsewhere() -> None:
     bound = classes.number(Request(0, 0, 1, 1000, frozenset({1})))
     free = classes.number(Request(0, 0, 1, 1000))
     columns = classes.columns
-    price = pricing.prices(columns, np.array([5.0, 5.0]), np.array([[8.0, 8.0], [8.0, 8.0], [8000.0, 8000.0]]), columns.allowed)
+    price = pricing.prices(
+        columns, np.array([5.0, 5.0]), np.array([[8.0, 8.0], [8.0, 8.0], [8000.0, 8000.0]]), columns.allowed
+    )
     assert price[free, 1] > price[free, 0] == 0
     assert price[bound, 1] == 0, "where it has no choice it pays nothing"
 
@@ -129,7 +133,12 @@ def test_a_device_is_cut_for_no_more_than_it_is_worth(expected: dict[int, int]) 
 
 @pytest.mark.parametrize(
     ("asked", "field"),
-    [((-1, 0), "cpu_milli"), ((0, -1), "memory_mebibytes"), ((0, 0, 1), "device_milli"), ((0, 0, 2, 500), "device_milli")],
+    [
+        ((-1, 0), "cpu_milli"),
+        ((0, -1), "memory_mebibytes"),
+        ((0, 0, 1), "device_milli"),
+        ((0, 0, 2, 500), "device_milli"),
+    ],
 )
 def test_an_absurd_request_names_its_field(asked: tuple[int, ...], field: str) -> None:
     with pytest.raises(ValueError, match=f"`{field}`"):

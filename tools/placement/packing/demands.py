@@ -32,11 +32,12 @@ class Request:
             if getattr(self, name) < 0:
                 raise ValueError(f"`{name}` is `{getattr(self, name)}`: give zero or more")
         if bool(self.devices) != bool(self.device_milli):
-            raise ValueError(f"`device_milli` is `{self.device_milli}` for {self.devices} devices: give both, or neither")
-        if self.device_milli > WHOLE or (self.devices > 1 and self.device_milli != WHOLE):
             raise ValueError(
-                f"`device_milli` is `{self.device_milli}` for {self.devices} devices: one device can be shared, several are whole ({WHOLE})"
+                f"`device_milli` is `{self.device_milli}` for {self.devices} devices: give both, or neither"
             )
+        if self.device_milli > WHOLE or (self.devices > 1 and self.device_milli != WHOLE):
+            said = f"`device_milli` is `{self.device_milli}` for {self.devices} devices"
+            raise ValueError(f"{said}: one device can be shared, several are whole ({WHOLE})")
 
     @property
     def gpu_milli(self) -> int:

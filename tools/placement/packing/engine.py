@@ -1,6 +1,6 @@
-"""The packing engine: one request in, a seat or none out, and what was taken given back. Called by `expecting` and who places.
+"""The packing engine: one request in, a seat or none out, and what was taken given back. Called by `expecting`.
 
-It decides and remembers; it writes to no cluster, and asks no law: whoever asks it has folded that into kinds. A request
+It decides and remembers; it writes to no cluster, and asks no law: who asks it has folded that into kinds. A request
 that fits anywhere is seated. The same calls in the same order give the same seats.
 """
 

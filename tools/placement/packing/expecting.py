@@ -31,13 +31,14 @@ _FARTHEST = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much heed is paid to the prices of kinds and to the strains of devices; both are milli-GPU, as the gradient."""
+    """How much heed is paid to the prices of kinds and to the strains of devices, all in milli-GPU as the gradient."""
 
-    price: float
+    choice: float
+    alignment: float
     strain: float
 
 
-PLANS = (Plan(1.0, 3.0), Plan(0.0, 0.0))
+PLANS = (Plan(1.0, 2.0, 4.0), Plan(1.0, 0.0, 4.0), Plan(0.0, 0.0, 0.0))
 """The first is taken where the rehearsal finds none better."""
 
 
@@ -96,7 +97,8 @@ class Foresight:
         supply, milli = packer.supply(), columns.devices * columns.milli
         chances = counts / counts.sum()
         coming = chances * supply[2].sum() / max(float(chances @ milli), 1e-9)
-        price = plan.price * prices(columns, coming, supply, packer.fleet.takes(columns)) if plan.price else None
+        fitting = packer.fleet.takes(columns)
+        price = prices(columns, coming, supply, fitting, plan.choice, plan.alignment)
         shared = (columns.devices == 1) & (columns.milli < WHOLE) & (counts > 0)
         if not plan.strain or not shared.any():
             return weights_of(columns, chances, price)

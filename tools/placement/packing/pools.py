@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 NONE = -1
 HIGH, SPARE, BIRTHS = 0, 1, 2
-"""Places in `Pool.marks`: states ever used, unused ones among them, and how often one was made or the weights changed."""
+"""Places in `Pool.marks`: states ever used, unused ones among them, and births of what is remembered."""
 
 
 class Pool(NamedTuple):
@@ -123,9 +123,9 @@ def join(pool, node):
     bucket = _bucket(pool, kind, cpu, memory, levels)
     at = pool.buckets[bucket]
     while at >= 0:
-        if pool.of_cpu[at] == cpu and pool.of_memory[at] == memory and pool.of_kind[at] == kind:
-            if np.array_equal(pool.of_free[at], levels):
-                break
+        alike = pool.of_cpu[at] == cpu and pool.of_memory[at] == memory and pool.of_kind[at] == kind
+        if alike and np.array_equal(pool.of_free[at], levels):
+            break
         at = pool.after[at]
     if at < 0:
         at = _new(pool, bucket)

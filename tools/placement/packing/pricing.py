@@ -4,8 +4,8 @@ Called by `expecting`. Two pressures, both of the fluid kind (sums over kinds, n
 
 - *choice*: if every class spread over the kinds that take it, in proportion to what they have free, some kinds would be
   asked for more than they have. Who could go elsewhere pays for that; who cannot, pays nothing.
-- *alignment*: a kind with less CPU to a device than is expected in the mean is dear to a class that asks for more CPU to
-  a device than the mean, and cheap to one that asks for less.
+- *alignment*: a kind with less CPU to a device than is expected in the mean is dear to a class that asks for more of it
+  than the mean, and cheap to one that asks for less.
 """
 
 from __future__ import annotations
@@ -20,14 +20,20 @@ _MOST_PRESSED = 3.0
 
 
 def prices(
-    columns: Columns, expected: NDArray[np.float64], supply: NDArray[np.float64], fitting: NDArray[np.bool_]
+    columns: Columns,
+    expected: NDArray[np.float64],
+    supply: NDArray[np.float64],
+    fitting: NDArray[np.bool_],
+    choice: float = 1.0,
+    alignment: float = 1.0,
 ) -> NDArray[np.float64]:
     """The price of each class on each kind, in milli-GPU, nothing where it is least.
 
     `expected` counts by class; `supply`: CPU, memory and milli-GPU × kind; `fitting`: class × kind, whether an empty
-    node of that kind would take it.
+    node of that kind would take it; `choice` and `alignment`: the heed paid to either pressure.
     """
-    price = _choice(columns, expected, supply[2], fitting) + _alignment(columns, expected, supply)
+    price = choice * _choice(columns, expected, supply[2], fitting)
+    price += alignment * _alignment(columns, expected, supply)
     least = np.where(fitting, price, np.inf).min(axis=1, keepdims=True)
     return np.where(fitting, price - np.where(np.isfinite(least), least, 0.0), 0.0)
 

@@ -35,7 +35,11 @@ class Weights(NamedTuple):
 
 
 def weights_of(
-    columns: Columns, chances: NDArray[np.float64], price: NDArray[np.float64] | None = None, with_memory: bool = True, strains: tuple[NDArray[np.int64], NDArray[np.float64]] | None = None
+    columns: Columns,
+    chances: NDArray[np.float64],
+    price: NDArray[np.float64] | None = None,
+    with_memory: bool = True,
+    strains: tuple[NDArray[np.int64], NDArray[np.float64]] | None = None,
 ) -> Weights:
     """The weights of classes with these probabilities. Requests without devices make no device useful."""
     kinds = columns.allowed.shape[1]
