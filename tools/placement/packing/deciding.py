@@ -95,7 +95,8 @@ def weigh(pool, weights, demand, number, state):
     at = max(at - max(needed - 1, 0), 0)
     best, chosen = np.int64(_UNFIT), at
     while at >= 0:
-        levels[:] = whole
+        for place in range(len(whole)):
+            levels[place] = whole[place]
         for place in range(at + needed - 1, at - 1, -1):
             _less(levels, place, milli)
         gain = _useful(weights, kind, cpu, memory, levels) - before
@@ -143,18 +144,17 @@ def choose(pool, weights, demand, number, rule):
 
 @njit(cache=True)
 def choose_any(pool, demand, number, seed):
-    """Any node that a class fits, each as likely, or none."""
+    """A node that a class fits, by the dice; the first, where so many throws found none; or none."""
     nodes, dice = len(pool.kind), np.uint64(seed)
     for _ in range(_TRIES):
         dice = dice * np.uint64(6364136223846793005) + np.uint64(1442695040888963407)
         node = np.int64((dice >> np.uint64(33)) % np.uint64(nodes))
         if fits(pool, demand, number, pool.state[node]):
             return np.int32(node)
-    fitting = np.zeros(pool.marks[HIGH], dtype=np.bool_)
-    for state in range(pool.marks[HIGH]):
-        fitting[state] = pool.first[state] >= 0 and fits(pool, demand, number, state)
-    left = np.flatnonzero(fitting[pool.state])
-    return np.int32(left[seed % len(left)]) if len(left) else np.int32(NONE)
+    for node in range(nodes):
+        if fits(pool, demand, number, pool.state[node]):
+            return np.int32(node)
+    return np.int32(NONE)
 
 
 @njit(cache=True)
@@ -164,16 +164,24 @@ def devices_of(pool, weights, demand, number, node, rule):
     taken = np.zeros(needed, dtype=np.int64)
     if needed == 0:
         return taken
-    free, state = pool.free[node], pool.state[node]
+    free, state = pool.free[node], np.int64(pool.state[node])
     lowest = milli
     if needed == 1 and milli < _WHOLE and rule == GRADIENT:
         lowest = pool.of_free[state, weigh(pool, weights, demand, number, state)[1]]
-    order, found = np.argsort(free, kind="mergesort"), 0
-    for device in order:
-        if found < needed and free[device] >= lowest:
-            taken[found] = device
-            found += 1
+    for place in range(needed):
+        least = _WHOLE + 1
+        for device in range(len(free)):
+            if lowest <= free[device] < least and not _among(taken[:place], device):
+                least, taken[place] = free[device], device
     return taken
+
+
+@njit(cache=True)
+def _among(taken, device):
+    for other in taken:
+        if other == device:
+            return True
+    return False
 
 
 @njit(cache=True)

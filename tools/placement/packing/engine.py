@@ -6,7 +6,6 @@ that fits anywhere is seated. The same calls in the same order give the same sea
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -103,11 +102,15 @@ class Packer:
             np.add.at(row, self._pool.kind, column)
         return found
 
-    def rehearse(self, weights: Weights, numbers: Sequence[int] | NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which of these classes, arriving in this order, would be seated by these weights. Nothing is taken."""
-        pool = pools.copied(self._pool)
-        pools.forget(pool)
-        order = np.asarray(numbers, dtype=np.int64)
-        nodes = deciding.play(pool, weights, self.classes.columns, order, Rule.GRADIENT.value, np.zeros_like(order))
-        found: NDArray[np.bool_] = nodes >= 0
+    def rehearse(self, numbers: NDArray[np.int64], weights: Weights | None = None) -> NDArray[np.int32]:
+        """The node of each of these classes, arriving in this order, by these weights or those in force; -1 for none.
+
+        Played on a pool of its own, made from scratch: nothing is taken, and nothing remembered is relied on.
+        """
+        now, columns = self._pool, self.classes.columns
+        pool = pools.pool_of(now.kind, now.cpu, now.memory, now.free, len(self.classes))
+        seeds = np.zeros_like(numbers)
+        found: NDArray[np.int32] = deciding.play(
+            pool, weights or self._weights, columns, numbers, self.rule.value, seeds
+        )
         return found

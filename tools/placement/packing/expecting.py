@@ -119,6 +119,6 @@ class Foresight:
     def _worth(self, weights: Weights, future: NDArray[np.int64]) -> float:
         """The mean over the imagined future of what would be taken by then, in milli-GPU."""
         columns = self.packer.classes.columns
-        seated = self.packer.rehearse(weights, future)
-        taken = np.where(seated, (columns.devices * columns.milli)[future], 0).cumsum()
+        seated = self.packer.rehearse(future, weights)
+        taken = np.where(seated >= 0, (columns.devices * columns.milli)[future], 0).cumsum()
         return float(taken.mean())

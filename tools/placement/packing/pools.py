@@ -116,20 +116,43 @@ def _give_up(pool, state):
 
 
 @njit(cache=True)
+def _sorted(free):
+    """Most free first. By insertion: a node has a handful, and numba takes seconds to compile a general sort."""
+    levels = np.empty_like(free)
+    for count in range(len(free)):
+        at = count
+        while at > 0 and levels[at - 1] < free[count]:
+            levels[at] = levels[at - 1]
+            at -= 1
+        levels[at] = free[count]
+    return levels
+
+
+@njit(cache=True)
+def _same(one, other):
+    for at in range(len(one)):
+        if one[at] != other[at]:
+            return False
+    return True
+
+
+@njit(cache=True)
 def join(pool, node):
     """Put a node, which is in no state, into the state of what it has free."""
-    levels = np.sort(pool.free[node])[::-1].copy()
+    levels = _sorted(pool.free[node])
     kind, cpu, memory = pool.kind[node], pool.cpu[node], pool.memory[node]
     bucket = _bucket(pool, kind, cpu, memory, levels)
     at = pool.buckets[bucket]
     while at >= 0:
         alike = pool.of_cpu[at] == cpu and pool.of_memory[at] == memory and pool.of_kind[at] == kind
-        if alike and np.array_equal(pool.of_free[at], levels):
+        if alike and _same(pool.of_free[at], levels):
             break
         at = pool.after[at]
     if at < 0:
         at = _new(pool, bucket)
-        pool.of_kind[at], pool.of_cpu[at], pool.of_memory[at], pool.of_free[at] = kind, cpu, memory, levels
+        pool.of_kind[at], pool.of_cpu[at], pool.of_memory[at] = kind, cpu, memory
+        for place in range(len(levels)):
+            pool.of_free[at, place] = levels[place]
     pool.first[at] = _meld(pool, pool.first[at], node)
     pool.above[pool.first[at]] = NONE
     pool.state[node] = at
@@ -215,11 +238,6 @@ def pool_of(
     )
     _join_all(pool)
     return pool
-
-
-def copied(pool: Pool) -> Pool:
-    """A pool of its own with the same content: what a rollout plays on."""
-    return Pool(*(column.copy() for column in pool))
 
 
 def widened(pool: Pool, classes: int) -> Pool:
