@@ -45,7 +45,7 @@ def requests(draw: st.DrawFn) -> Request:
 EVENTS = st.lists(requests() | st.integers(0, 30), max_size=40)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(FLEETS, EVENTS, st.sampled_from(Rule))
 def test_no_seat_breaks_capacity_and_what_fits_is_seated(nodes: Fleet, events: list[Request | int], rule: Rule) -> None:
     foresight, referee, seated = Foresight(Packer(nodes, rule)), Referee(nodes), list[tuple[Request, Seat]]()
@@ -78,7 +78,7 @@ def replayed(foresight: Foresight, events: list[Request | int], rule: Rule) -> l
     return seated
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(FLEETS, EVENTS, requests())
 def test_what_is_remembered_of_states_is_what_a_fresh_engine_would_find(
     nodes: Fleet, events: list[Request | int], last: Request
@@ -118,7 +118,7 @@ def test_scarce_kinds_are_dearer_to_those_who_could_go_elsewhere() -> None:
     assert price[bound, 1] == 0, "where it has no choice it pays nothing"
 
 
-@settings(max_examples=20)
+@settings(max_examples=8)
 @given(st.dictionaries(st.integers(50, 999), st.integers(1, 50), min_size=1, max_size=6))
 def test_a_device_is_cut_for_no_more_than_it_is_worth(expected: dict[int, int]) -> None:
     shares = np.array(sorted(expected))

@@ -47,7 +47,7 @@ def _useful(weights, kind, cpu, memory, levels):
         for at in range(len(cpus)):
             if cpus[at] <= cpu and memories[at] <= memory and devices[at] <= fit:
                 chance += chances[at]
-        found += chance * free
+        found += float(chance) * free
     return found
 
 
@@ -122,7 +122,7 @@ def _score(pool, weights, demand, number, state, rule):
     if rule == BEST:
         cpu = (pool.of_cpu[state] - demand.cpu[number]) / _MOST_CPU
         left = (pool.of_free[state].sum() - demand.devices[number] * demand.milli[number]) / _MOST_MILLI
-        return np.int64((1.0 - 0.5 * cpu - 0.5 * left) * 100.0)
+        return np.int64(max(1.0 - 0.5 * cpu - 0.5 * left, 0.0) * 100.0)
     return np.int64(0)
 
 
@@ -151,9 +151,9 @@ def choose_any(pool, demand, number, seed):
         node = np.int64((dice >> np.uint64(33)) % np.uint64(nodes))
         if fits(pool, demand, number, pool.state[node]):
             return np.int32(node)
-    for node in range(nodes):
-        if fits(pool, demand, number, pool.state[node]):
-            return np.int32(node)
+    for other in range(nodes):
+        if fits(pool, demand, number, pool.state[other]):
+            return np.int32(other)
     return np.int32(NONE)
 
 

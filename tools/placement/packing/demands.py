@@ -18,7 +18,7 @@ WHOLE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What one replica needs on one node. `kinds` are the kinds of node it may use; None: any."""
+    """What one replica needs on one node. `kinds`: of node, that it may use; None: any."""
 
     cpu_milli: int
     memory_mebibytes: int
@@ -91,7 +91,7 @@ class Classes:
 def _columns(known: list[Request], kinds: int) -> Columns:
     allowed = np.zeros((len(known), kinds), dtype=np.bool_)
     for row, request in enumerate(known):
-        allowed[row, slice(None) if request.kinds is None else sorted(request.kinds)] = True
+        allowed[row] = True if request.kinds is None else [kind in request.kinds for kind in range(kinds)]
     return Columns(
         cpu=np.array([r.cpu_milli for r in known], dtype=np.int64),
         memory=np.array([r.memory_mebibytes for r in known], dtype=np.int64),

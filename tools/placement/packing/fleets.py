@@ -51,4 +51,5 @@ class Fleet:
             np.maximum.at(row, self.kind, column)
         needs = (columns.cpu, columns.memory, columns.devices)
         room = [need[:, None] <= row for need, row in zip(needs, largest, strict=True)]
-        return np.logical_and.reduce([columns.allowed, *room])
+        found: NDArray[np.bool_] = np.logical_and.reduce([columns.allowed, *room])
+        return found

@@ -42,8 +42,8 @@ def _choice(
     columns: Columns, expected: NDArray[np.float64], free: NDArray[np.float64], fitting: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
     milli = (columns.devices * columns.milli).astype(np.float64)
-    share = fitting * np.maximum(free, 1.0)
-    share /= np.maximum(share.sum(axis=1, keepdims=True), 1.0)
+    room = np.where(fitting, np.maximum(free, 1.0), 0.0)
+    share = room / np.maximum(room.sum(axis=1, keepdims=True), 1.0)
     pressed = (expected * milli) @ share / np.maximum(free, 1.0)
     return np.outer(milli, pressed)
 
