@@ -1,6 +1,6 @@
 """Connections to the clusters of an installation, each proven to be who it is called before it is used.
 
-Called by `console.bootstrap` for the inventory (readers) and for each executor (writers), and by `placet doctor`. A
+Called for the inventory (readers), for each executor (writers), for the gate (registrars), and by `placet doctor`. A
 reader that could write is refused, when Placet starts or when its cluster comes into reach: RBAC is the guarantee that
 only the executor writes, and this looks whether it holds.
 """
@@ -22,6 +22,7 @@ from policies.admission.grants import NAMESPACES
 from tools.inventory.kubernetes.source import KubernetesSource
 from tools.kubernetes import identifying, reviewing
 from tools.kubernetes.connecting import Access, Connection
+from tools.kubernetes.registers import Register
 from tools.kubernetes.reviewing import Part, Row
 
 log = structlog.get_logger(__name__)
@@ -75,6 +76,12 @@ async def writers(config: Config, executor: ExecutorId, stack: AsyncExitStack) -
     return {c.id: await _opened(c.writer, stack) for c in ours if c.writer is not None}
 
 
+async def registers(config: Config, stack: AsyncExitStack) -> dict[ClusterId, Register]:
+    """The register of each cluster that has a registrar, over connections closed by the stack. Raises BadInput."""
+    ours = [(c.id, c.registrar) for c in config.clusters if c.registrar is not None]
+    return {cluster: Register(await _opened(credentials, stack)) for cluster, credentials in ours}
+
+
 def refuse_writer(cluster: ClusterId, rows: Sequence[Row]) -> None:
     """Raises Denied when these are the rights of more than a reader, or may be."""
     beyond = reviewing.reader_can_write(rows)
@@ -102,7 +109,7 @@ def _reader(cluster: Cluster) -> Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One of the two accounts in a cluster: the cluster that answers to it, and what it may do there."""
+    """One of the accounts in a cluster: the cluster that answers to it, and what it may do there."""
 
     uid: Uid
     rows: tuple[Row, ...]

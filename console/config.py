@@ -91,6 +91,9 @@ class Cluster(Model):
     """As whom the inventory reads. It may write nothing: `placet run` looks, and refuses it otherwise."""
     writer: Credentials | None = None
     """As whom its executor writes. None: nobody writes it."""
+    registrar: Credentials | None = None
+    """As whom the gate registers warrants there, where the door lets none through but these (`placet policy export
+    admission`). None: the door takes any new mark, so that whoever steals the writer's credentials can make one up."""
     declared: tuple[Path, ...] = ()
     """Files of objects that should be there, or folders of them: what a repository or a rendered chart says. Nothing of
     them is applied; where the cluster is otherwise, `placet drift` tells it. They are watched."""
@@ -184,6 +187,9 @@ class Config(Model):
     """Kubernetes clusters. None: the twin is the world."""
     estate: tuple[Path, ...] = ()
     """Estate files, or folders of them: facilities, fabrics, hardware, promises, prices. They are watched."""
+    desired: Path | None = None
+    """A world file that says how nodes and workloads should be. Nothing of it is applied: where the estate is not so,
+    `placet drift` tells it. It is watched."""
     sources: SourceSettings = SourceSettings()
     """Whom the inventory asks beside clusters: Redfish services, Prometheus servers, and files that others write."""
     clusters_within_seconds: Annotated[int, Field(ge=1, le=86_400)] = 120

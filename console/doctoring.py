@@ -134,7 +134,8 @@ def _clusters(invocation: Invocation) -> Iterator[Finding]:
     except PlacetError:
         return  # the configuration has a finding of its own
     for cluster in configured:
-        for part, credentials in ((Part.READER, cluster.reader), (Part.WRITER, cluster.writer)):
+        accounts = {Part.READER: cluster.reader, Part.WRITER: cluster.writer, Part.REGISTRAR: cluster.registrar}
+        for part, credentials in accounts.items():
             if credentials is not None:
                 yield from _account(invocation.state(), cluster.id, part, credentials)
 

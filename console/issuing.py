@@ -132,7 +132,7 @@ class Issuing:
         return Path(name)
 
     def _kubeconfigs(self, issued: StateDirectory, name: str) -> Iterator[tuple[Path, bytes]]:
-        """Copies, so that nobody reads another role's: the inventory the readers', an executor its writers'."""
+        """Copies, so that nobody reads another role's: of the readers' for the inventory, and so on."""
         for cluster in self.installation.config.clusters:
             credentials = self._credentials(cluster, name)
             if credentials is None or credentials.kubeconfig is None:
@@ -156,20 +156,21 @@ class Issuing:
         return own.with_secrets({source: issued.source_secret_path(source) for source in own.secrets()})
 
     def _credentials(self, cluster: Cluster, name: str) -> Credentials | None:
-        """Only the inventory learns who reads a cluster, and only its executor who writes it."""
-        if name == "inventory":
-            return cluster.reader
+        """Only the inventory learns who reads a cluster, the gate who registers there, its executor who writes it."""
+        if name in ("inventory", "gate"):
+            return cluster.reader if name == "inventory" else cluster.registrar
         return cluster.writer if name == f"{EXECUTOR}{self.installation.config.executor_of(cluster.id)}" else None
 
     def _cluster(self, cluster: Cluster, issued: StateDirectory, name: str) -> Cluster:
         credentials = self._credentials(cluster, name)
         if credentials is not None and credentials.kubeconfig is not None:
             credentials = credentials.model_copy(update={"kubeconfig": issued.kubeconfig_path(cluster.id)})
-        reads = name == "inventory"
+        reads, writes = name == "inventory", name.startswith(EXECUTOR)
         return Cluster(
             id=cluster.id,
             reader=credentials if reads else None,
-            writer=None if reads else credentials,
+            writer=credentials if writes else None,
+            registrar=credentials if name == "gate" else None,
             declared=cluster.declared if reads else (),
         )
 

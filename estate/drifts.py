@@ -61,6 +61,8 @@ class Basis(StrEnum):
     ESTATE_FILE = "estate-file"
     FACTS = "facts"
     """The signed law base."""
+    TEMPLATE = "template"
+    """What a cluster, or a service on it, is made from."""
 
 
 class Drift(Record):

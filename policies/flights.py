@@ -38,6 +38,11 @@ class Flights:
         """How many changes in flight disturb each failure domain."""
         return self._sums
 
+    @property
+    def proposals(self) -> frozenset[Digest]:
+        """Whose warrants are in flight."""
+        return frozenset(self._warrants)
+
     def depart(self, warrant: Warrant, disturbed: Counts | None = None) -> None:
         """A warrant was issued, for changes that disturb these failure domains (None: nobody here counts them)."""
         self.forget(warrant.proposal)

@@ -101,6 +101,11 @@ class Gate:
     def __post_init__(self) -> None:
         self._recents, self._pace = Recents(self.bundle.profile.window), Pace(self.bundle.profile.patience)
 
+    @property
+    def in_flight(self) -> frozenset[Digest]:
+        """The proposals whose warrants were issued and have not arrived."""
+        return self._flights.proposals
+
     async def restore(self) -> None:
         """Rebuild what is in flight, what was issued within the breakers' window, and who approved of late."""
         begun = self.clock() - self.bundle.profile.window

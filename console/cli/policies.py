@@ -45,15 +45,19 @@ def admission(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         list[str] | None,
         typer.Option(help="A user that binds pods and honours anti-affinity, beside `system:kube-scheduler`."),
     ] = None,
+    register: Annotated[
+        bool, typer.Option(help="Let the writer write under warrants alone that the gate has registered there.")
+    ] = True,
     warn: Annotated[bool, typer.Option("--warn", help="Warn and audit only: refuse nothing, steer nothing.")] = False,
     output: FormOption = Form.YAML,
 ) -> None:
     """Compile the facts into admission policies for one cluster: the law at its door.
 
-    Every write of Placet's own writer needs a new warrant annotation. In the namespaces that the facts give to a
-    tenant, a pod may be created or bound only where signed facts allow it (the reason says which policy, what was
-    needed and what was found), and pods are steered to lawful nodes, so that they do not stay pending; tenants that
-    were promised distance are kept apart by the scheduler. Other namespaces are not touched.
+    Every write of Placet's own writer needs the annotation of a new warrant, which the gate has registered there
+    (`registrar` of the cluster in `placet.yaml`; `--no-register` where it has no account yet). In the namespaces that
+    the facts give to a tenant, a pod may be created or bound only where signed facts allow it (the reason says which
+    policy, what was needed and what was found), and pods are steered to lawful nodes, so that they do not stay pending;
+    tenants that were promised distance are kept apart by the scheduler. Other namespaces are not touched.
 
     Export again whenever facts are signed anew. See what it would refuse first: `--warn`.
 
@@ -67,7 +71,7 @@ def admission(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     held, groups = _facts(context, facts), tuple(break_glass or (identities.BREAK_GLASS,))
     where = ClusterId(cluster)
     schedulers = (distances.SCHEDULER, *(scheduler or ()))
-    _write(exported(held, where, groups, schedulers=schedulers, enforce=not warn), output)
+    _write(exported(held, where, groups, schedulers=schedulers, enforce=not warn, registered=register), output)
     _tell(survey(held, where))
 
 
@@ -80,10 +84,11 @@ def rbac(
     facts: Annotated[Path | None, typer.Option(help="An unsigned facts file instead of the signed facts.")] = None,
     output: FormOption = Form.YAML,
 ) -> None:
-    """Write the namespace, the reader and the writer with their roles; the same for every cluster.
+    """Write the namespace, the reader, the writer and the registrar with their roles; the same for every cluster.
 
     The reader looks at nodes, pods, their owners and disruption budgets. The writer can do what the changes need, and
-    nothing of it without a warrant once the admission policies are in force. Neither can read a secret. With
+    nothing of it without a warrant once the admission policies are in force. The registrar may
+    write one role, the register of warrants, and nothing into it but warrants. None can read a secret. With
     `--cluster`, the writer may also apply and delete objects (ConfigMaps, Services, quotas and the like) in the
     namespaces that facts give a tenant there.
 

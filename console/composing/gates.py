@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from console import profiles
+from console import clusters, profiles
 from console.composing import laws
 from console.composing.parts import Host, Parts
 from console.processes.gate import GateProcess
 from console.processes.leasing import Leasing
+from console.processes.registering import Registers
 from policies.gate import Gate
 from policies.keyrings import StaticRing
 from tools.bus import accounts
@@ -40,4 +41,5 @@ async def compose(parts: Parts) -> Host:
         lease,
         installation.config.clusters_of,
         installation.config.ledger_heartbeat,
+        Registers(await clusters.registers(installation.config, parts.stack)),
     )

@@ -10,11 +10,14 @@ from console.installations import Installation
 from console.lawbases import Lawbase
 from console.processes.inventory import InventoryProcess
 from estate.law import Facts
+from estate.subjects import Subjects
 from policies.bundle import Bundle
 from tools.bus import accounts
 from tools.inventory.asking import registry
 from tools.inventory.asking.places import Places
 from tools.inventory.declared import DeclaredSource
+from tools.inventory.desiring import Desired
+from tools.inventory.drifts import Keeper
 from tools.inventory.port import Source
 from tools.inventory.writer import Pace, Writer
 from tools.sensors.watching import Watch
@@ -30,7 +33,9 @@ async def compose(parts: Parts) -> Host:
     law = await asyncio.to_thread(Bundle.load)
     watch = Watch(bus, installation.record.id, installation.config.sensors, installation.clock, law=law)
     writer = Writer(bus, installation.record.id, parts.holder("inventory"), sources, installation.clock, pace)
-    return InventoryProcess(writer, lawbase, parts.latch(), watch)
+    keeper = Keeper(bus, Subjects(installation.record.id), installation.clock)
+    desired = Desired(keeper, installation.config.desired)
+    return InventoryProcess(writer, lawbase, parts.latch(), (watch, desired))
 
 
 def _declared(installation: Installation, facts: Facts) -> tuple[Source, ...]:

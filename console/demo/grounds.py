@@ -170,4 +170,5 @@ def _configured(foothold: Foothold) -> Cluster:
         id=foothold.cluster,
         reader=Credentials(kubeconfig=foothold.reader),
         writer=Credentials(kubeconfig=foothold.writer),
+        registrar=Credentials(kubeconfig=foothold.registrar),
     )

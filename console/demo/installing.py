@@ -35,23 +35,24 @@ _REFUSED = frozenset({403, 422})
 
 @dataclass(frozen=True, slots=True)
 class Foothold:
-    """How a demo reaches one cluster: as its administrator, and as Placet's two accounts."""
+    """How a demo reaches one cluster: as its administrator, and as Placet's accounts."""
 
     cluster: ClusterId
     admin: Access
     reader: Path
     writer: Path
+    registrar: Path
 
 
 async def identify(api: ApiClient, cluster: ClusterId, admin: Access, folder: Path) -> Foothold:
     """Make the accounts with their roles, and a kubeconfig for each in `folder`."""
     await _create(api, rbac())
     files = {}
-    for account in (identities.READER, identities.WRITER):
+    for account in (identities.READER, identities.WRITER, identities.REGISTRAR):
         token = await clients.service_account_token(api, identities.NAMESPACE, account, TOKENS_FOR)
         files[account] = folder / f"{cluster}-{account}.kubeconfig"
         _write_kubeconfig(admin, account, token, files[account])
-    return Foothold(cluster, admin, files[identities.READER], files[identities.WRITER])
+    return Foothold(cluster, admin, files[identities.READER], files[identities.WRITER], files[identities.REGISTRAR])
 
 
 async def withdraw(api: ApiClient, facts: Facts, cluster: ClusterId) -> None:

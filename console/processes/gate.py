@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from console.processes.leasing import Fence, Leasing
+from console.processes.registering import Registers
 from console.processes.settings import Standing
 from console.processes.watching import keep
 from estate import canonical
@@ -59,6 +60,7 @@ class GateProcess:
     """The clusters that an executor writes."""
     period: timedelta = PERIOD
     """How often it says in the ledger that it is there."""
+    registers: Registers = field(default_factory=Registers)
 
     async def run(self) -> None:
         """Until cancelled, or until a task ends."""
@@ -128,8 +130,10 @@ class GateProcess:
         await self._publish(answer)
 
     async def on_outcome(self, delivery: Delivery) -> None:
-        """The handler for outcomes: what ended is no longer in flight."""
-        await self.gate.concluded(Outcome.read(delivery.data))
+        """The handler for outcomes: what ended is no longer in flight, and no cluster takes its mark any more."""
+        outcome = Outcome.read(delivery.data)
+        await self.gate.concluded(outcome)
+        await self.registers.keep(lambda: self.gate.in_flight - {outcome.proposal})
 
     async def _publish(self, answer: Answer) -> None:
         verdict = answer.verdict
@@ -140,6 +144,7 @@ class GateProcess:
 
     async def _send(self, envelope: bytes) -> None:
         warrant = Warrant.read(dsse.open_envelope(envelope, PAYLOAD_TYPE, self.ring).payload)
+        await self.registers.admit(warrant, self.inventory.newest())
         subject = self.subjects.warrant(warrant.lane, warrant.audience, self._hands(warrant))
         await self.bus.publish(subject, envelope, message_id=canonical.digest(envelope))
 

@@ -14,14 +14,14 @@ NAME = "inventory"
 
 @dataclass(frozen=True, slots=True)
 class InventoryProcess:
-    """One writer on one connection, and the sensors that look on."""
+    """One writer on one connection, and who looks on: sensors, and what holds the estate to how it should be."""
 
     writer: Writer
     lawbase: Lawbase
     verify: VerifyFacts
-    onlooker: Onlooker
+    onlookers: tuple[Onlooker, ...]
 
     async def run(self) -> None:
         """Until cancelled, or until another writer took the lease."""
-        writing = self.writer.run(self.lawbase.envelope, self.verify, self.onlooker)
+        writing = self.writer.run(self.lawbase.envelope, self.verify, *self.onlookers)
         await keep(NAME, {"writer": writing, "facts": self.lawbase.follow(self.writer.renew_facts)})

@@ -86,9 +86,9 @@ def _running(of: str) -> str:
     return f"variables.runs ? {of}.?spec.?template.?spec.orValue({of}.?spec.orValue({{}})) : {{}}"
 
 
-def warrant_policy() -> Manifest:
-    """The rule that binds Placet's own writer, in the whole cluster."""
-    watch = Watch(
+def writes(*more: tuple[str, str]) -> Watch:
+    """Every write of Placet's own writer in the whole cluster, and the warrants that it names; `more` are variables."""
+    return Watch(
         rules=(Rule(("*",), ("*/*",), ("*",)),),
         without=(_REVIEWS,),
         conditions=(("placets-writer", f"request.userInfo.username == '{identities.username(identities.WRITER)}'"),),
@@ -100,16 +100,23 @@ def warrant_policy() -> Manifest:
             ("part", "request.?subResource.orValue('')"),
             ("what", "request.resource.resource + (variables.part == '' ? '' : '/' + variables.part)"),
             ("named", "variables.what + ' ' + request.?name.orValue('')"),
-            ("runs", f"request.operation == 'UPDATE' && request.resource.resource in [{_names(_RUNNING)}]"),
-            (
-                "makes",
-                "request.operation == 'CREATE' && variables.part == '' && "
-                f"request.resource.resource in [{_names(_RUNNING)}]",
-            ),
-            ("made", "variables.makes ? object.?spec.?template.?spec.orValue({}) : {}"),
-            ("now", _running("object")),
-            ("then", _running("oldObject")),
+            *more,
         ),
+    )
+
+
+def warrant_policy() -> Manifest:
+    """The rule that binds Placet's own writer, in the whole cluster."""
+    watch = writes(
+        ("runs", f"request.operation == 'UPDATE' && request.resource.resource in [{_names(_RUNNING)}]"),
+        (
+            "makes",
+            "request.operation == 'CREATE' && variables.part == '' && "
+            f"request.resource.resource in [{_names(_RUNNING)}]",
+        ),
+        ("made", "variables.makes ? object.?spec.?template.?spec.orValue({}) : {}"),
+        ("now", _running("object")),
+        ("then", _running("oldObject")),
     )
     return validating("placet-warrant", watch, _warrant_checks())
 

@@ -12,6 +12,7 @@ from policies.admission.distances import SCHEDULER, distances
 from policies.admission.doors import doors
 from policies.admission.lawful import survey
 from policies.admission.manifests import Manifest, binding, marked, mutates
+from policies.admission.registering import register_policy
 
 
 def admission(
@@ -21,12 +22,14 @@ def admission(
     *,
     schedulers: Sequence[str] = (SCHEDULER,),
     enforce: bool = True,
+    registered: bool = True,
 ) -> tuple[Manifest, ...]:
     """The admission policies of `cluster`, each with its binding.
 
     All carry the facts' version as a label, so that those of older facts can be found and taken away. Without `enforce`
     they warn and audit, refuse nothing and change nothing. `schedulers` are the users that may bind pods of tenants
-    that must be kept apart, because they honour anti-affinity.
+    that must be kept apart, because they honour anti-affinity. `registered`: the writer writes under warrants alone
+    that stand in the cluster's register.
 
     Raises:
         BadInput: the facts know no such cluster, or its nodes are more than an API server looks through.
@@ -34,6 +37,7 @@ def admission(
     ground = survey(facts, cluster)
     policies = (
         warrant_policy(),
+        *([register_policy()] if registered else []),
         protected_policy(break_glass),
         *doors(ground),
         *distances(ground, schedulers, steering=enforce),

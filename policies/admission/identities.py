@@ -1,4 +1,4 @@
-"""Who Placet is in a cluster: one namespace, a reader and a writer. The rest of the package has the names from here."""
+"""Who Placet is in a cluster: one namespace, a reader, a writer and a registrar. The package has the names here."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from policies.admission.manifests import Manifest, manifest
 NAMESPACE: Final = "placet-system"
 READER: Final = "placet-reader"
 WRITER: Final = "placet-writer"
+REGISTRAR: Final = "placet-registrar"
+"""As whom the gate registers warrants: it may write one role, and nothing into it but warrants."""
 OBJECTS: Final = "placet-writer-objects"
 """The role by which the writer applies and deletes objects, bound in each namespace of a tenant."""
 BREAK_GLASS: Final = "placet:break-glass"
@@ -26,8 +28,8 @@ def namespace() -> Manifest:
 
 
 def accounts() -> tuple[Manifest, ...]:
-    """The two service accounts, whose tokens are mounted nowhere by themselves."""
+    """The service accounts, whose tokens are mounted nowhere by themselves."""
     return tuple(
         manifest("v1", "ServiceAccount", name, namespace=NAMESPACE, automountServiceAccountToken=False)
-        for name in (READER, WRITER)
+        for name in (READER, WRITER, REGISTRAR)
     )

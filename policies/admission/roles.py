@@ -1,4 +1,4 @@
-"""RBAC from the table of `grants`: a ClusterRole and its binding for each of the two accounts.
+"""RBAC from the table of `grants`: a ClusterRole and its binding for each account, and the register of warrants.
 
 The writer's role for objects is bound in each namespace that signed facts give a tenant, and nowhere else.
 """
@@ -12,7 +12,7 @@ from estate.canonical import Json
 from estate.ids import ClusterId
 from estate.law import Facts
 from policies import objects
-from policies.admission import grants, identities
+from policies.admission import grants, identities, registering
 from policies.admission.grants import Grant
 from policies.admission.lawful import survey
 from policies.admission.manifests import Manifest, manifest
@@ -27,6 +27,8 @@ def rbac() -> tuple[Manifest, ...]:
         *identities.accounts(),
         *_role(identities.READER, grants.reader()),
         *_role(identities.WRITER, grants.writer()),
+        *_role(identities.REGISTRAR, registering.REGISTRARS),
+        *_role(registering.REGISTER, (), identities.WRITER),
         manifest(f"{_RBAC}/v1", "ClusterRole", identities.OBJECTS, rules=[_rule(g) for g in grants.in_tenants()]),
     )
 
@@ -57,13 +59,15 @@ def _subject(account: str) -> Json:
     return {"kind": "ServiceAccount", "name": account, "namespace": identities.NAMESPACE}
 
 
-def _role(account: str, granted: Iterable[Grant]) -> tuple[Manifest, Manifest]:
-    rules: list[Json] = [_rule(g) for g in granted]
-    ref: Json = {"apiGroup": _RBAC, "kind": "ClusterRole", "name": account}
-    return (
-        manifest(f"{_RBAC}/v1", "ClusterRole", account, rules=rules),
-        manifest(f"{_RBAC}/v1", "ClusterRoleBinding", account, roleRef=ref, subjects=[_subject(account)]),
-    )
+def _role(name: str, granted: Iterable[Grant], account: str = "") -> tuple[Manifest, Manifest]:
+    """A role and its binding to the account, by default that of its name. The rules of one that is granted nothing are
+    somebody else's to write, and applying it again leaves them.
+    """
+    held: list[Json] = [_rule(g) for g in granted]
+    ref: Json = {"apiGroup": _RBAC, "kind": "ClusterRole", "name": name}
+    role = manifest(f"{_RBAC}/v1", "ClusterRole", name)
+    bound = manifest(f"{_RBAC}/v1", "ClusterRoleBinding", name, roleRef=ref, subjects=[_subject(account or name)])
+    return ({**role, "rules": held} if held else role), bound
 
 
 def _rule(grant: Grant) -> Json:

@@ -31,6 +31,7 @@ from estate.worlds import World
 from policies.admission import identities
 from policies.admission.annotations import protected_policy, warrant_policy
 from policies.admission.manifests import binding
+from policies.admission.registering import register_policy
 from policies.admission.roles import rbac
 from tests.admission.clusters import collection
 from tests.crash.supervision import PATIENCE, Outside, until
@@ -66,6 +67,7 @@ class Ground:
     uid: Uid
     reader: Identity
     writer: Identity
+    registrar: Identity
 
     @property
     def executor(self) -> ExecutorId:
@@ -104,12 +106,13 @@ class Ground:
 async def ground(plane: ControlPlane, cluster: ClusterId) -> AsyncIterator[Ground]:
     """The cluster with our accounts, the warrant rule, and nothing on it yet."""
     async with plane.client() as api:
-        policies = (warrant_policy(), protected_policy())
+        policies = (warrant_policy(), register_policy(), protected_policy())
         for made in (*rbac(), *policies, *(binding(p, enforce=True) for p in policies)):
             await clients.create(api, collection(made), made)
         reader = await plane.service_account(identities.NAMESPACE, identities.READER)
         writer = await plane.service_account(identities.NAMESPACE, identities.WRITER)
-        yield Ground(cluster, plane, api, await populating.cluster_uid(api), reader, writer)
+        registrar = await plane.service_account(identities.NAMESPACE, identities.REGISTRAR)
+        yield Ground(cluster, plane, api, await populating.cluster_uid(api), reader, writer, registrar)
 
 
 @asynccontextmanager
@@ -140,6 +143,7 @@ async def founded(root: Path, name: str, *grounds: Ground, **settings: Any) -> O
             id=g.id,
             reader=Credentials(kubeconfig=g.reader.kubeconfig),
             writer=Credentials(kubeconfig=g.writer.kubeconfig),
+            registrar=Credentials(kubeconfig=g.registrar.kubeconfig),
         )
         for g in grounds
     )

@@ -24,7 +24,7 @@ from estate.changes import (
 )
 from estate.drifts import Basis, Drift
 from estate.hardware import Node, Taint
-from estate.ids import ClusterId, NodeId, TenantId
+from estate.ids import ClusterId, NodeId
 from estate.law import Facts
 from estate.snapshots import Snapshot
 from estate.things import Thing, ThingKind
@@ -83,16 +83,26 @@ def of_place(name: NodeId, observed: Node | None, facts: Facts) -> Iterator[Drif
 
 def of_thing(desired: Made, observed: Made | None, facts: Facts) -> Iterator[Drift]:
     """One thing of a file against what is observed of it."""
-    thing, tenants = _thing(desired), (desired.tenant,) if isinstance(desired, Workload) else ()
     if observed is None:
         why = "it is not observed; look for it, or take it out of the file"
-        yield _drift(thing, Basis.ESTATE_FILE, Difference((), "present", None), why, desired.cluster, tenants)
+        yield _of_file(desired, Difference((), "present", None), why)
         return
     wanted, found = _form(desired), _form(observed)
     for difference in comparing.differences(wanted, found, _shape(desired)):
         if not difference.added or difference.path[0] in map(paths.field, _CLOSED):
-            remedy = _remedy(desired, observed, difference)
-            yield _drift(thing, Basis.ESTATE_FILE, difference, remedy, desired.cluster, tenants)
+            yield _of_file(desired, difference, _remedy(desired, observed, difference))
+
+
+def _of_file(desired: Made, difference: Difference, remedy: Remedy) -> Drift:
+    found = _drift(_thing(desired), Basis.ESTATE_FILE, difference, remedy, desired.cluster)
+    match desired:
+        case Node():
+            return found.model_copy(update={"called": f"Node {desired.name}"})
+        case Workload():
+            whose = {"namespace": desired.namespace, "tenants": (desired.tenant,)}
+            return found.model_copy(update={"called": f"Workload {desired.namespace}/{desired.name}", **whose})
+        case unreachable:
+            assert_never(unreachable)
 
 
 def _drift(
@@ -101,7 +111,6 @@ def _drift(
     difference: Difference,
     remedy: Remedy,
     cluster: ClusterId | None,
-    tenants: tuple[TenantId, ...] = (),
 ) -> Drift:
     written = paths.written(difference.path)
     rule = matters.rule(thing.kind.value, written)
@@ -109,7 +118,6 @@ def _drift(
         about=thing,
         called=str(thing),
         cluster=cluster,
-        tenants=tenants,
         basis=basis,
         path=written,
         desired=shown(difference.desired),

@@ -72,6 +72,7 @@ RULES: Final = (
     Rule(_ROLLED_OUT, "spec.template", Matter.SECURITY, "another revision is rolled out"),
     Rule(_ROLLED_OUT, "spec.*ervice*", Matter.SECURITY, "other services are rolled out"),
     Rule(("ClusterTemplate", "ServiceTemplate"), "", Matter.SECURITY, "what is rolled out comes from it"),
+    Rule(("cluster",), "", Matter.SECURITY, "what runs there is not what its template says"),
     # the estate's own records
     Rule(("node",), "accelerators*.partitions*", Matter.CAPACITY, "it says how the device is cut"),
     Rule(("node",), "accelerators*", Matter.CAPACITY, "a device is another one, or missing"),

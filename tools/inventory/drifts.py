@@ -16,7 +16,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponen
 
 from estate import canonical
 from estate.clocks import Clock
-from estate.drifts import Drift
+from estate.drifts import Basis, Drift
 from estate.errors import BadInput, RetryLater
 from estate.ids import ChannelId, Digest
 from estate.records import write_time
@@ -25,6 +25,9 @@ from estate.things import ThingKind
 from tools.bus.port import Bucket, Bus
 
 BUCKET = "drifts"
+ESTATE = ""
+"""In the place of a cluster: what is found of the estate, beside what sources find of a cluster's objects."""
+_OF_ESTATE = frozenset({Basis.ESTATE_FILE, Basis.FACTS, Basis.TEMPLATE})
 CHANNEL = ChannelId("inventory")
 """The channel of the inventory's own events; its credential is the process's."""
 FORMAT = "cloudevents"
@@ -103,7 +106,7 @@ class Keeper:
         if self._drifts is None:
             drifts = await Drifts.open(self._bus)
             for drift in await drifts.every():
-                self._open[str(drift.cluster or ""), drift.called][drift.key] = drift
+                self._open[_place(drift)][drift.key] = drift
             self._drifts = drifts
         return self._drifts
 
@@ -111,6 +114,12 @@ class Keeper:
         body = event(drift, resolved=resolved, at=at)
         log.info("drift resolved" if resolved else "drift found", about=str(drift.about), path=drift.path)
         await self._bus.publish(self._subject, orjson.dumps(body), message_id=str(body["id"]))
+
+
+def _place(drift: Drift) -> tuple[str, str]:
+    """Where whoever found it keeps it: things of the estate by what they are, objects by what people call them."""
+    of_estate = drift.basis in _OF_ESTATE
+    return (ESTATE, str(drift.about)) if of_estate else (str(drift.cluster or ""), drift.called)
 
 
 def event(drift: Drift, *, resolved: bool, at: datetime) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""What the writer's onlooker is shown: called by `writer` for every batch, the first estate and new facts. Pure."""
+"""What the writer's onlookers are shown: called by `writer` for every batch, the first estate and new facts. Pure."""
 
 from __future__ import annotations
 

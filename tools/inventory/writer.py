@@ -132,7 +132,7 @@ class Writer:
         self._sources = tuple(sources)
         self._clock = clock
         self._pace = pace or Pace()
-        self._onlooker: Onlooker | None = None
+        self._onlookers: tuple[Onlooker, ...] = ()
         self._names: dict[int, str] = {}
         """What each source calls itself, once it has spoken."""
         self._claims = Claims()
@@ -145,14 +145,14 @@ class Writer:
         """Put newer signed facts in force; those that do not verify are refused with an alarm, and nothing changes."""
         await self._work.put(_NewFacts(envelope))
 
-    async def run(self, envelope: bytes, verify: VerifyFacts, onlooker: Onlooker | None = None) -> None:
-        """Take the lease (waiting for it), publish the whole estate, then every change; let the onlooker see them.
+    async def run(self, envelope: bytes, verify: VerifyFacts, *onlookers: Onlooker) -> None:
+        """Take the lease (waiting for it), publish the whole estate, then every change; let the onlookers see them.
 
         Raises:
             Denied, BadInput: the signed facts do not verify.
             Conflict: another writer took over.
         """
-        facts, self._onlooker = verify(envelope), onlooker
+        facts, self._onlookers = verify(envelope), onlookers
         lease = await self._bus.lease(LEASE, self._holder, ttl=self._pace.lease)
         log.info("inventory writer started", epoch=lease.token, holder=self._holder)
         version = SnapshotVersion(installation=self._installation, epoch=lease.token, sequence=0)
@@ -163,8 +163,8 @@ class Writer:
                 group.create_task(self._keep(lease), name="inventory-lease")
                 group.create_task(self._reporter.run(), name="inventory-telemetry")
                 group.create_task(self._tick(), name="inventory-whole")
-                if onlooker is not None:
-                    group.create_task(onlooker.run(), name="inventory-onlooker")
+                for onlooker in onlookers:
+                    group.create_task(onlooker.run(), name=f"inventory-{type(onlooker).__name__.lower()}")
                 group.create_task(self._late(), name="inventory-late")
                 for position, source in enumerate(self._sources):
                     group.create_task(self._watch(position, source), name=f"inventory-source-{position}")
@@ -225,8 +225,8 @@ class Writer:
             await self._work.put(_Seen(position, Observed(source=name, heard=(heard,))))
 
     async def _show(self, shown: Noticed) -> None:
-        if self._onlooker is not None:
-            await self._onlooker.notice(shown)
+        for onlooker in self._onlookers:
+            await onlooker.notice(shown)
 
     async def _tell_drifts(self) -> None:
         """Beside the deltas, which never wait for it. What cannot be told is reported and does not end the writer."""

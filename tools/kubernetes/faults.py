@@ -3,7 +3,8 @@
 RetryLater
 ├── Unreachable     no answer: refused, reset, timed out, cut off in the middle
 └── Overloaded      429, 5xx, priority and fairness; `after` says how long the server asks to wait
-    └── Budgeted    429 by a disruption budget: nothing is wrong but the time
+    ├── Budgeted    429 by a disruption budget: nothing is wrong but the time
+    └── Unregistered  403 by our own rule: the warrant is not in the cluster's register (yet)
 NeverRetry
 ├── Rejected        400, 405, 413, 415, 422 and whatever else is the request's own fault
 ├── NotFound        404
@@ -26,6 +27,7 @@ from typing import Any
 
 from estate import canonical
 from estate.errors import Denied, NeverRetry, PlacetError, RetryLater
+from policies.admission.registering import REFUSED
 
 LONGEST_MESSAGE = 400
 LONGEST_WAIT = 300.0
@@ -43,6 +45,10 @@ class Overloaded(RetryLater):
     def __init__(self, message: str, after: float = 0.0) -> None:
         super().__init__(message)
         self.after = after
+
+
+class Unregistered(Overloaded):
+    """The door does not know the warrant (yet): the gate's word is on its way, or was taken back."""
 
 
 class Budgeted(Overloaded):
@@ -100,6 +106,8 @@ def translated(status: int, body: object, call: str, retry_after: str | None = N
     match status:
         case 401:
             return Unauthenticated(f"{message}; renew the credentials")
+        case 403 if REFUSED in message:
+            return Unregistered(message)
         case 403:
             return Forbidden(f"{message}; see `placet doctor`")
         case 404:

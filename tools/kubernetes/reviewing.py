@@ -7,14 +7,14 @@ roles were written from; `holdings` adds the rights that nobody thought of, in w
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from policies import objects
-from policies.admission import grants
-from policies.admission.grants import Access
+from policies.admission import grants, registering
+from policies.admission.grants import Access, Grant
 from tools.kubernetes import asking
 from tools.kubernetes.asking import Asks, Told
 from tools.kubernetes.holdings import Holdings, holdings
@@ -26,10 +26,18 @@ _NAMED: Final = 3
 
 
 class Part(StrEnum):
-    """Which of Placet's two accounts a connection is meant to be."""
+    """Which of Placet's accounts a connection is meant to be."""
 
     READER = "reader"
     WRITER = "writer"
+    REGISTRAR = "registrar"
+
+
+_GRANTED: Final[Mapping[Part, Callable[[], tuple[Grant, ...]]]] = {
+    Part.READER: grants.reader,
+    Part.WRITER: grants.writer,
+    Part.REGISTRAR: lambda: registering.REGISTRARS,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +71,7 @@ async def review(
     Raises:
         RetryLater, NeverRetry, Denied: as the connection does.
     """
-    granted = grants.allowed(grants.reader() if part is Part.READER else grants.writer())
+    granted = grants.allowed(_GRANTED[part]())
     asked = sorted(granted | _elsewhere(granted) | set(grants.DENIED))
     who = await whoami(connection)
 
@@ -73,8 +81,13 @@ async def review(
     found = await asking.each(one, asked)
     rows = [Row(who, a, a in granted, f) for a, f in zip(asked, found, strict=True)]
     held = await holdings(connection, told)
-    beyond = (Row(who, a, expected=False, found=True) for a in sorted(held.everywhere - set(asked)))
+    beyond = (Row(who, a, expected=False, found=True) for a in sorted(held.everywhere - set(asked) - _registered(held)))
     return (*rows, *beyond, *_bound(who, part, held, spaces))
+
+
+def _registered(held: Holdings) -> set[Access]:
+    """Warrants that stand in the register now: rights that open nothing but the door's own rule."""
+    return {a for a in held.everywhere if (a.verb, a.group, a.resource) == ("use", registering.GROUP, "warrants")}
 
 
 def _bound(who: str, part: Part, held: Holdings, spaces: Collection[str] | None) -> Iterator[Row]:
