@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from statistics import mean
 
+from benchmarks.referees import Referee
 from benchmarks.traces import Trace
 from tools.placement.packing.demands import Request
 from tools.placement.packing.engine import Packer, Rule, Seat
@@ -128,7 +129,9 @@ def timeline(known: Trace, offered: float) -> Timeline:
 
 def _arrivals(known: Trace) -> list[tuple[int, int, Request]]:
     times = [(pod.creation_time or 0, pod.deletion_time or 0) for pod in known.pods]
-    order = sorted(range(len(times)), key=lambda at: (times[at][0], at))
+    empty = Referee(known.fleet)  # what fits no empty node would stand at the head of the queue for ever
+    fitting = {request for request in set(known.requests) if empty.room(request).any()}
+    order = sorted((at for at in range(len(times)) if known.requests[at] in fitting), key=lambda at: (times[at][0], at))
     return [(times[at][0], max(times[at][1] - times[at][0], 1), known.requests[at]) for at in order]
 
 

@@ -107,12 +107,12 @@ class Foresight:
         return weights_of(columns, chances, price, strains=(row, plan.strain * strain))
 
     def _future(self, counts: NDArray[np.float64]) -> NDArray[np.int64]:
-        """As many arrivals, drawn from those seen, as ask for all that is free; the same for the same past."""
+        """Arrivals, drawn from those seen, that ask for all devices that are free (or CPU, where none asks for any)."""
         columns = self.packer.classes.columns
         need = np.array([(counts @ asked) / counts.sum() for asked in (columns.devices * columns.milli, columns.cpu)])
         free = self.packer.supply()[[2, 0]].sum(axis=1)
         runs_out = free[need > 0] / need[need > 0]
-        size = min(int(runs_out[0]) + 1 if runs_out.size else 0, _FARTHEST)
+        size = min(int(runs_out[0]) + 1 if runs_out.size else 1, _FARTHEST)
         dice = np.random.default_rng(self._seen)
         return dice.choice(len(counts), size=size, p=counts / counts.sum())
 
