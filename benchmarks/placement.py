@@ -76,11 +76,6 @@ def arrivals(known: Trace, seed: int, most: int) -> tuple[list[int], NDArray[np.
     return found, np.array(nodes)
 
 
-def ordered(fleet: Fleet, order: NDArray[np.int64]) -> Fleet:
-    """The same fleet in another order."""
-    return Fleet(fleet.kind[order], fleet.cpu_milli[order], fleet.memory_mebibytes[order], fleet.devices[order])
-
-
 def policies(known: Trace, fleet: Fleet, seed: int) -> Mapping[str, Callable[[], Placing]]:
     """What is compared: each made when its turn comes."""
     return {
@@ -133,7 +128,7 @@ def measure(known: Trace, seeds: Sequence[int], at: Sequence[int], wanted: Set[s
     found: dict[str, list[list[float]]] = {}
     for seed in seeds:
         pods, order = arrivals(known, seed, max(at))
-        fleet = ordered(known.fleet, order)
+        fleet = known.fleet.of(order)
         chosen = {name: make for name, make in policies(known, fleet, seed).items() if name in wanted}
         for name, make in chosen.items():
             started = time.process_time()
@@ -223,7 +218,7 @@ def _options() -> argparse.Namespace:
         help="baselines besides the published policy (all)",
     )
     parser.add_argument(
-        "--offered", type=float, default=1.1, metavar="X", help="offered load of the track with times (1.1)"
+        "--offered", type=float, default=1.5, metavar="X", help="peak load of the track with times, of its fleet (1.5)"
     )
     parser.add_argument("-o", choices=("table", "json"), default="table")
     return parser.parse_args()

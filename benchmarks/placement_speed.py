@@ -36,8 +36,7 @@ _MOST_MEBIBYTES = 2_048
 
 def repeated(fleet: Fleet, nodes: int) -> Fleet:
     """The node list over and over, up to so many nodes."""
-    rows = np.arange(nodes) % len(fleet.kind)
-    return Fleet(fleet.kind[rows], fleet.cpu_milli[rows], fleet.memory_mebibytes[rows], fleet.devices[rows])
+    return fleet.of(np.arange(nodes) % len(fleet.kind))
 
 
 def measure(known: Trace) -> list[Figure]:

@@ -1,9 +1,9 @@
 """The track with real arrivals and departures: what is allocated over time, who waits, and who never starts.
 
-The trace's order, its gaps in proportion and every pod's own duration are kept; the gaps are divided by one number, so
-that the load offered to the fleet is what was asked for. First come, first served lets nobody overtake. Ours lets
-whoever fits go ahead until the head of the queue has waited as long as pods have lasted in the mean so far; then nobody
-overtakes it.
+On every other node, or the trace would never fill the fleet. Its order, its gaps in proportion and every pod's own
+duration are kept; the gaps are divided by one number, so that at its peak the load is what was asked for. First come,
+first served lets nobody overtake. Ours lets whoever fits go ahead until the head of the queue has waited as long as
+pods have lasted in the mean so far; then nobody overtakes it.
 """
 
 from __future__ import annotations
@@ -12,14 +12,18 @@ import heapq
 import sys
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import mean
+
+import numpy as np
 
 from benchmarks.referees import Referee
 from benchmarks.traces import Trace
 from tools.placement.packing.demands import Request
 from tools.placement.packing.engine import Packer, Rule, Seat
 from tools.placement.packing.expecting import Foresight
+
+_HALVINGS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class Timeline:
     """Ours beside first come, first served."""
 
     offered: float
+    gaps_divided_by: float
     tracks: tuple[Track, ...]
     classes: int
     classes_below: int
@@ -113,18 +118,33 @@ class _Run:
 
 
 def timeline(known: Trace, offered: float) -> Timeline:
-    """Both policies over the trace's own times."""
+    """Both policies over the trace's own times, on every other node: all of it at once asks for less than the fleet."""
+    half = np.arange(0, len(known.fleet.kind), 2)
+    known = replace(known, fleet=known.fleet.of(half))
     came = _arrivals(known)
-    asked = sum(lasts * request.gpu_milli for _, lasts, request in came)
-    span = max(came[-1][0] - came[0][0], 1)
-    pace = offered * span * known.milli / max(asked, 1)
+    pace = _pace(came, offered * known.milli)
     runs = {"first come": _first_come(known), "placet": _ours(known)}
     for name, run in runs.items():
         print(f"timeline: {name}", file=sys.stderr, flush=True)
         for at, lasts, request in came:
             run.until((at - came[0][0]) / pace)
             run.arrive(request, lasts)
-    return _beside(known, offered, runs)
+    tracks, classes, below = _beside(known, runs)
+    return Timeline(offered, round(pace, 1), tracks, classes, below)
+
+
+def _pace(came: list[tuple[int, int, Request]], wanted: float) -> float:
+    """By how much gaps are divided so that at most so many milli-GPU would run at once, had everything room."""
+    at = np.array([begins - came[0][0] for begins, _, _ in came], dtype=float)
+    lasts = np.array([lasting for _, lasting, _ in came], dtype=float)
+    milli = np.array([request.gpu_milli for _, _, request in came])
+    slow, fast = 1.0, max(float(at[-1]), 1.0)
+    for _ in range(_HALVINGS):
+        pace = (slow * fast) ** 0.5
+        changes = np.argsort(np.concatenate([at / pace, at / pace + lasts]), kind="stable")
+        most = np.concatenate([milli, -milli])[changes].cumsum().max()
+        slow, fast = (pace, fast) if most < wanted else (slow, pace)
+    return slow
 
 
 def _arrivals(known: Trace) -> list[tuple[int, int, Request]]:
@@ -151,7 +171,7 @@ def _ours(known: Trace) -> _Run:
     return _Run(place, foresight.packer.place, foresight.release, overtaking=True)
 
 
-def _beside(known: Trace, offered: float, runs: dict[str, _Run]) -> Timeline:
+def _beside(known: Trace, runs: dict[str, _Run]) -> tuple[tuple[Track, ...], int, int]:
     tracks = tuple(
         Track(
             name,
@@ -163,4 +183,4 @@ def _beside(known: Trace, offered: float, runs: dict[str, _Run]) -> Timeline:
     )
     fair, ours = runs["first come"].started, runs["placet"].started
     below = sum(1 for request, started in fair.items() if ours.get(request, 0) < started)
-    return Timeline(offered, tracks, len(set(known.requests)), below)
+    return tracks, len(set(known.requests)), below

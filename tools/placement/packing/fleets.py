@@ -33,6 +33,10 @@ class Fleet:
             if (column < 0).any():
                 raise ValueError(f"`{name}` is `{column.min()}` at node {column.argmin()}: give zero or more")
 
+    def of(self, rows: NDArray[np.int64]) -> Fleet:
+        """These nodes, in this order; kinds keep their numbers."""
+        return Fleet(self.kind[rows], self.cpu_milli[rows], self.memory_mebibytes[rows], self.devices[rows])
+
     @property
     def kinds(self) -> int:
         """How many kinds there are."""
