@@ -39,7 +39,9 @@ class Plan:
 
 
 PLANS = (Plan(2.0, 2.0, 4.0), Plan(0.0, 0.0, 0.0))
-"""The first is taken where the rehearsal finds none better."""
+"""The first is taken where the rehearsal finds none clearly better."""
+_MARGIN = 1.005
+"""How much better is clear: imagined futures differ by less among themselves."""
 
 
 class Foresight:
@@ -87,7 +89,8 @@ class Foresight:
         if len(made) > 1:
             future = self._future(counts)
             worth = {plan: self._worth(weights, future) for plan, weights in made.items()}
-            self.plan = max(plans, key=worth.__getitem__)
+            best = max(plans, key=worth.__getitem__)
+            self.plan = best if worth[best] > _MARGIN * worth[plans[0]] else plans[0]
         self.packer.weigh(made[self.plan])
         self._next = self._seen * _GROWTH
         self._taken = 0
