@@ -10,7 +10,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 GO_WHEEL := .tools/go-wheel
 
-.PHONY: help demo controlplane prometheus test properties check format lock benchmarks pictures evals clean
+.PHONY: help demo controlplane prometheus test properties hostile check format lock benchmarks pictures evals clean
 help:            ## show the targets
 	@grep -hE '^[a-z]+: .*##|^[a-z]+:  *##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t14
 
@@ -37,11 +37,16 @@ prometheus: $(READY)  ## Prometheus, built once from a Go module: the tests ask 
 	@PATH="$(CURDIR)/$(GO_WHEEL)/go/bin:$$PATH" $(BIN)/python -m tools.prometheus build
 
 # More workers than two cores: many tests wait for a control plane, and others compute meanwhile.
+# Compiled once here, where each worker would compile it for itself.
 test: $(READY) controlplane prometheus  ## every test, against real NATS, PostgreSQL, Kubernetes and Prometheus
-	$(BIN)/pytest -n 4 --dist loadgroup
+	@$(BIN)/python -m compileall -q -j 2 estate policies tools agents console evals
+	$(BIN)/pytest -n 4 --dist loadgroup --no-loadscope-reorder
 
 properties: $(READY) controlplane prometheus  ## the properties alone, with 25 times as many examples: some minutes
-	$(BIN)/pytest -n 4 --dist loadgroup -m hypothesis --hypothesis-profile thorough --timeout 1800
+	$(BIN)/pytest -n 4 --dist loadgroup --no-loadscope-reorder -m hypothesis --hypothesis-profile thorough --timeout 1800
+
+hostile: $(READY)  ## a hostile proposer against the four profiles, 10 000 proposals each: half an hour of two cores
+	$(BIN)/python -m tests.hostile
 
 check: $(READY)  ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff format --check .

@@ -11,7 +11,7 @@ from estate.events import Event
 from estate.ids import Digest, EventId, IncidentId, NodeId, TenantId
 from estate.incidents import EVENTS_KEPT, CaseState, Fence, Incident, Origin
 from estate.observations import EventType, Severity
-from estate.outcomes import Outcome
+from estate.outcomes import Ending, Outcome
 from estate.verdicts import Verdict
 
 IDS_KEPT = 512
@@ -105,6 +105,9 @@ def with_verdict(record: Incident, verdict: Verdict) -> Incident:
 
 def with_outcome(record: Incident, outcome: Outcome) -> Incident:
     """The record with an outcome: on the fence it belongs to, or on the case."""
+    if outcome.ending is Ending.LAPSED:
+        known = any(o.execution == outcome.execution for o in record.lapses)
+        return record if known else record.model_copy(update={"lapses": (*record.lapses, outcome)})
     if any(f.proposal == outcome.proposal for f in record.fences):
         fences = tuple(
             f.model_copy(update={"outcome": outcome}) if f.proposal == outcome.proposal else f for f in record.fences

@@ -27,8 +27,9 @@ from console.composing.parts import Host, Parts, connected
 from console.installations import Installation
 from console.systems import Stores, System, kept
 from estate.errors import RetryLater
+from estate.ids import KeyId
 from policies.ledger.port import Ledger
-from policies.signed_facts import recorded
+from policies.signed_facts import recorded, retired
 from tools.bus import accounts
 from tools.bus.port import Bus
 
@@ -85,7 +86,9 @@ class _Composition:
         url = await self._met()
         archive = await ledgers.opened(installation, self.stack) if self.processes & RECORDERS else None
         ledger = self.adapters.ledger(archive) if archive is not None else None
-        latch = partial(installation.facts_latch, await self._facts_version(ledger))
+        version = await self._facts_version(ledger)
+        gone = await retired(ledger) if ledger is not None else frozenset[KeyId]()
+        latch = partial(installation.facts_latch, version, gone)
         ground = await grounds.opened(installation, self.stack) if self.processes & OBSERVERS else None
         buses: dict[str, Bus] = {}
         if installation.role is None:

@@ -99,7 +99,7 @@ def _key(state: StateDirectory, role: str) -> str:
 
 
 def _signed(state: StateDirectory) -> Facts:
-    from console.initialising import facts_ring
+    from console.lawgivers import facts_ring
     from policies.signed_facts import open_facts
 
     return open_facts(state.facts_path.read_bytes(), facts_ring(state.record()), datetime.now(UTC))

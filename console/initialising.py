@@ -14,14 +14,15 @@ from pathlib import Path
 from console import config, identities
 from console.config import Channel, Config
 from console.http.channels import token_digest
+from console.lawgivers import facts_ring
 from console.state import ROLE_KEYS, InstallationRecord, StateDirectory, write_private
 from estate.errors import BadInput
 from estate.identities import Role
 from estate.ids import ChannelId, InstallationId
 from estate.law import Facts
 from estate.worlds import World
+from policies import signed_facts
 from policies.enrolments import PAYLOAD_TYPE
-from policies.keyrings import StaticRing
 from policies.ledger.verifier_keys import ledger_key
 from policies.signed_facts import open_facts
 from policies.signing.facts import seal_facts
@@ -72,11 +73,6 @@ def found(state: StateDirectory, founding: Founding, now: datetime) -> Founded:
     return Founded(record, made, backup)
 
 
-def facts_ring(record: InstallationRecord) -> StaticRing:
-    """Who may sign this installation's facts."""
-    return StaticRing.of(base64.b64decode(record.public_keys["facts"]))
-
-
 def _key(state: StateDirectory, role: str) -> bool:
     path = state.key_path(role)
     if path.exists():
@@ -119,7 +115,9 @@ def _facts(state: StateDirectory, founding: Founding, now: datetime, made: list[
         facts = estate.facts(now + FACTS_FOR)
     else:
         facts = founding.facts
-    envelope = seal_facts(facts, FileSigner.load(state.key_path("facts")))
+    sealed = seal_facts(facts, FileSigner.load(state.key_path("facts")))
+    words = signed_facts.carried_by(state.facts_path.read_bytes()) if state.facts_path.exists() else ()
+    envelope = signed_facts.carrying(sealed, words)
     if state.facts_path.exists() and state.facts_path.read_bytes() == envelope:
         return
     write_private(state.facts_path, envelope)

@@ -11,12 +11,13 @@ from pathlib import Path
 
 from agents.intake.channels import FRONT_DOOR, ChannelConfig
 from console.config import Config, ExecutorSpec, Format
+from console.lawgivers import facts_ring
 from console.roles import RoleRecord
 from console.state import InstallationRecord, StateDirectory
 from estate.clocks import Clock, Entropy
 from estate.errors import BadInput, Denied
 from estate.identities import Subject, SubjectKind
-from estate.ids import ChannelId, ClusterId, ExecutorId
+from estate.ids import ChannelId, ClusterId, ExecutorId, KeyId
 from estate.law import Facts
 from estate.subjects import Subjects
 from estate.worlds import World
@@ -119,11 +120,11 @@ class Installation:
 
     def verify_facts(self, envelope: bytes) -> Facts:
         """The facts, if the facts key signed them and they have not expired."""
-        return open_facts(envelope, self.ring("facts"), self.clock())
+        return open_facts(envelope, facts_ring(self.record), self.clock())
 
-    def facts_latch(self, last_version: int) -> Latch:
-        """As `verify_facts`, and never an older version than one seen before."""
-        return Latch(self.ring("facts"), self.clock, last_version)
+    def facts_latch(self, last_version: int, retired: frozenset[KeyId] = frozenset()) -> Latch:
+        """As `verify_facts`, and never an older version than one seen before, or one of a key that was replaced."""
+        return Latch(facts_ring(self.record), self.clock, last_version, retired)
 
     def world_file(self) -> World:
         """What a new twin starts with."""

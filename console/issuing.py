@@ -109,6 +109,8 @@ class Issuing:
         }
         local = [key for key in need.keys if key not in here.config.remote_keys]
         files |= {issued.key_path(key): whole.key_path(key).read_bytes() for key in local}
+        nexts = {issued.next_key_path(key): whole.next_key_path(key) for key in need.keys}
+        files |= {path: source.read_bytes() for path, source in nexts.items() if source.exists()}
         seconds = {issued.second_key_path(key): whole.second_key_path(key) for key in need.keys}
         files |= {path: source.read_bytes() for path, source in seconds.items() if source.exists()}
         if own := self._own_profile:

@@ -74,7 +74,8 @@ class Judging:
 
 
 def judge(judging: Judging) -> Verdict:
-    """What the gate would answer."""
+    """What the gate would answer. Raises BadInput: the history speaks of what the facts do not know."""
+    _check_scopes(judging)
     in_flight = _in_flight(judging.estate, judging.history)
     base = joined(judging.estate, in_flight)
     matter = _matter(judging, base)
@@ -87,7 +88,22 @@ def judge(judging: Judging) -> Verdict:
     )
     stands = standing(matter, concern(matter, base), _Controls(judging), scene)
     given = tuple(_given(judging, matter, base, word) for word in judging.proposal.words)
-    return decide(Question(matter, judging.estate, judging.bundle, stands, judging.at, given)).verdict
+    by = judging.at + judging.bundle.profile.approving
+    return decide(Question(matter, judging.estate, judging.bundle, stands, judging.at, given, approve_by=by)).verdict
+
+
+def _check_scopes(judging: Judging) -> None:
+    """A misspelt freeze would freeze nothing, and be taken for a permit."""
+    facts, history = judging.estate.facts, judging.history
+    named = [("frozen", s) for s in history.frozen]
+    named += [("exceptions", e.scope) for e in history.exceptions] + [
+        ("broken_glass", g.scope) for g in history.broken_glass
+    ]
+    for field, scope in named:
+        for kind, name, known in (("site", scope.site, facts.site), ("tenant", scope.tenant, facts.tenant)):
+            if name is not None and name not in known:
+                there = ", ".join(f"`{n}`" for n in sorted(known)) or "none"
+                raise BadInput(f"history: {field}: there is no {kind} `{name}` in the facts; there are {there}")
 
 
 def read_estate(folder: Path, key: Path | None, at: datetime) -> Snapshot:

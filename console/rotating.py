@@ -1,27 +1,28 @@
-"""`placet rotate`: a new key for the gate or the ledger, and an end for the old one.
+"""`placet rotate`: a new key for the gate or the ledger, and an end for the old one; with everything stopped.
 
-Done on the whole installation while nothing of it runs: an administrator's two signed words, that the new key is the
-role's and that the old one is not any more, become entries of the ledger; then the key file is replaced. What the old
-key signed before that stands; whatever it signs later is refused. For whoever verifies exports the ledger's `.vkey`
-says up to which size the old key signed. Interrupted at any point, it goes on where it was.
+`console.renewing` does it while everything runs. Here, on the whole installation while nothing of it does, an
+administrator's two signed words, that the new key is the role's and that the old one is not any more, become entries of
+the ledger; then the key file is replaced. What the old key signed before that stands; whatever it signs later is
+refused. For whoever verifies exports the ledger's `.vkey` says up to which size the old key signed. Interrupted at any
+point, it goes on where it was.
 """
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from console import identities
+from console import identities, successions
 from console.identities import Identity
 from console.installations import Installation
-from console.state import write_private
+from console.state import StateDirectory, write_private
+from console.successions import Succession
 from estate.errors import BadInput
-from estate.identities import Subject, SubjectKind
-from estate.ids import InstallationId, KeyId
-from policies import recording
+from estate.ids import KeyId
 from policies.enrolments import PAYLOAD_TYPE, Enrolments
+from policies.keyrings import KEY_BYTES
 from policies.ledger.archives import Archive
 from policies.ledger.notes import read_checkpoint
 from policies.ledger.verifier_keys import Scheme, VerifierKey, ledger_name
@@ -65,6 +66,11 @@ class Rotation:
         return self.path.with_suffix(".next")
 
     @property
+    def old(self) -> Path:
+        """Where the old key lies while both verify."""
+        return self.path.with_suffix(".old")
+
+    @property
     def is_remote(self) -> bool:
         """Whether the new key lies in a key service that the settings name."""
         return not self.second and self.role in self.installation.config.remote_keys
@@ -85,13 +91,6 @@ class Rotated:
     old: KeyId | None
 
 
-def process(installation: InstallationId, role: str) -> Subject:
-    """For whom a role's key speaks, in the enrolments."""
-    if role == "gate":
-        return recording.gate(installation)
-    return Subject(kind=SubjectKind.CONSOLE, issuer=installation, name=role)
-
-
 async def rotate(rotation: Rotation, archive: Archive, now: datetime) -> Rotated:
     """Put a new key in the place of the old one.
 
@@ -99,22 +98,25 @@ async def rotate(rotation: Rotation, archive: Archive, now: datetime) -> Rotated
         BadInput: this is one role's directory, or a role whose key is not rotated here.
         Denied: the speaker is no administrator.
     """
-    made, old = await asyncio.to_thread(_keys, rotation)
+    made, old = await asyncio.to_thread(keys, rotation)
     if rotation.role == "ledger":
         until = await _signed_up_to(archive) if old is not None and not rotation.second else None
-        await asyncio.to_thread(_write_verifier_keys, rotation, made, old, until)
+        await asyncio.to_thread(write_verifier_keys, rotation.installation, made, old, until)
     enrolments = Enrolments(
         rotation.installation.record.id, rotation.installation.record.administrator_key, rotation.installation.clock
     )
     await enrolments.load(archive)
-    for signer, revoked in ((made, False), *([(old, True)] if old is not None else [])):
-        envelope = _word(rotation, signer, now, revoked=revoked)
+    left = [rotation.kind.load(rotation.old)] if rotation.old.exists() else []  # of a rotation that was not ended
+    ended = [*([old] if old is not None else []), *left]
+    for signer, revoked in ((made, False), *((key, True) for key in ended)):
+        envelope = word(rotation, signer, now, revoked=revoked)
         await archive.append(enrolments.admit(envelope, now).draft(now))
     await asyncio.to_thread(rotation.replace)
+    rotation.old.unlink(missing_ok=True)
     return Rotated(made.key_id, old.key_id if old is not None else None)
 
 
-def _keys(rotation: Rotation) -> tuple[Signer, Signer | None]:
+def keys(rotation: Rotation) -> tuple[Signer, Signer | None]:
     """The new key and the old one. A key of a service is new wherever a file of the role's is left."""
     old = rotation.kind.load(rotation.path) if rotation.path.exists() else None
     if rotation.is_remote:
@@ -123,8 +125,9 @@ def _keys(rotation: Rotation) -> tuple[Signer, Signer | None]:
     return made, old
 
 
-def _word(rotation: Rotation, signer: Signer, now: datetime, *, revoked: bool) -> bytes:
-    subject = process(rotation.installation.record.id, rotation.role)
+def word(rotation: Rotation, signer: Signer, now: datetime, *, revoked: bool) -> bytes:
+    """An administrator's signed word on a key of the role."""
+    subject = successions.process(rotation.installation.record.id, rotation.role)
     record = identities.enrolment(subject, signer.public_key, (), (), now, revoked)
     return seal(record.canonical(), PAYLOAD_TYPE, rotation.speaker.signer)
 
@@ -135,10 +138,10 @@ async def _signed_up_to(archive: Archive) -> int:
     return next(c.head.size for c in notes if c.origin.endswith("/install"))
 
 
-def _write_verifier_keys(rotation: Rotation, made: Signer, old: Signer | None, until: int | None) -> None:
+def write_verifier_keys(installation: Installation, made: Signer, old: Signer | None, until: int | None) -> None:
     """The `.vkey` with the new key; an old ledger's key stays with its end, an old second key goes."""
-    state, name = rotation.installation.state, ledger_name(rotation.installation.record.id)
-    scheme = Scheme.COSIGNATURE_MLDSA44 if rotation.second else Scheme.NOTE
+    state, name = installation.state, ledger_name(installation.record.id)
+    scheme = Scheme.NOTE if len(made.public_key) == KEY_BYTES else Scheme.COSIGNATURE_MLDSA44
     known = VerifierKey.parse_all(state.ledger_key_path.read_text())
     dead = {signer.public_key for signer in (made, old) if signer is not None}
     lines = [key for key in known if key.public_key not in dead]
@@ -146,3 +149,28 @@ def _write_verifier_keys(rotation: Rotation, made: Signer, old: Signer | None, u
         lines.append(VerifierKey(name, old.public_key, scheme, until))
     lines.append(VerifierKey(name, made.public_key, scheme))
     write_private(state.ledger_key_path, "".join(f"{key}\n" for key in lines).encode())
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerSuccession(Succession):
+    """The ledger's key in the console's directory, where whoever verifies is told of it too."""
+
+    installation: Installation = field(kw_only=True)
+
+    def make_known(self, signer: Signer, until: int) -> None:
+        """The new key stands in `ledger.vkey`, and the old one with its end, before the new one signs anything."""
+        old = FileSigner.load(self.state.key_path(self.role))
+        write_verifier_keys(self.installation, signer, old, until)
+        self.take()
+
+
+def finish(installation: Installation) -> None:
+    """Take a ledger's key that was made known and not yet taken: its process died in between."""
+    state = installation.state
+    path = state.next_key_path("ledger")
+    if path.exists() and FileSigner.load(path).public_key in {k.public_key for k in _known(state)}:
+        successions.take(state, "ledger")
+
+
+def _known(state: StateDirectory) -> tuple[VerifierKey, ...]:
+    return VerifierKey.parse_all(state.ledger_key_path.read_text()) if state.ledger_key_path.exists() else ()

@@ -163,6 +163,14 @@ class StateDirectory:
         """The private key of a role."""
         return self.root / "keys" / f"{role}.key"
 
+    def next_key_path(self, role: str) -> Path:
+        """The private key that a role shall sign with next."""
+        return self.key_path(role).with_suffix(".next")
+
+    def old_key_path(self, role: str) -> Path:
+        """The private key that a role signed with until now, while it still verifies."""
+        return self.key_path(role).with_suffix(".old")
+
     def second_key_path(self, role: str) -> Path:
         """The second, post-quantum private key of a role."""
         return self.key_path(f"{role}-mldsa44")
@@ -289,6 +297,15 @@ def locked(state: StateDirectory) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def is_held(state: StateDirectory) -> bool:
+    """Whether a system runs on the directory now."""
+    try:
+        with locked(state):
+            return False
+    except RetryLater:
+        return True
 
 
 def _take(descriptor: int, state: StateDirectory) -> None:

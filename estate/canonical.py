@@ -99,7 +99,7 @@ def _quick(value: Any) -> bytes | None:
         written = orjson.dumps(value, option=_OPTIONS)
     except orjson.JSONEncodeError:
         return None
-    if not written.isascii() or b"\x7f" in written or _ESCAPED.search(written):
+    if not written.isascii() or 0x7F in written or _ESCAPED.search(written):
         return None
     return written
 

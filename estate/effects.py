@@ -5,7 +5,7 @@ Twin, rehearsal, gate, kernel and executor all use these two; nobody else decide
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from estate import conditions
@@ -37,9 +37,28 @@ class Layout:
     after: Snapshot
 
 
+type Effect = Callable[[Change, Snapshot], Result[Snapshot]]
+
+
 def effect(change: Change, snapshot: Snapshot) -> Result[Snapshot]:
     """The estate after `change`, or why it has no effect on `snapshot`."""
     return change.effect(snapshot)
+
+
+def once() -> Effect:
+    """`effect`, computed once for a change of an estate, for as long as whoever asks holds on to it.
+
+    For one decision, in which several parties ask the same. Equal is what is the very same object.
+    """
+    known: dict[tuple[int, int], tuple[Change, Snapshot, Result[Snapshot]]] = {}
+
+    def remembered(change: Change, snapshot: Snapshot) -> Result[Snapshot]:
+        key = id(change), id(snapshot)
+        if (found := known.get(key)) is None:
+            found = known[key] = change, snapshot, effect(change, snapshot)  # held, so that no id is used again
+        return found[2]
+
+    return remembered
 
 
 def written(change: Change, before: Snapshot) -> tuple[Thing, ...]:
@@ -48,7 +67,7 @@ def written(change: Change, before: Snapshot) -> tuple[Thing, ...]:
     return tuple(dict.fromkeys((change.target(), *workloads)))
 
 
-def lay_out(changes: Iterable[Change], snapshot: Snapshot) -> Result[Layout]:
+def lay_out(changes: Iterable[Change], snapshot: Snapshot, effect: Effect = effect) -> Result[Layout]:
     """The steps of `changes` in order, each on the estate that the one before leaves."""
     steps: list[Step] = []
     footprint = Footprint()

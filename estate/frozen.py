@@ -142,18 +142,13 @@ class FrozenEstate:
     def taken(self, node: NodeId) -> frozenset[int]:
         if self._ground is not None and not self._is_changed(node):
             return self._ground.taken(node)
-        return frozenset(i for w in self.workloads_on(node) for b in w.on(node) for i in b.accelerators)
+        return frozenset(i for w in self._bound_to(node) for b in w.on(node) for i in b.accelerators)
 
     def node_watts(self, node: NodeId) -> Watts:
         if self._ground is not None and not self._is_changed(node):
             return self._ground.node_watts(node)
         found = self._nodes.get(node)
-        if found is None:
-            return Watts(0)
-        drawn = found.idle_watts + sum(
-            w.watts_per_accelerator * len(b.accelerators) for w in self.workloads_on(node) for b in w.on(node)
-        )
-        return Watts(drawn if found.power_cap_watts is None else min(drawn, found.power_cap_watts))
+        return Watts(0) if found is None else self._load(found)[1]
 
     def rack_watts(self, rack: RackId) -> Watts:
         return Watts(self._tally.rack_watts.get(rack, 0) + (self._ground.rack_watts(rack) if self._ground else 0))
@@ -332,25 +327,46 @@ class FrozenEstate:
         return None if below is None or added is None or other is None else below | added | other
 
     def _settled(self, before: FrozenEstate, nodes: set[NodeId]) -> Self:
-        """With the sums and the trail after these nodes, or what runs on them, went from `before` to now."""
+        """This copy, just made, with sums and trail once these nodes, or what runs on them, went on from `before`."""
         tally = self._tally
         for node in nodes:
             tally = tally.exchanged(before._share(node), self._share(node))
-        return replace(self, _tally=tally, _trail=self._trail.further(nodes))
+        # Nobody else has seen this copy: the sums are put in rather than all copied again.
+        object.__setattr__(self, "_tally", tally)
+        object.__setattr__(self, "_trail", self._trail.further(nodes))
+        return self
 
     def _share(self, node: NodeId) -> Share | None:
         found = self._nodes.get(node)
         if found is None:
             return None
-        taken = self.taken(node)
+        if self._ground is not None and not self._is_changed(node):
+            taken, watts = self._ground.taken(node), self._ground.node_watts(node)
+        else:
+            taken, watts = self._load(found)
+        rack, fenced = self.facts.rack_of.get(node), found.fenced
         return Share(
-            rack=self.rack_of(node),
-            site=self.site_of(node),
-            watts=self.node_watts(node),
-            fenced=found.fenced,
-            open=not found.fenced and found.health is Health.HEALTHY,
+            rack=rack,
+            site=self.facts.rack[rack].site if rack else None,
+            watts=watts,
+            fenced=fenced,
+            open=not fenced and found.health is Health.HEALTHY,
             free=sum(1 for a in found.accelerators if a.health is Health.HEALTHY and a.index not in taken),
         )
+
+    def _load(self, node: Node) -> tuple[frozenset[int], Watts]:
+        """The devices of a node that replicas hold, and what it draws with them, both in one pass."""
+        held, drawn = list[int](), int(node.idle_watts)
+        for workload in self._bound_to(node.id):
+            for binding in workload.bindings:
+                if binding.node == node.id:
+                    held += binding.accelerators
+                    drawn += workload.watts_per_accelerator * len(binding.accelerators)
+        return frozenset(held), Watts(drawn if node.power_cap_watts is None else min(drawn, node.power_cap_watts))
+
+    def _bound_to(self, node: NodeId) -> list[Workload]:
+        """The workloads with a replica there, in no order."""
+        return [w for name in self._on.get(node) or () if (w := self._workloads.get(name)) is not None]
 
 
 def _connected(held: _Groups, before: Node | None, after: Node | None) -> _Groups:

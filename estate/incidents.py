@@ -8,7 +8,7 @@ from typing import Literal
 from estate.events import Event
 from estate.ids import Digest, EventId, IncidentId, NodeId, SiteId, TenantId
 from estate.outcomes import Outcome
-from estate.records import Model, Record, Time
+from estate.records import Model, Record, Time, later
 from estate.verdicts import Verdict
 
 
@@ -87,6 +87,8 @@ class Incident(Record):
     proposals: tuple[Digest, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
+    lapses: tuple[Outcome, ...] = later(())
+    """Of what was verified, what a later check found not to have lasted."""
 
     def verdict_on(self, proposal: Digest) -> Verdict | None:
         """The newest verdict on that proposal."""

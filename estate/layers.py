@@ -7,7 +7,7 @@ mark, so that what is below does not show through.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Self
 
 from immutables import Map
@@ -32,17 +32,17 @@ class Layer[K, V]:
 
     def set(self, key: K, value: V) -> Self:
         """With that there."""
-        return replace(self, changed=self.changed.set(key, value))
+        return type(self)(self.below, self.changed.set(key, value))
 
     def update(self, values: Mapping[K, V]) -> Self:
         """With all of that there."""
-        return replace(self, changed=self.changed.update(values)) if values else self
+        return type(self)(self.below, self.changed.update(values)) if values else self
 
     def delete(self, key: K) -> Self:
         """Without what is there."""
         if self.below is not None:
-            return replace(self, changed=self.changed.set(key, None))
-        return replace(self, changed=self.changed.delete(key)) if key in self.changed else self
+            return type(self)(self.below, self.changed.set(key, None))
+        return type(self)(self.below, self.changed.delete(key)) if key in self.changed else self
 
     def values(self, below: Iterable[V], key: Callable[[V], K]) -> Iterable[V]:
         """Everything there is, by key, where `below` is all that is below."""

@@ -30,6 +30,7 @@ class EventType(StrEnum):
     ISOLATION_VIOLATED = "isolation.violated"
     INVENTORY_STALE = "inventory.stale"
     INVENTORY_CONFLICTED = "inventory.conflicted"
+    HEARTBEAT_MISSED = "heartbeat.missed"
     ALERT_FIRED = "alert.fired"
     REQUEST_RECEIVED = "request.received"
     PROPOSAL_RECEIVED = "proposal.received"

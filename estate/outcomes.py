@@ -21,6 +21,8 @@ class Ending(StrEnum):
     """A step failed and its undo too, or verification failed and nothing could be undone."""
     HANDED_OVER = "handed-over"
     """An undo was forbidden or impossible; a person must look."""
+    LAPSED = "lapsed"
+    """It was verified, and a later check found that it did not last. A second outcome of the same execution."""
 
 
 class StepResult(Model):

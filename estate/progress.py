@@ -24,10 +24,14 @@ class Stage(StrEnum):
     VERDICT = "verdict"
     APPROVAL = "approval"
     WARRANT = "warrant"
+    NOTIFY = "notify"
+    SNAPSHOT = "snapshot"
     STEP = "step"
+    CANARY = "canary"
     UNDO = "undo"
     VERIFY = "verify"
     OUTCOME = "outcome"
+    POST_CHECK = "post-check"
 
 
 class Progress(Record):

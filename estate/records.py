@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import MAXYEAR, MINYEAR, UTC, datetime
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Self
 
@@ -23,11 +23,23 @@ from estate.ids import Digest
 type Upcast = Callable[[dict[str, Json]], dict[str, Json]]
 
 
+_EDGES = (MINYEAR, MAXYEAR)
+
+
 def _parse_time(value: object) -> object:
     time = datetime.fromisoformat(value) if isinstance(value, str) else value
     if isinstance(time, datetime) and time.tzinfo is None:
         raise ValueError("a time needs its offset; write it as `2026-11-21T08:00:00Z`")
+    if isinstance(time, datetime) and time.year in _EDGES:
+        _check_in_utc(time)
     return time
+
+
+def _check_in_utc(time: datetime) -> None:
+    try:
+        time.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"`{time}` lies outside of the years 1 to 9999 in UTC; correct it") from error
 
 
 def write_time(time: datetime) -> str:

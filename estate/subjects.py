@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from estate.ids import ChannelId, ClusterId, ExecutorId, IncidentId, InstallationId, SiteId
+from estate.notices import Occasion
 from estate.observations import EventType
 from estate.outcomes import Ending
 from estate.proposals import Lane
@@ -85,6 +86,10 @@ class Subjects:
     def outcome(self, site: SiteId | str, ending: Ending | str) -> str:
         """Outcomes; only an executor's user may publish them."""
         return f"{self.root}.outcome.{site}.{_token(ending)}"
+
+    def notice(self, site: SiteId | str, occasion: Occasion | str) -> str:
+        """What people are told of a change; only an executor's user may publish it."""
+        return f"{self.root}.notice.{site}.{_token(occasion)}"
 
     def delta(self) -> str:
         """The delta stream of the one inventory writer."""

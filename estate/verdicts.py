@@ -8,6 +8,7 @@ from typing import Literal
 from estate.identities import Role
 from estate.ids import Digest, IncidentId, InstallationId, PolicyId, SiteId, TenantId
 from estate.modes import Mode
+from estate.obligations import Obligation
 from estate.proposals import Lane
 from estate.records import Model, Record, Time, later
 from estate.snapshots import SnapshotVersion
@@ -108,3 +109,9 @@ class Verdict(Record):
     """The digest of the diff that an approver must have been shown."""
     lifted: tuple[Lifted, ...] = later(())
     """What gave way to exceptions and broken glass."""
+    obligations: tuple[Obligation, ...] = later(())
+    """What is owed beside the steps, by the profile and the risk."""
+    approve_by: Time | None = later()
+    """Until when the approvals that it asks for may be given."""
+    execute_within_seconds: int | None = later()
+    """How long after the last of them its execution may begin its steps; a canary's soak is added."""

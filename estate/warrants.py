@@ -8,8 +8,9 @@ from pydantic import StringConstraints
 
 from estate.effects import Step
 from estate.ids import Digest, ExecutorId, IncidentId, InstallationId, SiteId
+from estate.obligations import Obligation
 from estate.proposals import Lane
-from estate.records import Record, Time
+from estate.records import Record, Time, later
 from estate.snapshots import SnapshotVersion
 
 PAYLOAD_TYPE = "application/vnd.placet.warrant.v1+json"
@@ -42,3 +43,5 @@ class Warrant(Record):
     expires_at: Time
     """Bounds the start of a step, never an undo."""
     nonce: Nonce
+    obligations: tuple[Obligation, ...] = later(())
+    """What whoever uses it owes beside the steps: who cannot do one of them does nothing."""

@@ -34,6 +34,18 @@ class BandwidthClass(StrEnum):
     SAME_NVLINK_DOMAIN = "same-nvlink-domain"
 
 
+class Span(StrEnum):
+    """A domain that replicas stand in together, or apart; from the smallest."""
+
+    NODE = "node"
+    RACK = "rack"
+    LEAF = "leaf"
+    """Under one leaf switch, by signed fact."""
+    FEED = "feed"
+    """On one power feed, by signed fact."""
+    SITE = "site"
+
+
 class WorkloadContract(Model):
     """What a workload was promised. `None` promises nothing on that point."""
 
@@ -53,6 +65,19 @@ class WorkloadContract(Model):
     vendors: tuple[Vendor, ...] = later(())
     """Whose accelerators it runs on, sorted; empty accepts anybody's. Of a device whose maker nobody tells, the model
     alone decides."""
+    together: Span | None = later()
+    """All replicas in one of these: how close its members must be to each other."""
+    spread: Span | None = later()
+    """No two replicas in one of these: what one failure may take at most."""
+
+    @model_validator(mode="after")
+    def _stands_together_within_what_it_is_spread_over(self) -> Self:
+        if self.together is None or self.spread is None:
+            return self
+        order = list(Span)
+        if order.index(self.spread) >= order.index(self.together):
+            raise ValueError(f"spread: no two in one {self.spread.value}, and yet all in one {self.together.value}")
+        return self
 
     def accepts(self, model: str, vendor: Vendor | None) -> bool:
         """Whether an accelerator of that model and maker will do."""

@@ -22,11 +22,15 @@ from estate.errors import BadInput
 from estate.identities import Role
 from estate.ids import Digest, PolicyId
 from estate.verdicts import Dimension
-from policies import lifting
+from policies import lifting, slices
 from policies.profiles import Profile
+from policies.slices import Slice
 
 SHIPPED: Final = Path(__file__).parent / "rules"
 VERSION: Final = "VERSION"
+REMEMBERED: Final = 4096
+"""Answers, of some hundred bytes each; then all are forgotten, and asked anew."""
+SCHEMA: Final = "schema.cedarschema"
 TIERS: Final = ("tier0", "tier1", "tier2")
 LOCKED: Final = (
     "approval-self",
@@ -87,13 +91,12 @@ class Bundle:
     """Rises with every release of rules: an older one never follows a newer (`policies.activations`)."""
     rules: Mapping[str, Rule]
     profile: Profile
-    _policies: Mapping[str, cedarpy.PolicySet]
-    """By action, those whose scope can match it: Cedar looks at every policy that it is given."""
-    _schema: cedarpy.Schema
-    _actions: cedarpy.Entities
-    """The actions and their groups, and nothing else: without them no rule on a group would ever match."""
+    slices: Mapping[str, Slice]
+    """By action, the policies whose head can match it: Cedar looks at every policy that it is given."""
     texts: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """The files as they were read, by their paths under the root: what a proof is about."""
+    _answers: dict[tuple[str | bytes, ...], Answer] = field(default_factory=dict, repr=False, compare=False)
+    """By request, those of late. Nothing of an answer depends on anything else (no clock, no entity, no chance)."""
 
     @classmethod
     def load(cls, root: Path | None = None, profile: Profile | None = None) -> Bundle:
@@ -106,22 +109,37 @@ class Bundle:
         numbers = profile or Profile()
         named: list[Json] = [[path, text] for path, text in law.texts]
         digest = canonical.digest_of([*named, ["profile", numbers.json_form()]])
-        return cls(digest, law.version, law.rules, numbers, law.policies, law.schema, law.actions, law.texts)
+        return cls(digest, law.version, law.rules, numbers, law.slices, law.texts)
 
     def instead(self, policies: cedarpy.PolicySet) -> Bundle:
         """The same with other policies in force for every action, as no loader would give it: to see what notices."""
-        return replace(self, _policies=dict.fromkeys(self._policies, policies))
+        slices = {action: s.instead(policies) for action, s in self.slices.items()}
+        return replace(self, slices=slices, _answers={})
 
-    def ask(self, requests: Sequence[dict[str, Any]]) -> tuple[Answer, ...]:
+    def ask(self, requests: Sequence[Mapping[str, Any]]) -> tuple[Answer, ...]:
         """Cedar's answer to each request. An answer that allows and reports an error is not to be trusted."""
         answers: list[Answer] = []
         for action, asked in groupby(requests, key=lambda r: str(r["action"]["id"])):
-            if (policies := self._policies.get(action)) is None:
+            if (known := self.slices.get(action)) is None:
                 answers += [Answer(False, (), ()) for _ in asked]  # what the schema does not name nothing permits
                 continue
-            found = cedarpy.is_authorized_batch(list(asked), policies, self._actions, self._schema)
-            answers += [self._answer(result) for result in found]
+            answers += self._answered(known, [*asked])
         return tuple(answers)
+
+    def _answered(self, known: Slice, asked: Sequence[Mapping[str, Any]]) -> list[Answer]:
+        """The answers of one slice. Equal requests have equal answers, and Cedar is asked of each once."""
+        posed = [known.pose(request) for request in asked]
+        have = {p.name: answer for p in posed if p is not None and (answer := self._answers.get(p.name)) is not None}
+        if new := {p.name: p for p in posed if p is not None and p.name not in have}:
+            found = dict(zip(new, map(self._answer, known.answers([*new.values()])), strict=True))
+            have |= found
+            if len(self._answers) > REMEMBERED:
+                self._answers.clear()
+            self._answers.update(found)
+        return [
+            self._answer(known.checked(request)) if p is None else have[p.name]
+            for request, p in zip(asked, posed, strict=True)
+        ]
 
     def _answer(self, result: Any) -> Answer:
         names = result.diagnostics.id_annotations_by_reason
@@ -136,9 +154,7 @@ class _Law:
     texts: tuple[tuple[str, str], ...]
     version: int
     rules: Mapping[str, Rule]
-    policies: Mapping[str, cedarpy.PolicySet]
-    schema: cedarpy.Schema
-    actions: cedarpy.Entities
+    slices: Mapping[str, Slice]
 
     @classmethod
     def read(cls, root: Path) -> _Law:
@@ -147,8 +163,7 @@ class _Law:
         schema, rules = _schema(texts), _rules(texts)
         joined = "\n".join(text for path, text in texts if path.endswith(".cedar"))
         _validate(joined, schema)
-        actions = cedarpy.Entities.from_json_str("[]", schema)
-        return cls(tuple(texts), _version(texts), rules, _by_action(joined, schema), schema, actions)
+        return cls(tuple(texts), _version(texts), rules, slices.cut(joined, dict(texts)[SCHEMA]))
 
 
 @cache
@@ -164,6 +179,8 @@ def shipped_rules() -> Mapping[str, Rule]:
 
 
 def _read(root: Path) -> list[tuple[str, str]]:
+    if not root.is_dir():
+        raise BadInput(f"{root}: is no folder of rules; name one, as `policies/rules` of the release is")
     paths = [p for p in root.rglob("*") if p.suffix in {".cedar", ".cedarschema"} or p.name == VERSION]
     texts = sorted((p.relative_to(root).as_posix(), p.read_text(encoding="utf-8")) for p in paths)
     if stray := [path for path, _ in texts if path.endswith(".cedar") and path.split("/")[0] not in TIERS]:
@@ -190,40 +207,13 @@ def _check_locked(texts: Iterable[tuple[str, str]]) -> None:
 
 
 def _schema(texts: Iterable[tuple[str, str]]) -> cedarpy.Schema:
-    text = dict(texts).get("schema.cedarschema", "")
+    text = dict(texts).get(SCHEMA, "")
     if not text.strip():
         raise BadInput("`schema.cedarschema` is missing or empty; restore it from the release")
     try:
         return cedarpy.Schema.from_str(text)
     except ValueError as error:
         raise BadInput(f"`schema.cedarschema` is not a Cedar schema: {error}") from error
-
-
-def _by_action(text: str, schema: cedarpy.Schema) -> dict[str, cedarpy.PolicySet]:
-    """For every action of the schema a set of the policies that may apply to it: by its name, its groups, or any."""
-    forms: dict[str, Any] = json.loads(cedarpy.policies_to_json_str(text))["staticPolicies"]
-    split = {}
-    for action, names in _actions(schema).items():
-        chosen = {n: p for n, p in forms.items() if not (wanted := _scope(p)) or not wanted.isdisjoint(names)}
-        form = {"staticPolicies": chosen, "templates": {}, "templateLinks": []}
-        split[action] = cedarpy.PolicySet.from_str(cedarpy.policies_from_json_str(json.dumps(form)))
-    return split
-
-
-def _scope(policy: Mapping[str, Any]) -> frozenset[str]:
-    """The actions and groups that a policy names in its scope; empty: every action."""
-    scope = policy["action"]
-    entities = [scope["entity"]] if "entity" in scope else scope.get("entities", [])
-    return frozenset(str(e["id"]) for e in entities)
-
-
-def _actions(schema: cedarpy.Schema) -> dict[str, frozenset[str]]:
-    """Every action with itself and all groups above it."""
-    known = json.loads(str(cedarpy.Entities.from_json_str("[]", schema)))
-    above = {e["uid"]["id"]: {p["id"] for p in e["parents"]} for e in known}
-    for _ in above:
-        above = {name: parents.union(*(above[p] for p in parents)) for name, parents in above.items()}
-    return {name: frozenset({name, *parents}) for name, parents in above.items()}
 
 
 def _validate(text: str, schema: cedarpy.Schema) -> None:

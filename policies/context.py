@@ -29,6 +29,7 @@ from estate.identities import Role, SubjectKind
 from estate.ids import NodeId, TenantId, WorkloadId
 from estate.snapshots import Snapshot
 from estate.things import ThingKind
+from estate.wellbeing import runs
 from estate.workloads import Binding, Workload
 from policies import (
     approving,
@@ -281,19 +282,11 @@ def _availability(step: _Written) -> tuple[int, int]:
     that run in its place.
     """
     broken = set(step.was.broken_by(step.now.bindings))
-    running = [b for b in step.was.bindings if _runs(step.before, b)]
+    running = [b for b in step.was.bindings if runs(step.before, b)]
     disturbed = sum(1 for b in running if b in broken)
-    ends = sum(1 for b in step.now.bindings if _runs(step.after, b))
-    instead = sum(1 for b in step.instead.bindings if _runs(step.after, b)) if step.instead else 0
+    ends = sum(1 for b in step.now.bindings if runs(step.after, b))
+    instead = sum(1 for b in step.instead.bindings if runs(step.after, b)) if step.instead else 0
     return disturbed, min(len(running) - disturbed, ends) + instead
-
-
-def _runs(snapshot: Snapshot, binding: Binding) -> bool:
-    node = snapshot.node(binding.node)
-    if node is None or node.health is Health.FAILED:
-        return False
-    failed = {a.index for a in node.accelerators if a.health is Health.FAILED}
-    return not failed.intersection(binding.accelerators)
 
 
 def _node(question: Question, played: _Played, name: NodeId) -> Ask:
@@ -362,7 +355,7 @@ def _mandate(matter: Matter) -> Context:
         "tenants": names(mandate.tenants),
         "roles": names(r.value for r in (matter.deputy.roles if matter.deputy else _VOUCHED)),
         "outgrown": names(_outgrown(matter)),
-        "asWritten": mandate.changes in (None, mandates.digest_of(s.change for s in matter.steps)),
+        "asWritten": mandate.changes is None or mandate.changes == mandates.digest_of(s.change for s in matter.steps),
     }
 
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from estate import verdicts
+from estate import effects, verdicts
+from estate.effects import Effect
 from estate.ids import Digest, PolicyId
+from estate.records import write_time
 from estate.verdicts import Decision, Dimension, Failure, Lifted, Requirement, Verdict
-from policies import approving, context, kernel, playing, words
+from policies import approving, context, kernel, playing, risks, words
 from policies.approving import Counted
 from policies.asks import Ask, ReadSet
 from policies.bundle import Answer, Rule
@@ -27,6 +29,8 @@ ERRORED = PolicyId("law-errored")
 """The policy id of a rule that could not be evaluated."""
 UNPERMITTED = PolicyId("no-permit")
 """The policy id of a request that no rule permits."""
+LATE = PolicyId("approval-in-time")
+"""The policy id of a proposal that was not approved before its time to be approved ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +47,13 @@ class Findings:
 
 def decide(question: Question) -> Ruling:
     """The law's answer to `question`, with every failed dimension."""
-    play = playing.play(question.snapshot, question.matter.steps, question.standing.in_flight, question.first)
+    effect = effects.once()
+    play = playing.play(question.snapshot, question.matter.steps, question.standing.in_flight, question.first, effect)
     counted, refused = _counted(question, play)
     read = context.read(question, play, counted)
     answers = question.bundle.ask([a.request(read.principal) for a in read.asks])
-    findings = _found(question, play, counted, tuple(zip(read.asks, answers, strict=True)))
+    objections = _second_opinion(question, play, counted, effect)
+    findings = _found(play, objections, tuple(zip(read.asks, answers, strict=True)))
     verdict = _verdict(question, play, counted, read, findings, refused)
     if question.standing.reliefs:
         verdict = verdict.model_copy(update={"lifted": _lifted(question, read, answers)})
@@ -80,7 +86,7 @@ def _counted(question: Question, play: Play) -> tuple[Counted, tuple[Failure, ..
     return counted, tuple(refused)
 
 
-def _found(question: Question, play: Play, counted: Counted, answered: Sequence[tuple[Ask, Answer]]) -> Findings:
+def _found(play: Play, objections: Iterable[Objection], answered: Sequence[tuple[Ask, Answer]]) -> Findings:
     failures: list[Failure] = []
     requirements: list[Requirement] = []
     deciding: list[Rule] = []
@@ -93,7 +99,7 @@ def _found(question: Question, play: Play, counted: Counted, answered: Sequence[
         found = broken(ask, answer)
         failures += found
         lifted = lifted and not found and all(r.requires is not None for r in forbids)
-    second = _second_opinion(question, play, counted, failures)
+    second = disagreements(objections, failures)
     rules = [r for r in deciding if r.forbids] or deciding
     return Findings(
         words.once([*failures, *second]),
@@ -124,12 +130,9 @@ def _plain(dimension: Dimension, policy: PolicyId, about: str, needed: str, foun
     )
 
 
-def _second_opinion(
-    question: Question, play: Play, counted: Counted, failures: Sequence[Failure]
-) -> tuple[Failure, ...]:
+def _second_opinion(question: Question, play: Play, counted: Counted, effect: Effect) -> tuple[Objection, ...]:
     approvers = [Approver(g.approval.approver, g.enrolment.roles, g.enrolment.human) for g in counted.approvers]
-    objections = kernel.objections(question.matter, play.base, approvers, question.now, question.first)
-    return disagreements(objections, failures)
+    return kernel.objections(question.matter, play.base, approvers, question.now, question.first, effect)
 
 
 def disagreements(objections: Iterable[Objection], failures: Iterable[Failure]) -> tuple[Failure, ...]:
@@ -158,8 +161,11 @@ def _verdict(
     refused: tuple[Failure, ...],
 ) -> Verdict:
     matter = question.matter
-    decision = _decision(findings)
-    asked = findings.requirements
+    decision, asked = _decision(findings), findings.requirements
+    late = question.too_late and (decision is Decision.NEEDS_APPROVAL or not (findings.failures or counted.approvers))
+    if late:
+        decision, refused = Decision.FORBID, (_late(question, asked), *refused)
+    waits = decision is Decision.NEEDS_APPROVAL
     return verdicts.Verdict(
         installation=matter.installation,
         incident=matter.incident,
@@ -167,7 +173,7 @@ def _verdict(
         site=matter.site,
         lane=matter.lane,
         decision=decision,
-        policies=_ids(findings),
+        policies=(*((LATE,) if late else ()), *_ids(findings)),
         failures=words.once([*findings.failures, *refused]),
         requirements=asked,
         approvals=counted.digests,
@@ -177,7 +183,10 @@ def _verdict(
         facts=Digest(question.snapshot.facts.facts_digest),
         read_set=read.digest,
         decided_at=question.now,
-        diff=_diff(question, play, asked) if decision is Decision.NEEDS_APPROVAL else None,
+        diff=_diff(question, play, asked) if waits else None,
+        obligations=risks.owed(question.bundle.profile, play),
+        approve_by=question.approve_by if waits else None,
+        execute_within_seconds=int(question.bundle.profile.executing.total_seconds()) if waits else None,
     )
 
 
@@ -185,6 +194,19 @@ def _decision(findings: Findings) -> Decision:
     if not findings.failures:
         return Decision.PERMIT
     return Decision.NEEDS_APPROVAL if findings.lifted and findings.requirements else Decision.FORBID
+
+
+def _late(question: Question, asked: Sequence[Requirement]) -> Failure:
+    assert question.approve_by is not None, "only what has a time can be too late"
+    return Failure(
+        dimension=Dimension.APPROVAL,
+        policy=LATE,
+        about=f"proposal/{question.matter.proposal}",
+        needed=f"approvals by {write_time(question.approve_by)}",
+        found=f"at {write_time(question.now)}: {'; '.join(r.describe() for r in asked) or 'nobody had approved it'}",
+        remedy="propose it again, and have it approved in time",
+        reason="an approval counts until the time to approve has ended",
+    )
 
 
 def _ids(findings: Findings) -> tuple[PolicyId, ...]:

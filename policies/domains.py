@@ -13,6 +13,7 @@ from typing import Final
 
 from estate.changes import Change, UncordonNode, UntaintNode
 from estate.ids import NodeId, RackId, SiteId, TenantId, WorkloadId
+from estate.references import Ref
 from estate.snapshots import Snapshot
 from estate.things import ThingKind
 from estate.workloads import Binding
@@ -69,7 +70,7 @@ def counted(steps: Iterable[frozenset[Domain]]) -> Counts:
 
 
 def size(domain: Domain, snapshot: Snapshot) -> int | None:
-    """How many nodes facts place in it; None of what is no place of nodes."""
+    """How many nodes facts place in it, or were observed in an NVLink domain; None of what is no place of nodes."""
     facts, (sort, name) = snapshot.facts, domain
     match sort:
         case Sort.RACK:
@@ -80,6 +81,8 @@ def size(domain: Domain, snapshot: Snapshot) -> int | None:
             return facts.nodes_on_leaf.get(name, 0)
         case Sort.SITE:
             return facts.nodes_at.get(SiteId(name), 0)
+        case Sort.NVLINK_DOMAIN:
+            return len(linked(name, snapshot))
         case Sort.FLEET:
             return sum(facts.nodes_at.values())
         case _:
@@ -91,6 +94,11 @@ def racks(domain: Domain, snapshot: Snapshot) -> tuple[RackId, ...]:
     sort, name = domain
     by = {Sort.POWER_FEED: snapshot.facts.racks_on_feed, Sort.LEAF_SWITCH: snapshot.facts.racks_on_leaf}
     return by[sort].get(name, ()) if sort in by else ()
+
+
+def linked(domain: str, snapshot: Snapshot) -> frozenset[NodeId]:
+    """The nodes with a device in that NVLink domain, as they were observed."""
+    return snapshot.holding(Ref("nvlink-domain", domain))
 
 
 def _of_node(name: NodeId, snapshot: Snapshot) -> Iterator[Domain]:

@@ -41,7 +41,12 @@ _HISTORY: Final = frozenset(
         EntryKind.UNDO_STARTED,
         EntryKind.UNDO_APPLIED,
         EntryKind.UNDO_FAILED,
+        EntryKind.NOTIFIED,
+        EntryKind.PRESERVED,
+        EntryKind.CANARY_STARTED,
+        EntryKind.CANARY_PASSED,
         EntryKind.OUTCOME,
+        EntryKind.POST_CHECKED,
         EntryKind.COMMANDED,
     }
 )

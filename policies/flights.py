@@ -78,9 +78,12 @@ class Flights:
                 self.forget(proposal)
 
     def steps(self, but: Digest) -> tuple[Step, ...]:
-        """The steps in flight of every other proposal, oldest warrant first."""
-        others = sorted((w for p, w in self._warrants.items() if p != but), key=lambda w: (w.issued_at, w.proposal))
-        return tuple(s for w in others for s in w.steps)
+        """The steps in flight of every other proposal, in the order in which their warrants were issued.
+
+        By no clock: of two that were issued in one moment the later was planned on what the earlier leaves, and played
+        before it would have no effect, and count for nothing.
+        """
+        return tuple(s for p, w in self._warrants.items() if p != but for s in w.steps)
 
 
 def _shows(snapshot: Snapshot, steps: Iterable[Step]) -> bool:

@@ -10,6 +10,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Final, Protocol
 
 from estate.approvals import Approval, Word
@@ -19,11 +20,13 @@ from estate.identities import Enrolment, Subject
 from estate.ids import ClusterId, Digest, ExecutorId, InstallationId, KeyId
 from estate.outcomes import Ending, Outcome
 from estate.proposals import Proposal
+from estate.records import write_time
 from estate.snapshots import Snapshot
 from estate.verdicts import Verdict
 from estate.warrants import PAYLOAD_TYPE, Warrant
-from policies import approving, dsse, entering, mandates, recording, warrants
+from policies import approving, deadlines, dsse, entering, mandates, recording, warrants
 from policies.bundle import Bundle
+from policies.deadlines import Deadlines
 from policies.deciding import decide
 from policies.domains import Counts
 from policies.flights import Flights
@@ -34,7 +37,7 @@ from policies.questions import Deputy, Given, Matter, Question
 from policies.recents import Recents
 from policies.redeciding import acts
 from policies.signing.port import Signer
-from policies.signing.sealing import seal
+from policies.signing.sealing import seal_soon
 from policies.standing import Concern, Controls, Scene, concern, standing
 
 MOST_WORDS: Final = 16
@@ -95,6 +98,7 @@ class Gate:
     _flights: Flights = field(default_factory=Flights)
     _recents: Recents = field(init=False)
     _pace: Pace = field(init=False)
+    _deadlines: Deadlines = field(default_factory=Deadlines)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Protects the flights: a decision and the warrant it leads to are one turn, or two would see one headroom."""
 
@@ -116,6 +120,8 @@ class Gate:
             self._flights.depart(Warrant.read(_part(entry, "warrant")), disturbed)
             if entry.at >= begun:
                 self._recents.add(entry.at, disturbed)
+        async for entry in self.ledger.entries(kind=EntryKind.DECIDED):
+            self._deadlines.recall(entry)
         async for entry in self.ledger.entries(kind=EntryKind.APPROVED):
             self._pace.add(self._human(entry), entry.at)
         async for entry in self.ledger.entries(kind=EntryKind.OUTCOME):
@@ -159,6 +165,14 @@ class Gate:
                 self._pace.add(given.enrolment.human, self.clock())
             return await self._answer(case, fresh=False)
 
+    async def lapse(self) -> tuple[Answer, ...]:
+        """The new verdict on everything that waits for people and whose time to be approved has ended."""
+        answers: list[Answer] = []
+        for proposal in self._deadlines.passed(self.clock()):
+            async with self._turn:
+                answers.append(await self._answer(await self._recall(proposal), fresh=False))
+        return tuple(answers)
+
     async def concluded(self, outcome: Outcome) -> None:
         """An execution ended: its steps stop counting as in flight."""
         async with self._turn:
@@ -177,15 +191,18 @@ class Gate:
         """The verdict in the ledger for these words, or a new one made durable.
 
         A permit whose warrant was never issued (the gate was killed in between) is asked again: what was lawful then
-        may be frozen, or have lost its headroom to another, by now.
+        may be frozen, or have lost its headroom to another, by now. So is what waited for people until their time
+        ended.
         """
         given = await self._words(case.matter.proposal)
-        known, lapsed = [g.digest for g in given], None
+        known: list[Digest] = [g.digest for g in given]
+        lapsed: Verdict | None = None
         while (entry := await self.ledger.find(recording.decided_key(case.matter.proposal, known))) is not None:
-            lapsed = Verdict.read(_part(entry, "verdict"))
-            if not acts(lapsed):
-                return lapsed, Counter()
-            known.append(lapsed.digest)
+            found = Verdict.read(_part(entry, "verdict"))
+            if not acts(found) and not deadlines.ended(found, self.clock()):
+                return found, Counter()
+            lapsed = found if acts(found) else None
+            known.append(found.digest)
         return await self._judged(case, given, known, lapsed)
 
     async def _judged(
@@ -199,6 +216,7 @@ class Gate:
             return lapsed, ruling.disturbed
         key = recording.decided_key(case.matter.proposal, known)
         made = await self.ledger.append(recording.decided(ruling, key, case.concern.tenants))
+        self._deadlines.recall(made.entry)
         return Verdict.read(_part(made.entry, "verdict")), ruling.disturbed
 
     async def _issued(self, case: _Case, verdict: Verdict, disturbed: Counts) -> Answer:
@@ -206,8 +224,10 @@ class Gate:
         audience = self.audience(case.concern.clusters)
         if audience is None:
             raise Denied("no executor serves these clusters any more; configure one and propose again")
-        warrant = warrants.build(verdict, case.proposal.steps, audience, self.clock(), self.entropy)
-        envelope = seal(warrant.canonical(), PAYLOAD_TYPE, self.signer, *([self.second] if self.second else []))
+        within = self.bundle.profile.executing
+        warrant = warrants.build(verdict, case.proposal.steps, audience, self.clock(), self.entropy, within)
+        signers = (self.signer, *([self.second] if self.second else []))
+        envelope = await seal_soon(warrant.canonical(), PAYLOAD_TYPE, *signers)
         draft = recording.issued(warrant, envelope, verdict, disturbed, case.concern.tenants)
         made = await self.ledger.append(draft)
         self._flights.depart(Warrant.read(_part(made.entry, "warrant")), disturbed)
@@ -226,7 +246,12 @@ class Gate:
             at_once=self._flights.at_once,
         )
         found = standing(case.matter, case.concern, self.controls, scene)
-        return Question(case.matter, case.snapshot, self.bundle, found, now, given)
+        approve_by = self._approve_by(case.proposal)
+        return Question(case.matter, case.snapshot, self.bundle, found, now, given, approve_by=approve_by)
+
+    def _approve_by(self, proposal: Proposal) -> datetime:
+        """By the proposal's own time, which can be no later than the gate's: nobody prolongs it by asking again."""
+        return proposal.created_at + self.bundle.profile.approving
 
     async def _settle(self, snapshot: Snapshot) -> None:
         now = self.clock()
@@ -282,6 +307,11 @@ class Gate:
             raise Denied(f"the word of `{approval.approver}` cannot count: {fault}")
         if approval.at > now + approving.MAX_SKEW:
             raise Denied(f"the word of `{approval.approver}` is dated in the future; check the clock that signed it")
+        if approval.word is Word.APPROVE and now >= (by := self._approve_by(case.proposal)):
+            raise Denied(
+                f"the approval of `{approval.approver}` comes too late: the time to approve ended at {write_time(by)}; "
+                "have it proposed again"
+            )
         if approval.word is Word.APPROVE and approval.diff not in approving.diffs(given, case.matter, case.snapshot):
             raise Denied(f"`{approval.diff}` is no diff of this proposal for them; look at it again, then approve")
 

@@ -2,15 +2,16 @@
 
 A ledger in which nothing stands for an hour says either that nothing happened or that nothing was recorded. So the gate
 that holds the lease writes an entry in every period; where one is missing, gate or ledger were down, and that is an
-alarm (`placet doctor`, the console's log), never a guess.
+alarm (an event, the console's log, `placet doctor`), never a guess.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import structlog
 
@@ -31,13 +32,19 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """A time in which every heartbeat is missing."""
+    """A time in which every heartbeat is missing, or in which nobody could look for one."""
 
     since: datetime
     until: datetime
+    lasting: bool = False
+    """Whether no heartbeat has come since."""
+    why: str = "no heartbeat of the gate"
 
     def __str__(self) -> str:
         return f"{self.since:%Y-%m-%d %H:%M}–{self.until:%H:%M} UTC"
+
+
+UNREACHED: Final = "no ledger within reach"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,21 +79,13 @@ class Pulse:
         now = self.clock()
         newest = self._slot(now) - 2
         oldest = max(self._slot(now - back), newest - MOST_PERIODS, await self._first())
-        missing = [s for s in range(oldest, newest + 1) if await self.ledger.find(self._key(s)) is None]
-        return tuple(self._joined(missing))
+        missing = [s for s in range(oldest, newest + 1) if not await self._beat_in(s)]
+        late = await self._beat_in(newest + 1) or await self._beat_in(newest + 2)
+        end = self._time(newest + 1)
+        return tuple(replace(s, lasting=s.until == end and not late) for s in self._joined(missing))
 
-    async def keep_watching(self, told: Callable[[Silence], Awaitable[None]]) -> None:
-        """Tell of every silence once, until cancelled."""
-        known: set[datetime] = set()
-        while True:
-            try:
-                for silence in await self.silences(self.period * 4):
-                    if silence.since not in known:
-                        await told(silence)
-                    known.add(silence.since)
-            except RetryLater as error:
-                log.error("ledger out of reach", reason=str(error))
-            await asyncio.sleep(self._seconds)
+    async def _beat_in(self, slot: int) -> bool:
+        return await self.ledger.find(self._key(slot)) is not None
 
     async def _first(self) -> int:
         """The slot of the first heartbeat; far ahead where there is none."""
@@ -118,6 +117,51 @@ class Pulse:
         return f"heartbeat:{self._seconds}:{slot}"
 
 
-async def alarm(silence: Silence) -> None:
-    """Tell of a silence where operators look."""
-    log.error("ledger was silent", since=silence.since.isoformat(), until=silence.until.isoformat())
+@dataclass(slots=True)
+class Watch:
+    """Tells of every silence once as it is noticed, and once as it ends."""
+
+    pulse: Pulse
+    told: Callable[[Silence], Awaitable[None]]
+    _lasting: Silence | None = None
+    _told_until: datetime | None = None
+
+    async def keep_looking(self) -> None:
+        """Once in every period, until cancelled."""
+        while True:
+            try:
+                await self.look()
+            except RetryLater as error:
+                log.error("silence not told", reason=str(error))
+            await asyncio.sleep(self.pulse.period.total_seconds())
+
+    async def look(self) -> None:
+        """Tell of what began or ended since the last look. Raises RetryLater: it was not told, and is the next time."""
+        seen = await self._seen()
+        before, now = self._lasting, next((s for s in seen if s.lasting), None)
+        if before is not None and (now is None or now.why != before.why):
+            ended = replace(before, until=_end(before, seen), lasting=False)
+            await self.told(ended)
+            self._lasting, self._told_until, before = None, ended.until, None
+        for silence in seen:
+            if not silence.lasting and (self._told_until is None or silence.until > self._told_until):
+                await self.told(replace(silence, lasting=True))
+                await self.told(silence)
+                self._told_until = silence.until
+        if now is not None and before is None:
+            await self.told(now)
+        self._lasting = now if before is None or now is None else replace(before, until=now.until)
+
+    async def _seen(self) -> tuple[Silence, ...]:
+        """The silences of late, the whole of one that lasts, or that the ledger itself does not answer."""
+        now, since = self.pulse.clock(), self._lasting.since if self._lasting is not None else None
+        back = max(self.pulse.period * 4, now - since if since is not None else timedelta(0))
+        try:
+            return await self.pulse.silences(back)
+        except RetryLater as error:
+            log.error("ledger out of reach", reason=str(error))
+            return (Silence(now, now, lasting=True, why=UNREACHED),)
+
+
+def _end(before: Silence, seen: tuple[Silence, ...]) -> datetime:
+    return next((s.until for s in seen if s.since == before.since), before.until)

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from estate import conditions, effects
+from estate import effects
 from estate.changes import ApplyManifest, Change, CopyWorkload, DeleteObject
+from estate.effects import Effect, Step
 from estate.identities import Role, Subject, SubjectKind
 from estate.ids import ClusterId, Country, DatasetId, EntityId, GangId, NodeId, TenantId, WorkloadId
 from estate.law import Facts, Isolation, Residency
@@ -57,9 +58,17 @@ class Approver:
 
 
 def objections(
-    matter: Matter, base: Snapshot, approvers: Iterable[Approver], now: datetime, first: int = 1
+    matter: Matter,
+    base: Snapshot,
+    approvers: Iterable[Approver],
+    now: datetime,
+    first: int = 1,
+    effect: Effect = effects.effect,
 ) -> tuple[Objection, ...]:
-    """Every tier-0 invariant that `matter` would break on `base` (the estate with what is in flight), sorted."""
+    """Every tier-0 invariant that `matter` would break on `base` (the estate with what is in flight), sorted.
+
+    What a change does is `estate.effects.effect`'s to say, whoever asks: a decision gives it as it has it already.
+    """
     whole = f"proposal/{matter.proposal}"
     found = {*_people(matter, base.facts, approvers, whole), *_mandated(matter, whole)}
     found.update(_strangers(matter, base.facts, whole))
@@ -70,16 +79,24 @@ def objections(
         found.add(Objection(Dimension.FACTS, whole, f"the facts expired at {base.facts.valid_until}"))
     running = base
     for number, step in enumerate(matter.steps, start=first):
-        result = effects.effect(step.change, running)
+        result = effect(step.change, running)
         if isinstance(result, Refusal):
             found.add(Objection(Dimension.FACTS, whole, f"step {number}: {result.message}"))
             break
-        if step.number != number or conditions.misses(running, step.preconditions):
-            found.add(Objection(Dimension.FACTS, whole, f"step {number} was planned on another estate"))
-        found.update(_change(matter, step.change, running, result.value, now))
-        found.update(_unseen(matter, step.change, running, result.value, whole))
-        running = result.value
+        after = result.value
+        if step.number != number or not _as_laid_out(step, running, after):
+            found.add(Objection(Dimension.FACTS, whole, f"step {number} was planned on another estate, or altered"))
+        found.update(_change(matter, step.change, running, after, now))
+        found.update(_unseen(matter, step.change, running, after, whole))
+        running = after
     return tuple(sorted(found))
+
+
+def _as_laid_out(step: Step, before: Snapshot, after: Snapshot) -> bool:
+    """Whether a step reads, promises and undoes what it would here."""
+    change = step.change
+    told = step.preconditions == change.preconditions(before) and step.postconditions == change.postconditions(after)
+    return told and step.inverse == change.inverse(before)
 
 
 def misplacements(

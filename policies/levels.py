@@ -96,7 +96,7 @@ def _sites(question: Question, play: Play, who: Context, fenced: tuple[NodeId, .
 
 
 def _groups(question: Question, play: Play, who: Context, fenced: tuple[NodeId, ...]) -> Iterator[Ask]:
-    """The same of feeds and leaf switches that the house bounds; each is summed over its own racks."""
+    """The same of feeds, leaf switches and NVLink domains that the house bounds, each over its own racks or nodes."""
     racks = [play.base.facts.rack[r] for n in fenced if (r := play.base.rack_of(n)) is not None]
     found: set[Domain] = {(Sort.POWER_FEED, r.power_feed) for r in racks if r.power_feed}
     found |= {(Sort.LEAF_SWITCH, r.leaf_switch) for r in racks if r.leaf_switch}
@@ -105,6 +105,18 @@ def _groups(question: Question, play: Play, who: Context, fenced: tuple[NodeId, 
             below = domains.racks(domain, play.base)
             levels = sum(play.base.fenced_in(r) for r in below), sum(play.after.fenced_in(r) for r in below)
             yield _level(question, play, who, "AffectGroup", domain, levels)
+    if question.bundle.profile.breaker(Sort.NVLINK_DOMAIN).fenced is not None:
+        yield from _linked(question, play, who, fenced)
+
+
+def _linked(question: Question, play: Play, who: Context, fenced: tuple[NodeId, ...]) -> Iterator[Ask]:
+    """Of NVLink domains: the nodes with a device in one, wherever they stand."""
+    nodes = (n for name in fenced if (n := play.base.node(name)) is not None)
+    for name in sorted({a.nvlink_domain for n in nodes for a in n.accelerators if a.nvlink_domain}):
+        domain = (Sort.NVLINK_DOMAIN, name)
+        inside = domains.linked(name, play.base)
+        levels = tuple(sum(1 for n in inside if (f := s.node(n)) and f.fenced) for s in (play.base, play.after))
+        yield _level(question, play, who, "AffectGroup", domain, (levels[0], levels[1]))
 
 
 def _level(question: Question, play: Play, who: Context, action: str, domain: Domain, levels: tuple[int, int]) -> Ask:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from estate.ids import ClusterId, NodeId, TenantId
+from estate.ids import ClusterId, NodeId, RackId, TenantId
 from estate.law import Facts, Isolation
 from estate.snapshots import Snapshot
 from estate.workloads import Workload
@@ -38,7 +38,7 @@ def beside(after: Snapshot, workload: Workload, nodes: Iterable[NodeId]) -> Besi
     fresh = tuple(sorted(set(nodes)))
     on_node = frozenset(_tenants(after, fresh) - {own})
     racks = {r for n in fresh if (r := after.rack_of(n)) is not None}
-    in_rack = frozenset(_tenants(after, (n.id for r in racks for n in after.nodes_in(r))) - {own})
+    in_rack = frozenset(_in_racks(after, racks) - {own})
     in_cluster = frozenset(_of_cluster(facts, workload.cluster) - {own})
     tenant = facts.tenant.get(own)
     return Beside(
@@ -82,6 +82,18 @@ def off_rack(facts: Facts, one: TenantId, other: TenantId) -> bool:
 
 def _tenants(snapshot: Snapshot, nodes: Iterable[NodeId]) -> set[TenantId]:
     return {w.tenant for n in nodes for w in snapshot.workloads_on(n)}
+
+
+def _in_racks(snapshot: Snapshot, racks: Iterable[RackId]) -> set[TenantId]:
+    """Whoever runs on the nodes of these racks that are there. A node is looked up for a tenant not met before only:
+    in a large estate each look-up is one into cold memory.
+    """
+    found: set[TenantId] = set()
+    for node in (n for r in racks for n in snapshot.facts.rack[r].nodes):
+        for workload in snapshot.workloads_on(node):
+            if workload.tenant not in found and snapshot.node(node) is not None:
+                found.add(workload.tenant)
+    return found
 
 
 def _of_cluster(facts: Facts, cluster: ClusterId) -> set[TenantId]:

@@ -11,7 +11,7 @@ from functools import cached_property
 
 from estate import conditions, effects
 from estate.changes import Footprint
-from estate.effects import Step
+from estate.effects import Effect, Step
 from estate.ids import NodeId, RackId
 from estate.results import Refusal
 from estate.snapshots import Snapshot
@@ -40,7 +40,7 @@ class Play:
         """The estate before the step at `index`."""
         return self.states[index - 1] if index else self.base
 
-    @property
+    @cached_property
     def matches(self) -> bool:
         """Whether the steps are exactly those that were proposed."""
         return self.refusal is None and self.steps == self.asked
@@ -64,7 +64,13 @@ class Play:
         return tuple(sorted({r for n in nodes if (r := self.base.rack_of(n)) is not None}))
 
 
-def play(snapshot: Snapshot, steps: Sequence[Step], in_flight: Iterable[Step] = (), first: int = 1) -> Play:
+def play(
+    snapshot: Snapshot,
+    steps: Sequence[Step],
+    in_flight: Iterable[Step] = (),
+    first: int = 1,
+    effect: Effect = effects.effect,
+) -> Play:
     """Lay out the changes of `steps`, each on the estate that the one before leaves, until one is refused."""
     running = base = joined(snapshot, in_flight)
     laid: list[Step] = []
@@ -72,11 +78,12 @@ def play(snapshot: Snapshot, steps: Sequence[Step], in_flight: Iterable[Step] = 
     footprints: list[Footprint] = []
     refusal: Refusal | None = None
     for number, step in enumerate(steps, start=first):
-        result = effects.lay_out((step.change,), running)
+        result = effects.lay_out((step.change,), running, effect)
         if isinstance(result, Refusal):
             refusal = result
             break
-        laid.append(result.value.steps[0].model_copy(update={"number": number}))
+        (made,) = result.value.steps
+        laid.append(made if number == made.number else made.model_copy(update={"number": number}))
         footprints.append(result.value.footprint)
         running = result.value.after
         states.append(running)

@@ -18,7 +18,8 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from estate.identities import Role
 from estate.law import DataClass, KeyModel
 from estate.modes import Scope
-from estate.records import Model, Record, doubled
+from estate.obligations import Canary, Notify, Obligation, PostCheck, SnapshotFirst
+from estate.records import Model, Record, doubled, later
 from estate.units import PerMille
 from policies.domains import Sort
 
@@ -60,7 +61,7 @@ class Blast(Model):
     """Running ones that it disturbs."""
 
 
-_NODED: Final = frozenset({Sort.RACK, Sort.POWER_FEED, Sort.LEAF_SWITCH, Sort.SITE})
+_NODED: Final = frozenset({Sort.NVLINK_DOMAIN, Sort.RACK, Sort.POWER_FEED, Sort.LEAF_SWITCH, Sort.SITE})
 """Of what a share of nodes may be fenced."""
 
 
@@ -123,11 +124,9 @@ class Closure(Model):
         return self
 
 
-class Quorum(Model):
-    """How many people of a role must approve what fits every condition. An absent condition fits everything."""
+class Risk(Model):
+    """What a proposal does, as far as it must be known to be dear. An absent condition fits everything."""
 
-    role: Literal[Role.OPERATOR, Role.TENANT_OWNER]
-    count: int = Field(default=1, ge=1, le=8)
     kinds: tuple[str, ...] = ()
     """Kinds of change; one of them is enough."""
     nodes: int = Field(default=0, ge=0)
@@ -138,6 +137,40 @@ class Quorum(Model):
     """At least so many tenants whose work is changed."""
     irreversible: bool = False
     """A step that nothing undoes."""
+
+
+class Quorum(Risk):
+    """How many people of a role must approve what fits every condition."""
+
+    role: Literal[Role.OPERATOR, Role.TENANT_OWNER]
+    count: int = Field(default=1, ge=1, le=8)
+
+
+class Duty(Risk):
+    """What an executor owes beside the steps of what fits every condition. Of several that fit, the strictest holds."""
+
+    notify: tuple[Literal[Role.OPERATOR, Role.TENANT_OWNER], ...] = Field(default=(), max_length=2)
+    """Who is told before the first step."""
+    snapshot_first: bool = False
+    canary: Canary | None = None
+    """Nothing is owed of a proposal that has no more steps than that."""
+    post_check: PostCheck | None = None
+
+    @model_validator(mode="after")
+    def _lays_something_on(self) -> Self:
+        if not self.obligations:
+            raise ValueError("lays nothing on anybody; name `notify`, `snapshot_first`, `canary` or `post_check`")
+        return self
+
+    @property
+    def obligations(self) -> tuple[Obligation, ...]:
+        """All that it says."""
+        return (
+            *([Notify(roles=self.notify)] if self.notify else ()),
+            *([SnapshotFirst()] if self.snapshot_first else ()),
+            *([self.canary] if self.canary else ()),
+            *([self.post_check] if self.post_check else ()),
+        )
 
 
 class Patience(Model):
@@ -173,6 +206,11 @@ class Profile(Record):
     approvals: tuple[Quorum, ...] = Field(default=(), max_length=100)
     patience: Patience = Patience()
     exceptions_last_days: int = Field(default=30, ge=1, le=366)
+    obligations: tuple[Duty, ...] = later((), max_length=100)
+    approve_within_minutes: int = later(1440, ge=1, le=43_200)
+    """From the proposal's own time: whoever has not approved by then is not asked any more."""
+    execute_within_minutes: int = later(10, ge=1, le=1440)
+    """From the warrant's issue: no step begins later. A canary's soak is added."""
 
     @model_validator(mode="after")
     def _bounds_each_sort_once(self) -> Self:
@@ -184,6 +222,16 @@ class Profile(Record):
     def window(self) -> timedelta:
         """The window over which changes are counted."""
         return timedelta(minutes=self.within_minutes)
+
+    @property
+    def approving(self) -> timedelta:
+        """How long after a proposal was made it may be approved."""
+        return timedelta(minutes=self.approve_within_minutes)
+
+    @property
+    def executing(self) -> timedelta:
+        """How long after a warrant was issued its steps may begin."""
+        return timedelta(minutes=self.execute_within_minutes)
 
     def breaker(self, sort: Sort) -> Breaker:
         """What bounds a domain of that sort: what it says, else what the house says."""

@@ -149,6 +149,13 @@ class Question:
     vouched: Vouched = Vouched()
     first: int = 1
     """The number of the first step to lay out: those before it are done (an execution that is resumed)."""
+    approve_by: datetime | None = None
+    """Until when people may approve it, or it goes ahead without them; None where the gate has said so before."""
+
+    @property
+    def too_late(self) -> bool:
+        """Whether only what people approved in time may still go ahead."""
+        return self.approve_by is not None and self.now >= self.approve_by
 
     def lifted(self, about: str) -> list[Json]:
         """The rules of tier 1 that give way for that thing."""

@@ -40,6 +40,8 @@ CHANGES: Final = (
     "outcome",
     "outcome_at",
     "reason",
+    "owed",
+    "lasted",
     "first_entry",
     "last_entry",
 )
@@ -120,6 +122,8 @@ def _note(change: _Change, entry: Read) -> None:
             cells["executor"] = by
         case EntryKind.OUTCOME:
             cells |= {"outcome_at": leaf.at} | _ended(body)
+        case EntryKind.POST_CHECKED:
+            cells["lasted"] = "yes" if body.get("held") is True else "no"
         case _:
             pass
 
@@ -143,6 +147,7 @@ def _decided(verdict: Mapping[str, Json]) -> dict[str, str]:
     return {
         "decision": _cell(verdict.get("decision")),
         "policies": _cell(verdict.get("policies")),
+        "owed": "; ".join(_cell(_dict(o).get("kind")) for o in _list(verdict.get("obligations"))),
         "obligations_failed": "; ".join(f"{_cell(f.get('dimension'))} ({_cell(f.get('policy'))})" for f in failures),
         "rules_digest": _cell(verdict.get("bundle")),
         "facts_digest": _cell(verdict.get("facts")),

@@ -1,6 +1,7 @@
-"""How many people must approve a proposal, by what it does: the quorums of the profile that fit it. Pure.
+"""What the risk of a proposal asks for, by what it does: the quorums and the duties of the profile that fit it. Pure.
 
-Called by `context`; the rules compare the numbers with the approvals that count.
+`context` asks how many people must approve, and the rules compare that with the approvals that count; `deciding` asks
+what an executor will owe.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from dataclasses import dataclass
 
 from estate.changes.kinds import NoInverse
 from estate.identities import Role
+from estate.obligations import Canary, Obligation, merged
 from policies.domains import Sort
 from policies.playing import Play
-from policies.profiles import Profile, Quorum
+from policies.profiles import Profile, Risk
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +32,21 @@ def needed(profile: Profile, play: Play) -> Needed:
     return Needed(most[Role.OPERATOR], most[Role.TENANT_OWNER])
 
 
-def _fits(quorum: Quorum, play: Play) -> bool:
+def owed(profile: Profile, play: Play) -> tuple[Obligation, ...]:
+    """What an executor owes: of each kind the strictest that fits. A canary needs steps that can wait for it."""
+    if not profile.obligations:
+        return ()
+    due = merged(o for duty in profile.obligations if _fits(duty, play) for o in duty.obligations)
+    return tuple(o for o in due if not (isinstance(o, Canary) and o.steps >= len(play.asked)))
+
+
+def _fits(risk: Risk, play: Play) -> bool:
     kinds = {s.change.kind for s in play.asked}
     touched = play.footprint
     return (
-        (not quorum.kinds or not kinds.isdisjoint(quorum.kinds))
-        and len({*touched.nodes, *play.unplayed}) >= quorum.nodes
-        and touched.disrupted_replicas >= quorum.replicas
-        and sum(1 for sort, _ in play.disturbed if sort is Sort.TENANT) >= quorum.tenants
-        and (not quorum.irreversible or any(isinstance(s.inverse, NoInverse) for s in play.asked))
+        (not risk.kinds or not kinds.isdisjoint(risk.kinds))
+        and len({*touched.nodes, *play.unplayed}) >= risk.nodes
+        and touched.disrupted_replicas >= risk.replicas
+        and sum(1 for sort, _ in play.disturbed if sort is Sort.TENANT) >= risk.tenants
+        and (not risk.irreversible or any(isinstance(s.inverse, NoInverse) for s in play.asked))
     )

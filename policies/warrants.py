@@ -14,6 +14,7 @@ from estate.clocks import Entropy
 from estate.effects import Step
 from estate.errors import BadInput, Denied
 from estate.ids import ExecutorId, InstallationId
+from estate.obligations import soak_seconds
 from estate.verdicts import Decision, Verdict
 from estate.warrants import PAYLOAD_TYPE, Warrant
 from policies import dsse
@@ -28,8 +29,17 @@ type RingAt = Callable[[datetime], KeyRing]
 """Whose signature counted at a time."""
 
 
-def build(verdict: Verdict, steps: tuple[Step, ...], audience: ExecutorId, now: datetime, entropy: Entropy) -> Warrant:
-    """The warrant of a permit, with the gate's own steps and a fresh nonce.
+def build(
+    verdict: Verdict,
+    steps: tuple[Step, ...],
+    audience: ExecutorId,
+    now: datetime,
+    entropy: Entropy,
+    within: timedelta = LIFETIME,
+) -> Warrant:
+    """The warrant of a permit, with the gate's own steps, what is owed beside them, and a fresh nonce.
+
+    Its steps may begin `within` that time from now, and as much later as a canary of it must soak.
 
     Raises:
         Denied: the verdict is not a permit; nothing else becomes a warrant.
@@ -52,8 +62,9 @@ def build(verdict: Verdict, steps: tuple[Step, ...], audience: ExecutorId, now: 
         audience=audience,
         issued_at=now,
         not_before=now,
-        expires_at=now + LIFETIME,
+        expires_at=now + within + timedelta(seconds=soak_seconds(verdict.obligations)),
         nonce=entropy(16).hex(),
+        obligations=verdict.obligations,
     )
 
 
@@ -101,7 +112,11 @@ def check_in_force(warrant: Warrant, now: datetime, max_skew: timedelta = MAX_SK
         ahead = (warrant.issued_at - now).total_seconds()
         raise Denied(f"the warrant starts {ahead:.0f} s from now; check the clocks of gate and executor")
     if now >= warrant.expires_at:
-        raise Denied(f"the warrant expired at {warrant.expires_at.isoformat()}; propose again")
+        given = int((warrant.expires_at - warrant.issued_at).total_seconds())
+        raise Denied(
+            f"the warrant expired at {warrant.expires_at.isoformat()}: what was approved in time was to begin within "
+            f"{given} s; propose again"
+        )
 
 
 def _payload(payload: bytes) -> Warrant:

@@ -5,6 +5,7 @@ Streams and buckets carry the installation in their names on the server, so test
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -21,7 +22,7 @@ from tools.bus.port import Bus
 from tools.bus.server import EmbeddedServer
 from tools.bus.wire import Wire
 
-pytest_plugins = ["tests.kubernetes_fixtures", "tests.postgres", "tests.prometheus_fixtures"]
+pytest_plugins = ["tests.kubernetes_fixtures", "tests.ordering", "tests.postgres", "tests.prometheus_fixtures"]
 
 # A property is no stopwatch: what is slow on a busy machine is still true.
 settings.register_profile(
@@ -31,8 +32,18 @@ settings.register_profile("thorough", settings.get_profile("placet"), max_exampl
 settings.load_profile("placet")
 
 _numbers = itertools.count(1)
+_YOUNG = 20_000
+"""Objects made since the last look for garbage. Ten times the default; most of what tests make is gone by itself."""
 
 type Connect = Callable[[], Awaitable[NatsBus]]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Look for garbage in what tests make, and no more in the modules and the thousands of tests themselves."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_YOUNG, 20, 20)
 
 
 @pytest.fixture(scope="session")

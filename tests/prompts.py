@@ -137,7 +137,8 @@ class _Prompts:
 
 def _answer(listening: socket.socket) -> None:
     """In a process with all modules loaded: be the listener, and then each program that is asked for."""
-    from console.cli.main import command, main
+    from console.cli.commands import command
+    from console.cli.main import main
     from console.cli.rendering import note
 
     warnings.simplefilter("error")

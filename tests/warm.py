@@ -11,6 +11,7 @@ import pkgutil
 
 import console.cli
 import console.composing
+from console.cli.commands import command
 
 LATER = {"console.cli.main"}
 LOADED = (
@@ -21,15 +22,19 @@ LOADED = (
     "console.door.sealing",
     "console.initialising",
     "console.serving",
+    "langchain_core.tracers.context",
+    "numpy.ma",
     "policies.ledger.postgres",
     "policies.ledger.sqlite",
     "tests.crash.mines",
     "tests.crash.races",
     "tests.execution.test_executor_crashes",
     "tools.inventory.files",
+    "uvicorn.protocols.http.auto",
 )
 
 for name in LOADED:
     if name not in LATER:
         importlib.import_module(name)
+command()
 gc.freeze()

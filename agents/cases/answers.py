@@ -93,7 +93,7 @@ def ending_of(outcome: Outcome) -> Answer:
             return Answer(Route.CLOSE, lines, CaseState.ROLLED_BACK)
         case Ending.FAILED:
             return Answer(Route.CLOSE, lines, CaseState.FAILED)
-        case Ending.HANDED_OVER:
+        case Ending.HANDED_OVER | Ending.LAPSED:
             return Answer(Route.HAND_OVER, lines, CaseState.HANDED_OVER)
 
 

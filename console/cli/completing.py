@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import typer
 
-CASE_KINDS = ("incident", "proposal", "warrant", "relief")
+CASE_KINDS = ("incident", "proposal", "warrant", "relief", "notice")
 _WITHIN = 2.0
 
 

@@ -132,8 +132,16 @@ def _show(diff: Diff, pending: Mapping[str, object]) -> None:
         before, after = dict(line.before), dict(line.after)
         for field in (*before, *(f for f in after if f not in before)):
             note(f"       {field}: {_change_of(field, before, after)}")
+    for owed in _texts(pending.get("obligations")):
+        note(f"  with it: {owed}")
+    if (by := pending.get("approve_by")) is not None:
+        note(f"  approve by {by}; its steps then begin within {pending.get('execute_within_seconds')} s, or not at all")
     if diff.elsewhere:
         note(f"  and {diff.elsewhere} steps that concern other tenants only")
+
+
+def _texts(value: object) -> list[str]:
+    return [str(v) for v in value] if isinstance(value, list) else []
 
 
 def _change_of(field: str, before: Mapping[str, Value], after: Mapping[str, Value]) -> str:

@@ -26,6 +26,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "tenant": ("name", "title", "isolation", "disruption", "legal", "accelerators"),
     "proposal": ("name", "incident", "attempt", "lane", "decision", "outcome", "summary"),
     "warrant": ("name", "incident", "audience", "expires", "outcome"),
+    "notice": ("name", "occasion", "incident", "at", "says"),
     "relief": ("name", "sort", "state", "rule", "scope", "target", "by", "until", "review_due"),
 }
 _SHOWN = 7

@@ -12,8 +12,11 @@ from console.cli.invocations import Output, OutputOption
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from estate.canonical import Json
     from estate.verdicts import Verdict
 
+_FIRST_YEAR, _LAST_YEAR = 1970, 9000
+"""What a window, an enrolment or broken glass lasts can be added to any time between."""
 _CODES = {"permit": 0, "forbid": 3, "needs-approval": 6}
 
 
@@ -69,15 +72,25 @@ def _moment(text: str | None) -> datetime:
         raise typer.BadParameter(f"--at: `{text}` is no time; write it as 2026-11-26T12:00:00Z") from error
     if found.tzinfo is None:
         raise typer.BadParameter(f"--at: `{text}` has no zone; add `Z`")
+    if not _FIRST_YEAR <= found.year <= _LAST_YEAR:
+        raise typer.BadParameter(f"--at: `{text}` is not between {_FIRST_YEAR} and {_LAST_YEAR}; correct the year")
     return found.astimezone(UTC)
 
 
 def _tell(verdict: Verdict) -> None:
     from console.cli.rendering import emit
+    from estate.records import write_time
 
     policies = ", ".join(verdict.policies)
-    asked = [r.describe() for r in verdict.requirements]
-    emit({"decision": verdict.decision.value, "policies": policies, "approvals": [*asked]}, Output.TABLE)
+    asked: list[Json] = [r.describe() for r in verdict.requirements]
+    owed: list[Json] = [o.describe() for o in verdict.obligations]
+    told: dict[str, Json] = {"decision": verdict.decision.value, "policies": policies, "approvals": asked}
+    if owed:
+        told["obligations"] = owed
+    if verdict.approve_by is not None:
+        by = write_time(verdict.approve_by)
+        told |= {"approve_by": by, "then_execute_within": f"{verdict.execute_within_seconds} s"}
+    emit(told, Output.TABLE)
     if verdict.failures:
         rows = [f.json_form() for f in verdict.failures]
         emit([*rows], Output.TABLE, ("dimension", "policy", "about", "needed", "found", "remedy"))

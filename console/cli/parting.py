@@ -12,6 +12,10 @@ from console.cli.invocations import given, run
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from console.cli.invocations import Invocation
+    from console.identities import Identity
+    from console.installations import Installation
+    from console.renewing import Pace
     from console.rotating import Rotated, Rotation
 
 nats_app = typer.Typer(no_args_is_help=True)
@@ -71,34 +75,76 @@ def provision(context: typer.Context) -> None:
 
 def rotate(
     context: typer.Context,
-    role: Annotated[str, typer.Argument(help="gate or ledger.")],
+    role: Annotated[str, typer.Argument(help="gate, ledger or facts.")],
     second: Annotated[
         bool, typer.Option("--second", help="The second key, of ML-DSA-44, which is made where there is none.")
     ] = False,
+    stopped: Annotated[
+        bool, typer.Option("--stopped", help="Nothing of the installation runs, here or apart.")
+    ] = False,
+    overlap: Annotated[int, typer.Option(help="Seconds for which both keys verify, once the new one signs.")] = 10,
+    timeout: Annotated[int, typer.Option(help="Seconds in which the process must take the new key.")] = 60,
 ) -> None:
     """Put a new key in the place of the gate's or the ledger's; you sign as an administrator.
 
-    Stop the installation first. What the old key signed until now stands, and nothing that it signs later. Afterwards
-    issue the role's directory again, give the new `ledger.vkey` to whoever verifies, and start everything anew.
+    While everything runs the new key is enrolled, its process takes it, both verify for a while, and the old one is
+    ended: what it signed stands, and nothing that it signs later. Where the role runs apart, `placet issue` writes the
+    new key's file, to be brought to its directory. `placet rotate facts` signs the facts anew with a new key, on your
+    word as the first administrator. Give the new `ledger.vkey` to whoever verifies exports.
 
-    Example: `placet rotate gate`, `placet rotate ledger --second`
+    A second key (`--second`), or one in a key service, is replaced with everything stopped; issue the role again then.
+
+    Example: `placet rotate gate`, `placet rotate facts`, `placet rotate ledger --second --stopped`
     """
     from datetime import UTC, datetime
 
     from console import identities
     from console.cli.rendering import note
     from console.installations import Installation
+    from console.renewing import Pace
     from console.rotating import Rotation
-    from console.state import locked
 
     invocation = given(context)
     state = invocation.state()
     installation = Installation.open(state, invocation.settings())
-    rotation = Rotation(installation, identities.load(state, invocation.who()), role, second)
-    with locked(state):
-        rotated = run(lambda: _rotated(rotation, datetime.now(UTC)))
+    speaker = identities.load(state, invocation.who())
+    if role == "facts":
+        note(_facts_rotated(installation, speaker, datetime.now(UTC)))
+        return
+    rotation = Rotation(installation, speaker, role, second)
+    note(_replaced(invocation, rotation, None if stopped else Pace(overlap, timeout)))
+
+
+def _replaced(invocation: Invocation, rotation: Rotation, pace: Pace | None) -> str:
+    """What was done: through the door while it runs; here where nothing does, or is said to."""
+    from datetime import UTC, datetime
+
+    from console.state import is_held, locked
+
+    state, config = invocation.state(), rotation.installation.config
+    if pace is None or (config.nats_url is None and not is_held(state)):
+        with locked(state):
+            rotated = run(lambda: _rotated(rotation, datetime.now(UTC)))
+        after = f"next: placet issue {rotation.role}, and start everything again"
+    else:
+        rotated = run(lambda: _renewed(invocation, rotation, pace))
+        after = "everything runs on"
     was = f"; {rotated.old} is revoked" if rotated.old else ""
-    note(f"the {role} signs with {rotated.new} from now on{was}; next: placet issue {role}, and start everything again")
+    return f"the {rotation.role} signs with {rotated.new} from now on{was}; {after}"
+
+
+def _facts_rotated(installation: Installation, speaker: Identity, now: datetime) -> str:
+    from console.succeeding import succeed
+
+    new = succeed(installation, speaker, now)
+    return f"the facts are signed with {new} from now on; next: placet issue, for the directories that hold them"
+
+
+async def _renewed(invocation: Invocation, rotation: Rotation, pace: Pace) -> Rotated:
+    from console.renewing import renew
+
+    async with invocation.door() as client:
+        return await renew(rotation, client, pace)
 
 
 async def _rotated(rotation: Rotation, now: datetime) -> Rotated:

@@ -121,7 +121,7 @@ def _facts(context: typer.Context, file: Path | None) -> Facts:
 
 
 def _signed(context: typer.Context, now: datetime) -> Facts:
-    from console.initialising import facts_ring
+    from console.lawgivers import facts_ring
     from estate.errors import BadInput
     from policies.signed_facts import open_facts
 

@@ -19,7 +19,9 @@ from estate.canonical import Json
 from estate.errors import BadInput
 
 _PIPE_WIDTH = 200
-_LONG = frozenset({"workloads", "nodes", "says", "about", "reason", "needed", "found", "remedy", "message", "by"})
+_LONG = frozenset({"workloads", "nodes", "says", "about", "reason", "needed", "found", "remedy", "message", "by"}) | {
+    "lost", "lacks", "nearest", "broken", "models"
+}  # fmt: skip
 """Columns that may be folded; every other is kept on one line, however narrow the terminal."""
 _NARROWEST = 24
 """What a folded column keeps of a narrow terminal."""

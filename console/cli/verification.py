@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,8 @@ class Asked:
         with self.path.open("rb") as opened:
             if proofs.is_proof(opened.peek(64)):
                 return proofs.verify(opened.read(proofs.MOST_BYTES + 1), trusted, seen)
-            return verifying.verify(iter(lambda: opened.readline(LONGEST_LINE), b""), trusted, seen)
+            read = iter(lambda: opened.readline(LONGEST_LINE), b"")
+            return verifying.verify(read, trusted, seen, processes=os.process_cpu_count() or 1)
 
 
 def report(asked: Asked, output: Output) -> int:

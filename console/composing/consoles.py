@@ -10,6 +10,7 @@ from datetime import timedelta
 from starlette.applications import Starlette
 
 from agents.incidents import Incidents
+from console import successions
 from console.composing.parts import Host, Parts
 from console.door.calls import Calls
 from console.door.desk import Desk
@@ -19,8 +20,11 @@ from console.http.app import Door, application
 from console.http.channels import Channels
 from console.http.rates import Rates
 from console.http.server import bound
+from console.installations import Installation
 from console.processes.console import ConsoleProcess
 from console.processes.settings import Standing
+from console.rotating import LedgerSuccession
+from policies.signing.files import FileSigner
 from tools.bus import accounts
 from tools.bus.port import Bus
 from tools.inventory.drifts import Drifts
@@ -43,9 +47,19 @@ async def compose(parts: Parts) -> Host:
         standing,
         inventory,
         timedelta(seconds=installation.config.checkpoint_seconds),
+        _succession(installation, standing),
     )
     parts.awaited.append(host.open)
     return host
+
+
+def _succession(installation: Installation, standing: Standing) -> LedgerSuccession | None:
+    if "ledger" in installation.config.remote_keys or not installation.signs("ledger"):
+        return None
+    state, subject = installation.state, successions.process(installation.record.id, "ledger")
+    return LedgerSuccession(
+        state, "ledger", subject, standing.enrolments, installation.clock, FileSigner.load, installation=installation
+    )
 
 
 async def _desk(parts: Parts, bus: Bus, standing: Standing, inventory: Follower) -> Desk:

@@ -26,6 +26,7 @@ from policies.enrolments import Enrolments
 from policies.warrants import RingAt
 from tools.bus import accounts
 from tools.bus.port import Bus
+from tools.execution.announcing import announcing
 from tools.execution.authority import Law, Trust
 from tools.execution.executor import Executor
 from tools.execution.hands import Hands, Tell
@@ -59,7 +60,7 @@ async def _executor(parts: Parts, spec: ExecutorSpec, bundle: Bundle) -> Executo
     holder = Holder(spec.id, installation.subject(SubjectKind.EXECUTOR, spec.id), parts.holder(user))
     law = Law.of(_trust(parts, spec, bundle, standing), installation.clock)
     target = parts.adapters.target(await parts.the_ground().target(spec, inventory))
-    hands = Hands(target, inventory, installation.clock)
+    hands = Hands(target, inventory, installation.clock, announce=announcing(bus, installation.subjects))
     words = _words(bus, installation.subjects, installation.clock)
 
     def executor(fence: Callable[[], int]) -> Executor:

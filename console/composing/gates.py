@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from console import clusters, profiles
+from console import clusters, profiles, successions
 from console.composing import laws
 from console.composing.parts import Host, Parts
+from console.installations import Installation
 from console.processes.gate import GateProcess
 from console.processes.leasing import Leasing
 from console.processes.registering import Registers
+from console.processes.settings import Standing
+from console.successions import Succession
 from policies.gate import Gate
-from policies.keyrings import StaticRing
+from policies.signing.files import FileSigner
 from tools.bus import accounts
 
 
 async def compose(parts: Parts) -> Host:
     """One gate under a lease."""
     installation, bus = parts.installation, await parts.bus(accounts.GATE)
-    standing, inventory = parts.standing(), parts.follower("gate", bus)
+    standing, latch = parts.standing(), parts.latch()
+    inventory = parts.follower("gate", bus, latch=latch)
     gate = Gate(
         installation=installation.record.id,
         ledger=parts.system.ledger,
@@ -37,9 +41,17 @@ async def compose(parts: Parts) -> Host:
         installation.subjects,
         standing,
         inventory,
-        StaticRing.of(*(s.public_key for s in (gate.signer, gate.second) if s is not None)),
         lease,
         installation.config.clusters_of,
         installation.config.ledger_heartbeat,
+        latch,
+        _succession(installation, standing),
         Registers(await clusters.registers(installation.config, parts.stack)),
     )
+
+
+def _succession(installation: Installation, standing: Standing) -> Succession | None:
+    if "gate" in installation.config.remote_keys:
+        return None
+    subject = successions.process(installation.record.id, "gate")
+    return Succession(installation.state, "gate", subject, standing.enrolments, installation.clock, FileSigner.load)

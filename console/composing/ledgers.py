@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 
+from console import rotating
 from console.config import GitWitness
 from console.installations import Installation
 from policies.ledger.archives import Archive
@@ -25,6 +26,7 @@ def signing(installation: Installation) -> Signing:
     """The ledger's keys and witnesses, where its key is here."""
     if not installation.signs("ledger"):
         return NOTHING
+    rotating.finish(installation)
     second = installation.second_signer("ledger")
     notary = Notary(installation.record.id, installation.signer("ledger"), second, installation.clock)
     return Signing(notary, Witnesses(tuple(_witnesses(installation))))

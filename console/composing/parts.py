@@ -58,10 +58,10 @@ class Parts:
         self.buses[user] = bus = self.adapters.bus(made)
         return bus
 
-    def follower(self, name: str, bus: Bus, *, past: bool = False) -> Follower:
-        """A process's own copy of the estate; with `past`, of its recent versions too."""
+    def follower(self, name: str, bus: Bus, *, past: bool = False, latch: Latch | None = None) -> Follower:
+        """A process's own copy of the estate, behind that latch; with `past`, of its recent versions too."""
         shelf = Shelf(self.installation.state.estates_path / f"{name}.columns")
-        follower = Follower(bus, self.installation.subjects, self.latch(), shelf, None if past else NONE)
+        follower = Follower(bus, self.installation.subjects, latch or self.latch(), shelf, None if past else NONE)
         self.system.inventories[name] = follower
         return follower
 

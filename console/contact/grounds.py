@@ -92,7 +92,7 @@ def nothing() -> Facts:
 
 
 def _signed(state: StateDirectory, now: datetime) -> Facts:
-    from console.initialising import facts_ring
+    from console.lawgivers import facts_ring
     from policies.signed_facts import open_facts
 
     return open_facts(state.facts_path.read_bytes(), facts_ring(state.record()), now)

@@ -8,10 +8,15 @@ from pathlib import Path
 import yaml
 
 from console.demo.stage import Stage
+from console.door import stories
 from console.door.commands import Propose
 from estate.ids import IncidentId
-from policies.ledger.port import EntryKind
+from policies.ledger.port import Entry, EntryKind
 from tools.inventory.files import load_change_file
+
+_BEFORE = (EntryKind.NOTIFIED, EntryKind.PRESERVED)
+_CANARY = (EntryKind.CANARY_STARTED, EntryKind.CANARY_PASSED)
+_DUTIES = frozenset({*_BEFORE, *_CANARY, EntryKind.POST_CHECKED})
 
 
 async def play(stage: Stage, file: Path) -> None:
@@ -37,6 +42,26 @@ async def play(stage: Stage, file: Path) -> None:
     stage.narrator.check("without the fault it is applied and verified", state == "verified", state)
     stage.narrator.check(errand.done, errand.is_done(await scenery.look()))
     await stage.prove(incident)
+    await _duties(stage, IncidentId(incident))
+
+
+async def _duties(stage: Stage, incident: IncidentId) -> None:
+    """What the profile lays on such a change, in the order in which the ledger has it."""
+
+    async def checked() -> Entry | None:
+        async for entry in stage.system.ledger.entries(kind=EntryKind.POST_CHECKED, incident=incident):
+            return entry
+        return None
+
+    last = await stage.until(checked, "the second look at what was verified")
+    entries = [e async for e in stage.system.ledger.entries(incident=incident)]
+    for entry in (e for e in entries if e.kind in _DUTIES):
+        stage.narrator.says("ledger", stories.says(entry.kind, entry.body))
+    kinds = [e.kind for e in entries if e.kind in {*_DUTIES, EntryKind.STEP_STARTED, EntryKind.OUTCOME}]
+    step = EntryKind.STEP_STARTED
+    wanted = [*_BEFORE, step, *_CANARY, step, step, EntryKind.OUTCOME, EntryKind.POST_CHECKED]
+    stage.narrator.check("people were told, the state kept, and a first step soaked before the rest", kinds == wanted)
+    stage.narrator.check("a second look found it as promised", last.body["held"] is True, str(last.body["faults"]))
 
 
 async def _proposed(stage: Stage, file: Path) -> tuple[str, str]:

@@ -41,6 +41,8 @@ from policies.ledger.port import EntryKind
 
 ADMINISTRATOR = "dora"
 FOUNDING = Founding(installation=InstallationId("demo"), administrator=ADMINISTRATOR)
+PROFILE = Path(__file__).with_name("profile.yaml")
+"""What the house of the demo owes beside its changes."""
 type Hook = Callable[[Progress], Awaitable[None]]
 
 
@@ -200,6 +202,7 @@ def _config(tokens: dict[str, str], ground: Ground, founding: Founding) -> Confi
         clusters=ground.clusters,
         executors=ground.executors,
         mode=Mode.AUTOMATIC,
+        profile=str(PROFILE),
         http=Http(port=0),
         nats_sync=Sync.INTERVAL,
     )

@@ -13,9 +13,12 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from estate.canonical import Json
 from estate.changes import Change
-from estate.ids import Digest, IncidentId, RackId, SiteId, TenantId
+from estate.ids import Digest, IncidentId, NodeId, RackId, SiteId, TenantId, WorkloadId
 from estate.records import Model, Record, Time
 from estate.snapshots import SnapshotVersion
+from tools.placement.assurance.domains import Word
+from tools.placement.offering.requests import Request
+from tools.placement.supposing.suppositions import Supposition
 from tools.views import things
 from tools.views.selecting import Condition
 
@@ -48,6 +51,8 @@ class Kind(StrEnum):
     TENANT = "tenant"
     RELIEF = "relief"
     """Exceptions to rules, and broken glass."""
+    NOTICE = "notice"
+    """What people were told of changes, before they began and when they did not last."""
 
 
 class Control(StrEnum):
@@ -192,6 +197,58 @@ class LawReported(Model):
     days: int = Field(default=90, ge=1, le=3650)
 
 
+class Assured(Model):
+    """Whether all that is promised has a second home after each single loss."""
+
+    verb: Literal["assurance"] = "assurance"
+    losses: tuple[Word, ...] = ()
+    """Of what one is lost; empty: of everything."""
+
+
+class Supposed(Model):
+    """What would be otherwise if these things were so, in this order."""
+
+    verb: Literal["what-if"] = "what-if"
+    supposed: tuple[Supposition, ...] = Field(min_length=1, max_length=64)
+
+
+class Why(Model):
+    """Why replicas of a workload wait, and what would let them in."""
+
+    verb: Literal["why"] = "why"
+    workload: WorkloadId
+    sites: tuple[SiteId, ...] = Field(default=(), max_length=64)
+    plainly: bool = False
+    """As the holder of the contract would be told, whoever asks."""
+
+
+class WouldPlace(Model):
+    """Where replicas of a workload would go, if they were placed now."""
+
+    verb: Literal["place"] = "place"
+    workload: WorkloadId
+    replicas: tuple[int, ...] = Field(default=(), max_length=1000)
+    """Empty: those that wait; all of them where none does."""
+    sites: tuple[SiteId, ...] = Field(default=(), max_length=64)
+    avoid: tuple[NodeId, ...] = Field(default=(), max_length=1000)
+
+
+class OfferAsked(Model):
+    """What could be promised to whoever asks for this."""
+
+    verb: Literal["offer"] = "offer"
+    request: Request
+
+
+class FleetReported(Model):
+    """What becomes of every accelerator, and what binds where."""
+
+    verb: Literal["report"] = "report"
+    site: SiteId | None = None
+    hours: int = Field(default=0, ge=0, le=720)
+    """Over how many past hours accelerator-hours are booked."""
+
+
 class Pending(Model):
     """What an incident waits for: the proposal, the diff as this caller may see it, and who must approve."""
 
@@ -290,6 +347,12 @@ type Command = Annotated[
     | History
     | Drifted
     | LawReported
+    | Assured
+    | Supposed
+    | Why
+    | WouldPlace
+    | OfferAsked
+    | FleetReported
     | Pending
     | DeadLetters
     | Replay
@@ -339,8 +402,8 @@ class Reply(Record):
 VERBS: tuple[str, ...] = tuple(
     str(cls.model_fields["verb"].default)
     for cls in (
-        Ask, Propose, Approve, Set, Get, Describe, Top, Topology, Coverage, History, Drifted, LawReported, Pending,
-        DeadLetters, Replay, Drop,
+        Ask, Propose, Approve, Set, Get, Describe, Top, Topology, Coverage, History, Drifted, LawReported,
+        Assured, Supposed, Why, WouldPlace, OfferAsked, FleetReported, Pending, DeadLetters, Replay, Drop,
         LedgerExport, LedgerShow, LedgerProve, LedgerErase, Settings, Diagnose, WhoAmI,
     )
 )  # fmt: skip

@@ -8,13 +8,15 @@ from datetime import timedelta
 from functools import cached_property
 from typing import assert_never
 
-from console.door import drifting, relieving, stories, texts, views
+from console.door import drifting, noticing, relieving, stories, texts, views
 from console.door.commands import (
+    Assured,
     Coverage,
     DeadLetters,
     Describe,
     Diagnose,
     Drifted,
+    FleetReported,
     Get,
     History,
     Kind,
@@ -22,14 +24,19 @@ from console.door.commands import (
     LedgerExport,
     LedgerProve,
     LedgerShow,
+    OfferAsked,
     Pending,
     Reply,
     Settings,
+    Supposed,
     Top,
     Topology,
     WhoAmI,
+    Why,
+    WouldPlace,
 )
 from console.door.desk import Desk, NotFound, sight_of
+from console.door.placing import PlacementAsked, Placing
 from console.door.viewing import Viewed, Viewing
 from console.door.views import Row
 from estate.approvals import Diff
@@ -60,6 +67,7 @@ type Question = (
     | Viewed
     | Drifted
     | LawReported
+    | PlacementAsked
     | Pending
     | DeadLetters
     | LedgerExport
@@ -80,6 +88,7 @@ class Querying:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._viewing = Viewing(desk)
+        self._placing = Placing(desk.reader.newest, desk.clock, desk.reader.at)
 
     async def handle(self, caller: Enrolment, question: Question) -> Reply:  # noqa: C901, PLR0912 - a row a question
         """The answer. Raises NotFound, Denied, RetryLater."""
@@ -94,6 +103,8 @@ class Querying:
                 return Reply(result=[*await self._drifted(caller, question)])
             case LawReported():
                 return Reply(result=await asyncio.to_thread(self._law, question.days))
+            case Assured() | Supposed() | Why() | WouldPlace() | OfferAsked() | FleetReported():
+                return Reply(result=await asyncio.to_thread(self._placing.answer, sight_of(caller), question))
             case Pending():
                 return Reply(result=await self._pending(caller, question.incident))
             case DeadLetters():
@@ -145,6 +156,8 @@ class Querying:
                 if not sight.everything:
                     raise Denied("`get reliefs` shows every tenant's; an operator or an administrator may ask")
                 return relieving.rows(self._desk.controls, self._desk.clock())
+            case Kind.NOTICE:
+                return [row async for row in noticing.rows(self._desk.ledger, sight)]
             case Kind.PROPOSAL | Kind.WARRANT:
                 return [row async for row in self._decided(caller, what)]
 
@@ -198,6 +211,7 @@ class Querying:
         verdict = views.verdict_of(incident)
         story: Row = {
             "fences": [f"{f.node}: {f.outcome.ending.value if f.outcome else 'asked'}" for f in incident.fences],
+            "lapsed": [o.reason for o in incident.lapses],
             "failures": [*stories.findings(verdict.json_form() if verdict else {})],
             "seen": [*events],
         }
@@ -238,6 +252,9 @@ class Querying:
             "diff": self._diff(caller, proposal).json_form(),
             "requirements": [r.json_form() for r in verdict.requirements],
             "decided": write_time(verdict.decided_at),
+            "obligations": [o.describe() for o in verdict.obligations],
+            "approve_by": write_time(verdict.approve_by) if verdict.approve_by else None,
+            "execute_within_seconds": verdict.execute_within_seconds,
         }
 
     def _diff(self, caller: Enrolment, proposal: Proposal) -> Diff:
@@ -291,10 +308,18 @@ class Querying:
             "facts_version": snapshot.facts.version,
             "facts_valid_until": snapshot.facts.valid_until.isoformat(),
             "entries": entries,
+            "keys": await self._keys(),
             "silences": [str(s) for s in await pulse.silences()],
             "dead_letters": len(await dead_letters.listed(self._desk.bus)),
             "reviews_due": [*relieving.reviews_due(self._desk.controls, self._desk.clock())],
         }
+
+    async def _keys(self) -> Row:
+        """Of each role whose key was replaced while it ran, the one that it signs with."""
+        found: Row = {}
+        async for entry in self._desk.ledger.entries(kind=EntryKind.KEY_TAKEN):
+            found[str(entry.body.get("role"))] = {k: entry.body.get(k) for k in ("key", "until")}
+        return found
 
 
 def _named(name: str, wanted: str) -> bool:

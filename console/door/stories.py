@@ -67,7 +67,9 @@ def _worded(word: str) -> Callable[[Body], str]:
 
 def _issued(body: Body) -> str:
     warrant = body["warrant"]
-    return f"warrant for {warrant['audience']}, {len(warrant['steps'])} steps, expires {warrant['expires_at']}"
+    owed = ", ".join(o["kind"] for o in warrant.get("obligations", ()))
+    told = f"warrant for {warrant['audience']}, {len(warrant['steps'])} steps, expires {warrant['expires_at']}"
+    return f"{told}, owes {owed}" if owed else told
 
 
 def _step(what: str) -> Callable[[Body], str]:
@@ -77,6 +79,21 @@ def _step(what: str) -> Callable[[Body], str]:
 def _outcome(body: Body) -> str:
     done = sum(1 for s in body["steps"] if s["applied"] and not s["undone"])
     return f"{body['ending']}, {done} of {len(body['steps'])} steps stand{_because(body.get('reason'))}"
+
+
+def _notified(body: Body) -> str:
+    notice = body["notice"]
+    whom = [f"{role}s" for role in notice["roles"]] + [f"of {t}" for t in notice["tenants"]]
+    return f"told {', '.join(whom)} of {len(notice['lines'])} steps to come"
+
+
+def _canary(body: Body) -> str:
+    return f"{body['canary']['steps']} steps for {body['canary']['soak_seconds']} s"
+
+
+def _post_checked(body: Body) -> str:
+    found = "still as promised" if body["held"] else f"did not last: {'; '.join(body['faults'])}"
+    return f"looked again ({', '.join(body['checks'])}): {found}"
 
 
 def _frozen(body: Body) -> str:
@@ -106,7 +123,8 @@ def _glass(body: Body) -> str:
 def _enrolled(body: Body) -> str:
     record = _sealed(body)
     word = "revoked" if record["revoked"] else "enrolled"
-    return f"{record['subject']['name']} {word} with key {record['key_id']} as {', '.join(record['roles'])}"
+    roles = f" as {', '.join(record['roles'])}" if record["roles"] else ""
+    return f"{record['subject']['name']} {word} with key {record['key_id']}{roles}"
 
 
 def _sealed(body: Body) -> Body:
@@ -140,7 +158,12 @@ _SENTENCES: Mapping[EntryKind, Callable[[Body], str]] = {
     EntryKind.UNDO_STARTED: _step("is being undone"),
     EntryKind.UNDO_APPLIED: _step("undone"),
     EntryKind.UNDO_FAILED: _step("could not be undone"),
+    EntryKind.NOTIFIED: _notified,
+    EntryKind.PRESERVED: lambda body: f"{len(body['things'])} things kept as they stand, {body['things_digest']}",
+    EntryKind.CANARY_STARTED: lambda body: f"canary of {_canary(body)} holds and soaks",
+    EntryKind.CANARY_PASSED: lambda body: f"canary of {_canary(body)} has held; the rest follows",
     EntryKind.OUTCOME: _outcome,
+    EntryKind.POST_CHECKED: _post_checked,
     EntryKind.FROZEN: _frozen,
     EntryKind.MODE_SET: _mode,
     EntryKind.EXCEPTED: _excepted,
@@ -148,6 +171,7 @@ _SENTENCES: Mapping[EntryKind, Callable[[Body], str]] = {
     EntryKind.ENROLLED: _enrolled,
     EntryKind.FACTS_LOADED: lambda body: f"facts version {body['version']} in force, {body['digest']}",
     EntryKind.BUNDLE_LOADED: lambda body: f"rules version {body['version']} in force, {body['digest']}",
+    EntryKind.KEY_TAKEN: lambda body: f"the {body['role']} signs with {body['key']} from now on",
     EntryKind.HEARTBEAT: lambda body: f"the gate is there, as every {body['period_seconds']} s",
     EntryKind.ERASED: lambda body: f"{body['bodies']} bodies erased, of {len(body['entries'])} entries",
     EntryKind.COMMANDED: lambda body: f"{body['verb']}: {body['says']}",

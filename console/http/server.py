@@ -53,6 +53,7 @@ async def serving(app: Starlette, listener: socket.socket) -> AsyncIterator[asyn
         log_config=None,
         access_log=False,
         lifespan="off",
+        ws="none",
         timeout_graceful_shutdown=3,
         timeout_keep_alive=30,
         limit_concurrency=512,

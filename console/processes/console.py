@@ -9,13 +9,17 @@ from socket import socket
 
 from starlette.applications import Starlette
 
+from console.alarming import Alarms
 from console.door.desk import Desk
 from console.door.server import DoorServer
 from console.http.server import serving
 from console.processes.settings import Standing
 from console.processes.watching import keep
-from policies.heartbeats import Pulse, alarm
+from console.rotating import LedgerSuccession
+from estate.canonical import Json
+from policies.heartbeats import Pulse, Watch
 from policies.ledger import checkpoints
+from policies.signing.port import Signer
 from tools.inventory.follower import Follower
 
 NAME = "console"
@@ -33,6 +37,8 @@ class ConsoleProcess:
     inventory: Follower
     every: timedelta = timedelta(minutes=1)
     """How often a checkpoint is signed."""
+    succession: LedgerSuccession | None = None
+    """The ledger's key, where it lies here and may be replaced while it runs."""
     open: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once both doors answer."""
 
@@ -46,6 +52,7 @@ class ConsoleProcess:
                 "doors": self._answer(),
                 "checkpoints": self._checkpoint(),
                 "heartbeat": self._listen(),
+                "key": self._succeed(),
             },
         )
 
@@ -54,10 +61,27 @@ class ConsoleProcess:
         await self.standing.loaded.wait()
         await checkpoints.keep(self.desk.archive, self.every)
 
-    async def _listen(self) -> None:
-        """An alarm for every period in which the gate said nothing."""
+    async def _succeed(self) -> None:
+        """Sign with each new key that an administrator has put beside the old one."""
         await self.standing.loaded.wait()
-        await Pulse(self.desk.ledger, self.desk.clock, self.desk.heartbeat).keep_watching(alarm)
+        if self.succession is None:
+            await asyncio.Event().wait()
+            return
+        succession = self.succession
+
+        async def use(signer: Signer) -> dict[str, Json]:
+            until = await self.desk.archive.succeed(signer, lambda size: succession.make_known(signer, size))
+            return {"until": until}
+
+        await succession.follow(self.desk.ledger, use)
+
+    async def _listen(self) -> None:
+        """An alarm for every period in which the gate said nothing, or the ledger was out of reach."""
+        await self.standing.loaded.wait()
+        await self.inventory.ready()
+        desk = self.desk
+        alarms = Alarms(desk.bus, desk.subjects, self.inventory, desk.clock)
+        await Watch(Pulse(desk.ledger, desk.clock, desk.heartbeat), alarms.tell).keep_looking()
 
     async def _answer(self) -> None:
         await self.standing.load(self.desk.ledger)

@@ -1,13 +1,15 @@
 """The executor process: warrants from the streams into the executor, outcomes out of it, under one lease.
 
 The lease's token fences every entry of the journal, so that an executor that was replaced and does not know it yet
-writes nothing more. Whoever takes the lease finishes what the last holder left before it takes new cases; fences never
-wait for that, which on a cluster may take as long as somebody's disruption budget does.
+writes nothing more. Whoever takes the lease finishes what the last holder left before it takes new cases, for a while
+at least; fences never wait for that, which on a cluster may take as long as somebody's disruption budget does.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from console.processes.leasing import Fence, Leasing
@@ -24,6 +26,9 @@ from tools.bus.port import Bus, ConsumerSpec, Delivery
 from tools.bus.precedence import Precedence
 from tools.execution.executor import Executor
 from tools.inventory.follower import Follower
+
+OLD_FIRST_SECONDS = 30.0
+"""How long new cases wait for what the last holder left: a canary that soaks for hours is not waited for."""
 
 
 def consumers(
@@ -91,14 +96,22 @@ class ExecutorProcess:
         async def on_warrant(delivery: Delivery) -> None:
             await self._carry_out(executor, delivery.data)
 
+        resumed = asyncio.Event()
+
+        async def resume() -> None:
+            await executor.resume_all(self._publish)
+            resumed.set()
+            await asyncio.Event().wait()
+
         async def consume(spec: ConsumerSpec) -> None:
             if spec.stream == streams.warrants(Lane.CASE):
-                for outcome in await executor.resume_all():
-                    await self._publish(outcome)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(resumed.wait(), OLD_FIRST_SECONDS)
             await self.bus.consume(spec, on_warrant)
 
         specs = consumers(self.subjects, self.audience, self.clusters)
-        await keep(self.name, {spec.name: consume(spec) for spec in specs})
+        owed = {"resume": resume(), "aftercare": executor.aftercare.run(self._publish)}
+        await keep(self.name, {**{spec.name: consume(spec) for spec in specs}, **owed})
 
     async def _carry_out(self, executor: Executor, envelope: bytes) -> None:
         try:

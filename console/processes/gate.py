@@ -7,7 +7,7 @@ digests, so that a redelivery is swallowed by the stream.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -16,18 +16,21 @@ from console.processes.leasing import Fence, Leasing
 from console.processes.registering import Registers
 from console.processes.settings import Standing
 from console.processes.watching import keep
+from console.successions import Succession
 from estate import canonical
+from estate.canonical import Json
 from estate.changes import CordonNode, TaintNode
 from estate.errors import BadInput, Denied, NeverRetry, RetryLater
 from estate.ids import ClusterId, ExecutorId, NodeId
 from estate.outcomes import Outcome
 from estate.proposals import Lane, Proposal
 from estate.subjects import Subjects
-from estate.warrants import PAYLOAD_TYPE, Warrant
+from estate.warrants import Warrant
 from policies import activations, dsse, recording, signed_facts
 from policies.gate import Answer, Gate
 from policies.heartbeats import PERIOD, Pulse
-from policies.keyrings import KeyRing
+from policies.signed_facts import Latch
+from policies.signing.port import Signer
 from tools.bus import streams
 from tools.bus.port import Bus, ConsumerSpec, Delivery
 from tools.bus.precedence import Precedence
@@ -47,19 +50,22 @@ CONSUMERS = (CONTAINMENT, CASES, APPROVALS, OUTCOMES)
 
 @dataclass(frozen=True, slots=True)
 class GateProcess:
-    """One gate on one connection. `ring` holds the gate's own key, by which it reads back what it sealed."""
+    """One gate on one connection."""
 
     gate: Gate
     bus: Bus
     subjects: Subjects
     standing: Standing
     inventory: Follower
-    ring: KeyRing
     lease: Leasing
     serves: Callable[[ExecutorId], tuple[ClusterId, ...]] = field(default=lambda executor: ())
     """The clusters that an executor writes."""
     period: timedelta = PERIOD
     """How often it says in the ledger that it is there."""
+    latch: Latch | None = None
+    """What its inventory opens facts with: it knows by which key they are signed."""
+    succession: Succession | None = None
+    """Its key, where it may be replaced while it runs; None where that lies in a key service."""
     registers: Registers = field(default_factory=Registers)
 
     async def run(self) -> None:
@@ -86,20 +92,46 @@ class GateProcess:
         await gate.restore()
         handlers = (self.on_proposal, self.on_proposal, self.on_approval, self.on_outcome)
         consuming = zip(CONSUMERS, handlers, strict=True)
-        tasks = {spec.name: self.bus.consume(spec, handler) for spec, handler in consuming}
+        tasks: dict[str, Coroutine[object, object, object]] = {
+            spec.name: self.bus.consume(spec, handler) for spec, handler in consuming
+        }
         pulse = Pulse(gate.ledger, gate.clock, self.period)
-        await keep(NAME, {**tasks, "heartbeat": pulse.keep_beating(itself)})
+        tasks |= {"heartbeat": pulse.keep_beating(itself), "deadlines": self._lapse(), "key": self._succeed()}
+        await keep(NAME, tasks)
+
+    async def _succeed(self) -> None:
+        """Sign with each new key that an administrator has put beside the old one."""
+        succession = self.succession
+        if succession is None:
+            await asyncio.Event().wait()
+            return
+
+        async def use(signer: Signer) -> dict[str, Json]:
+            await asyncio.to_thread(succession.take)
+            self.gate.signer = signer
+            return {}
+
+        await succession.follow(self.gate.ledger, use)
+
+    async def _lapse(self) -> None:
+        """What nobody approved in time is decided again, and told."""
+        while True:
+            with suppress(RetryLater):
+                for answer in await self.gate.lapse():
+                    await self._publish(answer)
+            await asyncio.sleep(1)
 
     async def _record_facts(self) -> None:
         """The ledger says which facts came into force, so that no start puts older ones in their place."""
-        known, by = "", recording.gate(self.gate.installation)
+        known, by = ("", ""), recording.gate(self.gate.installation)
         await self.inventory.ready()
         while True:
             facts = self.inventory.newest().facts
-            if facts.facts_digest != known:
+            seen = (facts.facts_digest, str(self.latch.key) if self.latch is not None else "")
+            if seen != known:
                 with suppress(RetryLater):
-                    await self.gate.ledger.append(signed_facts.loaded(facts, by, self.gate.clock()))
-                    known = facts.facts_digest
+                    await self.gate.ledger.append(signed_facts.loaded(facts, by, self.gate.clock(), self.latch))
+                    known = seen
             await asyncio.sleep(1)
 
     async def on_proposal(self, delivery: Delivery) -> None:
@@ -143,7 +175,7 @@ class GateProcess:
             await self._send(answer.warrant_envelope)
 
     async def _send(self, envelope: bytes) -> None:
-        warrant = Warrant.read(dsse.open_envelope(envelope, PAYLOAD_TYPE, self.ring).payload)
+        warrant = Warrant.read(dsse.stated_payload(envelope))  # the gate's own, as its ledger has it
         await self.registers.admit(warrant, self.inventory.newest())
         subject = self.subjects.warrant(warrant.lane, warrant.audience, self._hands(warrant))
         await self.bus.publish(subject, envelope, message_id=canonical.digest(envelope))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from estate import gangs
@@ -106,11 +107,13 @@ def unknown(thing: Thing) -> Refusal:
     )
 
 
+@lru_cache(maxsize=1024)
 def node_thing(node: NodeId) -> Thing:
-    """The reference to a node."""
+    """The reference to a node. A decision names the same few things again and again."""
     return Thing(kind=ThingKind.NODE, id=node)
 
 
+@lru_cache(maxsize=1024)
 def workload_thing(workload: WorkloadId) -> Thing:
     """The reference to a workload."""
     return Thing(kind=ThingKind.WORKLOAD, id=workload)

@@ -9,7 +9,7 @@ from pydantic import model_validator
 
 from estate import gangs
 from estate.changes.kinds import Footprint, NoInverse, footprint_of, unknown, workload_thing
-from estate.changes.seating import seated
+from estate.changes.seating import seat
 from estate.conditions import Condition, Field, observed
 from estate.gangs import Stops
 from estate.ids import NodeId, WorkloadId
@@ -67,11 +67,10 @@ class MoveWorkload(Model):
         fresh = tuple(
             Binding(replica=m.replica, node=m.target, accelerators=m.accelerators) for m in self.moves if m.target
         )
-        result = seated(snapshot, workload.model_copy(update={"bindings": kept}), fresh)
-        if isinstance(result, Refusal):
-            return result
+        if refusal := seat(snapshot, workload.model_copy(update={"bindings": kept}), fresh):
+            return refusal
         ordered = tuple(sorted((*kept, *fresh), key=lambda b: b.replica))
-        return Ok(result.value.with_workload(workload.model_copy(update={"bindings": ordered})))
+        return Ok(snapshot.with_workload(workload.model_copy(update={"bindings": ordered})))
 
     def _source_fault(self, workload: Workload) -> str | None:
         running = {b.replica: b.node for b in workload.bindings}

@@ -73,6 +73,8 @@ def _of_tenants(facts: Facts) -> Iterator[_Named]:
         yield f"tenants.{tenant.id}.entity", tenant.entity, facts.entity
         if tenant.parent is not None:
             yield f"tenants.{tenant.id}.parent", tenant.parent, facts.tenant
+        for other in tenant.apart_from:
+            yield f"tenants.{tenant.id}.apart_from", other, facts.tenant
         for quota in tenant.quotas:
             if quota.site is not None:
                 yield f"tenants.{tenant.id}.quotas", quota.site, facts.site

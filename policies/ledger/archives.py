@@ -5,13 +5,14 @@ The console's `ledger` verbs call this. Nothing here can change or remove a leaf
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
 
 from policies.ledger import merkle
 from policies.ledger.merkle import Frontier, Part, Subtree
 from policies.ledger.port import Ledger
+from policies.signing.port import Signer
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,12 @@ class Archive(Ledger, Protocol):
 
     async def checkpoint(self) -> tuple[str, ...]:
         """Sign and keep the head of every log; the notes. Raises BadInput: opened without the ledger key."""
+
+    async def succeed(self, signer: Signer, known: Callable[[int], None]) -> int:
+        """Sign once more with the old key, and with this one from then on; the size up to which the old one signed.
+
+        In between `known` makes the change known, given that size: nothing is signed meanwhile.
+        """
 
     async def erase(self, key: str) -> int:
         """Forget body, salt and author's name of the entry under `key` and of its projections; how many."""

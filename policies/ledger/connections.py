@@ -1,8 +1,9 @@
 """SQLite connections, each with a thread that owns it: one `Writer` with group commit, and `Reader`s.
 
 WAL with `synchronous=FULL`. Work that waits while the writer is busy shares its next transaction, so a disk that
-flushes slowly slows no more than the first of them; a waiter is told only once its transaction is on disk. Work that
-refuses is undone alone (a savepoint each); a fault of the database fails its whole group.
+flushes slowly slows no more than the first of them; a waiter is told only once its transaction is on disk. Drafts that
+wait are appended together (`groups`), other work alone. Work that refuses is undone alone (a savepoint each); a fault
+of the database fails its whole group.
 """
 
 from __future__ import annotations
@@ -11,25 +12,32 @@ import asyncio
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from estate.errors import NeverRetry, PlacetError, RetryLater
+from policies.ledger.groups import Outcome
+from policies.ledger.port import Appended, Draft
 from policies.ledger.statements import Value
 
 BUSY_SECONDS = 10.0
-LARGEST_GROUP = 128
+LARGEST_GROUP = 256
 
 type Work[T] = Callable[[sqlite3.Connection], T]
+type Appending = Callable[[sqlite3.Connection, Sequence[Draft]], Sequence[Outcome]]
 
 
 class Writer:
-    """The thread that writes, and the queue in front of it."""
+    """The thread that writes, and the queue in front of it. `appending` appends drafts that waited together."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, appending: Appending) -> None:
         self._path = path
+        self._appending = appending
         self._waiting: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
@@ -37,11 +45,13 @@ class Writer:
 
     async def submit[T](self, work: Work[T]) -> T:
         """Run `work` in a transaction that is durable when this returns."""
-        if self._closed:
-            raise _closed()
-        done: Future[T] = Future()
-        self._waiting.put(_Job(work, done))
-        return await asyncio.wrap_future(done)
+        done: T = await self._submitted(work)
+        return done
+
+    async def append(self, draft: Draft) -> Appended:
+        """Append with whatever waits, in a transaction that is durable when this returns."""
+        appended: Appended = await self._submitted(draft)
+        return appended
 
     async def close(self) -> None:
         """Finish what was handed in, then end the thread."""
@@ -50,20 +60,28 @@ class Writer:
             self._waiting.put(None)
         await asyncio.to_thread(self._thread.join)
 
+    async def _submitted(self, asked: Work[Any] | Draft) -> Any:
+        if self._closed:
+            raise _closed()
+        job = _Job(asked, asyncio.get_running_loop().create_future())
+        self._waiting.put(job)
+        return await job.done
+
     def _run(self) -> None:
         connection: sqlite3.Connection | None = None
         while group := self._next_group():
             try:
                 connection = connection or connect(self._path)
-                _commit(connection, group)
+                _commit(connection, group, self._appending)
             except sqlite3.Error as error:
                 for job in group:
-                    job.fail(translated(error, self._path))
+                    job.outcome = translated(error, self._path)
+            _tell(group)
         if connection is not None:
             connection.close()
 
     def _next_group(self) -> list[_Job]:
-        """The jobs that waited; none when there will be no more."""
+        """The jobs that waited; none when there will be no more. One that is taken cannot be cancelled any more."""
         group: list[_Job] = []
         while len(group) < LARGEST_GROUP:
             try:
@@ -73,46 +91,27 @@ class Writer:
             if job is None:
                 self._waiting.put(None)
                 break
-            if job.wanted():
+            if not job.done.cancelled():
                 group.append(job)
         return group
 
 
+@dataclass(slots=True)
 class _Job:
-    """Work for the writer, and the future that waits for it."""
+    """Work for the writer or a draft, the future that waits for it, and how it went."""
 
-    def __init__(self, work: Work[Any], done: Future[Any]) -> None:
-        self._work = work
-        self._done = done
-        self._result: Any = None
-        self._refusal: Exception | None = None
+    asked: Work[Any] | Draft
+    done: asyncio.Future[Any]
+    outcome: Any = None
 
-    def wanted(self) -> bool:
-        """Whether somebody still waits for it; from here on it cannot be cancelled."""
-        return self._done.set_running_or_notify_cancel()
-
-    def run(self, connection: sqlite3.Connection) -> None:
-        """Do it, or undo what a refusal left half done. A fault of the database is the group's."""
-        connection.execute("SAVEPOINT job")
-        try:
-            self._result = self._work(connection)
-        except sqlite3.Error:
-            raise
-        except Exception as refusal:
-            self._refusal = refusal
-            connection.execute("ROLLBACK TO job")
-        connection.execute("RELEASE job")
-
-    def tell(self) -> None:
-        """Tell the waiter how it went, now that it is durable."""
-        if self._refusal is not None:
-            self._done.set_exception(self._refusal)
+    def settle(self) -> None:
+        """Tell the waiter, in the waiter's loop."""
+        if self.done.done():  # cancelled after it was taken
+            return
+        if isinstance(self.outcome, Exception):
+            self.done.set_exception(self.outcome)
         else:
-            self._done.set_result(self._result)
-
-    def fail(self, error: PlacetError) -> None:
-        """Tell the waiter that nothing was written."""
-        self._done.set_exception(error)
+            self.done.set_result(self.outcome)
 
 
 class Reader:
@@ -175,16 +174,60 @@ def _closed() -> RetryLater:
     return RetryLater("the ledger is closed; open it again")
 
 
-def _commit(connection: sqlite3.Connection, group: list[_Job]) -> None:
-    """Run the whole group in one transaction and tell every waiter once it is on disk."""
+def _commit(connection: sqlite3.Connection, group: Sequence[_Job], appending: Appending) -> None:
+    """Run the whole group in one transaction."""
     try:
         connection.execute("BEGIN IMMEDIATE")
-        for job in group:
-            job.run(connection)
+        for drafts, jobs in groupby(group, key=lambda job: isinstance(job.asked, Draft)):
+            if drafts:
+                _append(connection, [*jobs], appending)
+            else:
+                for job in jobs:
+                    _run_alone(connection, job)
         connection.execute("COMMIT")
     except sqlite3.Error:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _append(connection: sqlite3.Connection, jobs: Sequence[_Job], appending: Appending) -> None:
+    drafts = [job.asked for job in jobs if isinstance(job.asked, Draft)]
+    outcomes = _guarded(connection, lambda at: appending(at, drafts), len(drafts))
+    for job, outcome in zip(jobs, outcomes, strict=True):
+        job.outcome = outcome
+
+
+def _run_alone(connection: sqlite3.Connection, job: _Job) -> None:
+    work = job.asked
+    assert not isinstance(work, Draft)
+    (job.outcome,) = _guarded(connection, lambda at: [work(at)], 1)
+
+
+def _guarded(connection: sqlite3.Connection, work: Work[Sequence[Any]], count: int) -> Sequence[Any]:
+    """So many outcomes of work; where it refuses, that it did, and nothing of what was half done."""
+    connection.execute("SAVEPOINT work")
+    try:
+        outcomes = work(connection)
+    except sqlite3.Error:
+        raise
+    except Exception as refusal:
+        connection.execute("ROLLBACK TO work")
+        outcomes = [refusal] * count
+    connection.execute("RELEASE work")
+    return outcomes
+
+
+def _tell(group: Iterable[_Job]) -> None:
+    """Tell every waiter how it went, each loop once: to wake a loop costs as much as to append."""
+    loops: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
     for job in group:
-        job.tell()
+        loops.setdefault(job.done.get_loop(), []).append(job)
+    for loop, jobs in loops.items():
+        with suppress(RuntimeError):  # the loop was closed: nobody waits
+            loop.call_soon_threadsafe(_settle, jobs)
+
+
+def _settle(jobs: Iterable[_Job]) -> None:
+    for job in jobs:
+        job.settle()

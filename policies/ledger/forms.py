@@ -42,13 +42,14 @@ class Leaf(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, gc=Fal
     v: Literal[1] = 1
 
 
-_encode = msgspec.json.Encoder(order="sorted").encode
+_encode = msgspec.json.Encoder().encode
+"""The fields are declared by name: so they are written."""
 
 
 def written(leaf: Leaf) -> bytes:
     """The canonical bytes. Raises BadInput: a text in it has no single form."""
     data = _encode(leaf)
-    if data.isascii() and b"\\" not in data and b"\x7f" not in data:
+    if data.isascii() and 0x5C not in data and 0x7F not in data:
         return data
     form: canonical.Json = msgspec.to_builtins(leaf)
     return canonical.dumps(form)

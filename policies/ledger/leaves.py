@@ -111,8 +111,3 @@ def check_key(key: str) -> str:
     if not _KEY.fullmatch(key):
         raise BadInput(f"ledger key `{key[:64]}` may hold only letters, digits and `:._/-`; use a digest in its place")
     return key
-
-
-def written(root: bytes) -> str:
-    """A root hash as a leaf writes it."""
-    return f"sha256:{root.hex()}"

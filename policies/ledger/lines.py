@@ -1,21 +1,22 @@
 """Reads the leaf lines of an export: strictly, and fast, because a verifier reads millions of them.
 
-The fast way decodes a line into typed fields and writes it again; only where that gives the very same bytes, without a
-float or an integer beyond 2^53, is the line taken. Everything else goes the slow way through `exports.LeafLine`, which
-takes what is right (text beyond ASCII) and says what is wrong. Called by `policies.ledger.verifying`.
+The fast way decodes leaf and body into typed fields and writes them again; only where that gives the very same bytes,
+without a float or an integer beyond 2^53, and where the hashes of leaf and content fit, is the line taken. Everything
+else goes the slow way through `exports.LeafLine`, which takes what is right (text beyond ASCII) and says what is wrong.
+Called by `policies.ledger.stretches`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date
 from functools import lru_cache
-from typing import Any, Literal, NoReturn
+from typing import Any, NoReturn
 
 import msgspec
 import orjson
-from msgspec import Struct
+from msgspec import Raw, Struct
 from pydantic import ValidationError
 
 from estate import canonical
@@ -26,12 +27,17 @@ from estate.records import Model, explain
 from policies.ledger.exports import LeafLine
 from policies.ledger.forms import Leaf
 from policies.ledger.leaves import HUMAN, ORIGIN, SALT_BYTES
+from policies.ledger.merkle import HASH_BYTES, leaf_hash
 
-_LEAF = b',"kind":"leaf","leaf":'
+_CONTENT = b'{"content":'
+_HASH = b',"hash":"'
+_LEAF = b'","kind":"leaf","leaf":'
+"""What stands before content, hash and leaf in the canonical form of a line. The leaf is its last field; no field of a
+leaf is named so, and in a text the quotation marks would be escaped."""
 _ESCAPES = re.compile(rb"\\[ubfr]")
 """Of a control character, which no canonical text holds (or a false alarm, for the slow way to find out)."""
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_TIME_LENGTH = len("2026-11-21T08:00:00.000000Z")
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{6}Z", re.ASCII)
 _FORMS = {
     "incident": re.compile(r"[a-z0-9](?:[a-z0-9\-]{0,62}[a-z0-9])?"),
     "digest": _DIGEST,
@@ -40,16 +46,9 @@ _FORMS = {
 
 
 class _Content(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    body: dict[str, Any]
+    body: Raw
     by: str
     salt: str
-
-
-class _Line(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    content: _Content | None
-    hash: str
-    kind: Literal["leaf"]
-    leaf: Leaf
 
 
 class Broken(Exception):
@@ -84,9 +83,13 @@ class Read(Struct, frozen=True, gc=False):
     leaf: Leaf
     data: bytes
     """The leaf's canonical bytes."""
+    hashed: bytes
+    """The leaf's hash."""
     hash: str
     """As recorded, in hexadecimal."""
     content: Content | None
+    fits: bool
+    """Whether the recorded hash is the leaf's, and the content is what the leaf hashes."""
 
 
 def read(line: bytes) -> Read:
@@ -115,28 +118,41 @@ def _float(text: str) -> NoReturn:
     raise ValueError(f"`{text}` is not an integer")
 
 
-_decoder = msgspec.json.Decoder(_Line, float_hook=_float)
-_encoder = msgspec.json.Encoder(order="sorted")
+_leaf = msgspec.json.Decoder(Leaf).decode
+_held = msgspec.json.Decoder(_Content).decode
+_body = msgspec.json.Decoder(dict[str, Any], float_hook=_float).decode
+_encode = msgspec.json.Encoder().encode
+"""The fields of a leaf and of a content are declared by name: so they are written."""
+
+
+def recorded(line: bytes) -> bytes:
+    """The hash that a line records for its leaf, or that of its leaf where none is readable. Of any line."""
+    at = line.rfind(_LEAF)
+    try:
+        hashed = bytes.fromhex(line[at - 2 * HASH_BYTES : at].decode())
+    except ValueError:
+        hashed = b""
+    return hashed if len(hashed) == HASH_BYTES else leaf_hash(line[at + len(_LEAF) : -2])
 
 
 def _fast(line: bytes) -> Read:
-    if not line.isascii() or b"\x7f" in line or (b"\\" in line and _ESCAPES.search(line)):
+    if not line.isascii() or 0x7F in line or (0x5C in line and _ESCAPES.search(line)):
         raise ValueError("for the slow way")
-    decoded = _decoder.decode(line)
-    if _encoder.encode(decoded) != line[:-1] or line[-1:] != b"\n":
-        raise ValueError("not canonical")
-    _check(decoded.leaf)
-    # The leaf is the last field, and no field of it is named `leaf`.
-    data = line[line.rindex(_LEAF) + len(_LEAF) : -2]
-    return Read(decoded.leaf, data, decoded.hash, _content(decoded.content) if decoded.content else None)
+    at = line.rindex(_LEAF)
+    mark = line.rindex(_HASH, 0, at)
+    data, written = line[at + len(_LEAF) : -2], line[mark + len(_HASH) : at].decode()
+    leaf, hashed = _leaf(data), leaf_hash(data)
+    if written != hashed.hex() or _encode(leaf) != data or line[-2:] != b"}\n" or not line.startswith(_CONTENT):
+        raise ValueError("not canonical, or not what was recorded")
+    _check(leaf)
+    return Read(leaf, data, hashed, written, _content(line[len(_CONTENT) : mark], leaf), True)
 
 
 def _check(leaf: Leaf) -> None:
-    """What the types do not say. Raises ValueError."""
-    datetime.fromisoformat(leaf.at)
-    if len(leaf.at) != _TIME_LENGTH or leaf.at[-1] != "Z" or leaf.at[10] != "T":
+    """What the types do not say; of the body's digest its content does. Raises ValueError."""
+    if (time := _TIME.fullmatch(leaf.at)) is None or not _is_day(time[1]):
         raise ValueError("no time")
-    if not (_DIGEST.fullmatch(leaf.prev) and _DIGEST.fullmatch(leaf.body) and _has_form("origin", leaf.log)):
+    if not (_DIGEST.fullmatch(leaf.prev) and _has_form("origin", leaf.log)):
         raise ValueError("no digest")
     if leaf.incident is not None and not _has_form("incident", leaf.incident):
         raise ValueError("no incident")
@@ -147,17 +163,32 @@ def _check(leaf: Leaf) -> None:
             raise ValueError("no root")
 
 
+@lru_cache(maxsize=64)
+def _is_day(text: str) -> bool:
+    return date.fromisoformat(text) is not None
+
+
 @lru_cache(maxsize=4096)
 def _has_form(form: str, text: str) -> bool:
     return _FORMS[form].fullmatch(text) is not None
 
 
-def _content(content: _Content) -> Content:
-    data = orjson.dumps(content.body, option=orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER)
-    salt = bytes.fromhex(content.salt)
+def _content(data: bytes, leaf: Leaf) -> Content | None:
+    if data == b"null":
+        if not _DIGEST.fullmatch(leaf.body):
+            raise ValueError("no digest")
+        return None
+    content = _held(data)
+    text, salt = bytes(content.body), bytes.fromhex(content.salt)
+    body = _body(text)
+    if orjson.dumps(body, option=orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER) != text or _encode(content) != data:
+        raise ValueError("not canonical")
     if salt.hex() != content.salt or len(salt) != SALT_BYTES:
         raise ValueError("no salt")
-    return Content(salt, data, content.body, content.by)
+    found = Content(salt, text, body, content.by)
+    if found.body_hash != leaf.body:
+        raise ValueError("not what was hashed")
+    return found
 
 
 def _slow(line: bytes) -> Read:
@@ -170,4 +201,7 @@ def _slow(line: bytes) -> Read:
             raise Broken(f"its content is malformed: {error}") from error
         content = Content(kept.salt, kept.body, found.content.body, found.content.by)
     leaf = msgspec.convert(found.leaf.json_form(), Leaf)
-    return Read(leaf, found.leaf.canonical(), found.hash, content)
+    data = found.leaf.canonical()
+    hashed = leaf_hash(data)
+    fits = hashed.hex() == found.hash and (content is None or content.body_hash == leaf.body)
+    return Read(leaf, data, hashed, found.hash, content, fits)

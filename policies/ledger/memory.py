@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from estate.clocks import Entropy
@@ -16,6 +16,7 @@ from policies.ledger.notes import with_lines
 from policies.ledger.port import Appended, Draft, Entry, EntryKind, Fence, Fenced
 from policies.ledger.sequencing import Row, Sequenced, Sequencer, entry_made, entry_of
 from policies.ledger.signing import NOTHING, Signing
+from policies.signing.port import Signer
 
 
 @dataclass(slots=True)
@@ -41,14 +42,12 @@ class MemoryLedger:
 
     async def append(self, draft: Draft) -> Appended:
         """See the port."""
-        self._hold(draft.fence)
-        if (known := await self.find(draft.key)) is not None:
-            return Appended(known, created=False)
-        made = self._sequencer.sequence(draft, lambda origin: self._log(origin).frontier)
-        for sequenced in made:
-            self._store(sequenced, draft.key)
-        self._places[draft.key] = made[-1].index
-        return Appended(entry_made(made[-1], draft), created=True)
+        self._check(draft.fence)
+        known = await self.find(draft.key)
+        appended = Appended(known, created=False) if known is not None else self._appended(draft)
+        if draft.fence is not None:
+            self._fences[draft.fence.scope] = draft.fence.token
+        return appended
 
     async def find(self, key: str) -> Entry | None:
         """See the port."""
@@ -101,6 +100,14 @@ class MemoryLedger:
         async with self._signing.witnesses.turn():
             return tuple(note for _, note in (await self._sign()).values())
 
+    async def succeed(self, signer: Signer, known: Callable[[int], None]) -> int:
+        """See `policies.ledger.archives`."""
+        async with self._signing.witnesses.turn():
+            size, _ = (await self._sign())[self._sequencer.install]
+            known(size)
+            self._signing.needed().succeed(signer)
+        return size
+
     async def erase(self, key: str) -> int:
         """See `policies.ledger.archives`."""
         erased = 0
@@ -114,12 +121,16 @@ class MemoryLedger:
     async def close(self) -> None:
         """See the port: there is nothing to release."""
 
-    def _hold(self, fence: Fence | None) -> None:
-        if fence is None:
-            return
-        if fence.token < self._fences.get(fence.scope, 0):
+    def _check(self, fence: Fence | None) -> None:
+        if fence is not None and fence.token < self._fences.get(fence.scope, 0):
             raise Fenced(f"`{fence.scope}` was taken over by a newer holder; stop")
-        self._fences[fence.scope] = fence.token
+
+    def _appended(self, draft: Draft) -> Appended:
+        made = self._sequencer.sequence(draft, lambda origin: self._log(origin).frontier)
+        for sequenced in made:
+            self._store(sequenced, draft.key)
+        self._places[draft.key] = made[-1].index
+        return Appended(entry_made(made[-1], draft), created=True)
 
     def _store(self, sequenced: Sequenced, key: str) -> None:
         log = self._logs.setdefault(sequenced.origin, _Log())

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from estate.errors import BadInput
@@ -22,6 +23,11 @@ EMPTY_ROOT = hashlib.sha256(b"").digest()
 def leaf_hash(leaf: bytes) -> bytes:
     """SHA-256(0x00 ‖ leaf)."""
     return hashlib.sha256(b"\x00" + leaf).digest()
+
+
+def written(root: bytes) -> str:
+    """A root hash as a leaf writes it."""
+    return f"sha256:{root.hex()}"
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
@@ -60,7 +66,7 @@ def cover(low: int, high: int) -> Part:
     return tuple(parts)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Frontier:
     """What appending needs of a log: its size and the hashes of its complete subtrees, largest first."""
 
@@ -80,7 +86,7 @@ class Frontier:
         """The peaks, one after the other."""
         return b"".join(self.peaks)
 
-    @property
+    @cached_property
     def root(self) -> bytes:
         """The root hash of the log."""
         return fold(self.peaks)
@@ -97,31 +103,40 @@ class Frontier:
 
 
 class Growing:
-    """A log that is read from its first leaf on: as `Frontier`, in place, for those who keep no subtrees."""
+    """A log that is read from some leaf on: as `Frontier`, in place, for those who keep no subtrees."""
 
-    __slots__ = ("peaks", "size")
+    __slots__ = ("_lefts", "_newest", "size")
 
-    def __init__(self) -> None:
-        self.size = 0
-        self.peaks: list[bytes] = []
+    def __init__(self, size: int = 0, peaks: Sequence[bytes] = ()) -> None:
+        self.size = size
+        self._newest = peaks[-1] if peaks else b""
+        self._lefts = [b"\x01" + peak for peak in peaks[:-1]]
+        """Each peak before the newest, as the beginning of what is hashed with what follows it."""
+
+    @property
+    def peaks(self) -> tuple[bytes, ...]:
+        """The hashes of its complete subtrees, largest first."""
+        return (*(left[1:] for left in self._lefts), self._newest) if self.size else ()
 
     def add(self, hashed_leaf: bytes) -> None:
         """One leaf more."""
-        peaks, node, index, sha256 = self.peaks, hashed_leaf, self.size, hashlib.sha256
+        lefts, node, index, sha256 = self._lefts, hashed_leaf, self.size, hashlib.sha256
+        if index:
+            lefts.append(b"\x01" + self._newest)
         while index & 1:
-            node = sha256(b"\x01" + peaks.pop() + node).digest()
+            node = sha256(lefts.pop() + node).digest()
             index >>= 1
-        peaks.append(node)
+        self._newest = node
         self.size += 1
 
     @property
     def root(self) -> bytes:
         """The root hash of the log as it now is."""
-        if not self.peaks:
+        if not self.size:
             return EMPTY_ROOT
-        folded, sha256 = self.peaks[-1], hashlib.sha256
-        for left in self.peaks[-2::-1]:
-            folded = sha256(b"\x01" + left + folded).digest()
+        folded, sha256 = self._newest, hashlib.sha256
+        for left in reversed(self._lefts):
+            folded = sha256(left + folded).digest()
         return folded
 
 

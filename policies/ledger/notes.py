@@ -55,6 +55,15 @@ class Notary:
             self.second_key = VerifierKey(ledger_name(installation), second.public_key, Scheme.COSIGNATURE_MLDSA44)
 
     @property
+    def signers(self) -> tuple[Signer, ...]:
+        """Its keys."""
+        return (self._signer,) if self._second is None else (self._signer, self._second)
+
+    def succeed(self, signer: Signer) -> None:
+        """Sign with this key from now on."""
+        self._signer, self.key = signer, VerifierKey(self.key.name, signer.public_key)
+
+    @property
     def keys(self) -> tuple[VerifierKey, ...]:
         """The keys that sign, for whoever shall verify."""
         return (self.key,) if self.second_key is None else (self.key, self.second_key)

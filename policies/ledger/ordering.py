@@ -24,7 +24,12 @@ _NEEDS = {
     EntryKind.RESUMED: (EntryKind.CONSUMED,),
     EntryKind.STEP_STARTED: (EntryKind.CONSUMED,),
     EntryKind.STEP_FAILED: (EntryKind.CONSUMED,),
+    EntryKind.NOTIFIED: (EntryKind.CONSUMED,),
+    EntryKind.PRESERVED: (EntryKind.CONSUMED,),
+    EntryKind.CANARY_STARTED: (EntryKind.CONSUMED, EntryKind.STEP_APPLIED),
+    EntryKind.CANARY_PASSED: (EntryKind.CANARY_STARTED,),
     EntryKind.OUTCOME: (EntryKind.CONSUMED,),
+    EntryKind.POST_CHECKED: (EntryKind.OUTCOME,),
 }
 """What must stand before an entry of a proposal. A step may fail before it was started: nothing was written then."""
 
@@ -36,9 +41,12 @@ _STEP_NEEDS = {
 }
 """What must stand before an entry of the same step: any one of these."""
 
-_ONCE = frozenset({EntryKind.PROPOSED, EntryKind.ISSUED, EntryKind.CONSUMED, EntryKind.OUTCOME})
+_OWED = frozenset({EntryKind.NOTIFIED, EntryKind.PRESERVED, EntryKind.CANARY_STARTED, EntryKind.CANARY_PASSED})
+_ONCE = frozenset(
+    {EntryKind.PROPOSED, EntryKind.ISSUED, EntryKind.CONSUMED, EntryKind.OUTCOME, EntryKind.POST_CHECKED, *_OWED}
+)
 _STEPS = frozenset({EntryKind.STEP_STARTED, EntryKind.STEP_FAILED, *_STEP_NEEDS})
-_EXECUTES = frozenset({EntryKind.ISSUED, EntryKind.CONSUMED, EntryKind.RESUMED, *_STEPS})
+_EXECUTES = frozenset({EntryKind.ISSUED, EntryKind.CONSUMED, EntryKind.RESUMED, *_OWED, *_STEPS})
 
 
 class Placed(Protocol):
@@ -73,8 +81,8 @@ class Order:
         self._courses: dict[Digest, _Course] = {}
         self._keys: set[str] = set()
 
-    def fault(self, leaf: Placed, body: Mapping[str, Json] | None) -> str | None:
-        """Why this entry may not stand here, or None; `body` is None when it was erased."""
+    def fault(self, leaf: Placed, *, permitted: bool) -> str | None:
+        """Why this entry may not stand here, or None; `permitted` is what a decision says."""
         if leaf.key in self._keys:
             return f"key `{leaf.key}` stands in an earlier entry already"
         self._keys.add(leaf.key)
@@ -82,7 +90,7 @@ class Order:
             return f"`{leaf.entry.value}` names no proposal" if leaf.entry in {*_NEEDS, *_STEP_NEEDS} else None
         course = self._courses.setdefault(leaf.proposal, _Course())
         fault = _fault_of_proposal(leaf, course) or _fault_of_step(leaf, course)
-        _advance(course, leaf, body)
+        _advance(course, leaf, permitted)
         return fault
 
 
@@ -112,15 +120,16 @@ def _fault_of_step(leaf: Placed, course: _Course) -> str | None:
     return None
 
 
-def _advance(course: _Course, leaf: Placed, body: Mapping[str, Json] | None) -> None:
+def _advance(course: _Course, leaf: Placed, permitted: bool) -> None:
     course.seen.add(leaf.entry)
     if leaf.entry is EntryKind.DECIDED:
-        course.permitted = body is None or _is_permit(body)
+        course.permitted = permitted
     if (number := step_of(leaf.key)) is not None:
         course.steps.add((number, leaf.entry))
 
 
-def _is_permit(body: Mapping[str, Json]) -> bool:
+def permits(body: Mapping[str, Json]) -> bool:
+    """Whether the body of a decision says that it was a permit."""
     verdict = body.get("verdict")
     return isinstance(verdict, dict) and verdict.get("decision") == "permit"
 

@@ -6,10 +6,12 @@ newest. An export reads one REPEATABLE READ transaction.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import secrets
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, Self
 
 import psycopg
@@ -20,17 +22,18 @@ from estate.clocks import Entropy
 from estate.errors import NeverRetry, PlacetError, RetryLater
 from estate.ids import InstallationId
 from policies.ledger import statements
-from policies.ledger.merkle import Frontier
+from policies.ledger.groups import Before, Group, Outcome, asked
 from policies.ledger.notes import with_lines
 from policies.ledger.port import Appended, Draft
 from policies.ledger.reading import Reading
-from policies.ledger.sequencing import Sequencer, entry_made, entry_of
+from policies.ledger.sequencing import Sequencer
 from policies.ledger.signing import NOTHING, Signing
 from policies.ledger.sql import SqlLedger
 from policies.ledger.statements import Statement, Value
 
 LARGEST_POOL = 4
 CONNECT_SECONDS = 10.0
+LARGEST_GROUP = 256
 
 type Pool = AsyncConnectionPool[AsyncConnection[tuple[Any, ...]]]
 
@@ -40,6 +43,8 @@ class PostgresLedger(SqlLedger):
 
     def __init__(self, pool: Pool, sequencer: Sequencer, signing: Signing) -> None:
         self._pool = pool
+        self._waiting: list[_Waiting] = []
+        self._turn = asyncio.Lock()  # protects nothing but the order: one transaction appends at a time
         super().__init__(Reading(self._query, sequencer.install), sequencer, signing)
 
     @classmethod
@@ -73,18 +78,19 @@ class PostgresLedger(SqlLedger):
         return ledger
 
     async def append(self, draft: Draft) -> Appended:
-        """See the port."""
-        async with self._transaction() as connection:
-            if fence := draft.fence:
-                statements.check_fence(fence, await _one(connection, statements.READ_FENCE, (fence.scope,)))
-                await _run(connection, statements.WRITE_FENCE, (fence.scope, fence.token))
-            known = await _one(connection, statements.READ_BY_KEY, (self._sequencer.install, draft.key))
-            if known is not None:
-                return Appended(entry_of(statements.row_of(known)), created=False)
-            frontiers = {o: await _frontier(connection, o) for o in self._sequencer.origins(draft)}
-            made = self._sequencer.sequence(draft, frontiers.__getitem__)
-            await _write(connection, statements.writes(made, draft))
-        return Appended(entry_made(made[-1], draft), created=True)
+        """See the port. Whatever waits while a transaction is under way shares the next one."""
+        waiting = _Waiting(draft)
+        self._waiting.append(waiting)
+        try:
+            async with self._turn:
+                while waiting.outcome is None:
+                    await self._append_group()
+        finally:
+            if waiting in self._waiting:  # cancelled before its turn
+                self._waiting.remove(waiting)
+        if isinstance(waiting.outcome, Exception):
+            raise waiting.outcome
+        return waiting.outcome
 
     async def erase(self, key: str) -> int:
         """See `policies.ledger.archives`."""
@@ -94,6 +100,40 @@ class PostgresLedger(SqlLedger):
     async def close(self) -> None:
         """See the port."""
         await self._pool.close()
+
+    async def _append_group(self) -> None:
+        """Append what waits, in one transaction. Whoever is cancelled in it leaves the others waiting."""
+        group = self._waiting[:LARGEST_GROUP]
+        del self._waiting[:LARGEST_GROUP]
+        try:
+            outcomes = await self._appended([w.draft for w in group])
+        except Exception as error:
+            outcomes = [error] * len(group)
+        except BaseException:
+            self._waiting[:0] = group
+            raise
+        for waiting, outcome in zip(group, outcomes, strict=True):
+            waiting.outcome = outcome
+
+    async def _appended(self, drafts: Sequence[Draft]) -> Sequence[Outcome]:
+        async with self._transaction() as connection:
+            group = Group.of(drafts, await self._before(connection, drafts), self._sequencer)
+            async with connection.pipeline(), connection.cursor() as cursor:
+                for statement, rows in group.rows():
+                    await cursor.executemany(statement.replace("?", "%s").encode(), rows)
+        return group.outcomes
+
+    async def _before(self, connection: AsyncConnection[tuple[Any, ...]], drafts: Sequence[Draft]) -> Before:
+        async def read(statement: Callable[[int], str], names: Iterable[str], *first: str) -> Sequence[Sequence[Any]]:
+            arguments = asked([*dict.fromkeys(names)])
+            if not arguments:
+                return ()
+            return await (await _run(connection, statement(len(arguments)), (*first, *arguments))).fetchall()
+
+        entries = await read(statements.read_by_keys, (d.key for d in drafts), self._sequencer.install)
+        logs = await read(statements.read_logs, (o for d in drafts for o in self._sequencer.origins(d)))
+        tokens = await read(statements.read_fences, (d.fence.scope for d in drafts if d.fence))
+        return Before.read(entries, logs, tokens)
 
     async def _prepare(self) -> None:
         async with _translating():
@@ -105,6 +145,7 @@ class PostgresLedger(SqlLedger):
             settings = {"format": str(statements.FORMAT), "installation": str(installation)}
             for setting in settings.items():
                 await _run(connection, statements.WRITE_SETTING, setting)
+            await _run(connection, statements.RENEW_FORMAT, (str(statements.FORMAT),))
             found = [await _one(connection, statements.READ_SETTING, (name,)) for name in settings]
             statements.check_settings(installation, *(record[0] for record in found if record))
 
@@ -144,6 +185,14 @@ class PostgresLedger(SqlLedger):
             yield Reading(query, self._sequencer.install)
 
 
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """A draft, and how it went once it was its turn."""
+
+    draft: Draft
+    outcome: Outcome | None = None
+
+
 @asynccontextmanager
 async def _translating() -> AsyncIterator[None]:
     """PostgreSQL's errors as Placet's: what a reconnect or another try may mend, and what it cannot."""
@@ -167,11 +216,6 @@ async def _one(
     connection: AsyncConnection[tuple[Any, ...]], statement: str, arguments: Sequence[Value]
 ) -> tuple[Any, ...] | None:
     return await (await _run(connection, statement, arguments)).fetchone()
-
-
-async def _frontier(connection: AsyncConnection[tuple[Any, ...]], origin: str) -> Frontier:
-    record = await _one(connection, statements.READ_LOG, (origin,))
-    return Frontier.read(record[0], bytes(record[1])) if record else Frontier()
 
 
 async def _write(connection: AsyncConnection[tuple[Any, ...]], written: Iterable[Statement]) -> None:

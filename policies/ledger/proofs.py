@@ -23,7 +23,7 @@ from policies.ledger.archives import Archive
 from policies.ledger.exports import ContentLine
 from policies.ledger.leaves import Leaf
 from policies.ledger.notes import Checkpoint
-from policies.ledger.ordering import Order
+from policies.ledger.ordering import Order, permits
 from policies.ledger.port import Entry
 from policies.ledger.reports import Fault, LogReport, Report
 from policies.ledger.signatories import Signatories
@@ -135,7 +135,7 @@ def _faults(story: Story, index: int, path: Sequence[bytes], checkpoint: Checkpo
         if entry.leaf.index <= before:
             reasons.append("it stands out of order")
         body = entry.content.content().read_body if entry.content and not reasons else None
-        if (fault := order.fault(entry.leaf, body)) is not None:
+        if (fault := order.fault(entry.leaf, permitted=body is None or permits(body))) is not None:
             reasons.append(fault)
         before = entry.leaf.index
         found += [Fault(2, reason, entry.leaf.log, entry.leaf.index) for reason in reasons]

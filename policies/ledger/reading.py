@@ -12,7 +12,7 @@ from estate.errors import BadInput
 from estate.ids import Digest, IncidentId
 from policies.ledger import merkle, statements
 from policies.ledger.archives import Proof
-from policies.ledger.merkle import Frontier, Part, Subtree
+from policies.ledger.merkle import Frontier, Growing, Part, Subtree
 from policies.ledger.port import Entry, EntryKind
 from policies.ledger.sequencing import Row, entry_of
 from policies.ledger.statements import Value
@@ -88,8 +88,18 @@ class Reading:
 
     async def _subtrees(self, origin: str, parts: tuple[Part, ...]) -> Mapping[Subtree, bytes]:
         wanted = [subtree for part in parts for subtree in part]
-        if not wanted:
-            return {}
-        places = [number for subtree in wanted for number in subtree]
-        records = await self._query(statements.read_subtrees(len(wanted)), (origin, *places))
-        return {Subtree(level, place): bytes(h) for level, place, h in records}
+        kept = [subtree for subtree in wanted if statements.kept(subtree)]
+        found = {s: h for s in wanted if not statements.kept(s) for h in (await self._made(origin, s),)}
+        if kept:
+            places = [number for subtree in kept for number in subtree]
+            records = await self._query(statements.read_subtrees(len(kept)), (origin, *places))
+            found |= {Subtree(level, place): bytes(h) for level, place, h in records}
+        return found
+
+    async def _made(self, origin: str, subtree: Subtree) -> bytes:
+        """The hash of a subtree that has no row, of its leaves' hashes."""
+        first, past = subtree.place << subtree.level, (subtree.place + 1) << subtree.level
+        tree = Growing()
+        for (hashed,) in await self._query(statements.READ_HASHES, (origin, first, past)):
+            tree.add(bytes(hashed))
+        return tree.root

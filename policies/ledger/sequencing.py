@@ -45,7 +45,7 @@ class Sequenced:
     @property
     def head(self) -> Head:
         """The log after this leaf, as the install log's leaf names it."""
-        return Head(origin=self.origin, size=self.after.size, root=leaves.written(self.after.root))
+        return Head(origin=self.origin, size=self.after.size, root=merkle.written(self.after.root))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ def _place(
     leaf = forms.Leaf(
         log=origin,
         index=before.size,
-        prev=leaves.written(before.root),
+        prev=merkle.written(before.root),
         at=at,
         entry=draft.kind,
         incident=draft.incident,

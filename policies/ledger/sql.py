@@ -5,8 +5,9 @@ An adapter appends, erases and closes in its own way, and gives this class a con
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 from estate.ids import Digest, IncidentId
@@ -17,6 +18,8 @@ from policies.ledger.port import Entry, EntryKind
 from policies.ledger.reading import Reading
 from policies.ledger.sequencing import Sequencer
 from policies.ledger.signing import Signing
+from policies.signing.port import Signer
+from policies.signing.sealing import soon
 
 
 class SqlLedger(ABC):
@@ -71,9 +74,18 @@ class SqlLedger(ABC):
             signed = await self._signed(await self._reading.frontiers())
         return tuple(note for _, note in signed.values())
 
+    async def succeed(self, signer: Signer, known: Callable[[int], None]) -> int:
+        """See `policies.ledger.archives`."""
+        async with self._signing.witnesses.turn():
+            size, _ = (await self._signed(await self._reading.frontiers()))[self._sequencer.install]
+            await asyncio.to_thread(known, size)
+            self._signing.needed().succeed(signer)
+        return size
+
     async def _signed(self, frontiers: Mapping[str, Frontier]) -> dict[str, tuple[int, str]]:
         """Sign these heads, keep the notes, show the install log's to the witnesses, and keep what they sign."""
-        signed = exports.sign_all(frontiers, self._signing.needed())
+        notary = self._signing.needed()
+        signed = await soon(lambda: exports.sign_all(frontiers, notary), *notary.signers)
         await self._keep(signed)
         install = self._sequencer.install
         size, note = signed[install]

@@ -1,7 +1,8 @@
 """The ledger in one SQLite file, written with group commit (`policies.ledger.connections`).
 
 Several processes may append to one file: every transaction starts with BEGIN IMMEDIATE and reads the frontiers anew,
-never from a cache. An export reads one transaction on a connection of its own.
+never from a cache; what waits together is one transaction (`groups`). An export reads one transaction on a connection
+of its own.
 """
 
 from __future__ import annotations
@@ -9,20 +10,20 @@ from __future__ import annotations
 import asyncio
 import secrets
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from estate.clocks import Entropy
 from estate.ids import InstallationId
 from policies.ledger import statements
 from policies.ledger.connections import Reader, Writer, connect, translated
-from policies.ledger.merkle import Frontier
+from policies.ledger.groups import Before, Group, Outcome, asked
 from policies.ledger.notes import with_lines
 from policies.ledger.port import Appended, Draft
 from policies.ledger.reading import Reading
-from policies.ledger.sequencing import Sequencer, entry_made, entry_of
+from policies.ledger.sequencing import Sequencer
 from policies.ledger.signing import NOTHING, Signing
 from policies.ledger.sql import SqlLedger
 from policies.ledger.statements import Statement
@@ -33,7 +34,7 @@ class SqliteLedger(SqlLedger):
 
     def __init__(self, path: Path, sequencer: Sequencer, signing: Signing) -> None:
         self._path = path
-        self._writer = Writer(path)
+        self._writer = Writer(path, self._append)
         self._connection = Reader(path)
         super().__init__(Reading(self._connection.query, sequencer.install), sequencer, signing)
 
@@ -58,7 +59,7 @@ class SqliteLedger(SqlLedger):
 
     async def append(self, draft: Draft) -> Appended:
         """See the port."""
-        return await self._writer.submit(lambda connection: _append(connection, self._sequencer, draft))
+        return await self._writer.append(draft)
 
     async def erase(self, key: str) -> int:
         """See `policies.ledger.archives`."""
@@ -68,6 +69,13 @@ class SqliteLedger(SqlLedger):
         """See the port."""
         await self._writer.close()
         await self._connection.close()
+
+    def _append(self, connection: sqlite3.Connection, drafts: Sequence[Draft]) -> Sequence[Outcome]:
+        """Append what waited, inside the writer's transaction. Refuses before it writes."""
+        group = Group.of(drafts, _before(connection, drafts, self._sequencer), self._sequencer)
+        for statement, rows in group.rows():
+            connection.executemany(statement, rows)
+        return group.outcomes
 
     async def _keep(self, signed: dict[str, tuple[int, str]]) -> None:
         notes: list[Statement] = [(statements.WRITE_NOTE, (o, size, note)) for o, (size, note) in signed.items()]
@@ -97,6 +105,7 @@ def _prepare(path: Path, installation: InstallationId) -> None:
             settings = {"format": str(statements.FORMAT), "installation": str(installation)}
             for setting in settings.items():
                 connection.execute(statements.WRITE_SETTING, setting)
+            connection.execute(statements.RENEW_FORMAT, (str(statements.FORMAT),))
             found = [connection.execute(statements.READ_SETTING, (name,)).fetchone()[0] for name in settings]
             statements.check_settings(installation, *found)
             connection.execute("COMMIT")
@@ -106,22 +115,15 @@ def _prepare(path: Path, installation: InstallationId) -> None:
         raise translated(error, path) from error
 
 
-def _append(connection: sqlite3.Connection, sequencer: Sequencer, draft: Draft) -> Appended:
-    """One append inside the writer's transaction. Refuses before it writes."""
-    if fence := draft.fence:
-        statements.check_fence(fence, connection.execute(statements.READ_FENCE, (fence.scope,)).fetchone())
-        connection.execute(statements.WRITE_FENCE, (fence.scope, fence.token))
-    known = connection.execute(statements.READ_BY_KEY, (sequencer.install, draft.key)).fetchone()
-    if known is not None:
-        return Appended(entry_of(statements.row_of(known)), created=False)
-    made = sequencer.sequence(draft, lambda origin: _frontier(connection, origin))
-    _write(connection, statements.writes(made, draft))
-    return Appended(entry_made(made[-1], draft), created=True)
+def _before(connection: sqlite3.Connection, drafts: Sequence[Draft], sequencer: Sequencer) -> Before:
+    def read(statement: Callable[[int], str], names: Iterable[str], *first: str) -> Iterable[Sequence[Any]]:
+        arguments = asked([*dict.fromkeys(names)])
+        return connection.execute(statement(len(arguments)), (*first, *arguments)) if arguments else ()
 
-
-def _frontier(connection: sqlite3.Connection, origin: str) -> Frontier:
-    record = connection.execute(statements.READ_LOG, (origin,)).fetchone()
-    return Frontier.read(*record) if record else Frontier()
+    entries = read(statements.read_by_keys, (d.key for d in drafts), sequencer.install)
+    logs = read(statements.read_logs, (o for d in drafts for o in sequencer.origins(d)))
+    tokens = read(statements.read_fences, (d.fence.scope for d in drafts if d.fence))
+    return Before.read(entries, logs, tokens)
 
 
 def _write(connection: sqlite3.Connection, written: Iterable[Statement]) -> None:

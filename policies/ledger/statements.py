@@ -6,19 +6,21 @@ table of their own, so that erasing one touches no leaf.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
-from itertools import chain
 from typing import Any
 
 from estate.errors import BadInput, NewerRecord
 from estate.ids import Digest, IncidentId
 from policies.ledger.leaves import Content
-from policies.ledger.port import Draft, EntryKind, Fence, Fenced
-from policies.ledger.sequencing import Row, Sequenced
+from policies.ledger.merkle import Subtree
+from policies.ledger.port import EntryKind, Fence, Fenced
+from policies.ledger.sequencing import Row
 
-FORMAT = 1
-"""The format number of these tables; a newer one is refused."""
+FORMAT = 2
+"""The format number of these tables; a newer one is refused. Before 2 every subtree was kept; what was is not read."""
+KEPT_LEVEL = 8
+"""From which level on subtrees are kept. Those below are made of at most 256 leaves' hashes when a proof needs them."""
 
 
 def schema(blob: str) -> tuple[str, ...]:
@@ -46,20 +48,25 @@ def schema(blob: str) -> tuple[str, ...]:
 
 
 READ_SETTING = "SELECT value FROM ledger_settings WHERE name = ?"
+RENEW_FORMAT = "UPDATE ledger_settings SET value = ? WHERE name = 'format' AND value = '1'"
 WRITE_SETTING = "INSERT INTO ledger_settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING"
 
 READ_LOGS = "SELECT origin, size, peaks FROM ledger_logs"
+_READ_SOME_LOGS = f"{READ_LOGS} WHERE origin IN "
 READ_LOG = "SELECT size, peaks FROM ledger_logs WHERE origin = ?"
-WRITE_LEAVES = "INSERT INTO ledger_leaves (origin, place, data, hash) VALUES "
-WRITE_SUBTREES = "INSERT INTO ledger_subtrees (origin, level, place, hash) VALUES "
-WRITE_CONTENTS = "INSERT INTO ledger_contents (origin, place, key, salt, body, author) VALUES "
-WRITE_LOGS = "INSERT INTO ledger_logs (origin, size, peaks) VALUES "
-_NEWER_LOG = " ON CONFLICT (origin) DO UPDATE SET size = excluded.size, peaks = excluded.peaks"
+WRITE_LEAF = "INSERT INTO ledger_leaves (origin, place, data, hash) VALUES (?, ?, ?, ?)"
+WRITE_SUBTREE = "INSERT INTO ledger_subtrees (origin, level, place, hash) VALUES (?, ?, ?, ?)"
+WRITE_CONTENT = "INSERT INTO ledger_contents (origin, place, key, salt, body, author) VALUES (?, ?, ?, ?, ?, ?)"
+WRITE_LOG = (
+    "INSERT INTO ledger_logs (origin, size, peaks) VALUES (?, ?, ?)"
+    " ON CONFLICT (origin) DO UPDATE SET size = excluded.size, peaks = excluded.peaks"
+)
 WRITE_ENTRY = "INSERT INTO ledger_entries (place, key, kind, incident, proposal) VALUES (?, ?, ?, ?, ?)"
 
+READ_HASHES = "SELECT hash FROM ledger_leaves WHERE origin = ? AND place >= ? AND place < ? ORDER BY place"
 READ_SUBTREES = "SELECT level, place, hash FROM ledger_subtrees WHERE origin = ? AND (level, place) IN (VALUES "
 
-READ_FENCE = "SELECT token FROM ledger_fences WHERE scope = ?"
+_READ_FENCES = "SELECT scope, token FROM ledger_fences WHERE scope IN "
 WRITE_FENCE = (
     "INSERT INTO ledger_fences (scope, token) VALUES (?, ?) ON CONFLICT (scope) DO UPDATE SET token = excluded.token"
 )
@@ -77,6 +84,10 @@ _ROW = (
 )
 READ_ROWS = f"{_ROW} WHERE l.origin = ? AND l.place > ? ORDER BY l.place LIMIT ?"
 READ_BY_KEY = f"{_ROW} JOIN ledger_entries e ON e.place = l.place WHERE l.origin = ? AND e.key = ?"
+_READ_BY_KEYS = (
+    f"{_ROW.replace(', l.place FROM', ', e.key FROM')} JOIN ledger_entries e ON e.place = l.place"
+    " WHERE l.origin = ? AND e.key IN "
+)
 
 
 def read_entries(
@@ -102,28 +113,29 @@ type Value = str | int | bytes | None
 type Statement = tuple[str, tuple[Value, ...]]
 
 
-def writes(made: Sequence[Sequenced], draft: Draft) -> Iterator[Statement]:
-    """Everything to store for `draft`, once it is sequenced: one statement a table, however many logs it is in."""
-    contents = [(one, content) for one in made if (content := one.row.content) is not None]
-    yield _inserted(WRITE_LEAVES, [(one.origin, one.index, one.row.data, one.row.leaf_hash) for one in made])
-    yield _inserted(
-        WRITE_SUBTREES, [(one.origin, at.level, at.place, hashed) for one in made for at, hashed in one.subtrees]
-    )
-    yield _inserted(WRITE_CONTENTS, [(one.origin, one.index, draft.key, c.salt, c.body, c.by) for one, c in contents])
-    logs, sizes = _inserted(WRITE_LOGS, [(one.origin, one.after.size, one.after.packed) for one in made])
-    yield logs + _NEWER_LOG, sizes
-    yield WRITE_ENTRY, (made[-1].index, draft.key, draft.kind.value, draft.incident, draft.proposal)
+def kept(subtree: Subtree) -> bool:
+    """Whether a subtree has a row of its own."""
+    return subtree.level >= KEPT_LEVEL
 
 
-def _inserted(statement: str, rows: Sequence[tuple[Value, ...]]) -> Statement:
-    """One insertion of all rows (at least one, all of one width)."""
-    return _insertion(statement, len(rows[0]), len(rows)), tuple(chain.from_iterable(rows))
+@lru_cache(maxsize=64)
+def _among(statement: str, count: int) -> str:
+    return f"{statement}({', '.join('?' * count)})"
 
 
-@lru_cache(maxsize=256)
-def _insertion(statement: str, width: int, rows: int) -> str:
-    row = f"({', '.join('?' * width)})"
-    return statement + ", ".join([row] * rows)
+def read_by_keys(count: int) -> str:
+    """The statement that reads entries by so many keys; arguments: the install log's origin, then the keys."""
+    return _among(_READ_BY_KEYS, count)
+
+
+def read_logs(count: int) -> str:
+    """The statement that reads so many logs by origin."""
+    return _among(_READ_SOME_LOGS, count)
+
+
+def read_fences(count: int) -> str:
+    """The statement that reads the tokens of so many scopes."""
+    return _among(_READ_FENCES, count)
 
 
 def row_of(record: Sequence[Any]) -> Row:
@@ -133,10 +145,10 @@ def row_of(record: Sequence[Any]) -> Row:
     return Row(bytes(data), bytes(hashed), content)
 
 
-def check_fence(fence: Fence, seen: Sequence[Any] | None) -> None:
-    """Refuse a holder that a newer one has taken over from; `seen` is what READ_FENCE read. Raises Fenced."""
-    if seen is not None and fence.token < seen[0]:
-        raise Fenced(f"`{fence.scope}` was taken over under token {seen[0]}, this holder has {fence.token}; stop")
+def check_fence(fence: Fence, seen: int | None) -> None:
+    """Refuse a holder that a newer one has taken over from; `seen` is the newest token. Raises Fenced."""
+    if seen is not None and fence.token < seen:
+        raise Fenced(f"`{fence.scope}` was taken over under token {seen}, this holder has {fence.token}; stop")
 
 
 def check_settings(installation: str, found_format: str, found_installation: str) -> None:

@@ -1,68 +1,61 @@
 """Checks an exported ledger offline, against public keys that were given: the outsider's side of the ledger.
 
 Nothing inside the file is trusted but what a given key signed. Checked, line by line: form, each leaf against its
-recorded hash, its predecessor's root and its content; each entry against the tenants' logs it names and against the
-order of `policies.ledger.ordering`; the checkpoints against the roots. Every fault is named by log, index and line;
-where a file stops making sense, reading stops too. An older state of the whole ledger, or one that a thief of its key
-rewrote, shows only against somebody outside: a witness whose key is given, or checkpoints that were kept (`seen`).
+recorded hash, its predecessor's root and its content (`stretches`, by several processes where they are allowed); each
+entry against the tenants' logs it names and against the order of `policies.ledger.ordering`; the checkpoints against
+the roots. Every fault is named by log, index and line; where a file stops making sense, reading stops too. An older
+state of the whole ledger, or one that a thief of its key rewrote, shows only against somebody outside: a witness whose
+key is given, or checkpoints that were kept (`seen`).
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import NoReturn
 
 from estate.errors import Denied
 from estate.records import Model
 from policies.ledger import exports, leaves, lines, merkle, notes
 from policies.ledger.exports import CheckpointLine, Header, LogSize
-from policies.ledger.forms import Head, Leaf
-from policies.ledger.lines import Broken, Content
-from policies.ledger.merkle import Growing
+from policies.ledger.forms import Head
+from policies.ledger.lines import Broken
+from policies.ledger.logs import KINDS, Entry, Log
 from policies.ledger.ordering import Order
-from policies.ledger.port import EntryKind
 from policies.ledger.reports import Fault, LogReport, Report
+from policies.ledger.sharing import Here, Share, shared
 from policies.ledger.signatories import Signatories
+from policies.ledger.stretches import Checked, Doubt, Stretch
 from policies.ledger.verifier_keys import VerifierKey
 
 MOST_FAULTS = 1000
+LONGEST_STRETCH, LARGEST_STRETCH = 1024, 2**20
+"""Lines, and bytes, after which a stretch is checked: whichever comes first."""
+WORTH_SHARING = 20_000
+"""Entries that one process checks in about the time that others take to start."""
 
 
-def verify(export: Iterable[bytes], trusted: Iterable[VerifierKey], seen: Iterable[str] = ()) -> Report:
+def verify(
+    export: Iterable[bytes], trusted: Iterable[VerifierKey], seen: Iterable[str] = (), *, processes: int = 1
+) -> Report:
     """Check an export, given as its lines with their line ends. Never raises for what a file may hold.
 
     Every witness among `trusted` must have cosigned the newest checkpoint of the install log; `seen` are checkpoints
-    that somebody kept, which the logs must continue.
+    that somebody kept, which the logs must continue. A large export is checked by that many processes.
+
+    Raises:
+        RetryLater: one of several processes was ended.
     """
     checking = _Checking(enumerate(export, start=1), tuple(trusted), tuple(seen))
     with suppress(_Stopped):
-        checking.run()
+        checking.run(processes)
     done, signers = tuple(checking.done), tuple(checking.signers)
     return Report(checking.installation, done, signers, tuple(checking.faults), checking.erasures)
 
 
 class _Stopped(Exception):
     """What follows in the file cannot be understood any more."""
-
-
-@dataclass(slots=True)
-class _Log:
-    """What is known of a log while and after it is read."""
-
-    origin: str
-    tree: Growing = field(default_factory=Growing)
-    roots: list[bytes] = field(default_factory=lambda: [merkle.EMPTY_ROOT])
-    keys: list[str] = field(default_factory=list)
-    erased: int = 0
-    checkpoints: int = 0
-    signed: int = -1
-    """The size of the newest checkpoint read."""
-    named: int = 0
-    """For a tenant's log: the size that the install log has accounted for."""
-    adrift: bool = False
-    """An entry was replaced: the roots after it are others, and say nothing of the entries after it."""
 
 
 class _Checking:
@@ -77,7 +70,8 @@ class _Checking:
         self._signatories = Signatories((), (), ())
         self._line = 0
         self._at: tuple[str | None, int | None] = (None, None)
-        self._logs: dict[str, _Log] = {}
+        self._share: Share = Here()
+        self._logs: dict[str, Log] = {}
         self._order = Order()
         self._size = 0
         """Of the install log, as the header says."""
@@ -87,11 +81,13 @@ class _Checking:
         self.faults: list[Fault] = []
         self.erasures = 0
 
-    def run(self) -> None:
+    def run(self, processes: int) -> None:
         """Check everything; raises _Stopped where the rest cannot be read."""
         header = self._header()
-        for log in header.logs:
-            self._log(log, install=log is header.logs[-1])
+        worth = sum(log.size for log in header.logs) >= WORTH_SHARING
+        with shared(processes if worth else 1) as self._share:
+            for log in header.logs:
+                self._log(log, install=log is header.logs[-1])
         self._at = (None, None)
         if not self.faults:
             self._all_accounted_for()
@@ -117,77 +113,88 @@ class _Checking:
         return header
 
     def _log(self, size: LogSize, *, install: bool) -> None:
-        log = self._logs[size.origin] = _Log(size.origin)
-        for index in range(size.size):
-            self._at = (log.origin, index)
-            self._leaf(log, index, install=install)
-        self._at = (log.origin, size.size - 1 if size.size else None)
+        log = self._logs[size.origin] = Log(size.origin, begins=self._line + 1)
+        for stretch in self._cut(log, size.size):
+            for checked in self._share.give(stretch):
+                self._take_in(log, checked, install=install)
+        for checked in self._share.rest():
+            self._take_in(log, checked, install=install)
+        self._go_to(log)
+        if log.size < size.size:
+            self._stop("the export ends here; the rest is missing")
+        self._line, self._at = self._line - 1, (log.origin, size.size - 1 if size.size else None)
         while not self._checkpoint(log, size.size, install=install):
             pass
-        root = log.tree.root.hex()
-        self.done.append(LogReport(log.origin, size.size, root, log.erased, log.checkpoints))
+        self.done.append(LogReport(log.origin, size.size, log.root(size.size).hex(), log.erased, log.checkpoints))
 
-    def _leaf(self, log: _Log, index: int, *, install: bool) -> None:
-        try:
-            line = lines.read(self._take())
-        except Broken as broken:
-            self._stop(str(broken))
-        leaf, hashed = line.leaf, merkle.leaf_hash(line.data)
-        if (leaf.log, leaf.index) != (log.origin, index):
-            self._stop(f"entry {leaf.index} of `{leaf.log}` stands in its place")
-        if hashed.hex() != line.hash:
-            self._fault("it does not fit its recorded hash; the entry was changed after it was written")
-            hashed = _recorded(line.hash) or hashed
-        else:
-            self._check_chain(log, leaf)
-        body = self._check_content(line.content, leaf, log)
-        if leaf.tenants and not install:
-            self._fault("an entry of a tenant's log names other logs")
-        for head in leaf.tenants if install else ():
-            self._check_head(head, leaf)
-        if install:
-            if fault := self._order.fault(leaf, body.body if body else None):
-                self._fault(fault)
-            self._count_erasures(leaf, body)
-        log.tree.add(hashed)
-        log.roots.append(log.tree.root)
-        log.keys.append(leaf.key)
+    def _cut(self, log: Log, size: int) -> Iterator[Stretch]:
+        """The log in stretches, as far as there are lines."""
+        left = size
+        while left:
+            first, peaks, taken, held = log.tree.size, log.tree.peaks, list[bytes](), 0
+            while left and len(taken) < LONGEST_STRETCH and held < LARGEST_STRETCH:
+                number, line = next(self._lines, (0, b""))
+                if not number:
+                    left = 0
+                    break
+                self._line, left, held = number, left - 1, held + len(line)
+                taken.append(line)
+                log.tree.add(lines.recorded(line))
+            if taken:
+                yield Stretch(log.origin, first, peaks, taken)
 
-    def _check_chain(self, log: _Log, leaf: Leaf) -> None:
-        if log.adrift or leaf.prev == leaves.written(log.roots[-1]):
-            return
-        log.adrift = True
-        if leaf.index == 0:
-            self._fault("it claims entries before it, and it is the first")
-            return
-        self._fault("it is not the entry that the next one was appended to; it was replaced", back=1)
+    def _take_in(self, log: Log, checked: Checked, *, install: bool) -> None:
+        """What was found in a stretch, and what only several logs, or the order of entries, can show."""
+        log.roots += checked.roots
+        log.erased += checked.erased
+        doubts = deque(checked.doubts)
+        columns = zip(checked.keys, checked.kinds, checked.proposals, strict=True)
+        for at, (key, kind, proposal) in enumerate(columns):
+            self._go_to(log)
+            while doubts and doubts[0].at == at:
+                self._doubt(log, doubts.popleft())
+            for head in checked.heads.get(at, ()) if install else ():
+                self._check_head(head, key, log)
+            if install:
+                entry = Entry(key, KINDS[kind], proposal)
+                if fault := self._order.fault(entry, permitted=at not in checked.refused):
+                    self._fault(fault)
+            elif at in checked.heads:
+                self._fault("an entry of a tenant's log names other logs")
+            log.size += 1
+        if not install:
+            log.keys += checked.keys
+        self.erasures += checked.erasures if install else 0
+        if checked.broken:
+            self._go_to(log)
+            self._stop(checked.broken)
 
-    def _check_content(self, content: Content | None, leaf: Leaf, log: _Log) -> Content | None:
-        if content is None:
-            log.erased += 1
-            return None
-        if content.body_hash != leaf.body:
-            self._fault("its body does not fit the salted hash in the leaf; the body was changed")
-        if content.signed_by != leaf.by:
-            self._fault("its author does not fit the leaf; the author was changed")
-        return content
+    def _go_to(self, log: Log) -> None:
+        """To the entry after those that were taken in."""
+        self._line, self._at = log.begins + log.size, (log.origin, log.size)
 
-    def _check_head(self, head: Head, leaf: Leaf) -> None:
+    def _doubt(self, log: Log, doubt: Doubt) -> None:
+        if not doubt.chain:
+            self._fault(doubt.reason)
+        elif not log.adrift:
+            log.adrift = True
+            if log.size == 0:
+                self._fault("it claims entries before it, and it is the first")
+            else:
+                self._fault("it is not the entry that the next one was appended to; it was replaced", back=1)
+
+    def _check_head(self, head: Head, key: str, install: Log) -> None:
         log = self._logs.get(head.origin)
-        if log is None or log.origin == leaf.log:
+        if log is None or log is install:
             self._stop(f"it names log `{head.origin}`, which the file does not hold")
-        if head.size != log.named + 1 or head.size > log.tree.size:
+        if head.size != log.named + 1 or head.size > log.size:
             self._stop(f"it names size {head.size} of `{head.origin}` after size {log.named}; entries are missing")
-        other_root = head.root != leaves.written(log.roots[head.size]) and not log.adrift
-        if other_root or log.keys[head.size - 1] != leaf.key:
+        other_root = head.root != merkle.written(log.root(head.size)) and not log.adrift
+        if other_root or log.keys[head.size - 1] != key:
             self._fault(f"entry {head.size - 1} of `{head.origin}` is not the projection that was written with it")
         log.named = head.size
 
-    def _count_erasures(self, leaf: Leaf, content: Content | None) -> None:
-        count = content.body.get("bodies") if content is not None and leaf.entry is EntryKind.ERASED else None
-        self.erasures += count if isinstance(count, int) else 0
-
-    def _checkpoint(self, log: _Log, size: int, *, install: bool) -> bool:
+    def _checkpoint(self, log: Log, size: int, *, install: bool) -> bool:
         """Check one checkpoint; whether it is the one for the whole log."""
         note = self._next(CheckpointLine).note
         try:
@@ -199,7 +206,7 @@ class _Checking:
             self._stop(f"the checkpoint is for `{checkpoint.origin}`")
         if head.size > size:
             self._stop(f"a checkpoint was signed for {head.size} entries; the rest is missing")
-        if head.root != log.roots[head.size]:
+        if head.root != log.root(head.size):
             self._fault(f"the signed root at size {head.size} is another; entries were replaced before it")
         if head.size <= log.signed:
             self._stop(f"a checkpoint for {head.size} entries follows one for {log.signed}")
@@ -214,7 +221,7 @@ class _Checking:
 
     def _all_accounted_for(self) -> None:
         for log in self._logs.values():
-            if log.origin.endswith("/install") or log.named == log.tree.size:
+            if log.origin.endswith("/install") or log.named == log.size:
                 continue
             self._at = (log.origin, log.named)
             self._stop("no entry of the install log accounts for it")
@@ -228,10 +235,10 @@ class _Checking:
                 self._fault(f"a checkpoint that was kept: {error}")
                 continue
             self._at, log = (origin, None), self._logs.get(origin)
-            size = log.tree.size if log else 0
+            size = log.size if log else 0
             if log is None or head.size > size:
                 self._fault(f"a checkpoint of {head.size} entries was kept, this log has {size}; it was cut off")
-            elif head.root != log.roots[head.size]:
+            elif head.root != log.root(head.size):
                 self._fault(f"a checkpoint of {head.size} entries was kept with another root; two histories were shown")
         self._at = (None, None)
 
@@ -260,11 +267,3 @@ class _Checking:
     def _stop(self, reason: str) -> NoReturn:
         self._fault(reason)
         raise _Stopped
-
-
-def _recorded(text: str) -> bytes | None:
-    try:
-        recorded = bytes.fromhex(text)
-    except ValueError:
-        return None
-    return recorded if len(recorded) == merkle.HASH_BYTES else None

@@ -5,7 +5,8 @@ library of its service installed beside Placet. Refused: services that sign with
 every signature that does not verify under the public key that was written down, so that a service that was pointed
 elsewhere is found at its first word.
 
-Signing is a call over the network, in the caller's thread: the gate then decides no faster than its service signs.
+Signing is a call over the network: whoever serves others meanwhile makes it by `sealing.seal_soon`, in a thread and
+with a deadline. The gate then decides no faster than its service signs, and still hears freezes and keeps its lease.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ class KmsSigner:
     """One key of one service."""
 
     __slots__ = ("_key_id", "_public", "_signer")
+
+    remote = True
 
     def __init__(self, signer: SslSigner, public_key: bytes | None = None) -> None:
         self._signer = signer

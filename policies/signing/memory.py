@@ -19,6 +19,8 @@ class MemorySigner:
 
     __slots__ = ("_key", "_key_id", "_public")
 
+    remote = False
+
     def __init__(self, key: Ed25519PrivateKey | MLDSA44PrivateKey) -> None:
         self._key = key
         self._public = key.public_key().public_bytes_raw()

@@ -18,5 +18,9 @@ class Signer(Protocol):
     def public_key(self) -> bytes:
         """The raw public key: 32 bytes of Ed25519, 1312 of ML-DSA-44."""
 
+    @property
+    def remote(self) -> bool:
+        """Whether signing is a call that may take its time: whoever has others to serve makes it in a thread."""
+
     def sign(self, data: bytes) -> bytes:
         """The signature of `data`: 64 bytes of Ed25519, 2420 of ML-DSA-44."""

@@ -162,12 +162,12 @@ async def test_a_door_that_is_taken_down_and_put_up_again_goes_by_the_new_facts(
     await furnish(cluster)
     await at_its_door(cluster)
     tenant, pods = TENANTS[1], f"/api/v1/namespaces/{TENANTS[1]}/pods?dryRun=All"
-    for found in reversed(admission(law(), ClusterId("eu-1"))):
+    for found in reversed(admission(law(), ClusterId("eu-1"), registered=False)):
         await cluster.ask("DELETE", f"{collection(found)}/{found['metadata']['name']}")
     await until(lambda: _accepted(cluster, pods, ABROAD))
     narrowed = builders.tenant(tenant, residency=builders.residency("US"))
     tenants = tuple(narrowed if t.id == tenant else t for t in law().tenants)
-    for found in admission(builders.facts(version=2, tenants=tenants), ClusterId("eu-1")):
+    for found in admission(builders.facts(version=2, tenants=tenants), ClusterId("eu-1"), registered=False):
         await cluster.ask("POST", collection(found), found)
     await until(refusing(cluster.ask("POST", pods, pod("any")) for _ in iter(int, 1)))
     said = await cluster.refused(cluster.ask("POST", pods, pod("any")))

@@ -18,6 +18,7 @@ from policies import completeness, deciding, kernel
 from policies.admission.lawful import Ground, survey
 from policies.questions import Matter
 from tests import builders
+from tests.drawing import among
 from tests.policies import asking
 from tools.kubernetes import naming
 
@@ -57,7 +58,7 @@ def law_bases(draw: st.DrawFn) -> Facts:
     if Spoiled.CLUSTER in spoiled:
         clusters[0] = clusters[0].model_copy(update={"support_in": draw(countries)})
     if Spoiled.RACKS in spoiled:
-        racks = [draw(st.sampled_from((r, builders.rack(r.id, site=SiteId("us-east"))))) for r in racks[1:]]
+        racks = [draw(among((r, builders.rack(r.id, site=SiteId("us-east"))))) for r in racks[1:]]
     datasets = [_dataset(d, draw(_residency(Spoiled.DATASET in spoiled))) for d in DATASETS[:2]]
     return builders.facts(
         sites=tuple(sites),
@@ -82,7 +83,7 @@ def _tenant(draw: st.DrawFn, name: str, spoiled: set[Spoiled]) -> Tenant:
     return builders.tenant(
         name,
         residency=Residency(**axes),
-        isolation=draw(st.sampled_from(Isolation)) if Spoiled.ISOLATION in spoiled else Isolation.SHARED_NODE,
+        isolation=draw(among(Isolation)) if Spoiled.ISOLATION in spoiled else Isolation.SHARED_NODE,
         namespaces=tuple(Namespace(cluster=ClusterId(c), name=name) for c in sorted(where)),
     )
 

@@ -270,3 +270,15 @@ async def test_datasets_may_be_named_once_and_not_taken_back(guarded: Cluster) -
         taken = {"metadata": {"annotations": {"placet.dev/datasets": value}}}
         said = await guarded.refused(guarded.patch(f"{apps}/{name}", taken))
         assert "only placet may change placet.dev/datasets" in said
+
+
+async def test_the_agents_own_identity_writes_nothing_under_any_warrant(writer: Cluster, reader: Cluster) -> None:
+    """Whatever an agent runs with is the reader's: bare, under a mark that the node has seen, or under one made up."""
+    path, seen = f"/api/v1/nodes/{LAWFUL[1]}", named("once")
+    await writer.patch(path, under(seen, spec={"unschedulable": False}))
+    for mark in (None, seen, named("made-up")):
+        said = await reader.refused(reader.patch(path, under(mark, spec={"unschedulable": True})))
+        assert f'"{identities.username(identities.READER)}" cannot patch resource "nodes"' in said
+    made = {"metadata": {"name": named("stray"), "annotations": {WARRANT: named("made-up")}}}
+    said = await reader.refused(reader.ask("POST", "/api/v1/namespaces/tenant-a/configmaps", made))
+    assert "cannot create" in said

@@ -29,7 +29,7 @@ from estate.events import DirectProposal, Event
 from estate.frozen import FrozenEstate
 from estate.hardware import Node
 from estate.identities import SubjectKind
-from estate.ids import ChannelId, ClusterId, Digest, ExecutionId, PolicyId
+from estate.ids import ChannelId, ClusterId, Digest, ExecutionId, PolicyId, TenantId
 from estate.incidents import Incident
 from estate.modes import Mode
 from estate.outcomes import Ending, Outcome, StepResult
@@ -58,6 +58,12 @@ CHANNELS = {
             id=ChannelId("eu-monitoring"),
             clusters=(ClusterId("eu-1"),),
             formats=("kernel", "alertmanager", "cloudevents", "nvsentinel"),
+        ),
+        ChannelConfig(
+            id=ChannelId("a-alerts"),
+            clusters=(ClusterId("eu-1"),),
+            tenant=TenantId("tenant-a"),
+            formats=("kernel",),
         ),
         ChannelConfig(id=ChannelId("front-door"), formats=("request", "proposal")),
     )

@@ -17,6 +17,7 @@ from estate.ids import NodeId, PolicyId
 from estate.incidents import CaseState, Fence, Incident, Origin
 from estate.modes import Mode
 from estate.observations import EventType
+from estate.outcomes import Ending
 from estate.proposals import Lane
 from estate.verdicts import Decision, Dimension, Requirement
 from tests import builders
@@ -138,3 +139,15 @@ def test_a_repeat_by_another_sender_is_no_news_and_another_device_is() -> None:
     assert not folding.is_news(record(repeat), repeat)
     assert folding.is_news(record(other), other)
     assert folding.is_news(record(), builders.event())
+
+
+def test_a_lapse_stands_beside_the_outcome_that_it_does_not_change() -> None:
+    """What was verified was verified: a fence's outcome and a case's stay, and people read that it did not last."""
+    contained = builders.proposal(lane=Lane.CONTAINMENT)
+    verified = outcome_of(contained)
+    lapsed = verified.model_copy(update={"ending": Ending.LAPSED, "reason": "somebody lifted it"})
+    fence = Fence(node=NodeId("eu-a1"), proposal=contained.digest)
+    told = folding.with_outcome(folding.with_outcome(folding.with_fence(record(), fence), verified), lapsed)
+    assert told.fences[0].outcome == verified
+    assert told.lapses == (lapsed,)
+    assert folding.with_outcome(told, lapsed) == told

@@ -198,5 +198,6 @@ async def test_one_person_sending_one_command_twice_is_one_event(stage: Stage) -
 async def test_the_tenant_of_an_event_is_the_channels_and_never_the_payloads(stage: Stage) -> None:
     form = json.loads(kernel_body(builders.node("eu-a1")))
     form["tenant"] = "tenant-b"
-    (event,) = await receive(stage, "eu-monitoring", "kernel", canonical.dumps(form))
-    assert event.tenant is None
+    for channel, tenant in (("eu-monitoring", None), ("a-alerts", TenantId("tenant-a"))):
+        (*_, event) = await receive(stage, channel, "kernel", canonical.dumps(form))
+        assert (event.channel, event.tenant) == (channel, tenant)

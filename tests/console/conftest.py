@@ -20,7 +20,7 @@ async def placet(tmp_path: Path) -> AsyncIterator[Running]:
         yield Running(system, state)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 async def somebodys() -> AsyncIterator[Somebodys]:
     """A cluster of these tests' own: first contact and `doctor` look at the whole of it."""
     async with controlplane() as plane, furnished(plane) as found:

@@ -40,7 +40,7 @@ async def audited(somebodys: Somebodys, user: str, count: int) -> list[Request]:
     """What the API server says that this user asked, once it has said so much."""
     async with asyncio.timeout(20):
         while True:
-            found = [r for r in auditing.requests(somebodys.plane.audit_log) if r.user == user]
+            found = list(auditing.requests(somebodys.plane.audit_log, user))
             if len(found) >= count:
                 return found
             await asyncio.sleep(0.05)

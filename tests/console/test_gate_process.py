@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import timedelta
 from typing import cast
 
 import pytest
 
-from console.processes.gate import GateProcess
+from console.processes.gate import CASES, GateProcess
 from console.processes.leasing import Leasing
 from console.processes.settings import Standing
 from estate.changes import Change, DrainNode, EvictPod, UncordonNode
@@ -15,13 +17,29 @@ from estate.ids import NodeId, WorkloadId
 from estate.proposals import Lane
 from estate.subjects import Subjects
 from policies.gate import Gate
-from policies.keyrings import KeyRing
 from tests import builders
+from tests.execution.rig import LiveReader
+from tests.policies.attacks.test_attacks import Place
+from tools.bus import dead_letters, streams
 from tools.bus.memory import MemoryBroker
-from tools.bus.port import Delivery
+from tools.bus.port import Bus, Delivery
+from tools.execution.memory import MemoryTarget
 from tools.inventory.follower import Follower
 
 NODE = NodeId("eu-a1")
+
+
+def process(bus: Bus, subjects: Subjects, gate: Gate | None = None) -> GateProcess:
+    """A gate's process without what these tests do not reach."""
+    reader = LiveReader(MemoryTarget(builders.estate()))
+    return GateProcess(
+        cast("Gate", gate),
+        bus,
+        subjects,
+        cast("Standing", None),
+        cast("Follower", reader),
+        cast("Leasing", None),
+    )
 
 
 @pytest.mark.parametrize(
@@ -37,14 +55,24 @@ async def test_the_lane_of_fences_carries_nothing_but_fences(
     step = proposal.steps[0].model_copy(update={"change": change})
     sent = proposal.model_copy(update={"steps": (step,)})
     subject = subjects.proposal(Lane.CONTAINMENT, sent.site)
-    process = GateProcess(
-        cast("Gate", None),
-        memory_broker.connect(subjects),
-        subjects,
-        cast("Standing", None),
-        cast("Follower", None),
-        cast("KeyRing", None),
-        cast("Leasing", None),
-    )
     with pytest.raises(BadInput, match="containment is one fence"):
-        await process.on_proposal(Delivery(subject, sent.canonical(), {}, "id", "S", 1, 1))
+        await process(memory_broker.connect(subjects), subjects).on_proposal(
+            Delivery(subject, sent.canonical(), {}, "id", "S", 1, 1)
+        )
+
+
+async def test_a_proposal_of_a_clock_ten_minutes_ahead_is_a_dead_letter_with_the_reason(
+    memory_broker: MemoryBroker,
+) -> None:
+    """Refused, and told where operators look: `placet doctor` finds fault with every dead letter."""
+    subjects = Subjects(builders.INSTALLATION)
+    bus = memory_broker.connect(subjects)
+    await bus.declare(*streams.streams(subjects))
+    sent = builders.proposal(created_at=builders.START + timedelta(minutes=10))
+    deciding = asyncio.create_task(bus.consume(CASES, process(bus, subjects, Place().gate).on_proposal))
+    await bus.publish(subjects.proposal(sent.lane, sent.site), sent.canonical(), message_id=sent.digest)
+    async with asyncio.timeout(5):
+        while not (letters := await dead_letters.listed(bus)):  # noqa: ASYNC110 - seen by looking only
+            await asyncio.sleep(0.01)
+    deciding.cancel()
+    assert "dated 600 s ahead of this clock, 30 are allowed; set the clocks" in letters[0].reason

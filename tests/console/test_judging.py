@@ -12,13 +12,15 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
-from console.cli.main import app
+from console.cli.commands import app
+from estate.errors import BadInput
 from policies.signing.facts import seal_facts
 from policies.signing.files import FileSigner
 from tests import builders
 from tools.inventory import writing
 
 AT = builders.START.isoformat()
+GLASS = {"by": "otto", "seconded_by": "olga", "seconded_at": AT}
 GRACE = {"person": "grace", "roles": ["tenant-owner"], "tenants": ["tenant-b"]}
 
 
@@ -35,12 +37,17 @@ def folder(tmp_path: Path) -> Path:
 
 
 def decided(
-    folder: Path, *changes: dict[str, Any], history: dict[str, Any] | None = None, profile: str = "", **over: Any
+    folder: Path,
+    *changes: dict[str, Any],
+    history: dict[str, Any] | None = None,
+    profile: str = "",
+    at: str = AT,
+    **over: Any,
 ) -> Result:
     (folder / "proposal").mkdir(exist_ok=True)
     file = folder / "proposal" / "p.yaml"
     file.write_text(yaml.safe_dump({"kind": "placet.proposal-file", "v": 1, "changes": [*changes]} | over))
-    options = ["decide", "-f", str(file), "--estate", str(folder), "--at", AT, "-o", "json"]
+    options = ["decide", "-f", str(file), "--estate", str(folder), "--at", at, "-o", "json"]
     if profile:
         options += ["--profile", profile]
     if history is not None:
@@ -105,6 +112,22 @@ def test_a_freeze_holds_where_it_covers(folder: Path, scope: dict[str, str], cod
     assert decided(folder, A_HOME, history={"frozen": [scope]}).exit_code == code
 
 
+@pytest.mark.parametrize(
+    "said", [{"frozen": [{"site": "eu-d"}]}, {"broken_glass": [GLASS | {"scope": {"tenant": "a"}}]}]
+)
+def test_a_misspelt_scope_is_refused_and_not_taken_for_none(folder: Path, said: dict[str, Any]) -> None:
+    """Otherwise a permit would follow from a typing error."""
+    found = decided(folder, A_HOME, history=said)
+    assert isinstance(found.exception, BadInput)
+    assert "in the facts; there are `" in str(found.exception)
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "2026-11-26", "2026-11-26T25:00:00Z"])
+def test_a_time_that_nothing_can_be_decided_at_is_a_usage_error(folder: Path, at: str) -> None:
+    result = decided(folder, A_HOME, at=at)
+    assert (result.exit_code, result.stdout) == (2, "")
+
+
 def test_what_is_in_flight_counts_before_anything_else(folder: Path) -> None:
     """The devices are somebody's as soon as they are promised, and a plan for them is no plan."""
     flying = [{"permitted_at": AT, "changes": [move("b-train", "eu-a1", "eu-b3", 0, 1, 2, 3)]}]
@@ -160,3 +183,25 @@ def test_every_rule_says_which_duty_it_serves() -> None:
     rows = json.loads(CliRunner().invoke(app, ["policy", "rules", "-o", "json"]).stdout)
     assert {r["tier"] for r in rows} == {0, 1, 2}
     assert [r["rule"] for r in rows if not r["obligation"] or not r["reason"]] == []
+
+
+def test_what_is_owed_beside_a_change_and_until_when_it_may_be_approved_is_told(folder: Path) -> None:
+    duties = [
+        {"replicas": 1, "notify": ["tenant-owner"], "post_check": {"after_seconds": 600}},
+        {"kinds": ["MoveWorkload"], "snapshot_first": True, "canary": {"steps": 1, "soak_seconds": 60}},
+    ]
+    numbers = {"approve_within_minutes": 90, "execute_within_minutes": 5, "obligations": duties}
+    profile = folder / "proposal-profile.yml"
+    profile.write_text(yaml.safe_dump({"kind": "placet.profile", "v": 1, "name": "ours"} | numbers))
+    asked = said(decided(folder, B_HOME, profile=str(profile)))
+    assert [o["kind"] for o in asked["obligations"]] == ["notify", "snapshot-first", "post-check"]
+    assert asked["approve_by"] == "2026-11-21T09:30:00.000000Z"
+    assert asked["execute_within_seconds"] == 300
+    two = said(decided(folder, A_HOME, {"kind": "SetPowerCap", "node": "eu-a3", "watts": 6000}, profile=str(profile)))
+    assert {"kind": "canary", "steps": 1, "soak_seconds": 60} in two["obligations"]
+    assert "approve_by" not in two, "nobody is asked"
+    assert "obligations" not in said(decided(folder, A_HOME))
+    idle = folder / "idle.yml"
+    idle.write_text(yaml.safe_dump({"kind": "placet.profile", "v": 1, "obligations": [{"nodes": 2}]}))
+    refused = decided(folder, A_HOME, profile=str(idle))
+    assert "obligations.0: lays nothing on anybody; name `notify`" in str(refused.exception)

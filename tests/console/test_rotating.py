@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from console import config, identities, initialising
+from console import config, identities, initialising, successions
 from console.composing import ledgers
 from console.installations import Installation
 from console.rotating import Rotated, Rotation, rotate
@@ -196,3 +196,16 @@ async def test_a_key_of_a_service_takes_the_place_of_a_file(whole: Whole, tmp_pa
     assert rotated.new == outside.key_id
     assert not whole.state.key_path("gate").exists()
     assert await served.read(await served.issue("1", served.installation.signer("gate")))
+
+
+async def test_what_a_rotation_that_was_broken_off_left_verifying_is_ended_too(whole: Whole) -> None:
+    """Its process took the new key, and the administrator never came back to end the old one."""
+    first = whole.installation.signer("gate")
+    FileSigner.create(whole.state.next_key_path("gate"))
+    successions.take(whole.state, "gate")
+    second = whole.installation.signer("gate")
+    assert (await whole.rotate("gate")).old == second.key_id
+    assert not whole.state.old_key_path("gate").exists()
+    for gone in ("0", first), ("1", second):
+        with pytest.raises(Denied, match="nobody trusted"):
+            await whole.read(await whole.issue(*gone))

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from installations import Running
 from test_front_door import enrolled
 
-from console.door.commands import Coverage, Describe, ExitCode, Get, History, LawReported, Ranked, Top, Topology
+from console.door.commands import (
+    Assured,
+    Coverage,
+    Describe,
+    ExitCode,
+    FleetReported,
+    Get,
+    History,
+    LawReported,
+    OfferAsked,
+    Ranked,
+    Supposed,
+    Top,
+    Topology,
+    Why,
+    WouldPlace,
+)
 from estate.identities import Role
-from estate.ids import SiteId
+from estate.ids import SiteId, TenantId, WorkloadId
 from tools.views.selecting import read
 
 pytestmark = [pytest.mark.nats, pytest.mark.xdist_group("system")]
@@ -70,3 +88,38 @@ async def test_the_past_of_a_node_is_told_by_version(placet: Running) -> None:
     assert then[0]["changed"] == []
     late = await door.call(History.model_validate({"what": "node", "name": name, "at": "2020-01-01T00:00:00Z"}))
     assert (late.code, "further back" in late.message) == (ExitCode.NOT_FOUND, True)
+
+
+async def test_a_tenant_is_told_of_its_own_work_in_the_contracts_words_and_of_no_rack(placet: Running) -> None:
+    door = placet.system.door(placet.admin)
+    work = (await door.call(Get(what="workload"))).result
+    assert isinstance(work, list)
+    mine, theirs = (next(w for w in work if isinstance(w, dict) and w["tenant"] == t) for t in ("tenant-a", "tenant-b"))
+    racks = [str(r["name"]) for r in (await door.call(Get(what="rack"))).result if isinstance(r, dict)]  # type: ignore[union-attr]
+    assert "site/eu-de" in str((await door.call(Assured())).result)
+    report = (await door.call(FleetReported(hours=1))).result
+    assert isinstance(report, dict)
+    assert sum(report["booked"].values()) == report["accelerators"]  # type: ignore[union-attr, arg-type]
+    lost = Supposed.model_validate({"supposed": [{"kind": "lose", "domain": f"rack/{racks[0]}"}]})
+    assert (await door.call(lost)).ok
+
+    own = await enrolled(placet, "olga", Role.TENANT_OWNER, tenants=("tenant-a",))
+    for refused in (lost, FleetReported()):
+        assert (await own.call(refused)).code is ExitCode.FORBIDDEN
+    request = {"tenant": "tenant-a", "accelerators": 64}
+    questions = [
+        Assured(),
+        Why(workload=WorkloadId(str(mine["name"]))),
+        WouldPlace(workload=WorkloadId(str(mine["name"]))),
+        OfferAsked.model_validate({"request": request}),
+    ]
+    for question in questions:
+        told = await own.call(question)
+        assert told.ok, told
+        assert not [n for n in (*racks, "tenant-b") if re.search(rf"\b{n}\b", str(told.result))], question
+    for other in (
+        Why(workload=WorkloadId(str(theirs["name"]))),
+        WouldPlace(workload=WorkloadId(str(theirs["name"]))),
+        OfferAsked.model_validate({"request": request | {"tenant": TenantId("tenant-b")}}),
+    ):
+        assert (await own.call(other)).code is ExitCode.NOT_FOUND

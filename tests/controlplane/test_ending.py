@@ -13,7 +13,7 @@ import pytest
 
 from tools.controlplane import folders
 
-pytestmark = [pytest.mark.kubernetes, pytest.mark.processes]
+pytestmark = [pytest.mark.kubernetes(shared=False), pytest.mark.processes]
 
 ROOT = Path(__file__).parents[2]
 OWNER = textwrap.dedent("""

@@ -49,6 +49,7 @@ def devices(world: World) -> Counter[tuple[str, int]]:
     return Counter((a.model, a.memory_mebibytes) for n in world.nodes for a in n.accelerators)
 
 
+@pytest.mark.kubernetes(shared=False)
 async def test_a_made_up_estate_is_read_back_from_a_real_cluster_as_it_was_made(tmp_path: Path) -> None:
     async with controlplane() as plane:
         code, said = await generate(plane, tmp_path, *SIZE)

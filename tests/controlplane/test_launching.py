@@ -106,6 +106,7 @@ async def test_the_audit_log_tells_who_wrote(control_plane: ControlPlane, cluste
     assert (write.verb, write.resource, write.name, write.status) == ("create", "namespaces", name, 201)
 
 
+@pytest.mark.kubernetes(shared=False)
 async def test_a_given_folder_keeps_its_objects_whatever_is_killed_and_is_used_by_one(tmp_path: Path):
     """Same port, same data: what a client holds on to is still true, whoever was killed and started again."""
     async with controlplane(tmp_path, options=BARE) as plane, plane.client() as api:
@@ -151,6 +152,7 @@ async def test_two_at_once_know_nothing_of_each_other_and_the_ended_one_leaves_n
     assert not two.directory.exists()
 
 
+@pytest.mark.kubernetes(shared=False)
 async def test_a_component_that_dies_at_its_start_is_named_with_its_last_words(tmp_path: Path):
     """Whoever reads the error need not look for a log in a folder that is gone."""
     options = Options(controller_manager=False, scheduler=False, kwok=False, api_server_flags=("--no-such-flag",))
@@ -159,6 +161,7 @@ async def test_a_component_that_dies_at_its_start_is_named_with_its_last_words(t
             pytest.fail("it cannot have started")
 
 
+@pytest.mark.kubernetes(shared=False)
 async def test_missing_binaries_are_an_error_that_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """No test is skipped for want of a control plane; who has none is told how to get one."""
     monkeypatch.delenv("KUBEBUILDER_ASSETS", raising=False)

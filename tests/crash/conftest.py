@@ -22,7 +22,7 @@ async def apart(tmp_path: Path) -> AsyncIterator[Outside]:
         yield outside
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 async def eu() -> AsyncIterator[Ground]:
     """The cluster `eu-1` on a control plane of the crash tests' own: they kill its parts.
 
@@ -33,7 +33,7 @@ async def eu() -> AsyncIterator[Ground]:
         yield made
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 async def us() -> AsyncIterator[Ground]:
     """The cluster `us-1`, on a control plane beside the first."""
     async with controlplane() as plane, ground(plane, ClusterId("us-1")) as made:

@@ -16,7 +16,7 @@ from estate.errors import RetryLater
 from estate.workloads import Workload
 from policies.admission import identities
 from tests.crash.grounds import BY_EVICTION, Ground, path_of, resource_of
-from tests.crash.supervision import until
+from tests.crash.supervision import SELDOM, until
 from tools.controlplane import auditing, objects
 from tools.controlplane.auditing import Request
 from tools.kubernetes import resources
@@ -105,7 +105,7 @@ async def sighted(at: Ground) -> AsyncIterator[Sightings]:
 
 async def cluster_is_right(seen: Sightings) -> None:
     """Fenced, moved, each thing written once, and at no moment fewer pods than were promised."""
-    await until(seen.caught_up, "the watch to have seen everything")
+    await until(seen.caught_up, "the watch to have seen everything", every=SELDOM)
     at, failing = seen.at, seen.at.failing.name
     node = await at.ask("GET", f"/api/v1/nodes/{failing}")
     assert node["spec"]["unschedulable"] is True, "the fence stays: the device is still gone"

@@ -29,7 +29,7 @@ from tests.crash import grounds
 from tests.crash.accounting import ledger_is_right
 from tests.crash.grounds import Ground, path_of, settled
 from tests.crash.sightings import sighted
-from tests.crash.supervision import Child, Outside, until
+from tests.crash.supervision import SELDOM, Child, Outside, until
 from tools.controlplane import faults, objects
 from tools.kubernetes import resources
 
@@ -93,7 +93,7 @@ async def test_what_fails_is_fenced_and_the_work_goes_to_devices_of_the_same_mak
             await asyncio.gather(*(lose(outside, mixed, name) for name in FAILING))
             rows = await until(lambda: verified(outside), "both incidents to be verified")
             assert {str(r["state"]) for r in rows} == {CaseState.VERIFIED.value}
-            await until(seen.caught_up, "the watch to have seen everything")
+            await until(seen.caught_up, "the watch to have seen everything", every=SELDOM)
             for failed, name in FAILING.items():
                 other = HOMES[name][1]
                 node = await mixed.ask("GET", resources.NODES.path(name=failed))

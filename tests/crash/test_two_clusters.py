@@ -89,7 +89,7 @@ async def test_a_warrant_for_one_cluster_is_refused_by_the_executor_of_the_other
 def asked(at: Ground) -> list[str]:
     """What our writer has asked of a cluster so far, dry runs and refusals too."""
     writer = identities.username(identities.WRITER)
-    return [r.verb for r in auditing.requests(at.plane.audit_log) if r.user == writer]
+    return [r.verb for r in auditing.requests(at.plane.audit_log, writer)]
 
 
 @asynccontextmanager

@@ -35,6 +35,9 @@ KINDS = {
     )
 }
 
+_SCHEMAS: dict[str, Schemas] = {}
+"""By the uid of a cluster."""
+
 
 @dataclass
 class Bench:
@@ -128,7 +131,14 @@ class Bench:
 async def bench(plane: ControlPlane, names: Callable[[str], str]) -> AsyncIterator[Bench]:
     """A namespace of its own."""
     async with cluster_world(plane, names) as world:
-        yield Bench(world, Schemas(await discovering.documents(world.connection, VERSIONS)))
+        yield Bench(world, await _schemas(world))
+
+
+async def _schemas(world: ClusterWorld) -> Schemas:
+    """What the API server says of these kinds; asked once."""
+    if world.uid not in _SCHEMAS:
+        _SCHEMAS[world.uid] = Schemas(await discovering.documents(world.connection, VERSIONS))
+    return _SCHEMAS[world.uid]
 
 
 def deployment(name: str = "serve", *, replicas: int | None = 2, pod: Object | None = None, **container: Any) -> Object:

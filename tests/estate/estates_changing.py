@@ -25,6 +25,7 @@ from estate.ids import NodeId
 from estate.snapshots import Snapshot
 from estate.units import Watts
 from estate.workloads import Binding, Workload
+from tests.drawing import among
 
 REVERSIBLE = ("cordon", "uncordon", "taint", "untaint", "cap", "move", "scale", "copy")
 """The kinds whose inverse brings everything back."""
@@ -41,8 +42,8 @@ def changes(
     draw: st.DrawFn, estate: Snapshot, kinds: tuple[str, ...] = (*REVERSIBLE, "evict", "drain", "remove")
 ) -> Change:
     """One change of any kind on things that are there."""
-    node = draw(st.sampled_from([n.id for n in estate.nodes()]))
-    make = draw(st.sampled_from(kinds))
+    node = draw(among([n.id for n in estate.nodes()]))
+    make = draw(among(kinds))
     match make:
         case "cordon":
             return CordonNode(node=node)
@@ -58,7 +59,7 @@ def changes(
             return SetPowerCap(node=node, watts=draw(st.none() | st.integers(500, 9_000).map(Watts)))
         case "evict":
             return draw(evictions(estate))
-    workload = draw(st.sampled_from(list(estate.workloads())))
+    workload = draw(among(list(estate.workloads())))
     planners = {"move": moves, "copy": copies, "remove": removals, "scale": scalings}
     return draw(planners[make](estate, workload))
 
@@ -69,8 +70,8 @@ def evictions(draw: st.DrawFn, estate: Snapshot) -> Change:
     running = [(w.id, b) for w in estate.workloads() for b in w.bindings]
     fenced = [(w, b) for w, b in running if (node := estate.node(b.node)) is not None and node.fenced]
     if not running:
-        return CordonNode(node=draw(st.sampled_from([n.id for n in estate.nodes()])))
-    workload, binding = draw(st.sampled_from(fenced or running))
+        return CordonNode(node=draw(among([n.id for n in estate.nodes()])))
+    workload, binding = draw(among(fenced or running))
     return EvictPod(workload=workload, replica=binding.replica, node=binding.node)
 
 
@@ -95,7 +96,7 @@ def _move(draw: st.DrawFn, estate: Snapshot, workload: Workload, replica: int, s
 @st.composite
 def copies(draw: st.DrawFn, estate: Snapshot, workload: Workload) -> Change:
     """Every replica once more, in the other cluster; and sometimes under a name that is taken."""
-    other = draw(st.sampled_from(sorted({n.cluster for n in estate.nodes()})))
+    other = draw(among(sorted({n.cluster for n in estate.nodes()})))
     there = workload.model_copy(update={"cluster": other})
     homes = [_free_binding(draw, estate, there, r) for r in range(max(workload.replicas, 1))]
     return CopyWorkload(workload=workload.id, to_cluster=other, bindings=tuple(homes))
@@ -106,7 +107,7 @@ def removals(draw: st.DrawFn, estate: Snapshot, workload: Workload) -> Change:
     """In favour of any other workload, its copy where there is one."""
     others = [w for w in estate.workloads() if w.id != workload.id]
     counterparts = [w for w in others if names.are_counterparts(w, workload)]
-    named = draw(st.sampled_from(counterparts or others or [workload]))
+    named = draw(among(counterparts or others or [workload]))
     return RemoveWorkload(workload=workload.id, replaced_by=named.id)
 
 
@@ -121,7 +122,7 @@ def scalings(draw: st.DrawFn, estate: Snapshot, workload: Workload) -> Change:
 
 def _free_binding(draw: st.DrawFn, estate: Snapshot, workload: Workload, replica: int) -> Binding:
     here = [n for n in estate.nodes() if n.cluster == workload.cluster]
-    node = draw(st.sampled_from(here))
+    node = draw(among(here))
     free = [a.index for a in node.accelerators if a.index not in estate.taken(node.id)]
     needed = workload.contract.accelerators_per_replica
     return Binding(replica=replica, node=node.id, accelerators=tuple(free[:needed]))

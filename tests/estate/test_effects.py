@@ -28,6 +28,7 @@ from estate.trails import LONGEST
 from estate.units import Watts
 from estate.workloads import Binding
 from tests import builders
+from tests.drawing import among
 from tests.estate.estates_changing import REVERSIBLE, changes
 
 EU_A1, A_SERVE = NodeId("eu-a1"), WorkloadId("a-serve")
@@ -83,7 +84,7 @@ def test_a_copy_of_what_runs_nowhere_is_not_taken_away_again() -> None:
 @given(st.data())
 def test_the_inverses_in_reverse_order_restore_the_estate(data: st.DataObject) -> None:
     """Undo is what makes a half-done plan safe. One thing it never does: return work to a fenced node."""
-    before = data.draw(st.sampled_from([builders.estate(), counting(), ganged()]))
+    before = data.draw(among([builders.estate(), counting(), ganged()]))
     layout = laid_out(data, before, kinds=REVERSIBLE)
     assume(not any(_copies_what_stopped(s) for s in layout.steps))
     running = layout.after
@@ -103,7 +104,7 @@ def test_the_inverses_in_reverse_order_restore_the_estate(data: st.DataObject) -
 def test_the_undo_of_a_drain_opens_the_node_and_brings_nothing_back(data: st.DataObject) -> None:
     """Owners have put their replicas elsewhere by then: bringing them back would disturb them a second time."""
     before = laid_out(data, builders.estate()).after
-    node = data.draw(st.sampled_from([n.id for n in before.nodes()]))
+    node = data.draw(among([n.id for n in before.nodes()]))
     laid = lay_out((DrainNode(node=node),), before)
     assert isinstance(laid, Ok)
     (step,) = laid.value.steps
@@ -123,7 +124,7 @@ def test_the_undo_of_a_drain_opens_the_node_and_brings_nothing_back(data: st.Dat
 @given(st.data())
 def test_what_lasts_of_the_conditions_of_a_plan_is_true_after_it(data: st.DataObject) -> None:
     """Verification checks this at the end: no later step may make a liar of an earlier one."""
-    start = data.draw(st.sampled_from([builders.estate(), counting(), ganged()]))
+    start = data.draw(among([builders.estate(), counting(), ganged()]))
     layout = laid_out(data, start, most=8)
     lasting_ones = lasting(layout.steps)
     assert misses(layout.after, lasting_ones) == ()
@@ -145,7 +146,7 @@ def test_of_what_a_later_step_removes_nothing_earlier_is_checked() -> None:
 
 @given(st.data())
 def test_each_step_holds_before_and_after_where_it_says_so(data: st.DataObject) -> None:
-    start = data.draw(st.sampled_from([builders.estate(), counting(), ganged()]))
+    start = data.draw(among([builders.estate(), counting(), ganged()]))
     running: Snapshot = start
     for step in laid_out(data, start).steps:
         assert misses(running, step.preconditions) == ()
@@ -159,7 +160,7 @@ def test_each_step_holds_before_and_after_where_it_says_so(data: st.DataObject) 
 @given(st.data())
 def test_a_change_writes_what_it_names_and_nothing_else(data: st.DataObject) -> None:
     """The twin stores, and the executor writes, these things only."""
-    before = laid_out(data, data.draw(st.sampled_from([builders.estate(), ganged()]))).after
+    before = laid_out(data, data.draw(among([builders.estate(), ganged()]))).after
     change = data.draw(changes(before))
     result = effect(change, before)
     assume(isinstance(result, Ok))
@@ -175,7 +176,7 @@ def test_a_change_writes_what_it_names_and_nothing_else(data: st.DataObject) -> 
 
 @given(st.data())
 def test_the_footprint_names_everything_that_differs(data: st.DataObject) -> None:
-    before = data.draw(st.sampled_from([builders.estate(), ganged()]))
+    before = data.draw(among([builders.estate(), ganged()]))
     layout = laid_out(data, before)
     differing = {w.id for w in layout.after.workloads() if before.workload(w.id) != w}
     touched = {
@@ -189,17 +190,15 @@ def test_the_footprint_names_everything_that_differs(data: st.DataObject) -> Non
 def test_sums_kept_current_equal_those_of_a_scan(data: st.DataObject) -> None:
     estate: Snapshot = builders.estate()
     for _ in range(data.draw(st.integers(1, 8))):
-        act = data.draw(st.sampled_from(["change", "drop node", "drop workload", "put node", "facts"]))
+        act = data.draw(among(["change", "drop node", "drop workload", "put node", "facts"]))
         match act:
             case "change":
                 result = effect(data.draw(changes(builders.estate())), estate)
                 estate = result.value if isinstance(result, Ok) else estate
             case "drop node":
-                estate = estate.without_node(data.draw(st.sampled_from([n.id for n in builders.default_nodes()])))
+                estate = estate.without_node(data.draw(among([n.id for n in builders.default_nodes()])))
             case "drop workload":
-                estate = estate.without_workload(
-                    data.draw(st.sampled_from([w.id for w in builders.default_workloads()]))
-                )
+                estate = estate.without_workload(data.draw(among([w.id for w in builders.default_workloads()])))
             case "put node":
                 estate = estate.with_node(builders.node("eu-a1", idle_watts=Watts(data.draw(st.integers(0, 3000)))))
             case "facts":
@@ -238,7 +237,7 @@ def test_estates_of_one_line_differ_only_where_they_were_touched(data: st.DataOb
     start = builders.estate()
     one, other = laid_out(data, start).after, laid_out(data, start).after
     if data.draw(st.booleans()):
-        other = other.without_node(data.draw(st.sampled_from([n.id for n in start.nodes()])))
+        other = other.without_node(data.draw(among([n.id for n in start.nodes()])))
     touched = one.touched_since(other)
     assert touched is not None
     for node in {n.id for n in (*one.nodes(), *other.nodes())} - touched:

@@ -17,6 +17,7 @@ from estate.stock import Stock
 from estate.units import MegabitsPerSecond
 from tests import builders
 from tests import items as building
+from tests.drawing import among
 
 RDMA = FabricId("eu-rdma")
 SWITCHES = [Ref("switch", f"w{n}") for n in range(5)]
@@ -29,7 +30,7 @@ def estates(draw: st.DrawFn) -> FrozenEstate:
     """Up to eight links among five switches, and nodes with ports on some of them."""
     items: list[Item] = [building.item("fabric"), building.item("link", id="elsewhere", fabric="wan")]
     for ref in SWITCHES:
-        items.append(building.item("switch", id=ref.id, row=None, state=draw(st.sampled_from(["ok", "failed"]))))
+        items.append(building.item("switch", id=ref.id, row=None, state=draw(among(["ok", "failed"]))))
     for number in range(draw(st.integers(0, 8))):
         ends = draw(st.lists(st.sampled_from(SWITCHES), min_size=2, max_size=2, unique=True))
         items.append(
@@ -49,8 +50,8 @@ def _node(draw: st.DrawFn, ref: Ref) -> object:
     ports = tuple(
         Nic(
             name=f"p{n}",
-            use=draw(st.sampled_from([NicUse.RDMA, NicUse.DATA])),
-            switch=draw(st.sampled_from([s.id for s in SWITCHES])),
+            use=draw(among([NicUse.RDMA, NicUse.DATA])),
+            switch=draw(among([s.id for s in SWITCHES])),
             speed=MegabitsPerSecond(draw(st.integers(0, 9))),
             used=draw(st.none() | st.integers(0, 9).map(MegabitsPerSecond)),
             state=draw(states),

@@ -19,10 +19,12 @@ from estate.approvals import Approval, Diff, Word, diff_line
 from estate.changes import CordonNode, MoveWorkload, ReplicaMove, ScaleWorkload, SetPowerCap
 from estate.deltas import Delta
 from estate.hardware import Node
-from estate.ids import Digest, ExecutionId, ExecutorId, IncidentId, NodeId, PolicyId, SiteId, WorkloadId
+from estate.ids import Digest, ExecutionId, ExecutorId, IncidentId, NodeId, PolicyId, SiteId, TenantId, WorkloadId
 from estate.items import Item
 from estate.law import Facts
 from estate.modes import Mode
+from estate.notices import Notice, NoticeLine, Occasion
+from estate.obligations import Canary, Notify, PostCheck, SnapshotFirst
 from estate.observations import Severity, Whereabouts
 from estate.outcomes import Ending, Outcome, StepResult
 from estate.proposals import Lane, Proposal
@@ -32,6 +34,7 @@ from estate.references import Ref
 from estate.units import Watts
 from estate.verdicts import Decision, Dimension, Failure, Verdict
 from estate.warrants import Warrant
+from estate.words import Role
 from estate.worlds import EstateFile
 from tests import builders, telling
 from tests import items as building
@@ -40,6 +43,9 @@ from tools.sensors.keeping import Kept, KeptTold
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 A, B = (Digest(f"sha256:{letter * 64}") for letter in "ab")
+
+
+OWED = (Notify(roles=(Role.OPERATOR,)), SnapshotFirst(), Canary(steps=1, soak_seconds=60), PostCheck(after_seconds=300))
 
 
 def _proposal() -> Proposal:
@@ -215,6 +221,22 @@ RECORDS: dict[str, Record] = {
     "verdict.v1": _verdict(),
     "approval.v1": _approval(),
     "warrant.v1": _warrant(),
+    "warrant-owed.v1": _warrant().model_copy(update={"obligations": OWED}),
+    "verdict-owed.v1": _verdict().model_copy(
+        update={"obligations": OWED, "approve_by": builders.START, "execute_within_seconds": 600}
+    ),
+    "notice.v1": Notice(
+        installation=builders.INSTALLATION,
+        incident=IncidentId("inc-1"),
+        proposal=A,
+        execution=ExecutionId("exec-1"),
+        site=SiteId("eu-de"),
+        occasion=Occasion.BEGINS,
+        roles=(Role.OPERATOR, Role.TENANT_OWNER),
+        tenants=(TenantId("tenant-a"),),
+        lines=(NoticeLine(text="1. fence eu-a1", tenants=(TenantId("tenant-a"),)), NoticeLine(text="2. cap eu-a3")),
+        at=builders.START,
+    ),
     "outcome.v1": _outcome(),
     "estate.v1": EstateFile(
         declared_at=builders.START, items=tuple(i for i in building.all_kinds() if i.kind not in _CAME_LATER)

@@ -16,6 +16,7 @@ from estate.stock import Stock
 from estate.units import MegabitsPerSecond
 from tests import builders
 from tests import items as building
+from tests.drawing import among
 
 DOMAINS = ("", "eu-a1-nvl", "rack-nvl", "far-nvl")
 SWITCHES = ("", "leaf-eu-a", "rail-0", "rail-1")
@@ -24,10 +25,10 @@ SWITCHES = ("", "leaf-eu-a", "rail-0", "rail-1")
 @st.composite
 def nodes(draw: st.DrawFn) -> Node:
     """A node of the small estate, or one that no fact places, with devices and ports anywhere."""
-    name = draw(st.sampled_from(["eu-a1", "eu-a2", "eu-a3", "eu-b1", "us-a1", "unplaced"]))
-    devices = [builders.accelerator(name, i, nvlink_domain=draw(st.sampled_from(DOMAINS))) for i in range(2)]
+    name = draw(among(["eu-a1", "eu-a2", "eu-a3", "eu-b1", "us-a1", "unplaced"]))
+    devices = [builders.accelerator(name, i, nvlink_domain=draw(among(DOMAINS))) for i in range(2)]
     ports = [
-        Nic(name=f"mlx5_{i}", use=NicUse.RDMA, switch=draw(st.sampled_from(SWITCHES)), speed=MegabitsPerSecond(400_000))
+        Nic(name=f"mlx5_{i}", use=NicUse.RDMA, switch=draw(among(SWITCHES)), speed=MegabitsPerSecond(400_000))
         for i in range(2)
     ]
     return builders.node(name, nics=tuple(ports)).model_copy(update={"accelerators": tuple(devices)})

@@ -85,6 +85,13 @@ def test_a_time_has_one_form_whatever_its_zone(time: Any) -> None:
     assert Moment.read({"kind": "test.moment", "v": 1, "at": written}).canonical() == Moment(at=time).canonical()
 
 
+@pytest.mark.parametrize("time", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00", "2026-11-21T08:00:00"])
+def test_a_time_that_cannot_be_written_in_utc_is_not_read(time: str) -> None:
+    """It would be read here, and break whoever writes it on."""
+    with pytest.raises(BadInput, match="at: "):
+        Moment.read({"kind": "test.moment", "v": 1, "at": time})
+
+
 @pytest.mark.parametrize(
     "record", [builders.facts(), builders.world(), builders.proposal(), builders.event()], ids=lambda r: r.kind
 )

@@ -10,9 +10,9 @@ from tests.execution.pairs import Pair, pair_of
 from tools.controlplane.launching import ControlPlane, controlplane
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 async def other_plane() -> AsyncIterator[ControlPlane]:
-    """Shared by the tests of this package as the first one is."""
+    """Shared by the tests of this folder as the first one is."""
     async with controlplane() as plane:
         yield plane
 

@@ -14,10 +14,14 @@ from estate.effects import Step
 from estate.frozen import FrozenEstate
 from estate.identities import Enrolment, SubjectKind
 from estate.ids import ExecutorId, IncidentId, KeyId, NodeId, PolicyId, SiteId, WorkloadId
+from estate.kept import Kept
 from estate.modes import Mode
+from estate.notices import Notice
+from estate.obligations import Obligation
 from estate.proposals import Lane
 from estate.results import Refusal, RefusalCode
 from estate.snapshots import Snapshot, SnapshotVersion
+from estate.things import Thing
 from estate.units import Watts
 from estate.verdicts import Decision, Dimension, Failure, Verdict
 from estate.warrants import PAYLOAD_TYPE, Warrant
@@ -107,6 +111,9 @@ class Wrapped:
     async def rehearse(self, steps: Sequence[Step]) -> Refusal | None:
         return await self.world.rehearse(steps)
 
+    async def preserve(self, things: Sequence[Thing]) -> Sequence[Kept]:
+        return await self.world.preserve(things)
+
     async def apply(
         self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
     ) -> Refusal | None:
@@ -145,6 +152,13 @@ class Rig:
     decided_beside: list[Again] = field(default_factory=list)
     reader: Reader | None = None
     sleep: Callable[[float], Awaitable[None]] = no_sleep
+    owed: tuple[Obligation, ...] = ()
+    """What the executor's own decision says is owed."""
+    duties: tuple[Obligation, ...] = ()
+    """What the warrant of a test says is owed, where the test leaves that to its case."""
+    told: list[Notice] = field(default_factory=list)
+    mute: bool = False
+    """Whether the executor has no way to tell people."""
 
     def executor(
         self, name: str = "one", token: int = 1, *, target: Target | None = None, ledger: Ledger | None = None
@@ -154,10 +168,23 @@ class Rig:
         return Executor(
             Holder(AUDIENCE, builders.subject(name, SubjectKind.EXECUTOR), name),
             self.law(),
-            Hands(target or self.world, self.reader or LiveReader(self.world), self.clock, patience),
+            self.hands(target or self.world, patience),
             ledger or self.ledger,
             lambda: token,
         )
+
+    def hands(self, target: Target, patience: Patience) -> Hands:
+        """What an executor of this rig acts with."""
+
+        async def announce(notice: Notice) -> None:
+            self.told.append(notice)
+
+        reader = self.reader or LiveReader(self.world)
+        return Hands(target, reader, self.clock, patience, None if self.mute else announce)
+
+    async def pass_time(self, seconds: float) -> None:
+        """A sleep that the clock shows."""
+        self.clock.advance(seconds)
 
     def law(self) -> Law:
         """Real signatures; answers as the test set them, asked anew each time."""
@@ -191,6 +218,7 @@ class Rig:
             facts=given.facts,
             read_set=given.read_set,
             decided_at=self.clock(),
+            obligations=self.owed,
         )
 
     async def issued(self, given: Warrant) -> bytes:

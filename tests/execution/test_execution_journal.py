@@ -13,9 +13,11 @@ from estate.ids import ExecutionId
 from estate.outcomes import Ending
 from policies.ledger.port import Entry, EntryKind
 from tests.builders import START, steps
+from tests.drawing import among
 from tests.execution.rig import CAP, FENCE, MOVE
 from tools.execution import journal
-from tools.execution.journal import Conclude, Do, JournalState, Move, StepNote, Trouble, Undo, Verify, Wrote
+from tools.execution.journal import Conclude, Do, JournalState, Move, Undo, Verify
+from tools.execution.notes import StepNote, Trouble, Wrote
 
 EXECUTION = journal.execution_id("0" * 32)
 
@@ -45,10 +47,10 @@ def runs(draw: st.DrawFn) -> tuple[int, list[Entry]]:
         match journal.next_move(state, count):
             case Do(number, again):
                 good, bad = EntryKind.STEP_APPLIED, EntryKind.STEP_FAILED
-                kind = draw(st.sampled_from([good, good, bad])) if again else EntryKind.STEP_STARTED
+                kind = draw(among([good, good, bad])) if again else EntryKind.STEP_STARTED
             case Undo(number, again):
                 good, bad = EntryKind.UNDO_APPLIED, EntryKind.UNDO_FAILED
-                kind = draw(st.sampled_from([good, good, bad])) if again else EntryKind.UNDO_STARTED
+                kind = draw(among([good, good, bad])) if again else EntryKind.UNDO_STARTED
             case Verify():
                 number, kind = draw(st.integers(1, count)), EntryKind.STEP_FAILED
             case Conclude():

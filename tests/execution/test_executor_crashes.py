@@ -12,8 +12,12 @@ from estate.conditions import Condition, Miss
 from estate.effects import Step
 from estate.errors import RetryLater
 from estate.ids import Digest, IncidentId
+from estate.kept import Kept
+from estate.obligations import Canary, Notify, SnapshotFirst
 from estate.outcomes import Ending, Outcome
 from estate.results import Refusal
+from estate.things import Thing
+from estate.words import Role
 from policies.ledger.port import Appended, Draft, Entry, EntryKind, Ledger
 from tests.execution.rig import BROKEN, Rig, content, key, sealed, warrant
 from tools.execution.patience import Patience
@@ -89,12 +93,16 @@ class MinedTarget:
     async def rehearse(self, steps: Sequence[Step]) -> Refusal | None:
         return await self._inner.rehearse(steps)
 
+    async def preserve(self, things: Sequence[Thing]) -> Sequence[Kept]:
+        return await self._inner.preserve(things)
+
     async def apply(
         self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()
     ) -> Refusal | None:
         return await self._bomb.around(lambda: self._inner.apply(key, change, preconditions))
 
 
+OWED = (EntryKind.NOTIFIED, EntryKind.PRESERVED, EntryKind.CANARY_STARTED, EntryKind.CANARY_PASSED)
 type Prepare = Callable[[Rig], None]
 
 
@@ -129,8 +137,15 @@ def undo_broken(rig: Rig) -> None:
     rig.world.script(key(1, undo=True), *[BROKEN] * 999)
 
 
+def dutiful(rig: Rig) -> None:
+    """People are told, the state is kept and the first step soaks, before the rest."""
+    rig.duties = (Notify(roles=(Role.OPERATOR,)), SnapshotFirst(), Canary(steps=1, soak_seconds=10))
+    rig.sleep = rig.pass_time
+
+
 CASES = {
     nothing: Ending.VERIFIED,
+    dutiful: Ending.VERIFIED,
     third_refused: Ending.ROLLED_BACK,
     first_refused: Ending.REFUSED,
     second_unreachable: Ending.ROLLED_BACK,
@@ -141,8 +156,9 @@ CASES = {
 
 async def run(prepare: Prepare, at: int, *, resumer: str, token: int) -> tuple[Rig, Bomb, Outcome | None]:
     """Run with a bomb at point `at` (0: none), then let `resumer` finish; the outcome of an unkilled run is its own."""
-    rig, bomb, envelope = Rig(), Bomb(at), sealed(warrant())
+    rig, bomb = Rig(), Bomb(at)
     prepare(rig)
+    envelope = sealed(warrant(obligations=rig.duties))
     mined = rig.executor("one", 1, target=MinedTarget(rig.world, bomb), ledger=MinedLedger(rig.ledger, bomb))
     try:
         return rig, bomb, await mined.execute(envelope)
@@ -164,13 +180,16 @@ async def test_a_crash_at_any_point_ends_as_if_there_had_been_none(prepare: Prep
         assert content(rig.world.estate) == content(whole.world.estate), at
         assert rig.world.writes == whole.world.writes, at
         assert await rig.count(EntryKind.CONSUMED) == await rig.count(EntryKind.OUTCOME) == 1, at
+        owed = [e.kind for e in await rig.entries() if e.kind in OWED]
+        assert owed == [kind for kind in OWED if rig.duties], at
 
 
 @pytest.mark.parametrize("prepare", CASES, ids=lambda p: p.__name__)
 async def test_a_crash_at_every_point_in_a_row_still_ends_right(prepare: Prepare) -> None:
     """Every holder dies soon after it took over; each next one comes one entry further."""
-    rig, envelope = Rig(), sealed(warrant())
+    rig = Rig()
     prepare(rig)
+    envelope = sealed(warrant(obligations=rig.duties))
     whole, _, calm = await run(prepare, 0, resumer="one", token=1)
     assert calm is not None
     outcome = None

@@ -20,11 +20,10 @@ from estate.proposals import Lane
 from estate.subjects import Subjects
 from estate.warrants import Warrant
 from policies.gate import Gate
-from policies.keyrings import KeyRing
 from policies.ledger.port import EntryKind
 from tests import builders
 from tests.execution.clusters import CLUSTER, QUICK, ClusterWorld, cluster_world, until
-from tests.execution.rig import AUDIENCE, RING, LiveReader, Rig, sealed, warrant
+from tests.execution.rig import AUDIENCE, LiveReader, Rig, sealed, warrant
 from tests.kubernetes.proxies import Proxy
 from tools.bus import streams
 from tools.bus.memory import MemoryBroker
@@ -73,7 +72,6 @@ def sender(bus: Bus, subjects: Subjects, rig: Rig) -> GateProcess:
         subjects,
         cast("Standing", None),
         cast("Follower", LiveReader(rig.world)),
-        cast("KeyRing", RING),
         cast("Leasing", None),
         lambda executor: BOTH,
     )

@@ -14,10 +14,12 @@ from console.processes.settings import Standing
 from estate.changes import Change
 from estate.conditions import Condition, Miss
 from estate.effects import Step
+from estate.kept import Kept
 from estate.outcomes import Ending
 from estate.proposals import Lane
 from estate.results import Refusal
 from estate.subjects import Subjects
+from estate.things import Thing
 from policies.ledger.port import EntryKind
 from tests import builders
 from tests.execution.clusters import until
@@ -47,6 +49,9 @@ class Slow:
 
     async def rehearse(self, steps: Sequence[Step]) -> Refusal | None:
         return await self.world.rehearse(steps)
+
+    async def preserve(self, things: Sequence[Thing]) -> Sequence[Kept]:
+        return await self.world.preserve(things)
 
     async def apply(
         self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()

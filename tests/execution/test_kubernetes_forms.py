@@ -19,6 +19,7 @@ from estate.results import Ok
 from estate.things import Thing, ThingKind
 from estate.workloads import Binding
 from tests import builders
+from tests.drawing import among
 from tests.execution.rig import key
 from tests.kubernetes import raws
 from tools.execution.kubernetes import keys, owners, placing, stopping, templates
@@ -149,14 +150,14 @@ def test_a_step_means_the_same_in_the_numbers_of_another_book(data: st.DataObjec
     theirs, live = counted(nodes, list(range(len(nodes))), 0), counted(nodes, list(shuffled), 0)
     free = [n for n in NODES if n not in nodes]
     change: MoveWorkload | ScaleWorkload
-    match data.draw(st.sampled_from(["move", "grow", "shrink"])):
+    match data.draw(among(["move", "grow", "shrink"])):
         case "move":
             replica = data.draw(st.integers(0, len(nodes) - 1))
-            to = data.draw(st.sampled_from(free))
+            to = data.draw(among(free))
             moves = (ReplicaMove(replica=replica, source=nodes[replica], target=to, accelerators=(4, 5)),)
             change = MoveWorkload(workload=SERVE, moves=moves)
         case "grow":
-            bound = builders.binding(len(nodes), data.draw(st.sampled_from(free)), 6, 7)
+            bound = builders.binding(len(nodes), data.draw(among(free)), 6, 7)
             change = ScaleWorkload(workload=SERVE, replicas=len(nodes) + 1, bindings=(bound,))
         case _:
             change = ScaleWorkload(workload=SERVE, replicas=data.draw(st.integers(0, len(nodes))))

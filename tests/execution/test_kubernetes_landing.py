@@ -14,7 +14,7 @@ from estate.law import Isolation, Namespace
 from estate.results import Refusal
 from policies.admission.exporting import admission
 from tests.admission import clusters as doors
-from tests.execution.clusters import CLUSTER, LABEL, QUICK, ClusterWorld, cluster_world, until
+from tests.execution.clusters import CLUSTER, LABEL, QUICK, ClusterWorld, cluster_world, emptied, until
 from tests.execution.rig import key
 from tools.controlplane.launching import ControlPlane, controlplane
 from tools.execution.kubernetes import keys
@@ -128,7 +128,7 @@ async def test_a_tenant_that_was_promised_distance_lands_beside_nobody(world: Cl
     target = KubernetesTarget({CLUSTER: world.connection}, lambda: kept, QUICK)
     (drain,) = await world.steps(DrainNode(node=one))
     assert await target.rehearse((drain,)) is None
-    await world.ask("DELETE", resources.NAMESPACES.path(name=other))
+    await emptied(world.connection, other)
 
 
 async def _made(world: ClusterWorld, namespace: str, pod: Object) -> bool:
@@ -155,6 +155,7 @@ def _amended(facts: law.Facts, **over: Any) -> law.Facts:
     return law.Facts(**({f: getattr(facts, f) for f in law.Facts.model_fields} | over))
 
 
+@pytest.mark.kubernetes(shared=False)
 async def test_behind_the_law_at_the_door_an_eviction_needs_nothing_else(cluster_names: Callable[[str], str]) -> None:
     """Bound, refusing, and of the facts in force: seen live, and no longer believed once one of these is not so."""
     async with controlplane() as plane, cluster_world(plane, cluster_names) as world, plane.client() as api:

@@ -352,6 +352,7 @@ async def test_of_two_clusters_with_a_node_of_one_name_the_one_that_was_decided_
         assert "annotations" not in alien["metadata"]
 
 
+@pytest.mark.kubernetes(shared=False)
 async def test_an_api_server_killed_during_a_drain_and_started_again_ends_in_a_finished_drain(
     cluster_names: Callable[[str], str],
 ) -> None:

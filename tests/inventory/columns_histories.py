@@ -19,6 +19,7 @@ from estate.references import Ref
 from estate.snapshots import Snapshot
 from estate.workloads import Binding, Gang, Workload
 from tests import builders
+from tests.drawing import among
 from tools.inventory.columns import changes
 from tools.inventory.columns.changes import Change
 
@@ -56,15 +57,15 @@ def _devices(draw: st.DrawFn) -> tuple[Accelerator, ...]:
     plain = draw(st.booleans())
     return tuple(
         Accelerator(
-            index=at if plain else draw(st.sampled_from(INDEXES)),
-            uuid=draw(st.sampled_from(UUIDS)),
-            pci_address=draw(st.sampled_from(("", "0000:17:00.0"))),
-            model=draw(st.sampled_from(("H100", "MI300X"))),
-            memory_mebibytes=draw(st.sampled_from((81_559, 196_608))),
+            index=at if plain else draw(among(INDEXES)),
+            uuid=draw(among(UUIDS)),
+            pci_address=draw(among(("", "0000:17:00.0"))),
+            model=draw(among(("H100", "MI300X"))),
+            memory_mebibytes=draw(among((81_559, 196_608))),
             health=draw(_health),
-            nvlink_domain=draw(st.sampled_from(("", *DOMAINS))),
-            faults=draw(st.sampled_from(((), _FAULT))),
-            vendor=draw(st.sampled_from((None, *Vendor))),
+            nvlink_domain=draw(among(("", *DOMAINS))),
+            faults=draw(among(((), _FAULT))),
+            vendor=draw(among((None, *Vendor))),
         )
         for at in range(count)
     )
@@ -74,25 +75,25 @@ def _devices(draw: st.DrawFn) -> tuple[Accelerator, ...]:
 def nodes(draw: st.DrawFn) -> Node:
     """Any node of the small world."""
     return Node(
-        id=draw(st.sampled_from(NODES)),
-        uid=draw(st.sampled_from(("u1", "u2"))),
-        cluster=draw(st.sampled_from(CLUSTERS)),
-        name=draw(st.sampled_from(NAMES)),
+        id=draw(among(NODES)),
+        uid=draw(among(("u1", "u2"))),
+        cluster=draw(among(CLUSTERS)),
+        name=draw(among(NAMES)),
         accelerators=draw(_devices()),
-        idle_watts=draw(st.sampled_from((0, 900))),
+        idle_watts=draw(among((0, 900))),
         power_cap_watts=draw(_caps),
         cordoned=draw(st.booleans()),
         health=draw(_health),
         taints=draw(_taints),
-        nics=draw(st.sampled_from(((), (Nic(name="eth0", use=NicUse.DATA, switch=DOMAINS[0], speed=100_000),)))),
-        sockets=draw(st.sampled_from((None, 2))),
+        nics=draw(among(((), (Nic(name="eth0", use=NicUse.DATA, switch=DOMAINS[0], speed=100_000),)))),
+        sockets=draw(among((None, 2))),
     )
 
 
 @st.composite
 def _bindings(draw: st.DrawFn, replica: int) -> Binding:
     held = draw(st.lists(st.sampled_from(INDEXES), max_size=3))
-    return Binding(replica=replica, node=draw(st.sampled_from(NODES)), accelerators=tuple(held))
+    return Binding(replica=replica, node=draw(among(NODES)), accelerators=tuple(held))
 
 
 @st.composite
@@ -101,16 +102,16 @@ def workloads(draw: st.DrawFn) -> Workload:
     replicas = draw(st.integers(0, 6))
     running = draw(st.permutations(range(replicas)))[: draw(st.integers(0, replicas))]
     made = builders.workload(
-        tenant=draw(st.sampled_from(("tenant-a", "tenant-b", "nobody"))),
-        cluster=draw(st.sampled_from(CLUSTERS)),
-        namespace=draw(st.sampled_from(NAMES)),
+        tenant=draw(among(("tenant-a", "tenant-b", "nobody"))),
+        cluster=draw(among(CLUSTERS)),
+        namespace=draw(among(NAMES)),
         replicas=replicas,
-        watts_per_accelerator=draw(st.sampled_from((0, 700))),
-        contract=builders.contract(draw(st.sampled_from((0, 1, 2, 4)))),
+        watts_per_accelerator=draw(among((0, 700))),
+        contract=builders.contract(draw(among((0, 1, 2, 4)))),
         bindings=tuple(draw(_bindings(r)) for r in running),
-        gangs=draw(st.sampled_from(((), *((Gang(id=g),) for g in GANGS)))),
+        gangs=draw(among(((), *((Gang(id=g),) for g in GANGS)))),
     )
-    return made.model_copy(update={"id": draw(st.sampled_from(WORKLOADS)), "name": draw(st.sampled_from(NAMES))})
+    return made.model_copy(update={"id": draw(among(WORKLOADS)), "name": draw(among(NAMES))})
 
 
 _known = st.sampled_from(NODES)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from estate.errors import BadInput
 from tests import builders
+from tests.drawing import among
 from tests.inventory.columns_histories import FACTS, answers, histories
 from tests.inventory.test_columns import Happening, both, take
 from tools.inventory.columns import files
@@ -49,7 +50,7 @@ def test_a_damaged_file_is_refused_with_its_reason(tmp_path: Path, data: st.Data
     files.save(path, inventory, builders.version(), "signed")
     whole = path.read_bytes()
     at = data.draw(st.integers(0, len(whole) - 1))
-    damage = data.draw(st.sampled_from(("cut", "flip", "more")))
+    damage = data.draw(among(("cut", "flip", "more")))
     flipped = whole[:at] + bytes([whole[at] ^ 0x10]) + whole[at + 1 :]
     path.write_bytes({"cut": whole[:at], "flip": flipped, "more": whole + b"x"}[damage])
     with pytest.raises(BadInput, match="is no inventory of this placet"):

@@ -13,6 +13,7 @@ from estate.ids import ClusterId, TenantId, Uid
 from estate.law import Facts, Namespace
 from estate.workloads import Workload, WorkloadKind
 from tests import builders
+from tests.execution.clusters import emptied
 from tests.kubernetes import raws
 from tests.kubernetes.clusters import EU, Watched, watched
 from tools.controlplane.launching import ControlPlane
@@ -43,7 +44,7 @@ async def space(hands: Connection, cluster_names: Callable[[str], str]) -> Async
                 break
             await asyncio.sleep(0.05)
     yield name
-    await hands.request("DELETE", resources.NAMESPACES.path(name=name))
+    await emptied(hands, name)
     for number in (1, 2):
         await hands.request("DELETE", resources.NODES.path(name=f"{name}-{number}"))
 

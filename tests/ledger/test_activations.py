@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import pytest
@@ -13,10 +13,10 @@ from estate.errors import Denied, RetryLater
 from estate.identities import SubjectKind
 from estate.ids import Digest
 from policies import activations
-from policies.heartbeats import Pulse, Silence
+from policies.heartbeats import UNREACHED, Pulse, Silence, Watch
 from policies.ledger.archives import Archive
 from policies.ledger.memory import MemoryLedger
-from policies.ledger.port import Appended, Draft, EntryKind
+from policies.ledger.port import Appended, Draft, Entry, EntryKind
 from tests.builders import INSTALLATION, START, TestClock, subject
 
 GATE = subject("gate", SubjectKind.GATE)
@@ -43,20 +43,61 @@ async def test_a_period_without_a_heartbeat_is_a_silence(ledger: Archive) -> Non
     assert [s.since for s in await pulse.silences(4 * MINUTE)] == [START + 8 * MINUTE]
 
 
-async def test_a_silence_is_told_once() -> None:
-    clock, told = TestClock(), list[Silence]()
-    pulse = Pulse(MemoryLedger(INSTALLATION), clock, timedelta(seconds=1))
+class Away(MemoryLedger):
+    """A ledger that cannot be read while it is away."""
+
+    away = False
+
+    async def find(self, key: str) -> Entry | None:
+        if self.away:
+            raise RetryLater("away")
+        return await super().find(key)
+
+
+class Ear:
+    """Hears of silences, unless it is deaf."""
+
+    def __init__(self) -> None:
+        self.told, self.deaf = list[Silence](), False
+
+    async def __call__(self, silence: Silence) -> None:
+        if self.deaf:
+            raise RetryLater("no bus")
+        self.told.append(silence)
+
+
+async def test_a_silence_is_told_once_as_it_is_noticed_and_once_as_it_ends() -> None:
+    """Of a gate that fell silent, of what was silent while nobody looked, and of a ledger that is out of reach."""
+    clock, ledger, ear = TestClock(), Away(INSTALLATION), Ear()
+    pulse = Pulse(ledger, clock, MINUTE)
+    watch = Watch(pulse, ear)
+    await beating(pulse, clock, 0, 3, 4)
+    await watch.look()
+    missed = Silence(START + MINUTE, START + 3 * MINUTE)
+    assert ear.told == [replace(missed, lasting=True), missed]
+    for minute in (7, 8, 9):
+        clock.set(START + minute * MINUTE)
+        await watch.look()
+    (begun,) = ear.told[2:]
+    assert (begun.since, begun.lasting) == (START + 5 * MINUTE, True)
+    await beating(pulse, clock, 9, 10, 11)
+    ear.deaf = True
+    with pytest.raises(RetryLater):
+        await watch.look()
+    ear.deaf = False
+    for _ in range(2):
+        await watch.look()
+    assert ear.told[3:] == [Silence(START + 5 * MINUTE, START + 9 * MINUTE)]
+    ledger.away = True
+    for _ in range(2):
+        await watch.look()
+        clock.advance(seconds=30)
+    ledger.away = False
     await pulse.beat(GATE)
-    clock.advance(5)
-
-    async def tell(silence: Silence) -> None:
-        told.append(silence)
-
-    watching = asyncio.create_task(pulse.keep_watching(tell))
-    await asyncio.sleep(0)
-    await asyncio.sleep(0.01)
-    watching.cancel()
-    assert [s.since for s in told] == [START + timedelta(seconds=1)]
+    await watch.look()
+    lost, found = ear.told[4:]
+    assert (lost.why, lost.lasting, found.lasting) == (UNREACHED, True, False)
+    assert found.until - found.since == timedelta(seconds=30)
 
 
 class Down(MemoryLedger):

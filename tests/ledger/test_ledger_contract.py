@@ -17,8 +17,11 @@ from policies.ledger.archives import Archive
 from policies.ledger.leaves import install_origin, tenant_origin
 from policies.ledger.notes import open_checkpoint
 from policies.ledger.port import Entry, EntryKind, Fence, Fenced
+from policies.ledger.signing import Signing
 from policies.ledger.verifier_keys import ledger_key
-from tests.builders import INSTALLATION, START, subject
+from policies.ledger.verifying import verify
+from policies.signing.memory import MemorySigner
+from tests.builders import INSTALLATION, START, TestEntropy, subject
 from tests.ledger.conftest import SIGNER, TENANTS, Open, draft
 
 INSTALL = install_origin(INSTALLATION)
@@ -114,7 +117,23 @@ async def test_entries_are_narrowed_by_what_is_given(ledger: Archive) -> None:
 
 async def test_more_entries_than_a_page_come_in_order(ledger: Archive) -> None:
     await asyncio.gather(*(ledger.append(draft(f"k:{i}", projections={})) for i in range(600)))
-    assert [e.index for e in await all_of(ledger.entries(after=9))] == list(range(10, 600))
+    entries = await all_of(ledger.entries(after=9))
+    assert [e.index for e in entries] == list(range(10, 600))
+    for entry in (entries[0], entries[300], entries[-1]):  # beyond what fits one subtree that has no row of its own
+        proof = await ledger.inclusion(INSTALL, entry.index)
+        assert merkle.included(entry.leaf_hash, entry.index, proof.size, proof.hashes, proof.root)
+
+
+async def test_a_cancelled_append_leaves_the_ledger_whole(ledger: Archive) -> None:
+    tasks = [asyncio.create_task(ledger.append(draft(f"k:{i}", EntryKind.COMMANDED, proposal=None))) for i in range(50)]
+    await asyncio.sleep(0.002)
+    for task in tasks[::2]:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await ledger.append(draft("last", EntryKind.COMMANDED, proposal=None))
+    report = verify([line async for line in ledger.export()], [ledger_key(INSTALLATION, SIGNER.public_key)])
+    assert {f"k:{i}" for i in range(1, 50, 2)} < {e.key for e in await all_of(ledger.entries())}
+    assert report.fault is None
 
 
 async def test_a_tenants_log_holds_its_own_part_only(ledger: Archive) -> None:
@@ -202,6 +221,20 @@ async def test_an_export_holds_every_checkpoint_that_was_signed(ledger: Archive)
     await ledger.append(draft("b"))
     notes = [json.loads(x)["note"] async for x in ledger.export() if b'"note"' in x]
     assert [n.split("\n")[1] for n in notes if n.startswith(INSTALL)] == ["1", "2"]
+
+
+async def test_the_key_that_follows_signs_what_grew_after_the_last_word_of_the_old_one(reopened: Open) -> None:
+    """Whoever verifies is told of it in between, while nothing is signed."""
+    ledger, told = await reopened(Signing.of(INSTALLATION, SIGNER)), list[int]()
+    new = MemorySigner.generate(TestEntropy("the next key"))
+    keys = [ledger_key(INSTALLATION, s.public_key) for s in (SIGNER, new)]
+    await ledger.append(draft("a"))
+    assert await ledger.succeed(new, told.append) == 1
+    await ledger.append(draft("b"))
+    notes = [json.loads(x)["note"] async for x in ledger.export() if b'"note"' in x]
+    signed = [open_checkpoint(n, keys) for n in notes if n.startswith(INSTALL)]
+    assert [(c.head.size, signers) for c, signers in signed] == [(1, (keys[0],)), (2, (keys[1],))]
+    assert told == [1]
 
 
 async def test_an_empty_ledger_exports_its_empty_install_log(ledger: Archive) -> None:

@@ -18,8 +18,8 @@ async def test_tables_of_another_installation_or_a_newer_placet_are_refused(post
     with pytest.raises(BadInput, match="belongs to installation `test`"):
         await PostgresLedger.open(postgres_dsn, InstallationId("other"))
     async with await psycopg.AsyncConnection.connect(postgres_dsn) as connection:
-        await connection.execute("UPDATE ledger_settings SET value = '2' WHERE name = 'format'")
-    with pytest.raises(NewerRecord, match="format 2"):
+        await connection.execute("UPDATE ledger_settings SET value = '3' WHERE name = 'format'")
+    with pytest.raises(NewerRecord, match="format 3"):
         await PostgresLedger.open(postgres_dsn, INSTALLATION)
 
 

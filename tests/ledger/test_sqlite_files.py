@@ -15,7 +15,9 @@ import pytest
 
 from estate.errors import BadInput, NeverRetry, NewerRecord, RetryLater
 from estate.ids import InstallationId
+from policies.ledger import merkle, statements
 from policies.ledger.connections import Writer
+from policies.ledger.leaves import install_origin
 from policies.ledger.port import Draft, EntryKind, Fence, Fenced
 from policies.ledger.sqlite import SqliteLedger
 from policies.ledger.verifier_keys import ledger_key
@@ -145,7 +147,7 @@ async def test_a_refused_append_takes_nobody_in_its_group_with_it(tmp_path: Path
 async def test_a_half_done_refusal_is_undone(tmp_path: Path) -> None:
     """A bug in one piece of work must leave no trace and end no thread."""
     path = tmp_path / "any.db"
-    writer = Writer(path)
+    writer = Writer(path, lambda _, drafts: [ArithmeticError()] * len(drafts))
     await writer.submit(lambda connection: connection.execute("CREATE TABLE t (n INTEGER)"))
 
     def broken(connection: sqlite3.Connection) -> None:
@@ -159,19 +161,24 @@ async def test_a_half_done_refusal_is_undone(tmp_path: Path) -> None:
     assert left == 0
 
 
-async def test_a_cancelled_append_leaves_the_ledger_whole(tmp_path: Path) -> None:
-    ledger = await SqliteLedger.open(tmp_path / "ledger.db", INSTALLATION, signing=SIGNING)
-    tasks = [asyncio.create_task(ledger.append(commanded(f"k:{i}"))) for i in range(50)]
-    await asyncio.sleep(0.002)
-    for task in tasks[::2]:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    await ledger.append(commanded("last"))
-    report = verify([line async for line in ledger.export()], [ledger_key(INSTALLATION, SIGNER.public_key)])
-    kept = {e.key async for e in ledger.entries()}
+async def test_tables_of_the_first_format_are_gone_on_with(tmp_path: Path) -> None:
+    """Every subtree has a row there, and each key an index of its own; what is added has neither need."""
+    path = tmp_path / "ledger.db"
+    connection = sqlite3.connect(path)
+    for table in statements.schema("BLOB"):
+        connection.execute(table)
+    connection.executemany(statements.WRITE_SETTING, [("format", "1"), ("installation", INSTALLATION)])
+    connection.execute(statements.WRITE_SUBTREE, (install_origin(INSTALLATION), 0, 0, b"not read any more"))
+    connection.commit()
+    connection.close()
+    ledger = await SqliteLedger.open(path, INSTALLATION, signing=SIGNING)
+    entries = [(await ledger.append(commanded(f"k:{i}"))).entry for i in range(3)]
+    proof = await ledger.inclusion(install_origin(INSTALLATION), 1)
     await ledger.close()
-    assert {f"k:{i}" for i in range(1, 50, 2)} < kept
-    assert report.fault is None
+    assert merkle.included(entries[1].leaf_hash, 1, proof.size, proof.hashes, proof.root)
+    kept = sqlite3.connect(path)
+    assert kept.execute(statements.READ_SETTING, ("format",)).fetchone() == (str(statements.FORMAT),)
+    kept.close()
 
 
 async def test_a_file_of_another_installation_or_a_newer_placet_is_refused(tmp_path: Path) -> None:
@@ -180,10 +187,10 @@ async def test_a_file_of_another_installation_or_a_newer_placet_is_refused(tmp_p
     with pytest.raises(BadInput, match="belongs to installation `test`"):
         await SqliteLedger.open(path, InstallationId("other"))
     connection = sqlite3.connect(path)
-    connection.execute("UPDATE ledger_settings SET value = '2' WHERE name = 'format'")
+    connection.execute("UPDATE ledger_settings SET value = '3' WHERE name = 'format'")
     connection.commit()
     connection.close()
-    with pytest.raises(NewerRecord, match="format 2"):
+    with pytest.raises(NewerRecord, match="format 3"):
         await SqliteLedger.open(path, INSTALLATION)
 
 

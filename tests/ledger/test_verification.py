@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from estate import canonical
-from policies.ledger import leaves, merkle
+from policies.ledger import merkle
 from policies.ledger.leaves import Leaf, install_origin, tenant_origin
 from policies.ledger.memory import MemoryLedger
 from policies.ledger.notes import Checkpoint, Notary
@@ -260,8 +260,8 @@ def test_a_key_that_stands_twice_is_named() -> None:
     """Idempotency is a promise of the ledger itself; the verifier does not take its word for it."""
     leaf = Leaf.model_validate(json.loads(EXPORT[line_of("proposed:1")])["leaf"])
     order = Order()
-    assert order.fault(leaf, {}) is None
-    fault = order.fault(leaf, {})
+    assert order.fault(leaf, permitted=False) is None
+    fault = order.fault(leaf, permitted=False)
     assert fault is not None
     assert "stands in an earlier entry" in fault
 
@@ -283,4 +283,4 @@ def test_a_leaf_reads_back_as_it_was_written() -> None:
     )
     leaf = Leaf.read(golden)
     assert leaf.canonical() == golden
-    assert leaf.prev == leaves.written(merkle.EMPTY_ROOT)
+    assert leaf.prev == merkle.written(merkle.EMPTY_ROOT)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from console.demo import payloads
 from estate.errors import BadInput
 from tests.builders import START, node
+from tests.drawing import among
 from tests.payloads.conftest import Parse
 from tools.payloads.formats import FORMATS
 from tools.payloads.parsed import Parsed
@@ -144,7 +145,7 @@ def _spoil(tree: Any, data: st.DataObject) -> None:
         keys = list(holder) if isinstance(holder, dict) else list(range(len(holder)))
         if not keys:
             return
-        key = data.draw(st.sampled_from(keys))
+        key = data.draw(among(keys))
         if isinstance(holder[key], dict | list) and holder[key] and data.draw(st.booleans()):
             holder = holder[key]
             continue

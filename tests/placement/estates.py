@@ -10,8 +10,9 @@ from estate.devices import Vendor
 from estate.frozen import FrozenEstate
 from estate.hardware import Health, Node, Taint, TaintEffect
 from estate.ids import ClusterId, NodeId, SiteId, WorkloadId
-from estate.workloads import BandwidthClass, Toleration, Workload
+from estate.workloads import BandwidthClass, Span, Toleration, Workload
 from tests import builders
+from tests.drawing import among
 from tools.placement.port import Ask
 
 NAMES = tuple(f"{r}{n}" for r in ("eu-a", "eu-b", "us-a") for n in (1, 2, 3))
@@ -22,6 +23,13 @@ TAINTS = (
 )
 _TENANTS = ("tenant-a", "tenant-b", "tenant-c")
 _MODELS = ("H100-SXM5-80GB", "A100-SXM4-40GB", "MI300X")
+_COMPANY: list[tuple[Span | None, Span | None]] = [
+    *[(None, None)] * 6,
+    *((span, None) for span in Span),
+    *((None, span) for span in Span),
+    (Span.RACK, Span.NODE),
+]
+"""In what replicas stand together, and over what they are spread."""
 _MAKERS = dict(zip(_MODELS, (Vendor.NVIDIA, None, Vendor.AMD), strict=True))
 """None: nobody tells who made it."""
 
@@ -31,16 +39,16 @@ def nodes(draw: st.DrawFn, name: str) -> Node:
     """A node of up to four devices in one or two NVLink domains, in some state of health."""
     healths = st.sampled_from([Health.HEALTHY] * 5 + [Health.FAILED, Health.DEGRADED])
     count = draw(st.integers(0, 4))
-    split = draw(st.sampled_from([1, 2, 4]))
-    model = draw(st.sampled_from(_MODELS))
+    split = draw(among([1, 2, 4]))
+    model = draw(among(_MODELS))
     devices = tuple(
         builders.accelerator(
             name,
             i,
             model=model,
             vendor=_MAKERS[model],
-            memory_mebibytes=draw(st.sampled_from([40_000, 80_000])),
-            nvlink_domain=draw(st.sampled_from(["", f"{name}-{i // split}", f"{name}-{i // split}"])),
+            memory_mebibytes=draw(among([40_000, 80_000])),
+            nvlink_domain=draw(among(["", f"{name}-{i // split}", f"{name}-{i // split}"])),
             health=draw(healths),
         )
         for i in range(count)
@@ -48,11 +56,11 @@ def nodes(draw: st.DrawFn, name: str) -> Node:
     return builders.node(
         name,
         accelerators=0,
-        cordoned=draw(st.sampled_from([False] * 5 + [True])),
+        cordoned=draw(among([False] * 5 + [True])),
         health=draw(healths),
-        taints=draw(st.sampled_from([()] * 4 + [TAINTS[:1], TAINTS[1:2], TAINTS])),
-        power_cap_watts=draw(st.sampled_from([None, None, 1_200, 2_500])),
-        cluster=ClusterId(draw(st.sampled_from(["eu-1" if name.startswith("eu") else "us-1"] * 9 + ["eu-1"]))),
+        taints=draw(among([()] * 4 + [TAINTS[:1], TAINTS[1:2], TAINTS])),
+        power_cap_watts=draw(among([None, None, 1_200, 2_500])),
+        cluster=ClusterId(draw(among(["eu-1" if name.startswith("eu") else "us-1"] * 9 + ["eu-1"]))),
     ).model_copy(update={"accelerators": devices})
 
 
@@ -64,8 +72,8 @@ def facts(draw: st.DrawFn) -> law.Facts:
         builders.tenant(
             t,
             isolation=draw(isolation),
-            apart_from=draw(st.sampled_from([(), (), ("tenant-c",), ("tenant-b",)])),
-            residency=builders.residency(*draw(st.sampled_from([("DE", "FR"), ("DE", "FR", "US"), ("US",), ()]))),
+            apart_from=draw(among([(), (), ("tenant-c",), ("tenant-b",)])),
+            residency=builders.residency(*draw(among([("DE", "FR"), ("DE", "FR", "US"), ("US",), ()]))),
         )
         for t in _TENANTS
     )
@@ -83,30 +91,53 @@ def facts(draw: st.DrawFn) -> law.Facts:
 @st.composite
 def workloads(draw: st.DrawFn, name: str) -> Workload:
     """A pending workload of some tenant."""
-    tenant = draw(st.sampled_from([*_TENANTS, *_TENANTS, "tenant-x"]))
+    tenant = draw(among([*_TENANTS, *_TENANTS, "tenant-x"]))
+    together, spread = draw(among(_COMPANY))
     return builders.workload(
         name,
         tenant=tenant,
-        namespace=draw(st.sampled_from([tenant] * 6 + ["tenant-a"])),
-        cluster=ClusterId(draw(st.sampled_from(["eu-1", "eu-1", "us-1"]))),
+        namespace=draw(among([tenant] * 6 + ["tenant-a"])),
+        cluster=ClusterId(draw(among(["eu-1", "eu-1", "us-1"]))),
         replicas=draw(st.integers(1, 4)),
-        tolerations=draw(st.sampled_from([(), (), (Toleration(key="gpu"),), (Toleration(),)])),
-        watts_per_accelerator=draw(st.sampled_from([0, 300, 700])),
+        tolerations=draw(among([(), (), (Toleration(key="gpu"),), (Toleration(),)])),
+        watts_per_accelerator=draw(among([0, 300, 700])),
         contract=builders.contract(
             draw(st.integers(0, 3)),
-            models=draw(st.sampled_from([(), (), _MODELS[:1], _MODELS])),
-            vendors=draw(st.sampled_from([(), (), (Vendor.AMD,), (Vendor.AMD, Vendor.NVIDIA)])),
-            memory_mebibytes=draw(st.sampled_from([0, 0, 60_000])),
-            bandwidth=draw(st.sampled_from(list(BandwidthClass))),
+            models=draw(among([(), (), _MODELS[:1], _MODELS])),
+            vendors=draw(among([(), (), (Vendor.AMD,), (Vendor.AMD, Vendor.NVIDIA)])),
+            memory_mebibytes=draw(among([0, 0, 60_000])),
+            bandwidth=draw(among(list(BandwidthClass))),
+            together=together,
+            spread=spread,
         ),
     )
 
 
 @st.composite
-def estates(draw: st.DrawFn, most_workloads: int = 5) -> FrozenEstate:
+def roomy(draw: st.DrawFn) -> law.Facts:
+    """Facts under which most things have room: every node placed, some watts to spare, and most tenants at ease."""
+    isolation = st.sampled_from([law.Isolation.SHARED_NODE] * 6 + list(law.Isolation)[:3])
+    everywhere = builders.residency("DE", "FR", "US")
+    residencies = st.sampled_from([everywhere, everywhere, builders.residency("DE", "FR")])
+    tenants = tuple(builders.tenant(t, isolation=draw(isolation), residency=draw(residencies)) for t in _TENANTS)
+    racks = tuple(
+        builders.rack(
+            r, power_budget_watts=draw(st.integers(4_000, 9_000)), nodes=tuple(n for n in NAMES if n.startswith(r))
+        )
+        for r in ("eu-a", "eu-b", "us-a")
+    )
+    return builders.facts(tenants=tenants, racks=racks, datasets=())
+
+
+@st.composite
+def estates(
+    draw: st.DrawFn, most_workloads: int = 5, law_base: st.SearchStrategy[law.Facts] | None = None
+) -> FrozenEstate:
     """An estate whose workloads are seated wherever they happen to fit, lawful or not."""
     estate = builders.estate(
-        law_base=draw(facts()), nodes=[draw(nodes(n)) for n in NAMES if draw(st.integers(0, 7))], workloads=()
+        law_base=draw(law_base if law_base is not None else facts()),
+        nodes=[draw(nodes(n)) for n in NAMES if draw(st.integers(0, 7))],
+        workloads=(),
     )
     for number in range(draw(st.integers(1, most_workloads))):
         estate = _settled(draw, estate, draw(workloads(f"w{number}")))
@@ -116,7 +147,7 @@ def estates(draw: st.DrawFn, most_workloads: int = 5) -> FrozenEstate:
 def _settled(draw: st.DrawFn, estate: FrozenEstate, workload: Workload) -> FrozenEstate:
     estate = estate.with_workload(workload)
     for replica in range(workload.replicas):
-        name = draw(st.sampled_from(NAMES))
+        name = draw(among(NAMES))
         node = estate.node(NodeId(name))
         free = [a.index for a in node.accelerators if a.index not in estate.taken(node.id)] if node else []
         binding = builders.binding(replica, name, *free[: workload.contract.accelerators_per_replica])
@@ -129,13 +160,13 @@ def _settled(draw: st.DrawFn, estate: FrozenEstate, workload: Workload) -> Froze
 @st.composite
 def asks(draw: st.DrawFn, estate: FrozenEstate) -> Ask:
     """Homes for some or all replicas of some workload, or for more than it has."""
-    workload = draw(st.sampled_from(list(estate.workloads())))
+    workload = draw(among(list(estate.workloads())))
     every = tuple(range(workload.replicas))
     some = st.lists(st.sampled_from(every), min_size=1, unique=True).map(tuple)
     more = st.just((*every, workload.replicas, workload.replicas + 1))
     return Ask(
         workload=WorkloadId(workload.id),
         replicas=draw(st.just(every) | some | more),
-        sites=draw(st.sampled_from([(), (), (SiteId("eu-de"),), (SiteId("us-east"),)])),
+        sites=draw(among([(), (), (SiteId("eu-de"),), (SiteId("us-east"),)])),
         avoid=frozenset(NodeId(n) for n in draw(st.lists(st.sampled_from(NAMES), max_size=2))),
     )

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 from estate.changes.seating import seat
 from estate.hardware import Health, Node
-from estate.ids import ClusterId
+from estate.ids import ClusterId, NodeId, RackId
 from estate.law import Isolation, Tenant
 from estate.snapshots import Snapshot
-from estate.workloads import BandwidthClass, Binding, Workload
+from estate.workloads import BandwidthClass, Binding, Span, Workload
 from policies import sovereignty
 from tools.placement.port import Ask
 
@@ -29,10 +29,52 @@ def place(snapshot: Snapshot, ask: Ask) -> tuple[Binding, ...] | None:
     kept = tuple(b for b in workload.bindings if b.replica not in ask.replicas)
     for cluster in _clusters(snapshot, workload, ask):
         start = workload.model_copy(update={"bindings": kept, "cluster": cluster})
-        found = _in_cluster(snapshot.with_workload(start), start, ask)
-        if found is not None:
-            return found
+        running = snapshot.with_workload(start)
+        for domain in _domains(running, start, ask):
+            found = _in_cluster(running, start, ask, domain)
+            if found is not None:
+                return found
     return None
+
+
+def span(snapshot: Snapshot, node: NodeId, over: Span) -> str:
+    """The domain of a node by fact, or nothing."""
+    rack = snapshot.facts.rack.get(snapshot.rack_of(node) or RackId(""))
+    if over is Span.NODE:
+        return node
+    if rack is None:
+        return ""
+    return {Span.RACK: rack.id, Span.LEAF: rack.leaf_switch, Span.FEED: rack.power_feed, Span.SITE: rack.site}[over]
+
+
+def _domains(running: Snapshot, workload: Workload, ask: Ask) -> list[str | None]:
+    """Where all stand together and none stands yet: each domain of the cluster that holds all, the fullest first."""
+    over = workload.contract.together
+    if over is None or any(running.node(b.node) is not None for b in workload.bindings):
+        return [None]
+    free: dict[str, int] = {}
+    for node in running.nodes():
+        name = span(running, node.id, over)
+        if node.cluster == workload.cluster and name:
+            free[name] = free.get(name, 0) + len(_free(running, node))
+    needed = workload.contract.accelerators_per_replica * len(ask.replicas)
+    roomy = [d for d in sorted(free, key=lambda d: (free[d], d)) if free[d] >= needed]
+    return [*roomy] or [None]
+
+
+def _near(running: Snapshot, workload: Workload, node: Node) -> bool:
+    """Whether it stands with its other replicas, and apart from them, as its contract has it."""
+    others = [b.node for b in workload.bindings if running.node(b.node) is not None]
+    together, spread = workload.contract.together, workload.contract.spread
+    if together is not None:
+        here, theirs = span(running, node.id, together), {span(running, n, together) for n in others}
+        if not here or (theirs and theirs != {here}):
+            return False
+    if spread is not None:
+        here = span(running, node.id, spread)
+        if not here or here in {span(running, n, spread) for n in others}:
+            return False
+    return True
 
 
 def _clusters(snapshot: Snapshot, workload: Workload, ask: Ask) -> Iterator[ClusterId]:
@@ -42,11 +84,14 @@ def _clusters(snapshot: Snapshot, workload: Workload, ask: Ask) -> Iterator[Clus
         yield from sorted(others)
 
 
-def _in_cluster(running: Snapshot, workload: Workload, ask: Ask) -> tuple[Binding, ...] | None:
+def _in_cluster(running: Snapshot, workload: Workload, ask: Ask, domain: str | None) -> tuple[Binding, ...] | None:
     bindings: list[Binding] = []
+    over = workload.contract.together
     for replica in sorted(ask.replicas):
         homes = []
         for node in running.nodes():
+            if domain is not None and over is not None and span(running, node.id, over) != domain:
+                continue
             binding = _home(running, workload, ask, node, replica)
             if binding is not None:
                 homes.append((*_score(running, workload, node), node.id, binding))
@@ -62,6 +107,8 @@ def _in_cluster(running: Snapshot, workload: Workload, ask: Ask) -> tuple[Bindin
 
 def _home(running: Snapshot, workload: Workload, ask: Ask, node: Node, replica: int) -> Binding | None:
     if node.id in ask.avoid or not _lawful_place(running, workload, ask, node):
+        return None
+    if not _near(running, workload, node):
         return None
     if not _apart(running, workload, node) or not _powered(running, workload, node):
         return None

@@ -11,6 +11,7 @@ from estate.frozen import FrozenEstate
 from estate.results import Ok, Result
 from estate.snapshots import Snapshot
 from tests import builders
+from tests.drawing import among
 from tests.inventory.columns_histories import FACTS, nodes, typed, workloads
 from tests.placement import estates, naive
 from tools.inventory.columns.changes import Change, NodeSeen, WorkloadSeen
@@ -118,7 +119,7 @@ def test_the_engine_places_on_the_inventory_as_on_the_maps(data: st.DataObject) 
     inventory.take([*map(NodeSeen, estate.nodes()), *map(WorkloadSeen, estate.workloads())], Told("cluster", 1))
     over = inventory.snapshot(estate.version)
     for _ in range(data.draw(st.integers(0, 2))):
-        node = data.draw(estates.nodes(data.draw(st.sampled_from(estates.NAMES))))
+        node = data.draw(estates.nodes(data.draw(among(estates.NAMES))))
         estate, over = estate.with_node(node), over.with_node(node)
     ask = data.draw(estates.asks(estate))
     assert MaskEngine().place(over, ask) == MaskEngine().place(estate, ask)
@@ -130,8 +131,8 @@ def test_columns_carried_over_are_those_built_anew(data: st.DataObject) -> None:
     before = data.draw(estates.estates())
     after = before
     for _ in range(data.draw(st.integers(0, 3))):
-        after = after.with_node(data.draw(estates.nodes(data.draw(st.sampled_from(estates.NAMES)))))
-        after = after.without_workload(data.draw(st.sampled_from([w.id for w in before.workloads()])))
+        after = after.with_node(data.draw(estates.nodes(data.draw(among(estates.NAMES)))))
+        after = after.without_workload(data.draw(among([w.id for w in before.workloads()])))
     touched = after.touched_since(before)
     assert touched is not None
     carried, fresh = columns.renewed(columns.build(before), after, touched), columns.build(after)

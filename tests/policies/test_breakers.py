@@ -206,3 +206,20 @@ async def test_what_is_forbidden_counts_for_nothing() -> None:
     for n in range(5):
         await holder.submit(proposal(COPY_A_ABROAD, attempt=n))
     assert (await holder.submit(proposal(MOVE_A, attempt=9))).verdict.decision is Decision.PERMIT
+
+
+def test_a_share_of_an_nvlink_domain_is_the_most_that_is_fenced_wherever_its_nodes_stand() -> None:
+    """Four nodes of two racks in one domain, one of them fenced: a second is half of it."""
+    linked = {"eu-a1", "eu-a2", "eu-b1", "eu-b2"}
+    devices = {n: tuple(builders.accelerator(n, i, nvlink_domain="nvl-1") for i in range(8)) for n in linked}
+    nodes = [
+        n.model_copy(update={"accelerators": devices.get(n.id, n.accelerators), "cordoned": n.id == "eu-b1"})
+        for n in builders.default_nodes()
+    ]
+    on = estate(nodes=nodes)
+    law = bounded(of=Sort.NVLINK_DOMAIN, fenced=PerMille(250))
+    found = failing(cordon("eu-a1"), on=on, bundle=law)
+    assert set(found) == {"breaker-group"}
+    assert "nvlink-domain/nvl-1: at most 1 of 4 nodes fenced" in found["breaker-group"]
+    assert failing(cordon("eu-a3"), on=on, bundle=law) == {}, "a domain of one node may always lose it"
+    assert failing(cordon("eu-a1"), on=on, bundle=bounded(of=Sort.NVLINK_DOMAIN, fenced=PerMille(500))) == {}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,9 @@ from estate.effects import lay_out
 from estate.errors import Denied, RetryLater
 from estate.frozen import FrozenEstate
 from estate.identities import Role, Subject, SubjectKind
-from estate.ids import Digest, ExecutionId, ExecutorId, IncidentId, InstallationId, TenantId
+from estate.ids import Digest, ExecutionId, ExecutorId, IncidentId, InstallationId, KeyId, TenantId
 from estate.modes import Mode
+from estate.obligations import Canary
 from estate.outcomes import Ending, Outcome
 from estate.proposals import Proposal
 from estate.results import Ok
@@ -30,6 +33,8 @@ from policies.keyrings import StaticRing
 from policies.ledger.memory import MemoryLedger
 from policies.ledger.port import Appended, Draft, EntryKind, Ledger
 from policies.ledger.sqlite import SqliteLedger
+from policies.profiles import Duty, Profile
+from policies.signing import sealing
 from policies.signing.memory import MemorySigner
 from policies.signing.sealing import seal
 from tests.builders import INSTALLATION, START, TestClock, TestEntropy, estate, facts, proposal, rack, subject, version
@@ -40,6 +45,7 @@ from tests.policies.asking import (
     MOVE_B,
     TENANT_B,
     Person,
+    copy,
     cordon,
     enrolments,
     freeze,
@@ -48,6 +54,7 @@ from tests.policies.asking import (
     move,
     orders,
     owner,
+    scale,
 )
 
 EXECUTOR = ExecutorId("twin-1")
@@ -380,6 +387,7 @@ async def test_a_payload_that_is_no_approval_is_denied(house: House) -> None:
 async def test_an_enrolment_that_ended_since_no_longer_counts(house: House) -> None:
     """The gate was killed before it decided; when it is back, the one who approved has left."""
     asked = proposal(MOVE_B)
+    house.over["bundle"] = replace(law(), profile=Profile(approve_within_minutes=3 * 1440))
     await house.gate().submit(asked)
     with pytest.raises(Killed):
         await house.gate(ledger=Mortal(house.ledger, 1, True)).approve(BEA.sealed(asked))
@@ -400,6 +408,18 @@ async def test_two_plans_never_see_the_same_headroom(house: House) -> None:
     found = await gate.submit(second)
     assert first.verdict.decision is Decision.PERMIT
     assert Dimension.POWER in {f.dimension for f in found.verdict.failures}
+
+
+@pytest.mark.parametrize("attempt", range(4))
+async def test_what_is_in_flight_counts_in_the_order_in_which_it_was_issued(attempt: int) -> None:
+    """A copy, and then one replica more of what was copied, both issued in one moment: the copy keeps its devices."""
+    gate = House(MemoryLedger(INSTALLATION)).gate()
+    copied = proposal(copy("c-batch", "eu-1", ("eu-b2", tuple(range(8)))))
+    scaled = proposal(scale("c-batch", 2), attempt=attempt)
+    for asked in (copied, scaled):
+        assert (await gate.submit(asked)).warrant_envelope is not None
+    found = (await gate.submit(proposal(MOVE_A))).verdict
+    assert (found.decision, "plan-current" in found.policies) == (Decision.FORBID, True)
 
 
 async def test_a_gate_that_starts_again_knows_what_is_in_flight(house: House) -> None:
@@ -498,3 +518,84 @@ async def test_a_plan_that_is_ahead_of_the_gate_waits_for_the_delta(house: House
     assert await house.kinds() == []
     house.snapshot = estate(at=version(2))
     assert (await house.gate().submit(ahead)).verdict.decision is Decision.PERMIT
+
+
+async def test_an_approval_that_comes_too_late_is_refused_and_the_case_is_told(house: House) -> None:
+    """The gate that asked has gone; the one that comes after it knows from the ledger what waits, and until when."""
+    asked = proposal(MOVE_B)
+    bundle = replace(law(), profile=Profile(approve_within_minutes=90))
+    waiting = (await house.gate(bundle=bundle).submit(asked)).verdict
+    assert waiting.approve_by == START + timedelta(minutes=90)
+    assert waiting.execute_within_seconds == 600
+    gate = house.gate(bundle=bundle)
+    await gate.restore()
+    assert await gate.lapse() == ()
+    house.clock.advance(minutes=90)
+    (answer,) = await gate.lapse()
+    assert answer.verdict.decision is Decision.FORBID
+    assert answer.verdict.policies[0] == "approval-in-time"
+    late = next(f for f in answer.verdict.failures if f.policy == "approval-in-time")
+    assert "1 × tenant-owner of tenant-b" in late.found
+    assert "propose it again" in late.remedy
+    assert await gate.lapse() == (), "nobody waits any more"
+    with pytest.raises(Denied, match=r"too late: the time to approve ended at .* have it proposed again"):
+        await gate.approve(BEA.sealed(asked))
+    assert (await house.kinds()).count(EntryKind.APPROVED) == 0
+    assert (await gate.submit(asked)).verdict == answer.verdict
+
+
+async def test_an_execution_has_a_window_of_its_own(house: House) -> None:
+    """Approved in the last minute, and executed within the window that begins then; a soaking canary has its time."""
+    canary = Duty(canary=Canary(steps=1, soak_seconds=900))
+    bundle = replace(law(), profile=Profile(approve_within_minutes=60, execute_within_minutes=5, obligations=(canary,)))
+    asked = proposal(MOVE_B, cordon("eu-a2"))
+    gate = house.gate(bundle=bundle)
+    await gate.submit(asked)
+    house.clock.advance(59 * 60)
+    warrant = _opened(await gate.approve(BEA.sealed(asked, at=house.clock())))
+    assert warrant.expires_at == house.clock() + timedelta(minutes=5, seconds=900)
+    assert warrant.obligations == (Canary(steps=1, soak_seconds=900),)
+    with pytest.raises(Denied, match="approved in time was to begin within 1200 s; propose again"):
+        warrants.check_in_force(warrant, warrant.expires_at)
+
+
+@dataclass
+class Slow:
+    """A key service that takes its time, and does not come back at all when it is asked not to."""
+
+    inner: MemorySigner
+    seconds: float
+    remote: bool = True
+
+    @property
+    def key_id(self) -> KeyId:
+        return self.inner.key_id
+
+    @property
+    def public_key(self) -> bytes:
+        return self.inner.public_key
+
+    def sign(self, data: bytes) -> bytes:
+        time.sleep(self.seconds)
+        return self.inner.sign(data)
+
+
+async def test_a_key_service_that_takes_its_time_holds_nobody_else_up() -> None:
+    beats = 0
+
+    async def beating() -> None:
+        nonlocal beats
+        while True:
+            await asyncio.sleep(0.002)
+            beats += 1
+
+    heart = asyncio.create_task(beating())
+    answer = await House(MemoryLedger(INSTALLATION)).gate(signer=Slow(KEY, 0.05)).submit(proposal(MOVE_A))
+    heart.cancel()
+    assert _opened(answer).audience == EXECUTOR
+    assert beats > 5
+
+
+async def test_a_key_service_that_does_not_answer_is_a_passing_fault() -> None:
+    with pytest.raises(RetryLater, match=r"did not sign within 0\.02 s"):
+        await sealing.seal_soon(b"{}", "x", Slow(KEY, 0.1), within=0.02)

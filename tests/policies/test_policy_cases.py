@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from console import policing
-from console.cli.main import app
+from console.cli.commands import app
 from estate.errors import BadInput
 from estate.ids import PolicyId
 from estate.verdicts import Decision

@@ -11,25 +11,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from estate.errors import RetryLater
-from estate.verdicts import Decision
+from estate.outcomes import Ending
 from policies.ledger.memory import MemoryLedger
 from policies.ledger.port import Appended, Draft, EntryKind
 from tests.builders import INSTALLATION, proposal
+from tests.execution.rig import Rig, sealed, warrant
 from tests.ledger.test_verification import EXPORT, found, place
-from tests.policies.asking import MOVE_A, MOVE_B, owner
+from tests.policies.asking import MOVE_A
 from tests.policies.test_gate import House
 
 
 class Failing(MemoryLedger):
-    """A ledger whose storage goes away at the n-th append and comes back."""
+    """A ledger whose storage goes away at the n-th append, for so many of them, and comes back."""
 
-    def __init__(self, at: int) -> None:
+    def __init__(self, at: int, times: int = 1) -> None:
         super().__init__(INSTALLATION)
-        self.left = at
+        self.left, self.times = at, times
 
     async def append(self, draft: Draft) -> Appended:
         self.left -= 1
-        if self.left == 0:
+        if -self.times < self.left <= 0:
             raise RetryLater("the ledger is away")
         return await super().append(draft)
 
@@ -46,16 +47,14 @@ async def test_without_its_ledger_a_gate_gives_nothing_out(at: int) -> None:
     assert (await house.kinds()).count(EntryKind.ISSUED) == 1
 
 
-async def test_an_approval_is_of_one_change_and_of_no_altered_one() -> None:
-    """Another digest is another proposal, to which nobody has said anything yet."""
-    house, asked, bea = House(MemoryLedger(INSTALLATION)), proposal(MOVE_B), owner()
-    gate = house.gate()
-    assert (await gate.submit(asked)).verdict.decision is Decision.NEEDS_APPROVAL
-    altered = asked.model_copy(update={"summary": f"{asked.summary}, and a little more"})
-    assert (await gate.submit(altered)).verdict.decision is Decision.NEEDS_APPROVAL
-    assert (await gate.approve(bea.sealed(asked))).warrant_envelope is not None
-    answer = await gate.submit(altered)
-    assert (answer.verdict.decision, answer.warrant_envelope) == (Decision.NEEDS_APPROVAL, None)
+@pytest.mark.parametrize("at", [1, 2])
+async def test_without_its_ledger_an_executor_writes_nothing(at: int) -> None:
+    """Consumed and started stand before the first write: without either there is none, and the warrant is not spent."""
+    rig = Rig(ledger=Failing(at, times=3))
+    with pytest.raises(RetryLater):
+        await rig.executor().execute(sealed(warrant()))
+    assert rig.world.writes == []
+    assert (await rig.executor().execute(sealed(warrant()))).ending is Ending.VERIFIED
 
 
 @given(st.data())

@@ -19,6 +19,7 @@ from estate.workloads import Workload
 from policies import reviewing
 from policies.watching import Watched
 from tests import builders
+from tests.drawing import among
 from tests.policies.asking import law
 from tests.sensors.series import Series
 from tools.inventory import silences
@@ -254,8 +255,8 @@ NEW_FACTS = st.builds(
 @st.composite
 def placements(draw: st.DrawFn) -> Workload:
     """One of a few workloads of the two tenants, somewhere or nowhere."""
-    tenant, number = draw(st.sampled_from(["tenant-a", "tenant-b"])), draw(st.integers(0, 1))
-    cluster, node = draw(st.sampled_from(SEATS))
+    tenant, number = draw(among(["tenant-a", "tenant-b"])), draw(st.integers(0, 1))
+    cluster, node = draw(among(SEATS))
     slot = 4 * (tenant == "tenant-b") + 2 * number
     bound = (builders.binding(0, node, slot, slot + 1),) if draw(st.booleans()) else ()
     data = (DatasetId("a-records"),) if draw(st.booleans()) else ()

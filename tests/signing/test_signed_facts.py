@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
 from estate.errors import Denied
 from estate.identities import SubjectKind
+from estate.ids import KeyId
+from estate.law import Facts
+from policies import signed_facts
 from policies.keyrings import StaticRing
 from policies.ledger.memory import MemoryLedger
-from policies.signed_facts import PAYLOAD_TYPE, Latch, loaded, open_facts, recorded
+from policies.signed_facts import (
+    PAYLOAD_TYPE,
+    SUCCESSION_TYPE,
+    FactsRing,
+    Latch,
+    Succession,
+    loaded,
+    open_facts,
+    recorded,
+)
 from policies.signing.facts import seal_facts
+from policies.signing.memory import MemorySigner
 from policies.signing.sealing import seal
-from tests.builders import INSTALLATION, START, facts, subject
+from tests.builders import INSTALLATION, START, TestEntropy, facts, subject
 from tests.signing.conftest import ADA, MALLORY
 
 RING = StaticRing.of(ADA.signer.public_key)
@@ -56,3 +70,59 @@ def test_facts_by_a_stranger_or_in_another_form_are_refused() -> None:
     for payload, reason in ((b"{}", "no law base"), (facts().canonical() + b"\n", "canonical")):
         with pytest.raises(Denied, match=reason):
             open_facts(seal(payload, PAYLOAD_TYPE, ADA.signer), RING, START)
+
+
+# -- the facts' key is replaced
+
+
+KEY = ADA.signer
+OWNER, THIEF, NEXT, LAST = (MemorySigner.generate(TestEntropy(n)) for n in ("owner", "thief", "next", "last"))
+
+
+def _word(old: MemorySigner, new: MemorySigner, by: MemorySigner = OWNER) -> bytes:
+    said = Succession.of(INSTALLATION, old.key_id, new.public_key, START)
+    return seal(said.canonical(), SUCCESSION_TYPE, by)
+
+
+def _latch(last_version: int = 0, retired: frozenset[KeyId] = frozenset()) -> Latch:
+    ring = FactsRing(StaticRing.of(KEY.public_key), StaticRing.of(OWNER.public_key))
+    return Latch(ring, lambda: START, last_version, retired)
+
+
+def test_facts_carry_the_words_by_which_their_key_came_to_sign_them() -> None:
+    law = facts()
+    twice = signed_facts.carrying(seal_facts(law, LAST), (_word(KEY, NEXT), _word(NEXT, LAST)))
+    latch = _latch()
+    assert latch(seal_facts(law, KEY)) == law
+    assert latch(twice) == law
+    assert (latch.key, latch.retired) == (LAST.key_id, {KEY.key_id, NEXT.key_id})
+    assert [s.new for s in signed_facts.successions_of(twice)] == [NEXT.key_id, LAST.key_id]
+
+
+@pytest.mark.parametrize(
+    ("envelope", "fault"),
+    [
+        (lambda law: seal_facts(law, KEY), "was replaced"),
+        (lambda law: signed_facts.carrying(seal_facts(law, NEXT), (_word(KEY, NEXT), _word(NEXT, LAST))), "nobody"),
+        (lambda law: signed_facts.carrying(seal_facts(law, THIEF), (_word(KEY, THIEF, by=KEY),)), "nobody trusted"),
+        (lambda law: signed_facts.carrying(seal_facts(law, LAST), (_word(NEXT, LAST),)), "a word is missing"),
+        (lambda law: signed_facts.carrying(seal_facts(law, KEY), (_word(KEY, NEXT), _word(NEXT, KEY))), "come back"),
+    ],
+    ids=["the old key", "one before the last", "a thief's own word", "a word left out", "back to the first"],
+)
+def test_no_key_signs_facts_that_the_owner_has_not_put_last(envelope: Callable[[Facts], bytes], fault: str) -> None:
+    law, latch = facts(), _latch()
+    latch(signed_facts.carrying(seal_facts(law, NEXT), (_word(KEY, NEXT),)))
+    newer = law.model_copy(update={"version": law.version + 1})
+    with pytest.raises(Denied, match=fault):
+        latch(envelope(newer))
+
+
+async def test_a_process_that_starts_knows_from_the_ledger_which_keys_have_gone() -> None:
+    ledger, latch, law = MemoryLedger(INSTALLATION), _latch(), facts()
+    latch(signed_facts.carrying(seal_facts(law, NEXT), (_word(KEY, NEXT),)))
+    await ledger.append(loaded(law, subject("gate", SubjectKind.GATE), START, latch))
+    gone = await signed_facts.retired(ledger)
+    assert gone == {KEY.key_id}
+    with pytest.raises(Denied, match="was replaced"):
+        _latch(retired=gone)(seal_facts(law, KEY))

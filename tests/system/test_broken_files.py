@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from console.demo import estate
 from tests.system.composed import cli, founded
@@ -43,14 +42,14 @@ def facts(edit: Callable[[dict[str, Any]], object]) -> str:
     """The sample facts, spoiled."""
     form = estate.facts(datetime(2027, 1, 1, tzinfo=UTC)).json_form()
     edit(form)
-    return yaml.safe_dump(form)
+    return json.dumps(form)  # which is YAML, written in a hundredth of the time
 
 
 def world(edit: Callable[[dict[str, Any]], object]) -> str:
     """The sample world, spoiled."""
     form = estate.world().json_form()
     edit(form)
-    return yaml.safe_dump(form)
+    return json.dumps(form)  # which is YAML, written in a hundredth of the time
 
 
 @dataclass(frozen=True, slots=True)

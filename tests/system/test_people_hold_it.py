@@ -16,9 +16,11 @@ from estate.changes import Change, CopyWorkload, SetPowerCap
 from estate.conditions import Condition
 from estate.effects import Step
 from estate.ids import ClusterId, NodeId, SiteId, WorkloadId
+from estate.kept import Kept
 from estate.modes import Mode
 from estate.outcomes import Ending
 from estate.results import Refusal
+from estate.things import Thing
 from estate.units import Watts
 from estate.verdicts import Decision, Dimension
 from estate.workloads import Binding
@@ -60,6 +62,9 @@ class Gated:
 
     async def rehearse(self, steps: Sequence[Step]) -> Refusal | None:
         return await self.inner.rehearse(steps)
+
+    async def preserve(self, things: Sequence[Thing]) -> Sequence[Kept]:
+        return await self.inner.preserve(things)
 
     async def apply(
         self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()

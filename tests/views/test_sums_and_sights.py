@@ -23,6 +23,7 @@ from estate.origins import Layer, Origin
 from estate.readings import Gauge, Reading
 from estate.references import Ref
 from tests import builders
+from tests.drawing import among
 from tests.items import all_kinds, item
 from tools.generation.estates import generate
 from tools.generation.sizes import Size
@@ -53,7 +54,7 @@ def test_kept_sums_are_the_sums_of_a_scan(estate: FrozenEstate, data: st.DataObj
     keeper.of(now)
     nodes, work = [*estate.nodes()], [*estate.workloads()]
     for what in data.draw(st.lists(st.sampled_from(("cordon", "fail", "go", "end")), min_size=1, max_size=5)):
-        node = data.draw(st.sampled_from(nodes))
+        node = data.draw(among(nodes))
         match what:
             case "cordon":
                 now = now.with_node(node.model_copy(update={"cordoned": True}))
@@ -62,7 +63,7 @@ def test_kept_sums_are_the_sums_of_a_scan(estate: FrozenEstate, data: st.DataObj
             case "go":
                 now = now.without_node(node.id)
             case _:
-                now = now.without_workload(data.draw(st.sampled_from(work)).id)
+                now = now.without_workload(data.draw(among(work)).id)
         if data.draw(st.booleans()):
             keeper.of(now)
     kept, anew = keeper.of(now), Sums.of(now)

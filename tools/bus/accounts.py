@@ -33,6 +33,7 @@ _CONSOLE_READS = (
     streams.CONTROLS,
     streams.VERDICTS,
     streams.OUTCOMES,
+    streams.NOTICES,
     streams.EVENTS_CONTAINMENT,
     streams.EVENTS_CASE,
     streams.DEAD,
@@ -141,7 +142,7 @@ class Accounts:
     def _executor(self, executor: ExecutorId) -> Grant:
         s, name = self.subjects, executor_user(executor)
         return Grant(
-            publish=(s.outcome("*", "*"), s.progress("*")),
+            publish=(s.outcome("*", "*"), s.notice("*", "*"), s.progress("*")),
             consume=self._consumers(name),
             read=(*_FOLLOWED, streams.CONTROLS),
             reads_buckets=("leases",),

@@ -25,6 +25,7 @@ PROPOSALS_CASE = "PROPOSALS_CASE"
 APPROVALS = "APPROVALS"
 VERDICTS = "VERDICTS"
 OUTCOMES = "OUTCOMES"
+NOTICES = "NOTICES"
 WARRANTS_CONTAINMENT = "WARRANTS_CONTAINMENT"
 WARRANTS_CASE = "WARRANTS_CASE"
 DELTAS = "DELTAS"
@@ -76,6 +77,7 @@ def streams(subjects: Subjects) -> tuple[StreamSpec, ...]:
         _work(APPROVALS, subjects.approval("*")),
         _kept(VERDICTS, subjects.verdict("*", "*"), max_age=_MONTH),
         _kept(OUTCOMES, subjects.outcome("*", "*"), max_age=_MONTH),
+        _kept(NOTICES, subjects.notice("*", "*"), max_age=_MONTH),
         _work(WARRANTS_CONTAINMENT, subjects.warrants(fence)),
         _work(WARRANTS_CASE, subjects.warrants(case)),
         StreamSpec(DELTAS, (subjects.delta(),), False, 100_000, 1024 * _MEBIBYTE, discard_old=True),

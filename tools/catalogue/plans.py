@@ -1,4 +1,4 @@
-"""Tools for planning: finding homes for replicas, and rehearsing changes. Both only compute; neither reserves."""
+"""Tools for planning: placing replicas, and rehearsing changes. Both only compute; neither reserves."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tools.placement.port import Ask, NoPlacement, Placement
 from tools.rehearsal.rehearsing import rehearse as play
 
 
-class HomesQuestion(Model):
+class PlaceQuestion(Model):
     """Replicas of one workload, optionally only at some sites and never on some nodes."""
 
     workload: WorkloadId
@@ -22,7 +22,7 @@ class HomesQuestion(Model):
     avoid: tuple[NodeId, ...] = ()
 
 
-class HomesAnswer(Answer):
+class PlaceAnswer(Answer):
     """Either a placement or why there is none; both say which constraints refused how many nodes."""
 
     placement: Placement | None = None
@@ -41,7 +41,7 @@ class RehearseAnswer(Answer):
     rehearsal: Rehearsal
 
 
-def find_homes(desk: Desk, question: HomesQuestion) -> HomesAnswer:
+def place(desk: Desk, question: PlaceQuestion) -> PlaceAnswer:
     """Homes for all the replicas, or none with reasons."""
     ask = Ask(
         workload=desk.workload(question.workload).id,
@@ -51,8 +51,8 @@ def find_homes(desk: Desk, question: HomesQuestion) -> HomesAnswer:
     )
     found = desk.engine.place(desk.snapshot, ask)
     if isinstance(found, Placement):
-        return HomesAnswer(snapshot=desk.snapshot.version, placement=found)
-    return HomesAnswer(snapshot=desk.snapshot.version, no_placement=found)
+        return PlaceAnswer(snapshot=desk.snapshot.version, placement=found)
+    return PlaceAnswer(snapshot=desk.snapshot.version, no_placement=found)
 
 
 def rehearse(desk: Desk, question: RehearseQuestion) -> RehearseAnswer:
@@ -60,13 +60,13 @@ def rehearse(desk: Desk, question: RehearseQuestion) -> RehearseAnswer:
     return RehearseAnswer(snapshot=desk.snapshot.version, rehearsal=play(desk.snapshot, question.changes))
 
 
-FIND_HOMES = Tool(
-    "find_homes",
+PLACE = Tool(
+    "place",
     "Where replicas of a workload can run under law, isolation, topology and power; if nowhere, why and what would"
     " help. Ask for all replicas to move to another cluster or site.",
-    HomesQuestion,
-    HomesAnswer,
-    find_homes,
+    PlaceQuestion,
+    PlaceAnswer,
+    place,
 )
 REHEARSE = Tool(
     "rehearse",

@@ -23,12 +23,14 @@ from tools.catalogue.drifting import DRIFT
 from tools.catalogue.headrooms import HEADROOM
 from tools.catalogue.histories import HISTORY
 from tools.catalogue.nodes import DESCRIBE_NODE, RACK_POWER, WORKLOADS_ON_NODE
-from tools.catalogue.plans import FIND_HOMES, REHEARSE
+from tools.catalogue.plans import PLACE, REHEARSE
+from tools.catalogue.promising import ASSURANCE, EXPLAIN_PENDING, FLEET_REPORT, OFFER, WHAT_IF
 from tools.catalogue.things import DESCRIBE, GET, LIST, NEIGHBOURS
 from tools.catalogue.tools import Answer, Desk, Tool
 from tools.catalogue.workloads import LAWFUL_CLUSTERS, SEARCH_WORKLOADS, TENANT_OF_WORKLOAD
 from tools.catalogue.xids import XID_MEANING
 from tools.inventory.port import Forgotten, Past
+from tools.placement.assurance.keeping import Keeper as Assured
 from tools.placement.port import Engine
 from tools.views.sums import Keeper
 
@@ -37,7 +39,7 @@ TOOLS: tuple[Tool[Any, Any], ...] = (
     WORKLOADS_ON_NODE,
     TENANT_OF_WORKLOAD,
     SEARCH_WORKLOADS,
-    FIND_HOMES,
+    PLACE,
     LAWFUL_CLUSTERS,
     REHEARSE,
     RACK_POWER,
@@ -49,6 +51,11 @@ TOOLS: tuple[Tool[Any, Any], ...] = (
     HEADROOM,
     HISTORY,
     DRIFT,
+    EXPLAIN_PENDING,
+    OFFER,
+    WHAT_IF,
+    ASSURANCE,
+    FLEET_REPORT,
 )
 
 
@@ -71,7 +78,7 @@ class Catalogue:
         self._drifts = drifts
         self._past = past or Forgotten()
         self._clock = clock
-        self._keeper = Keeper()
+        self._keeper, self._assured = Keeper(), Assured()
         self._tools = {t.name: t for t in TOOLS}
 
     def over(self, snapshot: Snapshot) -> Catalogue:
@@ -85,8 +92,9 @@ class Catalogue:
 
     def ask[Question: Model, Reply: Answer](self, tool: Tool[Question, Reply], question: Question) -> Reply:
         """Call a tool with typed values. Raises BadInput for things that are not in the estate."""
-        desk = Desk(self._newest(), self._engine, self._drifts, self._past, self._clock and self._clock(), self._keeper)
-        return tool.run(desk, question)
+        now = self._clock and self._clock()
+        kept = self._keeper, self._assured
+        return tool.run(Desk(self._newest(), self._engine, self._drifts, self._past, now, *kept), question)
 
     def call(self, name: str, arguments: str | bytes | Mapping[str, Any]) -> dict[str, Json]:
         """Call a tool by name with JSON; the answer is plain JSON.

@@ -15,6 +15,7 @@ from estate.records import Model
 from estate.snapshots import Snapshot, SnapshotVersion
 from estate.workloads import Workload
 from tools.inventory.port import Forgotten, Past
+from tools.placement.assurance.keeping import Keeper as Assured
 from tools.placement.port import Engine
 from tools.views.sums import Keeper
 
@@ -33,6 +34,8 @@ class Desk:
     """What is measured counts while it is fresh then; None: nothing does."""
     keeper: Keeper = field(default_factory=Keeper)
     """Sums, kept from one question to the next."""
+    assured: Assured = field(default_factory=Assured)
+    """What outlives which loss, kept likewise."""
 
     def node(self, name: NodeId) -> Node:
         """The node. Raises BadInput."""

@@ -30,6 +30,7 @@ MODULE: Final = Path(__file__).parent / "definition_modules" / "cluster-api"
 _NAME = "sigs.k8s.io/cluster-api"
 _FOLDERS: Final = ("config/crd/bases", "controlplane/kubeadm/config/crd/bases")
 _KINDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _POLL_SECONDS, _SECONDS = 0.05, 30.0
 
 
@@ -66,7 +67,7 @@ def forms(*paths: Path) -> list[clients.Object]:
     """The definitions in these files. Without their authors' webhooks, an API server converts nothing but the name of
     the version.
     """
-    return [form for path in paths for form in yaml.safe_load_all(path.read_text()) if form]
+    return [form for path in paths for form in yaml.load_all(path.read_bytes(), Loader=_LOADER) if form]
 
 
 async def install(api: ApiClient, definitions: Iterable[clients.Object], *, seconds: float = _SECONDS) -> None:

@@ -119,8 +119,12 @@ class Flags:
         )
 
     def _admission(self) -> tuple[str, ...]:
-        # Nobody makes a namespace's default service account without the controller manager, and then no pod gets in.
-        return () if self.options.controller_manager else ("--disable-admission-plugins=ServiceAccount",)
+        # It closes every new node until a controller has looked again, which is nearly all that a node costs here.
+        left_out = ["TaintNodesByCondition"]
+        if not self.options.controller_manager:
+            # Nobody makes a namespace's default service account then, and no pod gets in.
+            left_out.append("ServiceAccount")
+        return (f"--disable-admission-plugins={','.join(left_out)}",)
 
     def _audit(self) -> tuple[str, ...]:
         if not self.options.audit:

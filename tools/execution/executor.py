@@ -8,7 +8,7 @@ so that racing executors can never write two outcomes. Undone work is undone wha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from weakref import WeakValueDictionary
 
@@ -18,10 +18,12 @@ from estate.ids import ExecutionId
 from estate.outcomes import Outcome
 from estate.warrants import Warrant
 from policies.ledger.port import EntryKind, Fenced, Ledger
+from tools.execution.aftercare import Aftercare
 from tools.execution.authority import Law
 from tools.execution.guarding import Guarded
 from tools.execution.hands import Hands, Tell, silent
-from tools.execution.journal import Claim, execution_id
+from tools.execution.journal import execution_id
+from tools.execution.notes import Claim
 from tools.execution.recording import Held, Holder, Recorder
 from tools.execution.running import Run
 from tools.execution.traffic import Traffic
@@ -49,6 +51,8 @@ class Executor:
         self._fence = fence
         self._tell = tell or (lambda warrant: silent)
         self._traffic = Traffic(ledger, law.enrolled)
+        self.aftercare = Aftercare(holder, self._hands, ledger, fence, self._tell)
+        """What is owed after outcomes; whoever runs this executor runs it too."""
         self._locks: WeakValueDictionary[ExecutionId, asyncio.Lock] = WeakValueDictionary()
 
     async def execute(self, envelope: bytes) -> Outcome:
@@ -65,14 +69,15 @@ class Executor:
         async with self._locks.setdefault(execution_id(warrant.nonce), asyncio.Lock()):
             return await self._execute(warrant, envelope)
 
-    async def resume_all(self) -> tuple[Outcome, ...]:
-        """Finish every execution of this audience that the ledger has without an outcome; none waits for another.
+    async def resume_all(self, tell: Callable[[Outcome], Awaitable[None]] | None = None) -> tuple[Outcome, ...]:
+        """Finish every execution of this audience that the ledger has without an outcome; none waits for another, and
+        each is told of as it ends: a canary may soak for hours.
 
         One that cannot be finished now, for whatever reason, is logged and left for its next delivery: what one object
         of somebody's holds up must not keep these hands from all the rest.
         """
         envelopes = [envelope async for envelope in self._unfinished()]
-        finished = await asyncio.gather(*(self._resumed(envelope) for envelope in envelopes))
+        finished = await asyncio.gather(*(self._resumed(envelope, tell) for envelope in envelopes))
         return tuple(o for o in finished if o is not None)
 
     async def _execute(self, warrant: Warrant, envelope: bytes) -> Outcome:
@@ -86,14 +91,18 @@ class Executor:
         again = await self._traffic.enter(warrant, self._hands.reader.newest(), clock())
         outcome = await Run(warrant, recorder, self._law, self._hands, self._tell(warrant), again).finish()
         self._traffic.leave(outcome, clock())
+        self.aftercare.expect(warrant, outcome)
         _log.info(
             "execution ended", execution=outcome.execution, proposal=outcome.proposal, ending=outcome.ending.value
         )
         return outcome
 
-    async def _resumed(self, envelope: bytes) -> Outcome | None:
+    async def _resumed(self, envelope: bytes, tell: Callable[[Outcome], Awaitable[None]] | None) -> Outcome | None:
         try:
-            return await self.execute(envelope)
+            outcome = await self.execute(envelope)
+            if tell is not None:
+                await tell(outcome)
+            return outcome
         except (Held, Fenced):
             return None
         except Exception as error:

@@ -16,7 +16,9 @@ from estate.changes import Change
 from estate.conditions import Condition, Miss
 from estate.effects import Step
 from estate.errors import NeverRetry, PlacetError
+from estate.kept import Kept
 from estate.results import Refusal
+from estate.things import Thing
 from tools.execution.patience import Patience
 from tools.execution.port import StepKey, Target
 
@@ -48,6 +50,11 @@ class Guarded:
         """See the port."""
         with _told("rehearse"):
             return await self._target.rehearse(steps)
+
+    async def preserve(self, things: Sequence[Thing]) -> Sequence[Kept]:
+        """See the port."""
+        with _told("preserve"):
+            return await self._target.preserve(things)
 
     async def apply(
         self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()

@@ -8,64 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
-from typing import Literal
+from datetime import datetime
 
 from estate import effects
 from estate.conditions import Condition, lasting
 from estate.effects import Step
 from estate.errors import BadInput
-from estate.ids import Digest, ExecutionId, ExecutorId
+from estate.ids import ExecutionId
+from estate.obligations import Canary, Notify, Obligation, SnapshotFirst
 from estate.outcomes import Ending, Outcome, StepResult
-from estate.records import Record
 from policies.ledger.port import Entry, EntryKind
-
-
-class Wrote(StrEnum):
-    """Whether a failed step reached the world."""
-
-    NO = "no"
-    YES = "yes"
-    """It was applied, and verification did not find its effect."""
-    UNKNOWN = "unknown"
-    """The connection was lost on the way; a live read tells."""
-
-
-class Trouble(StrEnum):
-    """Why an undo did not happen."""
-
-    FORBIDDEN = "forbidden"
-    IMPOSSIBLE = "impossible"
-    FAULT = "fault"
-
-
-class Claim(Record):
-    """The body of `consumed` and `resumed` entries: who executes this warrant, under which fencing token."""
-
-    kind: Literal["placet.journal.claim"] = "placet.journal.claim"
-    v: Literal[1] = 1
-    execution: ExecutionId
-    audience: ExecutorId
-    holder: str
-    token: int
-    warrant: Digest
-    envelope: str
-    """The signed warrant itself, so that an execution can be resumed from the ledger alone."""
-
-
-class StepNote(Record):
-    """The body of every step and undo entry."""
-
-    kind: Literal["placet.journal.step"] = "placet.journal.step"
-    v: Literal[1] = 1
-    execution: ExecutionId
-    step: int
-    change: str
-    wrote: Wrote | None = None
-    """On `step-failed` only."""
-    trouble: Trouble | None = None
-    """On `undo-failed` only."""
-    reason: str = ""
+from tools.execution.notes import Claim, StepNote, Trouble, Wrote
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +45,11 @@ class JournalState:
     claimed: Claim | None = None
     steps: Mapping[int, StepState] = field(default_factory=dict)
     outcome: Outcome | None = None
+    announced: bool = False
+    preserved: bool = False
+    soaking_since: datetime | None = None
+    """When the canary was first seen to hold."""
+    soaked: bool = False
 
     def step(self, number: int) -> StepState:
         """The state of one step; untouched when nothing was noted of it."""
@@ -130,6 +88,23 @@ class Undo:
 
 
 @dataclass(frozen=True, slots=True)
+class Announce:
+    """Tell people before the first step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preserve:
+    """Keep what stands, before the first step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Soak:
+    """The canary's steps are applied: look whether they hold, for its time."""
+
+    canary: Canary
+
+
+@dataclass(frozen=True, slots=True)
 class Verify:
     """Every step is applied: look whether the world shows it."""
 
@@ -139,7 +114,7 @@ class Conclude:
     """Nothing is left to do."""
 
 
-type Move = Do | Undo | Verify | Conclude
+type Move = Announce | Preserve | Do | Undo | Soak | Verify | Conclude
 
 
 def execution_id(nonce: str) -> ExecutionId:
@@ -163,6 +138,14 @@ def after(state: JournalState, entry: Entry) -> JournalState:
             return replace(state, claimed=Claim.read(entry.body))
         case EntryKind.OUTCOME:
             return replace(state, outcome=Outcome.read(entry.body))
+        case EntryKind.NOTIFIED:
+            return replace(state, announced=True)
+        case EntryKind.PRESERVED:
+            return replace(state, preserved=True)
+        case EntryKind.CANARY_STARTED:
+            return replace(state, soaking_since=state.soaking_since or entry.at)
+        case EntryKind.CANARY_PASSED:
+            return replace(state, soaked=True)
         case (
             EntryKind.STEP_STARTED
             | EntryKind.STEP_APPLIED
@@ -195,10 +178,10 @@ def _noted(step: StepState, kind: EntryKind, note: StepNote) -> StepState:
             raise BadInput(f"`{kind.value}` is no entry of a step")
 
 
-def next_move(state: JournalState, count: int) -> Move:
+def next_move(state: JournalState, count: int, owed: Iterable[Obligation] = ()) -> Move:
     """What to do next in an execution of `count` steps. Forwards until a step fails, then back in reverse order."""
     if state.failure is None:
-        return _forwards(state, count)
+        return _first(state, tuple(owed)) or _forwards(state, count, tuple(owed))
     if state.stuck is not None:
         return Conclude()
     for number in range(count, 0, -1):
@@ -207,8 +190,20 @@ def next_move(state: JournalState, count: int) -> Move:
     return Conclude()
 
 
-def _forwards(state: JournalState, count: int) -> Move:
+def _first(state: JournalState, owed: tuple[Obligation, ...]) -> Move | None:
+    """What is owed before any step."""
+    if not state.announced and any(isinstance(o, Notify) for o in owed):
+        return Announce()
+    if not state.preserved and any(isinstance(o, SnapshotFirst) for o in owed):
+        return Preserve()
+    return None
+
+
+def _forwards(state: JournalState, count: int, owed: tuple[Obligation, ...]) -> Move:
+    canary = next((o for o in owed if isinstance(o, Canary)), None)
     for number in range(1, count + 1):
+        if canary is not None and number == canary.steps + 1 and not state.soaked:
+            return Soak(canary)
         if not state.step(number).applied:
             return Do(number, again=state.step(number).started)
     return Verify()

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from estate import kept
 from estate.changes import Change
 from estate.conditions import Condition, Miss, misses
 from estate.effects import Step, effect
 from estate.errors import PlacetError
 from estate.frozen import FrozenEstate
+from estate.kept import Kept
 from estate.results import Ok, Refusal, RefusalCode
 from estate.snapshots import Snapshot
+from estate.things import Thing
 from tools.execution.patience import Patience
 from tools.execution.port import StepKey
 
@@ -45,6 +48,10 @@ class MemoryTarget:
                 return result
             running = result.value
         return None
+
+    async def preserve(self, things: Sequence[Thing]) -> Sequence[Kept]:
+        """See the port."""
+        return tuple(kept.seen(self.estate, thing) for thing in things)
 
     async def apply(
         self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()

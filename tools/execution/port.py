@@ -13,7 +13,9 @@ from typing import Protocol
 from estate.changes import Change
 from estate.conditions import Condition, Miss
 from estate.effects import Step
+from estate.kept import Kept
 from estate.results import Refusal
+from estate.things import Thing
 from tools.execution.patience import Patience
 
 
@@ -42,6 +44,13 @@ class Target(Protocol):
 
     async def rehearse(self, steps: Sequence[Step]) -> Refusal | None:
         """A server-side dry run of the whole proposal: why it would fail, or None. Writes nothing."""
+
+    async def preserve(self, things: Sequence[Thing]) -> Sequence[Kept]:
+        """Each of these as it stands now, read live.
+
+        Raises:
+            NeverRetry: this world cannot show its things.
+        """
 
     async def apply(
         self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from estate import canonical
+from estate import canonical, kept
 from estate.canonical import Json
 from estate.clocks import Clock
 from estate.effects import Step
 from estate.errors import RetryLater
 from estate.identities import Subject
 from estate.ids import ExecutionId, ExecutorId, TenantId
+from estate.kept import Kept
+from estate.notices import Notice
+from estate.obligations import Canary
 from estate.outcomes import Outcome
 from estate.warrants import Warrant
 from policies.ledger.port import Appended, Draft, Entry, EntryKind, Fence, Ledger
-from tools.execution.journal import Claim, JournalState, StepNote, Trouble, Wrote, after, execution_id, fold
+from tools.execution.journal import JournalState, after, execution_id, fold
+from tools.execution.notes import CanaryNote, Claim, KeptNote, NoticeNote, StepNote, Trouble, Wrote
 from tools.execution.patience import Patience
 
 _VERB = {
@@ -83,6 +87,27 @@ class Recorder:
         known = [made.entry] if made.created and made.entry.kind is EntryKind.CONSUMED else await self._entries()
         self.state = fold(known, self.execution)
 
+    async def announced(self, notice: Notice) -> None:
+        """People were told; each tenant's log holds what its owners were told."""
+        note = NoticeNote(execution=self.execution, notice=notice)
+        parts: dict[TenantId, Mapping[str, Json]] = {
+            t: {"execution": str(self.execution), "lines": [*notice.lines_for({t})]} for t in notice.tenants
+        }
+        await self._owed(EntryKind.NOTIFIED, note, parts)
+
+    async def preserved(self, things: tuple[Kept, ...]) -> None:
+        """What stood is kept."""
+        note = KeptNote(execution=self.execution, things_digest=kept.digest_of(things), things=things)
+        await self._owed(EntryKind.PRESERVED, note)
+
+    async def soaking(self, canary: Canary) -> None:
+        """The canary holds, and its time begins."""
+        await self._owed(EntryKind.CANARY_STARTED, CanaryNote(execution=self.execution, canary=canary))
+
+    async def soaked(self, canary: Canary) -> None:
+        """The canary has held for its time."""
+        await self._owed(EntryKind.CANARY_PASSED, CanaryNote(execution=self.execution, canary=canary))
+
     async def started(self, step: Step, *, undo: bool = False) -> None:
         """About to write the step, or its inverse."""
         await self._note(EntryKind.UNDO_STARTED if undo else EntryKind.STEP_STARTED, step)
@@ -105,6 +130,15 @@ class Recorder:
         made = await self._append(EntryKind.OUTCOME, f"outcome:{self.execution}", body, self._parts(outcome))
         self.state = after(self.state, made.entry)
         return Outcome.read(made.entry.body)
+
+    async def _owed(
+        self,
+        kind: EntryKind,
+        note: NoticeNote | KeptNote | CanaryNote,
+        parts: Mapping[TenantId, Mapping[str, Json]] | None = None,
+    ) -> None:
+        made = await self._append(kind, f"{kind.value}:{self.execution}", note.json_form(), parts)
+        self.state = after(self.state, made.entry)
 
     def _claim(self, envelope: bytes) -> Claim:
         return Claim(

@@ -10,9 +10,9 @@ import asyncio
 from collections.abc import Mapping
 from typing import assert_never
 
-from estate import canonical
+from estate import canonical, obligations
 from estate.changes import Change, NoInverse
-from estate.conditions import Condition, Miss, misses, told
+from estate.conditions import Condition, misses
 from estate.effects import Step
 from estate.errors import Denied, NeverRetry, RetryLater
 from estate.ids import WorkloadId
@@ -27,7 +27,9 @@ from policies.redeciding import Again
 from tools.execution import journal
 from tools.execution.authority import Law
 from tools.execution.hands import Hands, Tell
-from tools.execution.journal import Conclude, Do, Trouble, Undo, Verify, Wrote
+from tools.execution.journal import Announce, Conclude, Do, Preserve, Soak, Undo, Verify
+from tools.execution.notes import Trouble, Wrote
+from tools.execution.obliging import Obliging, as_missed
 from tools.execution.port import StepKey
 from tools.execution.recording import Recorder
 
@@ -43,6 +45,7 @@ class Run:
         self._hands = hands
         self._tell = tell
         self._again = again
+        self._obliging = Obliging(warrant, recorder, hands, tell)
         self._stops: Mapping[int, Mapping[WorkloadId, int]] = {}
         """How many replicas each step was to stop, by the estate that it was decided on."""
 
@@ -63,7 +66,10 @@ class Run:
             dry = f"decided again on {snapshot.version}, dry run of {len(steps)} steps passed"
             await self._tell(Stage.WARRANT, f"warrant {self._warrant.nonce[:8]} consumed: {dry}")
         while True:
-            match journal.next_move(self._recorder.state, len(steps)):
+            match journal.next_move(self._recorder.state, len(steps), self._warrant.obligations):
+                case Announce() | Preserve() | Soak() as duty:
+                    if unkept := await self._fulfil(duty):
+                        return await self._conclude(Ending.REFUSED, unkept)
                 case Do(number, again):
                     await self._do(steps[number - 1], again)
                 case Undo(number, again):
@@ -76,6 +82,18 @@ class Run:
                 case unreachable:
                     assert_never(unreachable)
 
+    async def _fulfil(self, duty: Announce | Preserve | Soak) -> str | None:
+        """Do what is owed; why nothing may begin without it, or None. A canary that fails turns its steps back."""
+        match duty:
+            case Announce():
+                await self._obliging.announce()
+            case Preserve():
+                return await self._obliging.preserve()
+            case Soak(canary):
+                if failed := await self._obliging.soak(canary):
+                    await self._fail(failed[0], Wrote.YES, failed[1])
+        return None
+
     async def _current(self) -> Snapshot:
         """The newest snapshot, no older than the one that the gate decided on."""
         try:
@@ -86,11 +104,14 @@ class Run:
 
     async def _objection(self, snapshot: Snapshot) -> str | None:
         """Why nothing of this may begin: times, a freeze, the second decision or the dry run of the whole."""
-        if barred := self._barred(snapshot):
+        if barred := self._barred(snapshot) or self._obliging.fault():
             return barred
         verdict = self._law.decide_again(self._warrant, snapshot, self._again)
         if not redeciding.acts(verdict):
             return _objected(verdict)
+        if lacking := obligations.lacking(verdict.obligations, self._warrant.obligations):
+            owed = "; ".join(o.describe() for o in lacking)
+            return f"the warrant does not bind what is owed on {verdict.snapshot}: {owed}; propose again"
         try:
             refusal = await self._hands.patience.insist(lambda: self._hands.target.rehearse(self._warrant.steps))
         except NeverRetry as error:
@@ -148,7 +169,7 @@ class Run:
             await self._fail(step, Wrote.NO, str(error))
             return False
         if missed:
-            await self._fail(step, Wrote.NO, _missed(missed[0]))
+            await self._fail(step, Wrote.NO, as_missed(missed[0]))
         return not missed
 
     async def _fail(self, step: Step, wrote: Wrote, reason: str) -> None:
@@ -232,7 +253,7 @@ class Run:
             await self._tell(Stage.VERIFY, f"{len(conditions)} postconditions hold")
             return True
         culprit = next(s for s in reversed(self._warrant.steps) if missed[0].condition in s.postconditions)
-        await self._fail(culprit, Wrote.YES, f"not verified: {_missed(missed[0])}")
+        await self._fail(culprit, Wrote.YES, f"not verified: {as_missed(missed[0])}")
         return False
 
     async def _concluded(self) -> Outcome:
@@ -260,12 +281,6 @@ class Run:
             at=self._hands.clock(),
         )
         return await self._recorder.concluded(outcome)
-
-
-def _missed(miss: Miss) -> str:
-    condition = miss.condition
-    found, expected = told(condition, miss.found), told(condition, condition.equals)
-    return f"`{condition.about}` {condition.field.value} {miss.fault}: `{found}`, expected `{expected}`"
 
 
 def _objected(verdict: Verdict) -> str:

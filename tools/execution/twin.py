@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from estate import kept
 from estate.changes import Change
 from estate.conditions import Condition, Miss
 from estate.effects import Step
+from estate.kept import Kept
 from estate.results import Refusal
+from estate.things import Thing
 from tools.execution.patience import Patience
 from tools.execution.port import StepKey
 from tools.twin.world import World
@@ -30,6 +33,11 @@ class TwinTarget:
     async def rehearse(self, steps: Sequence[Step]) -> Refusal | None:
         """See the port."""
         return await self._world.dry_run([step.change for step in steps])
+
+    async def preserve(self, things: Sequence[Thing]) -> Sequence[Kept]:
+        """See the port."""
+        snapshot = await self._world.snapshot()
+        return tuple(kept.seen(snapshot, thing) for thing in things)
 
     async def apply(
         self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()

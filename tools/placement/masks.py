@@ -6,16 +6,18 @@ A search may leave one constraint out (`without`), which is how the nearest rela
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
 
+from estate import names
 from estate.ids import ClusterId, TenantId
 from estate.law import Facts, Isolation, Tenant
 from estate.snapshots import Snapshot
 from estate.verdicts import Dimension
-from estate.workloads import BandwidthClass, Workload
+from estate.workloads import BandwidthClass, Span, Workload
 from policies import sovereignty
 from tools.placement.columns import UNKNOWN_TENANT, Columns, Flags, Ints
 from tools.placement.port import Ask
@@ -32,6 +34,8 @@ class Constraint(StrEnum):
     POWER = "rack power budget"
     HEALTH = "healthy node"
     NVLINK = "one NVLink domain"
+    TOGETHER = "its replicas together"
+    SPREAD = "its replicas apart"
     MODEL = "accelerator model"
     MEMORY = "accelerator memory"
     CLUSTER = "same cluster"
@@ -62,6 +66,12 @@ class Wish:
     columns: Columns
     ask: Ask
     workload: Workload
+    known: Masks | None = None
+    """Its enduring masks, where somebody has worked them out before."""
+    suited: dict[Constraint | None, tuple[Flags, Flags]] = field(default_factory=dict, compare=False)
+    """What `suitable` has answered: it is asked anew for every replica."""
+    spans: dict[Span, Ints] = field(default_factory=dict, compare=False)
+    """What `span` has answered."""
 
     @property
     def facts(self) -> Facts:
@@ -84,11 +94,16 @@ class Wish:
         return set(range(self.workload.replicas)) <= set(self.ask.replicas)
 
     def clusters(self) -> tuple[int, ...]:
-        """Positions of the clusters to try, the workload's own first."""
-        names = self.columns.names.clusters
+        """Positions of the clusters to try, the workload's own first; none where another has its name."""
+        own, every = self.workload.cluster, enumerate(self.columns.names.clusters)
         if not self.whole:
-            return tuple(i for i, c in enumerate(names) if c == self.workload.cluster)
-        return tuple(sorted(range(len(names)), key=lambda i: (names[i] != self.workload.cluster, i)))
+            return tuple(i for i, c in every if c == own)
+        open_to = [i for i, c in every if c == own or not self._named_in(c)]
+        return tuple(sorted(open_to, key=lambda i: (self.columns.names.clusters[i] != own, i)))
+
+    def _named_in(self, cluster: ClusterId) -> bool:
+        there = names.elsewhere(self.workload, cluster, self.workload.namespace)
+        return self.snapshot.workload(there) is not None
 
 
 class Room:
@@ -100,6 +115,10 @@ class Room:
         self.load = wish.columns.load.copy()
         self.rack_drawn = wish.columns.rack_drawn.copy()
         self._vacate(wish)
+        moved = set(wish.ask.replicas)
+        kept = (wish.columns.rows.get(b.node) for b in wish.workload.bindings if b.replica not in moved)
+        self.seated = [row for row in kept if row is not None]
+        """The nodes of its other replicas, and of those that were seated."""
         self.devices = wish.columns.healthy.copy() if ignore_taken else self.free
 
     def added(self, watts: int) -> Ints:
@@ -116,6 +135,7 @@ class Room:
         """Take these devices of a node."""
         self.devices[row, slots] = False
         self.free[row, slots] = False
+        self.seated.append(row)
         self._change_load(row, watts)
 
     def _vacate(self, wish: Wish) -> None:
@@ -139,17 +159,24 @@ class Room:
 
 def standing(wish: Wish) -> Masks:
     """The masks that no seated replica changes."""
-    c, ask = wish.columns, wish.ask
+    c = wish.columns
     found: Masks = {
-        Constraint.AVOID: _avoided(c, ask),
-        Constraint.CORDON: c.cordoned,
-        Constraint.TAINT: _repelled(wish),
+        Constraint.AVOID: _avoided(c, wish.ask),
         Constraint.HEALTH: ~c.fit,
-        Constraint.CLUSTER: ~np.isin(c.cluster, wish.clusters()),
+        Constraint.CLUSTER: ~_among(len(c.names.clusters), wish.clusters())[c.cluster],
         Constraint.SITE: _elsewhere(wish),
+        Constraint.ISOLATION: _crowded(wish),
+    }
+    return found | (enduring(wish) if wish.known is None else wish.known)
+
+
+def enduring(wish: Wish) -> Masks:
+    """Those of them that follow from facts, marks on nodes and whose work it is, whatever runs: equals share them."""
+    found: Masks = {
+        Constraint.CORDON: wish.columns.cordoned,
+        Constraint.TAINT: _repelled(wish),
         Constraint.PLACED: _unplaced(wish),
         Constraint.NAMESPACE: _strange_namespace(wish),
-        Constraint.ISOLATION: _crowded(wish),
     }
     return found | _unlawful(wish)
 
@@ -159,7 +186,8 @@ def moving(wish: Wish, room: Room, without: Constraint | None) -> Masks:
     c, needed = wish.columns, wish.needed
     of_model, of_memory = suitable(wish, without)
     model = (c.exists & of_model).sum(axis=1) < needed
-    memory = (c.exists & of_memory).sum(axis=1) < needed
+    small = c.exists.sum(axis=1) < needed  # told by the model, whose words count accelerators
+    memory = ((c.exists & of_memory).sum(axis=1) < needed) & ~small
     usable = room.devices & of_model & of_memory
     free = usable.sum(axis=1) < needed
     joined = wish.workload.contract.bandwidth is BandwidthClass.SAME_NVLINK_DOMAIN and needed > 1
@@ -173,19 +201,71 @@ def moving(wish: Wish, room: Room, without: Constraint | None) -> Masks:
         Constraint.FREE: free & ~model & ~memory,
         Constraint.NVLINK: scattered & ~free,
         Constraint.POWER: over,
+        **_company(wish, room),
     }
+
+
+def span(wish: Wish, over: Span) -> Ints:
+    """For each node the domain that it is in, as a number; -1 where no fact says."""
+    if over not in wish.spans:
+        wish.spans[over] = _span(wish, over)
+    return wish.spans[over]
+
+
+def _span(wish: Wish, over: Span) -> Ints:
+    c, facts = wish.columns, wish.facts
+    match over:
+        case Span.NODE:
+            return np.arange(len(c.ids), dtype=np.int64)
+        case Span.RACK:
+            return c.rack
+        case Span.SITE:
+            return c.site
+        case Span.LEAF:
+            names = [facts.rack[r].leaf_switch for r in c.names.racks]
+        case Span.FEED:
+            names = [facts.rack[r].power_feed for r in c.names.racks]
+    known = {name: number for number, name in enumerate(sorted({*names} - {""}))}
+    return np.array([*(known.get(name, -1) for name in names), -1], dtype=np.int64)[c.rack]
+
+
+def _company(wish: Wish, room: Room) -> Masks:
+    """Where it would stand too far from its own replicas, or too near. Unknown ground is neither near nor far."""
+    contract = wish.workload.contract
+    found: Masks = {}
+    if contract.together is not None:
+        where = span(wish, contract.together)
+        others = np.unique(where[room.seated])
+        found[Constraint.TOGETHER] = (where < 0) | (~np.isin(where, others) if others.size == 1 else others.size > 1)
+    if contract.spread is not None:
+        where = span(wish, contract.spread)
+        found[Constraint.SPREAD] = (where < 0) | np.isin(where, where[room.seated])
+    return found
 
 
 def suitable(wish: Wish, without: Constraint | None) -> tuple[Flags, Flags]:
     """The devices of an accepted model, and those with enough memory."""
+    if without not in wish.suited:
+        wish.suited[without] = _suitable(wish, without)
+    return wish.suited[without]
+
+
+def _suitable(wish: Wish, without: Constraint | None) -> tuple[Flags, Flags]:
     c, contract = wish.columns, wish.workload.contract
     everything = np.ones(c.exists.shape, dtype=np.bool_)
     kinds = zip(c.models, c.makers, strict=True)
     accepted = [i for i, (model, maker) in enumerate(kinds) if contract.accepts(model, maker)]
     free_choice = len(accepted) == len(c.models) or without is Constraint.MODEL
-    of_model = everything if free_choice else np.isin(c.model, accepted)
+    of_model = everything if free_choice else _among(len(c.models), accepted)[c.model]
     of_memory = everything if without is Constraint.MEMORY else c.memory >= contract.memory_mebibytes
     return of_model, of_memory
+
+
+def _among(size: int, positions: Iterable[int] | Ints) -> Flags:
+    """Flags to be indexed by positions; -1 (no fact says) is never among them."""
+    found = np.zeros(size + 1, dtype=np.bool_)
+    found[np.fromiter(positions, dtype=np.int64)] = True
+    return found
 
 
 def largest_domain(columns: Columns, usable: Flags) -> Ints:
@@ -253,9 +333,10 @@ def _crowded(wish: Wish) -> Flags:
         return np.ones(len(c.ids), dtype=np.bool_)
     refused = np.zeros(len(c.ids), dtype=np.bool_)
     for position, name in enumerate((*c.names.tenants, None)):
-        if name != mine.id:
-            other = facts.tenant.get(name) if name else None
-            refused |= _too_close(c, c.present[position], distance(mine, other), _clusters_of(other))
+        other = facts.tenant.get(name) if name else None
+        kept = distance(mine, other)
+        if name != mine.id and kept is not Isolation.SHARED_NODE:
+            refused |= _too_close(c, c.present[position], kept, _clusters_of(other))
     return refused
 
 
@@ -285,16 +366,17 @@ def distance(mine: Tenant, other: Tenant | None) -> Isolation:
 
 
 def _too_close(columns: Columns, present: Flags, kept: Isolation, shared: frozenset[ClusterId]) -> Flags:
-    """The nodes nearer to a tenant than `kept`: it is `present` on nodes, and has namespaces in `shared` clusters."""
-    if kept is Isolation.SHARED_NODE:
-        return np.zeros_like(present)
+    """The nodes nearer to a tenant than `kept` (another node at least).
+
+    It is `present` on nodes, and has namespaces in `shared` clusters.
+    """
     if kept is Isolation.DEDICATED_NODE:
         return present
-    near = present | np.isin(columns.rack, np.unique(columns.rack[present & (columns.rack >= 0)]))
+    near = present | _among(len(columns.names.racks), columns.rack[present & (columns.rack >= 0)])[columns.rack]
     if kept is Isolation.DEDICATED_RACK:
         return near
     clusters = [i for i, c in enumerate(columns.names.clusters) if c in shared]
-    return near | np.isin(columns.cluster, clusters)
+    return near | _among(len(columns.names.clusters), clusters)[columns.cluster]
 
 
 def tenants_on(wish: Wish, rows: Ints) -> tuple[TenantId, ...]:

@@ -10,6 +10,7 @@ from estate.records import Model
 from estate.snapshots import Snapshot
 from estate.verdicts import Dimension
 from estate.workloads import Binding
+from tools.placement.columns import Columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +66,6 @@ class Engine(Protocol):
 
     def place(self, snapshot: Snapshot, ask: Ask) -> Placement | NoPlacement:
         """Homes for the replicas, all or none."""
+
+    def columns_of(self, snapshot: Snapshot) -> Columns:
+        """The columns that it searches: for explanations and reports, which read the same."""

@@ -14,6 +14,8 @@ from tools.placement.masks import AXES, Constraint, Masks, Room, Wish, largest_d
 from tools.placement.port import Reason
 
 DIMENSIONS = {
+    Constraint.TOGETHER: Dimension.CONTRACT,
+    Constraint.SPREAD: Dimension.CONTRACT,
     Constraint.MODEL: Dimension.CONTRACT,
     Constraint.MEMORY: Dimension.CONTRACT,
     Constraint.POWER: Dimension.POWER,
@@ -110,7 +112,11 @@ def _model(by: Refused) -> Words:
     found = models_on(wish.columns, np.flatnonzero(refused))
     contract = wish.workload.contract
     accepted = " or ".join(contract.models or (f"an accelerator of {v.value}" for v in contract.vendors))
-    return f"{wish.needed} × {accepted}", ", ".join(found) or "no accelerators", "accept another model in the contract"
+    return (
+        f"{wish.needed} × {accepted or 'an accelerator of any model'}",
+        ", ".join(found) or "no accelerators",
+        "accept another model in the contract",
+    )
 
 
 def _memory(by: Refused) -> Words:
@@ -132,6 +138,21 @@ def _nvlink(by: Refused) -> Words:
     most = int(largest_domain(wish.columns, _usable(by))[refused].max(initial=0))
     needed = f"{wish.needed} free accelerators in one NVLink domain"
     return needed, f"at most {most}", "accept the same node without one NVLink domain"
+
+
+def _together(by: Refused) -> Words:
+    over = by.wish.workload.contract.together
+    assert over is not None
+    seated = sorted({by.wish.columns.ids[r] for r in by.room.seated})
+    found = f"others stand on {', '.join(seated[:3])}" if seated else f"in no {over.value} by signed fact"
+    return f"all replicas in one {over.value}", found, f"accept replicas in more than one {over.value}"
+
+
+def _spread(by: Refused) -> Words:
+    over = by.wish.workload.contract.spread
+    assert over is not None
+    found = f"{len(by.room.seated)} of its replicas stand there" if by.room.seated else "no signed fact says which"
+    return f"a {over.value} for each replica", found, f"accept two replicas in one {over.value}"
 
 
 def _power(by: Refused) -> Words:
@@ -197,6 +218,8 @@ _WORDS: dict[Constraint, Callable[[Refused], Words]] = {
     Constraint.POWER: _power,
     Constraint.HEALTH: _health,
     Constraint.NVLINK: _nvlink,
+    Constraint.TOGETHER: _together,
+    Constraint.SPREAD: _spread,
     Constraint.MODEL: _model,
     Constraint.MEMORY: _memory,
     Constraint.CLUSTER: _cluster,

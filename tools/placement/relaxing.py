@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from estate.ids import RackId
 from tools.placement.columns import Ints
 from tools.placement.masks import Constraint, Room, Wish, models_on, suitable, tenants_on
 from tools.placement.searching import Attempt, search
@@ -30,7 +31,7 @@ def nearest(wish: Wish, failed: Attempt) -> str:
 
 
 def _without(wish: Wish, constraint: Constraint) -> str | None:
-    attempt = search(wish, constraint, _misses(wish, constraint))
+    attempt = search(wish, constraint, misses(wish, constraint))
     return _WORDS[constraint](wish, attempt) if attempt.complete else None
 
 
@@ -45,7 +46,12 @@ def _moved_whole(wish: Wish) -> str | None:
     return f"move all {wish.workload.replicas} replicas of `{wish.workload.id}` together to cluster `{cluster}`"
 
 
-def _misses(wish: Wish, constraint: Constraint) -> Ints | None:
+def words(wish: Wish, attempt: Attempt, constraint: Constraint) -> str:
+    """What it takes to do without that constraint, as the attempt did."""
+    return _WORDS[constraint](wish, attempt)
+
+
+def misses(wish: Wish, constraint: Constraint) -> Ints | None:
     """How far each node is from meeting the constraint, in its unit; None where there is no measure."""
     room = Room(wish)
     match constraint:
@@ -76,14 +82,18 @@ def _chosen(wish: Wish, attempt: Attempt) -> str:
     return ", ".join(f"`{n}`" for n in dict.fromkeys(b.node for b in attempt.bindings)) or "a node"
 
 
-def _power(wish: Wish, attempt: Attempt) -> str:
+def lacking_watts(wish: Wish, attempt: Attempt) -> dict[RackId, int]:
     """Watts that each rack would lack, with all replicas seated as in the attempt."""
-    room = Room(wish)
+    room, columns = Room(wish), wish.columns
     for row in attempt.rows:
         room.seat(row, np.array([], dtype=np.int64), wish.watts)
-    over = room.rack_drawn - wish.columns.rack_budget
-    racks = sorted({int(wish.columns.rack[r]) for r in attempt.rows if wish.columns.rack[r] >= 0})
-    parts = [f"{int(over[r])} W in rack `{wish.columns.names.racks[r]}`" for r in racks if over[r] > 0]
+    over = room.rack_drawn - columns.rack_budget
+    racks = sorted({int(columns.rack[r]) for r in attempt.rows if columns.rack[r] >= 0})
+    return {columns.names.racks[r]: int(over[r]) for r in racks if over[r] > 0}
+
+
+def _power(wish: Wish, attempt: Attempt) -> str:
+    parts = [f"{watts} W in rack `{rack}`" for rack, watts in lacking_watts(wish, attempt).items()]
     return f"free {' and '.join(parts)}, or raise the budget there by a signed fact"
 
 
@@ -134,6 +144,8 @@ _WORDS: dict[Constraint, Callable[[Wish, Attempt], str]] = {
     Constraint.POWER: _power,
     Constraint.HEALTH: lambda w, a: f"repair {_chosen(w, a)}",
     Constraint.NVLINK: lambda w, a: f"accept accelerators of several NVLink domains on {_chosen(w, a)}",
+    Constraint.TOGETHER: lambda w, a: f"accept replicas apart from each other: on {_chosen(w, a)}",
+    Constraint.SPREAD: lambda w, a: f"accept two replicas in one place: on {_chosen(w, a)}",
     Constraint.MODEL: _model,
     Constraint.MEMORY: _memory,
     Constraint.ISOLATION: _isolation,

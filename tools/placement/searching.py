@@ -6,13 +6,14 @@ of its budget, the node's id. Replicas seated earlier count against later ones, 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from estate.workloads import Binding
 from tools.placement.columns import Flags, Ints
-from tools.placement.masks import Constraint, Masks, Room, Wish, moving, standing, suitable
+from tools.placement.masks import Constraint, Masks, Room, Wish, moving, span, standing, suitable
 
 _RELAXED_INSIDE = frozenset({Constraint.FREE, Constraint.MODEL, Constraint.MEMORY})
 """Left out by looking at more devices (`suitable`, `Room.devices`); even then there must be enough of them."""
@@ -50,10 +51,11 @@ def search(wish: Wish, without: Constraint | None = None, prefer: Ints | None = 
     fixed = {k: v for k, v in standing(wish).items() if k is not without}
     attempts = []
     for cluster in wish.clusters():
-        attempt = _in_cluster(wish, cluster, fixed, without, prefer)
-        if attempt.complete:
-            return attempt
-        attempts.append(attempt)
+        for here in _grounds(wish, cluster, without):
+            attempt = _within(wish, cluster, here, fixed, without, prefer)
+            if attempt.complete:
+                return attempt
+            attempts.append(attempt)
     return max(attempts, key=lambda a: len(a.bindings), default=_nowhere(wish, fixed, without))
 
 
@@ -62,10 +64,31 @@ def _nowhere(wish: Wish, fixed: Masks, without: Constraint | None) -> Attempt:
     return Attempt(cluster=-1, wanted=len(wish.ask.replicas), room=Room(wish), first=masks, last=masks)
 
 
-def _in_cluster(wish: Wish, cluster: int, fixed: Masks, without: Constraint | None, prefer: Ints | None) -> Attempt:
+def _grounds(wish: Wish, cluster: int, without: Constraint | None) -> Iterator[Flags]:
+    """The nodes to search at a time: all of the cluster, or one domain after the other where all must stand together.
+
+    The domain with the fewest free accelerators comes first, so that the roomy ones are kept whole. Where none has
+    enough for all, the whole cluster is searched, which tells what stands in the way.
+    """
+    here = wish.columns.cluster == cluster
+    over = wish.workload.contract.together
+    room = Room(wish, ignore_taken=without is Constraint.FREE)
+    if over is None or without is Constraint.TOGETHER or room.seated:
+        yield here
+        return
+    where = span(wish, over)
+    free = np.bincount(where[here & (where >= 0)], weights=room.devices.sum(axis=1)[here & (where >= 0)])
+    roomy = [d for d in np.argsort(free, kind="stable") if free[d] >= wish.needed * len(wish.ask.replicas)]
+    yield from (here & (where == d) for d in roomy if (here & (where == d)).any())
+    if not roomy:
+        yield here
+
+
+def _within(
+    wish: Wish, cluster: int, here: Flags, fixed: Masks, without: Constraint | None, prefer: Ints | None
+) -> Attempt:
     room = Room(wish, ignore_taken=without is Constraint.FREE)
     attempt = Attempt(cluster=cluster, wanted=len(wish.ask.replicas), room=room)
-    here = wish.columns.cluster == cluster
     for replica in sorted(wish.ask.replicas):
         masks = {k: v for k, v in moving(wish, room, without).items() if k is not without or k in _RELAXED_INSIDE}
         attempt.last = fixed | masks

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import Field
+
 from estate.records import Model
+from tools.sensors.assurance import Assurance
 from tools.sensors.capacity import Capacity
 from tools.sensors.conflicts import Conflicts
 from tools.sensors.contracts import Contracts
@@ -34,6 +37,7 @@ class Settings(Model):
     placements: Placements = Placements()
     stragglers: Stragglers = Stragglers()
     lawfulness: Lawfulness = Lawfulness()
+    assurance: Assurance = Field(default_factory=Assurance)
 
     def sensors(self) -> Sensors:
         """All of them by name."""

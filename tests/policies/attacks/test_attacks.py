@@ -1,8 +1,6 @@
 """Attacks on the gate, each refused with its reason; nothing of one is ever a warrant.
 
-What is not here has a test of its own: salami in `test_breakers`, abuse of exceptions and of broken glass in
-`test_reliefs`, spoofed tenants and persons in `test_mandates`, stale plans, tampered steps, empty sets and errors of
-the engine in `test_deciding`, tampered bundles in `test_bundle`, replays in `test_gate`, races in `tests/crash`.
+`docs/attacks.md` lists every attack with the tests that show it; most have theirs beside what they attack.
 """
 
 from __future__ import annotations
@@ -16,9 +14,9 @@ import cedarpy
 import pytest
 
 from estate.approvals import Word
-from estate.canonical import Json, loads
+from estate.canonical import Json
 from estate.changes import ScaleWorkload
-from estate.errors import BadInput, Denied
+from estate.errors import Denied
 from estate.identities import Role, Subject, SubjectKind
 from estate.ids import ExecutorId, NodeId, TenantId, WorkloadId
 from estate.modes import Mode
@@ -218,57 +216,6 @@ async def test_a_person_whose_enrolment_was_revoked_since_commands_nothing() -> 
     await place.commanded(asked, ANN.subject, (TenantId("tenant-a"),))
     place.clock.advance(days=2)
     assert (await place.gate.submit(asked)).verdict.policies == ("deputy-permitted",)
-
-
-# -- what people read
-
-
-CYRILLIC = "р" + "ause the mo" + "vе"
-MISLEADING: list[tuple[str, str]] = [
-    (f"{CYRILLIC} of a-serve", "mixes Latin letters with Cyrillic"),
-    ("move a-servе", "mixes Latin letters with Cyrillic"),
-    ("scale to Οne", "mixes Latin letters with Greek"),
-    ("ｍove a-serve", "letters of another style"),
-    ("𝐦ove a-serve", "letters of another style"),
-]
-
-
-@pytest.mark.parametrize(("summary", "fault"), MISLEADING, ids=range(len(MISLEADING)))
-async def test_a_title_that_looks_like_another_is_refused(summary: str, fault: str) -> None:
-    with pytest.raises(Denied, match=fault):
-        await Place().gate.submit(proposal(MOVE_A, summary=summary))
-
-
-@pytest.mark.parametrize("summary", ["перенести a-serve", "Verschiebe a-serve wegen Überhitzung", "λ of the queue: 3"])
-async def test_a_title_in_any_one_script_is_read(summary: str) -> None:
-    assert (await Place(law()).gate.submit(proposal(MOVE_A, summary=summary))).warrant_envelope is not None
-
-
-UNWRITABLE: list[tuple[str, str]] = [
-    ("move \u202eevres-a", "bidirectional"),
-    ("move \u2066a-serve\u2069", "bidirectional"),
-    ("move\u200ea-serve", "bidirectional"),
-    ("\x1b[2Kmove a-serve", "control character"),
-    ("move a-serve\x00", "control character"),
-    ("move cafe\u0301", "NFC"),
-    ("\ufeffmove", "invisible"),
-]
-
-
-@pytest.mark.parametrize(("summary", "fault"), UNWRITABLE, ids=range(len(UNWRITABLE)))
-def test_a_title_of_hidden_characters_has_no_digest(summary: str, fault: str) -> None:
-    """Bidi, ANSI, NFD: there is no canonical form to sign, so that no two digests and no other reading exist."""
-    with pytest.raises(BadInput, match=fault):
-        _ = proposal(MOVE_A, summary=summary).digest
-
-
-@pytest.mark.parametrize(
-    "text",
-    ['{"a":1,"a":2}', '{"a":9007199254740993}', '{"a":1.0}', '{"a":1e3}', '{"a":NaN}', '{"a":-9007199254740993}'],
-)
-def test_json_that_two_readers_could_read_as_two_things_is_refused(text: str) -> None:
-    with pytest.raises(BadInput, match="not canonical"):
-        loads(text)
 
 
 # -- clocks, and what changed between decision and act

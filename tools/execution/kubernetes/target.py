@@ -31,8 +31,10 @@ from estate.conditions import Condition, Miss, misses
 from estate.effects import Step
 from estate.errors import BadInput, Denied, PlacetError, RetryLater
 from estate.ids import ClusterId
+from estate.kept import Kept
 from estate.law import Facts
 from estate.results import Refusal, RefusalCode
+from estate.things import Thing
 from tools.execution.kubernetes import (
     applying,
     capping,
@@ -40,6 +42,7 @@ from tools.execution.kubernetes import (
     cordoning,
     draining,
     moving,
+    preserving,
     rehearsing,
     removing,
     verifying,
@@ -81,6 +84,11 @@ class KubernetesTarget:
             return await rehearsing.rehearse(self._means, steps)
         except (Denied, BadInput) as error:
             return Refusal(code=RefusalCode.FAULT, about="cluster", message=str(error))
+
+    async def preserve(self, things: Sequence[Thing]) -> Sequence[Kept]:
+        """See the port."""
+        with _passing(BadInput, Denied):
+            return await preserving.preserved(self._means.reach, things)
 
     async def apply(
         self, key: StepKey, change: Change, preconditions: Sequence[Condition], expected: Sequence[Condition] = ()

@@ -1,0 +1,139 @@
+"""A third opinion: what a permitted plan would do to the estate, told from its end alone.
+
+Written naively and apart from law, read set and kernel, which it imports nothing of. It knows only what people would
+complain of afterwards: data abroad, foreign neighbours, a stranger's work touched, a rack beyond its budget, a promise
+broken. Called by `campaigns` of whatever was permitted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from estate.frozen import FrozenEstate
+from estate.ids import ClusterId, DatasetId, EntityId, TenantId
+from estate.law import Facts, Isolation
+from estate.workloads import Workload
+
+_AXES = ("geographic", "legal", "operational", "key")
+
+
+def harms(
+    before: FrozenEstate, after: FrozenEstate, speaks_for: Iterable[TenantId], now: datetime, *, relieved: bool
+) -> list[str]:
+    """What would be wrong then and was not. `relieved`: guardrails were lifted, so that only tier 0 counts."""
+    changed = [(w, now_) for now_ in after.workloads() if (w := before.workload(now_.id)) != now_]
+    found: list[str] = []
+    for was, stands in changed:
+        fresh = set(stands.bindings) - set(was.bindings if was else ())
+        if fresh or stands.replicas > (was.replicas if was else 0):
+            found += _abroad(after.facts, stands)
+            found += _borrowed(after.facts, stands, now)
+        if fresh:
+            found += _crowded(after, stands, {b.node for b in fresh})
+    gone = [w for w in before.workloads() if after.workload(w.id) is None]
+    found += _strangers([s for _, s in changed] + gone, set(speaks_for))
+    return found if relieved else [*found, *_overloaded(before, after), *_starved(before, after)]
+
+
+def _abroad(facts: Facts, work: Workload) -> Iterator[str]:
+    cluster = next(c for c in facts.clusters if c.id == work.cluster)
+    site = next(s for s in facts.sites if s.id == cluster.site)
+    actors = [cluster.update_authority, cluster.stop_authority]
+    reached = {
+        "geographic": {
+            site.country,
+            *site.replicas_in,
+            *site.backups_in,
+            *site.telemetry_in,
+            *cluster.control_plane_in,
+        },
+        "legal": _compelling(
+            facts,
+            [site.owner, cluster.operator, cluster.key_holder, cluster.update_authority, *cluster.subprocessors],
+        ),
+        "operational": {*cluster.admins_in, *cluster.support_in, *(e.seat for e in facts.entities if e.id in actors)},
+        "key": _compelling(facts, [cluster.key_holder]),
+    }
+    limits = [t.residency for t in facts.tenants if t.id == work.tenant]
+    limits += [d.residency for d in facts.datasets if d.id in _all_data(facts, work)]
+    limits += [work.contract.residency] if work.contract.residency else []
+    for axis in _AXES:
+        for limit in limits:
+            allowed = set(getattr(limit, axis))
+            if not reached[axis] <= allowed and (allowed or axis != "key"):
+                yield f"{work.id}: {axis} reaches {sorted(reached[axis] - allowed)}"
+
+
+def _compelling(facts: Facts, entities: Iterable[EntityId]) -> set[str]:
+    known, countries, waiting = {e.id: e for e in facts.entities}, set[str](), list(entities)
+    while waiting:
+        entity = known[waiting.pop()]
+        countries |= {entity.seat, *entity.compelled_by}
+        waiting += entity.parents
+    return countries
+
+
+def _all_data(facts: Facts, work: Workload) -> set[DatasetId]:
+    known, found, waiting = {d.id: d for d in facts.datasets}, set[DatasetId](), list(work.datasets)
+    while waiting:
+        data = known[waiting.pop()]
+        found.add(data.id)
+        waiting += set(data.derived_from) - set(data.declassified.of if data.declassified else ())
+    return found
+
+
+def _borrowed(facts: Facts, work: Workload, now: datetime) -> Iterator[str]:
+    for data in facts.datasets:
+        if data.id in _all_data(facts, work) and data.tenant != work.tenant:
+            grants = [g for g in facts.grants if (g.dataset, g.to) == (data.id, work.tenant)]
+            if not any(g.valid_until > now and (not g.clusters or work.cluster in g.clusters) for g in grants):
+                yield f"{work.id}: uses {data.id} without a grant"
+
+
+def _crowded(after: FrozenEstate, work: Workload, nodes: Iterable[str]) -> Iterator[str]:
+    for other in after.workloads():
+        if other.tenant == work.tenant:
+            continue
+        theirs = {b.node for b in other.bindings}
+        racks = {after.rack_of(n) for n in theirs} & {after.rack_of(n) for n in nodes}
+        if theirs & set(nodes) and _wants(after.facts, work, other, *_NODE):
+            yield f"{work.id}: on a node with {other.id}"
+        if racks and _wants(after.facts, work, other, *_NODE[1:]):
+            yield f"{work.id}: in a rack with {other.id}"
+    yield from _in_cluster(after.facts, work.tenant, work.cluster)
+
+
+_NODE = (Isolation.DEDICATED_NODE, Isolation.DEDICATED_RACK, Isolation.DEDICATED_CLUSTER)
+
+
+def _wants(facts: Facts, one: Workload, other: Workload, *levels: Isolation) -> bool:
+    """Whether either of their tenants was promised that distance, or (on a node) to stay apart from the other."""
+    pair = [t for t in facts.tenants if t.id in (one.tenant, other.tenant)]
+    apart = any({one.tenant, other.tenant} & set(t.apart_from) - {t.id} for t in pair)
+    return any(t.isolation in levels for t in pair) or (apart and levels == _NODE)
+
+
+def _in_cluster(facts: Facts, own: TenantId, cluster: ClusterId) -> Iterator[str]:
+    here = [t for t in facts.tenants if t.id == own or any(n.cluster == cluster for n in t.namespaces)]
+    if len(here) > 1 and any(t.isolation is Isolation.DEDICATED_CLUSTER for t in here):
+        yield f"{own}: shares {cluster}"
+
+
+def _strangers(touched: Iterable[Workload], speaks_for: set[TenantId]) -> Iterator[str]:
+    if speaks_for:
+        yield from (f"{w.id}: of {w.tenant}, whom they do not act for" for w in touched if w.tenant not in speaks_for)
+
+
+def _overloaded(before: FrozenEstate, after: FrozenEstate) -> Iterator[str]:
+    for rack in after.facts.racks:
+        drawn = after.rack_watts(rack.id)
+        if drawn > rack.power_budget_watts and drawn > before.rack_watts(rack.id):
+            yield f"rack {rack.id}: {drawn} W of {rack.power_budget_watts}"
+
+
+def _starved(before: FrozenEstate, after: FrozenEstate) -> Iterator[str]:
+    for was in before.workloads():
+        stands, least = after.workload(was.id), was.contract.min_available
+        if stands is not None and len(stands.bindings) < min(least, len(was.bindings)):
+            yield f"{was.id}: {len(stands.bindings)} of {least} replicas run"

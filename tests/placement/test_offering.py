@@ -1,0 +1,282 @@
+"""Why something waits, what would let it in, and what can be promised: each relaxation, made, lets it in."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from estate.errors import BadInput
+from estate.frozen import FrozenEstate
+from estate.hardware import Health, Node, Taint, TaintEffect
+from estate.ids import NodeId, PriceId, SiteId, TenantId, WorkloadId
+from estate.law import Facts, Isolation
+from estate.snapshots import Snapshot
+from estate.units import MicroUsd, Watts
+from estate.uses.offers import Price, Unit
+from estate.workloads import BandwidthClass, Workload
+from tests import builders
+from tests.placement import estates, naive
+from tools.placement.assurance.keeping import Keeper
+from tools.placement.engine import MaskEngine
+from tools.placement.masks import Constraint, Wish
+from tools.placement.offering import explaining
+from tools.placement.offering.explaining import Explanation
+from tools.placement.offering.offers import Grade, Offer, offer
+from tools.placement.offering.relaxations import Case, relaxations
+from tools.placement.offering.requests import Request
+from tools.placement.port import Ask, NoPlacement
+
+W = WorkloadId("w")
+
+
+@settings(max_examples=6)
+@given(st.data())
+def test_a_relaxation_made_lets_everything_in_by_rules_written_a_second_time(data: st.DataObject) -> None:
+    estate, engine = data.draw(estates.estates(law_base=estates.roomy())), MaskEngine()
+    ask = data.draw(estates.asks(estate))
+    workload = estate.workload(ask.workload)
+    assert workload is not None
+    if not isinstance(engine.place(estate, ask), NoPlacement):
+        return
+    for found in relaxations(Case(engine, Wish(estate, engine.columns_of(estate), ask, workload))):
+        assert naive.place(found.snapshot, found.ask) == found.placement.bindings, found.relaxation
+        assert estate.workload(ask.workload) == workload
+
+
+def one(**over: Any) -> Node:
+    """A node of two accelerators."""
+    return builders.node("eu-a1", accelerators=2, **over)
+
+
+def apart() -> Node:
+    """One whose accelerators are not connected."""
+    devices = tuple(builders.accelerator("eu-a1", i, nvlink_domain=f"d{i}") for i in range(2))
+    return one().model_copy(update={"accelerators": devices})
+
+
+NEIGHBOUR = builders.workload("b", tenant="tenant-b", replicas=1, bindings=(builders.binding(0, "eu-a1", 0, 1),))
+HOLDER = NEIGHBOUR.model_copy(update={"tenant": TenantId("tenant-a"), "namespace": "tenant-a"})
+ALONE = (builders.tenant("tenant-a"), builders.tenant("tenant-b", isolation=Isolation.DEDICATED_NODE))
+FAULT = (Taint(key="fault", effect=TaintEffect.NO_SCHEDULE),)
+
+
+@pytest.mark.parametrize(
+    ("constraint", "estate", "ask"),
+    [
+        (Constraint.AVOID, lambda: waiting(one()), {"avoid": frozenset({NodeId("eu-a1")})}),
+        (Constraint.SITE, lambda: waiting(one()), {"sites": (SiteId("us-east"),)}),
+        (Constraint.CORDON, lambda: waiting(one(cordoned=True)), {}),
+        (Constraint.TAINT, lambda: waiting(one(taints=FAULT)), {}),
+        (Constraint.FREE, lambda: waiting(one(), beside=(HOLDER,)), {}),
+        (Constraint.POWER, lambda: waiting(one(), facts=tight()), {}),
+        (Constraint.HEALTH, lambda: waiting(one(health=Health.DEGRADED)), {}),
+        (
+            Constraint.NVLINK,
+            lambda: waiting(apart(), contract=builders.contract(2, bandwidth="same-nvlink-domain")),
+            {},
+        ),
+        (Constraint.MODEL, lambda: waiting(one(), contract=builders.contract(2, models=("B200",))), {}),
+        (Constraint.MEMORY, lambda: waiting(one(), contract=builders.contract(2, memory_mebibytes=90_000)), {}),
+        (
+            Constraint.ISOLATION,
+            lambda: waiting(
+                builders.node("eu-a1", accelerators=4),
+                facts=builders.facts(tenants=ALONE, datasets=()),
+                beside=(NEIGHBOUR,),
+            ),
+            {},
+        ),
+        (Constraint.NAMESPACE, lambda: waiting(one(), namespace="new"), {}),
+        (Constraint.PLACED, lambda: waiting(one(), facts=builders.facts(racks=(builders.rack("eu-a", nodes=()),))), {}),
+        (
+            Constraint.TOGETHER,
+            lambda: waiting(one(), builders.node("eu-a2", accelerators=2), **of_two(together="node")),
+            {"replicas": (0, 1)},
+        ),
+        (
+            Constraint.SPREAD,
+            lambda: waiting(builders.node("eu-a1", accelerators=4), **of_two(spread="node")),
+            {"replicas": (0, 1)},
+        ),
+        ("replicas", lambda: waiting(one(), replicas=2), {"replicas": (0, 1)}),
+    ],
+)
+def test_each_obstacle_has_a_relaxation_of_its_own(constraint: str, estate: Any, ask: dict[str, Any]) -> None:
+    asked, engine = estate(), MaskEngine()
+    workload = asked.workload(W)
+    assert workload is not None
+    wanted = replace(Ask(W, (0,)), **ask)
+    assert isinstance(engine.place(asked, wanted), NoPlacement)
+    found = [*relaxations(Case(engine, Wish(asked, engine.columns_of(asked), wanted, workload)))]
+    assert constraint in [f.relaxation.constraint for f in found]
+    for one_change in found:
+        assert naive.place(one_change.snapshot, one_change.ask) == one_change.placement.bindings
+
+
+def of_two(**contract: Any) -> dict[str, Any]:
+    """Two replicas of two."""
+    return {"replicas": 2, "contract": builders.contract(2, **contract)}
+
+
+def tight() -> Facts:
+    """A rack with a watt too few."""
+    return builders.facts(racks=(builders.rack("eu-a", power_budget_watts=Watts(2_399)),))
+
+
+def why(estate: Snapshot, *sites: str) -> Explanation:
+    return explaining.pending(MaskEngine(), estate, W, tuple(map(SiteId, sites)))
+
+
+def waiting(*nodes: Node, facts: Any = None, beside: tuple[Workload, ...] = (), **over: Any) -> FrozenEstate:
+    wanted = builders.workload("w", **({"replicas": 1} | over))
+    return builders.estate(law_base=facts or builders.facts(), nodes=nodes, workloads=(wanted, *beside))
+
+
+def test_what_waits_though_it_fits_is_told_its_home() -> None:
+    found = why(waiting(builders.node("eu-a1")))
+    assert found.fits
+    assert [(h.node, h.accelerators) for h in found.homes] == [("eu-a1", (0, 1))]
+
+
+def test_work_is_moved_aside_where_it_has_room_elsewhere() -> None:
+    """Six of eight are taken here, four of eight there: eight are free nowhere, until the four move over."""
+    four = builders.workload(
+        "four", contract=builders.contract(2), replicas=1, bindings=(builders.binding(0, "eu-a1", 0, 1),)
+    )
+    six = builders.workload(
+        "six", contract=builders.contract(6), replicas=1, bindings=(builders.binding(0, "eu-a2", *range(6)),)
+    )
+    estate = waiting(builders.node("eu-a1"), builders.node("eu-a2"), beside=(four, six), contract=builders.contract(8))
+    found = why(estate)
+    assert not found.fits
+    says = [h.says for h in found.helps]
+    assert "move `four` (1 replica) off `eu-a1` to where there is room" in says
+    assert "free accelerators: 2 more on `eu-a1`" in says
+    assert "ask for 6 instead of 8 accelerators in each replica" in says
+
+
+def test_the_holder_of_the_contract_reads_no_rack_no_node_and_no_other_tenant() -> None:
+    law = builders.facts(
+        racks=(builders.rack("eu-a", power_budget_watts=Watts(2_100)),),
+        tenants=(builders.tenant("tenant-a"), builders.tenant("tenant-b", isolation=Isolation.DEDICATED_NODE)),
+        datasets=(),
+    )
+    theirs = builders.workload("b", tenant="tenant-b", replicas=1, bindings=(builders.binding(0, "eu-a1", 0, 1),))
+    estate = waiting(builders.node("eu-a1"), builders.node("us-a1"), facts=law, beside=(theirs,))
+    found = why(estate)
+    assert any("tenant-b" in r.found for r in found.reasons)
+    plain = found.for_tenant()
+    for hidden in ("eu-a", "us-a", "tenant-b", "2100"):
+        assert hidden not in str(plain.json_form())
+    assert {p.needed for p in plain.plainly} == {
+        "a place where your data may rest",
+        "a place that keeps the promised distance from others",
+    }
+    assert {p.share_percent for p in plain.plainly} == {50}
+
+
+def asked(estate: Snapshot, **over: Any) -> Offer:
+    request = Request.model_validate({"tenant": "tenant-a", "accelerators": 8} | over)
+    return offer(MaskEngine(), Keeper(), estate, request, builders.START)
+
+
+def test_what_has_a_second_home_is_guaranteed_and_what_has_none_is_best_effort() -> None:
+    found = asked(builders.estate())
+    assert (found.grade, found.because) == (Grade.GUARANTEED, ())
+    (place,) = found.places
+    assert (place.site, place.replicas, place.accelerators, place.models) == ("eu-de", 1, 8, ("H100-SXM5-80GB",))
+    one = builders.estate(nodes=(builders.node("eu-a1"),), workloads=())
+    lonely = asked(one)
+    assert lonely.grade is Grade.BEST_EFFORT
+    assert lonely.because == ("no second home when node/eu-a1 is lost", "no second home when rack/eu-a is lost")
+    assert lonely.for_tenant().because == ("no second home when a node is lost", "no second home when a rack is lost")
+    assert asked(one, outlives=()).grade is Grade.GUARANTEED
+
+
+def test_nobody_is_promised_what_is_somebody_elses_second_home() -> None:
+    """One free node is `one`'s second home; whoever takes it takes that."""
+    seats = (builders.binding(0, "eu-a1", *range(8)),)
+    contract = builders.contract(8, min_available=1)
+    held = builders.workload("one", replicas=1, contract=contract, bindings=seats)
+    nodes = (builders.node("eu-a1"), builders.node("eu-b1"))
+    found = asked(builders.estate(nodes=nodes, workloads=(held,)), outlives=("node",))
+    assert "it would take the second home of others when node/eu-a1 is lost" in found.because
+
+
+def test_what_does_not_fit_is_countered_with_what_does_or_refused_with_reasons() -> None:
+    found = asked(builders.estate(), accelerators=16)
+    assert found.grade is Grade.COUNTER_OFFER
+    assert [c.instead for c in found.counters] == ["ask for 8 instead of 16 accelerators in each replica"]
+    assert found.counters[0].places[0].site == "eu-de"
+    abroad = asked(builders.estate(), sites=("us-east",))
+    assert (abroad.grade, [c.instead for c in abroad.counters]) == (Grade.COUNTER_OFFER, ["allow the region eu-de"])
+    strict = asked(builders.estate(), residency=builders.residency("IS").json_form())
+    assert (strict.grade, strict.counters) == (Grade.REFUSED, ())
+    assert strict.refusal is not None
+    assert "a place where your data may rest" in strict.because
+
+
+def test_a_price_is_told_and_a_ceiling_held() -> None:
+    price = Price(
+        id=PriceId("p"),
+        unit=Unit.GPU_HOUR,
+        amount=MicroUsd(2_000_000),
+        model="H100-SXM5-80GB",
+        stated_by="a list",
+        valid_until=builders.START + timedelta(days=1),
+    )
+    estate = builders.estate().with_stock(builders.estate().stock.with_(price))
+    assert asked(estate).micro_usd_per_hour == 16_000_000
+    dear = asked(estate, cost_ceiling=15_999_999)
+    assert (dear.grade, dear.counters[0].micro_usd_per_hour) == (Grade.COUNTER_OFFER, 16_000_000)
+    assert asked(estate, cost_ceiling=16_000_000).grade is Grade.GUARANTEED
+
+
+@pytest.mark.parametrize(
+    ("over", "field"),
+    [
+        ({"tenant": "nobody"}, "tenant: no tenant `nobody`; there are tenant-a"),
+        ({"models": ["H1000"]}, "models: nobody here has a `H1000`; there are H100-SXM5-80GB"),
+        ({"sites": ["moon"]}, "sites: no site `moon`; there are eu-de, us-east"),
+        ({"datasets": ["none"]}, "datasets: no dataset `none`"),
+        ({"namespace": "kube-system"}, "namespace: `kube-system` is not one of `tenant-a`; there are tenant-a"),
+        ({"deadline": "2020-01-01T00:00:00Z"}, "deadline: `2020-01-01T00:00:00Z` has passed"),
+    ],
+)
+def test_a_request_of_what_is_not_there_names_its_field(over: dict[str, Any], field: str) -> None:
+    with pytest.raises(BadInput, match=field):
+        asked(builders.estate(), **over)
+
+
+@pytest.mark.parametrize(
+    "over",
+    [
+        {"accelerators": -1},
+        {"accelerators": 65},
+        {"replicas": 0},
+        {"memory_mebibytes": 10**9},
+        {"accelerators": 0, "models": ["H100-SXM5-80GB"]},
+        {"accelerators": 1, "bandwidth": BandwidthClass.SAME_NVLINK_DOMAIN.value},
+        {"outlives": ["comet"]},
+        {"together": "rack", "spread": "site"},
+        {"colour": "red"},
+    ],
+)
+def test_a_request_that_is_absurd_or_contradicts_itself_is_refused(over: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        asked(builders.estate(), **over)
+
+
+def test_an_empty_fleet_answers() -> None:
+    with pytest.raises(BadInput, match="the estate has no nodes"):
+        asked(builders.estate(nodes=(), workloads=()))
+    found = why(waiting())
+    assert (found.fits, found.nearest) == (False, "the estate has no nodes; add some")
+    with pytest.raises(BadInput, match="workload: no workload `w`"):
+        why(builders.estate())

@@ -1,0 +1,1 @@
+"""What a fleet is worth: every accelerator booked to one cause, and what binds where."""

@@ -1,0 +1,203 @@
+"""Every accelerator booked to exactly one cause: what it does, or why it does nothing. Pure; on the columns.
+
+Called by `accounts`. What waits is seated first, as the engine would: what it takes is only not bound yet. Each
+accelerator that is left free is booked to what keeps the work that comes nearest to it away: of everything that
+waits, the obstacle that is easiest to lift, and of the obstacles of one workload the hardest.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+
+from estate.fabrics.storage import Copy, Storage
+from estate.facilities.places import RackSpace
+from estate.hardware import Health
+from estate.ids import DatasetId, SiteId
+from estate.references import Ref
+from estate.snapshots import Snapshot
+from estate.workloads import Workload
+from tools.placement import quotas
+from tools.placement.columns import HEALTHS, UNKNOWN_TENANT, Columns, Flags, Ints
+from tools.placement.masks import AXES, Constraint, Room, Wish
+from tools.placement.port import Ask
+from tools.placement.searching import search
+
+UNKNOWN_COOLING: Final = 10**12
+
+
+class Cause(StrEnum):
+    """What an hour of an accelerator went into."""
+
+    USEFUL = "useful"
+    DATA_WAIT = "data wait"
+    """Held by work whose data is not whole at its site yet."""
+    UNHEALTHY = "unhealthy"
+    """It, or its node, has failed, is fenced or cordoned."""
+    UNBOUND = "not bound yet"
+    """Something waits that would fit here."""
+    FRAGMENTATION = "fragmentation"
+    """Something waits that needs more of them together."""
+    NO_POWER = "no power"
+    NO_COOLING = "no cooling"
+    QUOTA = "quota"
+    LAW = "law"
+    """Sovereignty, isolation, a namespace, a place that no fact knows."""
+    NO_DEMAND = "no demand"
+    """Nothing waits that could use one of its kind."""
+
+
+CAUSES: Final = tuple(Cause)
+_EASY: Final = tuple(
+    CAUSES.index(c)
+    for c in (Cause.FRAGMENTATION, Cause.NO_POWER, Cause.NO_COOLING, Cause.QUOTA, Cause.LAW, Cause.NO_DEMAND)
+)
+"""Obstacles, the easiest to lift first."""
+_BY_CONSTRAINT: Final[Mapping[Constraint, Cause]] = {
+    Constraint.FREE: Cause.FRAGMENTATION,
+    Constraint.NVLINK: Cause.FRAGMENTATION,
+    Constraint.TOGETHER: Cause.FRAGMENTATION,
+    Constraint.SPREAD: Cause.FRAGMENTATION,
+    Constraint.POWER: Cause.NO_POWER,
+    Constraint.ISOLATION: Cause.LAW,
+    Constraint.NAMESPACE: Cause.LAW,
+    Constraint.PLACED: Cause.LAW,
+    **dict.fromkeys(AXES.values(), Cause.LAW),
+}
+"""All others mean that this work wants no such node."""
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """The cause of each device as its position in `CAUSES`, -1 where no device is."""
+
+    columns: Columns
+    cause: Ints
+
+    def totals(self, rows: Flags | None = None) -> dict[str, int]:
+        """How many devices are booked to each cause, all or those of some nodes."""
+        chosen = self.cause if rows is None else self.cause[rows]
+        counts = np.bincount(chosen[chosen >= 0], minlength=len(CAUSES))
+        return {cause.value: int(n) for cause, n in zip(CAUSES, counts, strict=True)}
+
+
+def book(snapshot: Snapshot, columns: Columns) -> Booked:
+    """Every device of the fleet."""
+    cause = np.full(columns.exists.shape, -1, dtype=np.int64)
+    cause[columns.exists] = CAUSES.index(Cause.USEFUL)
+    for row, slots in _hungry(snapshot, columns):
+        cause[row, slots] = CAUSES.index(Cause.DATA_WAIT)
+    broken = np.isin(columns.health, [HEALTHS.index(h) for h in (Health.FAILED, Health.UNKNOWN)])
+    closed = columns.cordoned | ~columns.fit | _fenced(columns)
+    unhealthy = (columns.exists & ~columns.healthy) | (columns.exists & broken[:, None])
+    unhealthy |= columns.free & closed[:, None]
+    cause[unhealthy] = CAUSES.index(Cause.UNHEALTHY)
+    left = columns.free & ~unhealthy
+    running, waiting = columns, []
+    for workload in _waiting(snapshot):
+        wish = _wish(snapshot, running, workload)
+        attempt = search(wish)
+        if not attempt.complete or attempt.room is None:
+            waiting.append(workload)
+            continue
+        taken = running.free & ~attempt.room.free
+        cause[taken & left] = CAUSES.index(Cause.UNBOUND)
+        left &= ~taken
+        running = _seated(running, workload, attempt.room, attempt.rows)
+    cause[left] = np.broadcast_to(_obstacle(snapshot, running, waiting)[:, None], left.shape)[left]
+    return Booked(columns, cause)
+
+
+def _waiting(snapshot: Snapshot) -> list[Workload]:
+    """What waits, the largest replicas first."""
+    found = [w for w in snapshot.workloads() if len(w.bindings) < w.replicas]
+    wanted = [w for w in found if w.contract.accelerators_per_replica]
+    return sorted(wanted, key=lambda w: (-w.contract.accelerators_per_replica, -w.replicas, w.id))
+
+
+def _wish(snapshot: Snapshot, columns: Columns, workload: Workload) -> Wish:
+    bound = {b.replica for b in workload.bindings}
+    ask = Ask(workload.id, tuple(r for r in range(workload.replicas) if r not in bound))
+    return Wish(snapshot, columns, ask, workload)
+
+
+def _seated(columns: Columns, workload: Workload, room: Room, rows: list[int]) -> Columns:
+    present = columns.present.copy()
+    names = columns.names.tenants
+    present[names.index(workload.tenant) if workload.tenant in names else UNKNOWN_TENANT, rows] = True
+    return replace(columns, free=room.free, load=room.load, rack_drawn=room.rack_drawn, present=present)
+
+
+def _obstacle(snapshot: Snapshot, columns: Columns, waiting: list[Workload]) -> Ints:
+    """Of each node what keeps the nearest waiting work away."""
+    best = np.full(len(columns.ids), len(_EASY) - 1, dtype=np.int64)
+    uses, cooling = quotas.uses(snapshot), rack_cooling(snapshot, columns)
+    for workload in waiting:
+        wish = _wish(snapshot, columns, workload)
+        best = np.minimum(best, _hardest(wish, cooling, short=_short(snapshot, workload, uses)))
+    return np.array(_EASY, dtype=np.int64)[best]
+
+
+def _hardest(wish: Wish, cooling: Ints, *, short: bool) -> Ints:
+    """Of each node the hardest obstacle to one workload; where none is, its parts do not fit together."""
+    # Each replica by itself: what the others would take is a matter of fragmentation.
+    alone = replace(wish, ask=replace(wish.ask, replicas=wish.ask.replicas[:1]), suited={})
+    found = search(alone).first
+    rank = np.zeros(len(wish.columns.ids), dtype=np.int64)
+    if short:
+        rank[:] = _EASY.index(CAUSES.index(Cause.QUOTA))
+    for constraint, refused in found.items():
+        place = _EASY.index(CAUSES.index(_BY_CONSTRAINT.get(constraint, Cause.NO_DEMAND)))
+        rank = np.where(refused, np.maximum(rank, place), rank)
+    hot = _EASY.index(CAUSES.index(Cause.NO_COOLING))
+    columns = wish.columns
+    after = Room(wish).rack_after(wish.watts)
+    warm = (columns.rack >= 0) & (after > cooling[columns.rack]) if cooling.size else np.zeros_like(columns.cordoned)
+    return np.where(warm, np.maximum(rank, hot), rank)
+
+
+def _short(snapshot: Snapshot, workload: Workload, uses: Mapping[quotas.Scope, quotas.Use]) -> bool:
+    """Whether a quota of its own, or of those above it, has no room for one more replica."""
+    payers = quotas.payers(snapshot, workload.tenant)
+    everywhere = (u for s, u in uses.items() if s.tenant in payers and s.site is None and not s.model)
+    return any(u.left < workload.contract.accelerators_per_replica for u in everywhere)
+
+
+def rack_cooling(snapshot: Snapshot, columns: Columns) -> Ints:
+    """The heat that leaves each rack at most, in watts; without limit where nobody says."""
+    found = (snapshot.stock.get(Ref("rack", r)) for r in columns.names.racks)
+    offered = (sum(c.watts for c in s.cooling) if isinstance(s, RackSpace) and s.cooling else None for s in found)
+    return np.array([UNKNOWN_COOLING if w is None else w for w in offered], dtype=np.int64)
+
+
+def _fenced(columns: Columns) -> Flags:
+    own = np.array([any(t.own for t in taints) for taints in columns.taints] or [False], dtype=np.bool_)
+    found: Flags = own[columns.taint]
+    return found
+
+
+def _hungry(snapshot: Snapshot, columns: Columns) -> Iterator[tuple[int, Ints]]:
+    """The devices of work that has at its site no whole copy of data of which a part is there."""
+    partial = _partial(snapshot)
+    for workload in snapshot.workloads() if partial else ():
+        for binding in workload.bindings:
+            row, site = columns.rows.get(binding.node), snapshot.site_of(binding.node)
+            if row is not None and any((d, site) in partial for d in workload.datasets):
+                held = np.isin(columns.index[row], binding.accelerators) & columns.exists[row]
+                yield row, np.flatnonzero(held)
+
+
+def _partial(snapshot: Snapshot) -> set[tuple[DatasetId, SiteId]]:
+    whole, part = Counter[tuple[DatasetId, SiteId]](), set[tuple[DatasetId, SiteId]]()
+    for copy in snapshot.stock.all("copy"):
+        store = snapshot.stock.get(Ref("storage", copy.storage)) if isinstance(copy, Copy) else None
+        if isinstance(copy, Copy) and isinstance(store, Storage):
+            key = (copy.dataset, store.site)
+            whole[key] += copy.complete is True
+            part |= {key} if copy.complete is False else set()
+    return {key for key in part if not whole[key]}

@@ -1,0 +1,145 @@
+"""Why a workload waits: what refuses it where, in figures, and every single change that would let it in. Pure.
+
+Called by the door (`placet why`), the CLI and the catalogue. People of the platform read nodes, racks and watts; the
+holder of the contract reads the same in the contract's own words, and learns of no other tenant and of no rack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+import numpy as np
+
+from estate.errors import BadInput
+from estate.ids import SiteId, TenantId, WorkloadId
+from estate.records import Model
+from estate.snapshots import Snapshot
+from estate.workloads import Workload
+from tools.placement.columns import Flags
+from tools.placement.masks import AXES, Constraint, Masks, Room, Wish
+from tools.placement.offering.relaxations import Case, Relaxation, relaxations
+from tools.placement.port import Ask, Engine, NoPlacement, Reason
+from tools.placement.reasons import explain
+from tools.placement.searching import search
+from tools.placement.telling import PLAIN
+
+_MOST_HELP = 8
+_HARDEST = (*AXES.values(), *(c for c in reversed(Constraint) if c not in AXES.values()))
+
+
+class Plainly(Model):
+    """One obstacle in the contract's own words."""
+
+    needed: str
+    share_percent: int
+    """Of the places there are, how many it rules out, in tens."""
+
+
+class Home(Model):
+    """Where one replica would run now."""
+
+    replica: int
+    node: str
+    accelerators: tuple[int, ...]
+
+
+class Explanation(Model):
+    """Why some replicas wait, or where they would run now."""
+
+    workload: WorkloadId
+    tenant: TenantId
+    waiting: tuple[int, ...]
+    """The replicas that have no node."""
+    fits: bool
+    """Whether all of them would fit now: then whoever binds them is behind, or has not tried again."""
+    homes: tuple[Home, ...] = ()
+    nodes: int = 0
+    """How many there are."""
+    reasons: tuple[Reason, ...] = ()
+    plainly: tuple[Plainly, ...] = ()
+    """The same for the holder of the contract."""
+    helps: tuple[Relaxation, ...] = ()
+    """Every single change that was found to let all of them in."""
+    nearest: str = ""
+    """Where no single change does: what comes closest."""
+
+    def for_tenant(self) -> Explanation:
+        """What its holder may read: no rack, no node, no other tenant."""
+        mine = tuple(r.model_copy(update={"says": r.plain}) for r in self.helps if r.plain)
+        return self.model_copy(update={"homes": (), "nodes": 0, "reasons": (), "helps": mine, "nearest": ""})
+
+
+def pending(engine: Engine, snapshot: Snapshot, name: WorkloadId, sites: Iterable[SiteId] = ()) -> Explanation:
+    """Why the replicas of a workload wait.
+
+    Raises:
+        BadInput: there is no such workload, or no such site.
+    """
+    workload, wanted = _workload(snapshot, name), tuple(sites)
+    check_sites(snapshot, wanted)
+    bound = {b.replica for b in workload.bindings}
+    waiting = tuple(r for r in range(workload.replicas) if r not in bound)
+    ask = Ask(name, waiting, wanted)
+    return explained(Case(engine, Wish(snapshot, engine.columns_of(snapshot), ask, workload)))
+
+
+def explained(case: Case) -> Explanation:
+    """Why the replicas that are asked for have no home, or which they would have."""
+    workload, wish = case.workload, case.wish
+    told = Explanation(workload=workload.id, tenant=workload.tenant, waiting=tuple(case.ask.replicas), fits=True)
+    if not case.ask.replicas:
+        return told
+    attempt = search(wish)
+    if attempt.complete:
+        homes = tuple(Home(replica=b.replica, node=b.node, accelerators=b.accelerators) for b in attempt.bindings)
+        return told.model_copy(update={"homes": homes, "nodes": len(wish.columns.ids)})
+    helps = tuple(r.relaxation for r in islice(relaxations(case), _MOST_HELP))
+    answer = case.engine.place(case.snapshot, case.ask)
+    return told.model_copy(
+        update={
+            "fits": False,
+            "nodes": len(wish.columns.ids),
+            "reasons": explain(wish, attempt.last, attempt.room or Room(wish)),
+            "plainly": tuple(plainly(attempt.last)),
+            "helps": helps,
+            "nearest": answer.nearest if isinstance(answer, NoPlacement) and not helps else "",
+        }
+    )
+
+
+def plainly(masks: Masks) -> Iterator[Plainly]:
+    """The few obstacles that explain every place that is ruled out, the hardest first.
+
+    What alone keeps it from some place is among them; of the others, whatever explains most of what is left.
+    """
+    order = [c for c in _HARDEST if c in masks and masks[c].any()]
+    if not order:
+        return
+    refusing = np.stack([masks[c] for c in order])
+    told = (refusing & (refusing.sum(axis=0) == 1)).any(axis=1)
+    left = refusing.any(axis=0) & ~refusing[told].any(axis=0)
+    while left.any():
+        told[int((refusing & left).sum(axis=1).argmax())] = True
+        left &= ~refusing[told].any(axis=0)
+    for position in np.flatnonzero(told):
+        yield Plainly(needed=PLAIN[order[position]], share_percent=_tens(refusing[position]))
+
+
+def _tens(refused: Flags) -> int:
+    """Rounded to tens: how large the fleet is, is nobody's business but the platform's."""
+    return max(10, round(10 * float(refused.mean())) * 10)
+
+
+def _workload(snapshot: Snapshot, name: WorkloadId) -> Workload:
+    found = snapshot.workload(name)
+    if found is None:
+        raise BadInput(f"workload: no workload `{name}`; see `placet get workloads`")
+    return found
+
+
+def check_sites(snapshot: Snapshot, sites: Iterable[SiteId]) -> None:
+    """Raises BadInput for a site that no fact knows."""
+    for site in sites:
+        if site not in snapshot.facts.site:
+            raise BadInput(f"sites: no site `{site}`; there are {', '.join(sorted(snapshot.facts.site))}")

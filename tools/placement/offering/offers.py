@@ -1,0 +1,221 @@
+"""A request answered: guaranteed, best effort, a counter-offer, or refused with reasons. Pure.
+
+Called by the door (`placet offer`), the CLI and the catalogue. Guaranteed means: it fits now, within law and power, and
+after each single loss that it asked to outlive all of it would have a second home, without taking anybody else's. An
+offer reserves nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from estate.ids import NodeId, SiteId
+from estate.records import Model
+from estate.references import Ref
+from estate.snapshots import Snapshot
+from estate.uses.offers import Price, Unit
+from estate.workloads import Binding, Workload
+from tools.placement.assurance import domains
+from tools.placement.assurance.keeping import Keeper
+from tools.placement.assurance.rehoming import Ground, lose
+from tools.placement.assurance.reports import written
+from tools.placement.masks import Wish
+from tools.placement.offering import requests
+from tools.placement.offering.explaining import Explanation, explained
+from tools.placement.offering.relaxations import Case, Relaxed, relaxations
+from tools.placement.offering.requests import NAME, Request
+from tools.placement.port import Ask, Engine, NoPlacement
+
+_MOST_COUNTERS = 3
+
+
+class Grade(StrEnum):
+    """What is offered."""
+
+    GUARANTEED = "guaranteed"
+    BEST_EFFORT = "best-effort"
+    COUNTER_OFFER = "counter-offer"
+    REFUSED = "refused"
+
+
+class Place(Model):
+    """What somebody would have at one site."""
+
+    site: str
+    replicas: int
+    accelerators: int
+    models: tuple[str, ...]
+    nodes: tuple[NodeId, ...]
+    """Empty for whoever may not know."""
+
+
+class Counter(Model):
+    """What could be had instead."""
+
+    instead: str
+    places: tuple[Place, ...]
+    micro_usd_per_hour: int | None
+
+
+class Offer(Model):
+    """The answer."""
+
+    grade: Grade
+    snapshot: str
+    places: tuple[Place, ...] = ()
+    micro_usd_per_hour: int | None = None
+    """Of everything; null where nobody states a price."""
+    because: tuple[str, ...] = ()
+    """Why it is no more than that."""
+    counters: tuple[Counter, ...] = ()
+    refusal: Explanation | None = None
+
+    def for_tenant(self) -> Offer:
+        """What the holder of the contract may read."""
+        plain = {
+            "places": tuple(p.model_copy(update={"nodes": ()}) for p in self.places),
+            "because": tuple(_unnamed(b) for b in self.because),
+            "counters": tuple(
+                c.model_copy(update={"places": tuple(p.model_copy(update={"nodes": ()}) for p in c.places)})
+                for c in self.counters
+            ),
+            "refusal": self.refusal.for_tenant() if self.refusal is not None else None,
+        }
+        return self.model_copy(update=plain)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is asked, of which estate, and who answers."""
+
+    engine: Engine
+    keeper: Keeper
+    snapshot: Snapshot
+    request: Request
+    now: datetime
+
+
+def offer(engine: Engine, keeper: Keeper, snapshot: Snapshot, request: Request, now: datetime) -> Offer:
+    """What can be promised to whoever asks for this; `keeper` knows what is assured without it.
+
+    Raises:
+        BadInput: the request names what is not there; the message begins with the field.
+    """
+    workload = requests.pending(snapshot, engine.columns_of(snapshot), request, now)
+    estate = snapshot.with_workload(workload)
+    ask = Ask(NAME, tuple(range(workload.replicas)), request.sites)
+    case = Case(engine, Wish(estate, engine.columns_of(estate), ask, workload))
+    answer = engine.place(estate, ask)
+    if isinstance(answer, NoPlacement):
+        return _countered(case, now)
+    return _offered(_Asked(engine, keeper, snapshot, request, now), estate, workload, answer.bindings)
+
+
+def _offered(asked: _Asked, estate: Snapshot, workload: Workload, bindings: tuple[Binding, ...]) -> Offer:
+    version, ceiling = str(asked.snapshot.version), asked.request.cost_ceiling
+    cost, places = hourly(estate, bindings, asked.now), _places(estate, bindings)
+    if cost is not None and ceiling is not None and cost > ceiling:
+        why = f"it costs {cost} of at most {ceiling} millionths of a US dollar an hour"
+        counter = Counter(instead="accept that cost", places=places, micro_usd_per_hour=cost)
+        return Offer(grade=Grade.COUNTER_OFFER, snapshot=version, because=(why,), counters=(counter,))
+    first = estate.node(bindings[0].node)
+    assert first is not None
+    seated = workload.model_copy(update={"bindings": bindings, "cluster": first.cluster})
+    gaps = tuple(_gaps(asked, estate.with_workload(seated), seated))
+    grade = Grade.BEST_EFFORT if gaps else Grade.GUARANTEED
+    return Offer(grade=grade, snapshot=version, places=places, micro_usd_per_hour=cost, because=gaps)
+
+
+def _countered(case: Case, now: datetime) -> Offer:
+    theirs = [r for r in relaxations(case) if r.theirs]
+    told = explained(case)
+    counters = tuple(_counter(r, now) for r in theirs[:_MOST_COUNTERS])
+    return Offer(
+        grade=Grade.COUNTER_OFFER if counters else Grade.REFUSED,
+        snapshot=str(case.snapshot.version),
+        because=tuple(p.needed for p in told.plainly),
+        counters=counters,
+        refusal=told,
+    )
+
+
+def _counter(found: Relaxed, now: datetime) -> Counter:
+    bindings = found.placement.bindings
+    return Counter(
+        instead=found.relaxation.plain,
+        places=_places(found.snapshot, bindings),
+        micro_usd_per_hour=hourly(found.snapshot, bindings, now),
+    )
+
+
+def _gaps(asked: _Asked, after: Snapshot, seated: Workload) -> Iterator[str]:
+    """The losses after which it would have no second home, or others would have lost theirs to it.
+
+    Nobody else can lose theirs but whose second home is in a rack where it would sit.
+    """
+    sorts = {domains.sort_of(word) for word in asked.request.outlives}
+    nodes = {b.node for b in seated.bindings}
+    racks = {r for n in nodes if (r := after.rack_of(n)) is not None}
+    own = domains.around(after, nodes, sorts)
+    known = {a.domain: a for a in asked.keeper.all(asked.snapshot, asked.now)}
+    ground = Ground(after, asked.engine.columns_of(after), asked.now)
+    for domain in sorted(own | {d for d in asked.keeper.resting_on(racks) if domains.sort_of(d.kind) in sorts}):
+        homeless = {h.workload.id for h in lose(ground, domain, domains.nodes_in(after, domain)).homeless}
+        already = {h.workload.id for h in known[domain].homeless} if domain in known else set()
+        if NAME in homeless:
+            yield f"no second home when {written(domain)} is lost"
+        if homeless - {NAME} - already:
+            yield f"it would take the second home of others when {written(domain)} is lost"
+
+
+def _unnamed(why: str) -> str:
+    """Without the name of what is lost: a tenant sees no rack."""
+    head, found, domain = why.partition(" when ")
+    return f"{head} when a {Ref(*domain.split(' ')[0].split('/', 1)).kind} is lost" if found else why
+
+
+def _places(snapshot: Snapshot, bindings: Iterable[Binding]) -> tuple[Place, ...]:
+    at: dict[SiteId | None, list[Binding]] = {}
+    for binding in bindings:
+        at.setdefault(snapshot.site_of(binding.node), []).append(binding)
+    return tuple(
+        _place(snapshot, site or SiteId(""), found) for site, found in sorted(at.items(), key=lambda p: p[0] or "")
+    )
+
+
+def _place(snapshot: Snapshot, site: SiteId, bindings: list[Binding]) -> Place:
+    held = [m for b in bindings for m in _models(snapshot, b)]
+    return Place(
+        site=site,
+        replicas=len(bindings),
+        accelerators=len(held),
+        models=tuple(sorted(set(held))),
+        nodes=tuple(sorted({b.node for b in bindings})),
+    )
+
+
+def _models(snapshot: Snapshot, binding: Binding) -> list[str]:
+    node = snapshot.node(binding.node)
+    devices = node.accelerators if node is not None else ()
+    return [a.model for a in devices if a.index in binding.accelerators]
+
+
+def hourly(snapshot: Snapshot, bindings: Iterable[Binding], now: datetime) -> int | None:
+    """What these replicas cost in an hour, in millionths of a US dollar; None where a price is missing."""
+    prices: dict[tuple[SiteId | None, str], int] = {}
+    for item in snapshot.stock.all("price"):
+        if isinstance(item, Price) and item.unit is Unit.GPU_HOUR and item.valid_until > now:
+            prices[item.site, item.model] = int(item.amount)
+    total = 0
+    for binding in bindings:
+        site = snapshot.site_of(binding.node)
+        for model in _models(snapshot, binding):
+            known = (prices.get(key) for key in ((site, model), (site, ""), (None, model), (None, "")))
+            price = next((p for p in known if p is not None), None)
+            if price is None:
+                return None
+            total += price
+    return total

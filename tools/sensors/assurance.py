@@ -1,0 +1,116 @@
+"""`capacity.pressure`: a promised workload that would have no second home if one node or one rack were lost.
+
+The losses are worked out by `tools.placement.assurance`, some of them in each look, so that a look costs the same
+however large the estate is: what a change touched comes first, and a whole estate of a thousand nodes takes a minute.
+By default nodes and racks are lost; an estate that is meant to outlive a feed, a site or a provider names them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import ClassVar
+
+from pydantic import Field, PrivateAttr
+
+from estate.evidence import Quantity
+from estate.ids import WorkloadId
+from estate.observations import EventType, Severity
+from estate.records import Model
+from estate.references import Ref, read_ref
+from estate.units import Seconds
+from estate.workloads import Workload
+from tools.placement.assurance import domains, reports
+from tools.placement.assurance.keeping import Keeper
+from tools.placement.assurance.rehoming import Homeless
+from tools.sensors import places
+from tools.sensors.alarms import Hold
+from tools.sensors.levels import wrong
+from tools.sensors.port import Condition, Judged, Seen, Sensor, Stimulus
+
+_NAMED = 5
+_PACE = timedelta(seconds=1)
+
+
+class Nothing(Model):
+    """What is known of losses is worked out anew after a restart."""
+
+
+class Assurance(Sensor[Nothing]):
+    """Against which losses, and how long a second home must be missing, and be there again."""
+
+    tells: ClassVar[EventType] = EventType.CAPACITY_PRESSURE
+    remembers: ClassVar[type[Model]] = Nothing
+
+    losses: tuple[domains.Word, ...] = ("node", "rack")
+    """Of what one is lost; empty: of nothing, and nothing is told."""
+    raise_after_seconds: Seconds = Seconds(300)
+    """Longer than a rollout, or work that is moved, leaves little room."""
+    clear_after_seconds: Seconds = Seconds(300)
+    at_once: int = Field(default=16, ge=1, le=10_000)
+    """Workloads that look for a second home in one look, which is once a second at most."""
+
+    _keeper: Keeper | None = PrivateAttr(default=None)
+    _worked_at: datetime | None = PrivateAttr(default=None)
+    _promises: set[WorkloadId] = PrivateAttr(default_factory=set)
+    """Whose promise itself has changed since."""
+
+    def touched(self, seen: Seen) -> Iterable[tuple[str, Stimulus | None]]:
+        if not self.losses:
+            return
+        keeper = self._of(seen)
+        self._promises |= {w for ref in seen.change.items if ref.kind == "contract" for w in self._bound(ref, seen)}
+        if self._worked_at is not None and not seen.first and seen.now - self._worked_at < _PACE:
+            return  # what changed since is still known then: a snapshot tells what it differs in from any before it
+        keeper.follow(seen.after, seen.now, self._promises)
+        self._promises, self._worked_at = set(), seen.now
+        yield from ((f"workload/{name}", None) for name in sorted(keeper.work(self.at_once)))
+
+    def judge(self, subject: str, memory: Nothing | None, stimuli: tuple[Stimulus, ...], seen: Seen) -> Judged[Nothing]:
+        name = WorkloadId(read_ref(subject).id)
+        workload = seen.after.workload(name)
+        if workload is None or self._keeper is None:
+            return Judged()
+        return Judged(None, (self._condition(workload, self._keeper.breaches(name)),))
+
+    def _of(self, seen: Seen) -> Keeper:
+        if self._keeper is None or seen.first:
+            self._keeper = Keeper({domains.sort_of(word) for word in self.losses})
+        return self._keeper
+
+    def _bound(self, contract: Ref, seen: Seen) -> Iterable[WorkloadId]:
+        for snapshot in (seen.before, seen.after):
+            item = snapshot.stock.get(contract)
+            if item is not None:
+                yield from (WorkloadId(named.id) for _, named in item.named() if named.kind == "workload")
+
+    def _condition(self, workload: Workload, breaches: dict[Ref, Homeless]) -> Condition:
+        replicas = max((len(h.replicas) for h in breaches.values()), default=0)
+        left = min((h.left for h in breaches.values()), default=len(workload.bindings))
+        return Condition(
+            name="second-home",
+            level=wrong(bool(breaches)),
+            hold=Hold.seconds(self.raise_after_seconds, self.clear_after_seconds),
+            severity=Severity.WARNING,
+            message=_told(workload, breaches),
+            code="assurance-second-home",
+            whereabouts=places.of_workload(workload),
+            values=(
+                Quantity(name="losses-without-second-home", value=len(breaches), unit="1"),
+                Quantity(name="replicas-without-second-home", value=replicas, unit="1"),
+                Quantity(name="left-running", value=left, unit="1"),
+            ),
+            thresholds=(Quantity(name="promised", value=workload.contract.min_available, unit="1"),),
+            window_seconds=self.raise_after_seconds,
+        )
+
+
+def _told(workload: Workload, breaches: dict[Ref, Homeless]) -> str:
+    if not breaches:
+        return f"workload/{workload.id} has a second home after each single loss"
+    names = [str(reports.written(ref)) for ref in sorted(breaches)]
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    lacks = ", ".join(sorted({h.lacks.value for h in breaches.values()}))
+    return (
+        f"workload/{workload.id} has no second home if one is lost of {', '.join(names[:_NAMED])}{more}: lacks {lacks}"
+    )
