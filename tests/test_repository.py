@@ -82,16 +82,17 @@ def imported() -> subprocess.CompletedProcess[str]:
 
     Python's own audit events see every socket, process, thread, database and written file that an import makes.
     """
-    code = f"""
-import importlib, sys, threading
+    code = rf"""
+import importlib, re, sys, threading
 import encodings.idna, asyncio, uvicorn, nats, cedarpy, psycopg, psycopg_pool, langgraph.graph, typer, rich.console
 import starlette.applications, httpx, numpy, kubernetes.client, langchain_core.messages, yaml, structlog, platformdirs
 found = []
+CACHED = re.compile(r"\.pyc|__pycache__/?$")  # of compiled code: numba looks whether it may write one
 WATCHED = ("socket.connect", "socket.bind", "subprocess.Popen", "os.fork", "os.posix_spawn", "sqlite3.connect")
 def hook(event, args):
     if event in WATCHED:
         found.append((event, repr(args)[:200]))
-    if event == "open" and isinstance(args[1], str) and set(args[1]) & set("wax+") and ".pyc" not in str(args[0]):
+    if event == "open" and isinstance(args[1], str) and set(args[1]) & set("wax+") and not CACHED.search(str(args[0])):
         found.append((event, repr(args)[:200]))
 sys.dont_write_bytecode = True
 sys.addaudithook(hook)
