@@ -97,7 +97,8 @@ class Reading:
         """
         if self.source == other.source:
             return True
-        return self.at - other.at > (YIELDS if other.source < self.source else timedelta())
+        later = self.at - other.at
+        return later > YIELDS if other.source < self.source else later >= timedelta()
 
 
 type Table = Mapping[Ref, tuple[Reading, ...]]

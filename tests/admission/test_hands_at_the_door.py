@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -120,7 +121,7 @@ async def test_a_replica_is_evicted_from_a_fenced_node(played: Played) -> None:
 @pytest.mark.parametrize("kind", manifests.KINDS)
 async def test_an_object_is_made_changed_and_deleted(played: Played, kind: str) -> None:
     """Each under a warrant of its own: a creation, a change, and a deletion that is announced on the object first."""
-    granted = bound_in(played.world.namespace)
+    granted: Any = bound_in(played.world.namespace)
     await played.world.ask("POST", collection(granted), granted)
     first = manifest(kind, namespace=played.world.namespace)
     second = manifest(kind, namespace=played.world.namespace, labels={"team": "a"}, **SPECS[kind])
@@ -133,6 +134,7 @@ async def test_an_object_is_made_changed_and_deleted(played: Played, kind: str) 
     assert await played.hands.rehearse((gone,)) is None
     assert await played.hands.apply(key(3), gone.change, gone.preconditions, gone.postconditions) is None
     assert await played.hands.check(gone.postconditions) == ()
+    await played.world.ask("DELETE", f"{collection(granted)}/{granted['metadata']['name']}")
 
 
 async def test_an_object_of_a_namespace_that_facts_give_nobody_is_refused_by_the_cluster_too(played: Played) -> None:

@@ -84,7 +84,7 @@ def _work(workload: Workload) -> Workload:
 
 
 async def test_what_fails_is_fenced_and_the_work_goes_to_devices_of_the_same_maker(eu: Ground, tmp_path: Path) -> None:
-    mixed = Mixed(eu.id, eu.plane, eu.api, eu.uid, eu.reader, eu.writer)
+    mixed = Mixed(eu.id, eu.plane, eu.api, eu.uid, eu.reader, eu.writer, eu.registrar)
     async with settled(mixed), sighted(mixed) as seen:
         outside = await grounds.founded(tmp_path / "state", "mixed", mixed)
         child = await Child.placet(outside, tmp_path / "log", "run", "--http-port", "0")

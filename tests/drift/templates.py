@@ -7,7 +7,6 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.drawing import among
 from tools.kubernetes.connecting import Object
 
 type Objects = st.SearchStrategy[Object]
@@ -205,7 +204,7 @@ LEAVES: tuple[tuple[str, tuple[str, ...], Any, Any], ...] = (
 @st.composite
 def flips(draw: st.DrawFn) -> Flip:
     """Any object with a leaf of the table in it, and the flip of that leaf."""
-    kind, path, before, after = draw(among(LEAVES))
+    kind, path, before, after = draw(st.sampled_from(LEAVES))
     body = draw(KINDS[kind])
     body = _set(body, path, before)
     return Flip(body, _set({}, path, after), tuple(f"f:{p}" for p in path))

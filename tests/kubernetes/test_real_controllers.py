@@ -103,7 +103,7 @@ async def test_a_deployment_is_one_workload_from_its_rollout_to_its_end(hands: C
         await hands.request("PATCH", path, body=restarted, content_type=MERGE)
         await hands.request("DELETE", path)
         # Its pods outlive it by a moment, and hold their devices: then they are the work of what they still name.
-        await sight.until(lambda: not [w for w in sight.now if w.startswith(f"eu-1.{space}.")])
+        await sight.until(lambda: not [w for w in sight.now if str(w).startswith(f"eu-1.{space}.")])
 
 
 async def test_a_job_is_work_until_it_is_done(hands: Connection, space: str) -> None:

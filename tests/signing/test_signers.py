@@ -52,6 +52,7 @@ def test_a_signer_never_shows_its_key(make: Callable[[], Signer]) -> None:
     assert {name for name in dir(make()) if not name.startswith("_")} - {"create", "load", "generate", "open"} == {
         "key_id",
         "public_key",
+        "remote",
         "sign",
     }
 
