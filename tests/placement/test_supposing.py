@@ -72,6 +72,11 @@ def test_a_question_changes_nothing_and_has_one_answer(data: st.DataObject) -> N
     assert not homes & {(h.workload, r) for h in first.homeless for r in h.replicas}, "nobody is both"
 
 
+def test_more_of_the_same_may_be_supposed_twice() -> None:
+    more = [{"kind": "add-nodes", "like": "eu-a1", "count": 2, "rack": rack} for rack in ("eu-a", "eu-b")]
+    assert asked(builders.estate(), *more).harmless
+
+
 def test_a_lost_rack_names_who_moves_and_who_has_no_home() -> None:
     """`b-train` finds four free in the other rack; tenant-a's second replica follows; nobody is left out."""
     found = asked(builders.estate(), lose("rack/eu-a"))

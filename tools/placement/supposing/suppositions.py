@@ -5,6 +5,7 @@ Each says what the estate would then be; what cannot be (a rack that no fact kno
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
@@ -44,7 +45,7 @@ class AddNodes(Model):
         rack = self.rack or snapshot.rack_of(self.like)
         if rack is None or rack not in snapshot.facts.rack:
             raise BadInput(f"rack: `{rack or self.like}` is in no signed fact; name a rack of `placet get racks`")
-        added = [_another(model, n) for n in range(1, self.count + 1)]
+        added = [_another(model, name) for name in itertools.islice(_unused(self.like, snapshot), self.count)]
         known = snapshot.facts.rack[rack]
         nodes = (*known.nodes, *(n.id for n in added))
         snapshot = snapshot.with_facts(_with_rack(snapshot.facts, known.model_copy(update={"nodes": nodes})))
@@ -152,9 +153,14 @@ def _with_rack(facts: Facts, rack: Rack) -> Facts:
     return _facts(facts, racks=tuple(rack if r.id == rack.id else r for r in facts.racks))
 
 
-def _another(like: Node, number: int) -> Node:
+def _unused(like: NodeId, snapshot: Snapshot) -> Iterator[str]:
+    """Names for more of it: more of the same may have been supposed before."""
+    named = (f"{like}-more-{number}" for number in itertools.count(1))
+    return (n for n in named if NodeId(n) not in snapshot.facts.rack_of and snapshot.node(NodeId(n)) is None)
+
+
+def _another(like: Node, name: str) -> Node:
     """An empty, healthy node of the same make."""
-    name = f"{like.id}-more-{number}"
     devices = tuple(_devices(like, name))
     fresh = {"id": NodeId(name), "uid": Uid(f"uid-{name}"), "name": name, "accelerators": devices, "cordoned": False}
     return Node(
