@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from estate.errors import PlacetError
 from estate.ids import ClusterId, Digest
 from estate.snapshots import Snapshot
 from estate.warrants import Warrant
@@ -28,10 +29,17 @@ class Registers:
         if not self.of:
             return
         wanted = registering.places(warrant.steps, snapshot)
-        known = [(self.of[c], places) for c, places in wanted.items() if c in self.of]
-        log.info("warrant registered", proposal=warrant.proposal, places={c: sorted(p) for c, p in wanted.items()})
-        await asyncio.gather(*(register.put(warrant.proposal, places) for register, places in known))
+        known = {c: places for c, places in wanted.items() if c in self.of}
+        await asyncio.gather(*(self.of[c].put(warrant.proposal, places) for c, places in known.items()))
+        log.info("warrant registered", proposal=warrant.proposal, places={c: sorted(p) for c, p in known.items()})
 
     async def keep(self, proposals: Callable[[], Collection[Digest]]) -> None:
-        """Strike out what is not in flight any more. Raises RetryLater, Denied."""
-        await asyncio.gather(*(register.keep(proposals) for register in self.of.values()))
+        """Strike out what is not in flight any more. A cluster out of reach holds nobody up: another outcome will."""
+
+        async def kept(cluster: ClusterId, register: Register) -> None:
+            try:
+                await register.keep(proposals)
+            except PlacetError as error:
+                log.warning("register not cleared", cluster=cluster, error=str(error))
+
+        await asyncio.gather(*(kept(cluster, register) for cluster, register in self.of.items()))

@@ -41,6 +41,7 @@ class Desired:
         self._keeper, self._path, self._interval = keeper, path, interval
         self._wanted: dict[Ref, Node | Workload] = {}
         self._stamp: _Stamp = None
+        self._look_again_at = 0.0
         self._newest: FrozenEstate | None = None
         self._queue: asyncio.Queue[Noticed] = asyncio.Queue(maxsize=1024)
 
@@ -77,7 +78,11 @@ class Desired:
             log.error("drift not told", source="desired", error=str(error))
 
     async def _read_anew(self) -> bool:
-        """Whether another file is in force."""
+        """Whether another file is in force. Looked for at the interval, however much is noticed meanwhile."""
+        now = asyncio.get_running_loop().time()
+        if self._path is None or now < self._look_again_at:
+            return False
+        self._look_again_at = now + self._interval.total_seconds()
         stamp = await asyncio.to_thread(_stamp, self._path)
         if stamp == self._stamp:
             return False
@@ -118,16 +123,14 @@ def _clusters(estate: FrozenEstate) -> list[Ref]:
     return [item.ref for item in estate.stock.all("cluster")]
 
 
-def _wanted(path: Path | None) -> dict[Ref, Node | Workload]:
-    if path is None:
-        return {}
+def _wanted(path: Path) -> dict[Ref, Node | Workload]:
     world = files.load_world(path)
     return {Ref("node", n.id): n for n in world.nodes} | {Ref("workload", w.id): w for w in world.workloads}
 
 
-def _stamp(path: Path | None) -> _Stamp:
+def _stamp(path: Path) -> _Stamp:
     try:
-        seen = path.stat() if path is not None else None
+        seen = path.stat()
     except OSError:
         return None
-    return (seen.st_size, seen.st_mtime_ns, seen.st_ino) if seen is not None else None
+    return seen.st_size, seen.st_mtime_ns, seen.st_ino
