@@ -16,6 +16,7 @@ from estate.ids import ComponentId, Digest, IncidentId, InstallationId, SiteId, 
 from estate.modes import Freeze, Mode
 from estate.proposals import Lane, Proposal
 from estate.snapshots import Snapshot
+from estate.uses.running import Maker
 from estate.verdicts import Verdict
 from estate.warrants import Warrant
 from policies.asks import ReadSet
@@ -54,6 +55,10 @@ class Matter:
     """What the ledger says of the person behind it; the two fields before are only what the proposer claims."""
     mind: ComponentId | None = None
     """The model that planned it."""
+    made_by: tuple[Maker, ...] = ()
+    """Who had a part in it, as the proposal says."""
+    supposed: bool = False
+    """Whether a person only asks what would be decided: nobody made it but whom it names."""
     vouched: bool = False
     """Whether who proposed it was judged before, and a signature says so."""
     deputy: Deputy | None = None
@@ -74,6 +79,7 @@ class Matter:
             for_tenants=proposal.for_tenants,
             mandate=mandate,
             mind=proposal.mind,
+            made_by=proposal.made_by,
         )
 
     @classmethod

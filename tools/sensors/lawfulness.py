@@ -21,7 +21,7 @@ from estate.references import Ref, read_ref
 from estate.units import Seconds
 from estate.verdicts import Dimension, Failure
 from estate.workloads import Workload
-from policies import reaches, watching
+from policies import makers, reaches, watching
 from policies.watching import Judgement
 from tools.inventory import silences
 from tools.sensors import places
@@ -108,14 +108,14 @@ class Lawfulness(Sensor[Unlawful]):
         item = seen.after.stock.get(about)
         if item is None:
             return Judged()
-        fault = reaches.unknown(seen.after.facts, item)
+        fault = reaches.unknown(seen.after.facts, item, seen.now)
         failure = Failure(
             dimension=Dimension.MODEL_REACH,
             policy=REGISTERED,
             about=str(about),
             needed="a registration in the signed facts: digest, owner, provenance, data classes",
             found=fault,
-            remedy="have it registered, or stop it",
+            remedy=f"have it registered (`{makers.REGISTER}` for what is installed here), or stop it",
             reason="every agent, model and tool that runs is registered by signed facts",
         )
         condition = Condition(
