@@ -345,7 +345,9 @@ def _mind(matter: Matter, play: Play, now: datetime) -> Context:
     concerned = [w for w in found if w is not None]
     tenants = frozenset(w.tenant for w in concerned)
     owners = (objects.owner_of(facts, o) for o in map(objects.address_of, _targets(play)) if o is not None)
-    shown = Shown(tenants.union(t for t in owners if t is not None), frozenset(d for w in concerned for d in w.datasets))
+    shown = Shown(
+        tenants.union(t for t in owners if t is not None), frozenset(d for w in concerned for d in w.datasets)
+    )
     return {
         "unregistered": names(makers.unregistered(facts, made)),
         "altered": names(makers.altered(facts, made)),

@@ -111,6 +111,12 @@ def fault_of(facts: Facts, item: Component, now: datetime) -> str:
     return f"{told}, whose registration has ended" if all(_has_ended(r, now) for r in known) else ""
 
 
+def ends(facts: Facts, item: Component, now: datetime) -> datetime | None:
+    """When its registration ends; None where none does."""
+    times = (r.valid_until for r in facts.registrations if r.sort is item.sort and r.content == item.content)
+    return min((t for t in times if t is not None and t > now), default=None)
+
+
 def _registration(facts: Facts, maker: Maker) -> Registration | None:
     found = facts.registration.get(maker.id)
     return found if found is not None and found.sort is maker.sort else None

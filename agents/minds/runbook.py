@@ -10,10 +10,12 @@ from agents import folding
 from agents.minds import phrases
 from agents.minds.plans import Aim, Diagnosis, Evacuate, FenceOff, NoPlan, Plan, Restore
 from agents.minds.port import Briefing
+from agents.roster import RUNBOOK
 from estate.events import Event
 from estate.ids import NodeId
 from estate.observations import EventType
 from estate.proposals import Evidence
+from estate.uses.running import Maker
 
 _LOST = frozenset({EventType.ACCELERATOR_FAILED, EventType.NODE_FAILED})
 LAWFUL_AGAIN = "everything stands lawfully again"
@@ -24,6 +26,11 @@ class Runbook:
     """What an operator's runbook says."""
 
     name = "runbook"
+
+    @property
+    def makers(self) -> tuple[Maker, ...]:
+        """Itself."""
+        return (RUNBOOK.maker(),)
 
     async def diagnose(self, briefing: Briefing) -> Diagnosis:
         """The gravest fault among the incident's events decides the cause."""

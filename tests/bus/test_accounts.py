@@ -207,7 +207,7 @@ async def test_every_process_can_do_its_own_work(guarded: Guarded):
         return handler
 
     runs = [
-        agent.consume(CONSUMERS["agent"][0], pass_on("agent", agent, SUBJECTS.proposal(Lane.CASE, "eu"))),
+        agent.consume(CONSUMERS["agent"][0], pass_on("agent", agent, SUBJECTS.proposal(Lane.CASE, "eu", "agent"))),
         gate.consume(CONSUMERS["gate"][0], pass_on("gate", gate, SUBJECTS.warrant(Lane.CASE, TWIN))),
         executor.consume(
             CONSUMERS[executor_user(TWIN)][0], pass_on("executor", executor, SUBJECTS.outcome("eu", "verified"))

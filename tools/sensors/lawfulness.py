@@ -19,6 +19,7 @@ from estate.observations import EventType, Severity, Whereabouts
 from estate.records import Model, Time, write_time
 from estate.references import Ref, read_ref
 from estate.units import Seconds
+from estate.uses.running import Component
 from estate.verdicts import Dimension, Failure
 from estate.workloads import Workload
 from policies import makers, reaches, watching
@@ -129,7 +130,8 @@ class Lawfulness(Sensor[Unlawful]):
             window_seconds=self.raise_after_seconds,
             failures=(failure,) if fault else (),
         )
-        return Judged(None, (condition,))
+        until = makers.ends(seen.after.facts, item, seen.now) if isinstance(item, Component) else None
+        return Judged(None, (condition,), until)
 
     def _in_force(self, seen: Seen) -> Judged[Unlawful]:
         """Expired facts decide nothing: everything is unlawful then, which is told once and of nobody by name."""

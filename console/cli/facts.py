@@ -1,0 +1,68 @@
+"""`placet facts register`: the signed facts name what is installed here, digest by digest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from console.cli.invocations import Output, OutputOption, given
+
+if TYPE_CHECKING:
+    from estate.canonical import Json
+    from estate.law import Registration
+
+app = typer.Typer(no_args_is_help=True)
+_COLUMNS = ("component", "sort", "content", "owner", "tenants", "was")
+
+
+@app.callback()
+def facts() -> None:
+    """The signed facts."""
+
+
+@app.command()
+def register(
+    context: typer.Context,
+    owner: Annotated[str | None, typer.Option(help="The legal entity that answers for them.")] = None,
+    all_tenants: Annotated[
+        bool, typer.Option("--all-tenants", help="Let all of them see every tenant's work and every class of data.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be signed, and sign nothing.")] = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Register the agents, the runbook and the tools that are installed here, and sign the facts with that.
+
+    After an upgrade their digests are others, and the gate permits nothing of theirs until this was said, where the
+    facts' key lies and the same release is installed. What was registered keeps its tenants, classes of data and end.
+
+    Example: `placet facts register --dry-run`
+    """
+    from datetime import UTC, datetime
+
+    from console.cli.rendering import emit, note
+    from console.initialising import register_installed
+    from console.registering import Registering
+    from estate.ids import EntityId
+
+    asked = Registering(EntityId(owner) if owner else None, all_tenants)
+    before, found = register_installed(given(context).state(), asked, datetime.now(UTC), sign=not dry_run)
+    rows: list[Json] = [_row(r, before.registration.get(r.id)) for r in (*found.new, *found.renewed)]
+    emit(rows, output, _COLUMNS)
+    if not found.changed:
+        note(f"everything that is installed here is registered by facts version {found.facts.version}")
+    elif dry_run:
+        note(f"{len(rows)} components would be registered; nothing was signed")
+    else:
+        note(f"{len(rows)} components registered by facts version {found.facts.version}; what runs reads it in seconds")
+
+
+def _row(registration: Registration, before: Registration | None) -> dict[str, Json]:
+    return {
+        "component": registration.id,
+        "sort": registration.sort.value,
+        "content": registration.content,
+        "owner": registration.owner,
+        "tenants": len(registration.tenants),
+        "was": before.content if before is not None else "",
+    }
