@@ -1,8 +1,8 @@
 """What is installed here, registered in the law base: who may make proposals, in the words of the facts' owner.
 
-Called by `placet init` and `placet facts register`. It writes what the owner of the facts then signs: the digest of each
-agent, duty, mind and tool that this release ships. Whom an owner registered keeps the tenants, the classes of data and
-the time that they gave it; whoever is new may see every tenant's, because it has to. It removes nobody.
+Called by `placet init` and `placet facts register`. It writes what the owner of the facts then signs: the digest of
+each agent, duty, mind and tool that this release ships. Whom an owner registered keeps the tenants, the classes of data
+and the time that they gave it; whoever is new may see every tenant's, because it has to. It removes nobody.
 """
 
 from __future__ import annotations

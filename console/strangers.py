@@ -87,8 +87,7 @@ class Strangers:
             received_at=self.clock(),
             place=Place(site=SiteId(verdict.site)),
             code=CODE,
-            message=f"proposed by whom no fact registers as they are: {failure.found} ({failure.policy}); {failure.remedy}",
-            failures=(failure,),
+            message=f"somebody proposed who is not registered: {failure.found} ({failure.policy}); {failure.remedy}",
         )
 
 

@@ -12,7 +12,7 @@ from estate.uses.running import Maker
 
 
 class WorkerPresence(Record):
-    """One worker's word. Its key in the bucket begins with the NATS user that wrote it, which fixes whose word it is."""
+    """One worker's word. Its key in the bucket begins with the NATS user that wrote it: that fixes whose word it is."""
 
     kind: Literal["placet.worker"] = "placet.worker"
     v: Literal[1] = 1

@@ -133,5 +133,5 @@ def _matter(warrant: Warrant, again: Again) -> Matter:
     # The changes were compared with what the person wrote before the first of them was done.
     mandate = again.mandate.model_copy(update={"changes": None}) if again.done else again.mandate
     matter = Matter.of(again.proposal.model_copy(update={"steps": steps}), warrant.proposal, mandate)
-    # Who made it was judged before the first of them was done: to stop halfway because an agent was renewed helps nobody.
+    # Who made it was judged before the first was done: to stop halfway because an agent was renewed helps nobody.
     return replace(matter, made_by=(), supposed=True) if again.done else matter

@@ -140,8 +140,8 @@ class GateProcess:
         proper = self.subjects.proposal(proposal.lane, proposal.site, proposal.proposer.name)
         if delivery.subject != proper:
             raise BadInput(
-                f"a proposal of `{proposal.proposer.name}` came on `{delivery.subject}`; it belongs on `{proper}`, where "
-                "that agent's own user may publish"
+                f"a proposal of `{proposal.proposer.name}` came on `{delivery.subject}`; it belongs on `{proper}`, "
+                "where that agent's own user may publish"
             )
         if proposal.lane is Lane.CONTAINMENT and not _is_one_fence(proposal):
             raise BadInput("containment is one fence, which is quick; propose anything else on the lane of cases")

@@ -1,8 +1,8 @@
 """The agents' workers as a source: what each says that it runs, as components of the estate.
 
 Adapter of `tools.inventory.port.Source`, over the bucket in which workers say that they are there (`agents.presence`).
-Whose word a key is, the bus fixes: an agent's user writes under its own name only. A component is there for as long as a
-worker says so; sensors hold each to its registration. A source that has nothing to read shows nothing, and goes on.
+Whose word a key is, the bus fixes: an agent's user writes under its own name only. A component is there for as long as
+a worker says so; sensors hold each to its registration. A source that has nothing to read shows nothing, and goes on.
 """
 
 from __future__ import annotations
@@ -76,12 +76,12 @@ class WorkersSource:
 
     def _living(self, stored: Iterable[Stored]) -> tuple[Stored, ...]:
         """Whoever has said something of late, by our clock and not by theirs."""
-        known, now = self._heard, self.now()
+        known, now, found = self._heard, self.now(), tuple(stored)
         self._heard = {
             s.key: h if (h := known.get(s.key)) is not None and h.revision == s.revision else _Heard(s.revision, now)
-            for s in (stored := tuple(stored))
+            for s in found
         }
-        return tuple(s for s in stored if now - self._heard[s.key].at < SILENT.total_seconds())
+        return tuple(s for s in found if now - self._heard[s.key].at < SILENT.total_seconds())
 
 
 def components(present: Iterable[WorkerPresence]) -> tuple[Component, ...]:
