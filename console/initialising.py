@@ -117,14 +117,12 @@ def _facts(state: StateDirectory, founding: Founding, now: datetime, made: list[
     else:
         facts = founding.facts
     registered = register(facts, Registering(keep=True))
-    if not _sign(state, registered.facts):
+    if not sign_facts(state, registered.facts):
         return
     made.append(f"signed facts, version {facts.version}, valid until {facts.valid_until:%Y-%m-%d}")
     if registered.new:
         who = registered.new[0].owner
-        made.append(
-            f"registrations of {len(registered.new)} agents and tools that are installed, for which {who} answers"
-        )
+        made.append(f"registrations of {len(registered.new)} installed agents and tools, for which {who} answers")
 
 
 def register_installed(
@@ -144,11 +142,11 @@ def register_installed(
         return before, found
     raised = replace(found, facts=found.facts.model_copy(update={"version": before.version + 1}))
     if sign:
-        _sign(state, raised.facts)
+        sign_facts(state, raised.facts)
     return before, raised
 
 
-def _sign(state: StateDirectory, facts: Facts) -> bool:
+def sign_facts(state: StateDirectory, facts: Facts) -> bool:
     """Seal them and put them in the place of those before; whether they are others."""
     sealed = seal_facts(facts, FileSigner.load(state.key_path("facts")))
     before = state.facts_path.read_bytes() if state.facts_path.exists() else None

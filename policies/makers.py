@@ -95,12 +95,12 @@ def data_class(facts: Facts, name: DatasetId) -> DataClass:
 
 
 def fault_of(facts: Facts, item: Component, now: datetime) -> str:
-    """Why what runs is not registered; empty where it is, or where facts register nobody of its sort.
+    """Why what runs is not registered; empty where it is, or where facts register nobody.
 
     What a worker of ours says that it runs is asked always, and by its name.
     """
     own = [r for r in facts.registrations if r.sort is item.sort]
-    if not item.told_by and not (own and item.runs_in):
+    if not item.told_by and not (facts.registrations and item.runs_in):
         return ""
     digest = f"`{item.content}`" if item.content is not None else "of an unknown digest"
     told = f"{item.sort.value} `{item.name or item.id}` is {digest}"

@@ -49,7 +49,9 @@ def beyond(facts: Facts, minds: Iterable[ComponentId], tenants: Iterable[TenantI
 
 
 def unknown(facts: Facts, item: Item, now: datetime) -> str:
-    """Why what runs is nobody that facts register; empty where it is, or where they register nobody of its sort."""
+    """Why what runs is nobody that facts register; empty where it is. Of model servers only where they register models,
+    of what acts in a workload only where they register anybody.
+    """
     if isinstance(item, Component):
         return makers.fault_of(facts, item, now)
     if isinstance(item, ModelServer) and any(r.sort is ComponentSort.MODEL for r in facts.registrations):

@@ -43,6 +43,8 @@ FORBIDDEN_TO_AN_AGENT = {
     "freeze": SUBJECTS.control("freeze"),
     "command": SUBJECTS.command("approve"),
     "intake": SUBJECTS.intake("front-door", "proposal"),
+    "another agent's proposal": SUBJECTS.proposal(Lane.CASE, "eu", "other"),
+    "another agent's presence": "$KV.guarded_workers.other.w-1",
     "lease": "$KV.guarded_leases.inventory-writer",
     "another's dead letters": SUBJECTS.dead_letter(streams.PROPOSALS_CASE, "gate-case"),
     "another's left records": "$KV.guarded_left.PROPOSALS_CASE.gate-case.1",

@@ -25,6 +25,7 @@ type Subject = Callable[[Subjects], str]
 
 FORBIDDEN: dict[str, dict[str, Subject]] = {
     accounts.AGENT: {
+        "a proposal in another's name": lambda s: s.proposal(Lane.CASE, "eu-de", "other"),
         "a verdict": lambda s: s.verdict("eu-de", "permit"),
         "an approval": lambda s: s.approval("eu-de"),
         "a warrant": lambda s: s.warrant(Lane.CASE, ExecutorId("twin")),
