@@ -15,7 +15,7 @@ from typing import Final
 from agents import roster
 from agents.roster import Shipped
 from estate.errors import BadInput
-from estate.ids import EntityId
+from estate.ids import Digest, EntityId
 from estate.law import DataClass, Facts, Registration
 
 DISTRIBUTION: Final = "placet"
@@ -29,6 +29,8 @@ class Registering:
     """Who answers for what is new; None: whoever answers for the rest, or operates most of the clusters."""
     all_tenants: bool = False
     """Whether those who are registered already may see every tenant's work and every class of data from now on."""
+    images: tuple[Digest, ...] = ()
+    """What the pods of the agent's workers may run from now on; none: as it was."""
     keep: bool = False
     """Whether those who are registered already stay as they are: the law base was written by hand."""
 
@@ -55,12 +57,9 @@ def register(facts: Facts, asked: Registering = Registering()) -> Registered:
     """
     known, shipped = facts.registration, roster.shipped()
     owner = _owner(facts, asked)
-    new = tuple(_new(facts, s, owner) for s in shipped if s.maker.id not in known)
-    found = (
-        ()
-        if asked.keep
-        else tuple(_renewed(facts, known[s.maker.id], s, asked) for s in shipped if s.maker.id in known)
-    )
+    new = tuple(_new(facts, s, owner, asked) for s in shipped if s.maker.id not in known)
+    there = () if asked.keep else tuple(s for s in shipped if s.maker.id in known)
+    found = tuple(_renewed(facts, known[s.maker.id], s, asked) for s in there)
     renewed = {r.id: r for r in found if r != known[r.id]}
     listed = (*(renewed.get(r.id, r) for r in facts.registrations), *new)
     return Registered(facts.model_copy(update={"registrations": listed}), new, tuple(renewed.values()))
@@ -80,7 +79,7 @@ def _owner(facts: Facts, asked: Registering) -> EntityId:
     return min(named, key=lambda e: (-named[e], e))
 
 
-def _new(facts: Facts, shipped: Shipped, owner: EntityId) -> Registration:
+def _new(facts: Facts, shipped: Shipped, owner: EntityId, asked: Registering) -> Registration:
     assert shipped.maker.content is not None, "what is installed has a digest"
     return Registration(
         id=shipped.maker.id,
@@ -90,6 +89,7 @@ def _new(facts: Facts, shipped: Shipped, owner: EntityId) -> Registration:
         provenance=_provenance(shipped),
         tenants=tuple(sorted(facts.tenant)),
         data_classes=tuple(DataClass),
+        images=asked.images if shipped.maker.id == roster.WORKER.id else (),
     )
 
 
@@ -103,7 +103,8 @@ def _renewed(facts: Facts, known: Registration, shipped: Shipped, asked: Registe
     told = {} if known.content == shipped.maker.content else told
     wide = {"tenants": tuple(sorted(facts.tenant)), "data_classes": tuple(DataClass)} if asked.all_tenants else {}
     owner = {"owner": asked.owner} if asked.owner is not None else {}
-    return known.model_copy(update={**told, **wide, **owner})
+    images = {"images": asked.images} if asked.images and known.id == roster.WORKER.id else {}
+    return known.model_copy(update={**told, **wide, **owner, **images})
 
 
 def _provenance(shipped: Shipped) -> str:

@@ -100,6 +100,8 @@ def fault_of(facts: Facts, item: Component, now: datetime) -> str:
     What a worker of ours says that it runs is asked always, and by its name.
     """
     own = [r for r in facts.registrations if r.sort is item.sort]
+    if item.image is not None:
+        return _image_fault([r for r in own if r.id == item.name], item)
     if not item.told_by and not (facts.registrations and item.runs_in):
         return ""
     digest = f"`{item.content}`" if item.content is not None else "of an unknown digest"
@@ -109,6 +111,15 @@ def fault_of(facts: Facts, item: Component, now: datetime) -> str:
         named = next((f", registered is `{r.content}`" for r in own if r.id == item.name), "")
         return told + named
     return f"{told}, whose registration has ended" if all(_has_ended(r, now) for r in known) else ""
+
+
+def _image_fault(known: list[Registration], item: Component) -> str:
+    """A pod's image against those that its component may run. Facts that name no image say nothing of it."""
+    told = f"{item.sort.value} `{item.name}` runs image `{item.image or 'of no digest'}`"
+    if not known:
+        return f"{told}, and facts register no such agent"
+    images = {i for r in known for i in r.images}
+    return f"{told}, registered is `{'`, `'.join(sorted(images))}`" if images and item.image not in images else ""
 
 
 def ends(facts: Facts, item: Component, now: datetime) -> datetime | None:

@@ -10,6 +10,7 @@ from console.cli.invocations import Output, OutputOption, given
 
 if TYPE_CHECKING:
     from estate.canonical import Json
+    from estate.ids import Digest
     from estate.law import Registration
 
 app = typer.Typer(no_args_is_help=True)
@@ -28,6 +29,10 @@ def register(
     all_tenants: Annotated[
         bool, typer.Option("--all-tenants", help="Let all of them see every tenant's work and every class of data.")
     ] = False,
+    image: Annotated[
+        list[str] | None,
+        typer.Option(help="An image that the agent's pods may run, as `sha256:…`; say it once for each."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be signed, and sign nothing.")] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
@@ -45,7 +50,8 @@ def register(
     from console.registering import Registering
     from estate.ids import EntityId
 
-    asked = Registering(EntityId(owner) if owner else None, all_tenants)
+    images = tuple(_digest(i) for i in image or ())
+    asked = Registering(EntityId(owner) if owner else None, all_tenants, images)
     before, found = register_installed(given(context).state(), asked, datetime.now(UTC), sign=not dry_run)
     rows: list[Json] = [_row(r, before.registration.get(r.id)) for r in (*found.new, *found.renewed)]
     emit(rows, output, _COLUMNS)
@@ -55,6 +61,19 @@ def register(
         note(f"{len(rows)} components would be registered; nothing was signed")
     else:
         note(f"{len(rows)} components registered by facts version {found.facts.version}; what runs reads it in seconds")
+
+
+def _digest(text: str) -> Digest:
+    """Raises BadInput: it is none."""
+    from pydantic import TypeAdapter, ValidationError
+
+    from estate.errors import BadInput
+    from estate.ids import Digest
+
+    try:
+        return TypeAdapter[Digest](Digest).validate_python(text.rpartition("@")[2])
+    except ValidationError as error:
+        raise BadInput(f"`{text}` names no digest; write `sha256:` and 64 figures, as the registry tells it") from error
 
 
 def _row(registration: Registration, before: Registration | None) -> dict[str, Json]:

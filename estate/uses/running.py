@@ -92,8 +92,10 @@ class Component(ItemKind):
     runs_in: tuple[WorkloadId, ...] = ()
     uses: tuple[ComponentId, ...] = ()
     """The models and tools that an agent calls."""
+    image: Digest | Literal[""] | None = later()
+    """The image that it runs in, by whoever runs it; empty: of no digest. None: nobody told."""
     told_by: tuple[str, ...] = later((), max_length=1_000)
-    """The workers of ours that say that they run it (`tools.inventory.workers`)."""
+    """Who says that it runs: agents of ours (`tools.inventory.workers`), or clusters of their pods."""
 
     layer: ClassVar[Layer] = Layer.SOFTWARE
     pointers: ClassVar[tuple[Pointer, ...]] = (
