@@ -340,7 +340,7 @@ def _whole(question: Question, play: Play, counted: Counted, risk: Needed) -> As
 
 def _mind(matter: Matter, play: Play, now: datetime) -> Context:
     """Who made it without being registered for it as they are, and whose work they may not see."""
-    facts, made = play.base.facts, makers.makers_of(matter)
+    facts, made = play.base.facts, matter.makers
     found = (play.base.workload(w) or play.after.workload(w) for w in _written(play))
     concerned = [w for w in found if w is not None]
     tenants = frozenset(w.tenant for w in concerned)
@@ -353,7 +353,7 @@ def _mind(matter: Matter, play: Play, now: datetime) -> Context:
         "altered": names(makers.altered(facts, made)),
         "lapsed": names(makers.lapsed(facts, made, now)),
         "outside": names(makers.outside(facts, made, shown)),
-        "beyond": names(reaches.beyond(facts, makers.minds_of(matter), shown.tenants)),
+        "beyond": names(reaches.beyond(facts, matter.minds, shown.tenants)),
     }
 
 

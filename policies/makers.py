@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from estate.identities import SubjectKind
-from estate.ids import ComponentId, DatasetId, TenantId
+from estate.ids import DatasetId, TenantId
 from estate.law import DataClass, Facts, Registration
 from estate.uses.running import Component, ComponentSort, Maker
 from policies import lineages
-from policies.questions import Matter
 
 REGISTER: Final = "placet facts register"
 """The command that registers what is installed."""
@@ -30,26 +28,6 @@ class Shown:
 
     tenants: frozenset[TenantId]
     datasets: frozenset[DatasetId]
-
-
-def makers_of(matter: Matter) -> tuple[Maker, ...]:
-    """Everybody who must be registered for this: whom it names, its proposer, and the model that planned it.
-
-    Nobody, where the proposer was judged before, or is no agent, or where a person only asks what would be decided.
-    """
-    if matter.vouched or matter.proposer.kind is not SubjectKind.AGENT:
-        return ()
-    asked = matter.made_by or not matter.supposed
-    own = Maker(sort=ComponentSort.AGENT, id=ComponentId(matter.proposer.name)) if asked else None
-    mind = Maker(sort=ComponentSort.MODEL, id=matter.mind) if matter.mind is not None else None
-    named = {(m.sort, m.id) for m in matter.made_by}
-    return (*(m for m in (own, mind) if m is not None and (m.sort, m.id) not in named), *matter.made_by)
-
-
-def minds_of(matter: Matter) -> frozenset[ComponentId]:
-    """The models among them, judged before or not."""
-    models = {m.id for m in matter.made_by if m.sort is ComponentSort.MODEL}
-    return frozenset(models if matter.mind is None else {matter.mind, *models})
 
 
 def unregistered(facts: Facts, makers: Iterable[Maker]) -> Iterator[str]:

@@ -16,7 +16,7 @@ from estate.ids import ComponentId, Digest, IncidentId, InstallationId, SiteId, 
 from estate.modes import Freeze, Mode
 from estate.proposals import Lane, Proposal
 from estate.snapshots import Snapshot
-from estate.uses.running import Maker
+from estate.uses.running import ComponentSort, Maker
 from estate.verdicts import Verdict
 from estate.warrants import Warrant
 from policies.asks import ReadSet
@@ -81,6 +81,26 @@ class Matter:
             mind=proposal.mind,
             made_by=proposal.made_by,
         )
+
+    @property
+    def makers(self) -> tuple[Maker, ...]:
+        """Everybody who must be registered for this: whom it names, its proposer, and the model that planned it.
+
+        Nobody, where the proposer was judged before, or is no agent, or where a person only asks what would be decided.
+        """
+        if self.vouched or self.proposer.kind is not SubjectKind.AGENT:
+            return ()
+        asked = self.made_by or not self.supposed
+        own = Maker(sort=ComponentSort.AGENT, id=ComponentId(self.proposer.name)) if asked else None
+        mind = Maker(sort=ComponentSort.MODEL, id=self.mind) if self.mind is not None else None
+        named = {(m.sort, m.id) for m in self.made_by}
+        return (*(m for m in (own, mind) if m is not None and (m.sort, m.id) not in named), *self.made_by)
+
+    @property
+    def minds(self) -> frozenset[ComponentId]:
+        """The models among them, judged before or not."""
+        models = {m.id for m in self.made_by if m.sort is ComponentSort.MODEL}
+        return frozenset(models if self.mind is None else {self.mind, *models})
 
     @classmethod
     def of_warrant(cls, warrant: Warrant) -> Matter:
