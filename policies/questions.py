@@ -91,7 +91,8 @@ class Matter:
         if self.vouched or self.proposer.kind is not SubjectKind.AGENT:
             return ()
         asked = self.made_by or not self.supposed
-        own = Maker(sort=ComponentSort.AGENT, id=ComponentId(self.proposer.name)) if asked else None
+        name = ComponentId(self.proposer.name)  # which may be no component's, and so no registered one
+        own = Maker.model_construct(sort=ComponentSort.AGENT, id=name, content=None) if asked else None
         mind = Maker(sort=ComponentSort.MODEL, id=self.mind) if self.mind is not None else None
         named = {(m.sort, m.id) for m in self.made_by}
         return (*(m for m in (own, mind) if m is not None and (m.sort, m.id) not in named), *self.made_by)

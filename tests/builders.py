@@ -116,9 +116,15 @@ def facts(**over: Any) -> law.Facts:
                 id=DatasetId("a-records"), tenant=TenantId("tenant-a"), personal=True, residency=residency("DE", "FR")
             ),
         ),
-        "registrations": (registration("agent-1", sort=ComponentSort.AGENT),),
     }
-    return law.Facts(**(fields | over))
+    return law.Facts(**_registering(fields | over))
+
+
+def _registering(fields: dict[str, Any]) -> dict[str, Any]:
+    """With the agent registered for every tenant, where nothing else was said."""
+    owners, tenants = [e.id for e in fields["entities"]], tuple(t.id for t in fields["tenants"])
+    known = [registration("agent-1", sort=ComponentSort.AGENT, owner=o, tenants=tenants) for o in owners[:1]]
+    return {"registrations": tuple(known)} | fields
 
 
 def _entities() -> tuple[law.LegalEntity, ...]:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from estate.frozen import FrozenEstate
+from estate.identities import SubjectKind
 from estate.ids import ComponentId, TenantId
 from estate.law import DataClass, Registration
 from estate.proposals import Proposal
@@ -55,6 +56,8 @@ def test_an_agent_proposes_that_is_registered_and_says_that_it_is_that_one() -> 
         "mind-registered",
         "component-content",
     }
+    nobodys = builders.subject("agent_1@home", SubjectKind.AGENT)
+    assert failed(builders.proposal(MOVE_A, proposer=nobodys), estate(AGENT)) == {"mind-registered"}
     mistaken = builders.registration("agent-1", sort=ComponentSort.TOOL)
     assert failed(builders.proposal(MOVE_A), estate(mistaken)) == {"mind-registered"}
 
