@@ -54,7 +54,8 @@ def register(
     asked = Registering(EntityId(owner) if owner else None, all_tenants, images)
     before, found = register_installed(given(context).state(), asked, datetime.now(UTC), sign=not dry_run)
     rows: list[Json] = [_row(r, before.registration.get(r.id)) for r in (*found.new, *found.renewed)]
-    emit(rows, output, _COLUMNS)
+    if rows or output is not Output.TABLE:
+        emit(rows, output, _COLUMNS)
     if not found.changed:
         note(f"everything that is installed here is registered by facts version {found.facts.version}")
     elif dry_run:
