@@ -199,7 +199,7 @@ async def _define(world: ClusterWorld) -> None:
 async def _serves(world: ClusterWorld, path: str) -> bool:
     try:
         await world.ask("GET", path)
-    except faults.NotFound:
+    except (faults.NotFound, faults.Overloaded):
         return False
     return True
 
