@@ -14,7 +14,19 @@ from langchain_core.messages import AIMessage, BaseMessage
 from agents import folding
 from agents.minds import phrases
 from agents.minds.model import ModelMind
-from agents.minds.plans import Cap, Diagnosis, Evacuate, FenceOff, NoPlan, Plan, Relocate, Rescale, Restore, Unfence
+from agents.minds.plans import (
+    Cap,
+    Diagnosis,
+    Evacuate,
+    FenceOff,
+    NoPlan,
+    Plan,
+    Relocate,
+    Rescale,
+    Restore,
+    Seat,
+    Unfence,
+)
 from agents.minds.port import Briefing
 from agents.minds.reaching import Known
 from agents.minds.runbook import Runbook
@@ -22,7 +34,7 @@ from estate.events import Event, Place
 from estate.frozen import FrozenEstate
 from estate.ids import ComponentId, NodeId, SiteId, WorkloadId
 from estate.incidents import Fence
-from estate.observations import EventType, Severity
+from estate.observations import PLACEMENT_AWAITED, EventType, Severity
 from tests import builders
 from tools.catalogue.registry import Catalogue
 from tools.placement.engine import MaskEngine
@@ -86,6 +98,22 @@ async def test_what_is_lawful_again_needs_nothing() -> None:
     plan = await planned(briefing(violated(), violated(resolved=True)))
     assert isinstance(plan, NoPlan)
     assert plan.settled
+
+
+async def test_what_placets_gate_holds_back_is_given_a_place_and_is_settled_once_nothing_waits() -> None:
+    told = builders.event(
+        type=EventType.CAPACITY_PRESSURE,
+        severity=Severity.WARNING,
+        place=Place(site=SiteId("eu-de"), workload=WorkloadId("a-wait")),
+        code=PLACEMENT_AWAITED,
+    )
+    waits = builders.workload("a-wait", gated=True)
+    plan = await planned(briefing(told, estate=builders.estate(workloads=(waits,))))
+    assert isinstance(plan, Plan)
+    assert plan.aims == (Seat(workload=WorkloadId("a-wait")),)
+    runs = waits.model_copy(update={"gated": False})
+    settled = await planned(briefing(told, estate=builders.estate(workloads=(runs,))))
+    assert settled == NoPlan(reason="nothing waits for a place any more", settled=True)
 
 
 async def test_expired_facts_are_for_people_to_sign() -> None:
