@@ -95,10 +95,11 @@ async def test_the_writer_takes_placets_gate_off_a_pod_and_no_gate_of_others(
     name = named("held")
     gates = [{"name": GATE}, {"name": "example.org/others"}]
     await guarded.ask("POST", PODS, pod(name, schedulingGates=gates))
-    said = await overpowered.refused(overpowered.patch(f"{PODS}/{name}", under(named("open"), spec={"schedulingGates": None})))
+    opened = {"schedulingGates": None}
+    said = await overpowered.refused(overpowered.patch(f"{PODS}/{name}", under(named("open"), spec=opened)))
     assert f"placet says where pods {name} runs, never what runs in it" in said
     await guarded.patch(f"{PODS}/{name}", {"spec": {"schedulingGates": [{"name": GATE}]}})
-    done = await overpowered.patch(f"{PODS}/{name}", under(named("open"), spec={"schedulingGates": None}))
+    done = await overpowered.patch(f"{PODS}/{name}", under(named("open"), spec=opened))
     assert "schedulingGates" not in done["spec"]
     await guarded.ask("DELETE", f"{PODS}/{name}")
 

@@ -26,6 +26,7 @@ from estate.proposals import Lane
 from estate.units import Mebibytes
 from estate.workloads import Workload, WorkloadContract
 from estate.worlds import World
+from policies.admission.annotations import GATE
 from tests.crash import grounds
 from tests.crash.accounting import ledger_is_right
 from tests.crash.grounds import Ground, path_of, settled
@@ -34,7 +35,6 @@ from tests.crash.supervision import SELDOM, Child, Outside, until
 from tools.controlplane import faults, objects
 from tools.execution.kubernetes.enacting.places import PLACED
 from tools.kubernetes import resources
-from tools.kubernetes.gating import GATE
 
 pytestmark = [
     pytest.mark.kubernetes,

@@ -13,12 +13,13 @@ from estate.changes import MoveWorkload, ScaleWorkload
 from estate.ids import NodeId
 from estate.results import Refusal, RefusalCode
 from tests.execution import ways
-from tests.execution.clusters import MERGE, QUICK, SHORT, ClusterWorld, cluster_world
+from tests.execution.clusters import QUICK, SHORT, ClusterWorld, cluster_world
 from tests.execution.rig import key
 from tests.execution.ways import Way
 from tools.controlplane.launching import ControlPlane
 from tools.execution.kubernetes.waiting import Limits
 from tools.kubernetes import resources
+from tools.kubernetes.connecting import MERGE
 
 pytestmark = pytest.mark.kubernetes
 MAKERS = {

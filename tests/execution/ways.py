@@ -11,15 +11,16 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from estate.changes import MoveWorkload, ReplicaMove
 from estate.ids import NodeId, WorkloadId
+from policies.admission.annotations import GATE
 from tests.execution.clusters import LABEL, ClusterWorld, until
 from tests.kubernetes import companions
 from tools.kubernetes import faults, naming, queueing, resources
 from tools.kubernetes.connecting import MERGE, Object
-from tools.kubernetes.gating import GATE
 
 GATED = {"schedulingGates": [{"name": GATE}]}
 _DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -193,7 +194,7 @@ async def _define(world: ClusterWorld) -> None:
         }
         body = {"metadata": about, "spec": spec | {"versions": [served | {"subresources": {"status": {}}}]}}
         await _quietly(world.ask("POST", _DEFINITIONS, body))
-        await until(lambda kind=kind: _serves(world, kind.path()), lambda served: served)
+        await until(partial(_serves, world, kind.path()), lambda served: served)
 
 
 async def _serves(world: ClusterWorld, path: str) -> bool:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from estate import law
 from estate.errors import BadInput
 from estate.frozen import FrozenEstate
-from estate.ids import Country, EntityId, GangId, SiteId, TenantId, WorkloadId
+from estate.ids import Country, EntityId, GangId, OfferId, SiteId, TenantId, WorkloadId
 from estate.units import MicroUsdPerHour
 from estate.uses.offers import Offer
 from estate.workloads import Gang, Workload
@@ -201,7 +201,7 @@ def best(there: FrozenEstate, ceiling: int) -> tuple[int, int]:
         chosen = [(w, machines[s]) for w, s in zip(replicas, seats, strict=True) if s is not None]
         if not all(lawful(there, w, o) and affordable(w, o) for w, (o, _) in chosen):
             continue
-        load, sides = Counter[tuple[str, int]](), defaultdict[WorkloadId, list[str]](list)
+        load, sides = Counter[tuple[OfferId, int]](), defaultdict[WorkloadId, list[str]](list)
         for w, (o, n) in chosen:
             load[o.id, n] += w.contract.accelerators_per_replica
             sides[w.id].append(clusters[o.site or SiteId("")])
