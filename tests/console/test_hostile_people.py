@@ -43,9 +43,7 @@ def test_who_speaks_for_no_tenant_commands_nothing(command: Command, role: Role)
     authorising.check(enrolment(Role.OPERATOR), command)
 
 
-@pytest.mark.parametrize(
-    "command", [LedgerShow(), LedgerExport(), DeadLetters(), Diagnose()], ids=lambda c: c.verb
-)
+@pytest.mark.parametrize("command", [LedgerShow(), LedgerExport(), DeadLetters(), Diagnose()], ids=lambda c: c.verb)
 def test_a_person_of_a_tenant_reads_nothing_that_names_everybody(command: Command) -> None:
     """Who is enrolled, what is frozen and why, and every tenant's entries are for those who run the house."""
     with pytest.raises(Denied, match="needs one of"):

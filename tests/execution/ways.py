@@ -2,7 +2,7 @@
 queue of Kueue; and work that runs under a template.
 
 Kueue's own part (quota, starting and stopping a Job) is played here as its controller does it, on objects of its own
-API; `docs/decisions/0049` says how the real one was tried.
+API; `with_kueue` tries the same on the real one.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from tools.kubernetes import faults, naming, queueing, resources
 from tools.kubernetes.connecting import MERGE, Object
 
 GATED = {"schedulingGates": [{"name": GATE}]}
-_DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-CHECK = "placed"
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+CHECK, NOW = "placed", "2026-11-27T02:00:00Z"
 
 
 @dataclass
@@ -151,10 +151,9 @@ async def answer(world: ClusterWorld) -> Object:
 
 async def _pending(world: ClusterWorld) -> None:
     """As Kueue has it once it has reserved quota."""
-    now = "2026-11-27T02:00:00Z"
-    check = {"name": CHECK, "state": "Pending", "message": "", "lastTransitionTime": now}
+    check = {"name": CHECK, "state": "Pending", "message": "", "lastTransitionTime": NOW}
     reserved = {"type": "QuotaReserved", "status": "True", "reason": "QuotaReserved", "message": ""}
-    status = {"conditions": [reserved | {"lastTransitionTime": now}], "admissionChecks": [check]}
+    status = {"conditions": [reserved | {"lastTransitionTime": NOW}], "admissionChecks": [check]}
     path = f"{queueing.WORKLOADS.path(world.namespace, 'job-waits')}/status"
     await world.ask("PATCH", path, {"status": status}, content_type=MERGE)
 
@@ -193,7 +192,7 @@ async def _define(world: ClusterWorld) -> None:
             "annotations": {"api-approved.kubernetes.io": "https://github.com/kubernetes-sigs/kueue"},
         }
         body = {"metadata": about, "spec": spec | {"versions": [served | {"subresources": {"status": {}}}]}}
-        await _quietly(world.ask("POST", _DEFINITIONS, body))
+        await _quietly(world.ask("POST", DEFINITIONS, body))
         await until(partial(_serves, world, kind.path()), lambda served: served)
 
 
