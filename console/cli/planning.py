@@ -25,6 +25,7 @@ TakesOption = Annotated[
 ProposeOption = Annotated[bool, typer.Option("--propose", help="Propose the plan's changes: the gate decides.")]
 SiteOption = Annotated[str | None, typer.Option("--site", help="At this site.", autocompletion=names("site"))]
 _SHOWN = ("number", "workload", "replicas", "sources", "targets", "accelerators", "reason")
+_MOST_STEPS = 256
 AREAS = ("node", "rack", "feed", "leaf", "site")
 
 
@@ -231,6 +232,10 @@ def _propose(context: typer.Context, found: Plan, output: Output) -> None:
 
     if not found.changes:
         raise BadInput("--propose: the plan has no changes; nothing is proposed")
+    if len(found.changes) > _MOST_STEPS:
+        raise BadInput(
+            f"--propose: {len(found.changes)} changes are more than the {_MOST_STEPS} of one proposal; ask in parts"
+        )
     with as_written():
         command = Propose(summary=f"{found.aim}: {found.gain.after} of {found.gain.bound}", changes=found.changes)
     finish(follow_case(context, command, 300), output)

@@ -91,6 +91,7 @@ async def test_pods_bind_where_was_decided_once_and_an_undo_has_them_wait_again(
     assert await sources(way) == before
 
 
+@pytest.mark.parametrize("way", ["template", "gates", "claims", "queue"], indirect=True)
 async def test_where_the_scheduler_says_no_its_words_are_the_refusal_and_all_is_as_it_was(way: Way) -> None:
     """The node is full for pods, which no snapshot of accelerators shows."""
     world, node = way.world, await home(way)

@@ -13,7 +13,7 @@ from estate.changes import Change, CopyWorkload, CordonNode, MoveWorkload, Remov
 from estate.effects import effect
 from estate.errors import BadInput
 from estate.frozen import FrozenEstate
-from estate.ids import NodeId, SiteId, TenantId, WorkloadId
+from estate.ids import ClusterId, NodeId, SiteId, TenantId, WorkloadId
 from estate.results import Ok
 from estate.snapshots import Snapshot
 from estate.workloads import Workload
@@ -230,6 +230,15 @@ def test_what_is_evacuated_is_fenced_before_anything_moves_and_nothing_lifts_tha
     assert all(n.cordoned for n in end.nodes() if end.rack_of(n.id) == "eu-a")
     empty = plan(builders.estate(workloads=()), Evacuate(area=AreaKind.NODE, name="eu-a1"))
     assert (empty.met, [c.kind for c in empty.changes]) == (True, ["CordonNode"])
+
+
+def test_a_drained_site_is_filled_where_it_is_open_and_what_is_fenced_is_said() -> None:
+    shut = [builders.node(f"us-{r}{n}", cordoned=(r, n) != ("a", 1)) for r in "ab" for n in (1, 2)]
+    waits = builders.workload("c-wait", tenant="tenant-c", cluster=ClusterId("us-1"), replicas=2)
+    found = plan(builders.estate(nodes=shut, workloads=(waits,)), Fill(site=SiteId("us-east")))
+    assert (found.met, {t for m in found.moves for t in m.targets}) == (True, {"us-a1"})
+    assert found.considered.endswith("; 3 nodes there are fenced and take nothing until somebody lifts that")
+    assert found.fences == ()
 
 
 def scattered() -> FrozenEstate:

@@ -13,7 +13,7 @@ from datetime import datetime
 from estate.changes import CordonNode
 from estate.effects import lay_out
 from estate.errors import BadInput
-from estate.ids import WorkloadId
+from estate.ids import NodeId, WorkloadId
 from estate.results import Ok
 from estate.snapshots import Snapshot
 from tools.placement.planning import areas, goals
@@ -120,7 +120,7 @@ class _Planning:
         if posed.count(ordering.snapshot, ordering.engine) <= before:
             ordering = self._ordering(posed, budget, minutes)  # nobody is disturbed for nothing
         bound = _bound(posed, scene, seating, before)
-        outcome = Outcome(self.snapshot, ordering, before, bound, left, _considered(scene), self.fences)
+        outcome = Outcome(self.snapshot, ordering, before, bound, left, _considered(scene, self.goal), self.fences)
         return told(self.goal, posed, outcome), (posed, ordering)
 
     def _ordering(self, posed: Posed, budget: int, minutes: int | None) -> Ordering:
@@ -163,9 +163,16 @@ def _bound(posed: Posed, scene: Scene, seating: Seating, before: int) -> int:
     return min(max(there + gained, before), posed.most)
 
 
-def _considered(scene: Scene) -> str:
+def _considered(scene: Scene, goal: Goal) -> str:
     rows = len({p.row for p in scene.places})
-    return f"{len(scene.guests)} replicas over {rows} of {max(scene.rows, rows)} nodes that come into question"
+    told = f"{len(scene.guests)} replicas over {rows} of {max(scene.rows, rows)} nodes that come into question"
+    shut = len(_fenced(scene.snapshot, goal)) if isinstance(goal, Fill) else 0
+    return f"{told}; {shut} nodes there are fenced and take nothing until somebody lifts that" if shut else told
+
+
+def _fenced(snapshot: Snapshot, goal: Fill) -> list[NodeId]:
+    nodes = (snapshot.node(n) for n in areas.at_site(snapshot, goal.site))
+    return [n.id for n in nodes if n is not None and n.cordoned]
 
 
 def _groups(posed: Posed, scene: Scene, seating: Seating, ordering: Ordering) -> tuple[Group, ...]:

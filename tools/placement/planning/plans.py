@@ -108,7 +108,7 @@ class Burst(_Goal):
     """Rent what is lacking: for a wish, for one workload, or for all that waits (of a tenant) and fits nowhere here."""
 
     goal: Literal["burst"] = "burst"
-    ceiling: MicroUsdPerHour
+    ceiling: MicroUsdPerHour = Field(le=10**12)
     """The most that all of it may cost in an hour, in millionths of a dollar."""
     hours: int = Field(default=24, ge=1, le=24 * 366)
     """How long it is needed: an offer must last as long."""
