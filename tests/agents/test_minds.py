@@ -141,6 +141,7 @@ async def test_what_the_runbook_has_no_remedy_for_is_said_and_not_guessed() -> N
         ("Please move a-serve to eu-b.", (Relocate(workload=WorkloadId("a-serve"), rack="eu-b"),)),
         ("move tenant-b’s b-train to eu-1", (Relocate(workload=WorkloadId("b-train"), cluster="eu-1"),)),
         ("move a-serve to the rack eu-b", (Relocate(workload=WorkloadId("a-serve"), rack="eu-b"),)),
+        ("place a-serve", (Seat(workload=WorkloadId("a-serve")),)),
         ("scale a-serve to 3 replicas", (Rescale(workload=WorkloadId("a-serve"), replicas=3),)),
         ("cordon node eu-a1 because it smells", (FenceOff(node=NodeId("eu-a1"), reason="it smells"),)),
         ("uncordon eu-a1", (Unfence(node=NodeId("eu-a1")),)),

@@ -21,6 +21,7 @@ from estate.snapshots import Snapshot
 from estate.units import MicroUsdPerHour
 from tools.placement.columns import UNCAPPED, Ints
 from tools.placement.constraints.tenancy import distance
+from tools.placement.planning.bursting import markets
 from tools.placement.planning.bursting.judging import Barred, barred
 from tools.placement.planning.bursting.offers import Hire, hires, usd
 from tools.placement.planning.bursting.waiting import Waiting, waiting
@@ -29,6 +30,8 @@ from tools.placement.planning.problems import AWAY, BARRED, BESIDE, NOWHERE, Pro
 from tools.placement.planning.seats import Guest
 from tools.placement.planning.solving import Effort, solve
 
+_MOST_PAIRS = 20_000
+"""Guests by machines of one plan."""
 _COUNTED = "accelerators that wait and have a place"
 
 
@@ -43,6 +46,8 @@ class _Market:
     barred: Barred
     machines: tuple[int, ...]
     """The offer of each machine, as a position."""
+    whole: bool
+    """Whether those are all machines that come into question."""
 
 
 def burst(snapshot: Snapshot, goal: Burst, now: datetime | None, effort: Effort) -> Plan:
@@ -52,16 +57,23 @@ def burst(snapshot: Snapshot, goal: Burst, now: datetime | None, effort: Effort)
     found = waiting(snapshot, goal)
     offered, turned = hires(snapshot, goal, now)
     refused = barred(snapshot, offered, found.guests)
-    machines = tuple(i for i, h in enumerate(offered) for _ in range(_wanted(h, found.guests)))
-    market = _Market(snapshot, goal, found.guests, offered, refused, machines)
+    machines, whole = _machines(offered, len(found.guests))
+    market = _Market(snapshot, goal, found.guests, offered, refused, machines, whole)
     if not found.guests or not machines:
         return _told(market, found, Seating(np.full(len(found.guests), NOWHERE), 0, 0), turned)
     return _told(market, found, solve(_problem(market), effort), turned)
 
 
-def _wanted(hire: Hire, guests: Sequence[Guest]) -> int:
-    """No more machines than all who wait could fill one by one."""
-    return min(hire.machines, sum(1 for _ in guests))
+def _machines(hires: Sequence[Hire], guests: int) -> tuple[tuple[int, ...], bool]:
+    """The offer of each machine that is looked at, the cheapest first: no more than who waits could fill one by one, or
+    one model holds. And whether those are all.
+    """
+    left, found, whole = _MOST_PAIRS // max(guests, 1), list[int](), True
+    for at in sorted(range(len(hires)), key=lambda i: (hires[i].hourly, i)):
+        wanted = min(hires[at].machines, guests)
+        found += [at] * min(wanted, left)
+        whole, left = whole and wanted <= left, max(left - wanted, 0)
+    return tuple(found), whole
 
 
 def _problem(market: _Market) -> Problem:
@@ -121,8 +133,13 @@ def _told(market: _Market, found: Waiting, seating: Seating, turned: Sequence[Tu
     rentals = tuple(_rentals(market, seating))
     gone = sum(r.used for r in rentals)
     hourly = sum(r.hourly for r in rentals)
-    bound = found.here + min(found.lacking, max(gone, (seating.bound + weight - 1) // weight))
-    least = max(weight * gone - seating.bound, 0) if found.here + gone == bound else 0
+    most = min(found.lacking, markets.most(market.hires, goal.ceiling))
+    if market.whole:
+        most = min(most, (seating.bound + weight - 1) // weight)
+    bound = found.here + max(gone, most)
+    least = markets.least(market.hires, gone)
+    if market.whole and found.here + gone == bound:
+        least = max(least, weight * gone - seating.bound)
     left = tuple(_left(market, seating))
     met = not left
     return Plan(
