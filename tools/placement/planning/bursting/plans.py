@@ -217,6 +217,8 @@ def _left(market: _Market, seating: Seating) -> Iterator[Left]:
         why = [f"{o}: {market.barred[name, o]}" for o in offers if (name, o) in market.barred]
         open_to = len(why) < len(offers)
         spent = f"within {usd(market.goal.ceiling)} an hour and what is offered no place was left for all of it"
+        if not market.whole:
+            spent = f"one plan looks at {len(market.machines)} machines; plan again once those are rented"
         reason = spent if open_to else "; ".join(why) or "nothing is offered that can be used"
         yield Left(workload=name, replicas=tuple(replicas), reason=reason)
 
