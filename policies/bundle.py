@@ -42,6 +42,7 @@ LOCKED: Final = (
     "sovereignty-legal",
     "sovereignty-operational",
     "system-namespace",
+    "tenant-attachment",
     "tenant-data",
     "tenant-eviction",
     "tenant-isolation",

@@ -1,4 +1,4 @@
-"""The guardrails of tier 1 in words: needed against found, in numbers, with what would make it permissible.
+"""The guardrails of tier 1 and what is attached, in words: needed against found, and what would make it permissible.
 
 Pure; called by `words` with the rule's own request. A rule that is not here says of itself what its annotations say.
 """
@@ -124,6 +124,14 @@ def _deputy(context: Context) -> Told:
     return "", found + (f" and no longer speaks for {gone}" if gone else ""), ""
 
 
+def _foreign(sort: str) -> Callable[[Context], Told]:
+    def tell(context: Context) -> Told:
+        found = ", ".join(_names(cast(Context, context["foreign"])[sort]))
+        return f"only what signed facts let {context['tenant']} be attached to", f"attached to {found}", ""
+
+    return tell
+
+
 def _names(value: object) -> list[str]:
     return [str(v) for v in value] if isinstance(value, list) else []
 
@@ -155,4 +163,7 @@ _TELLS: Final[Mapping[str, Callable[[Context], Told]]] = {
     "tenant-quota": _quota,
     "deputy-permitted": _deputy,
     "transfer-in-force": _lapsed,
+    "tenant-storage": _foreign("storage"),
+    "tenant-network": _foreign("networks"),
+    "tenant-network-of-object": _foreign("networks"),
 }

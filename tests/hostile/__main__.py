@@ -1,7 +1,8 @@
 """`python -m tests.hostile`: a hostile proposer against the four profiles (`make hostile`).
 
 Prints one table for each question, or everything as JSON. Exits with 1 when two opinions of the law differ, when less
-than a tenth was permitted under a profile, or when a kind of change, a dimension or a rule of tier 0 never occurred.
+than a tenth was permitted under a profile, or when under none of the four a kind of change, a dimension or a rule of
+tier 0 occurred.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ def main(
     else:
         _print(tallies)
     typer.echo(f"{time.monotonic() - started:.0f} s, seeds from {seed}", err=True)
-    faults = missing(list(tallies.values())) if len(tallies) * proposals >= 10_000 else []
+    every = set(tallies) == set(PROFILES) and len(tallies) * proposals >= 10_000
+    faults = missing(list(tallies.values())) if every else []
     faults += [
         f"{p}: too few permits to mean anything" for p, t in tallies.items() if t.answers["permit"] * 10 < t.judged
     ]

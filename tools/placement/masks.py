@@ -18,7 +18,7 @@ from estate.law import Facts, Isolation, Tenant
 from estate.snapshots import Snapshot
 from estate.verdicts import Dimension
 from estate.workloads import BandwidthClass, Span, Workload
-from policies import sovereignty
+from policies import attaching, sovereignty
 from tools.placement.columns import UNKNOWN_TENANT, Columns, Flags, Ints
 from tools.placement.port import Ask
 
@@ -41,6 +41,7 @@ class Constraint(StrEnum):
     CLUSTER = "same cluster"
     ISOLATION = "tenant isolation"
     NAMESPACE = "the tenant's namespace"
+    ATTACHED = "storage and networks of its own"
     PLACED = "placed by a signed fact"
     GEOGRAPHIC = "geographic sovereignty"
     LEGAL = "legal sovereignty"
@@ -177,6 +178,7 @@ def enduring(wish: Wish) -> Masks:
         Constraint.TAINT: _repelled(wish),
         Constraint.PLACED: _unplaced(wish),
         Constraint.NAMESPACE: _strange_namespace(wish),
+        Constraint.ATTACHED: _attached(wish),
     }
     return found | _unlawful(wish)
 
@@ -314,6 +316,17 @@ def _strange_namespace(wish: Wish) -> Flags:
     owner = wish.facts.tenant_of
     mine = [owner.get((n, wish.workload.namespace)) == wish.workload.tenant for n in wish.columns.names.clusters]
     return ~np.array(mine, dtype=np.bool_)[wish.columns.cluster]
+
+
+def _attached(wish: Wish) -> Flags:
+    """Where it would reach a volume, or join a network, that signed facts do not let its tenant be attached to."""
+    c, facts, workload = wish.columns, wish.facts, wish.workload
+    there = [workload.model_copy(update={"cluster": n}) for n in c.names.clusters] if workload.attachments else []
+    strange = [attaching.foreign(facts, w, ()) != attaching.NOTHING for w in there]
+    found = np.array(strange, dtype=np.bool_)[c.cluster] if strange else np.zeros(len(c.ids), dtype=np.bool_)
+    others = (n for n, joined in facts.networks_on.items() if not all(j.admits(workload.tenant) for j in joined))
+    found[[row for n in others if (row := c.rows.get(n)) is not None]] = True
+    return found
 
 
 def _unlawful(wish: Wish) -> Masks:

@@ -21,6 +21,7 @@ DIMENSIONS = {
     Constraint.POWER: Dimension.POWER,
     Constraint.ISOLATION: Dimension.TENANT,
     Constraint.NAMESPACE: Dimension.TENANT,
+    Constraint.ATTACHED: Dimension.TENANT,
     Constraint.PLACED: Dimension.FACTS,
     **{constraint: dimension for dimension, constraint in AXES.items()},
 }
@@ -179,6 +180,12 @@ def _namespace(by: Refused) -> Words:
     return f"namespace `{space}` of `{wish.workload.tenant}`", f"not theirs in {clusters}", remedy
 
 
+def _attached(by: Refused) -> Words:
+    remedy = f"name `{by.wish.workload.tenant}` among the tenants of those volumes and networks in the signed facts"
+    found = f"others' or nobody's at {some_nodes(by.wish, by.refused)}"
+    return "only storage and networks that signed facts let it be attached to", found, remedy
+
+
 def _placed(by: Refused) -> Words:
     wish, refused = by.wish, by.refused
     remedy = "place it in a rack at its cluster's site by a signed fact"
@@ -225,6 +232,7 @@ _WORDS: dict[Constraint, Callable[[Refused], Words]] = {
     Constraint.CLUSTER: _cluster,
     Constraint.ISOLATION: _isolation,
     Constraint.NAMESPACE: _namespace,
+    Constraint.ATTACHED: _attached,
     Constraint.PLACED: _placed,
     **{constraint: _axis(dimension) for dimension, constraint in AXES.items()},
 }

@@ -153,6 +153,10 @@ _WORDS: dict[Constraint, Callable[[Wish, Attempt], str]] = {
         f"give namespace `{w.workload.namespace}` there to `{w.workload.tenant}`"
         f" in the signed facts; {_chosen(w, a)} would do"
     ),
+    Constraint.ATTACHED: lambda w, a: (
+        f"name `{w.workload.tenant}` among the tenants of its volumes and networks there in the signed facts;"
+        f" {_chosen(w, a)} would do"
+    ),
     Constraint.PLACED: lambda w, a: f"place {_chosen(w, a)} in a rack at its cluster's site by a signed fact",
     Constraint.GEOGRAPHIC: _law("geographic"),
     Constraint.LEGAL: _law("legal"),

@@ -23,6 +23,7 @@ PLAIN: Final[Mapping[Constraint, str]] = {
     Constraint.CLUSTER: "room in the cluster where the rest of it runs",
     Constraint.ISOLATION: "a place that keeps the promised distance from others",
     Constraint.NAMESPACE: "a cluster where the namespace is yours",
+    Constraint.ATTACHED: "a place where its storage and networks are yours",
     Constraint.PLACED: "a machine whose place is known",
     Constraint.GEOGRAPHIC: "a place where your data may rest",
     Constraint.LEGAL: "a provider under a law that your contract allows",
