@@ -44,6 +44,7 @@ LOCKED: Final = (
     "system-namespace",
     "tenant-attachment",
     "tenant-data",
+    "tenant-evidence",
     "tenant-eviction",
     "tenant-isolation",
     "transfers",

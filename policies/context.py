@@ -36,6 +36,7 @@ from policies import (
     approving,
     attaching,
     completeness,
+    evidence,
     levels,
     lineages,
     mandates,
@@ -314,6 +315,7 @@ def _whole(question: Question, play: Play, counted: Counted, risk: Needed) -> As
     blast = question.bundle.profile.blast
     context: Context = {
         "who": _who(matter),
+        "told": names(evidence.tells_of(matter.told, play.base) if matter.for_tenants else ()),
         "lifted": question.lifted(f"proposal/{matter.proposal}"),
         "mandate": _mandate(matter),
         "people": _people(matter, counted.approvers, facts.author),

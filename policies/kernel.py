@@ -72,6 +72,8 @@ def objections(
     whole = f"proposal/{matter.proposal}"
     found = {*_people(matter, base.facts, approvers, whole), *_mandated(matter, whole)}
     found.update(_strangers(matter, base.facts, whole))
+    if matter.for_tenants and not readings.told_of(matter.told, base) <= set(matter.for_tenants):
+        found.add(Objection(Dimension.TENANT, whole, "its evidence tells of other tenants than it is for"))
     behind = matter.proposer.name, matter.on_behalf_of.name if matter.on_behalf_of else ""
     if base.facts.author in behind:
         found.add(Objection(Dimension.FACTS, whole, "the facts were written by whoever proposes"))

@@ -11,8 +11,9 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from estate.attachments import Attachment, AttachmentSort
-from estate.ids import ClusterId, Country, DatasetId, EntityId, NodeId, TenantId
+from estate.ids import ClusterId, Country, DatasetId, EntityId, NodeId, TenantId, WorkloadId
 from estate.law import Facts, Network, Volume
+from estate.snapshots import Snapshot
 from estate.workloads import Workload
 
 
@@ -187,3 +188,11 @@ def _listed(found: Any, field: str) -> list[Any]:
 def is_the_clusters(namespace: str) -> bool:
     """Whether a namespace is the cluster's or the house's own."""
     return re.match(r"kube-|openshift-|.*-(system|operator)$", namespace) is not None
+
+
+def told_of(texts: Iterable[str], base: Snapshot) -> set[TenantId]:
+    """Whoever is named in these texts, or has the work or the data that is named there."""
+    words = {w.strip(".-") for text in texts for w in re.split(r"[^a-z0-9.\-]", text)}
+    facts, work = base.facts, [base.workload(WorkloadId(w)) for w in words]
+    owners = [t.id for t in facts.tenants if t.id in words] + [d.tenant for d in facts.datasets if d.id in words]
+    return {*owners, *(w.tenant for w in work if w is not None)}

@@ -54,6 +54,8 @@ class Matter:
     """What the ledger says of the person behind it; the two fields before are only what the proposer claims."""
     mind: ComponentId | None = None
     """The model that planned it."""
+    told: tuple[str, ...] = ()
+    """The texts of its evidence."""
     vouched: bool = False
     """Whether who proposed it was judged before, and a signature says so."""
     deputy: Deputy | None = None
@@ -74,6 +76,7 @@ class Matter:
             for_tenants=proposal.for_tenants,
             mandate=mandate,
             mind=proposal.mind,
+            told=tuple(text for e in proposal.evidence for text in (e.source, e.claim)),
         )
 
     @classmethod

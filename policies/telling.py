@@ -132,6 +132,11 @@ def _foreign(sort: str) -> Callable[[Context], Told]:
     return tell
 
 
+def _told(context: Context) -> Told:
+    others = sorted({*_names(context["told"])} - {*_names(cast(Context, context["who"])["actsFor"])})
+    return "evidence of the tenants alone that it is for", f"it tells of {', '.join(others)}", ""
+
+
 def _names(value: object) -> list[str]:
     return [str(v) for v in value] if isinstance(value, list) else []
 
@@ -162,6 +167,7 @@ _TELLS: Final[Mapping[str, Callable[[Context], Told]]] = {
     "contract-cost": _cost,
     "tenant-quota": _quota,
     "deputy-permitted": _deputy,
+    "tenant-evidence-of-proposal": _told,
     "transfer-in-force": _lapsed,
     "tenant-storage": _foreign("storage"),
     "tenant-network": _foreign("networks"),

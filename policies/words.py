@@ -237,6 +237,7 @@ def own_part(failure: Failure) -> Failure:
 
 _NEIGHBOURS = {
     "tenant-isolation": "another tenant would be closer than that",
+    "tenant-evidence-of-proposal": "it tells of somebody else",
     "tenant-network": "it would be joined to a network that is not its own",
 }
 

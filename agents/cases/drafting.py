@@ -15,6 +15,7 @@ from estate.incidents import Incident, Origin
 from estate.proposals import Evidence, Lane, Proposal, Rehearsal
 from estate.results import Refusal
 from estate.snapshots import Snapshot
+from policies import evidence
 
 type Rehearse = Callable[[Snapshot, tuple[Change, ...]], Rehearsal]
 """Plays changes on a twin of a snapshot (`tools.rehearsal`); silent, and without effect."""
@@ -53,7 +54,7 @@ def draft(
         for_tenants=spoken.tenants if spoken else (),
         summary=_summary(case, incident),
         steps=laid.value.steps,
-        evidence=_evidence(case),
+        evidence=evidence.own_part(_evidence(case), snapshot, spoken.tenants if spoken else ()),
         rehearsal=rehearse(snapshot, case.changes),
         mind=behind.mind if incident.origin is not Origin.PROPOSAL else None,
     )

@@ -37,6 +37,7 @@ from estate.identities import Role
 from estate.ids import ClusterId, Country, DatasetId, EntityId, NodeId, TenantId, WorkloadId
 from estate.law import ClusterName, Dataset, Declassification, Facts, Grant, Isolation, Network, Residency, Volume
 from estate.modes import Mode
+from estate.proposals import Evidence
 from estate.results import Refusal
 from estate.verdicts import Decision, Dimension
 from estate.workloads import Binding, Workload
@@ -53,6 +54,14 @@ ENTITIES = ("eu-hosting", "us-cloud", "acme", "borel", "corvus")
 TENANTS = ("tenant-a", "tenant-b", "tenant-c")
 NODES = [NodeId(f"{r}{n}") for r in ("eu-a", "eu-b", "us-a") for n in (1, 2, 3)]
 FENCE = Taint(key="placet.dev/fault", effect=TaintEffect.NO_SCHEDULE)
+CLAIMS = (
+    "rack eu-a draws 9000 W",
+    "a-serve.",
+    "b-train of tenant-b holds accelerators 0, 1",
+    "(tenant-c)",
+    "uses `a-records`, and nobody-knows-what",
+    "eu-1.b-train--b-trains",
+)
 _DEFAULT = builders.facts()
 
 
@@ -272,7 +281,10 @@ def questions(draw: st.DrawFn) -> Question | None:
     if isinstance(laid, Refusal):
         return None
     acting = draw(st.lists(st.sampled_from([TenantId(t) for t in TENANTS]), max_size=2, unique=True).map(tuple))
-    proposed = builders.proposal(on=on).model_copy(update={"steps": laid.value.steps, "for_tenants": acting})
+    claims = draw(st.lists(st.sampled_from(CLAIMS), max_size=2))
+    found = tuple(Evidence(source="mind", claim=c) for c in claims)
+    update = {"steps": laid.value.steps, "for_tenants": acting, "evidence": found}
+    proposed = builders.proposal(on=on).model_copy(update=update)
     return Question(
         Matter.of(proposed, mandate=mandate_of(proposed)), on, law(), Standing(Mode.AUTOMATIC), builders.START
     )
@@ -545,3 +557,15 @@ def test_a_rack_shared_is_judged_the_same_by_both(who: str, level: Isolation, br
     asked = question(builders.proposal(move("a-serve", (0, "eu-a1", "eu-b3", (0, 1))), on=base), base)
     assert bool(_of_kernel(asked)) is breaks
     assert _tier_0_of_cedar(asked) == _of_kernel(asked)
+
+
+def test_a_proposal_for_a_tenant_that_tells_of_another_is_refused_by_both() -> None:
+    """What was found on a node that two share: an operator's proposal may hold it, a tenant's may not."""
+    told = (Evidence(source="workloads_on_node", claim="b-train of tenant-b (training) holds accelerators 0 to 3"),)
+    for tenants, refused in (((TenantId("tenant-a"),), True), ((), False)):
+        proposed = builders.proposal(MOVE_A, evidence=told, for_tenants=tenants)
+        asked = question(proposed)
+        assert bool(_of_kernel(asked)) is refused
+        assert _tier_0_of_cedar(asked) == _of_kernel(asked)
+    found = deciding.decide(question(builders.proposal(MOVE_A, evidence=told, for_tenants=(TenantId("tenant-a"),))))
+    assert "it tells of tenant-b" in {f.found for f in found.verdict.failures}
