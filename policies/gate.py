@@ -30,6 +30,7 @@ from policies.deadlines import Deadlines
 from policies.deciding import decide
 from policies.domains import Counts
 from policies.flights import Flights
+from policies.holdings import Keeper
 from policies.keyrings import KeyRing
 from policies.ledger.port import Entry, EntryKind, Ledger
 from policies.patience import Pace
@@ -99,6 +100,7 @@ class Gate:
     _recents: Recents = field(init=False)
     _pace: Pace = field(init=False)
     _deadlines: Deadlines = field(default_factory=Deadlines)
+    _holdings: Keeper = field(default_factory=Keeper)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Protects the flights: a decision and the warrant it leads to are one turn, or two would see one headroom."""
 
@@ -247,7 +249,16 @@ class Gate:
         )
         found = standing(case.matter, case.concern, self.controls, scene)
         approve_by = self._approve_by(case.proposal)
-        return Question(case.matter, case.snapshot, self.bundle, found, now, given, approve_by=approve_by)
+        return Question(
+            case.matter,
+            case.snapshot,
+            self.bundle,
+            found,
+            now,
+            given,
+            holdings=self._holdings,
+            approve_by=approve_by,
+        )
 
     def _approve_by(self, proposal: Proposal) -> datetime:
         """By the proposal's own time, which can be no later than the gate's: nobody prolongs it by asking again."""

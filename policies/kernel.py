@@ -84,6 +84,7 @@ def objections(
         result = effect(step.change, running)
         if isinstance(result, Refusal):
             found.add(Objection(Dimension.FACTS, whole, f"step {number}: {result.message}"))
+            found.update(_unseen_beyond(matter, matter.steps[number - first :], base, running, whole))
             break
         after = result.value
         if step.number != number or not _as_laid_out(step, running, after):
@@ -141,6 +142,18 @@ def _unseen(matter: Matter, change: Change, before: Snapshot, after: Snapshot, a
     for was, _ in _written(change, before, after):
         if was.tenant not in seen:
             yield Objection(Dimension.MODEL_REACH, about, f"model `{matter.mind}` may not see work of `{was.tenant}`")
+
+
+def _unseen_beyond(
+    matter: Matter, left: Iterable[Step], base: Snapshot, running: Snapshot, about: str
+) -> Iterator[Objection]:
+    """The same of steps that come to nothing: what a model planned it has seen, whatever becomes of it."""
+    seen = {t for r in base.facts.registrations if r.id == matter.mind for t in r.tenants}
+    names = {w for step in left for w in step.change.disrupts(running)} if matter.mind is not None else set()
+    for name in sorted(names):
+        work = base.workload(name) or running.workload(name)
+        if work is not None and work.tenant not in seen:
+            yield Objection(Dimension.MODEL_REACH, about, f"model `{matter.mind}` may not see work of `{work.tenant}`")
 
 
 def _mandated(matter: Matter, about: str) -> Iterator[Objection]:

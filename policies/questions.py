@@ -21,6 +21,7 @@ from estate.warrants import Warrant
 from policies.asks import ReadSet
 from policies.bundle import Bundle
 from policies.domains import Counts, Domain
+from policies.holdings import Keeper
 from policies.mandates import NOBODY as NO_MANDATE
 from policies.mandates import Mandate
 from policies.reliefs import Relief
@@ -152,6 +153,8 @@ class Question:
     vouched: Vouched = Vouched()
     first: int = 1
     """The number of the first step to lay out: those before it are done (an execution that is resumed)."""
+    holdings: Keeper = field(default_factory=Keeper, compare=False, repr=False)
+    """What was counted for the question before: equal questions have equal answers with any."""
     approve_by: datetime | None = None
     """Until when people may approve it, or it goes ahead without them; None where the gate has said so before."""
 

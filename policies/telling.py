@@ -106,8 +106,9 @@ def _quota(context: Context) -> Told:
     over = [
         (u, context[m], context[a]) for u, m, a in parts if m in context and _number(context, a) > _number(context, m)
     ]
+    scope = f" {context['scope']}" if context["scope"] else ""
     return (
-        "; ".join(f"at most {m} {u}" for u, m, _ in over),
+        "; ".join(f"at most {m} {u}{scope}" for u, m, _ in over),
         "; ".join(f"{a} {u} after the change" for u, _, a in over),
         "",
     )
@@ -128,6 +129,14 @@ def _foreign(sort: str) -> Callable[[Context], Told]:
     def tell(context: Context) -> Told:
         found = ", ".join(_names(cast(Context, context["foreign"])[sort]))
         return f"only what signed facts let {context['tenant']} be attached to", f"attached to {found}", ""
+
+    return tell
+
+
+def _company(field: str, needed: str, found: str) -> Callable[[Context], Told]:
+    def tell(context: Context) -> Told:
+        count = context["strayed" if field == "together" else "crowded"]
+        return needed.format(context[field]), found.format(count, context[field]), ""
 
     return tell
 
@@ -165,6 +174,8 @@ _TELLS: Final[Mapping[str, Callable[[Context], Told]]] = {
     "key-model": _keys,
     "certified": _certificates,
     "contract-cost": _cost,
+    "contract-together": _company("together", "all replicas in one {}", "{} of them outside of it after the change"),
+    "contract-spread": _company("spread", "no two replicas in one {}", "{} of them share a {} after the change"),
     "tenant-quota": _quota,
     "deputy-permitted": _deputy,
     "tenant-evidence-of-proposal": _told,

@@ -34,7 +34,7 @@ from estate.effects import lay_out
 from estate.frozen import FrozenEstate
 from estate.hardware import Taint, TaintEffect
 from estate.identities import Role
-from estate.ids import ClusterId, Country, DatasetId, EntityId, NodeId, TenantId, WorkloadId
+from estate.ids import ClusterId, ComponentId, Country, DatasetId, EntityId, NodeId, TenantId, WorkloadId
 from estate.law import ClusterName, Dataset, Declassification, Facts, Grant, Isolation, Network, Residency, Volume
 from estate.modes import Mode
 from estate.proposals import Evidence
@@ -569,3 +569,15 @@ def test_a_proposal_for_a_tenant_that_tells_of_another_is_refused_by_both() -> N
         assert _tier_0_of_cedar(asked) == _of_kernel(asked)
     found = deciding.decide(question(builders.proposal(MOVE_A, evidence=told, for_tenants=(TenantId("tenant-a"),))))
     assert "it tells of tenant-b" in {f.found for f in found.verdict.failures}
+
+
+def test_what_a_model_planned_is_judged_by_both_though_nothing_came_of_it() -> None:
+    """Of a step that has no effect here, Cedar read whose work it names and the kernel did not: found by a hostile one."""
+    proposed = builders.proposal(move("b-train", (0, "eu-a1", "eu-b2", (0, 1, 2, 3))), mind=ComponentId("scripted"))
+    (step,) = proposed.steps
+    gone = step.model_copy(update={"change": move("b-train", (0, "eu-a2", "eu-b2", (0, 1, 2, 3)))})
+    facts = builders.facts(registrations=(builders.registration(tenants=("tenant-a",)),))
+    base = builders.estate(law_base=facts)
+    asked = question(proposed.model_copy(update={"steps": (gone,)}), base)
+    assert Dimension.MODEL_REACH in {d for d, _ in _of_kernel(asked)}
+    assert _tier_0_of_cedar(asked) == _of_kernel(asked)
