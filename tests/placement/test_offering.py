@@ -23,14 +23,15 @@ from estate.workloads import BandwidthClass, Workload
 from tests import builders
 from tests.placement import estates, naive
 from tools.placement.assurance.keeping import Keeper
+from tools.placement.constraints.kinds import Constraint
 from tools.placement.engine import MaskEngine
-from tools.placement.masks import Constraint, Wish
 from tools.placement.offering import explaining
 from tools.placement.offering.explaining import Explanation
 from tools.placement.offering.offers import Grade, Offer, offer
 from tools.placement.offering.relaxations import Case, relaxations
 from tools.placement.offering.requests import Request
 from tools.placement.port import Ask, NoPlacement
+from tools.placement.wishes import Wish
 
 W = WorkloadId("w")
 

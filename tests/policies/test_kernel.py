@@ -572,7 +572,7 @@ def test_a_proposal_for_a_tenant_that_tells_of_another_is_refused_by_both() -> N
 
 
 def test_what_a_model_planned_is_judged_by_both_though_nothing_came_of_it() -> None:
-    """Of a step that has no effect here, Cedar read whose work it names and the kernel did not: found by a hostile one."""
+    """Of a step that has no effect here, Cedar read whose work it names and the kernel did not."""
     proposed = builders.proposal(move("b-train", (0, "eu-a1", "eu-b2", (0, 1, 2, 3))), mind=ComponentId("scripted"))
     (step,) = proposed.steps
     gone = step.model_copy(update={"change": move("b-train", (0, "eu-a2", "eu-b2", (0, 1, 2, 3)))})

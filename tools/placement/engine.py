@@ -12,11 +12,12 @@ from estate.frozen import FrozenEstate
 from estate.snapshots import Snapshot
 from tools.inventory.columns.grounds import ColumnarGround
 from tools.placement import columns, grounding, relaxing
+from tools.placement.attempts import Attempt
 from tools.placement.columns import Columns
-from tools.placement.masks import Room, Wish
 from tools.placement.port import Ask, NoPlacement, Placement, Reason, Term
 from tools.placement.reasons import explain
-from tools.placement.searching import Attempt, search
+from tools.placement.searching import search
+from tools.placement.wishes import Room, Wish
 
 _SNAPSHOTS_KEPT = 4
 

@@ -7,40 +7,20 @@ of its budget, the node's id. Replicas seated earlier count against later ones, 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from estate.workloads import Binding
+from tools.placement.attempts import Attempt
 from tools.placement.columns import Flags, Ints
-from tools.placement.masks import Constraint, Masks, Room, Wish, moving, span, standing, suitable
+from tools.placement.constraints.company import span
+from tools.placement.constraints.devices import suitable
+from tools.placement.constraints.kinds import Constraint, Masks
+from tools.placement.constraints.table import moving, standing
+from tools.placement.wishes import Room, Wish
 
 _RELAXED_INSIDE = frozenset({Constraint.FREE, Constraint.MODEL, Constraint.MEMORY})
 """Left out by looking at more devices (`suitable`, `Room.devices`); even then there must be enough of them."""
-
-
-@dataclass(slots=True)
-class Attempt:
-    """One search in one cluster: what was seated, and the masks that stopped the next replica (or met the first)."""
-
-    cluster: int
-    wanted: int
-    bindings: list[Binding] = field(default_factory=list)
-    rows: list[int] = field(default_factory=list)
-    left: list[int] = field(default_factory=list)
-    """Free accelerators left on each chosen node, when it was chosen."""
-    fill: list[int] = field(default_factory=list)
-    """Thousandths of the rack's budget that are drawn afterwards, when it was chosen."""
-    runner_up: int | None = None
-    room: Room | None = None
-    """What is left after the replicas that were seated."""
-    first: Masks = field(default_factory=dict)
-    last: Masks = field(default_factory=dict)
-
-    @property
-    def complete(self) -> bool:
-        """Whether every replica has a home."""
-        return len(self.bindings) == self.wanted
 
 
 def search(wish: Wish, without: Constraint | None = None, prefer: Ints | None = None) -> Attempt:

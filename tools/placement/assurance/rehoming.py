@@ -20,12 +20,14 @@ from estate.ids import ClusterId, NodeId, TenantId, WorkloadId
 from estate.references import Ref
 from estate.snapshots import Snapshot
 from estate.workloads import Binding, Workload
-from tools.placement import masks
 from tools.placement.assurance.promises import promised
+from tools.placement.attempts import Attempt
 from tools.placement.columns import HEALTHS, UNKNOWN_TENANT, Columns, Flags, Ints
-from tools.placement.masks import Constraint, Masks, Wish
+from tools.placement.constraints import table
+from tools.placement.constraints.kinds import Constraint, Masks
 from tools.placement.port import Ask
-from tools.placement.searching import Attempt, search
+from tools.placement.searching import search
+from tools.placement.wishes import Wish
 
 _ROUNDS = 3
 _FAILED = HEALTHS.index(Health.FAILED)
@@ -74,7 +76,7 @@ class Ground:
         bound = workload.datasets, workload.attachments, contract.residency
         key = (workload.tenant, workload.namespace, *bound, workload.tolerations)
         if key not in self._known:
-            self._known[key] = masks.enduring(wish)
+            self._known[key] = table.enduring(wish)
         return replace(wish, known=self._known[key])
 
 

@@ -17,8 +17,8 @@ from tools.placement.assurance.domains import WORDS
 from tools.placement.assurance.keeping import Keeper
 from tools.placement.assurance.promises import promised
 from tools.placement.assurance.rehoming import Homeless
-from tools.placement.masks import Constraint
-from tools.placement.telling import PLAIN
+from tools.placement.constraints.kinds import Constraint
+from tools.placement.constraints.table import RULES
 
 _WORD = {sort.value: word for word, sort in reversed([*WORDS.items()])}
 
@@ -102,5 +102,5 @@ def _gaps(breaches: Iterable[tuple[Ref, Homeless]], *, open_book: bool) -> Itera
             lost=str(written(domain)) if open_book else _WORD[domain.kind],
             replicas=len(lost.replicas),
             left=lost.left,
-            lacks=lost.lacks.value if open_book else PLAIN[Constraint(lost.lacks)],
+            lacks=lost.lacks.value if open_book else RULES[Constraint(lost.lacks)].plain,
         )

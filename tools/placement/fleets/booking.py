@@ -24,9 +24,10 @@ from estate.snapshots import Snapshot
 from estate.workloads import Workload
 from tools.placement import quotas
 from tools.placement.columns import HEALTHS, UNKNOWN_TENANT, Columns, Flags, Ints
-from tools.placement.masks import AXES, Constraint, Room, Wish
+from tools.placement.constraints.kinds import AXES, Constraint
 from tools.placement.port import Ask
 from tools.placement.searching import search
+from tools.placement.wishes import Room, Wish
 
 UNKNOWN_COOLING: Final = 10**12
 

@@ -17,12 +17,13 @@ from estate.records import Model
 from estate.snapshots import Snapshot
 from estate.workloads import Workload
 from tools.placement.columns import Flags
-from tools.placement.masks import AXES, Constraint, Masks, Room, Wish
+from tools.placement.constraints.kinds import AXES, Constraint, Masks
+from tools.placement.constraints.table import RULES
 from tools.placement.offering.relaxations import Case, Relaxation, relaxations
 from tools.placement.port import Ask, Engine, NoPlacement, Reason
 from tools.placement.reasons import explain
 from tools.placement.searching import search
-from tools.placement.telling import PLAIN
+from tools.placement.wishes import Room, Wish
 
 _MOST_HELP = 8
 _HARDEST = (*AXES.values(), *(c for c in reversed(Constraint) if c not in AXES.values()))
@@ -123,7 +124,7 @@ def plainly(masks: Masks) -> Iterator[Plainly]:
         told[int((refusing & left).sum(axis=1).argmax())] = True
         left &= ~refusing[told].any(axis=0)
     for position in np.flatnonzero(told):
-        yield Plainly(needed=PLAIN[order[position]], share_percent=_tens(refusing[position]))
+        yield Plainly(needed=RULES[order[position]].plain, share_percent=_tens(refusing[position]))
 
 
 def _tens(refused: Flags) -> int:

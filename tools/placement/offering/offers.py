@@ -22,12 +22,12 @@ from tools.placement.assurance import domains
 from tools.placement.assurance.keeping import Keeper
 from tools.placement.assurance.rehoming import Ground, lose
 from tools.placement.assurance.reports import written
-from tools.placement.masks import Wish
 from tools.placement.offering import requests
 from tools.placement.offering.explaining import Explanation, explained
 from tools.placement.offering.relaxations import Case, Relaxed, relaxations
 from tools.placement.offering.requests import NAME, Request
 from tools.placement.port import Ask, Engine, NoPlacement
+from tools.placement.wishes import Wish
 
 _MOST_COUNTERS = 3
 

@@ -22,10 +22,14 @@ from estate.snapshots import Snapshot
 from estate.units import Mebibytes, Watts
 from estate.workloads import BandwidthClass, Binding, Workload
 from tools.placement import relaxing
+from tools.placement.attempts import Attempt
 from tools.placement.columns import Ints
-from tools.placement.masks import AXES, Constraint, Wish, models_on
+from tools.placement.constraints.kinds import AXES, Constraint
+from tools.placement.constraints.power import lacking_watts
+from tools.placement.constraints.rules import models_on
 from tools.placement.port import Ask, Engine, NoPlacement, Placement
-from tools.placement.searching import Attempt, search
+from tools.placement.searching import search
+from tools.placement.wishes import Wish
 
 _MOST_ASIDE = 4
 """Replicas that are moved aside for one."""
@@ -269,7 +273,7 @@ def _freed(case: Case, attempt: Attempt) -> _Change:
 def _powered(case: Case, attempt: Attempt) -> _Change:
     """The racks get the watts that they lack."""
     racks = {r.id: r for r in case.snapshot.facts.racks}
-    for rack, watts in relaxing.lacking_watts(case.wish, attempt).items():
+    for rack, watts in lacking_watts(case.wish, attempt).items():
         budget = Watts(racks[rack].power_budget_watts + watts)
         racks[rack] = racks[rack].model_copy(update={"power_budget_watts": budget})
     return case.snapshot.with_facts(_renewed(case.snapshot.facts, racks=tuple(racks.values()))), case.ask

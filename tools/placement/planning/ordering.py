@@ -20,9 +20,11 @@ from estate.snapshots import Snapshot
 from estate.workloads import Binding, Workload
 from policies import supplies
 from policies.playing import Play
+from tools.placement.constraints.devices import suitable
+from tools.placement.constraints.table import moving, standing
 from tools.placement.engine import MaskEngine
-from tools.placement.masks import Room, Wish, moving, standing, suitable
 from tools.placement.port import Ask, Placement
+from tools.placement.wishes import Room, Wish
 from tools.rehearsal.rehearsing import disturbs
 
 

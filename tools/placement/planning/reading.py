@@ -17,12 +17,14 @@ from estate.law import Isolation
 from estate.snapshots import Snapshot
 from tools.placement import columns
 from tools.placement.columns import Columns, Flags, Ints
-from tools.placement.masks import Wish, distance, standing
+from tools.placement.constraints.table import standing
+from tools.placement.constraints.tenancy import distance
 from tools.placement.planning import seats
 from tools.placement.planning.problems import AWAY, BARRED, BESIDE, NOWHERE, Problem
 from tools.placement.planning.seats import Guest, Place
 from tools.placement.port import Ask
 from tools.placement.searching import any_of
+from tools.placement.wishes import Wish
 
 _LEVELS = {Isolation.SHARED_NODE: 0, Isolation.DEDICATED_NODE: BESIDE}
 """Any other keeps tenants in different racks; who may share a cluster is in the masks, and no move changes it."""

@@ -9,11 +9,12 @@ from estate.ids import ClusterId, NodeId, SiteId, TenantId, Uid, WorkloadId
 from estate.law import Namespace
 from estate.snapshots import Snapshot
 from estate.workloads import BandwidthClass, Workload, WorkloadContract, WorkloadKind
+from tools.placement.attempts import Attempt
 from tools.placement.engine import MaskEngine
-from tools.placement.masks import Wish
 from tools.placement.planning.plans import Free
 from tools.placement.port import Ask
-from tools.placement.searching import Attempt, search
+from tools.placement.searching import search
+from tools.placement.wishes import Wish
 
 
 def wished(snapshot: Snapshot, goal: Free) -> tuple[Workload, tuple[int, ...]]:

@@ -1,0 +1,55 @@
+"""Power: what a replica would draw, within the budget of the rack."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from estate.ids import RackId
+from estate.verdicts import Dimension
+from tools.placement.attempts import Attempt
+from tools.placement.columns import Ints
+from tools.placement.constraints.kinds import Constraint, Masks
+from tools.placement.constraints.rules import Refused, Rule, Words
+from tools.placement.wishes import Room, Wish
+
+
+def moving(wish: Wish, room: Room, _without: Constraint | None) -> Masks:
+    """Where one more replica would be too much for the rack."""
+    c = wish.columns
+    if not c.rack_budget.size:
+        return {Constraint.POWER: np.zeros(len(c.ids), dtype=np.bool_)}
+    return {Constraint.POWER: (c.rack >= 0) & (room.rack_after(wish.watts) > c.rack_budget[c.rack])}
+
+
+def _words(by: Refused) -> Words:
+    wish, refused = by.wish, by.refused
+    left = wish.columns.rack_budget[wish.columns.rack] - by.room.rack_drawn[wish.columns.rack]
+    racks = sorted({wish.columns.names.racks[r] for r in wish.columns.rack[refused]})
+    found = f"at most {int(left[refused].max())} W left in {', '.join(racks)}"
+    return f"{wish.watts} W within the rack's budget", found, "free power in the rack, or raise its budget by a fact"
+
+
+def lacking_watts(wish: Wish, attempt: Attempt) -> dict[RackId, int]:
+    """Watts that each rack would lack, with all replicas seated as in the attempt."""
+    room, columns = Room(wish), wish.columns
+    for row in attempt.rows:
+        room.seat(row, np.array([], dtype=np.int64), wish.watts)
+    over = room.rack_drawn - columns.rack_budget
+    racks = sorted({int(columns.rack[r]) for r in attempt.rows if columns.rack[r] >= 0})
+    return {columns.names.racks[r]: int(over[r]) for r in racks if over[r] > 0}
+
+
+def _relaxed(wish: Wish, attempt: Attempt) -> str:
+    parts = [f"{watts} W in rack `{rack}`" for rack, watts in lacking_watts(wish, attempt).items()]
+    return f"free {' and '.join(parts)}, or raise the budget there by a signed fact"
+
+
+def _missing(wish: Wish) -> Ints:
+    c = wish.columns
+    if not c.rack_budget.size:
+        return np.zeros(len(c.ids), dtype=np.int64)
+    over: Ints = np.maximum(Room(wish).rack_after(wish.watts) - c.rack_budget[c.rack], 0)
+    return over
+
+
+RULES = (Rule(Constraint.POWER, _words, _relaxed, "power for the accelerators", Dimension.POWER, _missing),)

@@ -1,0 +1,46 @@
+"""Every family of constraints, put together: the masks that refuse nodes, and the rule of each constraint.
+
+`True` in a mask refuses; the bits that are set are the explanation. A search may leave one constraint out (`without`),
+which is how the nearest relaxation is computed. A new family is a line in each of these tables that it has masks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from tools.placement.constraints import belongings, company, devices, law, marks, power, tenancy
+from tools.placement.constraints.kinds import Constraint, Masks
+from tools.placement.constraints.rules import Rule
+from tools.placement.wishes import Room, Wish
+
+_FAMILIES = (marks, devices, power, company, tenancy, belongings, law)
+_ENDURING = (marks.enduring, tenancy.enduring, belongings.enduring, law.enduring)
+_STANDING = (marks.standing, tenancy.standing)
+_MOVING = (devices.moving, power.moving, company.moving)
+
+RULES: Final[Mapping[Constraint, Rule]] = {rule.constraint: rule for family in _FAMILIES for rule in family.RULES}
+
+
+def standing(wish: Wish) -> Masks:
+    """The masks that no seated replica changes."""
+    found: Masks = {}
+    for family in _STANDING:
+        found |= family(wish)
+    return found | (enduring(wish) if wish.known is None else wish.known)
+
+
+def enduring(wish: Wish) -> Masks:
+    """Those of them that follow from facts, marks on nodes and whose work it is, whatever runs: equals share them."""
+    found: Masks = {}
+    for family in _ENDURING:
+        found |= family(wish)
+    return found
+
+
+def moving(wish: Wish, room: Room, without: Constraint | None) -> Masks:
+    """The masks that change as replicas are seated."""
+    found: Masks = {}
+    for family in _MOVING:
+        found |= family(wish, room, without)
+    return found
