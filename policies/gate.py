@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Protocol
 
 from estate.approvals import Approval, Word
 from estate.clocks import Clock, Entropy
-from estate.errors import BadInput, Denied
+from estate.errors import BadInput, Denied, RetryLater
 from estate.identities import Enrolment, Subject
 from estate.ids import ClusterId, Digest, ExecutorId, InstallationId, KeyId
 from estate.outcomes import Ending, Outcome
@@ -24,7 +25,7 @@ from estate.records import write_time
 from estate.snapshots import Snapshot
 from estate.verdicts import Verdict
 from estate.warrants import PAYLOAD_TYPE, Warrant
-from policies import approving, deadlines, dsse, entering, mandates, recording, warrants
+from policies import approving, deadlines, dsse, entering, mandates, recording, skews, warrants
 from policies.bundle import Bundle
 from policies.deadlines import Deadlines
 from policies.deciding import decide
@@ -39,6 +40,7 @@ from policies.recents import Recents
 from policies.redeciding import acts
 from policies.signing.port import Signer
 from policies.signing.sealing import seal_soon
+from policies.skews import Skewed
 from policies.standing import Concern, Controls, Scene, concern, standing
 
 MOST_WORDS: Final = 16
@@ -137,7 +139,11 @@ class Gate:
             Denied: it is for another installation, or names somebody else than an agent of this one as its proposer.
             RetryLater: the ledger is busy, or the snapshot that was planned on has not arrived here yet.
         """
-        entering.check(proposal, self.installation, self.clock())
+        try:
+            entering.check(proposal, self.installation, self.clock())
+        except Skewed as error:
+            await self._skewed(error)
+            raise
         async with self._turn:
             case = await self._case(proposal)
             entering.check_caught_up(proposal, case.snapshot)
@@ -159,7 +165,11 @@ class Gate:
         given, key = self._given(_approval(opened.payload), opened.key_ids[0]), opened.key_ids[0]
         async with self._turn:
             case = await self._recall(given.approval.proposal)
-            self._check(given, case)
+            try:
+                self._check(given, case)
+            except Skewed as error:
+                await self._skewed(error)
+                raise
             await self._check_patience(given)
             tenants = case.concern.tenants
             draft = recording.worded(given.approval, key, envelope, tenants, self.clock())
@@ -316,8 +326,9 @@ class Gate:
         now, approval = self.clock(), given.approval
         if fault := approving.fault_of(given, case.matter, now):
             raise Denied(f"the word of `{approval.approver}` cannot count: {fault}")
-        if approval.at > now + approving.MAX_SKEW:
-            raise Denied(f"the word of `{approval.approver}` is dated in the future; check the clock that signed it")
+        if approval.at > now + skews.MOST:
+            why = f"the word of `{approval.approver}` is dated in the future; check the clock that signed it"
+            raise Skewed(why, str(approval.approver), int((approval.at - now).total_seconds()))
         if approval.word is Word.APPROVE and now >= (by := self._approve_by(case.proposal)):
             raise Denied(
                 f"the approval of `{approval.approver}` comes too late: the time to approve ended at {write_time(by)}; "
@@ -325,6 +336,11 @@ class Gate:
             )
         if approval.word is Word.APPROVE and approval.diff not in approving.diffs(given, case.matter, case.snapshot):
             raise Denied(f"`{approval.diff}` is no diff of this proposal for them; look at it again, then approve")
+
+    async def _skewed(self, error: Skewed) -> None:
+        """Refused in any case: a ledger out of reach makes it no proposal to deliver again."""
+        with suppress(RetryLater):
+            await skews.record(self.ledger, error, recording.gate(self.installation), self.clock())
 
     async def _check_patience(self, given: Given) -> None:
         """Refuse one more word of somebody who has said enough, or approves faster than a person can read."""

@@ -17,6 +17,7 @@ from console.processes.settings import Standing
 from console.processes.watching import keep
 from console.rotating import LedgerSuccession
 from estate.canonical import Json
+from policies import skews
 from policies.heartbeats import Pulse, Watch
 from policies.ledger import checkpoints
 from policies.signing.port import Signer
@@ -52,6 +53,7 @@ class ConsoleProcess:
                 "doors": self._answer(),
                 "checkpoints": self._checkpoint(),
                 "heartbeat": self._listen(),
+                "clocks": self._compare_clocks(),
                 "key": self._succeed(),
             },
         )
@@ -82,6 +84,14 @@ class ConsoleProcess:
         desk = self.desk
         alarms = Alarms(desk.bus, desk.subjects, self.inventory, desk.clock)
         await Watch(Pulse(desk.ledger, desk.clock, desk.heartbeat), alarms.tell).keep_looking()
+
+    async def _compare_clocks(self) -> None:
+        """An alarm for every clock that gate or executor found ahead."""
+        await self.standing.loaded.wait()
+        await self.inventory.ready()
+        desk = self.desk
+        alarms = Alarms(desk.bus, desk.subjects, self.inventory, desk.clock)
+        await skews.Watch(desk.ledger, desk.clock, alarms.tell_skew).keep_looking()
 
     async def _answer(self) -> None:
         await self.standing.load(self.desk.ledger)
