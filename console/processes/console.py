@@ -40,6 +40,8 @@ class ConsoleProcess:
     """How often a checkpoint is signed."""
     succession: LedgerSuccession | None = None
     """The ledger's key, where it lies here and may be replaced while it runs."""
+    second_succession: LedgerSuccession | None = None
+    """Its second key likewise, where it has one."""
     open: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once both doors answer."""
 
@@ -54,7 +56,8 @@ class ConsoleProcess:
                 "checkpoints": self._checkpoint(),
                 "heartbeat": self._listen(),
                 "clocks": self._compare_clocks(),
-                "key": self._succeed(),
+                "key": self._succeed(self.succession),
+                "second key": self._succeed(self.second_succession),
             },
         )
 
@@ -63,13 +66,12 @@ class ConsoleProcess:
         await self.standing.loaded.wait()
         await checkpoints.keep(self.desk.archive, self.every)
 
-    async def _succeed(self) -> None:
+    async def _succeed(self, succession: LedgerSuccession | None) -> None:
         """Sign with each new key that an administrator has put beside the old one."""
         await self.standing.loaded.wait()
-        if self.succession is None:
+        if succession is None:
             await asyncio.Event().wait()
             return
-        succession = self.succession
 
         async def use(signer: Signer) -> dict[str, Json]:
             until = await self.desk.archive.succeed(signer, lambda size: succession.make_known(signer, size))
