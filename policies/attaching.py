@@ -46,6 +46,8 @@ NOTHING: Final = Foreign()
 def foreign(facts: Facts, workload: Workload, nodes: Iterable[NodeId]) -> Foreign:
     """What a workload may not be attached to where it is, with replicas on these nodes."""
     found = strange(facts, workload.tenant, workload.cluster, workload.namespace, workload.attachments)
+    if not facts.networks:
+        return found
     joined = (n for node in nodes for n in facts.networks_on.get(node, ()))
     machines = (f"network/{n.id}" for n in joined if not n.admits(workload.tenant))
     return Foreign(found.storage, found.networks.union(machines))
@@ -73,8 +75,11 @@ def strange(
     facts: Facts, tenant: TenantId, cluster: ClusterId, space: str, attachments: Iterable[Attachment]
 ) -> Foreign:
     """What of these work of that tenant in that namespace may not be attached to."""
+    held = tuple(attachments)
+    if not held:
+        return NOTHING
     names: dict[AttachmentSort, set[str]] = {sort: set() for sort in AttachmentSort}
-    for attachment in attachments:
+    for attachment in held:
         if not _may(facts, tenant, cluster, space, attachment):
             names[attachment.sort].add(attachment.called(space))
     return Foreign(*(frozenset(names[s]) for s in (AttachmentSort.STORAGE, AttachmentSort.NETWORK)))

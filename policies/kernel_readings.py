@@ -101,9 +101,12 @@ def mounts(facts: Facts, workload: Workload) -> bool:
 
 def joins(facts: Facts, workload: Workload, fresh: Iterable[NodeId]) -> bool:
     """Whether any network of it, or of a machine that it comes to, is not its tenant's."""
-    machines = {n for network in facts.networks if not _admitted(network, workload.tenant) for n in network.nodes}
+    new = set(fresh)
+    others = (n for n in facts.networks if not _admitted(n, workload.tenant))
     networks = (a for a in workload.attachments if a.sort is AttachmentSort.NETWORK)
-    return not machines.isdisjoint(fresh) or any(not _attachable(facts, workload, a) for a in networks)
+    return any(not new.isdisjoint(n.nodes) for n in others) or any(
+        not _attachable(facts, workload, a) for a in networks
+    )
 
 
 def _attachable(facts: Facts, workload: Workload, found: Attachment) -> bool:
