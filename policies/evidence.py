@@ -11,14 +11,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from estate.errors import Denied
 from estate.ids import DatasetId, TenantId, WorkloadId
 from estate.proposals import Evidence
 from estate.snapshots import Snapshot
 from policies.asks import Ask, Context, names
-from policies.bundle import Bundle
+
+if TYPE_CHECKING:
+    from policies.bundle import Bundle
 
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9.\-]{0,126}[a-z0-9])?")
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from typing import TYPE_CHECKING
 
 from agents.minds.port import Briefing
 from estate.errors import BadInput, Denied
@@ -19,10 +20,12 @@ from estate.snapshots import Snapshot
 from estate.stock import Stock
 from estate.workloads import Workload
 from policies import evidence, reaches
-from policies.bundle import Bundle
 from policies.evidence import Reader
 from policies.reaches import Sight
 from tools.catalogue.registry import Catalogue
+
+if TYPE_CHECKING:
+    from policies.bundle import Bundle
 
 _TENANTS_OWN = frozenset({"tenant", "workload", "dataset"})
 
@@ -71,6 +74,8 @@ def _telling(snapshot: Snapshot, reader: Reader) -> Callable[[str], None]:
 
 @cache
 def _law() -> Bundle:
+    from policies.bundle import Bundle
+
     return Bundle.load()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
+from typing import TYPE_CHECKING
 
 from agents.incidents import Incidents
 from console.door.authorising import sees_everything
@@ -18,7 +19,6 @@ from estate.ids import InstallationId, TenantId
 from estate.incidents import Incident
 from estate.subjects import Subjects
 from policies import evidence
-from policies.bundle import Bundle
 from policies.controls import Controls
 from policies.enrolments import Enrolments
 from policies.evidence import Reader
@@ -28,6 +28,9 @@ from policies.ledger.port import Ledger
 from tools.bus.port import Bus
 from tools.inventory.drifts import Drifts
 from tools.inventory.follower import Follower
+
+if TYPE_CHECKING:
+    from policies.bundle import Bundle
 
 
 class NotFound(NeverRetry):
@@ -75,6 +78,8 @@ class Desk:
 
 @cache
 def _law() -> Bundle:
+    from policies.bundle import Bundle
+
     return Bundle.load()
 
 
