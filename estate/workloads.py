@@ -142,6 +142,8 @@ class Workload(Model):
     gangs: tuple[Gang, ...] = ()
     attachments: tuple[Attachment, ...] = later((), max_length=256)
     """The storage and networks that every replica is attached to, sorted."""
+    gated: bool = later(False)
+    """Replicas that wait are held back until Placet has placed them: its scheduling gate is on them."""
 
     @model_validator(mode="after")
     def _binds_each_replica_once(self) -> Self:

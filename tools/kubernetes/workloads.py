@@ -89,6 +89,7 @@ def assemble(
         tolerations=ask.tolerations,
         gangs=_gangs(owner, cluster, live, numbers),
         attachments=ask.attachments,
+        gated=any(p.gated and not p.node for p in live),
     )
 
 
