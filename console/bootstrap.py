@@ -29,7 +29,7 @@ from console.systems import Stores, System, kept
 from estate.errors import RetryLater
 from estate.ids import KeyId
 from policies.ledger.port import Ledger
-from policies.signed_facts import recorded, retired
+from policies.signed_facts import owner, recorded, retired
 from tools.bus import accounts
 from tools.bus.port import Bus
 
@@ -88,7 +88,8 @@ class _Composition:
         ledger = self.adapters.ledger(archive) if archive is not None else None
         version = await self._facts_version(ledger)
         gone = await retired(ledger) if ledger is not None else frozenset[KeyId]()
-        latch = partial(installation.facts_latch, version, gone)
+        heir = await owner(ledger) if ledger is not None else None
+        latch = partial(installation.facts_latch, version, gone, heir)
         ground = await grounds.opened(installation, self.stack) if self.processes & OBSERVERS else None
         buses: dict[str, Bus] = {}
         if installation.role is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 FACTS_SOON = timedelta(days=30)
 MOST_FAULTS = 20
+SKEW_SECONDS = 30
 """Of one sort that are told."""
 
 
@@ -259,6 +260,17 @@ def _strangers(unregistered: object) -> Finding:
     return Finding(check="components", well=not found, found=told, remedy=remedy)
 
 
+def _clocks(told: Mapping[str, object], now: datetime) -> Finding:
+    """Whether gate and executors refused something of late for its time, and whether this clock is the console's."""
+    found = told.get("skews")
+    faults = [str(s) for s in found] if isinstance(found, list) else []
+    theirs = datetime.fromisoformat(str(told["clock"])) if "clock" in told else now
+    if abs(apart := round((now - theirs).total_seconds())) > SKEW_SECONDS:
+        faults.append(f"this clock is {abs(apart)} s {'ahead of' if apart > 0 else 'behind'} the console's")
+    remedy = "set the clocks, by NTP or PTP; what is dated ahead is refused" if faults else ""
+    return Finding(check="clocks", well=not faults, found="; ".join(faults[:MOST_FAULTS]) or "together", remedy=remedy)
+
+
 def _law(told: object) -> Iterator[Finding]:
     """Whether the rules that the gate decides by are signed, and not only for some days more."""
     if not isinstance(told, dict) or not told:
@@ -286,5 +298,6 @@ def _diagnosed(reply: Reply) -> Iterator[Finding]:
     yield Finding(check="broken glass", well=not due, found=", ".join(due) or "no review due", remedy=remedy)
     yield from _heard(told.get("silences"))
     yield _strangers(told.get("unregistered"))
+    yield _clocks(told, datetime.now(UTC))
     remedy = "placet dlq list" if letters else ""
     yield Finding(check="dead letters", well=not letters, found=str(letters), remedy=remedy)

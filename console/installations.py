@@ -122,9 +122,13 @@ class Installation:
         """The facts, if the facts key signed them and they have not expired."""
         return open_facts(envelope, facts_ring(self.record), self.clock())
 
-    def facts_latch(self, last_version: int, retired: frozenset[KeyId] = frozenset()) -> Latch:
-        """As `verify_facts`, and never an older version than one seen before, or one of a key that was replaced."""
-        return Latch(facts_ring(self.record), self.clock, last_version, retired)
+    def facts_latch(
+        self, last_version: int, retired: frozenset[KeyId] = frozenset(), owner: KeyId | None = None
+    ) -> Latch:
+        """As `verify_facts`, and never an older version than one seen before, or one of a key that was replaced, or on
+        the word of an owner whom another has followed.
+        """
+        return Latch(facts_ring(self.record), self.clock, last_version, retired, owner)
 
     def world_file(self) -> World:
         """What a new twin starts with."""

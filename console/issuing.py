@@ -112,6 +112,7 @@ class Issuing:
         nexts = {issued.next_key_path(key): whole.next_key_path(key) for key in need.keys}
         files |= {path: source.read_bytes() for path, source in nexts.items() if source.exists()}
         seconds = {issued.second_key_path(key): whole.second_key_path(key) for key in need.keys}
+        seconds |= {i.with_suffix(".next"): w.with_suffix(".next") for i, w in seconds.items()}
         files |= {path: source.read_bytes() for path, source in seconds.items() if source.exists()}
         if own := self._own_profile:
             files[issued.root / PROFILE] = own.read_bytes()

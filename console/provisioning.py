@@ -20,7 +20,7 @@ from estate.identities import SubjectKind
 from policies.controls import Controls
 from policies.enrolments import Enrolments
 from policies.ledger.port import Ledger
-from policies.signed_facts import loaded, recorded, retired
+from policies.signed_facts import loaded, owner, recorded, retired
 from tools.bus import accounts
 from tools.bus.port import ConsumerSpec
 
@@ -96,7 +96,7 @@ async def established(installation: Installation, ledger: Ledger) -> int:
     Raises:
         Denied: they do not verify, or older ones were put in the place of those that the ledger has seen.
     """
-    latch = installation.facts_latch(await recorded(ledger), await retired(ledger))
+    latch = installation.facts_latch(await recorded(ledger), await retired(ledger), await owner(ledger))
     facts, by = installation.facts(latch), installation.subject(SubjectKind.INVENTORY, "inventory")
     await ledger.append(loaded(facts, by, installation.clock(), latch))
     return facts.version

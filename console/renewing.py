@@ -33,15 +33,17 @@ async def renew(rotation: Rotation, client: DoorClient, pace: Pace) -> Rotated:
     """Put a new key in the place of the old one, with everything up.
 
     Raises:
-        BadInput: it is a key of a service, or a second one, which are replaced with the installation stopped.
+        BadInput: it is a key of a service, or the first second one of a role, which need the installation stopped.
         Denied: the speaker is no administrator.
         RetryLater: its process has not taken the new key in that time.
     """
-    if rotation.second or rotation.is_remote:
-        raise BadInput("a second key, or one in a key service, is replaced with everything stopped; add `--stopped`")
+    if rotation.is_remote:
+        raise BadInput("a key in a key service is replaced with everything stopped; add `--stopped`")
+    if rotation.second and not (rotation.path.exists() or rotation.old.exists()):
+        raise BadInput("the first second key of a role is made with everything stopped; add `--stopped`")
     made, old = await asyncio.to_thread(_keys, rotation)
     await _say(client, rotation, made, revoked=False)
-    until = await _taken(client, rotation.role, made, pace)
+    until = await _taken(client, rotation, made, pace)
     if rotation.next.exists():  # its process runs on a directory of its own
         await asyncio.to_thread(_taken_here, rotation, made, old, until)
     await asyncio.sleep(pace.overlap_seconds)
@@ -61,8 +63,8 @@ def _keys(rotation: Rotation) -> tuple[Signer, Signer]:
 
 def _taken_here(rotation: Rotation, made: Signer, old: Signer, until: int | None) -> None:
     if rotation.role == "ledger":
-        rotating.write_verifier_keys(rotation.installation, made, old, until)
-    successions.take(rotation.installation.state, rotation.role)
+        rotating.write_verifier_keys(rotation.installation, made, old, None if rotation.second else until)
+    successions.take(rotation.path)
 
 
 async def _say(client: DoorClient, rotation: Rotation, key: Signer, *, revoked: bool) -> None:
@@ -72,16 +74,18 @@ async def _say(client: DoorClient, rotation: Rotation, key: Signer, *, revoked: 
         raise Denied(reply.message)
 
 
-async def _taken(client: DoorClient, role: str, made: Signer, pace: Pace) -> int | None:
+async def _taken(client: DoorClient, rotation: Rotation, made: Signer, pace: Pace) -> int | None:
     """Once its process says that it signs with the new key: of a ledger's, up to which size the old one did."""
+    name = successions.name_of(rotation.role, rotation.second)
     try:
         async with asyncio.timeout(pace.within_seconds):
-            while (told := await _said(client, role)).get("key") != made.key_id:  # noqa: ASYNC110 - another's news
+            while (told := await _said(client, name)).get("key") != made.key_id:  # noqa: ASYNC110 - another's news
                 await asyncio.sleep(_LOOK_SECONDS)
     except TimeoutError as error:
         raise RetryLater(
-            f"the {role} has not taken its new key `{made.key_id}` within {pace.within_seconds:g} s; where it runs "
-            f"apart, `placet issue {role}` and bring `keys/{role}.next` to its directory, then say this again"
+            f"the {rotation.role} has not taken its new key `{made.key_id}` within {pace.within_seconds:g} s; where it "
+            f"runs apart, `placet issue {rotation.role}` and bring `keys/{rotation.next.name}` to its directory, then "
+            "say this again"
         ) from error
     until = told.get("until")
     return until if isinstance(until, int) else None

@@ -159,17 +159,22 @@ class LedgerSuccession(Succession):
 
     def make_known(self, signer: Signer, until: int) -> None:
         """The new key stands in `ledger.vkey`, and the old one with its end, before the new one signs anything."""
-        old = FileSigner.load(self.state.key_path(self.role))
-        write_verifier_keys(self.installation, signer, old, until)
+        old = self.load(self.path)
+        write_verifier_keys(self.installation, signer, old, None if self.second else until)
         self.take()
 
 
 def finish(installation: Installation) -> None:
     """Take a ledger's key that was made known and not yet taken: its process died in between."""
     state = installation.state
-    path = state.next_key_path("ledger")
-    if path.exists() and FileSigner.load(path).public_key in {k.public_key for k in _known(state)}:
-        successions.take(state, "ledger")
+    kinds: tuple[tuple[Path, type[FileSigner] | type[MldsaFileSigner]], ...] = (
+        (state.key_path("ledger"), FileSigner),
+        (state.second_key_path("ledger"), MldsaFileSigner),
+    )
+    for path, kind in kinds:
+        following = path.with_suffix(".next")
+        if following.exists() and kind.load(following).public_key in {k.public_key for k in _known(state)}:
+            successions.take(path)
 
 
 def _known(state: StateDirectory) -> tuple[VerifierKey, ...]:

@@ -41,6 +41,11 @@ def process(installation: InstallationId, role: str) -> Subject:
     return Subject(kind=SubjectKind.CONSOLE, issuer=installation, name=role)
 
 
+def name_of(role: str, second: bool) -> str:
+    """What a role's key is called in the ledger."""
+    return f"{role}-second" if second else role
+
+
 def taken(role: str, key: KeyId, by: Subject, clock: Clock, **more: Json) -> Draft:
     """The entry that a role signs with that key from now on."""
     body: dict[str, Json] = {"role": role, "key": key, **more}
@@ -59,10 +64,22 @@ class Succession:
     load: Callable[[Path], Signer]
     """Reads a key's file."""
     settles: timedelta = SETTLES
+    second: bool = False
+    """Whether it is the role's second, post-quantum key."""
+
+    @property
+    def path(self) -> Path:
+        """The key's file."""
+        return self.state.second_key_path(self.role) if self.second else self.state.key_path(self.role)
+
+    @property
+    def called(self) -> str:
+        """The key's name in the ledger."""
+        return name_of(self.role, self.second)
 
     def due(self) -> Signer | None:
         """The new key that lies there, if an administrator has enrolled it for this role."""
-        path = self.state.next_key_path(self.role)
+        path = self.path.with_suffix(".next")
         if not path.exists():
             return None
         signer = self.load(path)
@@ -70,16 +87,16 @@ class Succession:
 
     def take(self) -> None:
         """Put the new key's file in the place of the old one, which stays beside it until it is ended."""
-        take(self.state, self.role)
+        take(self.path)
 
     def draft(self, key: KeyId, **more: Json) -> Draft:
         """The entry that this role signs with that key from now on."""
-        return taken(self.role, key, self.subject, self.clock, **more)
+        return taken(self.called, key, self.subject, self.clock, **more)
 
     async def follow(self, ledger: Ledger, use: Callable[[Signer], Awaitable[dict[str, Json]]]) -> None:
         """Take every new key that is due, until cancelled. `use` signs with it, has its file taken, and says more."""
-        if self.state.old_key_path(self.role).exists():  # it may have died before it said so
-            await self._say(ledger, self.draft(self.load(self.state.key_path(self.role)).key_id))
+        if self.path.with_suffix(".old").exists():  # it may have died before it said so
+            await self._say(ledger, self.draft(self.load(self.path).key_id))
         while True:
             await asyncio.sleep(_EVERY_SECONDS)
             try:
@@ -89,10 +106,10 @@ class Succession:
                 await asyncio.sleep(self.settles.total_seconds())
                 draft = self.draft(signer.key_id, **await use(signer))
             except PlacetError as error:
-                log.error("new key not taken", role=self.role, reason=str(error))
+                log.error("new key not taken", role=self.called, reason=str(error))
                 continue
             await self._say(ledger, draft)
-            log.info("new key taken", role=self.role, key=signer.key_id)
+            log.info("new key taken", role=self.called, key=signer.key_id)
 
     async def _say(self, ledger: Ledger, draft: Draft) -> None:
         while True:
@@ -103,9 +120,9 @@ class Succession:
                 await asyncio.sleep(_EVERY_SECONDS)
 
 
-def take(state: StateDirectory, role: str) -> None:
+def take(path: Path) -> None:
     """Put the new key's file in the place of the old one. Killed in the middle, the same again ends it."""
-    old = state.old_key_path(role)
+    old = path.with_suffix(".old")
     old.unlink(missing_ok=True)
-    old.hardlink_to(state.key_path(role))
-    state.next_key_path(role).replace(state.key_path(role))
+    old.hardlink_to(path)
+    path.with_suffix(".next").replace(path)

@@ -35,6 +35,7 @@ class EventType(StrEnum):
     INVENTORY_STALE = "inventory.stale"
     INVENTORY_CONFLICTED = "inventory.conflicted"
     HEARTBEAT_MISSED = "heartbeat.missed"
+    CLOCK_SKEWED = "clock.skewed"
     ALERT_FIRED = "alert.fired"
     REQUEST_RECEIVED = "request.received"
     PROPOSAL_RECEIVED = "proposal.received"

@@ -8,6 +8,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from estate.attachments import Attachment
 from estate.devices import Vendor
 from estate.hardware import Node, Taint, TaintEffect
 from estate.ids import ClusterId, DatasetId, GangId, NodeId, TenantId, Uid, WorkloadId
@@ -139,6 +140,8 @@ class Workload(Model):
     compare nodes and counts."""
     tolerations: tuple[Toleration, ...] = ()
     gangs: tuple[Gang, ...] = ()
+    attachments: tuple[Attachment, ...] = later((), max_length=256)
+    """The storage and networks that every replica is attached to, sorted."""
     gated: bool = later(False)
     """Replicas that wait are held back until Placet has placed them: its scheduling gate is on them."""
 

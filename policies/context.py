@@ -27,13 +27,16 @@ from estate.effects import Step
 from estate.hardware import Health
 from estate.identities import Role, SubjectKind
 from estate.ids import NodeId, TenantId, WorkloadId
+from estate.law import Facts
 from estate.snapshots import Snapshot
 from estate.things import Thing, ThingKind
 from estate.wellbeing import runs
 from estate.workloads import Binding, Workload
 from policies import (
     approving,
+    attaching,
     completeness,
+    evidence,
     levels,
     lineages,
     makers,
@@ -46,6 +49,7 @@ from policies import (
 )
 from policies.approving import Counted
 from policies.asks import Ask, Context, ReadSet, names
+from policies.attaching import Foreign
 from policies.makers import Shown
 from policies.neighbours import Beside, beside
 from policies.playing import Play
@@ -184,6 +188,7 @@ def _workload(who: Context, step: _Written, judging: _Judging) -> Ask:
         **{d.value: _axis(axes[d]) for d in sovereignty.AXES},
         "ungranted": names(lineages.ungranted(after.facts, now.tenant, now.datasets, now.cluster, judging.at)),
         "lapsed": names(_lapsed(after, now, judging.at)),
+        "foreign": _foreign(attaching.foreign(after.facts, now, (b.node for b in fresh))),
         "beside": _beside(beside(after, now, (b.node for b in fresh))),
         "disrupted": disrupted,
         "disturbed": disturbed,
@@ -239,6 +244,7 @@ def _object(question: Question, step: Step, before: Snapshot, counted: Counted) 
         "missing": names(objects.missing(facts, found.address)),
         "places": found.places,
         **{a.dimension.value: _axis(a) for a in axes},
+        "foreign": _foreign(_joined(facts, owner, step.change)),
         "opens": found.opens,
         "loosens": found.loosens,
         "disturbs": found.disturbs,
@@ -316,6 +322,7 @@ def _whole(question: Question, play: Play, counted: Counted, risk: Needed) -> As
     blast = question.bundle.profile.blast
     context: Context = {
         "who": _who(matter),
+        "told": names(evidence.tells_of(matter.told, play.base) if matter.for_tenants else ()),
         "lifted": question.lifted(f"proposal/{matter.proposal}"),
         "mandate": _mandate(matter),
         "people": _people(matter, counted.approvers, authors_of(question)),
@@ -417,6 +424,17 @@ def _wrote(given: Given, authors: Collection[str]) -> bool:
 
 def _axis(axis: sovereignty.Axis) -> Context:
     return {"allowed": names(axis.allowed), "found": names(axis.found), "unknown": names(axis.unknown)}
+
+
+def _joined(facts: Facts, owner: TenantId | None, change: ApplyManifest | DeleteObject) -> Foreign:
+    """What an object would attach its tenant to; nothing, once it is deleted."""
+    if isinstance(change, DeleteObject):
+        return Foreign()
+    return attaching.foreign_to(facts, owner, change.cluster, change.manifest)
+
+
+def _foreign(found: Foreign) -> Context:
+    return {"storage": names(found.storage), "networks": names(found.networks)}
 
 
 def _beside(found: Beside) -> Context:

@@ -12,21 +12,24 @@ from estate.identities import SubjectKind
 from estate.ids import InstallationId
 from estate.proposals import Proposal
 from estate.snapshots import Snapshot
-from policies import approving, lookalikes
+from policies import lookalikes, skews
+from policies.skews import Skewed
 
 
 def check(proposal: Proposal, installation: InstallationId, now: datetime) -> None:
     """Refuse what must not be recorded.
 
     Raises:
-        Denied: it is for another installation, names no agent of this one, is dated by a clock that is ahead, or
-            bears a title that people could take for another.
+        Skewed: it is dated by a clock that is ahead.
+        Denied: it is for another installation, names no agent of this one, or bears a title that people could take for
+            another.
     """
     _check_proposer(proposal, installation)
     ahead = proposal.created_at - now
-    if ahead > approving.MAX_SKEW:
+    if ahead > skews.MOST:
         seconds = int(ahead.total_seconds())
-        raise Denied(f"the proposal is dated {seconds} s ahead of this clock, 30 are allowed; set the clocks")
+        why = f"the proposal is dated {seconds} s ahead of this clock, 30 are allowed; set the clocks"
+        raise Skewed(why, "an agent", seconds)  # which one it says itself, and may say anything
     if fault := lookalikes.fault(proposal.summary):
         raise Denied(f"the summary misleads: {fault}")
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Protocol
 
 from estate.approvals import Approval, Word
 from estate.clocks import Clock, Entropy
-from estate.errors import BadInput, Denied
+from estate.errors import BadInput, Denied, RetryLater
 from estate.identities import Enrolment, Subject
 from estate.ids import ClusterId, Digest, ExecutorId, InstallationId, KeyId
 from estate.outcomes import Ending, Outcome
@@ -24,12 +25,13 @@ from estate.records import write_time
 from estate.snapshots import Snapshot
 from estate.verdicts import Verdict
 from estate.warrants import PAYLOAD_TYPE, Warrant
-from policies import approving, deadlines, dsse, entering, mandates, recording, warrants
+from policies import approving, deadlines, dsse, entering, mandates, recording, skews, warrants
 from policies.bundle import Bundle
 from policies.deadlines import Deadlines
 from policies.deciding import decide
 from policies.domains import Counts
 from policies.flights import Flights
+from policies.holdings import Keeper
 from policies.keyrings import KeyRing
 from policies.ledger.port import Entry, EntryKind, Ledger
 from policies.patience import Pace
@@ -38,6 +40,7 @@ from policies.recents import Recents
 from policies.redeciding import acts
 from policies.signing.port import Signer
 from policies.signing.sealing import seal_soon
+from policies.skews import Skewed
 from policies.standing import Concern, Controls, Scene, concern, standing
 
 MOST_WORDS: Final = 16
@@ -99,6 +102,7 @@ class Gate:
     _recents: Recents = field(init=False)
     _pace: Pace = field(init=False)
     _deadlines: Deadlines = field(default_factory=Deadlines)
+    _holdings: Keeper = field(default_factory=Keeper)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Protects the flights: a decision and the warrant it leads to are one turn, or two would see one headroom."""
 
@@ -135,7 +139,11 @@ class Gate:
             Denied: it is for another installation, or names somebody else than an agent of this one as its proposer.
             RetryLater: the ledger is busy, or the snapshot that was planned on has not arrived here yet.
         """
-        entering.check(proposal, self.installation, self.clock())
+        try:
+            entering.check(proposal, self.installation, self.clock())
+        except Skewed as error:
+            await self._skewed(error)
+            raise
         async with self._turn:
             case = await self._case(proposal)
             entering.check_caught_up(proposal, case.snapshot)
@@ -157,7 +165,11 @@ class Gate:
         given, key = self._given(_approval(opened.payload), opened.key_ids[0]), opened.key_ids[0]
         async with self._turn:
             case = await self._recall(given.approval.proposal)
-            self._check(given, case)
+            try:
+                self._check(given, case)
+            except Skewed as error:
+                await self._skewed(error)
+                raise
             await self._check_patience(given)
             tenants = case.concern.tenants
             draft = recording.worded(given.approval, key, envelope, tenants, self.clock())
@@ -247,7 +259,16 @@ class Gate:
         )
         found = standing(case.matter, case.concern, self.controls, scene)
         approve_by = self._approve_by(case.proposal)
-        return Question(case.matter, case.snapshot, self.bundle, found, now, given, approve_by=approve_by)
+        return Question(
+            case.matter,
+            case.snapshot,
+            self.bundle,
+            found,
+            now,
+            given,
+            holdings=self._holdings,
+            approve_by=approve_by,
+        )
 
     def _approve_by(self, proposal: Proposal) -> datetime:
         """By the proposal's own time, which can be no later than the gate's: nobody prolongs it by asking again."""
@@ -305,8 +326,9 @@ class Gate:
         now, approval = self.clock(), given.approval
         if fault := approving.fault_of(given, case.matter, now):
             raise Denied(f"the word of `{approval.approver}` cannot count: {fault}")
-        if approval.at > now + approving.MAX_SKEW:
-            raise Denied(f"the word of `{approval.approver}` is dated in the future; check the clock that signed it")
+        if approval.at > now + skews.MOST:
+            why = f"the word of `{approval.approver}` is dated in the future; check the clock that signed it"
+            raise Skewed(why, str(approval.approver), int((approval.at - now).total_seconds()))
         if approval.word is Word.APPROVE and now >= (by := self._approve_by(case.proposal)):
             raise Denied(
                 f"the approval of `{approval.approver}` comes too late: the time to approve ended at {write_time(by)}; "
@@ -314,6 +336,11 @@ class Gate:
             )
         if approval.word is Word.APPROVE and approval.diff not in approving.diffs(given, case.matter, case.snapshot):
             raise Denied(f"`{approval.diff}` is no diff of this proposal for them; look at it again, then approve")
+
+    async def _skewed(self, error: Skewed) -> None:
+        """Refused in any case: a ledger out of reach makes it no proposal to deliver again."""
+        with suppress(RetryLater):
+            await skews.record(self.ledger, error, recording.gate(self.installation), self.clock())
 
     async def _check_patience(self, given: Given) -> None:
         """Refuse one more word of somebody who has said enough, or approves faster than a person can read."""

@@ -7,7 +7,6 @@ executor ask it beside Cedar, and a permit needs both. Property tests hold the t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +16,7 @@ from estate import effects
 from estate.changes import ApplyManifest, Change, CopyWorkload, DeleteObject
 from estate.effects import Effect, Step
 from estate.identities import Role, Subject, SubjectKind
-from estate.ids import ClusterId, Country, DatasetId, EntityId, GangId, NodeId, TenantId, WorkloadId
+from estate.ids import ClusterId, Country, GangId, NodeId, TenantId, WorkloadId
 from estate.law import DataClass, Facts, Isolation, Residency
 from estate.results import Refusal
 from estate.snapshots import Snapshot
@@ -25,6 +24,7 @@ from estate.things import ThingKind
 from estate.uses.running import ComponentSort
 from estate.verdicts import Dimension
 from estate.workloads import Workload
+from policies import kernel_readings as readings
 from policies import mandates
 from policies.questions import Matter, Ratified
 
@@ -73,6 +73,8 @@ def objections(  # noqa: PLR0913, PLR0917 - what a second opinion is about
     whole = f"proposal/{matter.proposal}"
     found = {*_people(matter, {base.facts.author, ratified.author}, approvers, whole), *_mandated(matter, whole)}
     found.update(_strangers(matter, base.facts, whole, now))
+    if matter.for_tenants and not readings.told_of(matter.told, base) <= set(matter.for_tenants):
+        found.add(Objection(Dimension.TENANT, whole, "its evidence tells of other tenants than it is for"))
     behind = matter.proposer.name, matter.on_behalf_of.name if matter.on_behalf_of else ""
     if base.facts.author in behind:
         found.add(Objection(Dimension.FACTS, whole, "the facts were written by whoever proposes"))
@@ -85,6 +87,7 @@ def objections(  # noqa: PLR0913, PLR0917 - what a second opinion is about
         result = effect(step.change, running)
         if isinstance(result, Refusal):
             found.add(Objection(Dimension.FACTS, whole, f"step {number}: {result.message}"))
+            found.update(_unseen_beyond(matter, matter.steps[number - first :], base, running, whole))
             break
         after = result.value
         if step.number != number or not _as_laid_out(step, running, after):
@@ -169,12 +172,24 @@ def _unseen(matter: Matter, change: Change, before: Snapshot, after: Snapshot, a
 def _classes(facts: Facts, workload: Workload) -> set[DataClass]:
     """Of its data and all that it was made from; the most secret where nobody says."""
     kinds = {d.id: d.data_class for d in facts.datasets}
-    return {kinds.get(name) or DataClass.RESTRICTED for name in _ancestry(facts, workload)}
+    return {kinds.get(name) or DataClass.RESTRICTED for name in readings.ancestry(facts, workload)}
 
 
 def _space(change: ApplyManifest | DeleteObject) -> tuple[ClusterId, str]:
     manifest: Any = change.manifest if isinstance(change, ApplyManifest) else change.before.manifest
     return change.cluster, manifest["metadata"]["namespace"]
+
+
+def _unseen_beyond(
+    matter: Matter, left: Iterable[Step], base: Snapshot, running: Snapshot, about: str
+) -> Iterator[Objection]:
+    """The same of steps that come to nothing: what a model planned it has seen, whatever becomes of it."""
+    seen = {t for r in base.facts.registrations if r.id == matter.mind for t in r.tenants}
+    names = {w for step in left for w in step.change.disrupts(running)} if matter.mind is not None else set()
+    for name in sorted(names):
+        work = base.workload(name) or running.workload(name)
+        if work is not None and work.tenant not in seen:
+            yield Objection(Dimension.MODEL_REACH, about, f"model `{matter.mind}` may not see work of `{work.tenant}`")
 
 
 def _mandated(matter: Matter, about: str) -> Iterator[Objection]:
@@ -193,7 +208,7 @@ def _change(matter: Matter, change: Change, before: Snapshot, after: Snapshot, a
     target = change.target()
     for was, now in _written(change, before, after):
         yield from _workload(matter, was, now, after, at)
-        if isinstance(change, CopyWorkload) and _is_the_clusters(now.namespace):
+        if isinstance(change, CopyWorkload) and readings.is_the_clusters(now.namespace):
             yield Objection(Dimension.TENANT, f"workload/{now.id}", "its namespace is the cluster's own")
     if target.kind is ThingKind.NODE:
         yield from _node(matter, NodeId(target.id), before)
@@ -255,10 +270,12 @@ def _workload(matter: Matter, was: Workload, now: Workload, after: Snapshot, at:
         yield from _sovereign(after.facts, now, about)
         if _crowded(after, now, fresh):
             yield Objection(Dimension.TENANT, about, "it would stand too close to another tenant")
-        if _outlived(after.facts, now, at):
+        if readings.outlived(after.facts, now, at):
             yield Objection(Dimension.LEGAL, about, "an instrument by which its data may be there has ended")
-        if _borrows(after.facts, now, at):
+        if readings.borrows(after.facts, now, at):
             yield Objection(Dimension.TENANT, about, "it would use another tenant's data without a grant")
+        if readings.mounts(after.facts, now) or readings.joins(after.facts, now, fresh):
+            yield Objection(Dimension.TENANT, about, "it would be attached to storage or a network that is not its own")
 
 
 def _object(matter: Matter, change: ApplyManifest | DeleteObject, facts: Facts) -> Iterator[Objection]:
@@ -269,17 +286,15 @@ def _object(matter: Matter, change: ApplyManifest | DeleteObject, facts: Facts) 
     claims = [t for t in facts.tenants for n in t.namespaces if n.cluster == change.cluster and n.name == space]
     if matter.for_tenants and (not claims or claims[-1].id not in matter.for_tenants):
         yield Objection(Dimension.TENANT, about, "it belongs to another tenant than they act for")
-    if _is_the_clusters(space):
+    if readings.is_the_clusters(space):
         yield Objection(Dimension.TENANT, about, "its namespace is the cluster's own")
     if not claims or all(c.id != change.cluster for c in facts.clusters):
         yield Objection(Dimension.FACTS, about, "its owner or its cluster is not a signed fact")
     if isinstance(change, ApplyManifest):
         allowed = claims[-1].residency if claims else Residency()
         yield from _outside(facts, change.cluster, about, lambda limit: set(limit(allowed)))
-
-
-def _is_the_clusters(namespace: str) -> bool:
-    return re.match(r"kube-|openshift-|.*-(system|operator)$", namespace) is not None
+        if readings.reaches_out(facts, claims[-1].id if claims else TenantId(""), change.cluster, manifest):
+            yield Objection(Dimension.TENANT, about, "it names a network that is not its tenant's")
 
 
 def _owned(facts: Facts, workload: Workload) -> bool:
@@ -308,10 +323,10 @@ def _sovereign(facts: Facts, workload: Workload, about: str) -> Iterator[Objecti
 def _outside(
     facts: Facts, cluster: ClusterId, about: str, allowed: Callable[[_Limit], set[Country]]
 ) -> Iterator[Objection]:
-    places = _exposed_places(facts, cluster)
-    powers = _exposed_powers(facts, cluster)
-    hands = _exposed_hands(facts, cluster)
-    keys = _exposed_keys(facts, cluster)
+    places = readings.exposed_places(facts, cluster)
+    powers = readings.exposed_powers(facts, cluster)
+    hands = readings.exposed_hands(facts, cluster)
+    keys = readings.exposed_keys(facts, cluster)
     axes: tuple[tuple[Dimension, set[Country], _Limit], ...] = (
         (Dimension.GEOGRAPHIC, places, lambda r: r.geographic),
         (Dimension.LEGAL, powers, lambda r: r.legal),
@@ -327,7 +342,7 @@ def _allowed(facts: Facts, workload: Workload, limit: _Limit) -> set[Country]:
     """What everybody who has a say allows; nothing when one of them is unknown."""
     tenants = [t.residency for t in facts.tenants if t.id == workload.tenant]
     known = {d.id for d in facts.datasets}
-    datasets = [d.residency for d in facts.datasets if d.id in _ancestry(facts, workload)]
+    datasets = [d.residency for d in facts.datasets if d.id in readings.ancestry(facts, workload)]
     if len(tenants) != 1 or not known.issuperset(workload.datasets):
         return set()
     own = [workload.contract.residency] if workload.contract.residency is not None else []
@@ -335,83 +350,6 @@ def _allowed(facts: Facts, workload: Workload, limit: _Limit) -> set[Country]:
     for residency in (*datasets, *own):
         allowed &= set(limit(residency))
     return allowed
-
-
-def _ancestry(facts: Facts, workload: Workload) -> set[DatasetId]:
-    """Its data and all that it was made from and not declassified of, grown until it stands still."""
-    held = set(workload.datasets)
-    while True:
-        made = {(d, p) for d in facts.datasets if d.id in held for p in d.derived_from}
-        grown = held | {p for d, p in made if d.declassified is None or p not in d.declassified.of}
-        if grown == held:
-            return held
-        held = grown
-
-
-def _borrows(facts: Facts, workload: Workload, at: datetime) -> bool:
-    """Whether any of that is somebody else's who has not granted it."""
-    granted = {
-        g.dataset
-        for g in facts.grants
-        if g.to == workload.tenant and at < g.valid_until and workload.cluster in (g.clusters or (workload.cluster,))
-    }
-    needed = {d.id for d in facts.datasets if d.tenant != workload.tenant} & _ancestry(facts, workload)
-    return not needed <= granted
-
-
-def _outlived(facts: Facts, workload: Workload, at: datetime) -> bool:
-    """Whether its data reaches a country that instruments name of which none is in force."""
-    places, powers = _exposed_places(facts, workload.cluster), _exposed_powers(facts, workload.cluster)
-    for dataset in facts.datasets:
-        if dataset.id in _ancestry(facts, workload):
-            named = {c for t in dataset.transfers for c in t.to}
-            alive = {c for t in dataset.transfers if at < t.valid_until for c in t.to}
-            if (named - alive) & (places | powers | _exposed_hands(facts, workload.cluster)):
-                return True
-    return False
-
-
-def _exposed_places(facts: Facts, name: ClusterId) -> set[Country]:
-    """Where bytes come to rest; empty when anything of it is unknown."""
-    for cluster in facts.clusters:
-        if cluster.id == name:
-            site = next(s for s in facts.sites if s.id == cluster.site)
-            kept = (site.replicas_in, site.backups_in, site.telemetry_in)
-            stored = {site.country, *cluster.control_plane_in}
-            return stored.union(*kept) if all(kept) else set()
-    return set()
-
-
-def _exposed_powers(facts: Facts, name: ClusterId) -> set[Country]:
-    """Who can compel: the closure over control, computed by growing the set of entities until it stands still."""
-    for cluster in facts.clusters:
-        if cluster.id == name:
-            site = next(s for s in facts.sites if s.id == cluster.site)
-            held: set[EntityId] = {site.owner, cluster.operator, cluster.key_holder, cluster.update_authority}
-            return _powers_over(facts, held | set(cluster.subprocessors))
-    return set()
-
-
-def _powers_over(facts: Facts, held: set[EntityId]) -> set[Country]:
-    while (grown := held | {p for e in facts.entities if e.id in held for p in e.parents}) != held:
-        held = grown
-    return {c for e in facts.entities if e.id in held for c in (e.seat, *e.compelled_by)}
-
-
-def _exposed_keys(facts: Facts, name: ClusterId) -> set[Country]:
-    """Who can compel whoever holds the keys."""
-    return {c for k in facts.clusters if k.id == name for c in _powers_over(facts, {k.key_holder})}
-
-
-def _exposed_hands(facts: Facts, name: ClusterId) -> set[Country]:
-    """Who can act; empty when anything of it is unknown."""
-    for cluster in facts.clusters:
-        if cluster.id == name:
-            acting = (cluster.update_authority, cluster.stop_authority)
-            seats = {e.seat for e in facts.entities if e.id in acting}
-            known = cluster.admins_in and cluster.support_in
-            return {*cluster.admins_in, *cluster.support_in, *seats} if known else set()
-    return set()
 
 
 def _crowded(after: Snapshot, workload: Workload, fresh: Iterable[NodeId]) -> bool:

@@ -7,16 +7,20 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from estate.canonical import Json
 from estate.ids import NodeId, TenantId
 from estate.law import Quota, Tenant
+from estate.snapshots import Snapshot
 from estate.units import PerMille
-from policies import domains, supplies
+from policies import domains, spans, supplies
 from policies.asks import Ask, Context, names
 from policies.domains import Domain, Sort
+from policies.holdings import Held, Holdings, held
 from policies.playing import Play
 from policies.questions import Question
 
@@ -32,6 +36,7 @@ def asks(question: Question, play: Play, who: Context) -> Iterator[Ask]:
     yield from _groups(question, play, who, fenced)
     yield from _supplies(question, play, who)
     yield from _quotas(question, play, who)
+    yield from _companies(play, who, question)
 
 
 def rate(question: Question, play: Play) -> Context:
@@ -158,29 +163,73 @@ def _supplies(question: Question, play: Play, who: Context) -> Iterator[Ask]:
         yield Ask("AffectSupply", "Supply", about, context)
 
 
+def _companies(play: Play, who: Context, question: Question) -> Iterator[Ask]:
+    """How each workload's replicas stand to each other in the end, where its contract says how they should."""
+    for name in play.footprint.workloads:
+        was, stands = play.base.workload(name), play.after.workload(name)
+        if stands is None or (stands.contract.together is None and stands.contract.spread is None):
+            continue
+        context: Context = {
+            "who": who,
+            "lifted": question.lifted(f"workload/{name}"),
+            "strayedBefore": spans.strayed(play.base, was) if was is not None else 0,
+            "strayed": spans.strayed(play.after, stands),
+            "crowdedBefore": spans.crowded(play.base, was) if was is not None else 0,
+            "crowded": spans.crowded(play.after, stands),
+            "together": stands.contract.together or "",
+            "spread": stands.contract.spread or "",
+        }
+        yield Ask("AffectWorkload", "Workload", name, context, stands.tenant)
+
+
 def _quotas(question: Question, play: Play, who: Context) -> Iterator[Ask]:
-    """Each quota of a tenant whose work the play changes, and of those above it. One of a site or model is not kept."""
+    """Each quota, and each ceiling of the house, of a tenant whose work the play changes and of those above it."""
+    counting = _Counting(question, play)
     for tenant in _above(play):
-        for quota in tenant.quotas:
-            if quota.site is None and not quota.model:
-                ask = _quota(question, play, who, tenant, quota)
-                if ask is not None:
-                    yield ask
+        ceilings = (c for c in question.bundle.profile.ceilings if c.tenant in (None, tenant.id))
+        for quota in (*tenant.quotas, *ceilings):
+            ask = _quota(question, counting, who, tenant, quota)
+            if ask is not None:
+                yield ask
 
 
-def _quota(question: Question, play: Play, who: Context, tenant: Tenant, quota: Quota) -> Ask | None:
-    own = play.base.facts.tenants_below[tenant.id]
-    devices = tuple(sum(s.tenant_devices(t) for t in own) for s in (play.base, play.after))
-    watts = tuple(sum(int(s.tenant_watts(t)) for t in own) for s in (play.base, play.after))
-    if devices[0] == devices[1] and watts[0] == watts[1]:
+@dataclass
+class _Counting:
+    """What tenants hold before the play and after it, counted by site and model only where a quota asks for that."""
+
+    question: Question
+    play: Play
+
+    @cached_property
+    def _places(self) -> tuple[Holdings, ...]:
+        return self.question.holdings.beyond(self.question.snapshot, self.play.base, self.play.after)
+
+    def held(self, tenant: TenantId, quota: Quota) -> tuple[Held, Held]:
+        """By the tenant and all below it, within the scope of the quota."""
+        own, (base, after) = self.play.base.facts.tenants_below[tenant], (self.play.base, self.play.after)
+        if quota.site is None and not quota.model:
+            return _whole(base, own), _whole(after, own)
+        before, then = self._places
+        return held(before, own, quota.site, quota.model), held(then, own, quota.site, quota.model)
+
+
+def _whole(snapshot: Snapshot, tenants: Iterable[TenantId]) -> Held:
+    own = tuple(tenants)
+    return Held(sum(snapshot.tenant_devices(t) for t in own), sum(int(snapshot.tenant_watts(t)) for t in own))
+
+
+def _quota(question: Question, counting: _Counting, who: Context, tenant: Tenant, quota: Quota) -> Ask | None:
+    before, after = counting.held(tenant.id, quota)
+    if before == after:
         return None
     context: Context = {
         "who": who,
         "lifted": question.lifted(f"tenant/{tenant.id}"),
-        "devicesBefore": devices[0],
-        "devicesAfter": devices[1],
-        "wattsBefore": watts[0],
-        "wattsAfter": watts[1],
+        "scope": quota.scope,
+        "devicesBefore": before.devices,
+        "devicesAfter": after.devices,
+        "wattsBefore": before.watts,
+        "wattsAfter": after.watts,
     }
     if quota.accelerators is not None:
         context["devicesMost"] = quota.accelerators // 1000

@@ -16,7 +16,8 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from estate.identities import Role
-from estate.law import DataClass, KeyModel
+from estate.ids import TenantId
+from estate.law import DataClass, KeyModel, Quota
 from estate.modes import Scope
 from estate.obligations import Canary, Notify, Obligation, PostCheck, SnapshotFirst
 from estate.records import Model, Record, doubled, later
@@ -173,6 +174,13 @@ class Duty(Risk):
         )
 
 
+class Ceiling(Quota):
+    """The most that the house lets a tenant hold with all below it, whatever quota facts give it."""
+
+    tenant: TenantId | None = None
+    """None: each tenant by itself."""
+
+
 class Patience(Model):
     """How many approvals of one person count in a time: whoever approves everything has looked at nothing."""
 
@@ -205,6 +213,8 @@ class Profile(Record):
     """Whether a cost ceiling forbids where nobody knows the price."""
     approvals: tuple[Quorum, ...] = Field(default=(), max_length=100)
     patience: Patience = Patience()
+    ceilings: tuple[Ceiling, ...] = later((), max_length=1000)
+    """Beside the tenants' own quotas, which are facts."""
     exceptions_last_days: int = Field(default=30, ge=1, le=366)
     obligations: tuple[Duty, ...] = later((), max_length=100)
     approve_within_minutes: int = later(1440, ge=1, le=43_200)

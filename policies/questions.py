@@ -22,6 +22,7 @@ from estate.warrants import Warrant
 from policies.asks import ReadSet
 from policies.bundle import Bundle
 from policies.domains import Counts, Domain
+from policies.holdings import Keeper
 from policies.mandates import NOBODY as NO_MANDATE
 from policies.mandates import Mandate
 from policies.reliefs import Relief
@@ -59,6 +60,8 @@ class Matter:
     """Who had a part in it, as the proposal says."""
     supposed: bool = False
     """Whether a person only asks what would be decided: nobody made it but whom it names."""
+    told: tuple[str, ...] = ()
+    """The texts of its evidence."""
     vouched: bool = False
     """Whether who proposed it was judged before, and a signature says so."""
     deputy: Deputy | None = None
@@ -80,6 +83,7 @@ class Matter:
             mandate=mandate,
             mind=proposal.mind,
             made_by=proposal.made_by,
+            told=tuple(text for e in proposal.evidence for text in (e.source, e.claim)),
         )
 
     @property
@@ -187,6 +191,8 @@ class Question:
     vouched: Vouched = Vouched()
     first: int = 1
     """The number of the first step to lay out: those before it are done (an execution that is resumed)."""
+    holdings: Keeper = field(default_factory=Keeper, compare=False, repr=False)
+    """What was counted for the question before: equal questions have equal answers with any."""
     approve_by: datetime | None = None
     """Until when people may approve it, or it goes ahead without them; None where the gate has said so before."""
 

@@ -7,7 +7,7 @@ changed since is decided anew. Given the proposal as well, the people behind it 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from estate import canonical
@@ -25,6 +25,7 @@ from estate.warrants import Warrant
 from policies import approving
 from policies.bundle import Bundle
 from policies.deciding import ERRORED, KERNEL, decide
+from policies.holdings import Keeper
 from policies.mandates import NOBODY, Mandate
 from policies.questions import Given, Matter, Question, Standing, Vouched
 from policies.standing import Controls, Scene, concern, in_force, standing
@@ -43,6 +44,8 @@ class Again:
     """Steps of other executions that are under way."""
     done: int = 0
     """How many steps of this execution are applied and observed: they are not decided again."""
+    holdings: Keeper = field(default_factory=Keeper, compare=False, repr=False)
+    """What was counted for the decision before."""
 
 
 def decide_again(
@@ -65,6 +68,7 @@ def decide_again(
         now=now,
         vouched=_vouched(warrant, snapshot, known.given, now),
         first=known.done + 1,
+        holdings=known.holdings,
     )
     return decide(question).verdict
 

@@ -7,6 +7,8 @@ before is in the ledger (`recorded`), and in the process itself (`Latch`).
 The facts' key is replaced on the owner's word alone, the first administrator's, whose key everybody has: a `Succession`
 says which key follows which. Facts carry the words by which their key came to be the last, so that a process without a
 ledger needs nothing else. Who stole the facts' key cannot name a successor; a key that was replaced signs nothing more.
+The owner's own key is replaced on its own word (`OwnerSuccession`), carried likewise; whoever has seen an owner take
+over accepts no words that leave them out.
 """
 
 from __future__ import annotations
@@ -33,14 +35,13 @@ from policies.services import services
 
 PAYLOAD_TYPE: Final = "application/vnd.placet.facts.v1+json"
 SUCCESSION_TYPE: Final = "application/vnd.placet.succession.v1+json"
+OWNER_TYPE: Final = "application/vnd.placet.owner-succession.v1+json"
 _MOST_SUCCESSIONS: Final = 64
 
 
-class Succession(Record):
-    """The owner's word that one key signs the facts from now on, and another no more."""
+class _Word(Record):
+    """One key follows another."""
 
-    kind: Literal["placet.succession"] = "placet.succession"
-    v: Literal[1] = 1
     installation: InstallationId
     old: KeyId
     new: KeyId
@@ -53,6 +54,20 @@ class Succession(Record):
         """The word for a raw public key."""
         text = base64.b64encode(public_key).decode()
         return cls(installation=installation, old=old, new=key_id_of(public_key), public_key=text, at=at)
+
+
+class Succession(_Word):
+    """The owner's word that one key signs the facts from now on, and another no more."""
+
+    kind: Literal["placet.succession"] = "placet.succession"
+    v: Literal[1] = 1
+
+
+class OwnerSuccession(_Word):
+    """The owner's word that another key speaks for the facts' owner from now on, and their own no more."""
+
+    kind: Literal["placet.owner-succession"] = "placet.owner-succession"
+    v: Literal[1] = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +95,8 @@ class Opened:
     facts: Facts
     key: KeyId
     retired: frozenset[KeyId]
+    owners: tuple[KeyId, ...] = ()
+    """The keys of its owners, from the founding on, where words were carried; the last is in force."""
 
 
 def open_facts(envelope: bytes, ring: KeyRing, now: datetime, *, last_version: int = 0) -> Facts:
@@ -99,12 +116,17 @@ def opened(
     *,
     last_version: int = 0,
     retired: frozenset[KeyId] = frozenset(),
+    owner: KeyId | None = None,
 ) -> Opened:
-    """As `open_facts`, with the key. One of `retired` signs nothing more. Raises as `open_facts`."""
+    """As `open_facts`, with the key. One of `retired` signs nothing more, and words without the `owner` who is known to
+    have taken over count for nothing. Raises as `open_facts`.
+    """
     signed, words = _taken_apart(envelope)
-    in_force, gone = _in_force(words, ring)
-    found = dsse.open_envelope(signed, PAYLOAD_TYPE, in_force)
-    if (key := found.key_ids[0]) in retired | gone:
+    line = _in_force(words, ring)
+    if owner is not None and owner not in line.owners:
+        raise Denied(f"the facts do not carry the word by which `{owner}` became their owner; have them signed anew")
+    found = dsse.open_envelope(signed, PAYLOAD_TYPE, line.ring)
+    if (key := found.key_ids[0]) in retired | line.gone:
         raise Denied(f"the facts are signed by `{key}`, which was replaced; have them signed by the key in force")
     facts = _facts(found.payload)
     if facts.version < last_version:
@@ -113,7 +135,7 @@ def opened(
         )
     if now >= facts.valid_until:
         raise Denied(f"the facts expired at {facts.valid_until.isoformat()}; have them reviewed and signed again")
-    return Opened(facts, key, gone)
+    return Opened(facts, key, line.gone, line.owners)
 
 
 def carrying(envelope: bytes, words: Iterable[bytes]) -> bytes:
@@ -122,26 +144,43 @@ def carrying(envelope: bytes, words: Iterable[bytes]) -> bytes:
     return canonical.dumps({"facts": canonical.loads(envelope), "successions": listed}) if listed else envelope
 
 
+def bare(envelope: bytes) -> bytes:
+    """The envelope of the facts alone. Raises Denied: it is none."""
+    return _taken_apart(envelope)[0]
+
+
 def carried_by(envelope: bytes) -> tuple[bytes, ...]:
     """The owner's words that an envelope carries, UNVERIFIED: to be carried on. Raises Denied: it is none."""
     return _taken_apart(envelope)[1]
 
 
-def successions_of(envelope: bytes) -> tuple[Succession, ...]:
+def successions_of(envelope: bytes) -> tuple[Succession | OwnerSuccession, ...]:
     """The same, read."""
-    return tuple(Succession.read(dsse.stated_payload(word)) for word in carried_by(envelope))
+    return tuple(_stated(word) for word in carried_by(envelope))
+
+
+def _stated(word: bytes) -> Succession | OwnerSuccession:
+    payload = dsse.stated_payload(word)
+    return OwnerSuccession.read(payload) if dsse.stated_type(word) == OWNER_TYPE else Succession.read(payload)
 
 
 class Latch:
     """Opens facts and remembers the highest version that it opened, and which keys have gone: neither comes back."""
 
     def __init__(
-        self, ring: KeyRing, clock: Clock, last_version: int = 0, retired: frozenset[KeyId] = frozenset()
+        self,
+        ring: KeyRing,
+        clock: Clock,
+        last_version: int = 0,
+        retired: frozenset[KeyId] = frozenset(),
+        owner: KeyId | None = None,
     ) -> None:
         self._ring = ring
         self._clock = clock
         self._last = last_version
         self._retired = retired
+        self.owner = owner
+        """Who is known to have taken over as the facts' owner; None: the first one still is."""
         self.key: KeyId | None = None
         """That signed the facts which were opened last."""
 
@@ -152,8 +191,11 @@ class Latch:
 
     def __call__(self, envelope: bytes) -> Facts:
         """The facts in `envelope`. Raises as `open_facts`."""
-        found = opened(envelope, self._ring, self._clock(), last_version=self._last, retired=self._retired)
+        found = opened(
+            envelope, self._ring, self._clock(), last_version=self._last, retired=self._retired, owner=self.owner
+        )
         self._last, self.key, self._retired = found.facts.version, found.key, self._retired | found.retired
+        self.owner = found.owners[-1] if len(found.owners) > 1 else self.owner
         return found.facts
 
 
@@ -169,6 +211,12 @@ async def retired(ledger: Ledger) -> frozenset[KeyId]:
     return frozenset(KeyId(str(key)) for keys in lists if isinstance(keys, list) for key in keys)
 
 
+async def owner(ledger: Ledger) -> KeyId | None:
+    """Who the ledger says took over as the facts' owner last; None where nobody did."""
+    owners = [e.body.get("owner") async for e in ledger.entries(kind=EntryKind.FACTS_LOADED)]
+    return next((KeyId(str(o)) for o in reversed(owners) if o is not None), None)
+
+
 def loaded(facts: Facts, by: Subject, at: datetime, latch: Latch | None = None) -> Draft:
     """The entry that facts are in force here, and, where their key was replaced, by which; one for each of both."""
     body: dict[str, Json] = {"version": facts.version, "digest": facts.facts_digest, "services": services(facts)}
@@ -176,6 +224,9 @@ def loaded(facts: Facts, by: Subject, at: datetime, latch: Latch | None = None) 
     if latch is not None and latch.retired and latch.key is not None:
         body |= {"key": latch.key, "retired": [*sorted(latch.retired)]}
         key = f"{key}:{latch.key}"
+    if latch is not None and latch.owner is not None:
+        body["owner"] = latch.owner
+        key = f"{key}:{latch.owner}"
     return Draft(EntryKind.FACTS_LOADED, at, by, body, key)
 
 
@@ -202,34 +253,51 @@ def _taken_apart(envelope: bytes) -> tuple[bytes, tuple[bytes, ...]]:
             return envelope, ()
 
 
-def _in_force(words: tuple[bytes, ...], ring: KeyRing) -> tuple[KeyRing, frozenset[KeyId]]:
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """Who may sign the facts now, which keys did before, and whose word that is."""
+
+    ring: KeyRing
+    gone: frozenset[KeyId] = frozenset()
+    owners: tuple[KeyId, ...] = ()
+
+
+def _in_force(words: tuple[bytes, ...], ring: KeyRing) -> _Line:
     """The key that the last word names, and those before it; the ring itself where there is none."""
     if not words:
-        return ring, frozenset()
+        return _Line(ring)
     if not isinstance(ring, FactsRing):
         raise Denied("these facts carry words of an owner whom nobody here knows; ask with the installation's record")
     key, gone, current = next(iter(ring.founding.keys)), set[KeyId](), ring.founding
+    owner, owners = ring.owner, [next(iter(ring.owner.keys))]
     for word in words:
-        payload = dsse.open_envelope(word, SUCCESSION_TYPE, ring.owner).payload
-        said = _said(payload)
-        if said.old != key:
-            raise Denied(f"`{said.new}` is said to follow `{said.old}`, and `{key}` signs the facts; a word is missing")
+        if dsse.stated_type(word) == OWNER_TYPE:
+            taken = _said(OwnerSuccession, dsse.open_envelope(word, OWNER_TYPE, owner).payload)
+            _check_follows(taken, owners[-1], "is the facts' owner")
+            owner, owners = _ring_of(taken), [*owners, taken.new]
+            continue
+        said = _said(Succession, dsse.open_envelope(word, SUCCESSION_TYPE, owner).payload)
+        _check_follows(said, key, "signs the facts")
         gone.add(key)
-        current = _ring_of(said)
-        key = said.new
-    if key in gone:
-        raise Denied(f"`{key}` was replaced, and does not come back; make another key")
-    return current, frozenset(gone)
+        current, key = _ring_of(said), said.new
+    if key in gone or owners[-1] in owners[:-1]:
+        raise Denied(f"`{key if key in gone else owners[-1]}` was replaced, and does not come back; make another key")
+    return _Line(current, frozenset(gone), tuple(owners))
 
 
-def _said(payload: bytes) -> Succession:
+def _check_follows(said: _Word, now: KeyId, what: str) -> None:
+    if said.old != now:
+        raise Denied(f"`{said.new}` is said to follow `{said.old}`, and `{now}` {what}; a word is missing")
+
+
+def _said[W: _Word](kind: type[W], payload: bytes) -> W:
     try:
-        return Succession.read(payload)
+        return kind.read(payload)
     except BadInput as error:
         raise Denied(f"the payload is no succession: {error}") from error
 
 
-def _ring_of(said: Succession) -> StaticRing:
+def _ring_of(said: _Word) -> StaticRing:
     try:
         return StaticRing({said.new: base64.b64decode(said.public_key, validate=True)})
     except (binascii.Error, ValueError, BadInput) as error:

@@ -1,4 +1,4 @@
-"""The guardrails of tier 1 in words: needed against found, in numbers, with what would make it permissible.
+"""The guardrails of tier 1 and what is attached, in words: needed against found, and what would make it permissible.
 
 Pure; called by `words` with the rule's own request. A rule that is not here says of itself what its annotations say.
 """
@@ -106,8 +106,9 @@ def _quota(context: Context) -> Told:
     over = [
         (u, context[m], context[a]) for u, m, a in parts if m in context and _number(context, a) > _number(context, m)
     ]
+    scope = f" {context['scope']}" if context["scope"] else ""
     return (
-        "; ".join(f"at most {m} {u}" for u, m, _ in over),
+        "; ".join(f"at most {m} {u}{scope}" for u, m, _ in over),
         "; ".join(f"{a} {u} after the change" for u, _, a in over),
         "",
     )
@@ -122,6 +123,27 @@ def _deputy(context: Context) -> Told:
     roles, gone = ", ".join(_names(mandate["roles"])) or "no role", ", ".join(_names(mandate["outgrown"]))
     found = f"{', '.join(_names(mandate['persons']))} holds {roles}"
     return "", found + (f" and no longer speaks for {gone}" if gone else ""), ""
+
+
+def _foreign(sort: str) -> Callable[[Context], Told]:
+    def tell(context: Context) -> Told:
+        found = ", ".join(_names(cast(Context, context["foreign"])[sort]))
+        return f"only what signed facts let {context['tenant']} be attached to", f"attached to {found}", ""
+
+    return tell
+
+
+def _company(field: str, needed: str, found: str) -> Callable[[Context], Told]:
+    def tell(context: Context) -> Told:
+        count = context["strayed" if field == "together" else "crowded"]
+        return needed.format(context[field]), found.format(count, context[field]), ""
+
+    return tell
+
+
+def _told(context: Context) -> Told:
+    others = sorted({*_names(context["told"])} - {*_names(cast(Context, context["who"])["actsFor"])})
+    return "evidence of the tenants alone that it is for", f"it tells of {', '.join(others)}", ""
 
 
 def _names(value: object) -> list[str]:
@@ -152,7 +174,13 @@ _TELLS: Final[Mapping[str, Callable[[Context], Told]]] = {
     "key-model": _keys,
     "certified": _certificates,
     "contract-cost": _cost,
+    "contract-together": _company("together", "all replicas in one {}", "{} of them outside of it after the change"),
+    "contract-spread": _company("spread", "no two replicas in one {}", "{} of them share a {} after the change"),
     "tenant-quota": _quota,
     "deputy-permitted": _deputy,
+    "tenant-evidence-of-proposal": _told,
     "transfer-in-force": _lapsed,
+    "tenant-storage": _foreign("storage"),
+    "tenant-network": _foreign("networks"),
+    "tenant-network-of-object": _foreign("networks"),
 }

@@ -17,13 +17,13 @@ from estate.ids import ExecutorId, InstallationId
 from estate.obligations import soak_seconds
 from estate.verdicts import Decision, Verdict
 from estate.warrants import PAYLOAD_TYPE, Warrant
-from policies import dsse
+from policies import dsse, skews
 from policies.keyrings import KeyRing
 from policies.ledger.port import Ledger
 from policies.recording import issued_key
+from policies.skews import Skewed
 
 LIFETIME: Final = timedelta(minutes=10)
-MAX_SKEW: Final = timedelta(seconds=30)
 
 type RingAt = Callable[[datetime], KeyRing]
 """Whose signature counted at a time."""
@@ -105,12 +105,13 @@ async def as_issued(
     return read_warrant(envelope, rings(entry.at), audience, installation)
 
 
-def check_in_force(warrant: Warrant, now: datetime, max_skew: timedelta = MAX_SKEW) -> None:
+def check_in_force(warrant: Warrant, now: datetime, max_skew: timedelta = skews.MOST) -> None:
     """Refuse a start outside the warrant's time. The skew forgives a slow clock, and never lengthens the warrant."""
     earliest = max(warrant.not_before, warrant.issued_at) - max_skew
     if now < earliest:
         ahead = (warrant.issued_at - now).total_seconds()
-        raise Denied(f"the warrant starts {ahead:.0f} s from now; check the clocks of gate and executor")
+        why = f"the warrant starts {ahead:.0f} s from now; check the clocks of gate and executor"
+        raise Skewed(why, f"the gate, against that of executor {warrant.audience}", int(ahead))
     if now >= warrant.expires_at:
         given = int((warrant.expires_at - warrant.issued_at).total_seconds())
         raise Denied(

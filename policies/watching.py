@@ -17,13 +17,15 @@ from datetime import datetime
 from itertools import islice
 from typing import Final, NamedTuple
 
+from estate.attachments import Attachment
 from estate.ids import ClusterId, DatasetId, NodeId, TenantId, WorkloadId
 from estate.law import Facts, Residency
 from estate.snapshots import Snapshot
 from estate.things import ThingKind
 from estate.verdicts import Failure
 from estate.workloads import Workload
-from policies import completeness, lineages, neighbours, reviewing, sovereignty
+from policies import attaching, completeness, lineages, neighbours, reviewing, sovereignty
+from policies.attaching import Foreign
 from policies.bundle import Bundle
 from policies.neighbours import Beside
 from policies.sovereignty import Bounds
@@ -39,13 +41,19 @@ class Class(NamedTuple):
     cluster: ClusterId
     namespace: str
     datasets: tuple[DatasetId, ...]
+    attachments: tuple[Attachment, ...]
     residency: Residency | None
 
     @classmethod
     def of(cls, workload: Workload) -> Class:
         """The class of a workload."""
         residency = workload.contract.residency
-        return cls(workload.tenant, workload.cluster, workload.namespace, workload.datasets, residency)
+        what = workload.datasets, workload.attachments
+        return cls(workload.tenant, workload.cluster, workload.namespace, *what, residency)
+
+    def foreign(self, facts: Facts) -> Foreign:
+        """What its workloads may not be attached to, wherever their replicas stand."""
+        return attaching.strange(facts, self.tenant, self.cluster, self.namespace, self.attachments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +184,8 @@ def _seat(workload: Workload, snapshot: Snapshot) -> Hashable:
         found = snapshot.node(node)
         if found is None or completeness.missing_place(snapshot.facts, found.cluster, node):
             return None
-    return Class.of(workload), _beside(workload, snapshot)
+    joined = attaching.foreign(snapshot.facts, workload, _nodes(workload)).networks
+    return Class.of(workload), _beside(workload, snapshot), joined
 
 
 def _beside(workload: Workload, snapshot: Snapshot) -> Beside:
@@ -205,6 +214,7 @@ def _read(facts: Facts, kind: Class, now: datetime) -> Hashable:
         sovereignty.exposure_of(facts, bounds, kind.cluster),
         lineages.ungranted(facts, kind.tenant, kind.datasets, kind.cluster, now),
         lineages.lapsed(facts, kind.datasets, sovereignty.reached(facts, kind.cluster), now),
+        kind.foreign(facts),
         neighbours.alone_in(facts, kind.tenant, kind.cluster),
     )
 
@@ -225,4 +235,5 @@ def _around(snapshot: Snapshot, name: WorkloadId) -> Iterator[WorkloadId]:
 
 def _place(facts: Facts, node: NodeId) -> Hashable:
     rack = facts.rack_of.get(node)
-    return rack, facts.rack[rack].site if rack is not None else None
+    joined = facts.networks_on.get(node, ())
+    return rack, facts.rack[rack].site if rack is not None else None, joined

@@ -251,9 +251,15 @@ def _count(value: object) -> int:
 
 def own_part(failure: Failure) -> Failure:
     """A failure as the tenant whom it concerns may read it: it does not say who the neighbours are."""
-    if failure.policy != "tenant-isolation":
-        return failure
-    return failure.model_copy(update={"found": "another tenant would be closer than that"})
+    told = _NEIGHBOURS.get(failure.policy)
+    return failure if told is None else failure.model_copy(update={"found": told})
+
+
+_NEIGHBOURS = {
+    "tenant-isolation": "another tenant would be closer than that",
+    "tenant-evidence-of-proposal": "it tells of somebody else",
+    "tenant-network": "it would be joined to a network that is not its own",
+}
 
 
 def once(failures: Iterable[Failure]) -> tuple[Failure, ...]:

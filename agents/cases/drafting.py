@@ -16,6 +16,7 @@ from estate.proposals import Evidence, Lane, Proposal, Rehearsal
 from estate.results import Refusal
 from estate.snapshots import Snapshot
 from estate.uses.running import ComponentSort, Maker
+from policies import evidence
 from tools.catalogue import registry
 
 type Rehearse = Callable[[Snapshot, tuple[Change, ...]], Rehearsal]
@@ -63,7 +64,7 @@ def draft(
         for_tenants=spoken.tenants if spoken else (),
         summary=_summary(case, incident),
         steps=laid.value.steps,
-        evidence=_evidence(case),
+        evidence=evidence.own_part(_evidence(case), snapshot, spoken.tenants if spoken else ()),
         rehearsal=rehearse(snapshot, case.changes),
         mind=next((m.id for m in made_by if m.sort is ComponentSort.MODEL), None),
         made_by=made_by,

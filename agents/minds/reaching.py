@@ -2,23 +2,30 @@
 
 Called by `model`. A case concerns the tenants that it names, and everybody whose work stands on its nodes. A model that
 may not see one of them is not asked for that case at all; one that is asked sees through its tools only what is of the
-tenants that it may see.
+tenants that it may see, and the law is asked of each answer that they give.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING
 
 from agents.minds.port import Briefing
+from estate.errors import BadInput, Denied
 from estate.ids import ComponentId, Digest, TenantId
 from estate.snapshots import Snapshot
 from estate.stock import Stock
 from estate.workloads import Workload
-from policies import reaches
+from policies import evidence, reaches
+from policies.evidence import Reader
 from policies.reaches import Sight
 from tools.catalogue.registry import Catalogue
+
+if TYPE_CHECKING:
+    from policies.bundle import Bundle
 
 _TENANTS_OWN = frozenset({"tenant", "workload", "dataset"})
 
@@ -50,7 +57,26 @@ def tools(briefing: Briefing, known: Known) -> Catalogue:
     registered = briefing.snapshot.facts.registration.get(known.id)
     mine = frozenset(registered.tenants) if registered is not None else frozenset[TenantId]()
     seen = _own_part(briefing.snapshot, mine)
-    return briefing.tools.over(seen)
+    return briefing.tools.over(seen, _telling(briefing.snapshot, Reader(str(known.id), "model", mine)))
+
+
+def _telling(snapshot: Snapshot, reader: Reader) -> Callable[[str], None]:
+    """The law's own look at each answer, once what is others' was left out."""
+
+    def check(answer: str) -> None:
+        try:
+            evidence.check(_law(), reader, evidence.tells_of((answer,), snapshot))
+        except Denied as error:
+            raise BadInput(f"{error}; ask of what belongs to them only") from error
+
+    return check
+
+
+@cache
+def _law() -> Bundle:
+    from policies.bundle import Bundle
+
+    return Bundle.load()
 
 
 def _concerned(briefing: Briefing) -> Iterator[Workload]:

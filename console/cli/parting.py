@@ -90,9 +90,10 @@ def rotate(
     While everything runs the new key is enrolled, its process takes it, both verify for a while, and the old one is
     ended: what it signed stands, and nothing that it signs later. Where the role runs apart, `placet issue` writes the
     new key's file, to be brought to its directory. `placet rotate facts` signs the facts anew with a new key, on your
-    word as the first administrator. Give the new `ledger.vkey` to whoever verifies exports.
+    word as their owner, who is the first administrator until `placet hand-over`. Give the new `ledger.vkey` to whoever
+    verifies exports.
 
-    A second key (`--second`), or one in a key service, is replaced with everything stopped; issue the role again then.
+    A first second key (`--second`), or one in a key service, needs everything stopped; issue the role again then.
 
     Example: `placet rotate gate`, `placet rotate facts`, `placet rotate ledger --second --stopped`
     """
@@ -131,6 +132,32 @@ def _replaced(invocation: Invocation, rotation: Rotation, pace: Pace | None) -> 
         after = "everything runs on"
     was = f"; {rotated.old} is revoked" if rotated.old else ""
     return f"the {rotation.role} signs with {rotated.new} from now on{was}; {after}"
+
+
+def hand_over(
+    context: typer.Context,
+    heir: Annotated[str, typer.Argument(help="Whose key follows yours, of the identities on this machine.")],
+) -> None:
+    """Have another key speak for the owner of the facts from now on, and yours no more; everything may run meanwhile.
+
+    The facts' file carries the word. Who has seen it takes no more words of yours: `placet rotate facts` is then the
+    heir's. It makes nobody an administrator.
+
+    Example: `placet --as admin hand-over bea`
+    """
+    from datetime import UTC, datetime
+
+    from console import identities
+    from console.cli.rendering import note
+    from console.installations import Installation
+    from console.succeeding import hand_over
+
+    invocation = given(context)
+    state = invocation.state()
+    installation = Installation.open(state, invocation.settings())
+    owner, following = identities.load(state, invocation.who()), identities.load(state, heir)
+    new = hand_over(installation, owner, following, datetime.now(UTC))
+    note(f"the facts' owner speaks with {new} from now on; next: placet issue, for the directories that hold them")
 
 
 def _facts_rotated(installation: Installation, speaker: Identity, now: datetime) -> str:
@@ -197,5 +224,6 @@ def register(app: typer.Typer) -> None:
     app.command()(issue)
     app.command()(provision)
     app.command()(rotate)
+    app.command()(hand_over)
     app.command()(health)
     app.add_typer(nats_app, name="nats", help="A NATS server of your own.")

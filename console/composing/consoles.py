@@ -24,7 +24,7 @@ from console.installations import Installation
 from console.processes.console import ConsoleProcess
 from console.processes.settings import Standing
 from console.rotating import LedgerSuccession
-from policies.signing.files import FileSigner
+from policies.signing.files import FileSigner, MldsaFileSigner
 from tools.bus import accounts
 from tools.bus.port import Bus
 from tools.inventory.drifts import Drifts
@@ -48,6 +48,7 @@ async def compose(parts: Parts) -> Host:
         inventory,
         timedelta(seconds=installation.config.checkpoint_seconds),
         _succession(installation, standing),
+        _second(installation, standing),
     )
     parts.awaited.append(host.open)
     return host
@@ -60,6 +61,14 @@ def _succession(installation: Installation, standing: Standing) -> LedgerSuccess
     return LedgerSuccession(
         state, "ledger", subject, standing.enrolments, installation.clock, FileSigner.load, installation=installation
     )
+
+
+def _second(installation: Installation, standing: Standing) -> LedgerSuccession | None:
+    if not installation.signs("ledger") or installation.second_signer("ledger") is None:
+        return None
+    subject, load = successions.process(installation.record.id, "ledger"), MldsaFileSigner.load
+    known = standing.enrolments, installation.clock
+    return LedgerSuccession(installation.state, "ledger", subject, *known, load, second=True, installation=installation)
 
 
 async def _desk(parts: Parts, bus: Bus, standing: Standing, inventory: Follower) -> Desk:

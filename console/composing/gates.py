@@ -12,7 +12,7 @@ from console.processes.registering import Registers
 from console.processes.settings import Standing
 from console.successions import Succession
 from policies.gate import Gate
-from policies.signing.files import FileSigner
+from policies.signing.files import FileSigner, MldsaFileSigner
 from tools.bus import accounts
 
 
@@ -46,6 +46,7 @@ async def compose(parts: Parts) -> Host:
         installation.config.ledger_heartbeat,
         latch,
         _succession(installation, standing),
+        _second(installation, standing),
         Registers(await clusters.registers(installation.config, parts.stack)),
     )
 
@@ -55,3 +56,11 @@ def _succession(installation: Installation, standing: Standing) -> Succession | 
         return None
     subject = successions.process(installation.record.id, "gate")
     return Succession(installation.state, "gate", subject, standing.enrolments, installation.clock, FileSigner.load)
+
+
+def _second(installation: Installation, standing: Standing) -> Succession | None:
+    if installation.second_signer("gate") is None:
+        return None
+    subject, load = successions.process(installation.record.id, "gate"), MldsaFileSigner.load
+    known = standing.enrolments, installation.clock
+    return Succession(installation.state, "gate", subject, *known, load, second=True)

@@ -4,26 +4,33 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
+from typing import TYPE_CHECKING
 
 from agents.incidents import Incidents
 from console.door.authorising import sees_everything
-from console.door.projecting import projected
+from console.door.projecting import projected, told
 from console.door.spooling import Spool
 from console.door.views import Sight
 from estate.clocks import Clock
 from estate.errors import NeverRetry
 from estate.identities import Enrolment
-from estate.ids import InstallationId
+from estate.ids import InstallationId, TenantId
 from estate.incidents import Incident
 from estate.subjects import Subjects
+from policies import evidence
 from policies.controls import Controls
 from policies.enrolments import Enrolments
+from policies.evidence import Reader
 from policies.heartbeats import PERIOD
 from policies.ledger.archives import Archive
 from policies.ledger.port import Ledger
 from tools.bus.port import Bus
 from tools.inventory.drifts import Drifts
 from tools.inventory.follower import Follower
+
+if TYPE_CHECKING:
+    from policies.bundle import Bundle
 
 
 class NotFound(NeverRetry):
@@ -53,8 +60,27 @@ class Desk:
         return _asked(caller, incident) or sight_of(caller).of_any(incident.tenants)
 
     def project(self, caller: Enrolment, incident: Incident) -> Incident:
-        """What the caller may read of an incident that they see."""
-        return projected(incident, sight_of(caller), _asked(caller, incident))
+        """What the caller may read of an incident that they see, which the law is asked of once more.
+
+        Raises:
+            Denied: what is left tells of somebody whose things they may not see.
+        """
+        sight, snapshot = sight_of(caller), self.reader.newest()
+
+        def tells_of(text: str) -> frozenset[TenantId]:
+            return evidence.tells_of((text,), snapshot)
+
+        left = projected(incident, sight, _asked(caller, incident), tells_of)
+        reader = Reader(str(caller.subject), caller.subject.kind.value, sight.tenants, sight.everything)
+        evidence.check(_law(), reader, () if sight.everything else told(left, sight, tells_of))
+        return left
+
+
+@cache
+def _law() -> Bundle:
+    from policies.bundle import Bundle
+
+    return Bundle.load()
 
 
 def _asked(caller: Enrolment, incident: Incident) -> bool:

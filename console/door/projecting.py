@@ -6,26 +6,68 @@ is awaited from somebody), and neither who they are nor what is theirs.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from typing import Final
+
 from console.door.views import Sight
-from estate.events import Event
+from estate.events import Event, Request
+from estate.ids import TenantId
 from estate.incidents import Incident
 from estate.verdicts import Failure, Requirement, Verdict
 from policies import words
 
+type TellsOf = Callable[[str], frozenset[TenantId]]
+"""Whose things a text names (`policies.evidence`)."""
 
-def projected(incident: Incident, sight: Sight, asked: bool) -> Incident:
+
+def projected(incident: Incident, sight: Sight, asked: bool, tells_of: TellsOf) -> Incident:
     """What somebody with this sight may read of it; `asked` is whether the case is pursued for them."""
     if sight.everything:
         return incident
     whole = asked or sight.tenants.issuperset(incident.tenants)
+    said = frozenset(_said(incident, sight))
+
+    def own(text: str) -> str:
+        return text if text in said or tells_of(text) <= sight.tenants else ELSEWHERE
+
+    domain = own(incident.domain)
     return incident.model_copy(
         update={
             "tenants": tuple(t for t in incident.tenants if sight.of_tenant(t)),
-            "summary": incident.summary if whole else f"{incident.origin.value} at {incident.domain}",
-            "events": tuple(e for e in incident.events if _told_to(e, sight)),
+            "domain": domain,
+            "summary": own(incident.summary) if whole else f"{incident.origin.value} at {domain}",
+            "events": tuple(_event(e, own(e.message)) for e in incident.events if _told_to(e, sight)),
             "verdicts": tuple(_verdict(v, sight, asked) for v in incident.verdicts),
         }
     )
+
+
+ELSEWHERE: Final = "something of another tenant's"
+"""In the place of a text that names it."""
+
+
+def told(incident: Incident, sight: Sight, tells_of: TellsOf) -> frozenset[TenantId]:
+    """Whose things an incident tells of, as it is handed out: in its fields, and in texts that are not the reader's."""
+    spoken = (e.request or e.proposal for e in incident.events)
+    named = {t for s in spoken if s is not None for t in s.tenants} | {e.tenant for e in incident.events}
+    named |= {f.tenant for v in incident.verdicts for f in v.failures}
+    named |= {r.tenant for v in incident.verdicts for r in v.requirements}
+    texts = {incident.domain, incident.summary, *(e.message for e in incident.events)}
+    others = texts.difference(_said(incident, sight))
+    return frozenset({*incident.tenants, *(t for t in named if t)}).union(*map(tells_of, others))
+
+
+def _said(incident: Incident, sight: Sight) -> Iterator[str]:
+    """What people said who speak for nobody but tenants in sight: whatever it names, they named it."""
+    for event in incident.events:
+        spoken = event.request or event.proposal
+        if spoken is not None and spoken.tenants and sight.tenants.issuperset(spoken.tenants):
+            yield event.message
+            yield spoken.text if isinstance(spoken, Request) else spoken.summary
+
+
+def _event(event: Event, message: str) -> Event:
+    return event if message == event.message else event.model_copy(update={"message": message})
 
 
 def _told_to(event: Event, sight: Sight) -> bool:

@@ -50,7 +50,7 @@ from estate.proposals import Proposal
 from estate.records import write_time
 from estate.references import Ref
 from estate.snapshots import Snapshot
-from policies import activations, approving, reaches
+from policies import activations, approving, reaches, skews
 from policies.bundle import Bundle
 from policies.heartbeats import Pulse
 from policies.ledger import proofs
@@ -332,6 +332,8 @@ class Querying:
             "entries": entries,
             "keys": await self._keys(),
             "silences": [str(s) for s in await pulse.silences()],
+            "clock": write_time(self._desk.clock()),
+            "skews": [str(s) for s in await skews.skews(self._desk.ledger, self._desk.clock())],
             "dead_letters": len(await dead_letters.listed(self._desk.bus)),
             "law": await self._rules(),
             "reviews_due": [*relieving.reviews_due(self._desk.controls, self._desk.clock())],

@@ -183,6 +183,7 @@ _SENTENCES: Mapping[EntryKind, Callable[[Body], str]] = {
     EntryKind.BUNDLE_LOADED: lambda body: f"rules version {body['version']} in force, {body['digest']}",
     EntryKind.KEY_TAKEN: lambda body: f"the {body['role']} signs with {body['key']} from now on",
     EntryKind.HEARTBEAT: lambda body: f"the gate is there, as every {body['period_seconds']} s",
+    EntryKind.CLOCK_SKEWED: lambda body: f"refused: the clock of {body['whose']} is {body['seconds']} s ahead",
     EntryKind.ERASED: lambda body: f"{body['bodies']} bodies erased, of {len(body['entries'])} entries",
     EntryKind.COMMANDED: lambda body: f"{body['verb']}: {body['says']}",
 }

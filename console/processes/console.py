@@ -18,6 +18,7 @@ from console.processes.watching import keep
 from console.rotating import LedgerSuccession
 from console.strangers import Strangers
 from estate.canonical import Json
+from policies import skews
 from policies.heartbeats import Pulse, Watch
 from policies.ledger import checkpoints
 from policies.signing.port import Signer
@@ -40,6 +41,8 @@ class ConsoleProcess:
     """How often a checkpoint is signed."""
     succession: LedgerSuccession | None = None
     """The ledger's key, where it lies here and may be replaced while it runs."""
+    second_succession: LedgerSuccession | None = None
+    """Its second key likewise, where it has one."""
     open: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once both doors answer."""
 
@@ -54,7 +57,9 @@ class ConsoleProcess:
                 "checkpoints": self._checkpoint(),
                 "heartbeat": self._listen(),
                 "strangers": self._meet(),
-                "key": self._succeed(),
+                "clocks": self._compare_clocks(),
+                "key": self._succeed(self.succession),
+                "second key": self._succeed(self.second_succession),
             },
         )
 
@@ -63,13 +68,12 @@ class ConsoleProcess:
         await self.standing.loaded.wait()
         await checkpoints.keep(self.desk.archive, self.every)
 
-    async def _succeed(self) -> None:
+    async def _succeed(self, succession: LedgerSuccession | None) -> None:
         """Sign with each new key that an administrator has put beside the old one."""
         await self.standing.loaded.wait()
-        if self.succession is None:
+        if succession is None:
             await asyncio.Event().wait()
             return
-        succession = self.succession
 
         async def use(signer: Signer) -> dict[str, Json]:
             until = await self.desk.archive.succeed(signer, lambda size: succession.make_known(signer, size))
@@ -89,6 +93,14 @@ class ConsoleProcess:
         """An event for each digest of whoever proposed without being registered."""
         await self.inventory.ready()
         await Strangers(self.desk.bus, self.desk.subjects, self.desk.clock).keep_telling()
+
+    async def _compare_clocks(self) -> None:
+        """An alarm for every clock that gate or executor found ahead."""
+        await self.standing.loaded.wait()
+        await self.inventory.ready()
+        desk = self.desk
+        alarms = Alarms(desk.bus, desk.subjects, self.inventory, desk.clock)
+        await skews.Watch(desk.ledger, desk.clock, alarms.tell_skew).keep_looking()
 
     async def _answer(self) -> None:
         await self.standing.load(self.desk.ledger)

@@ -66,6 +66,8 @@ class GateProcess:
     """What its inventory opens facts with: it knows by which key they are signed."""
     succession: Succession | None = None
     """Its key, where it may be replaced while it runs; None where that lies in a key service."""
+    second_succession: Succession | None = None
+    """Its second key likewise, where it has one."""
     registers: Registers = field(default_factory=Registers)
 
     async def run(self) -> None:
@@ -96,19 +98,26 @@ class GateProcess:
             spec.name: self.bus.consume(spec, handler) for spec, handler in consuming
         }
         pulse = Pulse(gate.ledger, gate.clock, self.period)
-        tasks |= {"heartbeat": pulse.keep_beating(itself), "deadlines": self._lapse(), "key": self._succeed()}
+        tasks |= {
+            "heartbeat": pulse.keep_beating(itself),
+            "deadlines": self._lapse(),
+            "key": self._succeed(self.succession),
+            "second key": self._succeed(self.second_succession),
+        }
         await keep(NAME, tasks)
 
-    async def _succeed(self) -> None:
+    async def _succeed(self, succession: Succession | None) -> None:
         """Sign with each new key that an administrator has put beside the old one."""
-        succession = self.succession
         if succession is None:
             await asyncio.Event().wait()
             return
 
         async def use(signer: Signer) -> dict[str, Json]:
             await asyncio.to_thread(succession.take)
-            self.gate.signer = signer
+            if succession.second:
+                self.gate.second = signer
+            else:
+                self.gate.signer = signer
             return {}
 
         await succession.follow(self.gate.ledger, use)

@@ -5,6 +5,7 @@ signed; nothing observed on a cluster, and no proposer, ever writes one. Fields 
 form while they say nothing, so that facts signed before keep their digest.
 """
 
+from estate.law.belongings import ClusterName, Network, Volume
 from estate.law.clusters import Certificate, Cluster, KeyModel
 from estate.law.datasets import DataClass, Dataset, DataSort, Declassification, Grant, Instrument, Transfer
 from estate.law.entities import Compulsion, Control, Holding, LegalEntity, Reach
@@ -17,6 +18,7 @@ from estate.law.tenants import DisruptionConsent, Isolation, Namespace, Quota, T
 __all__ = [
     "Certificate",
     "Cluster",
+    "ClusterName",
     "Compulsion",
     "Control",
     "DataClass",
@@ -33,6 +35,7 @@ __all__ = [
     "KeyModel",
     "LegalEntity",
     "Namespace",
+    "Network",
     "Quota",
     "Rack",
     "Reach",
@@ -42,4 +45,5 @@ __all__ = [
     "Tenant",
     "TenantLevel",
     "Transfer",
+    "Volume",
 ]

@@ -32,7 +32,17 @@ def check(facts: Facts) -> None:
 
 
 def _check_unique(facts: Facts) -> None:
-    for field in ("entities", "sites", "racks", "clusters", "tenants", "datasets", "registrations"):
+    for field in (
+        "entities",
+        "sites",
+        "racks",
+        "clusters",
+        "tenants",
+        "datasets",
+        "registrations",
+        "volumes",
+        "networks",
+    ):
         ids = [item.id for item in getattr(facts, field)]
         if twice := doubled(ids):
             raise ValueError(f"{field}: `{twice[0]}` is there twice; keep one")
@@ -52,6 +62,7 @@ def _references(facts: Facts) -> Iterator[_Named]:
     yield from _of_clusters(facts)
     yield from _of_tenants(facts)
     yield from _of_registrations(facts)
+    yield from _of_belongings(facts)
     for person in facts.entities:
         for parent in person.parents:
             yield f"entities.{person.id}.parents", parent, facts.entity
@@ -102,6 +113,18 @@ def _of_registrations(facts: Facts) -> Iterator[_Named]:
         if found.endpoint is not None:
             for entity in (found.endpoint.operator, *found.endpoint.subprocessors):
                 yield f"{at}.endpoint", entity, facts.entity
+
+
+def _of_belongings(facts: Facts) -> Iterator[_Named]:
+    for field, things in (("volumes", facts.volumes), ("networks", facts.networks)):
+        for found in things:
+            for tenant in found.tenants:
+                yield f"{field}.{found.id}.tenants", tenant, facts.tenant
+            for name in found.names:
+                yield f"{field}.{found.id}.names", name.cluster, facts.cluster
+    for network in facts.networks:
+        for node in network.nodes:
+            yield f"networks.{network.id}.nodes", node, facts.rack_of
 
 
 def _check_control(entity: LegalEntity, facts: Facts) -> None:

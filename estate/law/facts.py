@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from estate.ids import ClusterId, ComponentId, DatasetId, EntityId, NodeId, RackId, SiteId, TenantId
 from estate.law.agreeing import check
+from estate.law.belongings import Belonging, Network, Volume
 from estate.law.clusters import Cluster
 from estate.law.datasets import Dataset, Grant
 from estate.law.entities import LegalEntity
@@ -38,6 +39,10 @@ class Facts(Record):
     """Which tenants may use whose data."""
     registrations: tuple[Registration, ...] = later((), max_length=10_000)
     """The agents, models and tools that may run here."""
+    volumes: tuple[Volume, ...] = later((), max_length=100_000)
+    """Storage that lies in no namespace, or that its namespace's tenant shares, by whose it is."""
+    networks: tuple[Network, ...] = later((), max_length=100_000)
+    """Networks, likewise."""
     jurisdictions: str | None = later()
     """By which version of the lists the groups in it (`EU`, `EEA`, `adequate`) were expanded; None: it named none."""
 
@@ -129,6 +134,25 @@ class Facts(Record):
     def tenant_of(self) -> dict[tuple[ClusterId, str], TenantId]:
         """The tenant of each (cluster, namespace)."""
         return {(n.cluster, n.name): t.id for t in self.tenants for n in t.namespaces}
+
+    @cached_property
+    def belongings(self) -> dict[tuple[ClusterId, str], tuple[Belonging, ...]]:
+        """What facts say of each volume or network by what its cluster calls it."""
+        found: dict[tuple[ClusterId, str], tuple[Belonging, ...]] = {}
+        for belonging in (*self.volumes, *self.networks):
+            for name in belonging.names:
+                key = name.cluster, name.name
+                found[key] = (*found.get(key, ()), belonging)
+        return found
+
+    @cached_property
+    def networks_on(self) -> dict[NodeId, tuple[Network, ...]]:
+        """The networks that facts join each machine to."""
+        found: dict[NodeId, tuple[Network, ...]] = {}
+        for network in self.networks:
+            for node in network.nodes:
+                found[node] = (*found.get(node, ()), network)
+        return found
 
     @cached_property
     def tenants_below(self) -> dict[TenantId, frozenset[TenantId]]:

@@ -54,6 +54,11 @@ class Quota(Model):
     watts: Watts | None = None
     storage: Mebibytes | None = None
 
+    @property
+    def scope(self) -> str:
+        """Of what, in words; empty: of everything."""
+        return " ".join(p for p in (self.model and f"of {self.model}", self.site and f"at {self.site}") if p)
+
 
 class Tenant(Model):
     """Somebody whose workloads, data and people must stay apart from everybody else's."""

@@ -14,7 +14,7 @@ from policies.ledger.archives import Proof
 from policies.ledger.merkle import Frontier, Part, Subtree
 from policies.ledger.notes import with_lines
 from policies.ledger.port import Appended, Draft, Entry, EntryKind, Fence, Fenced
-from policies.ledger.sequencing import Row, Sequenced, Sequencer, entry_made, entry_of
+from policies.ledger.sequencing import Row, Sequenced, Sequencer, entry_made, entry_of, leaf_of
 from policies.ledger.signing import NOTHING, Signing
 from policies.signing.port import Signer
 
@@ -64,10 +64,10 @@ class MemoryLedger:
     ) -> AsyncIterator[Entry]:
         """See the port."""
         for row in self._log(self._sequencer.install).rows[after + 1 :]:
-            entry = entry_of(row)
-            wanted = ((kind, entry.kind), (incident, entry.incident), (proposal, entry.proposal))
+            leaf = leaf_of(row)
+            wanted = ((kind, leaf.entry), (incident, leaf.incident), (proposal, leaf.proposal))
             if all(asked is None or asked == found for asked, found in wanted):
-                yield entry
+                yield entry_of(row, leaf)
 
     async def export(self) -> AsyncIterator[bytes]:
         """See the port. Raises BadInput: opened without the ledger key."""

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from estate.clocks import Clock
 from estate.errors import Denied
 from estate.ids import InstallationId
+from policies.keyrings import KEY_BYTES
 from policies.ledger import cosignatures
 from policies.ledger.merkle import HASH_BYTES, Head
 from policies.ledger.verifier_keys import Scheme, VerifierKey, decode, encode, fit_name, ledger_key, ledger_name
@@ -60,8 +61,12 @@ class Notary:
         return (self._signer,) if self._second is None else (self._signer, self._second)
 
     def succeed(self, signer: Signer) -> None:
-        """Sign with this key from now on."""
-        self._signer, self.key = signer, VerifierKey(self.key.name, signer.public_key)
+        """Sign with this key from now on, in the place of the one of its kind."""
+        if len(signer.public_key) == KEY_BYTES:
+            self._signer, self.key = signer, VerifierKey(self.key.name, signer.public_key)
+        else:
+            self._second = signer
+            self.second_key = VerifierKey(self.key.name, signer.public_key, Scheme.COSIGNATURE_MLDSA44)
 
     @property
     def keys(self) -> tuple[VerifierKey, ...]:

@@ -52,6 +52,7 @@ class EntryKind(StrEnum):
     COMMANDED = "commanded"
     KEY_TAKEN = "key-taken"
     HEARTBEAT = "heartbeat"
+    CLOCK_SKEWED = "clock-skewed"
     ERASED = "erased"
 
 

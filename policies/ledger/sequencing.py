@@ -100,9 +100,14 @@ def entry_made(made: Sequenced, draft: Draft) -> Entry:
     )
 
 
-def entry_of(row: Row) -> Entry:
+def leaf_of(row: Row) -> Leaf:
+    """What its leaf says, without the body."""
+    return Leaf.read(row.data)
+
+
+def entry_of(row: Row, known: Leaf | None = None) -> Entry:
     """An entry of the install log as readers see it. An erased one has an empty body and its author's hash."""
-    leaf, content = Leaf.read(row.data), row.content
+    leaf, content = known or leaf_of(row), row.content
     return Entry(
         index=leaf.index,
         kind=leaf.entry,

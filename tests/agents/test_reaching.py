@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
+from agents.minds import reaching
 from agents.minds.model import ModelMind
 from agents.minds.plans import Diagnosis, NoPlan, Plan
 from agents.minds.reaching import Known
 from agents.minds.runbook import Runbook
+from estate.errors import BadInput
 from estate.events import Event, Place
 from estate.frozen import FrozenEstate
 from estate.ids import ComponentId, Country, EntityId, NodeId, SiteId, TenantId, WorkloadId
@@ -77,6 +79,16 @@ async def test_the_tools_of_a_model_show_nothing_of_others(model: Scripted) -> N
     seen = "".join(model.sent)
     assert "a-serve" in seen
     assert not [name for name in ("b-train", "c-batch") if name in seen]
+
+
+def test_no_answer_of_a_tool_tells_a_model_of_others() -> None:
+    """Facts name every tenant; what their rows would tell of others the law keeps back."""
+    facts = registered(tenants=(TenantId("tenant-a"),))
+    told = briefing(lone(), estate=builders.estate(law_base=facts))
+    tools = reaching.tools(told, Known(ComponentId("scripted")))
+    assert tools.call("describe_node", {"node": "eu-a2"})
+    with pytest.raises(BadInput, match="nobody reads evidence of another tenant"):
+        tools.call("list", {"kind": "tenant"})
 
 
 REFUSED: dict[str, tuple[Facts, str]] = {

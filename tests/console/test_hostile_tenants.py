@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from console.door.projecting import projected
+import pytest
+
+from console.door.projecting import ELSEWHERE, projected, told
 from console.door.views import Sight, incident_row
 from estate.canonical import digest
+from estate.errors import Denied
+from estate.events import Request
 from estate.identities import Role
 from estate.ids import IncidentId, PolicyId, SiteId, TenantId
 from estate.incidents import CaseState, Incident, Origin
+from estate.observations import EventType
 from estate.proposals import Lane
 from estate.verdicts import Decision, Dimension, Failure, Requirement, Verdict
-from tests.builders import INSTALLATION, START, event, version
+from policies import evidence
+from policies.bundle import Bundle
+from policies.evidence import Reader
+from tests.builders import INSTALLATION, START, estate, event, subject, version
 
 A, B = TenantId("tenant-a"), TenantId("tenant-b")
 OWN = Sight(everything=False, tenants=frozenset({A}))
@@ -82,7 +90,7 @@ def case(**over: Any) -> Incident:
 
 def test_nothing_of_the_other_tenant_is_left() -> None:
     """Not its name, not its workloads, not what its own channels said; only that somebody else is asked too."""
-    seen = projected(case(), OWN, asked=False)
+    seen = projected(case(), OWN, asked=False, tells_of=tells_of)
     assert b"tenant-b" not in seen.canonical()
     assert b"b-train" not in seen.canonical()
     assert [f.policy for f in seen.verdicts[0].failures] == ["tenant-isolation", "plan-current"]
@@ -92,11 +100,35 @@ def test_nothing_of_the_other_tenant_is_left() -> None:
 
 
 def test_who_asked_for_a_case_reads_why_it_failed() -> None:
-    mine = case(tenants=(A,))
-    seen = projected(mine, OWN, asked=True)
+    asking = Request(text=case().summary, requester=subject("ann"), tenants=(A,))
+    mine = case(tenants=(A,), events=(event(type=EventType.REQUEST_RECEIVED, request=asking),))
+    seen = projected(mine, OWN, asked=True, tells_of=tells_of)
     assert seen.summary == mine.summary
     assert seen.verdicts[0].failures[-1].found.startswith("step 2")
 
 
 def test_who_runs_the_house_reads_all_of_it() -> None:
-    assert projected(case(), Sight(everything=True), asked=False) == case()
+    assert projected(case(), Sight(everything=True), asked=False, tells_of=tells_of) == case()
+
+
+def tells_of(text: str) -> frozenset[TenantId]:
+    """By the names of the small estate."""
+    return evidence.tells_of((text,), estate())
+
+
+def test_words_of_the_houses_own_that_name_another_tenants_work_are_not_told() -> None:
+    """A sensor's event is nobody's: on a node that two share it may tell one of the other."""
+    shared = case(domain="workload/b-train", events=(event(message="workload/b-train of tenant-b stands unlawfully"),))
+    seen = projected(shared, OWN, asked=False, tells_of=tells_of)
+    assert (seen.domain, seen.events[0].message) == (ELSEWHERE, ELSEWHERE)
+
+
+@pytest.mark.parametrize("left", [{"tenants": (A, B)}, {"summary": "move b-train"}, {"domain": "workload/b-train"}])
+def test_what_the_cut_forgot_the_law_does_not_hand_out(left: dict[str, Any]) -> None:
+    """Whatever is cut out wrongly: Cedar is asked of what is left, by what it names."""
+    seen = projected(case(), OWN, asked=False, tells_of=tells_of)
+    reader = Reader("ann", "human", OWN.tenants)
+    evidence.check(Bundle.load(), reader, told(seen, OWN, tells_of))
+    forgotten = seen.model_copy(update=left)
+    with pytest.raises(Denied, match="nobody reads evidence of another tenant"):
+        evidence.check(Bundle.load(), reader, told(forgotten, OWN, tells_of))

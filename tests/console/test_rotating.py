@@ -202,7 +202,7 @@ async def test_what_a_rotation_that_was_broken_off_left_verifying_is_ended_too(w
     """Its process took the new key, and the administrator never came back to end the old one."""
     first = whole.installation.signer("gate")
     FileSigner.create(whole.state.next_key_path("gate"))
-    successions.take(whole.state, "gate")
+    successions.take(whole.state.key_path("gate"))
     second = whole.installation.signer("gate")
     assert (await whole.rotate("gate")).old == second.key_id
     assert not whole.state.old_key_path("gate").exists()

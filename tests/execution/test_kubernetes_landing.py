@@ -69,6 +69,10 @@ async def test_where_every_open_node_is_lawful_an_eviction_goes_through(world: C
     """The usual cluster: no door, no placement of ours, and nothing that could go wrong."""
     one, _, _ = await serving(world)
     spare = await world.node("a3")
+    closed = law.Network(id="rails", tenants=("tenant-b",), nodes=(spare,))
+    joined = world.facts().model_copy(update={"networks": (closed,)})
+    said = await refused(world, DrainNode(node=one), joined)
+    assert f"on `{spare}` it would join the network `rails`, which is not tenant-a's" in said
     (drain,) = await world.steps(DrainNode(node=one))
     assert await world.target().rehearse((drain,)) is None
     assert await world.target().apply(key(2), drain.change, drain.preconditions) is None

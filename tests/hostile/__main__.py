@@ -1,17 +1,20 @@
 """`python -m tests.hostile`: a hostile proposer against the four profiles (`make hostile`).
 
 Prints one table for each question, or everything as JSON. Exits with 1 when two opinions of the law differ, when less
-than a tenth was permitted under a profile, or when a kind of change, a dimension or a rule of tier 0 never occurred.
+than a tenth was permitted under a profile, or when under none of the four a kind of change, a dimension or a rule of
+tier 0 occurred.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Annotated
 
+import structlog
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -36,7 +39,7 @@ def main(
     started = time.monotonic()
     jobs = [(p, -(-proposals // _SHARDS), seed + (n + 1) * SEEDS_APART) for p in profile for n in range(_SHARDS)]
     tallies = {p: Tally() for p in profile}
-    with ProcessPoolExecutor(processes) as pool:
+    with ProcessPoolExecutor(processes, initializer=_silence) as pool:
         for (name, _, _), tally in zip(jobs, pool.map(attacked, *zip(*jobs, strict=True)), strict=True):
             tallies[name].add(tally)
     if output == "json":
@@ -44,13 +47,19 @@ def main(
     else:
         _print(tallies)
     typer.echo(f"{time.monotonic() - started:.0f} s, seeds from {seed}", err=True)
-    faults = missing(list(tallies.values())) if len(tallies) * proposals >= 10_000 else []
+    every = set(tallies) == set(PROFILES) and len(tallies) * proposals >= 10_000
+    faults = missing(list(tallies.values())) if every else []
     faults += [
         f"{p}: too few permits to mean anything" for p, t in tallies.items() if t.answers["permit"] * 10 < t.judged
     ]
     for fault in faults:
         typer.echo(f"hostile: {fault}", err=True)
     raise typer.Exit(1 if faults else 0)
+
+
+def _silence() -> None:
+    """What is refused is counted; the log of a gate would stand among the figures."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
 
 def _print(tallies: Mapping[str, Tally]) -> None:

@@ -36,6 +36,7 @@ from tests.hostile.claiming import Case
 from tests.hostile.grounds import CLUSTERS, TENANTS, seldom
 
 FENCE = Taint(key="placet.dev/fault", effect=TaintEffect.NO_SCHEDULE)
+_NAME = "kubernetes.io/metadata.name"
 _MOST = 10_000
 """Replicas that a workload may have."""
 type Aim = Callable[[st.DrawFn, FrozenEstate], list[Change]]
@@ -99,7 +100,7 @@ def _moved(draw: st.DrawFn, on: FrozenEstate, work: Workload) -> Change:
 def _copied(draw: st.DrawFn, on: FrozenEstate, work: Workload) -> list[Change]:
     there = draw(st.sampled_from([c for c in CLUSTERS if c != work.cluster]))
     space = draw(st.sampled_from(["", "", "", "", *TENANTS, "kube-public", "gpu-operator", "nobody"]))
-    homes = _homes(draw, on, work, there, range(work.replicas))
+    homes = _homes(draw, on, work, there, range(max(1, work.replicas)))
     made = CopyWorkload(workload=work.id, to_cluster=there, namespace=space, bindings=homes)
     gone = RemoveWorkload(workload=work.id, replaced_by=made.named(work))
     return [made, gone] if draw(st.booleans()) else [made]
@@ -142,7 +143,9 @@ def _object(draw: st.DrawFn) -> Change:
     kind = draw(st.sampled_from(sorted(objects.SPECS)))
     space = draw(st.sampled_from([*TENANTS, *TENANTS, "kube-system", "nobody"]))
     cluster, before = draw(st.sampled_from(CLUSTERS)), objects.manifest(kind, space)
-    match draw(st.integers(0, 5)):
+    match draw(st.integers(0, 6)):
+        case 6:
+            return objects.apply(_joined(draw, space), cluster=cluster)
         case 0:
             return objects.delete(before, cluster=cluster)
         case 1:
@@ -152,6 +155,19 @@ def _object(draw: st.DrawFn) -> Change:
             return objects.apply(objects.manifest("Service", space, spec=spec), cluster=cluster)
         case _:
             return objects.apply(before, cluster=cluster)
+
+
+def _joined(draw: st.DrawFn, space: str) -> dict[str, Any]:
+    """A network policy that names namespaces, its own or others', or a service in somebody's subnet."""
+    named = draw(st.lists(st.sampled_from([*TENANTS, "kube-system", "nobody"]), min_size=1, max_size=2))
+    if seldom(draw, 4):
+        notes = {"service.beta.kubernetes.io/aws-load-balancer-subnets": ",".join(named)}
+        return objects.manifest("Service", space, annotations=notes, **objects.SPECS["Service"])
+    one = {"matchLabels": {_NAME: named[0]}}
+    several = {"matchExpressions": [{"key": _NAME, "operator": "In", "values": named}]}
+    peer = {"namespaceSelector": draw(st.sampled_from([one, several]))}
+    rule = draw(st.sampled_from([{"ingress": [{"from": [peer]}]}, {"egress": [{"to": [peer]}]}]))
+    return objects.manifest("NetworkPolicy", space, spec=objects.PODS | rule)
 
 
 def _looser(kind: str) -> dict[str, Any]:

@@ -24,12 +24,13 @@ from estate.ids import ExecutionId, ExecutorId, PolicyId, SiteId
 from estate.modes import Freeze, Mode, Scope
 from estate.outcomes import Ending, Outcome
 from estate.proposals import Proposal
+from estate.ratifications import Ratification
 from estate.reliefs import BreakGlass, GlassWord, PolicyException
 from estate.results import Refusal
 from estate.verdicts import Decision, Dimension, Verdict
 from policies import deciding, kernel, mandates, playing
 from policies.bundle import Bundle
-from policies.controls import EXCEPTION_TYPE, FREEZE_TYPE, GLASS_TYPE, Controls
+from policies.controls import EXCEPTION_TYPE, FREEZE_TYPE, GLASS_TYPE, RATIFICATION_TYPE, Controls
 from policies.enrolments import Enrolments
 from policies.gate import Answer, Gate
 from policies.kernel import Approver, Objection
@@ -46,7 +47,7 @@ from tests.hostile.grounds import seldom
 from tests.hostile.harms import harms
 from tests.hostile.tallying import Tally
 from tests.policies import asking
-from tests.policies.asking import Person, ratified
+from tests.policies.asking import Person
 
 PROFILES: Final = ("bank", "media-burst", "robotics-edge", "sovereign-cloud")
 _OPEN: Final[Mapping[str, float]] = {"robotics-edge": 12.5}
@@ -151,10 +152,12 @@ class Campaign:
     def _judge(self, case: Case, proposal: Proposal, verdict: Verdict) -> None:
         """Neither opinion sees a breach that the other misses, and what is permitted harms nobody."""
         base = playing.joined(self.estate, [s for steps in self.flying for s in steps])
-        objections = kernel.objections(_matter(case, proposal), base, _approvers(verdict, proposal, self), self.now)
+        approvers, law = _approvers(verdict, proposal, self), _bundle(self.profile)
+        ratified = self.controls.ratified(law.digest, self.now)
+        objections = kernel.objections(_matter(case, proposal), base, approvers, self.now, ratified=ratified)
         unshared = [f for f in verdict.failures if f.policy in {deciding.KERNEL, deciding.ERRORED}]
         assert not unshared, unshared
-        apart = _told(objections) ^ _tier_0(verdict, _bundle(self.profile))
+        apart = _told(objections) ^ _tier_0(verdict, law)
         assert not apart, apart
         if verdict.decision is Decision.PERMIT:
             assert not objections, objections
@@ -192,7 +195,8 @@ class Campaign:
     def _controls(self) -> Controls:
         mode = self.data.draw(st.sampled_from([*[Mode.AUTOMATIC] * 14, Mode.APPROVE, Mode.OBSERVE]))
         made = Controls(INSTALLATION, _enrolled(), _CLOCK, default=mode)
-        made.apply(ratified(_bundle(self.profile)))
+        if not seldom(self.data.draw, 40):
+            made.apply(_ratified(_bundle(self.profile)))
         if seldom(self.data.draw, 20):
             scope = self.data.draw(st.sampled_from([Scope(), Scope(site=SiteId("de")), Scope(tenant="acme")]))
             made.apply(_frozen(scope, self.now))
@@ -200,6 +204,19 @@ class Campaign:
             for word in self.data.draw(st.sampled_from([_glass, _exceptions]))(self.now):
                 made.apply(word)
         return made
+
+
+def _ratified(bundle: Bundle) -> bytes:
+    """An administrator's word at the start, for half a year: in campaigns after that it has ended."""
+    word = Ratification(
+        installation=INSTALLATION,
+        bundles=(bundle.digest,),
+        reason="read",
+        valid_until=START + timedelta(days=180),
+        by=claiming.ADAM.subject,
+        at=START,
+    )
+    return seal(word.canonical(), RATIFICATION_TYPE, claiming.ADAM.signer)
 
 
 def _frozen(scope: Scope, now: datetime) -> bytes:

@@ -16,7 +16,7 @@ from estate.effects import Step, lay_out
 from estate.frozen import FrozenEstate
 from estate.identities import Role, Subject, SubjectKind
 from estate.ids import IncidentId, InstallationId, SiteId, TenantId
-from estate.proposals import Lane, Proposal
+from estate.proposals import Evidence, Lane, Proposal
 from estate.results import Refusal
 from estate.uses.running import ComponentSort
 from policies.mandates import NOBODY, Mandate, digest_of
@@ -169,7 +169,16 @@ def _planned_on(draw: st.DrawFn, case: Case) -> dict[str, Any]:
     return draw(st.sampled_from([*({"snapshot": v} for v in odd), {"attempt": 2**53 - 1}, {"attempt": 2**60}]))
 
 
+def _told_of(draw: st.DrawFn, case: Case) -> dict[str, Any]:
+    """Of what is another's, in evidence."""
+    some = sorted((w for w in case.on.workloads()), key=lambda w: w.id)
+    named = draw(st.sampled_from([*(w.id for w in some), *TENANTS, "borel-scans", "nobody-s"]))
+    return {"evidence": (Evidence(source="mind", claim=f"there is {named}, which holds 4 accelerators."),)}
+
+
 _LIES: tuple[_Lie, ...] = (
+    _told_of,
+    _told_of,
     _speaking_for,
     _speaking_for,
     _in_the_name_of,

@@ -14,6 +14,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from estate.attachments import Attachment, AttachmentSort
 from estate.identities import SubjectKind
 from estate.ids import ClusterId, ComponentId, Country, DatasetId, EntityId, NodeId, SiteId, TenantId
 from estate.law import (
@@ -52,6 +53,13 @@ TENANTS = tuple(TenantId(t) for t in ("acme", "acme-lab", "acme-1ab", "borel", "
 MIND, STRANGER = ComponentId("scribe"), ComponentId("scr1be")
 AGENT = builders.subject("agent-1", SubjectKind.AGENT)
 LATER = START.replace(year=START.year + 1)
+ATTACHMENTS = (
+    Attachment(sort=AttachmentSort.STORAGE, kind="claim", name="data"),
+    Attachment(sort=AttachmentSort.STORAGE, kind="nfs", name="10.0.0.7/lake"),
+    Attachment(sort=AttachmentSort.STORAGE, kind="storage-class", name="fast"),
+    Attachment(sort=AttachmentSort.NETWORK, kind="network-attachment", name="rails", namespace="acme"),
+    Attachment(sort=AttachmentSort.NETWORK, kind="network-attachment", name="rails"),
+)
 SEEDS = 16
 """How many estates there are before they are twisted."""
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from estate.frozen import FrozenEstate
-from estate.ids import ClusterId, DatasetId, EntityId, TenantId
+from estate.ids import ClusterId, DatasetId, EntityId, NodeId, TenantId
 from estate.law import Facts, Isolation
 from estate.workloads import Workload
 
@@ -29,6 +29,7 @@ def harms(
         if fresh or stands.replicas > (was.replicas if was else 0):
             found += _abroad(after.facts, stands)
             found += _borrowed(after.facts, stands, now)
+            found += _attached(after.facts, stands, {b.node for b in fresh})
         if fresh:
             found += _crowded(after, stands, {b.node for b in fresh})
     gone = [w for w in before.workloads() if after.workload(w.id) is None]
@@ -89,6 +90,26 @@ def _borrowed(facts: Facts, work: Workload, now: datetime) -> Iterator[str]:
             grants = [g for g in facts.grants if (g.dataset, g.to) == (data.id, work.tenant)]
             if not any(g.valid_until > now and (not g.clusters or work.cluster in g.clusters) for g in grants):
                 yield f"{work.id}: uses {data.id} without a grant"
+
+
+def _attached(facts: Facts, work: Workload, nodes: set[NodeId]) -> Iterator[str]:
+    """What it mounts or joins, as its cluster calls it, is somebody else's; or the machine is on another's network."""
+    spaces = {n.name for t in facts.tenants if t.id == work.tenant for n in t.namespaces if n.cluster == work.cluster}
+    others = [b for b in (*facts.volumes, *facts.networks) if not b.everybody and work.tenant not in b.tenants]
+    closed = {n.name for b in others for n in b.names if n.cluster == work.cluster}
+    lent = {n.name for b in (*facts.volumes, *facts.networks) if b not in others for n in b.names}
+    for held in work.attachments:
+        space = held.namespace or work.namespace
+        name = f"{held.kind}/{space}/{held.name}" if held.kind in _SPACED else f"{held.kind}/{held.name}"
+        unowned = space not in spaces if held.kind in _SPACED else held.kind == "nfs"
+        if name in closed or (unowned and name not in lent):
+            yield f"{work.id}: attached to {name}"
+    for network in facts.networks:
+        if network in others and nodes & set(network.nodes):
+            yield f"{work.id}: on the network {network.id}"
+
+
+_SPACED = ("claim", "network-attachment")
 
 
 def _crowded(after: FrozenEstate, work: Workload, nodes: Iterable[str]) -> Iterator[str]:

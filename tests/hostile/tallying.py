@@ -15,7 +15,9 @@ from policies.bundle import shipped_rules
 ANSWERS = ("permit", "needs-approval", "forbid", "refused")
 """The last: refused at the door, so that the ledger has nothing of it."""
 KINDS = tuple(sorted(kind.__name__ for kind in Change.__value__.__origin__.__args__))
-TIER_0 = tuple(sorted(name for name, rule in shipped_rules().items() if rule.tier == 0))
+_OF_READERS = frozenset({"tenant-evidence"})
+"""Asked of whoever reads, and never of a proposal."""
+TIER_0 = tuple(sorted(name for name, rule in shipped_rules().items() if rule.tier == 0 and name not in _OF_READERS))
 
 
 @dataclass

@@ -11,8 +11,8 @@ import pytest
 
 from estate.changes import Change
 from estate.effects import effect
-from estate.ids import TenantId
-from estate.law import Isolation
+from estate.ids import NodeId, TenantId
+from estate.law import Isolation, Network
 from estate.results import Ok
 from tests import builders
 from tests.hostile.attacking import attacked
@@ -34,6 +34,7 @@ APART = {
 }
 BORROWED = {"datasets": tuple(d.model_copy(update={"tenant": TenantId("tenant-b")}) for d in builders.facts().datasets)}
 POOR = {"racks": tuple(builders.rack(r, power_budget_watts=6_000) for r in ("eu-a", "eu-b", "us-a", "us-b"))}
+JOINED = {"networks": (Network(id="rails", tenants=("tenant-b",), nodes=(NodeId("eu-b2"),)),)}
 BESIDE_B = move("a-serve", (0, "eu-a1", "eu-b1", (4, 5)))
 
 
@@ -44,11 +45,12 @@ BESIDE_B = move("a-serve", (0, "eu-a1", "eu-b1", (4, 5)))
         (COPY_A_ABROAD, {}, (), "geographic reaches ['US']"),
         (BESIDE_B, APART, (), "on a node with b-train"),
         (MOVE_A, BORROWED, (), "uses a-records without a grant"),
+        (MOVE_A, JOINED, (), "on the network rails"),
         (MOVE_A, {}, ("tenant-b",), "of tenant-a, whom they do not act for"),
         (MOVE_A, POOR, (), "rack eu-b: "),
         (scale("a-serve", 0), {}, (), "0 of 1 replicas run"),
     ],
-    ids=["nothing", "abroad", "crowded", "borrowed", "a stranger's", "overloaded", "starved"],
+    ids=["nothing", "abroad", "crowded", "borrowed", "joined", "a stranger's", "overloaded", "starved"],
 )
 def test_the_third_opinion_sees_each_harm(change: Change, facts: dict[str, Any], speaks_for: Any, harm: str) -> None:
     """Otherwise it would agree with anybody."""

@@ -19,13 +19,24 @@ from estate.frozen import FrozenEstate
 from estate.hardware import Health, Node
 from estate.ids import DatasetId, EntityId
 from estate.items import Item
-from estate.law import DataClass, Facts, Grant, Isolation
+from estate.law import ClusterName, DataClass, Facts, Grant, Isolation, Network, Volume
 from estate.stock import Stock
 from estate.units import Watts
 from estate.workloads import Workload
 from tests import builders
 from tests.builders import START
-from tests.hostile.grounds import AGENT, CLUSTERS, MIND, SEEDS, TENANTS, WIDE, countries, generated, registered
+from tests.hostile.grounds import (
+    AGENT,
+    ATTACHMENTS,
+    CLUSTERS,
+    MIND,
+    SEEDS,
+    TENANTS,
+    WIDE,
+    countries,
+    generated,
+    registered,
+)
 
 
 class Ground:
@@ -205,11 +216,28 @@ def _hot(draw: st.DrawFn, parts: _Parts) -> _Parts:
     return _Parts(parts.facts, parts.nodes, parts.work, tuple(items))
 
 
+def _attached(draw: st.DrawFn, parts: _Parts) -> _Parts:
+    """Work mounts a share or joins a network; facts say whose these are, or not, and join some machines to one."""
+    whose = st.sampled_from(
+        [{}, {"everybody": True}, {"tenants": TENANTS[:1]}, {"tenants": TENANTS[:2]}, {"tenants": TENANTS}]
+    )
+    lake = tuple(ClusterName(cluster=c, name="nfs/10.0.0.7/lake") for c in CLUSTERS[: draw(st.integers(0, 3))])
+    joined = tuple(n.id for n in draw(st.sampled_from([(), parts.nodes[:2], parts.nodes[-4:]])))
+    named = tuple(ClusterName(cluster=c, name=f"namespace/{draw(st.sampled_from(TENANTS))}") for c in CLUSTERS)
+    volume = Volume(id="lake", names=lake, **draw(whose))
+    network = Network(id="rails", nodes=joined, names=draw(st.sampled_from([(), named])), **draw(whose))
+    held = draw(st.lists(st.sampled_from(ATTACHMENTS), max_size=2, unique=True).map(tuple))
+    work = tuple(w.model_copy(update={"attachments": held}) if draw(st.booleans()) else w for w in parts.work)
+    return _Parts(parts.law(volumes=(volume,), networks=(network,)).facts, parts.nodes, work, parts.items)
+
+
 def _counted(draw: st.DrawFn, parts: _Parts) -> _Parts:
     return parts.worked(draw, counted=True)
 
 
 _TWISTS = (
+    _attached,
+    _attached,
     _hands,
     _acting,
     _resting,

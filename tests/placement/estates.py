@@ -85,7 +85,10 @@ def facts(draw: st.DrawFn) -> law.Facts:
         )
         for r in ("eu-a", "eu-b", "us-a")
     )
-    return builders.facts(tenants=tenants, racks=racks, datasets=())
+    placed = [n for r in racks for n in r.nodes]
+    joined = tuple(sorted(draw(st.sets(st.sampled_from(placed), max_size=3)))) if placed and draw(st.booleans()) else ()
+    network = law.Network(id="rails", tenants=draw(among([(), _TENANTS[:1], _TENANTS])), nodes=joined)
+    return builders.facts(tenants=tenants, racks=racks, datasets=(), networks=(network,) if joined else ())
 
 
 @st.composite

@@ -133,7 +133,16 @@ def _lawful_place(running: Snapshot, workload: Workload, ask: Ask, node: Node) -
         return False
     owner = facts.tenant_of.get((node.cluster, workload.namespace))
     axes = sovereignty.exposure(facts, workload, node.cluster)
-    return owner == workload.tenant and all(a.holds for a in axes)
+    return owner == workload.tenant and all(a.holds for a in axes) and _attached(running, workload, node)
+
+
+def _attached(running: Snapshot, workload: Workload, node: Node) -> bool:
+    """Whether what it mounts and joins there is its tenant's, and whatever network the machine is on."""
+    facts, own = running.facts, workload.tenant
+    machines = [n for n in facts.networks if node.id in n.nodes]
+    told = {n.name: b for b in (*facts.volumes, *facts.networks) for n in b.names if n.cluster == node.cluster}
+    named = [told.get(a.called(workload.namespace)) for a in workload.attachments]
+    return all(b is not None and (b.everybody or own in b.tenants) for b in (*machines, *named))
 
 
 def _apart(running: Snapshot, workload: Workload, node: Node) -> bool:

@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from estate.attachments import Attachment, AttachmentSort
 from estate.errors import BadInput
 from estate.frozen import FrozenEstate
 from estate.hardware import Health, Node, Taint, TaintEffect
 from estate.ids import NodeId, PriceId, SiteId, TenantId, WorkloadId
-from estate.law import Facts, Isolation
+from estate.law import Facts, Isolation, Network
 from estate.snapshots import Snapshot
 from estate.units import MicroUsd, Watts
 from estate.uses.offers import Price, Unit
@@ -64,6 +65,8 @@ def apart() -> Node:
 NEIGHBOUR = builders.workload("b", tenant="tenant-b", replicas=1, bindings=(builders.binding(0, "eu-a1", 0, 1),))
 HOLDER = NEIGHBOUR.model_copy(update={"tenant": TenantId("tenant-a"), "namespace": "tenant-a"})
 ALONE = (builders.tenant("tenant-a"), builders.tenant("tenant-b", isolation=Isolation.DEDICATED_NODE))
+LAKE = Attachment(sort=AttachmentSort.STORAGE, kind="nfs", name="10.0.0.7/lake")
+RAILS = Network(id="rails", tenants=("tenant-b",), nodes=(NodeId("eu-a1"),))
 FAULT = (Taint(key="fault", effect=TaintEffect.NO_SCHEDULE),)
 
 
@@ -94,6 +97,8 @@ FAULT = (Taint(key="fault", effect=TaintEffect.NO_SCHEDULE),)
             {},
         ),
         (Constraint.NAMESPACE, lambda: waiting(one(), namespace="new"), {}),
+        (Constraint.ATTACHED, lambda: waiting(one(), attachments=(LAKE,)), {}),
+        (Constraint.ATTACHED, lambda: waiting(one(), facts=builders.facts(networks=(RAILS,))), {}),
         (Constraint.PLACED, lambda: waiting(one(), facts=builders.facts(racks=(builders.rack("eu-a", nodes=()),))), {}),
         (
             Constraint.TOGETHER,

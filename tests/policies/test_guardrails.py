@@ -6,25 +6,29 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from estate.changes import SetPowerCap
 from estate.facilities.cooling import Cdu, LeakSensor, Loop
 from estate.facilities.places import Cooling, CoolingMethod, RackSpace, SitePlan
 from estate.facilities.power import Feed, Redundancy
 from estate.frozen import FrozenEstate
-from estate.ids import CduId, FeedId, LoopId, NodeId, PriceId, RackId, SiteId, TenantId
+from estate.ids import CduId, FeedId, LoopId, NodeId, PriceId, RackId, SiteId, TenantId, WorkloadId
 from estate.itemkinds import State
 from estate.items import Item
 from estate.law import Certificate, DataClass, KeyModel, Quota
 from estate.units import MicroUsd, MicroUsdPerHour, MilliGpu, PerMille, Watts
 from estate.uses.offers import Price, Unit
 from estate.verdicts import Decision, Dimension
-from estate.workloads import Workload
+from estate.workloads import Span, Workload
 from policies import supplies
 from policies.bundle import Bundle
+from policies.holdings import Keeper
+from policies.profiles import Ceiling, Profile
 from tests import builders
 from tests.builders import START, facts, rack
-from tests.policies.asking import MOVE_A, cordon, dimensions, move, scale, verdict
+from tests.policies.asking import A_ABROAD, COPY_A_ABROAD, MOVE_A, cordon, dimensions, move, remove, scale, verdict
 from tests.policies.houses import failing, house, stocked
 
 FED = tuple(rack(r, power_feed=r) for r in ("eu-a", "eu-b", "us-a", "us-b"))
@@ -129,6 +133,23 @@ def _played(on: FrozenEstate) -> Any:
 # -- quotas
 
 
+@st.composite
+def changed(draw: st.DrawFn) -> Any:
+    """An estate in which a workload or a node is another one."""
+    name = draw(st.sampled_from([w.id for w in builders.default_workloads()]))
+    node = draw(st.sampled_from([n.id for n in builders.default_nodes()]))
+    fewer, model = draw(st.booleans()), draw(st.sampled_from(["L40S", "H100-SXM5-80GB"]))
+
+    def step(on: FrozenEstate) -> FrozenEstate:
+        work, found = on.workload(name), on.node(node)
+        if found is not None and not fewer:
+            devices = tuple(a.model_copy(update={"model": model}) for a in found.accelerators)
+            return on.with_node(found.model_copy(update={"accelerators": devices}))
+        return on if work is None else on.with_workload(work.without(work.bindings[:1]))
+
+    return step
+
+
 def _quotas(*quotas: Quota, parent: str | None = None) -> FrozenEstate:
     above = builders.tenant("house", namespaces=(), quotas=quotas)
     own = [
@@ -161,6 +182,94 @@ def test_who_is_over_its_quota_may_still_move_and_stop() -> None:
     on = _quotas(Quota(accelerators=MilliGpu(1_000)))
     assert verdict(MOVE_A, on=on).decision is Decision.PERMIT
     assert verdict(scale("a-serve", 1), on=on).decision is Decision.PERMIT
+
+
+H100, EU = "H100-SXM5-80GB", SiteId("eu-de")
+
+
+@pytest.mark.parametrize("site", [None, EU, SiteId("us-east")])
+@pytest.mark.parametrize("model", ["", H100, "L40S"])
+def test_a_quota_of_one_site_or_model_counts_what_is_held_there(site: SiteId | None, model: str) -> None:
+    """Of tenant-a's devices all are H100s at `eu-de`: a quota of another place or model is not touched."""
+    scoped = Quota(site=site, model=model, accelerators=MilliGpu(5_000))
+    found = failing(MORE, on=_quotas(scoped))
+    if site in (None, EU) and model in ("", H100):
+        assert found["tenant-quota"].startswith(f"tenant/tenant-a: at most 5 devices{' ' if scoped.scope else ''}")
+    else:
+        assert found == {}
+
+
+def test_a_move_to_another_site_counts_there_and_no_more_here() -> None:
+    """A quota of the whole would see nothing: as many devices as before."""
+    free = builders.residency("DE", "FR", "US")
+    on = _quotas(Quota(site=SiteId("us-east"), accelerators=MilliGpu(3_000)))
+    tenants = tuple(t.model_copy(update={"residency": free}) for t in on.facts.tenants)
+    data = tuple(d.model_copy(update={"residency": free}) for d in on.facts.datasets)
+    on = builders.estate(law_base=facts(tenants=tenants, datasets=data))
+    found = failing(COPY_A_ABROAD, remove("a-serve", A_ABROAD), on=on)
+    assert set(found) == {"tenant-quota"}
+    assert found["tenant-quota"].startswith("tenant/tenant-a: at most 3 devices at us-east / 4 devices")
+
+
+def test_the_house_sets_a_ceiling_beside_the_quotas_in_the_facts() -> None:
+    for tenant, refused in ((None, True), (TenantId("tenant-a"), True), (TenantId("tenant-b"), False)):
+        ceiling = Ceiling(tenant=tenant, site=EU, model=H100, accelerators=MilliGpu(5_000))
+        found = verdict(MORE, on=_quotas(), bundle=Bundle.load(profile=Profile(ceilings=(ceiling,))))
+        assert bool(found.failures) is refused
+
+
+@settings(max_examples=30)
+@given(st.lists(changed(), min_size=1, max_size=6))
+def test_what_is_kept_from_decision_to_decision_is_what_a_scan_would_count(steps: list[Any]) -> None:
+    on, keeper = builders.estate(), Keeper()
+    for step in steps:
+        keeper.of(on)
+        on = step(on)
+        (supposed,) = keeper.beyond(builders.estate(), on)
+        assert supposed == keeper.of(on) == Keeper().of(on)
+
+
+# -- together and apart
+
+
+def _promised(**company: Any) -> FrozenEstate:
+    """`a-serve` on `eu-a1` and `eu-a2`, in one rack, with a third replica that waits."""
+    work = builders.estate().workload(WorkloadId("a-serve"))
+    assert work is not None
+    contract = work.contract.model_copy(update=company)
+    more = work.model_copy(update={"contract": contract, "replicas": 3})
+    leaves = tuple(rack(r, leaf_switch=f"leaf-{r[:2]}", power_feed="one") for r in ("eu-a", "eu-b", "us-a", "us-b"))
+    return builders.estate(law_base=facts(racks=leaves)).with_workload(more)
+
+
+TO_ANOTHER_RACK = move("a-serve", (2, None, "eu-b2", (0, 1)))
+TO_THE_SAME_NODE = move("a-serve", (2, None, "eu-a2", (4, 5)))
+
+
+@pytest.mark.parametrize(
+    ("company", "change", "broken"),
+    [
+        ({"together": Span.RACK}, TO_ANOTHER_RACK, "contract-together"),
+        ({"together": Span.LEAF}, TO_ANOTHER_RACK, None),
+        ({"together": Span.SITE, "spread": Span.NODE}, TO_ANOTHER_RACK, None),
+        ({"together": Span.RACK}, TO_THE_SAME_NODE, None),
+        ({"spread": Span.NODE}, TO_THE_SAME_NODE, "contract-spread"),
+        ({"spread": Span.FEED}, TO_ANOTHER_RACK, "contract-spread"),
+    ],
+)
+def test_replicas_stand_to_each_other_as_their_contract_says(company: Any, change: Any, broken: str | None) -> None:
+    assert set(failing(change, on=_promised(**company))) == ({broken} if broken else set())
+
+
+def test_only_the_end_of_all_changes_counts() -> None:
+    """A whole workload moves to another rack, replica by replica: in between it is in two."""
+    on = _promised(together=Span.RACK)
+    steps = [
+        move("a-serve", (0, "eu-a1", "eu-b2", (0, 1))),
+        move("a-serve", (1, "eu-a2", "eu-b2", (2, 3))),
+    ]
+    assert set(failing(*steps[:1], on=on)) == {"contract-together"}
+    assert failing(*steps, on=on) == {}
 
 
 # -- keys and certificates

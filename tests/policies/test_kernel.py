@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from estate.attachments import Attachment, AttachmentSort
 from estate.changes import (
     Change,
     CopyWorkload,
@@ -33,13 +34,14 @@ from estate.effects import lay_out
 from estate.frozen import FrozenEstate
 from estate.hardware import Taint, TaintEffect
 from estate.identities import Role
-from estate.ids import ClusterId, Country, DatasetId, EntityId, NodeId, TenantId
-from estate.law import Dataset, Declassification, Facts, Grant, Isolation, Residency
+from estate.ids import ClusterId, ComponentId, Country, DatasetId, EntityId, NodeId, TenantId, WorkloadId
+from estate.law import ClusterName, Dataset, Declassification, Facts, Grant, Isolation, Network, Residency, Volume
 from estate.modes import Mode
+from estate.proposals import Evidence
 from estate.results import Refusal
 from estate.verdicts import Decision, Dimension
 from estate.workloads import Binding, Workload
-from policies import deciding, kernel, playing
+from policies import deciding, kernel, kernel_readings, playing
 from policies.bundle import SHIPPED, Bundle
 from policies.kernel import Approver
 from policies.questions import Matter, Question, Standing
@@ -52,6 +54,14 @@ ENTITIES = ("eu-hosting", "us-cloud", "acme", "borel", "corvus")
 TENANTS = ("tenant-a", "tenant-b", "tenant-c")
 NODES = [NodeId(f"{r}{n}") for r in ("eu-a", "eu-b", "us-a") for n in (1, 2, 3)]
 FENCE = Taint(key="placet.dev/fault", effect=TaintEffect.NO_SCHEDULE)
+CLAIMS = (
+    "rack eu-a draws 9000 W",
+    "a-serve.",
+    "b-train of tenant-b holds accelerators 0, 1",
+    "(tenant-c)",
+    "uses `a-records`, and nobody-knows-what",
+    "eu-1.b-train--b-trains",
+)
 _DEFAULT = builders.facts()
 
 
@@ -99,10 +109,31 @@ def lineages(draw: st.DrawFn) -> dict[str, Any]:
     return {"datasets": tuple(map(data, range(3))), "grants": tuple(grant() for _ in range(draw(st.integers(0, 6))))}
 
 
+@st.composite
+def belongings(draw: st.DrawFn) -> dict[str, Any]:
+    """A volume and a network of some tenants, called as what workloads name; two machines are joined to the network."""
+
+    def whose() -> dict[str, Any]:
+        some = tuple(draw(st.sets(st.sampled_from(TENANTS), max_size=2)))
+        return {"tenants": some, "everybody": not some and draw(st.booleans())}
+
+    def called(*names: str) -> tuple[ClusterName, ...]:
+        return tuple(ClusterName(cluster=c, name=n) for n in names for c in ("eu-1", "us-1") if draw(st.booleans()))
+
+    volume = Volume(
+        id="lake", names=called("nfs/10.0.0.7/lake", "claim/tenant-a/data", "storage-class/fast"), **whose()
+    )
+    joined = tuple(draw(st.sets(st.sampled_from(NODES), max_size=2)))
+    return {
+        "volumes": (volume,),
+        "networks": (Network(id="rails", nodes=joined, names=called("network-attachment/tenant-b/rails"), **whose()),),
+    }
+
+
 def _tweaked(draw: st.DrawFn, known: Facts) -> dict[str, Any]:  # noqa: C901, PLR0912 - a table of what may be odd
     """One thing that is otherwise: a hole, a contradiction, a foreign hand, a promise."""
     entity = draw(st.sampled_from([EntityId(e) for e in ENTITIES]))
-    match draw(st.integers(0, 16)):
+    match draw(st.integers(0, 17)):
         case 0:
             roles = st.sampled_from(["operator", "key_holder", "update_authority", "stop_authority"])
             return {"clusters": _one(draw, known.clusters, **{draw(roles): entity})}
@@ -138,6 +169,8 @@ def _tweaked(draw: st.DrawFn, known: Facts) -> dict[str, Any]:  # noqa: C901, PL
             }
         case 14 | 15:
             return draw(lineages())
+        case 16:
+            return draw(belongings())
         case _:
             return {"valid_until": builders.START}
 
@@ -162,9 +195,10 @@ def estates(draw: st.DrawFn) -> FrozenEstate:
 
     def work(known: Workload) -> Workload:
         space = known.namespace if draw(st.integers(0, 5)) else draw(st.sampled_from(TENANTS))
+        held = draw(st.sets(st.sampled_from([LAKE, DATA, RAILS, FAST]), max_size=2)) if draw(st.booleans()) else ()
         own = draw(residencies()) if draw(st.integers(0, 3)) == 0 else None
         promise = known.contract.model_copy(update={"residency": own})
-        return known.model_copy(update={"namespace": space, "contract": promise})
+        return known.model_copy(update={"namespace": space, "contract": promise, "attachments": tuple(held)})
 
     fenced = draw(st.sets(st.sampled_from(NODES), max_size=3))
     return builders.estate(
@@ -247,7 +281,10 @@ def questions(draw: st.DrawFn) -> Question | None:
     if isinstance(laid, Refusal):
         return None
     acting = draw(st.lists(st.sampled_from([TenantId(t) for t in TENANTS]), max_size=2, unique=True).map(tuple))
-    proposed = builders.proposal(on=on).model_copy(update={"steps": laid.value.steps, "for_tenants": acting})
+    claims = draw(st.lists(st.sampled_from(CLAIMS), max_size=2))
+    found = tuple(Evidence(source="mind", claim=c) for c in claims)
+    update = {"steps": laid.value.steps, "for_tenants": acting, "evidence": found}
+    proposed = builders.proposal(on=on).model_copy(update=update)
     return Question(
         Matter.of(proposed, mandate=mandate_of(proposed)), on, law(), Standing(Mode.AUTOMATIC), builders.START
     )
@@ -327,15 +364,19 @@ def test_the_kernel_sees_a_step_that_was_altered(part: str) -> None:
     assert (found.decision, found.policies) == (Decision.FORBID, (deciding.KERNEL,))
 
 
+_READ_SET = ("attaching", "context", "lineages", "sovereignty", "neighbours", "objects", "playing", "bundle")
+
+
 def test_the_kernel_shares_no_code_with_the_read_set() -> None:
     """Independence is what a second opinion is worth."""
     imported = {
         name
-        for part in ast.walk(ast.parse(inspect.getsource(kernel)))
+        for module in (kernel, kernel_readings)
+        for part in ast.walk(ast.parse(inspect.getsource(module)))
         if isinstance(part, ast.ImportFrom) and part.module
         for name in (part.module, *(f"{part.module}.{a.name}" for a in part.names))
     }
-    assert not imported & {f"policies.{m}" for m in ("context", "sovereignty", "neighbours", "playing", "bundle")}
+    assert not imported & {f"policies.{m}" for m in _READ_SET}
 
 
 def test_the_kernel_sees_everybody_whom_a_drain_would_evict() -> None:
@@ -372,6 +413,34 @@ def _granted(**update: Any) -> Facts:
     day = builders.START + timedelta(days=1)
     grant = Grant(dataset=SCANS, to=TenantId("tenant-a"), basis="DPA-7", valid_until=day)
     return _made_of("tenant-b").model_copy(update={"grants": (grant.model_copy(update=update),)})
+
+
+LAKE = Attachment(sort=AttachmentSort.STORAGE, kind="nfs", name="10.0.0.7/lake")
+FAST = Attachment(sort=AttachmentSort.STORAGE, kind="storage-class", name="fast")
+DATA = Attachment(sort=AttachmentSort.STORAGE, kind="claim", name="data")
+RAILS = Attachment(sort=AttachmentSort.NETWORK, kind="network-attachment", name="rails", namespace="tenant-b")
+
+
+def _volume(*tenants: str, name: str = "nfs/10.0.0.7/lake") -> Facts:
+    """What `a-serve` mounts is shared between these."""
+    called = (ClusterName(cluster=ClusterId("eu-1"), name=name),)
+    return builders.facts(volumes=(Volume(id="lake", tenants=tuple(map(TenantId, tenants)), names=called),))
+
+
+def _network(**over: Any) -> Facts:
+    """Tenant-b's network; and what `a-serve` mounts is everybody's, where it mounts anything."""
+    shared = _volume("tenant-a").model_copy(
+        update={"networks": (Network(**{"id": "rails", "tenants": ("tenant-b",)} | over),)}
+    )
+    return shared
+
+
+def _mounting(law_base: Facts, *attachments: Attachment) -> FrozenEstate:
+    """The estate in which `a-serve` is attached to these."""
+    base = builders.estate(law_base=law_base)
+    work = base.workload(WorkloadId("a-serve"))
+    assert work is not None
+    return base.with_workload(work.model_copy(update={"attachments": attachments}))
 
 
 def _with(field: str, name: str, **update: Any) -> Facts:
@@ -421,6 +490,13 @@ BREACHES: dict[str, tuple[Facts, Dimension]] = {
     "a grant that has ended": (_granted(valid_until=builders.START), Dimension.TENANT),
     "a grant for another cluster": (_granted(clusters=(ClusterId("us-1"),)), Dimension.TENANT),
     "a grant to another tenant": (_granted(to=TenantId("tenant-c")), Dimension.TENANT),
+    "a volume of another tenant": (_volume("tenant-b"), Dimension.TENANT),
+    "a volume of nobody": (_volume(), Dimension.TENANT),
+    "a node on another tenant's network": (_network(nodes=(NodeId("eu-b1"),)), Dimension.TENANT),
+    "a claim that is shared with another tenant only": (
+        _volume("tenant-b", name="claim/tenant-a/data"),
+        Dimension.TENANT,
+    ),
     "data unknown": (builders.facts(datasets=()), Dimension.FACTS),
     "facts expired": (builders.facts(valid_until=builders.START), Dimension.FACTS),
 }
@@ -432,13 +508,21 @@ LAWFUL = {
         "tenant-b", builders.residency("US"), declassified=Declassification(of=(SCANS,), basis="anonymised, DPIA-3")
     ),
     "data of data that was granted": _granted(),
+    "a volume that is shared with it": _volume("tenant-a", "tenant-b"),
+    "a node on a network that is everybody's": _network(nodes=(NodeId("eu-b1"),), tenants=(), everybody=True),
     "data that was granted here": _granted(clusters=(ClusterId("eu-1"), ClusterId("us-1"))),
 }
 
 
+def _attached(name: str, law_base: Facts) -> FrozenEstate:
+    return (
+        _mounting(law_base, LAKE, DATA) if "volume" in name or "claim" in name else builders.estate(law_base=law_base)
+    )
+
+
 @pytest.mark.parametrize("name", LAWFUL)
 def test_what_a_person_signed_lifts_a_limit_for_both(name: str) -> None:
-    base = builders.estate(law_base=LAWFUL[name])
+    base = _attached(name, LAWFUL[name])
     asked = question(builders.proposal(BESIDE_B, on=base), base)
     assert _of_kernel(asked) == _tier_0_of_cedar(asked) == set()
 
@@ -457,7 +541,7 @@ def test_a_grant_that_ended_meanwhile_is_refused_when_it_is_decided_again() -> N
 def test_each_single_breach_is_found_by_both(name: str) -> None:
     """A random estate seldom breaks one thing alone; here each fact decides by itself."""
     law_base, dimension = BREACHES[name]
-    base = builders.estate(law_base=law_base)
+    base = _attached(name, law_base)
     asked = question(builders.proposal(BESIDE_B, on=base), base)
     assert dimension in {d for d, _ in _of_kernel(asked)}
     assert _tier_0_of_cedar(asked) == _of_kernel(asked)
@@ -472,4 +556,28 @@ def test_a_rack_shared_is_judged_the_same_by_both(who: str, level: Isolation, br
     base = builders.estate(law_base=_with("tenants", who, isolation=level))
     asked = question(builders.proposal(move("a-serve", (0, "eu-a1", "eu-b3", (0, 1))), on=base), base)
     assert bool(_of_kernel(asked)) is breaks
+    assert _tier_0_of_cedar(asked) == _of_kernel(asked)
+
+
+def test_a_proposal_for_a_tenant_that_tells_of_another_is_refused_by_both() -> None:
+    """What was found on a node that two share: an operator's proposal may hold it, a tenant's may not."""
+    told = (Evidence(source="workloads_on_node", claim="b-train of tenant-b (training) holds accelerators 0 to 3"),)
+    for tenants, refused in (((TenantId("tenant-a"),), True), ((), False)):
+        proposed = builders.proposal(MOVE_A, evidence=told, for_tenants=tenants)
+        asked = question(proposed)
+        assert bool(_of_kernel(asked)) is refused
+        assert _tier_0_of_cedar(asked) == _of_kernel(asked)
+    found = deciding.decide(question(builders.proposal(MOVE_A, evidence=told, for_tenants=(TenantId("tenant-a"),))))
+    assert "it tells of tenant-b" in {f.found for f in found.verdict.failures}
+
+
+def test_what_a_model_planned_is_judged_by_both_though_nothing_came_of_it() -> None:
+    """Of a step that has no effect here, Cedar read whose work it names and the kernel did not."""
+    proposed = builders.proposal(move("b-train", (0, "eu-a1", "eu-b2", (0, 1, 2, 3))), mind=ComponentId("scripted"))
+    (step,) = proposed.steps
+    gone = step.model_copy(update={"change": move("b-train", (0, "eu-a2", "eu-b2", (0, 1, 2, 3)))})
+    facts = builders.facts(registrations=(builders.registration(tenants=("tenant-a",)),))
+    base = builders.estate(law_base=facts)
+    asked = question(proposed.model_copy(update={"steps": (gone,)}), base)
+    assert Dimension.MODEL_REACH in {d for d, _ in _of_kernel(asked)}
     assert _tier_0_of_cedar(asked) == _of_kernel(asked)

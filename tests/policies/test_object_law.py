@@ -208,3 +208,64 @@ def test_consent_by_facts_decides_not_the_change() -> None:
     assert verdict(change).decision is Decision.PERMIT
     assert verdict(change, on=on).decision is Decision.NEEDS_APPROVAL
     assert verdict(change, standing={"mode": Mode.APPROVE}).decision is Decision.NEEDS_APPROVAL
+
+
+NAME = "kubernetes.io/metadata.name"
+PEERS = st.sampled_from(
+    [
+        {"podSelector": {}},
+        {"ipBlock": {"cidr": "10.0.0.0/8"}},
+        {"namespaceSelector": {}},
+        {"namespaceSelector": {"matchLabels": {"team": "b"}}},
+        *({"namespaceSelector": {"matchLabels": {NAME: n}}} for n in ("tenant-a", "tenant-b", "kube-system", "nobody")),
+        {
+            "namespaceSelector": {
+                "matchExpressions": [{"key": NAME, "operator": "In", "values": ["tenant-a", "tenant-c"]}]
+            }
+        },
+        {"namespaceSelector": {"matchExpressions": [{"key": NAME, "operator": "NotIn", "values": ["tenant-c"]}]}},
+    ]
+)
+POOLS = st.sampled_from(["metallb.io/address-pool", "service.beta.kubernetes.io/aws-load-balancer-subnets", "team"])
+NETWORKS = ("namespace/tenant-b", "namespace/nobody", "address-pool/b", "subnet/a")
+
+
+@st.composite
+def joining(draw: st.DrawFn) -> tuple[Facts, Change]:
+    """A network policy or a service, under facts that give some of what it names to somebody."""
+    named = draw(st.sets(st.sampled_from(NETWORKS)))
+    called = tuple(law.ClusterName(cluster=ClusterId("eu-1"), name=n) for n in sorted(named))
+    whose = draw(st.sampled_from([{"everybody": True}, {"tenants": ("tenant-a",)}, {"tenants": ("tenant-b",)}, {}]))
+    facts = builders.facts(networks=(law.Network(id="rails", names=called, **whose),))
+    if draw(st.booleans()):
+        notes = {draw(POOLS): draw(st.sampled_from(["b", "a", "a, b", ""]))}
+        return facts, apply(
+            manifest("Service", annotations=notes, spec={"selector": {"app": "serve"}, "ports": [PORT]})
+        )
+    direction, side = draw(st.sampled_from([("ingress", "from"), ("egress", "to")]))
+    spec = PODS | {direction: [{side: draw(st.lists(PEERS, max_size=3))}]}
+    return facts, apply(manifest("NetworkPolicy", spec=spec))
+
+
+@given(joining())
+def test_cedar_and_kernel_agree_on_what_an_object_joins(found: tuple[Facts, Change]) -> None:
+    facts, change = found
+    on = builders.estate(law_base=facts)
+    asked = question(builders.proposal(change, on=on), on)
+    failures = deciding.decide(asked).verdict.failures
+    objections = kernel.objections(asked.matter, on, (), asked.now)
+    assert {(f.dimension, f.about) for f in failures if f.policy == "tenant-network-of-object"} == {
+        (o.dimension, o.about) for o in objections
+    }
+    assert deciding.KERNEL not in {f.policy for f in failures}
+
+
+def test_no_object_lets_another_tenants_pods_in_by_name() -> None:
+    """Nor goes out to them; the cluster's own (its DNS) are nobody's, and what facts share is shared."""
+    peer = {"namespaceSelector": {"matchLabels": {NAME: "tenant-b"}}}
+    change = apply(manifest("NetworkPolicy", spec=PODS | {"ingress": [{"from": [peer]}]}))
+    (failure,) = [f for f in verdict(change).failures if f.policy == "tenant-network-of-object"]
+    assert failure.found == "attached to namespace/tenant-b"
+    dns = {"namespaceSelector": {"matchLabels": {NAME: "kube-system"}}}
+    lawful = apply(manifest("NetworkPolicy", spec=PODS | {"egress": [{"to": [dns]}]}))
+    assert Dimension.TENANT not in dimensions(verdict(lawful))

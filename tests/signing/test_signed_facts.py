@@ -15,10 +15,12 @@ from policies import signed_facts
 from policies.keyrings import StaticRing
 from policies.ledger.memory import MemoryLedger
 from policies.signed_facts import (
+    OWNER_TYPE,
     PAYLOAD_TYPE,
     SUCCESSION_TYPE,
     FactsRing,
     Latch,
+    OwnerSuccession,
     Succession,
     loaded,
     open_facts,
@@ -126,3 +128,36 @@ async def test_a_process_that_starts_knows_from_the_ledger_which_keys_have_gone(
     assert gone == {KEY.key_id}
     with pytest.raises(Denied, match="was replaced"):
         _latch(retired=gone)(seal_facts(law, KEY))
+
+
+# -- the owner hands over
+
+
+HEIR = MemorySigner.generate(TestEntropy("heir"))
+
+
+def _handed(old: MemorySigner, new: MemorySigner, by: MemorySigner | None = None) -> bytes:
+    said = OwnerSuccession.of(INSTALLATION, old.key_id, new.public_key, START)
+    return seal(said.canonical(), OWNER_TYPE, by or old)
+
+
+async def test_whoever_has_seen_another_owner_takes_no_more_words_of_the_old_one() -> None:
+    """Also when the old owner's key was stolen since, names an heir of its own, and the process starts anew."""
+    law, ledger, latch = facts(), MemoryLedger(INSTALLATION), _latch()
+    words = (_handed(OWNER, HEIR), _word(KEY, NEXT, by=HEIR))
+    assert latch(signed_facts.carrying(seal_facts(law, NEXT), words)) == law
+    assert (latch.owner, latch.key) == (HEIR.key_id, NEXT.key_id)
+    await ledger.append(loaded(law, subject("gate", SubjectKind.GATE), START, latch))
+    again = Latch(latch._ring, lambda: START, 0, await signed_facts.retired(ledger), await signed_facts.owner(ledger))
+    forged = [
+        ((_word(KEY, LAST),), LAST, "do not carry the word"),
+        ((_handed(OWNER, THIEF), _word(KEY, LAST, by=THIEF)), LAST, "do not carry the word"),
+        ((_handed(OWNER, HEIR), _word(KEY, LAST)), LAST, "nobody trusted"),
+        ((_handed(OWNER, HEIR, by=THIEF), _word(KEY, LAST, by=HEIR)), LAST, "nobody trusted"),
+        ((_handed(OWNER, HEIR), _handed(HEIR, OWNER)), KEY, "come back"),
+        ((_handed(HEIR, LAST, by=OWNER),), KEY, "do not carry|a word is missing"),
+    ]
+    for carried, signer, fault in forged:
+        for reader in (latch, again):
+            with pytest.raises(Denied, match=fault):
+                reader(signed_facts.carrying(seal_facts(law, signer), carried))

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from console import identities
+from console.composing import ledgers
 from console.door.commands import Get, Kind
 from console.installations import Installation
 from console.renewing import Pace, renew
-from console.rotating import Rotation
-from console.succeeding import succeed
+from console.rotating import Rotation, rotate
+from console.state import StateDirectory
+from console.succeeding import hand_over, succeed
 from estate.changes import Change, MoveWorkload, ReplicaMove, SetPowerCap
 from estate.errors import BadInput
 from estate.ids import NodeId, WorkloadId
@@ -26,6 +28,7 @@ from estate.units import Watts
 from estate.warrants import PAYLOAD_TYPE
 from estate.words import Role
 from policies import dsse
+from policies.enrolments import Enrolments
 from policies.keyrings import StaticRing
 from policies.ledger import verifying
 from policies.ledger.port import EntryKind
@@ -33,6 +36,7 @@ from policies.ledger.verifier_keys import VerifierKey
 from policies.profiles import Duty, Profile
 from policies.signing.facts import seal_facts
 from policies.signing.files import FileSigner
+from policies.signing.port import Signer
 from tests.system.composed import cli, found, founded, settings, started
 from tests.system.petitions import Petitioner
 from tools.bus import streams
@@ -59,7 +63,9 @@ async def bound(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Petit
     root: Path = tmp_path_factory.mktemp("bound")
     profile = root / "dutiful.yaml"
     profile.write_bytes(DUTIES.canonical())
-    async with started(founded(root / "state"), settings(profile=str(profile))) as composed:
+    state = founded(root / "state")
+    await _seconded(state)
+    async with started(state, settings(profile=str(profile))) as composed:
         petitioner = Petitioner(composed)
         await _signed(petitioner, str(profile))
         yield petitioner
@@ -74,6 +80,18 @@ async def _signed(petitioner: Petitioner, profile: str) -> None:
     assert told[0] == 0, told
     checked = await cli(*place, "get", "settings", "-o", "json")
     assert "written by admin" in checked[1], checked
+
+
+async def _seconded(state: StateDirectory) -> None:
+    """Gate and ledger get second keys, of ML-DSA-44, before anything runs."""
+    installation = Installation.open(state, settings())
+    async with AsyncExitStack() as stack:
+        archive, record = await ledgers.opened(installation, stack), installation.record
+        founding = Enrolments(record.id, record.administrator_key, installation.clock)
+        await archive.append(founding.admit(record.administrator.encode(), record.created_at).draft(record.created_at))
+        for role in ("gate", "ledger"):
+            admin = identities.load(state, "admin")
+            await rotate(Rotation(installation, admin, role, second=True), archive, datetime.now(UTC))
 
 
 async def test_what_is_owed_is_done_told_and_looked_at_again(bound: Petitioner) -> None:
@@ -121,25 +139,33 @@ async def test_gate_and_ledger_take_new_keys_while_everything_runs(bound: Petiti
     composed = bound.composed
     installation = Installation.open(composed.state, settings())
     admin = identities.load(composed.state, "admin")
-    before = {role: installation.signer(role) for role in ("gate", "ledger")}
+    every = [(role, second) for second in (False, True) for role in ("gate", "ledger")]
+    before = [_key(installation, role, second).key_id for role, second in every]
     rotated = await asyncio.gather(
-        *(renew(Rotation(installation, admin, role), composed.door(), Pace(0.2, 30)) for role in ("gate", "ledger"))
+        *(renew(Rotation(installation, admin, *key), composed.door(), Pace(0.2, 30)) for key in every)
     )
-    assert [r.old for r in rotated] == [s.key_id for s in before.values()]
-    assert [installation.signer(role).key_id for role in before] == [r.new for r in rotated]
+    assert [r.old for r in rotated] == before
+    assert [_key(installation, role, second).key_id for role, second in every] == [r.new for r in rotated]
     assert not list(composed.state.key_path("gate").parent.glob("*.old"))
     proposal = await bound.submit(cap("eu-b3", 6_000))
     assert (await bound.entry(proposal, EntryKind.OUTCOME)).body["ending"] == Ending.VERIFIED.value
     issued = await bound.entry(proposal, EntryKind.ISSUED)
-    ring = StaticRing.of(installation.signer("gate").public_key)
     envelope = str(issued.body["envelope"]).encode()
-    assert dsse.open_envelope(envelope, PAYLOAD_TYPE, ring).key_ids == (rotated[0].new,)
+    for second, new in ((False, rotated[0].new), (True, rotated[2].new)):
+        ring = StaticRing.of(_key(installation, "gate", second).public_key)
+        assert dsse.open_envelope(envelope, PAYLOAD_TYPE, ring).key_ids == (new,)
     taken = {e.body["role"]: e.body["key"] for e in await composed.entries(EntryKind.KEY_TAKEN)}
-    assert taken == {"gate": rotated[0].new, "ledger": rotated[1].new}
+    assert taken == dict(zip(("gate", "ledger", "gate-second", "ledger-second"), [r.new for r in rotated], strict=True))
     keys = VerifierKey.parse_all(composed.state.ledger_key_path.read_text())
-    assert [k.until is None for k in keys] == [False, True]
+    assert sorted(k.until is None for k in keys) == [False, True, True], "the old second key needs no end"
     report = verifying.verify([line async for line in composed.system.archive.export()], keys)
     assert report.faults == ()
+
+
+def _key(installation: Installation, role: str, second: bool) -> Signer:
+    found = installation.second_signer(role) if second else installation.signer(role)
+    assert found is not None
+    return found
 
 
 async def test_the_facts_get_a_new_key_and_the_old_one_signs_nothing_more(bound: Petitioner) -> None:
@@ -147,9 +173,13 @@ async def test_the_facts_get_a_new_key_and_the_old_one_signs_nothing_more(bound:
     installation = Installation.open(composed.state, settings())
     old = FileSigner.load(composed.state.key_path("facts"))
     await composed.enrol("second", Role.ADMINISTRATOR)
+    admin, heir = (identities.load(composed.state, name) for name in ("admin", "second"))
     with pytest.raises(BadInput, match="alone, which every process knows"):
-        succeed(installation, identities.load(composed.state, "second"), datetime.now(UTC))
-    new = succeed(installation, identities.load(composed.state, "admin"), datetime.now(UTC))
+        succeed(installation, heir, datetime.now(UTC))
+    assert hand_over(installation, admin, heir, datetime.now(UTC)) == heir.signer.key_id
+    with pytest.raises(BadInput, match="alone, which every process knows"):
+        succeed(installation, admin, datetime.now(UTC))
+    new = succeed(installation, heir, datetime.now(UTC))
 
     async def activated() -> dict[str, object] | None:
         entries = [e.body for e in await composed.entries(EntryKind.FACTS_LOADED)]

@@ -102,12 +102,14 @@ class Catalogue:
         self._keeper, self._assured = Keeper(), Assured()
         self._tools = {t.name: t for t in TOOLS}
         self._asked: set[str] = set()
+        self._may_tell: Callable[[str], None] | None = None
 
-    def over(self, snapshot: Snapshot) -> Catalogue:
-        """The same tools over that snapshot and nothing else."""
-        seen = Catalogue(lambda: snapshot, self._engine)
-        seen._asked = self._asked
-        return seen
+    def over(self, snapshot: Snapshot, may_tell: Callable[[str], None] | None = None) -> Catalogue:
+        """The same tools over that snapshot alone. `may_tell` refuses, by BadInput, an answer in its JSON."""
+        narrowed = Catalogue(lambda: snapshot, self._engine)
+        narrowed._asked = self._asked
+        narrowed._may_tell = may_tell
+        return narrowed
 
     @property
     def asked(self) -> tuple[str, ...]:
@@ -130,13 +132,16 @@ class Catalogue:
         """Call a tool by name with JSON; the answer is plain JSON.
 
         Raises:
-            BadInput: unknown tool, arguments that do not fit, or a thing that is not in the estate.
+            BadInput: unknown tool, arguments that do not fit, a thing that is not in the estate, or an answer that
+                whoever asks may not read.
         """
         tool = self._tools.get(name)
         if tool is None:
             raise BadInput(f"no tool `{name}`; there are {', '.join(self._tools)}")
         reply = self.ask(tool, _question(tool, arguments))
         form: dict[str, Json] = tool.reply.model_validate(reply).json_form()
+        if self._may_tell is not None:
+            self._may_tell(canonical.dumps(form).decode())
         return form
 
     def schema(self, name: str) -> dict[str, Any]:

@@ -86,6 +86,7 @@ RULES: Final = (
     Rule(("workload",), "contract*", Matter.CAPACITY, "it was promised something else"),
     Rule(("workload",), "replicas", Matter.CAPACITY, "it says how much runs"),
     Rule(("workload",), "datasets*", Matter.SECURITY, "it says what data the workload reaches"),
+    Rule(("workload",), "attachments*", Matter.ISOLATION, "it says what storage and networks the workload reaches"),
     Rule(("workload",), "", Matter.CAPACITY, "the workload is not the one that stands in the files"),
     # everything else
     Rule(("*",), "metadata*", Matter.COSMETIC, "nothing in the table says that it matters"),

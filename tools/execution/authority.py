@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 from estate.changes import Change
@@ -15,6 +15,7 @@ from estate.verdicts import Verdict
 from estate.warrants import Warrant
 from policies import redeciding, warrants
 from policies.bundle import Bundle
+from policies.holdings import Keeper
 from policies.ledger.port import Ledger
 from policies.redeciding import Again
 from policies.standing import Controls
@@ -32,6 +33,8 @@ class Trust:
     bundle: Bundle
     controls: Controls
     enrolled: Callable[[KeyId], Enrolment | None]
+    holdings: Keeper = field(default_factory=Keeper, compare=False, repr=False)
+    """What tenants hold, from one decision to the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ class Law:
             ),
             frozen=lambda warrant, snapshot: redeciding.held(warrant, snapshot, trust.controls),
             decide_again=lambda warrant, snapshot, again: redeciding.decide_again(
-                warrant, snapshot, trust.bundle, trust.controls, clock(), again
+                warrant, snapshot, trust.bundle, trust.controls, clock(), replace(again, holdings=trust.holdings)
             ),
             undo_objection=lambda inverse, snapshot: redeciding.undo_fault(inverse, snapshot, trust.bundle, clock()),
             enrolled=trust.enrolled,

@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from weakref import WeakValueDictionary
 
 import structlog
 
+from estate.errors import Denied, RetryLater
 from estate.ids import ExecutionId
 from estate.outcomes import Outcome
 from estate.warrants import Warrant
+from policies import skews, warrants
 from policies.ledger.port import EntryKind, Fenced, Ledger
+from policies.skews import Skewed
 from tools.execution.aftercare import Aftercare
 from tools.execution.authority import Law
 from tools.execution.guarding import Guarded
@@ -88,6 +92,7 @@ class Executor:
         await recorder.claim(envelope)
         if recorder.state.outcome is not None:
             return recorder.state.outcome
+        await self._watch_clocks(warrant)
         again = await self._traffic.enter(warrant, self._hands.reader.newest(), clock())
         outcome = await Run(warrant, recorder, self._law, self._hands, self._tell(warrant), again).finish()
         self._traffic.leave(outcome, clock())
@@ -96,6 +101,17 @@ class Executor:
             "execution ended", execution=outcome.execution, proposal=outcome.proposal, ending=outcome.ending.value
         )
         return outcome
+
+    async def _watch_clocks(self, warrant: Warrant) -> None:
+        """The run refuses what is dated ahead of this clock; here it is only written down."""
+        now = self._hands.clock()
+        try:
+            warrants.check_in_force(warrant, now)
+        except Skewed as error:
+            with suppress(RetryLater):
+                await skews.record(self._ledger, error, self._holder.subject, now)
+        except Denied:
+            pass
 
     async def _resumed(self, envelope: bytes, tell: Callable[[Outcome], Awaitable[None]] | None) -> Outcome | None:
         try:

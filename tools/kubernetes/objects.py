@@ -9,11 +9,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from estate import canonical, names
+from estate.attachments import Attachment
 from estate.devices import Vendor
 from estate.errors import BadInput
 from estate.ids import DatasetId
 from estate.workloads import Toleration, WorkloadKind
-from tools.kubernetes import fields, gangs, gating, queueing, requirements, tainting
+from tools.kubernetes import attaching, fields, gangs, gating, queueing, requirements, tainting
 from tools.kubernetes.fields import Raw
 from tools.kubernetes.resources import BY_KIND, Resource
 
@@ -61,6 +62,8 @@ class Ask:
     """Whose devices it asks for, sorted; empty: it says none."""
     templates: tuple[str, ...] = ()
     """The ResourceClaimTemplates by which it asks for devices by name, once for each time it does."""
+    attachments: tuple[Attachment, ...] = ()
+    """The storage and networks that it names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,21 +235,21 @@ def _is_over(status: Raw) -> bool:
 
 
 def _owner_ask(kind: str, about: Raw, running: Raw, template: Raw) -> Ask:
-    ask = _template_ask(about, template)
+    ask = _template_ask(about, template, running.get("volumeClaimTemplates"))
     if kind != "Job" or ask.gang:
         return ask
     return replace(ask, gang=gangs.of_job(fields.needed(about.get("name"), "metadata.name"), running, ask.kind))
 
 
-def _template_ask(about: Raw, template: Raw) -> Ask:
+def _template_ask(about: Raw, template: Raw, claimed: object) -> Ask:
     """What the template asks for; what it says of itself, the controller may say too (the controller first)."""
     inner = fields.mapping(template.get("metadata"), "spec.template.metadata")
-    ask = _ask(inner, fields.mapping(template.get("spec"), "spec.template.spec"))
+    ask = _ask(inner, fields.mapping(template.get("spec"), "spec.template.spec"), claimed)
     kind, datasets = _said(about)
     return replace(ask, kind=kind or ask.kind, datasets=tuple(sorted({*datasets, *ask.datasets})))
 
 
-def _ask(about: Raw, spec: Raw) -> Ask:
+def _ask(about: Raw, spec: Raw, claimed: object = None) -> Ask:
     wanted = min(requirements.accelerators(spec), MOST_PER_REPLICA)
     kind, datasets = _said(about)
     labels = fields.words(about.get("labels"), "metadata.labels")
@@ -261,6 +264,7 @@ def _ask(about: Raw, spec: Raw) -> Ask:
         gang=gang,
         vendors=requirements.vendors_of(spec),
         templates=_templates(spec),
+        attachments=attaching.attachments(about, spec, claimed),
     )
 
 

@@ -15,7 +15,7 @@ from estate.ids import ClusterId, NodeId, Uid
 from estate.law import Facts
 from estate.units import Watts
 from estate.workloads import Binding, Gang, Workload, WorkloadContract, WorkloadKind
-from tools.kubernetes import gangs, naming, objects, requirements, resources
+from tools.kubernetes import attaching, gangs, naming, objects, requirements, resources
 from tools.kubernetes.allotments import Allotments
 from tools.kubernetes.fields import Raw
 from tools.kubernetes.numbering import Numbering
@@ -88,6 +88,7 @@ def assemble(
         counted=True,
         tolerations=ask.tolerations,
         gangs=_gangs(owner, cluster, live, numbers),
+        attachments=ask.attachments,
         gated=any(p.gated and not p.node for p in live),
     )
 
@@ -132,11 +133,12 @@ def _gangs(owner: Owner, cluster: ClusterId, pods: Sequence[Pod], numbers: Mappi
 
 
 def _asked_together(pods: Sequence[Pod]) -> Ask:
-    """What pods ask for whose controller is known by name only: the first says what it is, all name their datasets."""
+    """What pods ask for whose controller is known by name only: the first says what it is, all name their data."""
     if not pods:
         return Ask()
     datasets = {d for p in pods for d in p.ask.datasets}
-    return replace(pods[0].ask, datasets=tuple(sorted(datasets)))
+    attached = dict.fromkeys(a for p in pods for a in p.ask.attachments)
+    return replace(pods[0].ask, datasets=tuple(sorted(datasets)), attachments=tuple(attached)[: attaching.MOST])
 
 
 def _min_available(ask: Ask, namespace: str, budgets: Iterable[Budget], replicas: int) -> int:

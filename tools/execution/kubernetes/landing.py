@@ -26,7 +26,7 @@ from tools.execution.kubernetes import doors
 from tools.execution.kubernetes.listing import listed
 from tools.execution.kubernetes.reaching import Place, Reach
 from tools.execution.kubernetes.writing import Address, Found, find
-from tools.kubernetes import choosing, nodes, objects, resources
+from tools.kubernetes import choosing, naming, nodes, objects, resources
 from tools.kubernetes.connecting import Connection, Object
 
 
@@ -52,6 +52,8 @@ async def objection(reach: Reach, left: Found, workload: WorkloadId, pods: Seque
     seen = [n for n in await listed(left.connection, resources.NODES) if n["metadata"]["name"] != left.address.name]
     specs = await _specs(left.connection, reach.place(workload), pods)
     landing = _Landing(made, ground, tenancy, tuple(_open(reach, cluster, made, seen, specs)))
+    if joined := _joined(reach, landing):
+        return _refused(landing, f"{joined}; move it to nodes of its own networks instead")
     why = await _unlawful(left.connection, landing)
     if why is None:
         return None
@@ -85,6 +87,16 @@ def _open(
             shut = None
         if shut is None and (not specs or any(choosing.admits(s, raw) for s in specs)):
             yield raw["metadata"]["name"]
+
+
+def _joined(reach: Reach, landing: _Landing) -> str | None:
+    """The first node on which its next pod would join another tenant's network: no door holds that."""
+    facts, cluster, workload = reach.facts, landing.ground.cluster, landing.workload
+    for name in landing.open:
+        for network in facts.networks_on.get(naming.node_id(facts, cluster, name), ()):
+            if not network.admits(workload.tenant):
+                return f"on `{name}` it would join the network `{network.id}`, which is not {workload.tenant}'s"
+    return None
 
 
 async def _unlawful(connection: Connection, landing: _Landing) -> str | None:
@@ -123,10 +135,11 @@ async def _crowded(connection: Connection, landing: _Landing, tenancy: Tenancy) 
 
 
 def _no(landing: _Landing, why: str, shut: str) -> Refusal:
-    name, cluster = landing.workload.id, landing.ground.cluster
-    return Refusal(
-        code=RefusalCode.NOT_SUPPORTED,
-        about=f"workload/{name}",
-        message=f"`{name}` was not evicted: nobody knows where its next pod lands, and {why}; move it to lawful nodes "
-        f"instead, or put the law at the door (`placet policy export admission --cluster {cluster}`): {shut}",
-    )
+    door = f"placet policy export admission --cluster {landing.ground.cluster}"
+    return _refused(landing, f"{why}; move it to lawful nodes instead, or put the law at the door (`{door}`): {shut}")
+
+
+def _refused(landing: _Landing, why: str) -> Refusal:
+    name = landing.workload.id
+    message = f"`{name}` was not evicted: nobody knows where its next pod lands, and {why}"
+    return Refusal(code=RefusalCode.NOT_SUPPORTED, about=f"workload/{name}", message=message)

@@ -73,7 +73,8 @@ class Ground:
         """The ask for these replicas on what is left."""
         wish = Wish(snapshot, columns, Ask(workload.id, replicas), workload)
         contract = workload.contract
-        key = (workload.tenant, workload.namespace, workload.datasets, contract.residency, workload.tolerations)
+        bound = workload.datasets, workload.attachments, contract.residency
+        key = (workload.tenant, workload.namespace, *bound, workload.tolerations)
         if key not in self._known:
             self._known[key] = table.enduring(wish)
         return replace(wish, known=self._known[key])

@@ -26,6 +26,7 @@ class Constraint(StrEnum):
     CLUSTER = "same cluster"
     ISOLATION = "tenant isolation"
     NAMESPACE = "the tenant's namespace"
+    ATTACHED = "storage and networks of its own"
     PLACED = "placed by a signed fact"
     GEOGRAPHIC = "geographic sovereignty"
     LEGAL = "legal sovereignty"

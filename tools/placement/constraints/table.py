@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from tools.placement.constraints import company, devices, law, marks, power, tenancy
+from tools.placement.constraints import belongings, company, devices, law, marks, power, tenancy
 from tools.placement.constraints.kinds import Constraint, Masks
 from tools.placement.constraints.rules import Rule
 from tools.placement.wishes import Room, Wish
 
-_FAMILIES = (marks, devices, power, company, tenancy, law)
-_ENDURING = (marks.enduring, tenancy.enduring, law.enduring)
+_FAMILIES = (marks, devices, power, company, tenancy, belongings, law)
+_ENDURING = (marks.enduring, tenancy.enduring, belongings.enduring, law.enduring)
 _STANDING = (marks.standing, tenancy.standing)
 _MOVING = (devices.moving, power.moving, company.moving)
 

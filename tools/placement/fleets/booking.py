@@ -67,6 +67,7 @@ _BY_CONSTRAINT: Final[Mapping[Constraint, Cause]] = {
     Constraint.POWER: Cause.NO_POWER,
     Constraint.ISOLATION: Cause.LAW,
     Constraint.NAMESPACE: Cause.LAW,
+    Constraint.ATTACHED: Cause.LAW,
     Constraint.PLACED: Cause.LAW,
     **dict.fromkeys(AXES.values(), Cause.LAW),
 }

@@ -14,8 +14,8 @@ import numpy as np
 
 from estate.gangs import together
 from estate.hardware import Health
-from estate.ids import NodeId, WorkloadId
-from estate.law import Facts
+from estate.ids import NodeId, VolumeId, WorkloadId
+from estate.law import ClusterName, Facts, Network, Volume
 from estate.law.tenants import Namespace
 from estate.records import Model
 from estate.snapshots import Snapshot
@@ -297,6 +297,31 @@ def _near(case: Case, attempt: Attempt) -> Iterable[NodeId]:
     return whole or nodes
 
 
+def _admitted(case: Case, attempt: Attempt) -> _Change:
+    """Its tenant is named among those of what it is attached to there, and of the networks of those nodes."""
+    columns, facts, workload = case.wish.columns, case.snapshot.facts, case.workload
+    nodes = {columns.ids[r] for r in attempt.rows}
+    clusters = {columns.names.clusters[columns.cluster[r]] for r in attempt.rows}
+    names = {(c, a.called(workload.namespace)) for c in clusters for a in workload.attachments}
+
+    def meant(found: Volume | Network) -> bool:
+        named = any((n.cluster, n.name) in names for n in found.names)
+        return named or (isinstance(found, Network) and not nodes.isdisjoint(found.nodes))
+
+    strange = sorted(names - facts.belongings.keys())
+    told = tuple(ClusterName.model_construct(cluster=c, name=n) for c, n in strange)  # as a cluster wrote it
+    own = (Volume.model_construct(id=VolumeId("of-its-own"), tenants=(workload.tenant,), names=told),) if told else ()
+    volumes = (*(_sharing(v, workload) if meant(v) else v for v in facts.volumes), *own)
+    networks = tuple(_sharing(n, workload) if meant(n) else n for n in facts.networks)
+    return case.snapshot.with_facts(_renewed(facts, volumes=volumes, networks=networks)), case.ask
+
+
+def _sharing[B: (Volume, Network)](found: B, workload: Workload) -> B:
+    if found.admits(workload.tenant):
+        return found
+    return found.model_copy(update={"tenants": (*found.tenants, workload.tenant)})
+
+
 def _given(case: Case, attempt: Attempt) -> _Change:
     """The namespace of those clusters becomes the tenant's."""
     columns, facts, tenant = case.wish.columns, case.snapshot.facts, case.workload.tenant
@@ -354,5 +379,6 @@ _APPLIED: dict[Constraint, Callable[[Case, Attempt], _Change]] = {
     ),
     Constraint.ISOLATION: _cleared,
     Constraint.NAMESPACE: _given,
+    Constraint.ATTACHED: _admitted,
     Constraint.PLACED: _stood,
 }
