@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import Final
 
-from estate.changes import Change, UncordonNode, UntaintNode
+from estate.changes import Change, ReleaseCapacity, ReserveCapacity, UncordonNode, UntaintNode
 from estate.ids import NodeId, RackId, SiteId, TenantId, WorkloadId
 from estate.references import Ref
 from estate.snapshots import Snapshot
@@ -46,7 +46,7 @@ def disturbed(change: Change, before: Snapshot, after: Snapshot | None = None) -
 
     Without the estate `after` it (a change that was done already), devices are those that the change names.
     """
-    if isinstance(change, UncordonNode | UntaintNode):
+    if isinstance(change, UncordonNode | UntaintNode | ReserveCapacity | ReleaseCapacity):
         return frozenset()
     nodes = {*change.wanted_watts(before), *change.footprint(before).nodes}
     workloads = change.disrupts(before)

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
+from estate import reserving
 from estate.canonical import Json
-from estate.ids import NodeId, TenantId
+from estate.ids import NodeId, RackId, ReservationId, TenantId
 from estate.law import Quota, Tenant
+from estate.snapshots import Snapshot
 from estate.units import PerMille
 from policies import domains, supplies
 from policies.asks import Ask, Context, names
@@ -81,6 +83,7 @@ def _racks(question: Question, play: Play, who: Context) -> Iterator[Ask]:
             "wattsBefore": before,
             "wattsAfter": after,
             "wattsBudget": _kept(known.power_budget_watts, profile.power_reserve),
+            "reserved": names(r.id for r in reserving.in_rack(play.after, rack)),
             "nodes": len(known.nodes),
             **_fenced(fenced, len(known.nodes), profile.breaker(Sort.RACK).fenced),
             **({} if cooled is None else {"wattsCooled": _kept(cooled, profile.cooling_reserve)}),
@@ -154,8 +157,15 @@ def _supplies(question: Question, play: Play, who: Context) -> Iterator[Ask]:
             "wattsBefore": supply.before,
             "wattsAfter": supply.after,
             "wattsMost": _kept(supply.most, reserve),
+            "reserved": names(_reserved_on(play.after, supply.racks)),
         }
         yield Ask("AffectSupply", "Supply", about, context)
+
+
+def _reserved_on(snapshot: Snapshot, racks: frozenset[RackId]) -> Iterator[ReservationId]:
+    for reserved in reserving.every(snapshot):
+        if any(snapshot.rack_of(s.node) in racks for s in reserved.terms.seats):
+            yield reserved.id
 
 
 def _quotas(question: Question, play: Play, who: Context) -> Iterator[Ask]:
@@ -170,8 +180,10 @@ def _quotas(question: Question, play: Play, who: Context) -> Iterator[Ask]:
 
 def _quota(question: Question, play: Play, who: Context, tenant: Tenant, quota: Quota) -> Ask | None:
     own = play.base.facts.tenants_below[tenant.id]
-    devices = tuple(sum(s.tenant_devices(t) for t in own) for s in (play.base, play.after))
-    watts = tuple(sum(int(s.tenant_watts(t)) for t in own) for s in (play.base, play.after))
+    unused = tuple(reserving.unused(s, own) for s in (play.base, play.after))
+    states = tuple(zip((play.base, play.after), unused, strict=True))
+    devices = tuple(sum(s.tenant_devices(t) for t in own) + kept.devices for s, kept in states)
+    watts = tuple(sum(int(s.tenant_watts(t)) for t in own) + kept.watts for s, kept in states)
     if devices[0] == devices[1] and watts[0] == watts[1]:
         return None
     context: Context = {
@@ -181,6 +193,7 @@ def _quota(question: Question, play: Play, who: Context, tenant: Tenant, quota: 
         "devicesAfter": devices[1],
         "wattsBefore": watts[0],
         "wattsAfter": watts[1],
+        "reserved": names(unused[1].by),
     }
     if quota.accelerators is not None:
         context["devicesMost"] = quota.accelerators // 1000
