@@ -15,7 +15,6 @@ from estate.ids import PolicyId, TenantId
 from estate.items import Item
 from estate.modes import Mode, Scope
 from estate.records import Model, Record, Time, doubled
-from estate.uses.reservations import Reservation
 from estate.words import Word
 from estate.workloads import Workload
 
@@ -52,8 +51,6 @@ class EstateFile(Record):
     def _names_each_thing_once(self) -> EstateFile:
         if twice := doubled([str(i.ref) for i in self.items]):
             raise ValueError(f"items: `{twice[0]}` is there twice; keep one")
-        if asked := [i.id for i in self.items if isinstance(i, Reservation)]:
-            raise ValueError(f"items: `{asked[0]}` is a reservation, which nobody declares; `placet offer --reserve`")
         return self
 
 

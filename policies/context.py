@@ -268,9 +268,7 @@ def _reservation(
     return Ask(change.kind, "Reservation", change.reservation, context, owner, played.number)
 
 
-def _reserved(
-    question: Question, played: _Played, made: ReserveCapacity | None, seats: tuple[Seat, ...]
-) -> Context:
+def _reserved(question: Question, played: _Played, made: ReserveCapacity | None, seats: tuple[Seat, ...]) -> Context:
     """Where it is, beside whom and for how long; of what is given back none of that is asked."""
     before, after, most = played.before, played.after, question.bundle.profile.reservations
     owner, nodes = played.change.footprint(before).tenants[0], [s.node for s in seats] if made else []

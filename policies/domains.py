@@ -46,8 +46,11 @@ def disturbed(change: Change, before: Snapshot, after: Snapshot | None = None) -
 
     Without the estate `after` it (a change that was done already), devices are those that the change names.
     """
-    if isinstance(change, UncordonNode | UntaintNode | ReserveCapacity | ReleaseCapacity):
+    if isinstance(change, UncordonNode | UntaintNode | ReleaseCapacity):
         return frozenset()
+    if isinstance(change, ReserveCapacity):
+        sites = {s for seat in change.terms.seats if (s := before.site_of(seat.node)) is not None}
+        return frozenset({(Sort.TENANT, change.terms.tenant), FLEET, *((Sort.SITE, s) for s in sites)})
     nodes = {*change.wanted_watts(before), *change.footprint(before).nodes}
     workloads = change.disrupts(before)
     devices = set(_devices(workloads, before, after)) if after is not None else set()

@@ -18,9 +18,8 @@ from estate.uses.reservations import Seat, Terms
 from estate.workloads import Binding, Workload
 from policies import completeness, neighbours
 
-def broken_by(
-    after: Snapshot, workload: Workload, fresh: Iterable[Binding], now: datetime
-) -> frozenset[ReservationId]:
+
+def broken_by(after: Snapshot, workload: Workload, fresh: Iterable[Binding], now: datetime) -> frozenset[ReservationId]:
     """The reservations of others that these bindings would break: by a device, or by standing too near."""
     bindings = tuple(fresh)
     taken = {r.id for _, r in reserving.kept_from(after, workload, bindings, now)}

@@ -119,7 +119,9 @@ def _carrying(play: Play, part: CoolingPart, racks: dict[RackId, int]) -> Supply
     loads = [(drawn(play, r), shared) for r, shared in racks.items()]
     before, after = (sum(-(-watts[n] // shared) for watts, shared in loads) for n in (0, 1))
     leaks = isinstance(part, Cdu) and part.leaks
-    return Supply(part.ref, True, before, after, 0 if leaks else _capacity(part.capacity_watts, part.state), frozenset(racks))
+    return Supply(
+        part.ref, True, before, after, 0 if leaks else _capacity(part.capacity_watts, part.state), frozenset(racks)
+    )
 
 
 def _cooled_by(snapshot: Snapshot, unit: Cdu) -> dict[RackId, int]:

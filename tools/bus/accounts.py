@@ -145,6 +145,7 @@ class Accounts:
             publish=(s.outcome("*", "*"), s.notice("*", "*"), s.progress("*")),
             consume=self._consumers(name),
             read=(*_FOLLOWED, streams.CONTROLS),
+            buckets=("reservations",),
             reads_buckets=("leases",),
             keys=(("leases", f"{name}.>"), ("leases", name)),
         )
@@ -155,7 +156,7 @@ class Accounts:
             publish=(s.delta(), s.telemetry(), *s.intakes(INVENTORY), s.progress("*")),
             consume=self._consumers(INVENTORY),
             read=(streams.DELTAS, streams.CONTROLS),
-            reads_buckets=("leases",),
+            reads_buckets=("leases", "reservations"),
             keys=(("leases", "inventory-writer"),),
             buckets=("drifts", "sensors"),
         )
