@@ -166,15 +166,17 @@ def _settled(draw: st.DrawFn, estate: FrozenEstate, workload: Workload) -> Froze
 
 @st.composite
 def reserved(draw: st.DrawFn, estate: FrozenEstate) -> FrozenEstate:
-    """The estate with up to three reservations, made as they are made: what does not fit is not there."""
-    for number in range(draw(st.integers(0, 3))):
-        node = draw(among(list(estate.nodes()) or [builders.node()]))
-        indexes = tuple(range(draw(st.integers(1, 4))))
+    """The estate with up to four reservations of what is sound and free, made as they are made."""
+    sound = {n.id: _sound(estate, n) for n in estate.nodes() if n.health is Health.HEALTHY}
+    homes = [(name, indexes) for name, indexes in sound.items() if indexes]
+    for number in range(draw(st.integers(0, 4)) if homes else 0):
+        node, free = draw(among(homes))
+        indexes = free[: draw(st.integers(1, len(free)))]
         start = builders.START + timedelta(hours=draw(st.integers(0, 3)))
         terms = Terms(
             tenant=draw(among([TenantId(t) for t in _TENANTS])),
             workload=draw(among([None, None, WorkloadId("w0")])),
-            seats=(Seat(node=node.id, accelerators=indexes),),
+            seats=(Seat(node=node, accelerators=indexes),),
             watts_per_accelerator=draw(among([0, 700, 1_500])),
             start=start,
             end=start + timedelta(hours=draw(st.integers(1, 3))),
@@ -185,6 +187,11 @@ def reserved(draw: st.DrawFn, estate: FrozenEstate) -> FrozenEstate:
             assert isinstance(made.value, FrozenEstate)
             estate = made.value
     return estate
+
+
+def _sound(estate: FrozenEstate, node: Node) -> tuple[int, ...]:
+    taken = estate.taken(node.id)
+    return tuple(a.index for a in node.accelerators if a.health is Health.HEALTHY and a.index not in taken)
 
 
 @st.composite
