@@ -100,14 +100,12 @@ SAMPLES: dict[str, dict[str, Any]] = {
     },
     "reservation": {
         "id": "a-night",
-        "terms": {
-            "tenant": "tenant-a",
-            "workload": "a-serve",
-            "seats": [{"node": "eu-a3", "accelerators": [0, 1]}],
-            "watts_per_accelerator": 700,
-            "start": builders.START.isoformat(),
-            "end": UNTIL,
-        },
+        "tenant": "tenant-a",
+        "workload": "a-serve",
+        "seats": [{"node": "eu-a3", "accelerators": [0, 1]}],
+        "watts_per_accelerator": 700,
+        "start": builders.START.isoformat(),
+        "end": UNTIL,
     },
 }
 """The fields of one item of each kind; they name each other, and the small estate."""

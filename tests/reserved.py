@@ -46,6 +46,5 @@ def holding(*made: ReserveCapacity, on: FrozenEstate | None = None) -> FrozenEst
     """The estate with these standing, however they came to."""
     held = on or builders.estate()
     for change in made:
-        item = Reservation(id=change.reservation, terms=change.terms)
-        held = held.with_stock(held.stock.with_(item))
+        held = held.with_stock(held.stock.with_(Reservation.of(change.reservation, change.terms)))
     return held

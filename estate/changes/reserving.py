@@ -82,7 +82,7 @@ class ReserveCapacity(_Reserving):
             return Refusal(code=RefusalCode.PRECONDITION_FAILED, about=str(self.target()), message=why)
         if refusal := _unfit(snapshot, self.terms):
             return refusal
-        made = Reservation(id=self.reservation, terms=self.terms)
+        made = Reservation.of(self.reservation, self.terms)
         return Ok(snapshot.with_stock(snapshot.stock.with_(made)))
 
     def preconditions(self, snapshot: Snapshot) -> tuple[Condition, ...]:

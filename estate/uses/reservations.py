@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import ClassVar, Final, Literal, Self
 
 from pydantic import Field, model_validator
@@ -104,18 +105,27 @@ class Terms(Model):
 WORD: Final = "reservation"
 
 
-class Reservation(ItemKind):
+class Reservation(ItemKind, Terms):
     """Terms that were granted."""
 
     kind: Literal["reservation"] = "reservation"
     id: ReservationId
-    terms: Terms
     proposal: Digest | None = None
     """Of the warrant by which it was made, in the ledger; None where it is supposed."""
 
     layer: ClassVar[Layer] = Layer.COMMERCE
     pointers: ClassVar[tuple[Pointer, ...]] = (
-        Pointer("terms.tenant", "tenant"),
-        Pointer("terms.workload", "workload", Chain.USE),
-        Pointer("terms.seats.node", "node", Chain.USE),
+        Pointer("tenant", "tenant"),
+        Pointer("workload", "workload", Chain.USE),
+        Pointer("seats.node", "node", Chain.USE),
     )
+
+    @classmethod
+    def of(cls, name: ReservationId, terms: Terms, proposal: Digest | None = None) -> Self:
+        """These terms under that name."""
+        return cls(id=name, proposal=proposal, **{f: getattr(terms, f) for f in Terms.model_fields})
+
+    @cached_property
+    def terms(self) -> Terms:
+        """What was granted, without the name: what a digest is of, and what a change says."""
+        return Terms.model_construct(**{f: getattr(self, f) for f in Terms.model_fields})

@@ -177,7 +177,9 @@ def _after(running: Snapshot, workload: Workload, node: Node) -> tuple[int, int]
     more = node.idle_watts + load + workload.watts_per_accelerator * workload.contract.accelerators_per_replica
     drawn = more if node.power_cap_watts is None else min(more, node.power_cap_watts)
     kept = _undrawn(running, workload, rack)
-    return running.rack_watts(rack) - running.node_watts(node.id) + drawn + kept, running.facts.rack[rack].power_budget_watts
+    return running.rack_watts(rack) - running.node_watts(node.id) + drawn + kept, running.facts.rack[
+        rack
+    ].power_budget_watts
 
 
 def _others(running: Snapshot, workload: Workload) -> list[Terms]:

@@ -1,4 +1,4 @@
-"""What reservations leave to one workload, in columns: devices that are kept from it, and watts that are not to be drawn.
+"""What reservations keep from one workload, in columns: devices, and watts that are not to be drawn.
 
 Read once for each wish; `Room` takes it off what is left, `constraints.reservations` says so. Where nothing is reserved
 it costs nothing.

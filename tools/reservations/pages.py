@@ -45,7 +45,7 @@ class Entry(Model):
     @property
     def reservation(self) -> Reservation | None:
         """It as the estate knows it."""
-        return None if self.terms is None else Reservation(id=self.id, terms=self.terms, proposal=self.proposal)
+        return None if self.terms is None else Reservation.of(self.id, self.terms, self.proposal)
 
 
 class Page(Record):

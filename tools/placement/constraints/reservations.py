@@ -36,9 +36,7 @@ def untold(found: Masks) -> Masks:
     reserved = found.get(Constraint.RESERVED)
     if reserved is None:
         return found
-    return {
-        c: mask & ~reserved if c in {Constraint.FREE, Constraint.NVLINK} else mask for c, mask in found.items()
-    }
+    return {c: mask & ~reserved if c in {Constraint.FREE, Constraint.NVLINK} else mask for c, mask in found.items()}
 
 
 def _lacks(wish: Wish, usable: Flags) -> Flags:
