@@ -11,10 +11,11 @@ from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from typing import NamedTuple
 
+from estate.hardware import Health, Node
 from estate.ids import NodeId, RackId, ReservationId, TenantId
 from estate.references import Ref
 from estate.snapshots import Snapshot
-from estate.uses.reservations import WORD, Afterwards, Meanwhile, Reservation, Terms
+from estate.uses.reservations import WORD, Afterwards, Meanwhile, Reservation, Seat, Terms
 from estate.workloads import Binding, Workload
 
 
@@ -87,12 +88,37 @@ def _within(workload: Workload, terms: Terms) -> bool:
 
 def stays_past(snapshot: Snapshot, terms: Terms) -> Iterator[tuple[NodeId, int, Workload]]:
     """The devices of `terms` that work holds which is not the holder's, may not be moved, and is not gone in time."""
+    for node, index, workload in others_on(snapshot, terms):
+        leaves = leaves_by(snapshot, workload)
+        if not workload.contract.preemptible and (leaves is None or leaves > terms.start):
+            yield node, index, workload
+
+
+def unsound(snapshot: Snapshot, terms: Terms) -> Iterator[tuple[NodeId, str]]:
+    """The nodes of which what is reserved cannot be used as things are, each with why."""
+    for seat in terms.seats:
+        node = snapshot.node(seat.node)
+        fault = "is gone" if node is None else _unfit(node, seat)
+        if fault:
+            yield seat.node, f"{seat.node} {fault}"
+
+
+def _unfit(node: Node, seat: Seat) -> str:
+    if node.health is not Health.HEALTHY:
+        return f"is {node.health.value}"
+    devices = {a.index: a.health for a in node.accelerators}
+    sick = [i for i in seat.accelerators if devices.get(i) is not Health.HEALTHY]
+    if sick:
+        health = devices.get(sick[0])
+        return f"accelerator {sick[0]} is {health.value if health is not None else 'gone'}"
+    return "is fenced" if node.fenced else ""
+
+
+def others_on(snapshot: Snapshot, terms: Terms) -> Iterator[tuple[NodeId, int, Workload]]:
+    """The devices that work holds now which is not the holder's."""
     for seat in terms.seats:
         for workload in snapshot.workloads_on(seat.node):
-            if held_by(terms, workload) or workload.contract.preemptible:
-                continue
-            leaves = leaves_by(snapshot, workload)
-            if leaves is None or leaves > terms.start:
+            if not held_by(terms, workload):
                 held = {i for b in workload.on(seat.node) for i in b.accelerators}
                 yield from ((seat.node, i, workload) for i in seat.accelerators if i in held)
 

@@ -73,5 +73,9 @@ def reservation(
         meanwhile=window.meanwhile,
         afterwards=window.afterwards,
     )
-    name = f"{workload.tenant}-{terms.digest.partition(':')[2][:10]}"
-    return ReserveCapacity(reservation=ReservationId(name), terms=terms)
+    return ReserveCapacity(reservation=named(terms), terms=terms)
+
+
+def named(terms: Terms) -> ReservationId:
+    """What such a reservation is called."""
+    return ReservationId(f"{terms.tenant}-{terms.digest.partition(':')[2][:10]}")
