@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from estate.hardware import Health, Node
 from estate.ids import NodeId, RackId, ReservationId, TenantId
@@ -17,6 +17,9 @@ from estate.references import Ref
 from estate.snapshots import Snapshot
 from estate.uses.reservations import WORD, Afterwards, Meanwhile, Reservation, Seat, Terms
 from estate.workloads import Binding, Workload
+
+UNKEPT: Final = "reservation-unkept"
+"""The code of the event that what is reserved could not be had as things are."""
 
 
 def found(snapshot: Snapshot, name: ReservationId) -> Reservation | None:

@@ -15,7 +15,6 @@ from estate.events import Event
 from estate.ids import NodeId
 from estate.observations import EventType
 from estate.proposals import Evidence
-from tools.sensors.reservations import CODE as UNKEPT
 
 _LOST = frozenset({EventType.ACCELERATOR_FAILED, EventType.NODE_FAILED})
 LAWFUL_AGAIN = "everything stands lawfully again"
@@ -101,7 +100,7 @@ def _restoring(diagnosis: Diagnosis) -> Plan:
 
 def _unkept(briefing: Briefing) -> Diagnosis | None:
     """The reservations on the nodes of which their sensor told last that something is amiss."""
-    told = [e for e in briefing.incident.events if e.code == UNKEPT]
+    told = [e for e in briefing.incident.events if e.code == reserving.UNKEPT]
     last = {e.place.node: e for e in sorted(told, key=lambda e: (e.received_at, e.resolved))}
     still = [e for e in last.values() if not e.resolved and e.place.node is not None]
     names = sorted({r.id for e in still if e.place.node for r in reserving.on(briefing.snapshot, e.place.node)})

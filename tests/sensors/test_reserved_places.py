@@ -8,10 +8,11 @@ from estate.frozen import FrozenEstate
 from estate.hardware import Health
 from estate.observations import EventType, Severity
 from estate.references import Ref
+from estate.reserving import UNKEPT as CODE
 from tests import builders
 from tests.reserved import TONIGHT, holding, reserve
 from tests.sensors.series import Series
-from tools.sensors.reservations import CODE, Reservations
+from tools.sensors.reservations import Reservations
 from tools.sensors.sensing import Sensors
 
 

@@ -23,9 +23,6 @@ from tools.sensors.alarms import Hold
 from tools.sensors.levels import wrong
 from tools.sensors.port import Condition, Judged, Seen, Sensor, Stimulus
 
-CODE = "reservation-unkept"
-"""By which the runbook knows it."""
-
 
 class Nothing(Model):
     """A reservation is judged by what the estate says now."""
@@ -69,7 +66,7 @@ class Reservations(Sensor[Nothing]):
             hold=Hold.seconds(self.raise_after_seconds, self.clear_after_seconds),
             severity=Severity.CRITICAL if stays else Severity.WARNING,
             message=f"{WORD}/{held.id} of {held.tenant}: {'; '.join(told[:5]) or 'can be kept'}",
-            code=CODE,
+            code=reserving.UNKEPT,
             whereabouts=places.whereabouts(seen.after, Ref("node", where)),
             values=(Quantity(name="nodes-amiss", value=len({*unsound, *(n for n, _ in others)}), unit="1"),),
             thresholds=(Quantity(name="allowed", value=0, unit="1"),),
