@@ -43,6 +43,13 @@ class Restore(Model):
     workload: WorkloadId
 
 
+class Seat(Model):
+    """Give every replica of a workload that waits a home, in the cluster that it waits in."""
+
+    aim: Literal["seat"] = "seat"
+    workload: WorkloadId
+
+
 class Rescale(Model):
     """Give a workload so many replicas."""
 
@@ -89,7 +96,7 @@ class Verbatim(Model):
 
 
 type Aim = Annotated[
-    Evacuate | Relocate | Restore | Rescale | FenceOff | Unfence | Cap | ReserveAgain | Verbatim,
+    Evacuate | Relocate | Restore | Seat | Rescale | FenceOff | Unfence | Cap | ReserveAgain | Verbatim,
     Field(discriminator="aim"),
 ]
 
@@ -126,6 +133,8 @@ class Diagnosis(Model):
     """What stands where the law would not have let it."""
     unkept: tuple[ReservationId, ...] = Field(default=(), max_length=64)
     """Reservations that could not be kept as things are."""
+    waiting: tuple[WorkloadId, ...] = Field(default=(), max_length=64)
+    """What waits until Placet has placed it."""
 
 
 class Setback(Model):
