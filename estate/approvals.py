@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from estate import manifests
-from estate.changes import ApplyManifest, Change, DeleteObject
+from estate.changes import ApplyManifest, Change, DeleteObject, ReserveCapacity
 from estate.conditions import Condition, Value
 from estate.effects import Step
 from estate.identities import Subject
@@ -70,10 +70,13 @@ def diff_line(step: Step) -> DiffLine:
 
 def _told(conditions: Iterable[Condition], stated: tuple[tuple[str, Value], ...]) -> Iterator[tuple[str, Value]]:
     for condition in conditions:
-        if condition.about.kind is ThingKind.OBJECT and condition.equals is not None:
+        if condition.about.kind in _STATED and condition.equals is not None:
             yield from stated
         else:
             yield f"{condition.about}.{condition.field.value}", condition.equals
+
+
+_STATED = frozenset({ThingKind.OBJECT, ThingKind.RESERVATION})
 
 
 def _stated(change: Change, *, after: bool) -> tuple[tuple[str, Value], ...]:
@@ -82,5 +85,7 @@ def _stated(change: Change, *, after: bool) -> tuple[tuple[str, Value], ...]:
             return manifests.lines(change.manifest)
         case ApplyManifest(before=Held() as held) | DeleteObject(before=held) if not after:
             return manifests.lines(held.manifest)
+        case ReserveCapacity() if after:
+            return change.terms.lines()
         case _:
             return ()

@@ -10,10 +10,12 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 from estate.ids import NodeId, ObjectId, Uid, WorkloadId
-from estate.objects import ABSENT, is_expected
+from estate.objects import ABSENT, MADE, is_expected
 from estate.records import Model
+from estate.references import Ref
 from estate.snapshots import Snapshot
 from estate.things import Thing, ThingKind
+from estate.uses.reservations import WORD, Reservation
 from estate.workloads import Workload
 
 type Value = None | bool | int | str | tuple[str, ...]
@@ -32,6 +34,8 @@ class Field(StrEnum):
     TAINTS = "taints"
     FORM = "form"
     """What Placet holds of an object, by its digest; None where the object is not there."""
+    TERMS = "terms"
+    """What was reserved, by its digest; None where the reservation is not there."""
 
 
 class Condition(Model):
@@ -90,11 +94,18 @@ def read(snapshot: Snapshot, about: Thing, field: Field) -> tuple[Uid | None, Va
         case ThingKind.RESIDENT:
             workload, _, node = about.id.partition("@")
             return _of_workload(snapshot, WorkloadId(workload), field, NodeId(node))
+        case ThingKind.RESERVATION if field is Field.TERMS:
+            return of_reservation(snapshot.stock.get(Ref(WORD, about.id)))
         case ThingKind.OBJECT if field is Field.FORM:
             seen = snapshot.object(ObjectId(about.id))
             return (seen.uid, seen.value) if seen is not None else (None, None)
         case _:
             return None, None
+
+
+def of_reservation(found: object) -> tuple[Uid | None, Value]:
+    """The uid and value of a reservation, or of none."""
+    return (MADE, found.terms.digest) if isinstance(found, Reservation) else (None, None)
 
 
 def _of_node(snapshot: Snapshot, name: NodeId, field: Field) -> tuple[Uid | None, Value]:
@@ -194,7 +205,11 @@ def misses(snapshot: Snapshot, conditions: Iterable[Condition]) -> tuple[Miss, .
 
 
 def _miss(snapshot: Snapshot, condition: Condition) -> Miss | None:
-    uid, value = read(snapshot, condition.about, condition.field)
+    return missed(condition, *read(snapshot, condition.about, condition.field))
+
+
+def missed(condition: Condition, uid: Uid | None, value: Value) -> Miss | None:
+    """What a condition finds otherwise in this uid and value; None where it holds."""
     if condition.about.kind is ThingKind.OBJECT and condition.field is Field.FORM:
         return _object_miss(condition, uid, value)
     if condition.uid == ABSENT:

@@ -59,6 +59,7 @@ TargetId = NewType("TargetId", Slug)
 """Who is asked, or tells: a source, and its target where it has several."""
 PriceId = NewType("PriceId", Slug)
 OfferId = NewType("OfferId", Slug)
+ReservationId = NewType("ReservationId", Slug)
 GangId = NewType("GangId", Slug)
 ObjectId = NewType("ObjectId", Annotated[str, StringConstraints(min_length=1, max_length=512)])
 """`cluster/apiVersion/kind/namespace/name`; see `estate.manifests.Address`."""

@@ -23,6 +23,7 @@ from estate.references import Bond, Chain, Pointer, Ref
 from estate.uses.clusters import ClusterState, HealthCheck, MachineGroup, Template, VirtualMachine
 from estate.uses.offers import Offer, Price
 from estate.uses.promises import Contract
+from estate.uses.reservations import Reservation
 from estate.uses.running import Component, ModelServer
 from estate.uses.sources import SourceState
 
@@ -57,6 +58,7 @@ _Union = (
     | Component
     | Price
     | Offer
+    | Reservation
     | SourceState
 )
 type Item = Annotated[_Union, Field(discriminator="kind")]

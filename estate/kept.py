@@ -14,8 +14,10 @@ from estate import canonical
 from estate.effects import Step
 from estate.ids import Digest, NodeId, ObjectId, WorkloadId
 from estate.records import Model
+from estate.references import Ref
 from estate.snapshots import Snapshot
 from estate.things import Thing, ThingKind
+from estate.uses.reservations import WORD
 
 ABSENT = "null"
 
@@ -67,6 +69,8 @@ def seen(snapshot: Snapshot, about: Thing) -> Kept:
             found: Any = snapshot.node(NodeId(about.id))
         case ThingKind.OBJECT:
             found = snapshot.object(ObjectId(about.id))
+        case ThingKind.RESERVATION:
+            found = snapshot.stock.get(Ref(WORD, about.id))
         case _:
             found = snapshot.workload(WorkloadId(about.id))
     return Kept.of(about, None if found is None else found.json_form())

@@ -21,6 +21,7 @@ class ThingKind(StrEnum):
     """The replicas of one workload on one node, written `resident/a-serve@eu-a1`."""
     OBJECT = "object"
     """One namespaced object, written `object/eu-1/v1/ConfigMap/tenant-a/settings`."""
+    RESERVATION = "reservation"
 
 
 class Thing(Model):

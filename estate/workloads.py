@@ -70,6 +70,8 @@ class WorkloadContract(Model):
     """All replicas in one of these: how close its members must be to each other."""
     spread: Span | None = later()
     """No two replicas in one of these: what one failure may take at most."""
+    preemptible: bool = later(default=False)
+    """Whether its replicas may be moved or stopped for others, by its holder's own word."""
 
     @model_validator(mode="after")
     def _stands_together_within_what_it_is_spread_over(self) -> Self:

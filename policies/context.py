@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from estate.canonical import Json
@@ -19,7 +19,9 @@ from estate.changes import (
     DeleteObject,
     EvictPod,
     MoveWorkload,
+    ReleaseCapacity,
     RemoveWorkload,
+    ReserveCapacity,
     TaintNode,
 )
 from estate.changes.kinds import tenants_on
@@ -30,6 +32,7 @@ from estate.ids import NodeId, TenantId, WorkloadId
 from estate.law import Facts
 from estate.snapshots import Snapshot
 from estate.things import Thing, ThingKind
+from estate.uses.reservations import Seat
 from estate.wellbeing import runs
 from estate.workloads import Binding, Workload
 from policies import (
@@ -44,6 +47,7 @@ from policies import (
     objects,
     promises,
     reaches,
+    reservations,
     risks,
     sovereignty,
 )
@@ -51,7 +55,7 @@ from policies.approving import Counted
 from policies.asks import Ask, Context, ReadSet, names
 from policies.attaching import Foreign
 from policies.makers import Shown
-from policies.neighbours import Beside, beside
+from policies.neighbours import Beside, beside, beside_tenant
 from policies.playing import Play
 from policies.profiles import Profile
 from policies.questions import Given, Matter, Question
@@ -110,6 +114,8 @@ def _steps(question: Question, play: Play, counted: Counted, risk: Needed) -> It
             yield _node(question, played, NodeId(target.id))
         if isinstance(step.change, ApplyManifest | DeleteObject):
             yield _object(question, step, played.before, counted)
+        if isinstance(step.change, ReserveCapacity | ReleaseCapacity):
+            yield _reservation(question, played, step.change, counted)
         for workload, disrupted in sorted(step.change.disrupts(played.before).items()):
             written = _written_by(played, workload, play.base)
             judging = _Judging(
@@ -190,6 +196,7 @@ def _workload(who: Context, step: _Written, judging: _Judging) -> Ask:
         "lapsed": names(_lapsed(after, now, judging.at)),
         "foreign": _foreign(attaching.foreign(after.facts, now, (b.node for b in fresh))),
         "beside": _beside(beside(after, now, (b.node for b in fresh))),
+        "reserved": names(reservations.broken_by(after, now, fresh, judging.at) if fresh else ()),
         "disrupted": disrupted,
         "disturbed": disturbed,
         "lowest": lowest,
@@ -253,6 +260,48 @@ def _object(question: Question, step: Step, before: Snapshot, counted: Counted) 
         "operatorApprovals": _operators(question, counted),
     }
     return Ask(step.change.kind, "Object", str(found.address), context, owner, step.number)
+
+
+def _reservation(
+    question: Question, played: _Played, change: ReserveCapacity | ReleaseCapacity, counted: Counted
+) -> Ask:
+    """A reservation that is made or given back."""
+    facts, owner = played.before.facts, change.holder()
+    tenant = facts.tenant.get(owner)
+    made = change if isinstance(change, ReserveCapacity) else None
+    context: Context = {
+        "who": _who(question.matter),
+        "lifted": question.lifted(str(change.target())),
+        "tenant": owner,
+        "places": made is not None,
+        "consent": tenant.disruption.value if tenant else "unknown",
+        "ownerApprovals": _owners(question, counted, owner),
+        **_reserved(question, played, made, change.seats(played.before)),
+    }
+    return Ask(change.kind, "Reservation", change.reservation, context, owner, played.number)
+
+
+def _reserved(question: Question, played: _Played, made: ReserveCapacity | None, seats: tuple[Seat, ...]) -> Context:
+    """Where it is, beside whom and for how long; of what is given back none of that is asked."""
+    before, after, most = played.before, played.after, question.bundle.profile.reservations
+    owner, nodes = played.change.footprint(before).tenants[0], [s.node for s in seats] if made else []
+    cluster = reservations.cluster_of(before, seats)
+    axes = sovereignty.exposure_of_tenant(before.facts, owner, cluster)
+    ahead, long = (made.terms.start - question.now, made.terms.end - made.terms.start) if made else (_NO_TIME, _NO_TIME)
+    return {
+        "missing": names(reservations.missing(before, made) if made else ()),
+        **{a.dimension.value: _axis(a) for a in axes},
+        "beside": _beside(beside_tenant(after, owner, cluster, nodes)),
+        "reserved": names(reservations.rivals(after, made) if made else ()),
+        "secondsAhead": int(ahead.total_seconds()),
+        "secondsAheadMost": most.days_ahead * 86_400,
+        "secondsLong": int(long.total_seconds()),
+        "secondsLongMost": most.lasts_hours * 3_600,
+        "over": made is not None and made.terms.end <= question.now,
+    }
+
+
+_NO_TIME: Final = timedelta()
 
 
 def fresh_bindings(was: Workload, now: Workload) -> tuple[Binding, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import Final
 
-from estate.changes import Change, UncordonNode, UntaintNode
+from estate.changes import Change, ReleaseCapacity, ReserveCapacity, UncordonNode, UntaintNode
 from estate.ids import NodeId, RackId, SiteId, TenantId, WorkloadId
 from estate.references import Ref
 from estate.snapshots import Snapshot
@@ -46,8 +46,11 @@ def disturbed(change: Change, before: Snapshot, after: Snapshot | None = None) -
 
     Without the estate `after` it (a change that was done already), devices are those that the change names.
     """
-    if isinstance(change, UncordonNode | UntaintNode):
+    if isinstance(change, UncordonNode | UntaintNode | ReleaseCapacity):
         return frozenset()
+    if isinstance(change, ReserveCapacity):
+        sites = {s for seat in change.terms.seats if (s := before.site_of(seat.node)) is not None}
+        return frozenset({(Sort.TENANT, change.terms.tenant), FLEET, *((Sort.SITE, s) for s in sites)})
     nodes = {*change.wanted_watts(before), *change.footprint(before).nodes}
     workloads = change.disrupts(before)
     devices = set(_devices(workloads, before, after)) if after is not None else set()

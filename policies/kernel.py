@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from estate import effects
-from estate.changes import ApplyManifest, Change, CopyWorkload, DeleteObject
+from estate.changes import ApplyManifest, Change, CopyWorkload, DeleteObject, ReleaseCapacity, ReserveCapacity
 from estate.effects import Effect, Step
 from estate.identities import Role, Subject, SubjectKind
 from estate.ids import ClusterId, Country, GangId, NodeId, TenantId, WorkloadId
@@ -214,6 +214,8 @@ def _change(matter: Matter, change: Change, before: Snapshot, after: Snapshot, a
         yield from _node(matter, NodeId(target.id), before)
     if isinstance(change, ApplyManifest | DeleteObject):
         yield from _object(matter, change, before.facts)
+    if isinstance(change, ReserveCapacity | ReleaseCapacity):
+        yield from _reservation(matter, change, before)
 
 
 def _written(change: Change, before: Snapshot, after: Snapshot) -> Iterator[tuple[Workload, Workload]]:
@@ -268,7 +270,7 @@ def _workload(matter: Matter, was: Workload, now: Workload, after: Snapshot, at:
         yield Objection(Dimension.FACTS, about, "its owner or its new place is not a signed fact")
     if fresh or now.replicas > was.replicas:
         yield from _sovereign(after.facts, now, about)
-        if _crowded(after, now, fresh):
+        if _crowded(after, now.tenant, now.cluster, fresh):
             yield Objection(Dimension.TENANT, about, "it would stand too close to another tenant")
         if readings.outlived(after.facts, now, at):
             yield Objection(Dimension.LEGAL, about, "an instrument by which its data may be there has ended")
@@ -295,6 +297,26 @@ def _object(matter: Matter, change: ApplyManifest | DeleteObject, facts: Facts) 
         yield from _outside(facts, change.cluster, about, lambda limit: set(limit(allowed)))
         if readings.reaches_out(facts, claims[-1].id if claims else TenantId(""), change.cluster, manifest):
             yield Objection(Dimension.TENANT, about, "it names a network that is not its tenant's")
+
+
+def _reservation(matter: Matter, change: ReserveCapacity | ReleaseCapacity, before: Snapshot) -> Iterator[Objection]:
+    """For whom it says to be, and what stands on the nodes that it names."""
+    about, facts = f"reservation/{change.reservation}", before.facts
+    holder = change.terms.tenant if isinstance(change, ReserveCapacity) else change.tenant
+    if matter.for_tenants and holder not in matter.for_tenants:
+        yield Objection(Dimension.TENANT, about, "it is of another tenant than they act for")
+    if isinstance(change, ReleaseCapacity):
+        return
+    nodes = [s.node for s in change.terms.seats]
+    clusters = {n.cluster for name in nodes if (n := before.node(name)) is not None}
+    there = {n.cluster for t in facts.tenants if t.id == holder for n in t.namespaces}
+    if not clusters or not clusters <= there or not all(_stands(before, n) for n in nodes):
+        yield Objection(Dimension.FACTS, about, "its holder or its place is not a signed fact")
+    allowed = next((t.residency for t in facts.tenants if t.id == holder), Residency())
+    for cluster in sorted(clusters):
+        yield from _outside(facts, cluster, about, lambda limit: set(limit(allowed)))
+        if _crowded(before, holder, cluster, nodes):
+            yield Objection(Dimension.TENANT, about, "it would be too close to another tenant")
 
 
 def _owned(facts: Facts, workload: Workload) -> bool:
@@ -352,19 +374,19 @@ def _allowed(facts: Facts, workload: Workload, limit: _Limit) -> set[Country]:
     return allowed
 
 
-def _crowded(after: Snapshot, workload: Workload, fresh: Iterable[NodeId]) -> bool:
-    own = _promise(after.facts, workload.tenant)
+def _crowded(after: Snapshot, tenant: TenantId, cluster: ClusterId, fresh: Iterable[NodeId]) -> bool:
+    own = _promise(after.facts, tenant)
     for node in fresh:
-        for other in _others(after, (node,), workload.tenant):
+        for other in _others(after, (node,), tenant):
             theirs = _promise(after.facts, other)
-            if max(own, theirs) >= 1 or _apart(after.facts, workload.tenant, other):
+            if max(own, theirs) >= 1 or _apart(after.facts, tenant, other):
                 return True
         rack = after.facts.rack_of.get(node)
-        near = _others(after, after.facts.rack[rack].nodes if rack else (), workload.tenant)
+        near = _others(after, after.facts.rack[rack].nodes if rack else (), tenant)
         if near and max(own, *(_promise(after.facts, t) for t in near)) >= 2:
             return True
-    sharing = {t.id for t in after.facts.tenants for n in t.namespaces if n.cluster == workload.cluster}
-    return any(max(own, _promise(after.facts, t)) >= 3 for t in sharing - {workload.tenant}) or own > 3
+    sharing = {t.id for t in after.facts.tenants for n in t.namespaces if n.cluster == cluster}
+    return any(max(own, _promise(after.facts, t)) >= 3 for t in sharing - {tenant}) or own > 3
 
 
 def _others(snapshot: Snapshot, nodes: Iterable[NodeId], own: TenantId) -> set[TenantId]:

@@ -7,13 +7,14 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
+from estate import reserving
 from estate.canonical import Json
-from estate.ids import NodeId, TenantId
+from estate.ids import NodeId, RackId, ReservationId, TenantId
 from estate.law import Quota, Tenant
 from estate.snapshots import Snapshot
 from estate.units import PerMille
@@ -86,6 +87,7 @@ def _racks(question: Question, play: Play, who: Context) -> Iterator[Ask]:
             "wattsBefore": before,
             "wattsAfter": after,
             "wattsBudget": _kept(known.power_budget_watts, profile.power_reserve),
+            "reserved": names(r.id for r in reserving.in_rack(play.after, rack)),
             "nodes": len(known.nodes),
             **_fenced(fenced, len(known.nodes), profile.breaker(Sort.RACK).fenced),
             **({} if cooled is None else {"wattsCooled": _kept(cooled, profile.cooling_reserve)}),
@@ -159,8 +161,15 @@ def _supplies(question: Question, play: Play, who: Context) -> Iterator[Ask]:
             "wattsBefore": supply.before,
             "wattsAfter": supply.after,
             "wattsMost": _kept(supply.most, reserve),
+            "reserved": names(_reserved_on(play.after, supply.racks)),
         }
         yield Ask("AffectSupply", "Supply", about, context)
+
+
+def _reserved_on(snapshot: Snapshot, racks: frozenset[RackId]) -> Iterator[ReservationId]:
+    for reserved in reserving.every(snapshot):
+        if any(snapshot.rack_of(s.node) in racks for s in reserved.terms.seats):
+            yield reserved.id
 
 
 def _companies(play: Play, who: Context, question: Question) -> Iterator[Ask]:
@@ -208,9 +217,21 @@ class _Counting:
         """By the tenant and all below it, within the scope of the quota."""
         own, (base, after) = self.play.base.facts.tenants_below[tenant], (self.play.base, self.play.after)
         if quota.site is None and not quota.model:
-            return _whole(base, own), _whole(after, own)
-        before, then = self._places
-        return held(before, own, quota.site, quota.model), held(then, own, quota.site, quota.model)
+            before, then = _whole(base, own), _whole(after, own)
+        else:
+            before, then = (held(h, own, quota.site, quota.model) for h in self._places)
+        return _claimed(base, own, quota, before), _claimed(after, own, quota, then)
+
+    def reserved(self, tenant: TenantId, quota: Quota) -> tuple[ReservationId, ...]:
+        """What they may still claim of it by reservations."""
+        own = self.play.base.facts.tenants_below[tenant]
+        return reserving.unused(self.play.after, own, quota.site, quota.model).by
+
+
+def _claimed(snapshot: Snapshot, own: Collection[TenantId], quota: Quota, before: Held) -> Held:
+    """With what is reserved for them there and not in use yet."""
+    kept = reserving.unused(snapshot, own, quota.site, quota.model)
+    return Held(before.devices + kept.devices, before.watts + kept.watts)
 
 
 def _whole(snapshot: Snapshot, tenants: Iterable[TenantId]) -> Held:
@@ -230,6 +251,7 @@ def _quota(question: Question, counting: _Counting, who: Context, tenant: Tenant
         "devicesAfter": after.devices,
         "wattsBefore": before.watts,
         "wattsAfter": after.watts,
+        "reserved": names(counting.reserved(tenant.id, quota)),
     }
     if quota.accelerators is not None:
         context["devicesMost"] = quota.accelerators // 1000

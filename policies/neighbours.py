@@ -34,12 +34,17 @@ class Beside:
 
 def beside(after: Snapshot, workload: Workload, nodes: Iterable[NodeId]) -> Beside:
     """The neighbours of `workload` on `nodes` (those of its fresh replicas) in the estate `after` the step."""
-    facts, own = after.facts, workload.tenant
+    return beside_tenant(after, workload.tenant, workload.cluster, nodes)
+
+
+def beside_tenant(after: Snapshot, own: TenantId, cluster: ClusterId, nodes: Iterable[NodeId]) -> Beside:
+    """The same of whatever else of a tenant is to stand there."""
+    facts = after.facts
     fresh = tuple(sorted(set(nodes)))
     on_node = frozenset(_tenants(after, fresh) - {own})
     racks = {r for n in fresh if (r := after.rack_of(n)) is not None}
     in_rack = frozenset(_in_racks(after, racks) - {own})
-    in_cluster = frozenset(_of_cluster(facts, workload.cluster) - {own})
+    in_cluster = frozenset(_of_cluster(facts, cluster) - {own})
     tenant = facts.tenant.get(own)
     return Beside(
         isolation=tenant.isolation.value if tenant else "unknown",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from estate.canonical import Json
-from estate.changes import ApplyManifest, Change, DeleteObject
+from estate.changes import ApplyManifest, Change, DeleteObject, ReleaseCapacity, ReserveCapacity
 from estate.ids import ClusterId, TenantId
 from estate.law import Facts
 from estate.manifests import Address, Form
@@ -60,7 +60,9 @@ def owner_of(facts: Facts, address: Address) -> TenantId | None:
 
 
 def owner_of_change(facts: Facts, change: Change) -> TenantId | None:
-    """The tenant whose object a change writes; None where it writes none, or nobody's."""
+    """The tenant whose object or reservation a change writes; None where it writes none, or nobody's."""
+    if isinstance(change, ReserveCapacity | ReleaseCapacity):
+        return change.holder()
     address = address_of(change.target())
     return owner_of(facts, address) if address is not None else None
 

@@ -188,6 +188,14 @@ class Patience(Model):
     within_minutes: int = Field(default=60, ge=1, le=1440)
 
 
+class Reserving(Model):
+    """For how long, and how far ahead, capacity may be reserved."""
+
+    lasts_hours: int = Field(default=2160, ge=1, le=87_600)
+    days_ahead: int = Field(default=366, ge=0, le=3660)
+    """Until it starts."""
+
+
 class Profile(Record):
     """The numbers of a house."""
 
@@ -221,6 +229,7 @@ class Profile(Record):
     """From the proposal's own time: whoever has not approved by then is not asked any more."""
     execute_within_minutes: int = later(10, ge=1, le=1440)
     """From the warrant's issue: no step begins later. A canary's soak is added."""
+    reservations: Reserving = later(Reserving())
 
     @model_validator(mode="after")
     def _bounds_each_sort_once(self) -> Self:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from estate import reserving
 from estate.facilities.cooling import Cdu, CoolingPart, Loop
 from estate.facilities.places import RackSpace, SitePlan
 from estate.facilities.power import Feed, Redundancy
@@ -28,6 +29,8 @@ class Supply:
     before: int
     after: int
     most: int
+    racks: frozenset[RackId]
+    """Whose draw or heat it carries."""
 
 
 def supplies(play: Play) -> Iterator[Supply]:
@@ -38,9 +41,18 @@ def supplies(play: Play) -> Iterator[Supply]:
 
 
 def drawn(play: Play, rack: RackId) -> tuple[int, int]:
-    """What a rack draws before the play and after it, in watts; what could not be laid out counts as it was wanted."""
+    """What a rack draws before the play and after it, in watts; what could not be laid out counts as it was wanted.
+
+    What is reserved there counts as if it were drawn already.
+    """
     beyond = sum(w for n, w in play.unplayed.items() if play.base.rack_of(n) == rack)
-    return int(play.base.rack_watts(rack)), int(play.after.rack_watts(rack)) + beyond
+    kept = [undrawn(s, rack) for s in (play.base, play.after)]
+    return int(play.base.rack_watts(rack)) + kept[0], int(play.after.rack_watts(rack)) + kept[1] + beyond
+
+
+def undrawn(snapshot: Snapshot, rack: RackId) -> int:
+    """What reserved devices of a rack may draw beyond what is drawn there now, in watts."""
+    return reserving.undrawn_watts(snapshot, reserving.in_rack(snapshot, rack)).get(rack, 0)
 
 
 def cooled(snapshot: Snapshot, rack: RackId) -> int | None:
@@ -59,7 +71,7 @@ def _feeds(play: Play, racks: Iterable[RackId]) -> Iterator[Supply]:
         pair = tuple(f for f in (feed, _partner(play.base, feed)) if f is not None)
         fed = {r for f in pair for r in facts.racks_on_feed.get(f.id, ())}
         most = min(_capacity(f.capacity_watts, f.state) for f in pair)
-        yield Supply(feed.ref, False, *_load(play, fed), most)
+        yield Supply(feed.ref, False, *_load(play, fed), most, frozenset(fed))
 
 
 def _partner(snapshot: Snapshot, feed: Feed) -> Feed | None:
@@ -76,8 +88,13 @@ def _sites(play: Play, racks: Iterable[RackId]) -> Iterator[Supply]:
             changed = sum(
                 after - before for before, after in (drawn(play, r) for r in play.racks if _at(play, r, site))
             )
-            before = int(play.base.site_watts(site))
-            yield Supply(plan.ref, False, before, before + changed, plan.power_watts)
+            kept = reserving.undrawn_watts(play.base, reserving.every(play.base))
+            before = int(play.base.site_watts(site)) + sum(w for r, w in kept.items() if _at(play, r, site))
+            yield Supply(plan.ref, False, before, before + changed, plan.power_watts, _racks_at(play, site))
+
+
+def _racks_at(play: Play, site: SiteId) -> frozenset[RackId]:
+    return frozenset(play.base.facts.racks_at.get(site, ()))
 
 
 def _at(play: Play, rack: RackId, site: SiteId) -> bool:
@@ -102,7 +119,9 @@ def _carrying(play: Play, part: CoolingPart, racks: dict[RackId, int]) -> Supply
     loads = [(drawn(play, r), shared) for r, shared in racks.items()]
     before, after = (sum(-(-watts[n] // shared) for watts, shared in loads) for n in (0, 1))
     leaks = isinstance(part, Cdu) and part.leaks
-    return Supply(part.ref, True, before, after, 0 if leaks else _capacity(part.capacity_watts, part.state))
+    return Supply(
+        part.ref, True, before, after, 0 if leaks else _capacity(part.capacity_watts, part.state), frozenset(racks)
+    )
 
 
 def _cooled_by(snapshot: Snapshot, unit: Cdu) -> dict[RackId, int]:

@@ -64,7 +64,8 @@ def _watts(limit: str, thing: str) -> Callable[[Context], Told]:
     def tell(context: Context) -> Told:
         before, after, most = (_number(context, k) for k in ("wattsBefore", "wattsAfter", limit))
         free = max(most - before, 0)
-        found = f"{before} W already (what is in flight included), {free} W free; {after} W after the change"
+        kept = reserved(context)
+        found = f"{before} W already (what is in flight included{kept}), {free} W free; {after} W after the change"
         return (
             f"{after - before} W more within {most} W {thing}",
             found,
@@ -72,6 +73,27 @@ def _watts(limit: str, thing: str) -> Callable[[Context], Told]:
         )
 
     return tell
+
+
+def reserved(context: Context) -> str:
+    """The reservations that count in a level, to be put behind it."""
+    by = ", ".join(_names(context["reserved"]))
+    return f", what is reserved by {by} too" if by else ""
+
+
+def _kept(context: Context) -> Told:
+    return "devices that nobody else has reserved, and no neighbour of theirs", _by(context), ""
+
+
+def _by(context: Context) -> str:
+    return f"reserved by {', '.join(_names(context['reserved']))}"
+
+
+def _term(context: Context) -> Told:
+    long, ahead = (_number(context, k) / 3600 for k in ("secondsLongMost", "secondsAheadMost"))
+    found = f"{_number(context, 'secondsLong') / 3600:.0f} hours, {_number(context, 'secondsAhead') / 3600:.0f} ahead"
+    over = ", and its end has passed" if context["over"] else ""
+    return f"at most {long:.0f} hours, to start within {ahead:.0f}, and an end that is to come", found + over, ""
 
 
 def _listed(field: str, needed: str) -> Callable[[Context], Told]:
@@ -109,7 +131,7 @@ def _quota(context: Context) -> Told:
     scope = f" {context['scope']}" if context["scope"] else ""
     return (
         "; ".join(f"at most {m} {u}{scope}" for u, m, _ in over),
-        "; ".join(f"{a} {u} after the change" for u, _, a in over),
+        "; ".join(f"{a} {u} after the change{reserved(context)}" for u, _, a in over),
         "",
     )
 
@@ -157,6 +179,8 @@ def _number(context: Context, name: str) -> int:
 
 
 _TELLS: Final[Mapping[str, Callable[[Context], Told]]] = {
+    "reservation-kept": _kept,
+    "reservation-term": _term,
     "blast-nodes": _blast("nodes", "nodes", "nodes"),
     "blast-workloads": _blast("workloads", "workloads", "workloads"),
     "blast-objects": _blast("objects", "objects", "objects"),

@@ -68,7 +68,7 @@ def _told(rule: Rule, ask: Ask, play: Play) -> tuple[str, str, str]:
 
 
 _SYSTEM = frozenset({"system-namespace", "system-namespace-for-copies"})
-_PLACED = frozenset({"Workload", "Object"})
+_PLACED = frozenset({"Workload", "Object", "Reservation"})
 _MANDATES = frozenset({"mandate-person", "mandate-tenants", "mandate-changes"})
 
 
@@ -144,7 +144,9 @@ def _power(context: Context) -> tuple[str, str, str]:
     before, after, budget = (_count(context[k]) for k in ("wattsBefore", "wattsAfter", "wattsBudget"))
     free = budget - before
     needed = f"{after - before} W more within a budget of {budget} W"
-    found = f"{before} W drawn already (what is in flight included), {max(free, 0)} W free; {after} W after the change"
+    kept = telling.reserved(context)
+    found = f"{before} W drawn already (what is in flight included{kept}), {max(free, 0)} W free;"
+    found += f" {after} W after the change"
     return needed, found, f"plan for at most {max(free, 0)} W here, choose another rack, or cap or move work first"
 
 
@@ -251,15 +253,17 @@ def _count(value: object) -> int:
 
 def own_part(failure: Failure) -> Failure:
     """A failure as the tenant whom it concerns may read it: it does not say who the neighbours are."""
-    told = _NEIGHBOURS.get(failure.policy)
+    told = _UNNAMED.get(failure.policy)
     return failure if told is None else failure.model_copy(update={"found": told})
 
 
-_NEIGHBOURS = {
+_UNNAMED = {
     "tenant-isolation": "another tenant would be closer than that",
     "tenant-evidence-of-proposal": "it tells of somebody else",
     "tenant-network": "it would be joined to a network that is not its own",
+    "reservation-kept": "reserved by somebody",
 }
+"""What a rule found, without saying whose it is."""
 
 
 def once(failures: Iterable[Failure]) -> tuple[Failure, ...]:

@@ -98,6 +98,15 @@ SAMPLES: dict[str, dict[str, Any]] = {
         "notices": [{"node": "us-a1", "leaves_at": UNTIL}],
         "valid_until": UNTIL,
     },
+    "reservation": {
+        "id": "a-night",
+        "tenant": "tenant-a",
+        "workload": "a-serve",
+        "seats": [{"node": "eu-a3", "accelerators": [0, 1]}],
+        "watts_per_accelerator": 700,
+        "start": builders.START.isoformat(),
+        "end": UNTIL,
+    },
 }
 """The fields of one item of each kind; they name each other, and the small estate."""
 

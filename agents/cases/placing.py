@@ -12,6 +12,7 @@ from datetime import datetime
 from itertools import batched
 from typing import assert_never
 
+from agents.cases import rereserving
 from agents.cases.claiming import Where, claim
 from agents.minds.plans import (
     Aim,
@@ -21,6 +22,7 @@ from agents.minds.plans import (
     Plan,
     Relocate,
     Rescale,
+    ReserveAgain,
     Restore,
     Seat,
     Setback,
@@ -108,6 +110,8 @@ class _Placing:
                 self._add(UncordonNode(node=aim.node))
             case Cap():
                 self._add(SetPowerCap(node=aim.node, watts=aim.watts))
+            case ReserveAgain():
+                self._reserve_again(aim)
             case Verbatim():
                 for change in aim.changes:
                     self._add(change)
@@ -137,6 +141,14 @@ class _Placing:
         avoid = self.avoid | _everything_but(where, self.snapshot)
         found = self._ask(workload, replicas, (where.site,) if where.site else (), avoid, quietly=True)
         self._settle(workload, replicas, found or self._claim(workload, replicas, where))
+
+    def _reserve_again(self, aim: ReserveAgain) -> None:
+        made = rereserving.again(self.snapshot, self.engine, aim.reservation, self.avoid, self.now)
+        for change in made.changes:
+            self._cite(change.describe())
+            self._add(change)
+        if made.why_not:
+            self.unplaced.append(made.why_not)
 
     def _restore(self, aim: Restore) -> None:
         """Move what stands unlawfully to where it may; what no controller would make again is evicted; what may be
@@ -246,7 +258,7 @@ class _Placing:
         quietly: bool = False,
         on: Snapshot | None = None,
     ) -> tuple[Binding, ...] | None:
-        ask = Ask(workload=workload.id, replicas=replicas, sites=sites, avoid=avoid)
+        ask = Ask(workload=workload.id, replicas=replicas, sites=sites, avoid=avoid, at=self.now)
         answer = self.engine.place(on or self.snapshot, ask)
         if isinstance(answer, NoPlacement):
             told = "; ".join(f"{r.nodes} nodes refused for {r.constraint} ({r.found})" for r in answer.refused[:4])

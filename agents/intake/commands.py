@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from estate import canonical
+from estate.changes import Change, ReleaseCapacity, ReserveCapacity
 from estate.errors import BadInput
 from estate.events import DirectProposal, Request
 from estate.ids import NodeId, SiteId, TenantId, WorkloadId
 from estate.manifests import Address
 from estate.records import explain
 from estate.snapshots import Snapshot
-from estate.things import Thing, ThingKind
+from estate.things import ThingKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +60,16 @@ def home(command: Command, snapshot: Snapshot) -> SiteId:
     A case needs one site for its subjects; which sites the changes touch is the gate's business.
     """
     changes = command.proposal.changes if command.proposal else ()
-    if changes and (site := _standing(changes[0].target(), snapshot)) is not None:
+    if changes and (site := _standing(changes[0], snapshot)) is not None:
         return site
     spoken = command.request or command.proposal
     return _of_tenants(spoken.tenants if spoken else (), snapshot)
 
 
-def _standing(thing: Thing, snapshot: Snapshot) -> SiteId | None:
+def _standing(change: Change, snapshot: Snapshot) -> SiteId | None:
+    if isinstance(change, ReserveCapacity | ReleaseCapacity):
+        return next((snapshot.site_of(s.node) for s in change.seats(snapshot)), None)
+    thing = change.target()
     if thing.kind is ThingKind.NODE:
         return snapshot.site_of(NodeId(thing.id))
     found = Address.parse(thing.id) if thing.kind is ThingKind.OBJECT else snapshot.workload(WorkloadId(thing.id))

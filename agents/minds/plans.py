@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from estate.changes import Change
-from estate.ids import ClusterId, NodeId, RackId, SiteId, WorkloadId
+from estate.ids import ClusterId, NodeId, RackId, ReservationId, SiteId, WorkloadId
 from estate.proposals import Evidence
 from estate.records import Model
 from estate.units import Watts
@@ -81,6 +81,13 @@ class Cap(Model):
     watts: Watts | None
 
 
+class ReserveAgain(Model):
+    """Make a reservation good that could not be kept as things are."""
+
+    aim: Literal["reserve-again"] = "reserve-again"
+    reservation: ReservationId
+
+
 class Verbatim(Model):
     """These changes exactly, as a person wrote them."""
 
@@ -89,7 +96,8 @@ class Verbatim(Model):
 
 
 type Aim = Annotated[
-    Evacuate | Relocate | Restore | Seat | Rescale | FenceOff | Unfence | Cap | Verbatim, Field(discriminator="aim")
+    Evacuate | Relocate | Restore | Seat | Rescale | FenceOff | Unfence | Cap | ReserveAgain | Verbatim,
+    Field(discriminator="aim"),
 ]
 
 
@@ -123,6 +131,8 @@ class Diagnosis(Model):
     evidence: tuple[Evidence, ...] = Field(default=(), max_length=64)
     unlawful: tuple[WorkloadId, ...] = Field(default=(), max_length=64)
     """What stands where the law would not have let it."""
+    unkept: tuple[ReservationId, ...] = Field(default=(), max_length=64)
+    """Reservations that could not be kept as things are."""
     waiting: tuple[WorkloadId, ...] = Field(default=(), max_length=64)
     """What waits until Placet has placed it."""
 

@@ -1,16 +1,18 @@
 """The runbook: the deterministic mind, and the default. The same briefing always gets the same answer.
 
-It knows three things: a lost device (fence its node, move all that runs there), work that stands unlawfully (have it
-stand where the law lets it), and work that Placet's own gate holds back (give it a home).
+It knows four things: a lost device (fence its node, move all that runs there, reserve elsewhere what was reserved
+there), work that stands unlawfully (have it stand where the law lets it), a reservation that could not be kept, and
+work that Placet's own gate holds back (give it a home).
 """
 
 from __future__ import annotations
 
 from agents import folding
 from agents.minds import phrases
-from agents.minds.plans import Aim, Diagnosis, Evacuate, FenceOff, NoPlan, Plan, Restore, Seat
+from agents.minds.plans import Aim, Diagnosis, Evacuate, FenceOff, NoPlan, Plan, ReserveAgain, Restore, Seat
 from agents.minds.port import Briefing
 from agents.roster import RUNBOOK
+from estate import reserving
 from estate.events import Event
 from estate.ids import NodeId
 from estate.observations import EventType
@@ -37,7 +39,7 @@ class Runbook:
         """The gravest fault among the incident's events decides the cause."""
         lost = [e for e in briefing.incident.events if _is_loss(e)]
         if not lost:
-            return _unlawful(briefing) or _waiting(briefing) or _unexplained(briefing)
+            return _unlawful(briefing) or _unkept(briefing) or _waiting(briefing) or _unexplained(briefing)
         nodes = tuple(sorted({e.place.node for e in lost if e.place.node}))
         return Diagnosis(cause=_cause(lost), nodes=nodes, evidence=tuple(_cited(e) for e in lost[:8]))
 
@@ -45,6 +47,8 @@ class Runbook:
         """Evacuate every node that the diagnosis names, or restore what it says is unlawful."""
         if diagnosis.unlawful:
             return _restoring(diagnosis)
+        if diagnosis.unkept:
+            return _reserving(diagnosis)
         if diagnosis.waiting:
             return _seating(diagnosis)
         if not diagnosis.nodes:
@@ -73,7 +77,8 @@ def _aims(node: NodeId, briefing: Briefing) -> tuple[Aim, ...]:
     asked = any(f.node == node for f in briefing.incident.fences)
     fence = () if found is None or found.cordoned or asked else (FenceOff(node=node, reason="a device is lost"),)
     moves = (Evacuate(node=node),) if briefing.snapshot.workloads_on(node) else ()
-    return (*fence, *moves)
+    kept = (ReserveAgain(reservation=r.id) for r in reserving.on(briefing.snapshot, node))
+    return (*fence, *moves, *kept)
 
 
 def _cause(lost: list[Event]) -> str:
@@ -102,6 +107,24 @@ def _restoring(diagnosis: Diagnosis) -> Plan:
     names = diagnosis.unlawful
     summary = f"have {', '.join(names[:8])} stand lawfully again: {diagnosis.cause}"
     return Plan(summary=summary[:1000], aims=tuple(Restore(workload=n) for n in names), reason=diagnosis.cause)
+
+
+def _unkept(briefing: Briefing) -> Diagnosis | None:
+    """The reservations on the nodes of which their sensor told last that something is amiss."""
+    told = [e for e in briefing.incident.events if e.code == reserving.UNKEPT]
+    last = {e.place.node: e for e in sorted(told, key=lambda e: (e.received_at, e.resolved))}
+    still = [e for e in last.values() if not e.resolved and e.place.node is not None]
+    names = sorted({r.id for e in still if e.place.node for r in reserving.on(briefing.snapshot, e.place.node)})
+    if not names:
+        return None
+    cause = "; ".join(e.message for e in still)[:2000]
+    return Diagnosis(cause=cause, unkept=tuple(names[:64]), evidence=tuple(_cited(e) for e in still[:8]))
+
+
+def _reserving(diagnosis: Diagnosis) -> Plan:
+    summary = f"keep what is reserved: {diagnosis.cause}"[:1000]
+    aims = tuple(ReserveAgain(reservation=name) for name in diagnosis.unkept)
+    return Plan(summary=summary, aims=aims, reason=diagnosis.cause)
 
 
 def _waiting(briefing: Briefing) -> Diagnosis | None:

@@ -34,7 +34,7 @@ def ask(
 
     with as_written():
         command = Ask(text=text)
-    _open_case(context, command, wait, timeout, output)
+    open_case(context, command, wait, timeout, output)
 
 
 def propose(
@@ -59,7 +59,7 @@ def propose(
     from tools.inventory.files import load_change_file
 
     written = load_change_file(file)
-    _open_case(context, Propose(summary=written.summary, changes=written.changes), wait, timeout, output)
+    open_case(context, Propose(summary=written.summary, changes=written.changes), wait, timeout, output)
 
 
 def register(app: typer.Typer) -> None:
@@ -105,7 +105,8 @@ def finish(row: Row, output: Output) -> None:
     raise typer.Exit(int(EXITS[state]))
 
 
-def _open_case(context: typer.Context, command: Command, wait: bool, timeout: int, output: Output) -> None:
+def open_case(context: typer.Context, command: Command, wait: bool, timeout: int, output: Output) -> None:
+    """Give the command; with `wait` follow its case and exit with how it ends."""
     from console.cli.invocations import ask_door
     from console.cli.rendering import emit
 

@@ -23,6 +23,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "part": ("name", "of", "place", "state", "says", "product", "serial"),
     "source": ("name", "speech", "since", "heard_at", "unresolved", "failure"),
     "price": ("name", "unit", "amount", "model", "site", "provider", "valid_until"),
+    "reservation": ("name", "tenant", "workload", "start", "end", "seats", "meanwhile", "afterwards"),
     "tenant": ("name", "title", "isolation", "disruption", "legal", "accelerators"),
     "proposal": ("name", "incident", "attempt", "lane", "decision", "outcome", "summary"),
     "warrant": ("name", "incident", "audience", "expires", "outcome"),

@@ -31,6 +31,8 @@ from tools.execution.authority import Law, Trust
 from tools.execution.executor import Executor
 from tools.execution.hands import Hands, Tell
 from tools.execution.recording import Holder
+from tools.execution.reserving import WithReservations
+from tools.reservations.book import BUCKET, Book
 
 NAME = "executor"
 
@@ -59,7 +61,9 @@ async def _executor(parts: Parts, spec: ExecutorSpec, bundle: Bundle) -> Executo
     standing, inventory = parts.standing(), parts.follower(user, bus)
     holder = Holder(spec.id, installation.subject(SubjectKind.EXECUTOR, spec.id), parts.holder(user))
     law = Law.of(_trust(parts, spec, bundle, standing), installation.clock)
-    target = parts.adapters.target(await parts.the_ground().target(spec, inventory))
+    book = Book(await bus.bucket(BUCKET), installation.clock)
+    world = await parts.the_ground().target(spec, inventory)
+    target = parts.adapters.target(WithReservations(world, book))
     hands = Hands(target, inventory, installation.clock, announce=announcing(bus, installation.subjects))
     words = _words(bus, installation.subjects, installation.clock)
 

@@ -21,6 +21,8 @@ from tools.inventory.drifts import Keeper
 from tools.inventory.port import Source
 from tools.inventory.workers import WorkersSource
 from tools.inventory.writer import Pace, Writer
+from tools.reservations.book import BUCKET, Book
+from tools.reservations.source import ReservationSource
 from tools.sensors.watching import Watch
 
 
@@ -29,11 +31,13 @@ async def compose(parts: Parts) -> Host:
     installation, bus = parts.installation, await parts.bus(accounts.INVENTORY)
     asked = registry.opened(installation.config.sources, installation.clock, Places(installation.state.log_places_path))
     lawbase = Lawbase(installation, parts.latch())
+    reserved = ReservationSource(Book(await bus.bucket(BUCKET), installation.clock), installation.clock)
     sources = (
         *await parts.the_ground().sources(lawbase),
         *_declared(installation, lawbase()),
         *asked,
         WorkersSource(bus),
+        reserved,
     )
     pace = Pace(all_within=timedelta(seconds=installation.config.clusters_within_seconds))
     law = await asyncio.to_thread(Bundle.load)

@@ -18,6 +18,7 @@ from estate.records import Model, Record, Time
 from estate.snapshots import SnapshotVersion
 from tools.placement.assurance.domains import Word
 from tools.placement.offering.requests import Request
+from tools.placement.offering.reservations import Window
 from tools.placement.planning.plans import Goal
 from tools.placement.supposing.suppositions import Supposition
 from tools.views import things
@@ -242,6 +243,8 @@ class OfferAsked(Model):
 
     verb: Literal["offer"] = "offer"
     request: Request
+    window: Window | None = None
+    """From when to when it is to be reserved; None: not at all."""
 
 
 class FleetReported(Model):

@@ -84,7 +84,8 @@ class Placing:
         every = range(workload.replicas)
         wanted = question.replicas or tuple(r for r in every if r not in bound) or tuple(every)
         explaining.check_sites(snapshot, question.sites)
-        ask = Ask(workload.id, tuple(sorted(set(wanted))), question.sites, frozenset(question.avoid))
+        avoid, now = frozenset(question.avoid), self._clock()
+        ask = Ask(workload.id, tuple(sorted(set(wanted))), question.sites, avoid, now)
         answer = self._engine.place(snapshot, ask)
         if isinstance(answer, NoPlacement) and not sight.everything:
             told = explaining.pending(self._engine, snapshot, workload.id, question.sites).for_tenant()
@@ -98,7 +99,7 @@ class Placing:
         if not sight.of_tenant(question.request.tenant):
             raise NotFound(f"no tenant `{question.request.tenant}`; see `placet get tenants`")
         keeper = self._keeper(frozenset(domains.sort_of(w) for w in question.request.outlives))
-        found = offers.offer(self._engine, keeper, self._newest(), question.request, self._clock())
+        found = offers.offer(self._engine, keeper, self._newest(), question.request, self._clock(), question.window)
         return (found if sight.everything else found.for_tenant()).json_form()
 
     def _seen(self, snapshot: Snapshot, sight: Sight, name: WorkloadId) -> Workload:

@@ -20,6 +20,7 @@ from estate.changes.kinds import Footprint, NoInverse
 from estate.changes.moving import MoveWorkload, ReplicaMove
 from estate.changes.power import SetPowerCap
 from estate.changes.removing import RemoveWorkload
+from estate.changes.reserving import ReleaseCapacity, ReserveCapacity
 from estate.changes.scaling import ScaleWorkload
 from estate.changes.tainting import TaintNode, UntaintNode
 
@@ -36,7 +37,9 @@ type Change = Annotated[
     | ScaleWorkload
     | SetPowerCap
     | ApplyManifest
-    | DeleteObject,
+    | DeleteObject
+    | ReserveCapacity
+    | ReleaseCapacity,
     Field(discriminator="kind"),
 ]
 
@@ -53,8 +56,10 @@ __all__ = [
     "Footprint",
     "MoveWorkload",
     "NoInverse",
+    "ReleaseCapacity",
     "RemoveWorkload",
     "ReplicaMove",
+    "ReserveCapacity",
     "ScaleWorkload",
     "SetPowerCap",
     "TaintNode",

@@ -143,6 +143,8 @@ BY_CHANGE: Final[Mapping[str, tuple[Grant, ...]]] = {
     "RemoveWorkload": _ENDING,
     "ApplyManifest": OBJECTS,
     "DeleteObject": OBJECTS,
+    "ReserveCapacity": (),  # a book of Placet's own holds it
+    "ReleaseCapacity": (),
 }
 """What each kind of change needs beyond looking. A kind that is not here can be carried out on no cluster."""
 

@@ -20,7 +20,15 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from estate.canonical import Json
-from estate.changes import ApplyManifest, Change, CopyWorkload, DeleteObject, DrainNode
+from estate.changes import (
+    ApplyManifest,
+    Change,
+    CopyWorkload,
+    DeleteObject,
+    DrainNode,
+    ReleaseCapacity,
+    ReserveCapacity,
+)
 from estate.effects import Step
 from estate.ids import ClusterId, Digest
 from estate.results import Ok
@@ -101,6 +109,8 @@ def _reached(change: Change, snapshot: Snapshot) -> Iterator[tuple[ClusterId, st
     if isinstance(change, ApplyManifest | DeleteObject):
         yield change.cluster, f"{change.address.namespace}/"
         return
+    if isinstance(change, ReserveCapacity | ReleaseCapacity):
+        return  # no cluster is written
     radius = change.footprint(snapshot)
     for node in (n for n in map(snapshot.node, radius.nodes) if n is not None):
         yield node.cluster, f"nodes/{node.name}"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from hypothesis import strategies as st
 
-from estate import names
+from estate import names, reserving
 from estate.changes import (
     Change,
     CopyWorkload,
@@ -12,8 +14,10 @@ from estate.changes import (
     DrainNode,
     EvictPod,
     MoveWorkload,
+    ReleaseCapacity,
     RemoveWorkload,
     ReplicaMove,
+    ReserveCapacity,
     ScaleWorkload,
     SetPowerCap,
     TaintNode,
@@ -21,13 +25,15 @@ from estate.changes import (
     UntaintNode,
 )
 from estate.hardware import Taint, TaintEffect
-from estate.ids import NodeId
+from estate.ids import NodeId, ReservationId
 from estate.snapshots import Snapshot
 from estate.units import Watts
+from estate.uses.reservations import Afterwards, Meanwhile, Seat, Terms
 from estate.workloads import Binding, Workload
+from tests import builders
 from tests.drawing import among
 
-REVERSIBLE = ("cordon", "uncordon", "taint", "untaint", "cap", "move", "scale", "copy")
+REVERSIBLE = ("cordon", "uncordon", "taint", "untaint", "cap", "move", "scale", "copy", "reserve", "release")
 """The kinds whose inverse brings everything back."""
 taints = st.builds(
     Taint,
@@ -59,6 +65,10 @@ def changes(
             return SetPowerCap(node=node, watts=draw(st.none() | st.integers(500, 9_000).map(Watts)))
         case "evict":
             return draw(evictions(estate))
+        case "reserve":
+            return draw(reservations(estate))
+        case "release":
+            return draw(releases(estate))
     workload = draw(among(list(estate.workloads())))
     planners = {"move": moves, "copy": copies, "remove": removals, "scale": scalings}
     return draw(planners[make](estate, workload))
@@ -73,6 +83,36 @@ def evictions(draw: st.DrawFn, estate: Snapshot) -> Change:
         return CordonNode(node=draw(among([n.id for n in estate.nodes()])))
     workload, binding = draw(among(fenced or running))
     return EvictPod(workload=workload, replica=binding.replica, node=binding.node)
+
+
+@st.composite
+def reservations(draw: st.DrawFn, estate: Snapshot) -> Change:
+    """Some devices of one or two nodes, for hours of the same day."""
+    nodes = draw(st.lists(among(list(estate.nodes())), min_size=1, max_size=2, unique_by=lambda n: n.id))
+    indexes = st.sets(st.integers(0, 7), min_size=1, max_size=4)
+    seats = tuple(Seat(node=n.id, accelerators=tuple(sorted(draw(indexes)))) for n in nodes)
+    begins, lasts = draw(st.integers(0, 8)), draw(st.integers(1, 8))
+    start = builders.START + timedelta(hours=begins)
+    terms = Terms(
+        tenant=draw(among(list(estate.facts.tenants))).id,
+        seats=seats,
+        watts_per_accelerator=draw(st.sampled_from([0, 700, 1200])),
+        start=start,
+        end=start + timedelta(hours=lasts),
+        meanwhile=draw(st.sampled_from(Meanwhile)),
+        afterwards=draw(st.sampled_from(Afterwards)),
+    )
+    return ReserveCapacity(reservation=ReservationId(draw(st.sampled_from(["r-1", "r-2", "r-3"]))), terms=terms)
+
+
+@st.composite
+def releases(draw: st.DrawFn, estate: Snapshot) -> Change:
+    """One that stands, where any does."""
+    standing = list(reserving.every(estate))
+    if not standing:
+        return draw(reservations(estate))
+    held = draw(among(standing))
+    return ReleaseCapacity(reservation=held.id, tenant=held.terms.tenant)
 
 
 @st.composite

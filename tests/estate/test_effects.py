@@ -46,7 +46,7 @@ def counting() -> FrozenEstate:
 
 def content(snapshot: Snapshot) -> object:
     """Everything but the version."""
-    return tuple(snapshot.nodes()), tuple(snapshot.workloads())
+    return tuple(snapshot.nodes()), tuple(snapshot.workloads()), tuple(snapshot.stock)
 
 
 def laid_out(data: st.DataObject, estate: FrozenEstate, most: int = 5, **kinds: tuple[str, ...]) -> Layout:
@@ -118,7 +118,7 @@ def test_the_undo_of_a_drain_opens_the_node_and_brings_nothing_back(data: st.Dat
     assert not isinstance(step.inverse, NoInverse)
     undone = effect(step.inverse, laid.value.after)
     assert isinstance(undone, Ok)
-    assert content(undone.value) == (tuple(before.nodes()), tuple(emptied))
+    assert content(undone.value) == (tuple(before.nodes()), tuple(emptied), tuple(before.stock))
 
 
 @given(st.data())

@@ -233,7 +233,7 @@ def _upgradable() -> Item:
 
 
 _PROVISIONED = ("machine-group", "health-check")
-_CAME_LATER = frozenset({"part", "source", *_PROVISIONED})
+_CAME_LATER = frozenset({"part", "source", "reservation", *_PROVISIONED})
 
 
 RECORDS: dict[str, Record] = {

@@ -6,30 +6,38 @@ times and the marks that each write leaves are left out, and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from estate import canonical
+from estate import canonical, reserving
 from estate.changes import Change
+from estate.conditions import Condition
 from estate.frozen import FrozenEstate
 from estate.ids import Digest, ObjectId
 from estate.manifests import Address
 from estate.objects import Sighting
 from estate.outcomes import Ending, Outcome
+from estate.results import Refusal, RefusalCode
+from estate.stock import Stock
+from estate.subjects import Subjects
 from estate.warrants import Warrant
 from tests import builders
 from tests.execution.clusters import ClusterWorld, bare, cluster_world, until
 from tests.execution.rig import LiveReader, Rig, sealed, warrant
 from tests.objects import apply, manifest
+from tools.bus.memory import MemoryBroker
 from tools.controlplane.launching import ControlPlane
 from tools.execution.memory import MemoryTarget
 from tools.execution.port import StepKey, Target
+from tools.execution.reserving import WithReservations
 from tools.execution.twin import TwinTarget
 from tools.kubernetes import resources
 from tools.kubernetes.connecting import Object
+from tools.reservations.book import BUCKET, Book
+from tools.reservations.pages import Key, Reserving
 from tools.twin.world import World
 
 BROKEN = "broken on purpose"
@@ -107,19 +115,47 @@ async def done_ahead(ground: Ground, change: Change) -> None:
     assert await ground.target.apply(key, change, step.preconditions, step.postconditions) is None
 
 
+class BreakingBook(Book):
+    """The book of a ground, of which the write of one step breaks."""
+
+    broken: str = ""
+
+    async def write(self, key: Key, change: Reserving, conditions: Sequence[Condition]) -> Refusal | None:
+        """See `Book`."""
+        if key.step == self.broken:
+            return Refusal(code=RefusalCode.FAULT, about=str(change.target()), message=BROKEN)
+        return await super().write(key, change, conditions)
+
+    async def on(self, estate: FrozenEstate) -> FrozenEstate:
+        """That estate with what stands here."""
+        standing = (await self.page()).standing(self.now())
+        return estate.with_stock(Stock.of(standing))
+
+    def will_break(self, given: Warrant, number: int) -> None:
+        """The write of that step fails."""
+        self.broken = str(StepKey(given.proposal, number, undo=False))
+
+
+async def book() -> BreakingBook:
+    """An empty one."""
+    bus = MemoryBroker().connect(Subjects(builders.INSTALLATION))
+    return BreakingBook(await bus.bucket(BUCKET), builders.TestClock())
+
+
 @dataclass
 class TwinGround:
     """The small estate on a twin."""
 
     world: World
     names: Names
+    book: BreakingBook
 
     @property
     def target(self) -> Target:
-        return TwinTarget(self.world)
+        return WithReservations(TwinTarget(self.world), self.book)
 
     async def look(self) -> FrozenEstate:
-        return await self.world.snapshot()
+        return await self.book.on(await self.world.snapshot())
 
     async def object(self, address: Address) -> Sighting:
         found = (await self.look()).object(ObjectId(str(address)))
@@ -128,10 +164,11 @@ class TwinGround:
 
     async def content(self) -> tuple[object, object, object]:
         now, held = await self.look(), await self.object(self.names.settings)
-        return tuple(now.nodes()), tuple(now.workloads()), held.form
+        return tuple(now.nodes()), tuple(now.workloads()), (held.form, _terms(now))
 
     async def will_break(self, given: Warrant, number: int) -> None:
         change = given.steps[number - 1].change
+        self.book.will_break(given, number)
         await self.world.inject(str(change.target()), change.kind, BROKEN)
 
 
@@ -140,7 +177,7 @@ async def on_a_twin(directory: Path) -> AsyncIterator[Ground]:
     """The small estate."""
     world = await World.open(directory / "twin.db", builders.facts())
     await world.seed(builders.default_nodes(), builders.default_workloads())
-    yield TwinGround(world, Names("eu-a3", "eu-b3", "eu-b4", "a-serve", "tenant-a"))
+    yield TwinGround(world, Names("eu-a3", "eu-b3", "eu-b4", "a-serve", "tenant-a"), await book())
     await world.close()
 
 
@@ -150,13 +187,14 @@ class ClusterGround:
 
     world: ClusterWorld
     names: Names
+    book: BreakingBook
 
     @property
     def target(self) -> Target:
-        return self.world.target()
+        return WithReservations(self.world.target(), self.book)
 
     async def look(self) -> FrozenEstate:
-        return await self.world.sight()
+        return await self.book.on(await self.world.sight())
 
     async def object(self, address: Address) -> Sighting:
         return await self.world.object(address)
@@ -165,10 +203,12 @@ class ClusterGround:
         paths = [resources.NODES.path(name=n) for n in self.world.nodes]
         paths.append(resources.STATEFUL_SETS.path(self.world.namespace, "serve"))
         held = [_unechoed(bare(await self.world.ask("GET", path))) for path in paths]
-        return held, await self.world.on("serve"), (await self.object(self.names.settings)).form
+        made = (await self.object(self.names.settings)).form
+        return held, await self.world.on("serve"), (made, _terms(await self.look()))
 
     async def will_break(self, given: Warrant, number: int) -> None:
-        """Nothing to do: the cluster refuses that step's mark from the beginning; see `on_kubernetes`."""
+        """The cluster refuses that step's mark from the beginning (see `on_kubernetes`); the book has to be told."""
+        self.book.will_break(given, number)
 
 
 @asynccontextmanager
@@ -183,7 +223,11 @@ async def on_kubernetes(plane: ControlPlane, stems: Callable[[str], str]) -> Asy
         mark = "object.metadata.?annotations[?'placet.dev/warrant'].orValue('')"
         refuses = f"![{', '.join(broken)}].exists(k, {mark}.contains(k))"
         async with world.rule("*", refuses, BROKEN):
-            yield ClusterGround(world, Names(empty, first, last, serve, world.namespace))
+            yield ClusterGround(world, Names(empty, first, last, serve, world.namespace), await book())
+
+
+def _terms(estate: FrozenEstate) -> list[object]:
+    return [(r.id, r.terms) for r in reserving.every(estate)]
 
 
 def _unechoed(raw: Object) -> Object:

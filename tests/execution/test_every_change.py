@@ -32,6 +32,7 @@ from estate.ids import NodeId, WorkloadId
 from estate.outcomes import Ending
 from estate.units import Watts
 from estate.workloads import Binding
+from tests import reserved as reservations
 from tests.execution.grounds import BROKEN, ClusterGround, Ground, done_ahead, on_a_twin, on_kubernetes, run, settles
 from tests.execution.pairs import across
 from tests.objects import apply, delete, manifest
@@ -138,6 +139,22 @@ async def remove(ground: Ground) -> tuple[Change, ...]:
     return _across(ground)
 
 
+def _night(ground: Ground, tenant: str) -> Change:
+    return reservations.reserve("b-night", tenant, reservations.seat(ground.names.empty, 0, 1))
+
+
+async def reserve(ground: Ground) -> tuple[Change, ...]:
+    return (_night(ground, "tenant-a"),)
+
+
+async def reserved(ground: Ground) -> Change:
+    return _night(ground, "tenant-a")
+
+
+async def release(ground: Ground) -> tuple[Change, ...]:
+    return (reservations.release("b-night", "tenant-a"),)
+
+
 async def cordoned(ground: Ground) -> Change:
     return CordonNode(node=empty(ground))
 
@@ -163,6 +180,8 @@ ROWS = (
     Row("RemoveWorkload", remove, lost="what it ran is not kept", stays=True, elsewhere="test_copy_contract.py"),
     Row("SetPowerCap", cap, refused="Kubernetes knows no power cap"),
     Row("ApplyManifest", make),
+    Row("ReserveCapacity", reserve),
+    Row("ReleaseCapacity", release, reserved),
     Row("DeleteObject", unmake, made, lost_on_kubernetes="undone, and the estate is not as it was"),
 )
 

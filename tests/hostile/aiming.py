@@ -7,6 +7,7 @@ a proposer that is never right is stopped by anybody.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 from typing import Any
 
 from hypothesis import strategies as st
@@ -18,8 +19,10 @@ from estate.changes import (
     DrainNode,
     EvictPod,
     MoveWorkload,
+    ReleaseCapacity,
     RemoveWorkload,
     ReplicaMove,
+    ReserveCapacity,
     ScaleWorkload,
     SetPowerCap,
     TaintNode,
@@ -32,6 +35,7 @@ from estate.ids import ClusterId, NodeId, WorkloadId
 from estate.units import Watts
 from estate.workloads import Binding, Workload
 from tests import objects
+from tests.builders import START
 from tests.hostile.claiming import Case
 from tests.hostile.grounds import CLUSTERS, TENANTS, seldom
 
@@ -324,6 +328,29 @@ def _replacing(draw: st.DrawFn, on: FrozenEstate) -> list[Change]:
     return [RemoveWorkload(workload=work.id, replaced_by=other.id)]
 
 
+def _reserving(draw: st.DrawFn, on: FrozenEstate) -> list[Change]:
+    """Capacity for oneself or somebody, now and then what is not to be had; then work onto it, or beside it."""
+    node = draw(st.sampled_from(sorted(on.nodes(), key=lambda n: n.id)))
+    free = _free(on, node, set())[: draw(st.integers(1, 4))] or [0]
+    start = START + timedelta(hours=draw(st.sampled_from([-2, 0, 1, 10_000])))
+    made = ReserveCapacity.model_validate(
+        {
+            "reservation": draw(st.sampled_from(["r-1", "r-2"])),
+            "terms": {
+                "tenant": draw(st.sampled_from([*TENANTS, "nobody"])),
+                "seats": [{"node": node.id, "accelerators": free}],
+                "watts_per_accelerator": draw(st.sampled_from([0, 700, 9_000])),
+                "start": start,
+                "end": start + timedelta(hours=draw(st.sampled_from([1, 10, 10_000]))),
+            },
+        }
+    )
+    after = [_moved, lambda d, o, w: _grown(d, o, w)[0]]
+    then = draw(st.sampled_from(after))(draw, on, _work(draw, on)) if draw(st.booleans()) else None
+    gone = ReleaseCapacity(reservation=made.reservation, tenant=made.terms.tenant)
+    return [made, *([then] if then else []), *([gone] if seldom(draw, 4) else [])]
+
+
 def _mixing(draw: st.DrawFn, on: FrozenEstate) -> list[Change]:
     """Whatever may be lawful alone, two to four of it in one plan."""
     parts = [_nearly_lawful, _on_nodes, _resizing, _evicting, _writing, _abroad]
@@ -362,6 +389,7 @@ AIMS: dict[str, Aim] = {
     "evicted": _evicting,
     "objects": _writing,
     "another in its place": _replacing,
+    "capacity reserved": _reserving,
     "several at once": _mixing,
     "what is not there": _inventing,
 }

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from itertools import combinations
 
 from estate.frozen import FrozenEstate
 from estate.ids import ClusterId, DatasetId, EntityId, NodeId, TenantId
 from estate.law import Facts, Isolation
+from estate.uses.reservations import Reservation
 from estate.workloads import Workload
 
 _AXES = ("geographic", "legal", "operational", "key")
@@ -34,7 +36,32 @@ def harms(
             found += _crowded(after, stands, {b.node for b in fresh})
     gone = [w for w in before.workloads() if after.workload(w.id) is None]
     found += _strangers([s for _, s in changed] + gone, set(speaks_for))
-    return found if relieved else [*found, *_overloaded(before, after), *_starved(before, after)]
+    found += [f"{r}: reserved for another tenant than they act for" for r in _foreign(before, after, set(speaks_for))]
+    if relieved:
+        return found
+    return [*found, *_overloaded(before, after), *_starved(before, after), *_taken(after, changed, now)]
+
+
+def _foreign(before: FrozenEstate, after: FrozenEstate, speaks_for: set[TenantId]) -> list[str]:
+    """Reservations made or released for somebody whom they do not speak for."""
+    was, stands = ({r for r in e.stock.all("reservation") if isinstance(r, Reservation)} for e in (before, after))
+    return [r.id for r in was ^ stands if speaks_for and r.tenant not in speaks_for]
+
+
+def _taken(after: FrozenEstate, changed: Iterable[tuple[Workload | None, Workload]], now: datetime) -> Iterator[str]:
+    """Two reservations of one device at one time; and work that sits on what is reserved for another."""
+    held = [r for r in after.stock.all("reservation") if isinstance(r, Reservation) and r.end > now]
+    devices = {r.id: {(s.node, i) for s in r.seats for i in s.accelerators} for r in held}
+    for one, other in combinations(held, 2):
+        if one.start < other.end and other.start < one.end and devices[one.id] & devices[other.id]:
+            yield f"{one.id} and {other.id}: one device at one time"
+    for was, stands in changed:
+        fresh = set(stands.bindings) - set(was.bindings if was else ())
+        taken = {(b.node, i) for b in fresh for i in b.accelerators}
+        free_by = stands.contract.deadline
+        for reserved in (r for r in held if r.tenant != stands.tenant and taken & devices[r.id]):
+            if not (reserved.start > now and (stands.contract.preemptible or (free_by and free_by <= reserved.start))):
+                yield f"{stands.id}: on what {reserved.id} keeps for {reserved.tenant}"
 
 
 def _abroad(facts: Facts, work: Workload) -> Iterator[str]:

@@ -29,7 +29,7 @@ from tools.inventory.port import Observed
 ALONE = building.item("region"), building.item("template"), building.item("price", site=None)
 """Items that name nothing."""
 COMPLETE: tuple[Item, ...] = (
-    *(i for i in building.all_kinds() if i.kind != "source"),
+    *(i for i in building.all_kinds() if i.kind not in {"source", "reservation"}),
     building.item("pdu", id="eu-a-pdu-b", feed="eu-feed-a"),
     building.item("switch", id="spine-1", tier="spine", row=None),
     building.item("ups", id="eu-ups-b"),

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from hypothesis import strategies as st
 
-from estate import law
+from estate import effects, law
+from estate.changes import ReserveCapacity
 from estate.changes.seating import seat
 from estate.devices import Vendor
 from estate.frozen import FrozenEstate
 from estate.hardware import Health, Node, Taint, TaintEffect
-from estate.ids import ClusterId, NodeId, SiteId, WorkloadId
+from estate.ids import ClusterId, NodeId, ReservationId, SiteId, TenantId, WorkloadId
+from estate.results import Ok
+from estate.uses.reservations import Meanwhile, Seat, Terms
 from estate.workloads import BandwidthClass, Span, Toleration, Workload
 from tests import builders
 from tests.drawing import among
@@ -110,6 +115,8 @@ def workloads(draw: st.DrawFn, name: str) -> Workload:
             vendors=draw(among([(), (), (Vendor.AMD,), (Vendor.AMD, Vendor.NVIDIA)])),
             memory_mebibytes=draw(among([0, 0, 60_000])),
             bandwidth=draw(among(list(BandwidthClass))),
+            preemptible=draw(among([False, False, True])),
+            deadline=draw(among([None, None, builders.START + timedelta(hours=1)])),
             together=together,
             spread=spread,
         ),
@@ -161,6 +168,36 @@ def _settled(draw: st.DrawFn, estate: FrozenEstate, workload: Workload) -> Froze
 
 
 @st.composite
+def reserved(draw: st.DrawFn, estate: FrozenEstate) -> FrozenEstate:
+    """The estate with up to four reservations of what is sound and free, made as they are made."""
+    sound = {n.id: _sound(estate, n) for n in estate.nodes() if n.health is Health.HEALTHY}
+    homes = [(name, indexes) for name, indexes in sound.items() if indexes]
+    for number in range(draw(st.integers(0, 4)) if homes else 0):
+        node, free = draw(among(homes))
+        indexes = free[: draw(st.integers(1, len(free)))]
+        start = builders.START + timedelta(hours=draw(st.integers(0, 3)))
+        terms = Terms(
+            tenant=draw(among([TenantId(t) for t in _TENANTS])),
+            workload=draw(among([None, None, WorkloadId("w0")])),
+            seats=(Seat(node=node, accelerators=indexes),),
+            watts_per_accelerator=draw(among([0, 700, 1_500])),
+            start=start,
+            end=start + timedelta(hours=draw(st.integers(1, 3))),
+            meanwhile=draw(among(list(Meanwhile))),
+        )
+        made = effects.effect(ReserveCapacity(reservation=ReservationId(f"r{number}"), terms=terms), estate)
+        if isinstance(made, Ok):
+            assert isinstance(made.value, FrozenEstate)
+            estate = made.value
+    return estate
+
+
+def _sound(estate: FrozenEstate, node: Node) -> tuple[int, ...]:
+    taken = estate.taken(node.id)
+    return tuple(a.index for a in node.accelerators if a.health is Health.HEALTHY and a.index not in taken)
+
+
+@st.composite
 def asks(draw: st.DrawFn, estate: FrozenEstate) -> Ask:
     """Homes for some or all replicas of some workload, or for more than it has."""
     workload = draw(among(list(estate.workloads())))
@@ -172,4 +209,5 @@ def asks(draw: st.DrawFn, estate: FrozenEstate) -> Ask:
         replicas=draw(st.just(every) | some | more),
         sites=draw(among([(), (), (SiteId("eu-de"),), (SiteId("us-east"),)])),
         avoid=frozenset(NodeId(n) for n in draw(st.lists(st.sampled_from(NAMES), max_size=2))),
+        at=draw(among([None, builders.START, builders.START + timedelta(minutes=90)])),
     )

@@ -10,6 +10,7 @@ from estate.hardware import Health, Node
 from estate.ids import ClusterId, NodeId, RackId
 from estate.law import Isolation, Tenant
 from estate.snapshots import Snapshot
+from estate.uses.reservations import Reservation, Terms
 from estate.workloads import BandwidthClass, Binding, Span, Workload
 from policies import sovereignty
 from tools.placement.port import Ask
@@ -56,7 +57,7 @@ def _domains(running: Snapshot, workload: Workload, ask: Ask) -> list[str | None
     for node in running.nodes():
         name = span(running, node.id, over)
         if node.cluster == workload.cluster and name:
-            free[name] = free.get(name, 0) + len(_free(running, node))
+            free[name] = free.get(name, 0) + len(_free(running, node, workload, ask))
     needed = workload.contract.accelerators_per_replica * len(ask.replicas)
     roomy = [d for d in sorted(free, key=lambda d: (free[d], d)) if free[d] >= needed]
     return [*roomy] or [None]
@@ -101,7 +102,7 @@ def _in_cluster(running: Snapshot, workload: Workload, ask: Ask, domain: str | N
                 continue
             binding = _home(running, workload, ask, node, replica)
             if binding is not None:
-                homes.append((*_score(running, workload, node), node.id, binding))
+                homes.append((*_score(running, workload, node, ask), node.id, binding))
         if not homes:
             return None
         chosen: Binding = min(homes, key=lambda h: h[:3])[3]
@@ -119,7 +120,9 @@ def _home(running: Snapshot, workload: Workload, ask: Ask, node: Node, replica: 
         return None
     if not _apart(running, workload, node) or not _powered(running, workload, node):
         return None
-    devices = _pick(running, workload, node)
+    if not _off_the_reserved(running, workload, node, ask):
+        return None
+    devices = _pick(running, workload, node, ask)
     if devices is None:
         return None
     binding = Binding(replica=replica, node=node.id, accelerators=devices)
@@ -182,7 +185,56 @@ def _after(running: Snapshot, workload: Workload, node: Node) -> tuple[int, int]
     )
     more = node.idle_watts + load + workload.watts_per_accelerator * workload.contract.accelerators_per_replica
     drawn = more if node.power_cap_watts is None else min(more, node.power_cap_watts)
-    return running.rack_watts(rack) - running.node_watts(node.id) + drawn, running.facts.rack[rack].power_budget_watts
+    kept = _undrawn(running, workload, rack)
+    return running.rack_watts(rack) - running.node_watts(node.id) + drawn + kept, running.facts.rack[
+        rack
+    ].power_budget_watts
+
+
+def _others(running: Snapshot, workload: Workload) -> list[Terms]:
+    """What is reserved for others."""
+    every = [r.terms for r in running.stock.all("reservation") if isinstance(r, Reservation)]
+    return [t for t in every if t.tenant != workload.tenant or t.workload not in (None, workload.id)]
+
+
+def _kept(running: Snapshot, workload: Workload, ask: Ask) -> list[Terms]:
+    """Those of them that do not let it in until they start."""
+    found = []
+    for terms in _others(running, workload):
+        begun, over = (ask.at is not None and ask.at >= at for at in (terms.start, terms.end))
+        ends = workload.contract.deadline is not None and workload.contract.deadline <= terms.start
+        moves = workload.contract.preemptible and ask.at is not None and terms.meanwhile == "preemptible"
+        lets_in = not begun and terms.meanwhile != "nobody" and (ends or moves)
+        if not over and not lets_in:
+            found.append(terms)
+    return found
+
+
+def _off_the_reserved(running: Snapshot, workload: Workload, node: Node, ask: Ask) -> bool:
+    """Whether nobody is near who reserved a place and was promised the distance."""
+    mine = running.facts.tenant[workload.tenant]
+    for terms in _kept(running, workload, ask):
+        level = _level(mine, running.facts.tenant.get(terms.tenant)) if terms.tenant != mine.id else 0
+        for seat_ in terms.seats:
+            same_rack = running.rack_of(seat_.node) == running.rack_of(node.id)
+            there = running.node(seat_.node) is not None
+            if there and ((level >= 1 and seat_.node == node.id) or (level >= 2 and same_rack)):
+                return False
+    return True
+
+
+def _undrawn(running: Snapshot, workload: Workload, rack: RackId) -> int:
+    """What others' reserved devices of the rack may draw beyond what is drawn there, at the worst moment."""
+    found = [0]
+    for moment in (t.start for t in _others(running, workload)):
+        total = 0
+        for terms in (t for t in _others(running, workload) if t.start <= moment < t.end):
+            for node, index in ((s.node, i) for s in terms.seats for i in s.accelerators):
+                holders = [w for w in running.workloads_on(node) for b in w.on(node) if index in b.accelerators]
+                drawn = holders[0].watts_per_accelerator if holders else 0
+                total += max(0, terms.watts_per_accelerator - drawn) if running.rack_of(node) == rack else 0
+        found.append(total)
+    return max(found)
 
 
 def _powered(running: Snapshot, workload: Workload, node: Node) -> bool:
@@ -190,13 +242,15 @@ def _powered(running: Snapshot, workload: Workload, node: Node) -> bool:
     return drawn <= budget
 
 
-def _free(running: Snapshot, node: Node) -> list[int]:
-    taken = running.taken(node.id)
+def _free(running: Snapshot, node: Node, workload: Workload, ask: Ask) -> list[int]:
+    taken = running.taken(node.id) | {
+        i for t in _kept(running, workload, ask) for s in t.seats if s.node == node.id for i in s.accelerators
+    }
     return [a.index for a in node.accelerators if a.health is Health.HEALTHY and a.index not in taken]
 
 
-def _pick(running: Snapshot, workload: Workload, node: Node) -> tuple[int, ...] | None:
-    contract, free = workload.contract, _free(running, node)
+def _pick(running: Snapshot, workload: Workload, node: Node, ask: Ask) -> tuple[int, ...] | None:
+    contract, free = workload.contract, _free(running, node, workload, ask)
     usable = [
         a
         for a in node.accelerators
@@ -219,7 +273,7 @@ def _pick(running: Snapshot, workload: Workload, node: Node) -> tuple[int, ...] 
     return tuple(sorted(a.index for a in usable)[:needed]) if len(usable) >= needed else None
 
 
-def _score(running: Snapshot, workload: Workload, node: Node) -> tuple[int, int]:
+def _score(running: Snapshot, workload: Workload, node: Node, ask: Ask) -> tuple[int, int]:
     drawn, budget = _after(running, workload, node)
-    left = len(_free(running, node)) - workload.contract.accelerators_per_replica
+    left = len(_free(running, node, workload, ask)) - workload.contract.accelerators_per_replica
     return left, drawn * 1000 // max(budget, 1)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from estate import effects
 from estate.changes import CopyWorkload, MoveWorkload, ReplicaMove, ScaleWorkload
 from estate.frozen import FrozenEstate
+from estate.law import Facts
 from estate.results import Ok, Result
 from estate.snapshots import Snapshot
 from tests import builders
@@ -45,9 +46,10 @@ def played(estate: FrozenEstate, ask: Ask, found: Placement) -> Result[Snapshot]
     return effects.effect(MoveWorkload(workload=workload.id, moves=moves), estate)
 
 
-@given(st.data())
-def test_the_engine_places_as_the_plain_rules_do(data: st.DataObject) -> None:
-    estate = data.draw(estates.estates())
+@given(st.data(), among([None, estates.roomy()]))
+def test_the_engine_places_as_the_plain_rules_do(data: st.DataObject, law: st.SearchStrategy[Facts] | None) -> None:
+    """Also where there is room, and some of it reserved."""
+    estate = data.draw(estates.reserved(data.draw(estates.estates(law_base=law))))
     ask = data.draw(estates.asks(estate))
     found, expected = MaskEngine().place(estate, ask), naive.place(estate, ask)
     if expected is None:

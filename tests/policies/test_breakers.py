@@ -12,6 +12,7 @@ from estate.changes import (
     Change,
     CopyWorkload,
     EvictPod,
+    ReleaseCapacity,
     RemoveWorkload,
     SetPowerCap,
     TaintNode,
@@ -47,6 +48,7 @@ from tests.policies.asking import (
     verdict,
 )
 from tests.policies.houses import bounded, did, failing, house
+from tests.reserved import reserve, seat
 
 FAULT = Taint(key="placet.dev/fault", effect=TaintEffect.NO_SCHEDULE)
 LEAF = "leaf-eu-a"
@@ -96,6 +98,7 @@ DISTURBING: list[tuple[Change, set[Sort]]] = [
     (remove("a-serve", "c-batch"), {Sort.NODE, Sort.TENANT, Sort.SITE}),
     (scale("a-serve", 0), {Sort.ACCELERATOR, Sort.TENANT, Sort.SITE}),
     (scale("a-serve", 4), {Sort.TENANT, Sort.SITE}),
+    (reserve("a-night", "tenant-a", seat("eu-b2", 0)), {Sort.TENANT, Sort.SITE}),
 ]
 
 
@@ -113,7 +116,7 @@ def test_every_kind_of_change_that_disturbs_counts(change: Change, sorts: set[So
 def test_no_kind_of_change_is_forgotten() -> None:
     """A new kind counts somewhere, or says here that it gives back what others took."""
     kinds = set(adapter.json_schema()["discriminator"]["mapping"])
-    giving_back = {UncordonNode.__name__, UntaintNode.__name__}
+    giving_back = {UncordonNode.__name__, UntaintNode.__name__, ReleaseCapacity.__name__}
     objects = {"ApplyManifest", "DeleteObject"}
     assert kinds == {c.kind for c, _ in DISTURBING} | giving_back | objects
     lifted = UncordonNode(node=NodeId("eu-a1"))

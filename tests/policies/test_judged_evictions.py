@@ -43,6 +43,7 @@ from tests.policies.asking import (
     verdict,
 )
 from tests.policies.test_judged_copies import COPY, REMOVE
+from tests.reserved import holding, release, reserve
 
 FENCE = Taint(key="placet.dev/fault", value="xid-79", effect=TaintEffect.NO_SCHEDULE)
 TENANT_A = TenantId("tenant-a")
@@ -76,6 +77,8 @@ LAWFUL: tuple[tuple[Change | tuple[Change, ...], FrozenEstate], ...] = (
     (adapter.validate_python({"kind": "SetPowerCap", "node": "eu-a1", "watts": 6_000}), estate()),
     (apply(manifest()), estate()),
     (delete(manifest()), estate()),
+    (reserve("a-night", "tenant-a"), estate()),
+    (release("a-night", "tenant-a"), holding(reserve("a-night", "tenant-a"))),
 )
 
 

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from estate import reserving
 from estate.attachments import Attachment, AttachmentSort
 from estate.changes import (
     Change,
@@ -22,6 +23,7 @@ from estate.changes import (
     DrainNode,
     EvictPod,
     MoveWorkload,
+    ReleaseCapacity,
     RemoveWorkload,
     ReplicaMove,
     ScaleWorkload,
@@ -45,7 +47,7 @@ from policies import deciding, kernel, kernel_readings, playing
 from policies.bundle import SHIPPED, Bundle
 from policies.kernel import Approver
 from policies.questions import Matter, Question, Standing
-from tests import builders
+from tests import builders, reserved
 from tests.policies.asking import COPY_A_ABROAD, MOVE_A, law, mandate_of, move, question
 
 COUNTRIES = st.sampled_from([Country(c) for c in ("DE", "FR", "US")])
@@ -201,11 +203,12 @@ def estates(draw: st.DrawFn) -> FrozenEstate:
         return known.model_copy(update={"namespace": space, "contract": promise, "attachments": tuple(held)})
 
     fenced = draw(st.sets(st.sampled_from(NODES), max_size=3))
-    return builders.estate(
+    drawn = builders.estate(
         law_base=draw(laws()),
         nodes=[n.model_copy(update={"cordoned": n.id in fenced}) for n in builders.default_nodes()],
         workloads=[work(w) for w in draw(st.sampled_from([builders.default_workloads(), builders.ganged_workloads()]))],
     )
+    return reserved.holding(reserved.reserve("c-night", "tenant-c", reserved.seat("us-a3", 0)), on=drawn)
 
 
 @st.composite
@@ -213,7 +216,10 @@ def changes(draw: st.DrawFn, on: FrozenEstate) -> Change:
     """A change that has a chance to have an effect."""
     workload = draw(st.sampled_from(list(on.workloads())))
     node = draw(st.sampled_from(NODES))
-    match draw(st.integers(0, 13)):
+    match draw(st.integers(0, 15)):
+        case 14 | 15:
+            standing = [ReleaseCapacity(reservation=r.id, tenant=r.tenant) for r in reserving.every(on)]
+            return draw(st.sampled_from([_reserved(draw, on, node), *standing]))
         case 0:
             return draw(st.sampled_from([CordonNode(node=node), UncordonNode(node=node)]))
         case 1:
@@ -231,6 +237,12 @@ def changes(draw: st.DrawFn, on: FrozenEstate) -> Change:
             return _copied(draw, on, workload)
         case _:
             return _moved(draw, on, workload)
+
+
+def _reserved(draw: st.DrawFn, on: FrozenEstate, node: NodeId) -> Change:
+    free = [i for i in range(8) if i not in on.taken(node)]
+    holder = draw(st.sampled_from([*TENANTS, "nobody"]))
+    return reserved.reserve("r-1", holder, reserved.seat(node, *free[: draw(st.integers(1, 4))]))
 
 
 def _moved(draw: st.DrawFn, on: FrozenEstate, workload: Workload) -> Change:

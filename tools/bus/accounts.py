@@ -146,6 +146,7 @@ class Accounts:
             publish=(s.outcome("*", "*"), s.notice("*", "*"), s.progress("*")),
             consume=self._consumers(name),
             read=(*_FOLLOWED, streams.CONTROLS),
+            buckets=("reservations",),
             reads_buckets=("leases",),
             keys=(("leases", f"{name}.>"), ("leases", name)),
         )
@@ -156,7 +157,7 @@ class Accounts:
             publish=(s.delta(), s.telemetry(), *s.intakes(INVENTORY), s.progress("*")),
             consume=self._consumers(INVENTORY),
             read=(streams.DELTAS, streams.CONTROLS),
-            reads_buckets=("leases", "workers"),
+            reads_buckets=("leases", "reservations", "workers"),
             keys=(("leases", "inventory-writer"),),
             buckets=("drifts", "sensors"),
         )

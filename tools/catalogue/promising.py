@@ -21,6 +21,7 @@ from tools.placement.offering import explaining, offers
 from tools.placement.offering.explaining import Explanation
 from tools.placement.offering.offers import Offer
 from tools.placement.offering.requests import Request
+from tools.placement.offering.reservations import Window
 from tools.placement.supposing import outcomes
 from tools.placement.supposing.outcomes import Outcome
 from tools.placement.supposing.suppositions import Supposition
@@ -47,6 +48,8 @@ class OfferQuestion(Model):
     """What somebody asks for."""
 
     request: Request
+    window: Window | None = None
+    """From when to when it is to be reserved; null: not at all."""
 
 
 class OfferAnswer(Answer):
@@ -104,7 +107,7 @@ def explain_pending(desk: Desk, question: PendingQuestion) -> PendingAnswer:
 def offer(desk: Desk, question: OfferQuestion) -> OfferAnswer:
     """What can be promised."""
     now = desk.now or _LONG_AGO
-    found = offers.offer(desk.engine, desk.assured, desk.snapshot, question.request, now)
+    found = offers.offer(desk.engine, desk.assured, desk.snapshot, question.request, now, question.window)
     return OfferAnswer(snapshot=desk.snapshot.version, offer=found)
 
 
@@ -156,7 +159,8 @@ EXPLAIN_PENDING = Tool(
 OFFER = Tool(
     "offer",
     "What could be promised to a tenant who asks for accelerators: guaranteed (with a second home after any loss that"
-    " it names), best effort, a counter-offer, or refused with reasons. Reserves nothing.",
+    " it names), best effort, a counter-offer (with the time from which there is room), or refused with reasons. With a"
+    " `window` it also gives the change that would reserve it; that is for you to propose, nothing is reserved yet.",
     OfferQuestion,
     OfferAnswer,
     offer,

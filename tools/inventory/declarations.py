@@ -14,6 +14,7 @@ from estate.items import KINDS, Item
 from estate.law import Facts
 from estate.references import Pointer, Ref
 from estate.stock import Stock
+from estate.uses.reservations import Reservation
 from estate.uses.sources import SourceState
 from estate.worlds import EstateFile
 from tools.inventory import documents, files
@@ -82,8 +83,12 @@ def _check_unstamped(item: Item, document: Document, position: int) -> None:
         raise BadInput(
             f"{place}: `{item.ref}` says where it is from itself; remove `origins`, the inventory writes them"
         )
+    place = document.place(("items", position, "kind"))
+    if isinstance(item, Reservation):
+        raise BadInput(
+            f"{place}: `{item.ref}` is made by a warrant; remove it, and ask for it: `placet offer --reserve`"
+        )
     if isinstance(item, SourceState):
-        place = document.place(("items", position, "kind"))
         raise BadInput(f"{place}: `{item.ref}` says whether a source speaks; remove it, the inventory writes them")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from estate.ids import NodeId, SiteId, WorkloadId
@@ -23,6 +24,8 @@ class Ask:
     """Only these sites; empty: any."""
     avoid: frozenset[NodeId] = field(default_factory=frozenset)
     """Nodes not to use (the failing one, those a gate refused)."""
+    at: datetime | None = None
+    """Now, by which work that may be moved again is let onto devices that are reserved for later. None: it is not."""
 
 
 class Reason(Model):

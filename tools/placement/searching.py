@@ -39,6 +39,12 @@ def search(wish: Wish, without: Constraint | None = None, prefer: Ints | None = 
     return max(attempts, key=lambda a: len(a.bindings), default=_nowhere(wish, fixed, without))
 
 
+def _room(wish: Wish, without: Constraint | None) -> Room:
+    """What is left without that constraint."""
+    taken, reserved = without is Constraint.FREE, without is Constraint.RESERVED
+    return Room(wish, ignore_taken=taken, ignore_reserved=reserved)
+
+
 def _nowhere(wish: Wish, fixed: Masks, without: Constraint | None) -> Attempt:
     masks = fixed | moving(wish, Room(wish), without)
     return Attempt(cluster=-1, wanted=len(wish.ask.replicas), room=Room(wish), first=masks, last=masks)
@@ -52,7 +58,7 @@ def _grounds(wish: Wish, cluster: int, without: Constraint | None) -> Iterator[F
     """
     here = wish.columns.cluster == cluster
     over = wish.workload.contract.together
-    room = Room(wish, ignore_taken=without is Constraint.FREE)
+    room = _room(wish, without)
     if over is None or without is Constraint.TOGETHER or room.seated:
         yield here
         return
@@ -67,7 +73,7 @@ def _grounds(wish: Wish, cluster: int, without: Constraint | None) -> Iterator[F
 def _within(
     wish: Wish, cluster: int, here: Flags, fixed: Masks, without: Constraint | None, prefer: Ints | None
 ) -> Attempt:
-    room = Room(wish, ignore_taken=without is Constraint.FREE)
+    room = _room(wish, without)
     attempt = Attempt(cluster=cluster, wanted=len(wish.ask.replicas), room=room)
     for replica in sorted(wish.ask.replicas):
         masks = {k: v for k, v in moving(wish, room, without).items() if k is not without or k in _RELAXED_INSIDE}

@@ -17,6 +17,7 @@ from estate.workloads import Span, Workload
 from tools.placement.columns import Columns, Flags, Ints
 from tools.placement.constraints.kinds import Constraint, Masks
 from tools.placement.port import Ask
+from tools.placement.reserved import Kept, kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +34,20 @@ class Wish:
     """What `suitable` has answered: it is asked anew for every replica."""
     spans: dict[Span, Ints] = field(default_factory=dict, compare=False)
     """What `span` has answered."""
+    reservations: list[Kept | None] = field(default_factory=list, compare=False)
+    """What `kept` has answered."""
 
     @property
     def facts(self) -> Facts:
         """The law base in force."""
         return self.snapshot.facts
+
+    @property
+    def kept(self) -> Kept | None:
+        """What reservations keep from it; None: nothing is reserved for others."""
+        if not self.reservations:
+            self.reservations.append(kept(self.snapshot, self.columns, self.workload, self.ask.at))
+        return self.reservations[0]
 
     @property
     def needed(self) -> int:
@@ -70,7 +80,7 @@ class Wish:
 class Room:
     """What is left while replicas are seated: devices, the nodes' load, the racks' draw. A scratch copy."""
 
-    def __init__(self, wish: Wish, *, ignore_taken: bool = False) -> None:
+    def __init__(self, wish: Wish, *, ignore_taken: bool = False, ignore_reserved: bool = False) -> None:
         self._columns = wish.columns
         self.free = wish.columns.free.copy()
         self.load = wish.columns.load.copy()
@@ -80,7 +90,13 @@ class Room:
         kept = (wish.columns.rows.get(b.node) for b in wish.workload.bindings if b.replica not in moved)
         self.seated = [row for row in kept if row is not None]
         """The nodes of its other replicas, and of those that were seated."""
-        self.devices = wish.columns.healthy.copy() if ignore_taken else self.free
+        self.devices = self.unreserved = wish.columns.healthy.copy() if ignore_taken else self.free
+        """What may be taken; and what might, if nothing were reserved."""
+        self.undrawn: Ints | None = None
+        """Watts of each rack that are kept for what is reserved there."""
+        if wish.kept is not None and not ignore_reserved:
+            self.devices = self.unreserved & ~wish.kept.devices
+            self.undrawn = wish.kept.undrawn
 
     def added(self, watts: int) -> Ints:
         """What a replica of `watts` would add to the draw of each node, below its cap."""
@@ -90,12 +106,19 @@ class Room:
 
     def rack_after(self, watts: int) -> Ints:
         """For each node, what its rack would draw with one more replica there."""
-        return self.rack_drawn[self._columns.rack] + self.added(watts) if self.rack_drawn.size else self.added(watts)
+        if not self.rack_drawn.size:
+            return self.added(watts)
+        return self.spoken_for[self._columns.rack] + self.added(watts)
+
+    @property
+    def spoken_for(self) -> Ints:
+        """What each rack draws, and what is kept for reservations there."""
+        return self.rack_drawn if self.undrawn is None else self.rack_drawn + self.undrawn
 
     def seat(self, row: int, slots: Ints, watts: int) -> None:
         """Take these devices of a node."""
-        self.devices[row, slots] = False
-        self.free[row, slots] = False
+        for left in (self.devices, self.unreserved, self.free):
+            left[row, slots] = False
         self.seated.append(row)
         self._change_load(row, watts)
 

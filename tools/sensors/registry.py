@@ -19,6 +19,7 @@ from tools.sensors.lawfulness import Lawfulness
 from tools.sensors.links import Links
 from tools.sensors.placements import Placements
 from tools.sensors.power import Power
+from tools.sensors.reservations import Reservations
 from tools.sensors.sensing import Sensors
 from tools.sensors.staleness import Staleness
 from tools.sensors.stragglers import Stragglers
@@ -38,6 +39,7 @@ class Settings(Model):
     stragglers: Stragglers = Stragglers()
     lawfulness: Lawfulness = Lawfulness()
     assurance: Assurance = Field(default_factory=Assurance)
+    reservations: Reservations = Reservations()
 
     def sensors(self) -> Sensors:
         """All of them by name."""

@@ -20,7 +20,9 @@ from estate.changes import (
     DrainNode,
     EvictPod,
     MoveWorkload,
+    ReleaseCapacity,
     RemoveWorkload,
+    ReserveCapacity,
     ScaleWorkload,
     SetPowerCap,
     TaintNode,
@@ -71,7 +73,7 @@ async def _by_server(means: Means, step: Step, earlier: Sequence[Step]) -> Refus
             return await draining.rehearsed(means, key, change, step.preconditions)
         case ApplyManifest() | DeleteObject():
             return await applying.rehearsed(means, key, change)
-        case SetPowerCap():
+        case SetPowerCap() | ReserveCapacity() | ReleaseCapacity():
             return capping.refused(change)
         case unreachable:
             assert_never(unreachable)

@@ -20,7 +20,9 @@ from estate.changes import (
     DrainNode,
     EvictPod,
     MoveWorkload,
+    ReleaseCapacity,
     RemoveWorkload,
+    ReserveCapacity,
     ScaleWorkload,
     SetPowerCap,
     TaintNode,
@@ -108,7 +110,7 @@ class KubernetesTarget:
                     return await draining.write(self._means, key, change, preconditions)
                 case ApplyManifest() | DeleteObject():
                     return await applying.write(self._means, key, change, preconditions)
-                case SetPowerCap():
+                case SetPowerCap() | ReserveCapacity() | ReleaseCapacity():
                     return capping.refused(change)
                 case unreachable:
                     assert_never(unreachable)

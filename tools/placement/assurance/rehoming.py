@@ -71,7 +71,7 @@ class Ground:
 
     def wish(self, snapshot: Snapshot, workload: Workload, replicas: tuple[int, ...], columns: Columns) -> Wish:
         """The ask for these replicas on what is left."""
-        wish = Wish(snapshot, columns, Ask(workload.id, replicas), workload)
+        wish = Wish(snapshot, columns, Ask(workload.id, replicas, at=self.now), workload)
         contract = workload.contract
         bound = workload.datasets, workload.attachments, contract.residency
         key = (workload.tenant, workload.namespace, *bound, workload.tolerations)

@@ -15,6 +15,7 @@ class Constraint(StrEnum):
     SITE = "at an asked site"
     CORDON = "not cordoned"
     TAINT = "no taint that it does not tolerate"
+    RESERVED = "not reserved for others"
     FREE = "free accelerators on one node"
     POWER = "rack power budget"
     HEALTH = "healthy node"

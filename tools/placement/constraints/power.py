@@ -23,7 +23,7 @@ def moving(wish: Wish, room: Room, _without: Constraint | None) -> Masks:
 
 def _words(by: Refused) -> Words:
     wish, refused = by.wish, by.refused
-    left = wish.columns.rack_budget[wish.columns.rack] - by.room.rack_drawn[wish.columns.rack]
+    left = wish.columns.rack_budget[wish.columns.rack] - by.room.spoken_for[wish.columns.rack]
     racks = sorted({wish.columns.names.racks[r] for r in wish.columns.rack[refused]})
     found = f"at most {int(left[refused].max())} W left in {', '.join(racks)}"
     return f"{wish.watts} W within the rack's budget", found, "free power in the rack, or raise its budget by a fact"
@@ -34,7 +34,7 @@ def lacking_watts(wish: Wish, attempt: Attempt) -> dict[RackId, int]:
     room, columns = Room(wish), wish.columns
     for row in attempt.rows:
         room.seat(row, np.array([], dtype=np.int64), wish.watts)
-    over = room.rack_drawn - columns.rack_budget
+    over = room.spoken_for - columns.rack_budget
     racks = sorted({int(columns.rack[r]) for r in attempt.rows if columns.rack[r] >= 0})
     return {columns.names.racks[r]: int(over[r]) for r in racks if over[r] > 0}
 

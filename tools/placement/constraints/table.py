@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from tools.placement.constraints import belongings, company, devices, law, marks, power, tenancy
+from tools.placement.constraints import belongings, company, devices, law, marks, power, reservations, tenancy
 from tools.placement.constraints.kinds import Constraint, Masks
 from tools.placement.constraints.rules import Rule
 from tools.placement.wishes import Room, Wish
 
-_FAMILIES = (marks, devices, power, company, tenancy, belongings, law)
+_FAMILIES = (marks, reservations, devices, power, company, tenancy, belongings, law)
 _ENDURING = (marks.enduring, tenancy.enduring, belongings.enduring, law.enduring)
 _STANDING = (marks.standing, tenancy.standing)
-_MOVING = (devices.moving, power.moving, company.moving)
+_MOVING = (devices.moving, power.moving, company.moving, reservations.moving)
 
 RULES: Final[Mapping[Constraint, Rule]] = {rule.constraint: rule for family in _FAMILIES for rule in family.RULES}
 
@@ -43,4 +43,4 @@ def moving(wish: Wish, room: Room, without: Constraint | None) -> Masks:
     found: Masks = {}
     for family in _MOVING:
         found |= family(wish, room, without)
-    return found
+    return reservations.untold(found)

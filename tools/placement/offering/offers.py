@@ -2,18 +2,19 @@
 
 Called by the door (`placet offer`), the CLI and the catalogue. Guaranteed means: it fits now, within law and power, and
 after each single loss that it asked to outlive all of it would have a second home, without taking anybody else's. An
-offer reserves nothing.
+offer reserves nothing; asked to reserve, it looks at that time and holds the change that would.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+from estate.changes import ReserveCapacity
 from estate.ids import NodeId, SiteId
-from estate.records import Model
+from estate.records import Model, Time
 from estate.references import Ref
 from estate.snapshots import Snapshot
 from estate.uses.offers import Price, Unit
@@ -22,11 +23,12 @@ from tools.placement.assurance import domains
 from tools.placement.assurance.keeping import Keeper
 from tools.placement.assurance.rehoming import Ground, lose
 from tools.placement.assurance.reports import written
-from tools.placement.offering import requests
+from tools.placement.offering import requests, reservations, timelines
 from tools.placement.offering.explaining import Explanation, explained
 from tools.placement.offering.relaxations import Case, Relaxed, relaxations
 from tools.placement.offering.requests import NAME, Request
-from tools.placement.port import Ask, Engine, NoPlacement
+from tools.placement.offering.reservations import Window
+from tools.placement.port import Ask, Engine, Placement
 from tools.placement.wishes import Wish
 
 _MOST_COUNTERS = 3
@@ -58,6 +60,10 @@ class Counter(Model):
     instead: str
     places: tuple[Place, ...]
     micro_usd_per_hour: int | None
+    start: Time | None = None
+    """From when; null: from the time that was asked for."""
+    when: str = ""
+    """What ends then, in the hardware's words."""
 
 
 class Offer(Model):
@@ -72,6 +78,8 @@ class Offer(Model):
     """Why it is no more than that."""
     counters: tuple[Counter, ...] = ()
     refusal: Explanation | None = None
+    reservation: ReserveCapacity | None = None
+    """What reserves it, to be proposed; null where nobody asked for it, or there is nothing to reserve."""
 
     def for_tenant(self) -> Offer:
         """What the holder of the contract may read."""
@@ -79,7 +87,7 @@ class Offer(Model):
             "places": tuple(p.model_copy(update={"nodes": ()}) for p in self.places),
             "because": tuple(_unnamed(b) for b in self.because),
             "counters": tuple(
-                c.model_copy(update={"places": tuple(p.model_copy(update={"nodes": ()}) for p in c.places)})
+                c.model_copy(update={"when": "", "places": tuple(p.model_copy(update={"nodes": ()}) for p in c.places)})
                 for c in self.counters
             ),
             "refusal": self.refusal.for_tenant() if self.refusal is not None else None,
@@ -96,22 +104,44 @@ class _Asked:
     snapshot: Snapshot
     request: Request
     now: datetime
+    window: Window | None = None
+    times: tuple[datetime, datetime] | None = None
+    """From when to when, where it is to be reserved."""
 
 
-def offer(engine: Engine, keeper: Keeper, snapshot: Snapshot, request: Request, now: datetime) -> Offer:
+def offer(
+    engine: Engine,
+    keeper: Keeper,
+    snapshot: Snapshot,
+    request: Request,
+    now: datetime,
+    window: Window | None = None,
+) -> Offer:
     """What can be promised to whoever asks for this; `keeper` knows what is assured without it.
 
     Raises:
         BadInput: the request names what is not there; the message begins with the field.
     """
     workload = requests.pending(snapshot, engine.columns_of(snapshot), request, now)
-    estate = snapshot.with_workload(workload)
-    ask = Ask(NAME, tuple(range(workload.replicas)), request.sites)
+    times = reservations.span(window, request.deadline, now) if window is not None else None
+    asked = _Asked(engine, keeper, snapshot, request, now, window, times)
+    for seen in _estates(asked):
+        estate = seen.with_workload(workload)
+        ask = Ask(NAME, tuple(range(workload.replicas)), request.sites, at=now)
+        answer = engine.place(estate, ask)
+        if isinstance(answer, Placement):
+            return _offered(replace(asked, snapshot=seen), estate, workload, answer.bindings)
     case = Case(engine, Wish(estate, engine.columns_of(estate), ask, workload))
-    answer = engine.place(estate, ask)
-    if isinstance(answer, NoPlacement):
-        return _countered(case, now)
-    return _offered(_Asked(engine, keeper, snapshot, request, now), estate, workload, answer.bindings)
+    return _countered(asked, case, workload)
+
+
+def _estates(asked: _Asked) -> Iterator[Snapshot]:
+    """As it is; for a reservation as it will be, and then once work that may be moved has been."""
+    if asked.times is None:
+        yield asked.snapshot
+        return
+    yield timelines.during(asked.snapshot, *asked.times)
+    yield timelines.during(asked.snapshot, *asked.times, moved=True)
 
 
 def _offered(asked: _Asked, estate: Snapshot, workload: Workload, bindings: tuple[Binding, ...]) -> Offer:
@@ -126,13 +156,45 @@ def _offered(asked: _Asked, estate: Snapshot, workload: Workload, bindings: tupl
     seated = workload.model_copy(update={"bindings": bindings, "cluster": first.cluster})
     gaps = tuple(_gaps(asked, estate.with_workload(seated), seated))
     grade = Grade.BEST_EFFORT if gaps else Grade.GUARANTEED
-    return Offer(grade=grade, snapshot=version, places=places, micro_usd_per_hour=cost, because=gaps)
+    firm = None
+    if asked.window is not None and asked.times is not None:
+        firm = reservations.reservation(seated, bindings, asked.window, asked.times)
+    return Offer(
+        grade=grade,
+        snapshot=version,
+        places=places,
+        micro_usd_per_hour=cost,
+        because=gaps,
+        reservation=firm,
+    )
 
 
-def _countered(case: Case, now: datetime) -> Offer:
+def _later(asked: _Asked, workload: Workload) -> Iterator[Counter]:
+    """The first time at which it would fit, by what is known to end."""
+    start, end = asked.times or (asked.now, asked.request.deadline)
+    for moment in timelines.moments(asked.snapshot, start):
+        until = moment.at + (end - start) if asked.times is not None and end is not None else end
+        if until is not None and until <= moment.at:
+            return
+        estate = timelines.during(asked.snapshot, moment.at, until).with_workload(workload)
+        ask = Ask(NAME, tuple(range(workload.replicas)), asked.request.sites)
+        answer = asked.engine.place(estate, ask)
+        if isinstance(answer, Placement):
+            yield Counter(
+                instead=f"start at {moment.at:%FT%TZ}",
+                places=_places(estate, answer.bindings),
+                micro_usd_per_hour=hourly(estate, answer.bindings, asked.now),
+                start=moment.at,
+                when=" and ".join(moment.ends),
+            )
+            return
+
+
+def _countered(asked: _Asked, case: Case, workload: Workload) -> Offer:
+    now = asked.now
     theirs = [r for r in relaxations(case) if r.theirs]
     told = explained(case)
-    counters = tuple(_counter(r, now) for r in theirs[:_MOST_COUNTERS])
+    counters = (*_later(asked, workload), *(_counter(r, now) for r in theirs[:_MOST_COUNTERS]))
     return Offer(
         grade=Grade.COUNTER_OFFER if counters else Grade.REFUSED,
         snapshot=str(case.snapshot.version),

@@ -26,6 +26,7 @@ from tools.placement.attempts import Attempt
 from tools.placement.columns import Ints
 from tools.placement.constraints.kinds import AXES, Constraint
 from tools.placement.constraints.power import lacking_watts
+from tools.placement.constraints.reservations import released
 from tools.placement.constraints.rules import models_on
 from tools.placement.port import Ask, Engine, NoPlacement, Placement
 from tools.placement.searching import search
@@ -366,6 +367,7 @@ _APPLIED: dict[Constraint, Callable[[Case, Attempt], _Change]] = {
     Constraint.SITE: _allowing,
     Constraint.CORDON: lambda c, a: _with_nodes(c, a, cordoned=False),
     Constraint.TAINT: _lifted,
+    Constraint.RESERVED: lambda c, a: (released(c.wish, a), c.ask),
     Constraint.FREE: _freed,
     Constraint.POWER: _powered,
     Constraint.HEALTH: lambda c, a: _with_nodes(c, a, health=Health.HEALTHY),

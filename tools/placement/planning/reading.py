@@ -15,7 +15,7 @@ import numpy as np
 from estate.ids import NodeId, TenantId, WorkloadId
 from estate.law import Isolation
 from estate.snapshots import Snapshot
-from tools.placement import columns
+from tools.placement import columns, reserved
 from tools.placement.columns import Columns, Flags, Ints
 from tools.placement.constraints.table import standing
 from tools.placement.constraints.tenancy import distance
@@ -63,7 +63,7 @@ class Terms:
 def read(snapshot: Snapshot, guests: Sequence[Guest], terms: Terms) -> Scene:
     """The problem of seating these guests."""
     stripped = without(snapshot, guests)
-    bare = columns.build(stripped)
+    bare = reserved.withheld(stripped, columns.build(stripped), [g.workload for g in guests])
     allowed = _allowed(stripped, bare, guests, terms)
     rows = seats.rows(bare, guests, allowed)
     places = seats.places(bare, rows)

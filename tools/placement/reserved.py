@@ -1,0 +1,63 @@
+"""What reservations keep from one workload, in columns: devices, and watts that are not to be drawn.
+
+Read once for each wish; `Room` takes it off what is left, `constraints.reservations` says so. Where nothing is reserved
+it costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import numpy as np
+
+from estate import reserving
+from estate.snapshots import Snapshot
+from estate.uses.reservations import Reservation, Terms
+from estate.workloads import Workload
+from tools.placement.columns import Columns, Flags, Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept from a workload by reservations of others."""
+
+    by: tuple[Reservation, ...]
+    devices: Flags
+    undrawn: Ints
+    """Watts of each rack that its reserved devices may draw beyond what they do."""
+
+
+def kept(snapshot: Snapshot, columns: Columns, workload: Workload, at: datetime | None) -> Kept | None:
+    """None where nothing is reserved for others."""
+    others = [r for r in reserving.every(snapshot) if not reserving.held_by(r.terms, workload)]
+    if not others:
+        return None
+    off = tuple(r for r in others if reserving.keeps_off(r.terms, workload, at))
+    return Kept(off, devices(columns, (r.terms for r in off)), undrawn(snapshot, columns, others))
+
+
+def devices(columns: Columns, terms: Iterable[Terms]) -> Flags:
+    """The devices that are theirs."""
+    found = np.zeros(columns.exists.shape, dtype=np.bool_)
+    for seat in (s for each in terms for s in each.seats):
+        row = columns.rows.get(seat.node)
+        if row is not None:
+            found[row] |= np.isin(columns.index[row], seat.accelerators) & columns.exists[row]
+    return found
+
+
+def undrawn(snapshot: Snapshot, columns: Columns, among: Iterable[Reservation]) -> Ints:
+    """In watts, by rack."""
+    watts = reserving.undrawn_watts(snapshot, among)
+    return np.array([watts.get(r, 0) for r in columns.names.racks], dtype=np.int64)
+
+
+def withheld(snapshot: Snapshot, columns: Columns, guests: Sequence[Workload]) -> Columns:
+    """The columns without what is reserved, but for what all of these hold: for plans that seat several at once."""
+    others = [r for r in reserving.every(snapshot) if not all(reserving.held_by(r.terms, g) for g in guests)]
+    if not others:
+        return columns
+    free = columns.free & ~devices(columns, (r.terms for r in others))
+    return replace(columns, free=free, rack_drawn=columns.rack_drawn + undrawn(snapshot, columns, others))
