@@ -208,7 +208,11 @@ def _beside(
 ) -> Timeline:
     fair, ours = runs["first come"].course.began, runs["placet"].course
     started = [Counter(came[pod][2] for pod in began) for began in (fair, ours.began)]
-    late = [ours.began.get(pod, ours.now) - began for pod, began in fair.items() if pod not in ours.began or ours.began[pod] > began]
+    late = [
+        ours.began.get(pod, ours.now) - began
+        for pod, began in fair.items()
+        if pod not in ours.began or ours.began[pod] > began
+    ]
     return replace(
         told,
         tracks=tuple(_track(name, run.course, known) for name, run in runs.items()),

@@ -248,6 +248,8 @@ class FleetReported(Model):
     site: SiteId | None = None
     hours: int = Field(default=0, ge=0, le=720)
     """Over how many past hours accelerator-hours are booked."""
+    worth: bool = False
+    """Whether to tell what scarce things are worth, and the bounds; on a large fleet that takes seconds."""
 
 
 class Planned(Model):

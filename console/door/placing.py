@@ -59,7 +59,7 @@ class Placing:
                 assert_never(unreachable)
 
     def _report(self, question: FleetReported) -> Json:
-        found = accounts.report(self._engine, self._newest(), question.site)
+        found = accounts.report(self._engine, self._newest(), question.site, with_worth=question.worth)
         if question.hours:
             held, booked = accounts.over(self._engine, self._past, self._clock(), question.hours, question.site)
             update = {"hours": question.hours, "held_minutes": held, "booked_minutes": booked}

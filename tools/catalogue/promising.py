@@ -84,9 +84,10 @@ class AssuranceAnswer(Answer):
 
 
 class FleetQuestion(Model):
-    """Of one site, or of all."""
+    """Of one site, or of all; with what scarce things are worth, which takes longer."""
 
     site: SiteId | None = None
+    worth: bool = False
 
 
 class FleetAnswer(Answer):
@@ -141,8 +142,11 @@ def _of(lost: str, question: AssuranceQuestion) -> bool:
 
 def fleet_report(desk: Desk, question: FleetQuestion) -> FleetAnswer:
     """What becomes of every accelerator."""
-    found = accounts.report(desk.engine, desk.snapshot, question.site)
-    return FleetAnswer(snapshot=desk.snapshot.version, report=found.model_copy(update={"racks": found.racks[:_MOST]}))
+    found = accounts.report(desk.engine, desk.snapshot, question.site, with_worth=question.worth)
+    cut: dict[str, object] = {"racks": found.racks[:_MOST]}
+    if found.worth is not None:
+        cut["worth"] = found.worth.model_copy(update={"goods": found.worth.goods[:_MOST]})
+    return FleetAnswer(snapshot=desk.snapshot.version, report=found.model_copy(update=cut))
 
 
 EXPLAIN_PENDING = Tool(
@@ -180,7 +184,7 @@ ASSURANCE = Tool(
 FLEET_REPORT = Tool(
     "fleet_report",
     "What becomes of every accelerator (each booked to one cause), what is stranded in which rack and what binds there,"
-    " and how replicas of 1, 2, 4 and 8 would still fit.",
+    " how replicas of 1, 2, 4 and 8 would still fit, and if asked what one more unit of each scarce thing is worth.",
     FleetQuestion,
     FleetAnswer,
     fleet_report,

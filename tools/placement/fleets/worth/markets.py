@@ -27,7 +27,6 @@ from tools.placement.port import Ask
 from tools.placement.searching import any_of
 from tools.placement.wishes import Wish
 
-
 _NOT_TOLD: Final = {"min_available": 0, "latency": None, "cost_ceiling": None, "deadline": None} | dict.fromkeys(
     ("together", "spread")
 )

@@ -22,6 +22,7 @@ SCALE: Final = 1 << 30
 """Prices are whole numbers, in parts of an accelerator at work."""
 _KILO: Final = 1000.0
 """The linear programme counts kilowatts: its numbers stay near each other."""
+_HAIR: Final = 1e-5
 
 type Floats = NDArray[np.float64]
 
@@ -91,11 +92,33 @@ def programme(market: Market) -> Programme:
     )
 
 
+def hair(market: Market, problem: Programme) -> More:
+    """A hair more of everything but demand: at its prices nothing is dear of which there is just enough.
+
+    Nodes grow by a hair as a whole, with their devices and their seats. The hairs differ, so that of two things that
+    are scarce together neither hides the other.
+    """
+    classes, groups = len(market.classes), len(market.first)
+    nodes = _HAIR * (1 + np.arange(groups) % 89 / 89)
+    has = _HAIR * (1 + np.arange(len(problem.has)) % 97 / 97)
+    has[:classes] = 0.0
+    has[classes : classes + groups] = nodes * market.devices
+    has[problem.watts] *= _KILO
+    return More(has, nodes[market.at] * market.each)
+
+
+def gained(problem: Programme, value: float, more: More) -> float:
+    """By how much more than `value` is at work with so much more; nothing where its own needs cannot be met."""
+    if (problem.has + more.has < 0).any():
+        return 0.0
+    return max(solved(problem, more).value - value, 0.0)
+
+
 def solved(problem: Programme, more: More | None = None) -> Prices:
     """The prices at which everything is worth the least, with so much more than there is."""
     has, most = problem.has.astype(float), problem.most.astype(float)
     if more is not None:
-        has, most = np.maximum(has + more.has, 0), np.maximum(most + more.most, 0)
+        has, most = has + more.has, most + more.most
     if not len(most):
         return Prices(np.zeros(len(has)), np.zeros(0), 0.0)
     scale = np.ones(len(has))

@@ -74,7 +74,8 @@ def worth(snapshot: Snapshot, columns: Columns, rows: Flags) -> Worth:
     """The worth of these rows of a fleet."""
     now = markets.as_it_stands(snapshot, columns, rows)
     problem = pricing.programme(now)
-    prices = pricing.solved(problem)
+    value = pricing.solved(problem)
+    prices = pricing.solved(problem, pricing.hair(now, problem))
     at_work = sum(len(s.binding.accelerators) for s in seats(snapshot, columns, rows))
     could, staying = markets.as_it_could_be(snapshot, columns, rows)
     anew = pricing.programme(could)
@@ -83,26 +84,26 @@ def worth(snapshot: Snapshot, columns: Columns, rows: Flags) -> Worth:
     return Worth(
         at_work=at_work,
         waited_for=sum(n * w.contract.accelerators_per_replica for w, n in wanted if w is not None),
-        as_it_stands=min(at_work + pricing.proved(problem, prices), if_moved),
+        as_it_stands=min(at_work + pricing.proved(problem, value), if_moved),
         if_moved=if_moved,
         gap_permille=1000 * (if_moved - at_work) // max(if_moved, 1),
-        goods=tuple(_goods(problem, prices, units(snapshot, now))),
+        goods=tuple(_goods(problem, value.value, prices, units(snapshot, now))),
     )
 
 
-def _goods(problem: Programme, prices: Prices, offered: Iterable[_Unit]) -> Iterator[Good]:
+def _goods(problem: Programme, value: float, prices: Prices, offered: Iterable[_Unit]) -> list[Good]:
     priced = ((prices.worth(unit.more), unit) for unit in offered)
     scarce = sorted(((p, u) for p, u in priced if p > _NOTHING), key=lambda pair: (-pair[0], pair[1].sort, pair[1].of))
     again = min(_MOST_AGAIN, _MOST_SEATS // max(len(problem.most), 1) + 1)
+    found = list[Good]()
     for place, (price, unit) in enumerate(scarce):
-        gained = None
-        if place < again:
-            gained = (pricing.solved(problem, scaled(unit.more, unit.whole)).value - prices.value) / unit.whole
-        yield _good(unit, price, gained)
+        more = pricing.gained(problem, value, scaled(unit.more, unit.whole)) if place < again else None
+        found.append(_good(unit, price, None if more is None else more / unit.whole))
+    return sorted(found, key=lambda g: (g.solved_milli is None, -(g.solved_milli or 0)))
 
 
 def _good(unit: _Unit, price: float, gained: float | None) -> Good:
-    by_price, by_solving = round(1000 * price), None if gained is None else round(1000 * max(gained, 0.0))
+    by_price, by_solving = round(1000 * price), None if gained is None else round(1000 * gained)
     return Good(
         sort=unit.sort,
         of=unit.of,
@@ -118,8 +119,11 @@ def _said(unit: _Unit, price: int, gained: int | None) -> str:
         return f"{lasts}: {_accelerators(price)} by its price; not solved again"
     if abs(price - gained) <= 1:
         return f"{lasts}: {_accelerators(gained)}"
+    if not gained:
+        return f"{lasts}: nothing by itself, {price / 1000:g} by the price of a little: something else is as short"
     until = f"something else runs out before {'it' if unit.whole == 1 else 'a whole machine'} is used up"
-    return f"{lasts}: {_accelerators(gained)} when solved again with it, {price / 1000:g} by the price of a little: {until}"
+    both = f"{_accelerators(gained)} when solved again with it, {price / 1000:g} by the price of a little"
+    return f"{lasts}: {both}: {until}"
 
 
 def _accelerators(milli: int) -> str:
@@ -142,7 +146,7 @@ def units(snapshot: Snapshot, market: Market) -> Iterator[_Unit]:
 
 
 def _machines(market: Market, heights: Mapping[RackId, tuple[int, int]]) -> Iterator[_Unit]:
-    """A machine more like one that stands there, for each accelerator of it; and for each rack unit where none is left."""
+    """A machine more like one that stands there, by its accelerators; by its rack units where too few are left."""
     c = market.columns
     for group in np.flatnonzero(market.like >= 0).tolist():
         row = int(market.like[group])
@@ -152,7 +156,8 @@ def _machines(market: Market, heights: Mapping[RackId, tuple[int, int]]) -> Iter
         yield _Unit(Sort.ACCELERATOR, f"{model} in rack/{name}", scaled(machine, 1 / full), float(full))
         left, height = heights.get(name, (0, 0))
         if height and left < height:
-            yield _Unit(Sort.RACK_UNIT, f"rack/{name}, for a machine of {model}", scaled(machine, 1 / height), float(height))
+            of = f"rack/{name}, for a machine of {model}"
+            yield _Unit(Sort.RACK_UNIT, of, scaled(machine, 1 / height), float(height))
 
 
 def _machine(market: Market, group: int) -> More:
