@@ -221,6 +221,8 @@ class Why(Model):
     sites: tuple[SiteId, ...] = Field(default=(), max_length=64)
     plainly: bool = False
     """As the holder of the contract would be told, whoever asks."""
+    each_node: bool = False
+    """Whether to tell of each node what it lacks; a tenant is told of none."""
 
 
 class WouldPlace(Model):

@@ -26,9 +26,10 @@ from tools.placement.assurance.keeping import Keeper
 from tools.placement.constraints.kinds import Constraint
 from tools.placement.engine import MaskEngine
 from tools.placement.offering import explaining
+from tools.placement.offering.cases import Case
 from tools.placement.offering.explaining import Explanation
 from tools.placement.offering.offers import Grade, Offer, offer
-from tools.placement.offering.relaxations import Case, relaxations
+from tools.placement.offering.relaxations import relaxations
 from tools.placement.offering.requests import Request
 from tools.placement.port import Ask, NoPlacement
 from tools.placement.wishes import Wish
@@ -157,7 +158,7 @@ def test_work_is_moved_aside_where_it_has_room_elsewhere() -> None:
     found = why(estate)
     assert not found.fits
     says = [h.says for h in found.helps]
-    assert "move `four` (1 replica) off `eu-a1` to where there is room" in says
+    assert "move `four` (1 replica) off `eu-a1` to `eu-a2`" in says
     assert "free accelerators: 2 more on `eu-a1`" in says
     assert "ask for 6 instead of 8 accelerators in each replica" in says
 

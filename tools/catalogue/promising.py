@@ -21,7 +21,7 @@ from tools.placement.offering import explaining, offers
 from tools.placement.offering.explaining import Explanation
 from tools.placement.offering.offers import Offer
 from tools.placement.offering.requests import Request
-from tools.placement.supposing import outcomes
+from tools.placement.supposing import settling
 from tools.placement.supposing.outcomes import Outcome
 from tools.placement.supposing.suppositions import Supposition
 
@@ -111,7 +111,7 @@ def offer(desk: Desk, question: OfferQuestion) -> OfferAnswer:
 
 def what_if(desk: Desk, question: WhatIfQuestion) -> WhatIfAnswer:
     """What would be otherwise."""
-    found = outcomes.suppose(desk.snapshot, question.supposed, desk.engine, desk.now or _LONG_AGO)
+    found = settling.suppose(desk.snapshot, question.supposed, desk.engine, desk.now or _LONG_AGO)
     cut = {"homeless": found.homeless[:_MOST], "moved": found.moved[:_MOST], "unlawful": found.unlawful[:_MOST]}
     return WhatIfAnswer(
         snapshot=desk.snapshot.version,
