@@ -66,7 +66,7 @@ class Hall:
         self.referee.release(ticket.request, seat)
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(st.data())
 def test_whoever_first_come_first_served_has_started_runs_or_has_ended(data: st.DataObject) -> None:
     hall, now = Hall(fleet(2, 2, 1, 2)), 0.0
