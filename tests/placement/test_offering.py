@@ -194,7 +194,7 @@ def test_work_moved_aside_gives_its_watts_or_its_distance_and_the_words_say_wher
     )
     assert "move `small` (1 replica) off `eu-a1` to `eu-b1`" in [h.says for h in why(hot).helps]
     law = builders.facts(tenants=ALONE, datasets=())
-    both = (builders.node("eu-a1", accelerators=4), builders.node("eu-a2", accelerators=2))
+    both = (builders.node("eu-a1", accelerators=6), builders.node("eu-a2", accelerators=2))
     crowded = waiting(*both, facts=law, beside=(NEIGHBOUR,), contract=builders.contract(4))
     assert "move `b` (1 replica) off `eu-a1` to `eu-a2`" in [h.says for h in why(crowded).helps]
     assert "move all 2 replicas of `w` together to cluster `us-1` at `us-east`" in [h.says for h in why(abroad()).helps]

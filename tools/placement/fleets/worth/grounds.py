@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +37,7 @@ def extended(columns: Columns) -> Grounded:
     like = tuple(_makes(columns))
     at = np.array(like, dtype=np.int64)
     by_node = (f.name for f in fields(columns) if f.name not in _NOT_BY_NODE)
-    longer = {name: _appended(getattr(columns, name), at) for name in by_node}
+    longer: dict[str, Any] = {name: _appended(getattr(columns, name), at) for name in by_node}
     real = len(columns.ids)
     longer["load"][real:] = 0
     longer["healthy"][real:] = columns.exists[at]
