@@ -147,11 +147,11 @@ def units(snapshot: Snapshot, market: Market) -> Iterator[_Unit]:
 
 def _machines(market: Market, heights: Mapping[RackId, tuple[int, int]]) -> Iterator[_Unit]:
     """A machine more like one that stands there, by its accelerators; by its rack units where too few are left."""
-    c = market.columns
+    c, each = market.columns, market.each
     for group in np.flatnonzero(market.like >= 0).tolist():
         row = int(market.like[group])
         rack, full = int(c.rack[row]), int(c.exists[row].sum())
-        machine = _machine(market, group)
+        machine = _machine(market, group, np.where(market.at == group, each, 0).astype(float))
         model, name = c.models[int(c.model[row, int(c.exists[row].argmax())])], c.names.racks[rack]
         yield _Unit(Sort.ACCELERATOR, f"{model} in rack/{name}", scaled(machine, 1 / full), float(full))
         left, height = heights.get(name, (0, 0))
@@ -160,13 +160,13 @@ def _machines(market: Market, heights: Mapping[RackId, tuple[int, int]]) -> Iter
             yield _Unit(Sort.RACK_UNIT, of, scaled(machine, 1 / height), float(height))
 
 
-def _machine(market: Market, group: int) -> More:
-    """What one more of that machine brings, and draws while it is idle."""
+def _machine(market: Market, group: int, seats: pricing.Floats) -> More:
+    """What one more of that machine brings, its seats among it, and draws while it is idle."""
     c, row = market.columns, int(market.first[group])
     has = np.zeros(len(market.classes) + len(market.first) + len(market.limits) + len(market.shares))
-    has[len(market.classes) + group] = float(market.devices[group])
+    has[len(market.classes) + group] = float(c.free[row].sum())
     idle = min(int(c.idle[row]), int(c.cap[row]))
     for place, limit in enumerate(market.limits):
         if among := int(limit.shared[c.rack[row]]):
             has[len(market.classes) + len(market.first) + place] = -idle / among
-    return More(has, np.where(market.at == group, market.each, 0).astype(float))
+    return More(has, seats)
