@@ -2,16 +2,14 @@
 
 On every other node, or the trace would never fill the fleet. Its order, its gaps in proportion and every pod's own
 duration are kept; the gaps are divided by one number, so that at its peak the load is what was asked for. First come,
-first served lets nobody overtake. Ours lets whoever fits go ahead until the head of the queue has waited as long as
-pods have lasted in the mean so far; then nobody overtakes it.
+first served lets nobody overtake. Ours is `tools.placement.packing.queueing`. A referee checks every seat of both.
 """
 
 from __future__ import annotations
 
 import heapq
 import sys
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
 from dataclasses import dataclass, field, replace
 from statistics import mean
 
@@ -21,7 +19,7 @@ from benchmarks.referees import Referee
 from benchmarks.traces import Trace
 from tools.placement.packing.demands import Request
 from tools.placement.packing.engine import Packer, Rule, Seat
-from tools.placement.packing.expecting import Foresight
+from tools.placement.packing.queueing import Queue, Step, Ticket
 
 _HALVINGS = 30
 
@@ -36,7 +34,11 @@ class Track:
     admitted_percent: float
     """Of the pods, started by the last arrival."""
     waiting_seconds_mean: float
-    """Of those that started."""
+    """Of those that started, to their last start."""
+    sent_back: int
+    """Times that somebody lost a seat, and began anew later."""
+    lost_percent: float
+    """Of what was allocated: what those had done; it is left out of the allocation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,72 +51,110 @@ class Timeline:
     classes: int
     classes_below: int
     """Classes of which a smaller share was admitted than under first come, first served."""
+    later: int
+    """Pods that started later than under first come, first served, or had not started when they would have."""
+    later_seconds_most: float
 
 
 @dataclass(slots=True)
-class _Run:
-    """A queue before a fleet; time stands at `now`."""
+class _Course:
+    """What becomes of every pod, by its place in the trace; time stands at `now`."""
 
-    place: Callable[[Request], Seat | None]
-    retry: Callable[[Request], Seat | None]
-    release: Callable[[Seat], None]
-    overtaking: bool
+    referee: Referee
     now: float = 0.0
     busy: int = 0
     area: float = 0.0
-    queue: deque[tuple[float, Request, float]] = field(default_factory=deque)
-    leaving: list[tuple[float, int, Seat, int]] = field(default_factory=list)
-    waits: list[float] = field(default_factory=list)
-    started: dict[Request, int] = field(default_factory=dict)
-    lasted: float = 0.0
+    lost: float = 0.0
+    sent_back: int = 0
+    leaving: list[tuple[float, int]] = field(default_factory=list)
+    seats: dict[int, tuple[Request, Seat]] = field(default_factory=dict)
+    began: dict[int, float] = field(default_factory=dict)
+    came: dict[int, float] = field(default_factory=dict)
 
-    def arrive(self, request: Request, lasts: float) -> None:
-        """One more: at once, where nobody waits or it may overtake; else it waits."""
-        seat = self.place(request) if not self.queue or self._open(self.queue[0][0]) else None
-        if seat is None:
-            self.queue.append((self.now, request, lasts))
-        else:
-            self._start(self.now, request, lasts, seat)
+    def begin(self, pod: int, request: Request, seat: Seat, lasts: float) -> None:
+        """It starts now."""
+        self.referee.check(request, seat)
+        heapq.heappush(self.leaving, (self.now + lasts, pod))
+        self.seats[pod], self.began[pod] = (request, seat), self.now
+        self.busy += request.gpu_milli
 
-    def _open(self, came: float) -> bool:
-        """Whether the head of the queue, which came then, may be overtaken."""
-        return self.overtaking and (self.now - came) * len(self.waits) <= self.lasted
+    def back(self, pod: int) -> None:
+        """It loses its seat, and what it has done so far."""
+        request, seat = self.seats.pop(pod)
+        self.referee.release(request, seat)
+        self.leaving = [entry for entry in self.leaving if entry[1] != pod]
+        heapq.heapify(self.leaving)
+        self.busy -= request.gpu_milli
+        self.lost += request.gpu_milli * (self.now - self.began.pop(pod))
+        self.sent_back += 1
 
-    def until(self, then: float) -> None:
-        """Let time pass: who is done leaves, and the queue is looked at again."""
-        while self.leaving and self.leaving[0][0] <= then:
-            self._pass(self.leaving[0][0])
-            while self.leaving and self.leaving[0][0] <= self.now:
-                _, _, seat, milli = heapq.heappop(self.leaving)
-                self.release(seat)
-                self.busy -= milli
-            self.serve()
-        self._pass(then)
-
-    def _pass(self, then: float) -> None:
+    def move(self, then: float) -> None:
+        """Time passes, and nothing happens."""
         self.area += self.busy * (then - self.now)
         self.now = then
 
-    def serve(self) -> None:
-        """Start whom there is room for, in the order of their arrival."""
-        refused: set[Request] = set()
-        still: deque[tuple[float, Request, float]] = deque()
-        while self.queue and (not refused or self._open(still[0][0])):
-            came, request, lasts = self.queue.popleft()
-            seat = None if request in refused else self.retry(request)
-            if seat is None:
-                refused.add(request)
-                still.append((came, request, lasts))
-            else:
-                self._start(came, request, lasts, seat)
-        self.queue = still + self.queue
+    def done(self) -> list[int]:
+        """Who ends now."""
+        found = []
+        while self.leaving and self.leaving[0][0] <= self.now:
+            found.append(heapq.heappop(self.leaving)[1])
+            request, seat = self.seats[found[-1]]
+            self.referee.release(request, seat)
+            self.busy -= request.gpu_milli
+        return found
 
-    def _start(self, came: float, request: Request, lasts: float, seat: Seat) -> None:
-        heapq.heappush(self.leaving, (self.now + lasts, len(self.waits), seat, request.gpu_milli))
-        self.busy += request.gpu_milli
-        self.lasted += lasts
-        self.waits.append(self.now - came)
-        self.started[request] = self.started.get(request, 0) + 1
+
+class _FirstCome:
+    """Nobody overtakes; first fit."""
+
+    def __init__(self, known: Trace) -> None:
+        self.course = _Course(Referee(known.fleet))
+        self._packer = Packer(known.fleet, Rule.FIRST)
+        self._queue = deque[tuple[int, Request, float]]()
+
+    def arrive(self, pod: int, request: Request, lasts: float) -> None:
+        self._queue.append((pod, request, lasts))
+        if len(self._queue) == 1:
+            self._serve()
+
+    def leave(self, pods: list[int]) -> None:
+        for pod in pods:
+            self._packer.release(self.course.seats[pod][1])
+        self._serve()
+
+    def _serve(self) -> None:
+        while self._queue and (seat := self._packer.place(self._queue[0][1])) is not None:
+            pod, request, lasts = self._queue.popleft()
+            self.course.begin(pod, request, seat, lasts)
+
+
+class _Ours:
+    """The queue that is measured. How long a pod lasts, it learns when the pod ends."""
+
+    def __init__(self, known: Trace) -> None:
+        self.course = _Course(Referee(known.fleet))
+        self.queue = Queue(known.fleet)
+        self._lasts = dict[int, float]()
+        self._tickets = dict[int, Ticket]()
+        self._pods = list[int]()
+
+    def arrive(self, pod: int, request: Request, lasts: float) -> None:
+        self._pods.append(pod)
+        self._lasts[pod] = lasts
+        ticket, steps = self.queue.arrive(request, self.course.now)
+        self._tickets[pod] = ticket
+        self._take(steps)
+
+    def leave(self, pods: list[int]) -> None:
+        self._take(self.queue.leave([self._tickets[pod] for pod in pods], self.course.now))
+
+    def _take(self, steps: list[Step]) -> None:
+        for step in steps:
+            pod = self._pods[step.ticket.order]
+            if step.seat is None:
+                self.course.back(pod)
+            else:
+                self.course.begin(pod, step.ticket.request, step.seat, self._lasts[pod])
 
 
 def timeline(known: Trace, offered: float) -> Timeline:
@@ -123,14 +163,22 @@ def timeline(known: Trace, offered: float) -> Timeline:
     known = replace(known, fleet=known.fleet.of(half))
     came = _arrivals(known)
     pace = _pace(came, offered * known.milli)
-    runs = {"first come": _first_come(known), "placet": _ours(known)}
+    runs: dict[str, _FirstCome | _Ours] = {"first come": _FirstCome(known), "placet": _Ours(known)}
     for name, run in runs.items():
         print(f"timeline: {name}", file=sys.stderr, flush=True)
-        for at, lasts, request in came:
-            run.until((at - came[0][0]) / pace)
-            run.arrive(request, lasts)
-    tracks, classes, below = _beside(known, runs)
-    return Timeline(offered, round(pace, 1), tracks, classes, below)
+        for pod, (at, lasts, request) in enumerate(came):
+            _until(run, (at - came[0][0]) / pace)
+            run.course.came[pod] = run.course.now
+            run.arrive(pod, request, lasts)
+    return _beside(known, came, Timeline(offered, round(pace, 1), (), len(set(known.requests)), 0, 0, 0.0), runs)
+
+
+def _until(run: _FirstCome | _Ours, then: float) -> None:
+    course = run.course
+    while course.leaving and course.leaving[0][0] <= then:
+        course.move(course.leaving[0][0])
+        run.leave(course.done())
+    course.move(then)
 
 
 def _pace(came: list[tuple[int, int, Request]], wanted: float) -> float:
@@ -155,32 +203,32 @@ def _arrivals(known: Trace) -> list[tuple[int, int, Request]]:
     return [(times[at][0], max(times[at][1] - times[at][0], 1), known.requests[at]) for at in order]
 
 
-def _first_come(known: Trace) -> _Run:
-    packer = Packer(known.fleet, Rule.FIRST)
-    return _Run(packer.place, packer.place, packer.release, overtaking=False)
-
-
-def _ours(known: Trace) -> _Run:
-    foresight = Foresight(Packer(known.fleet))
-
-    def place(request: Request) -> Seat | None:
-        if foresight.due:
-            foresight.look()
-        return foresight.place(request)
-
-    return _Run(place, foresight.packer.place, foresight.release, overtaking=True)
-
-
-def _beside(known: Trace, runs: dict[str, _Run]) -> tuple[tuple[Track, ...], int, int]:
-    tracks = tuple(
-        Track(
-            name,
-            round(100 * run.area / max(run.now * known.milli, 1), 3),
-            round(100 * len(run.waits) / len(known.pods), 3),
-            round(mean(run.waits), 1) if run.waits else 0.0,
-        )
-        for name, run in runs.items()
+def _beside(
+    known: Trace, came: list[tuple[int, int, Request]], told: Timeline, runs: dict[str, _FirstCome | _Ours]
+) -> Timeline:
+    fair, ours = runs["first come"].course.began, runs["placet"].course
+    started = [Counter(came[pod][2] for pod in began) for began in (fair, ours.began)]
+    late = [
+        ours.began.get(pod, ours.now) - began
+        for pod, began in fair.items()
+        if pod not in ours.began or ours.began[pod] > began
+    ]
+    return replace(
+        told,
+        tracks=tuple(_track(name, run.course, known) for name, run in runs.items()),
+        classes_below=sum(1 for request, count in started[0].items() if started[1][request] < count),
+        later=len(late),
+        later_seconds_most=round(max(late, default=0.0), 1),
     )
-    fair, ours = runs["first come"].started, runs["placet"].started
-    below = sum(1 for request, started in fair.items() if ours.get(request, 0) < started)
-    return tracks, len(set(known.requests)), below
+
+
+def _track(name: str, course: _Course, known: Trace) -> Track:
+    waits = [began - course.came[pod] for pod, began in course.began.items()]
+    return Track(
+        name,
+        round(100 * (course.area - course.lost) / max(course.now * known.milli, 1), 3),
+        round(100 * len(waits) / len(known.pods), 3),
+        round(mean(waits), 1) if waits else 0.0,
+        course.sent_back,
+        round(100 * course.lost / max(course.area, 1), 3),
+    )

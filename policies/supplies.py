@@ -1,12 +1,14 @@
 """What feeds and cools racks beyond their own budgets: feeds, sites, CDUs and loops, before and after a play. Pure.
 
+The law asks for the weights of a play (`supplies`), the fleet's report for the parts themselves (`parts`).
+
 Asked only of what the estate knows and the play makes draw otherwise. A part that has failed, or leaks, carries
 nothing: what would add to it is beyond its limit. Two feeds of a 2N pair are one: either must carry the load of both.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from estate import reserving
@@ -18,6 +20,17 @@ from estate.itemkinds import State
 from estate.references import Ref
 from estate.snapshots import Snapshot
 from policies.playing import Play
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part, and among how many of its sort each of its racks shares its load."""
+
+    ref: Ref
+    cooling: bool
+    racks: Mapping[RackId, int]
+    most: int
+    """Watts that it may carry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +49,16 @@ class Supply:
 def supplies(play: Play) -> Iterator[Supply]:
     """Every part beyond the racks that the play makes carry another load, by kind and id."""
     racks = [r for r in play.racks if drawn(play, r)[0] != drawn(play, r)[1]]
-    found = [*_feeds(play, racks), *_sites(play, racks), *_cooling(play, racks)]
+    found = (_carrying(play, part) for part in parts(play.base, racks))
     yield from sorted((s for s in found if s.before != s.after), key=lambda s: (s.ref.kind, s.ref.id))
+
+
+def parts(snapshot: Snapshot, racks: Iterable[RackId]) -> Iterator[Part]:
+    """Every part beyond these racks that the estate knows of, each with all racks that it carries."""
+    asked = tuple(racks)
+    yield from _feeds(snapshot, asked)
+    yield from _sites(snapshot, asked)
+    yield from _cooling(snapshot, asked)
 
 
 def drawn(play: Play, rack: RackId) -> tuple[int, int]:
@@ -62,16 +83,14 @@ def cooled(snapshot: Snapshot, rack: RackId) -> int | None:
     return sum(c.watts for c in offered) if offered else None
 
 
-def _feeds(play: Play, racks: Iterable[RackId]) -> Iterator[Supply]:
-    facts = play.base.facts
+def _feeds(snapshot: Snapshot, racks: Iterable[RackId]) -> Iterator[Part]:
+    facts = snapshot.facts
     for name in {facts.rack[r].power_feed for r in racks}:
-        feed = play.base.stock.get(Ref("feed", name))
-        if not isinstance(feed, Feed):
-            continue
-        pair = tuple(f for f in (feed, _partner(play.base, feed)) if f is not None)
-        fed = {r for f in pair for r in facts.racks_on_feed.get(f.id, ())}
-        most = min(_capacity(f.capacity_watts, f.state) for f in pair)
-        yield Supply(feed.ref, False, *_load(play, fed), most, frozenset(fed))
+        feed = snapshot.stock.get(Ref("feed", name))
+        if isinstance(feed, Feed):
+            pair = tuple(f for f in (feed, _partner(snapshot, feed)) if f is not None)
+            fed = {r: 1 for f in pair for r in facts.racks_on_feed.get(f.id, ())}
+            yield Part(feed.ref, False, fed, min(_capacity(f.capacity_watts, f.state) for f in pair))
 
 
 def _partner(snapshot: Snapshot, feed: Feed) -> Feed | None:
@@ -81,47 +100,43 @@ def _partner(snapshot: Snapshot, feed: Feed) -> Feed | None:
     return other if alive and isinstance(other, Feed) and feed.redundancy is Redundancy.TWO_N else None
 
 
-def _sites(play: Play, racks: Iterable[RackId]) -> Iterator[Supply]:
-    for site in {play.base.facts.rack[r].site for r in racks}:
-        plan = play.base.stock.get(Ref("site", site))
+def _sites(snapshot: Snapshot, racks: Iterable[RackId]) -> Iterator[Part]:
+    facts = snapshot.facts
+    for site in {facts.rack[r].site for r in racks}:
+        plan = snapshot.stock.get(Ref("site", site))
         if isinstance(plan, SitePlan) and plan.power_watts is not None:
-            changed = sum(
-                after - before for before, after in (drawn(play, r) for r in play.racks if _at(play, r, site))
-            )
-            kept = reserving.undrawn_watts(play.base, reserving.every(play.base))
-            before = int(play.base.site_watts(site)) + sum(w for r, w in kept.items() if _at(play, r, site))
-            yield Supply(plan.ref, False, before, before + changed, plan.power_watts, _racks_at(play, site))
+            yield Part(plan.ref, False, dict.fromkeys(facts.racks_at.get(site, ()), 1), plan.power_watts)
 
 
-def _racks_at(play: Play, site: SiteId) -> frozenset[RackId]:
-    return frozenset(play.base.facts.racks_at.get(site, ()))
-
-
-def _at(play: Play, rack: RackId, site: SiteId) -> bool:
-    return play.base.facts.rack[rack].site == site
-
-
-def _cooling(play: Play, racks: Iterable[RackId]) -> Iterator[Supply]:
-    stock = play.base.stock
+def _cooling(snapshot: Snapshot, racks: Iterable[RackId]) -> Iterator[Part]:
+    stock = snapshot.stock
     units = {Ref("cdu", c) for r in racks if isinstance(s := stock.get(Ref("rack", r)), RackSpace) for c in s.cdus}
     known = [u for u in map(stock.get, units) if isinstance(u, Cdu)]
     for unit in known:
-        yield _carrying(play, unit, _cooled_by(play.base, unit))
+        yield _cooler(unit, _cooled_by(snapshot, unit))
     for loop in {Ref("loop", u.loop) for u in known}:
         found = stock.get(loop)
         if isinstance(found, Loop):
             below = (u for b in stock.below(loop) if isinstance(u := stock.get(b.ref), Cdu))
-            yield _carrying(play, found, {r: 1 for u in below for r in _cooled_by(play.base, u)})
+            yield _cooler(found, {r: 1 for u in below for r in _cooled_by(snapshot, u)})
 
 
-def _carrying(play: Play, part: CoolingPart, racks: dict[RackId, int]) -> Supply:
-    """A part with its share of each rack's heat."""
-    loads = [(drawn(play, r), shared) for r, shared in racks.items()]
-    before, after = (sum(-(-watts[n] // shared) for watts, shared in loads) for n in (0, 1))
+def _cooler(part: CoolingPart, racks: Mapping[RackId, int]) -> Part:
     leaks = isinstance(part, Cdu) and part.leaks
-    return Supply(
-        part.ref, True, before, after, 0 if leaks else _capacity(part.capacity_watts, part.state), frozenset(racks)
-    )
+    return Part(part.ref, True, racks, 0 if leaks else _capacity(part.capacity_watts, part.state))
+
+
+def _carrying(play: Play, part: Part) -> Supply:
+    """A part with its share of each rack's load, before and after."""
+    if part.ref.kind == "site":  # what a site draws is kept current: no rack that stays as it is need be looked at
+        kept = reserving.undrawn_watts(play.base, reserving.every(play.base))
+        before = int(play.base.site_watts(SiteId(part.ref.id))) + sum(w for r, w in kept.items() if r in part.racks)
+        changes = (drawn(play, r) for r in play.racks if r in part.racks)
+        after = before + sum(a - b for b, a in changes)
+        return Supply(part.ref, part.cooling, before, after, part.most, frozenset(part.racks))
+    loads = [(drawn(play, r), shared) for r, shared in part.racks.items()]
+    before, after = (sum(-(-watts[n] // shared) for watts, shared in loads) for n in (0, 1))
+    return Supply(part.ref, part.cooling, before, after, part.most, frozenset(part.racks))
 
 
 def _cooled_by(snapshot: Snapshot, unit: Cdu) -> dict[RackId, int]:
@@ -133,11 +148,6 @@ def _cooled_by(snapshot: Snapshot, unit: Cdu) -> dict[RackId, int]:
             others = (snapshot.stock.get(Ref("cdu", c)) for c in space.cdus if c != unit.id)
             found[space.id] = 1 + sum(1 for o in others if isinstance(o, Cdu) and o.state is not State.FAILED)
     return found
-
-
-def _load(play: Play, racks: Iterable[RackId]) -> tuple[int, int]:
-    loads = [drawn(play, r) for r in racks]
-    return sum(b for b, _ in loads), sum(a for _, a in loads)
 
 
 def _capacity(watts: int, state: State) -> int:

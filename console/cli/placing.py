@@ -29,26 +29,31 @@ WorkloadArgument = Annotated[
 ]
 
 
-def why(
+def why(  # noqa: PLR0913, PLR0917 - options of a command
     context: typer.Context,
     workload: WorkloadArgument,
     site: SitesOption = None,
     plainly: Annotated[bool, typer.Option("--plainly", help="As the holder of the contract would be told.")] = False,
+    each_node: Annotated[bool, typer.Option("--nodes", help="Tell of each node what it lacks.")] = False,
     estate: EstateOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Tell why replicas of a workload wait: what refuses it, needed against found, and what would let it in.
 
-    `nodes` counts those that a constraint refuses, whatever else does; what helps was computed, by changing that one
-    thing and placing again. A tenant is told in the contract's own words. Exits with 1 while it does not fit.
+    `nodes` counts those that a constraint refuses, whatever else does; `--nodes` and `-o json` tell of each node what
+    it lacks. What helps was computed, by changing that one thing and placing again. A tenant is told in the contract's
+    own words. Exits with 1 while it does not fit.
 
-    Examples: `placet why a-train` · `placet why a-train --site eu-de -o json` · `placet --as erin why a-train`
+    Examples: `placet why a-train` · `placet why a-train --nodes` · `placet why a-train --site eu-de -o json` ·
+    `placet --as erin why a-train`
     """
     from console.cli.rendering import emit, note
     from console.door.commands import Why
 
     with as_written():
-        command = Why.model_validate({"workload": workload, "sites": site or (), "plainly": plainly})
+        each = each_node or output is not Output.TABLE
+        form = {"workload": workload, "sites": site or (), "plainly": plainly, "each_node": each}
+        command = Why.model_validate(form)
     found = fields(answer(context, command, estate))
     if output is not Output.TABLE:
         emit(found, output)
@@ -59,15 +64,17 @@ def why(
         emit(found["homes"], output)
         note(f"{len(listed(found['waiting']))} replicas wait, and would all fit now: look at what binds them")
     else:
-        _obstacles(found)
+        _obstacles(found, each_node=each_node)
     raise typer.Exit(0 if found["fits"] else 1)
 
 
-def _obstacles(found: Row) -> None:
+def _obstacles(found: Row, *, each_node: bool = False) -> None:
     """A refusal as a table, and what would help."""
     from console.cli.rendering import emit, note
 
-    if reasons := rows(found["reasons"]):
+    if each_node and (lacking := rows(found["by_node"])):
+        emit([*lacking], Output.TABLE, ("node", "constraint", "needed", "found"))
+    elif reasons := rows(found["reasons"]):
         emit([*reasons], Output.TABLE, ("nodes", "constraint", "needed", "found"))
     else:
         emit([*rows(found["plainly"])], Output.TABLE)

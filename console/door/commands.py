@@ -225,6 +225,8 @@ class Why(Model):
     sites: tuple[SiteId, ...] = Field(default=(), max_length=64)
     plainly: bool = False
     """As the holder of the contract would be told, whoever asks."""
+    each_node: bool = False
+    """Whether to tell of each node what it lacks; a tenant is told of none."""
 
 
 class WouldPlace(Model):
@@ -254,6 +256,8 @@ class FleetReported(Model):
     site: SiteId | None = None
     hours: int = Field(default=0, ge=0, le=720)
     """Over how many past hours accelerator-hours are booked."""
+    worth: bool = False
+    """Whether to tell what scarce things are worth, and the bounds; on a large fleet that takes seconds."""
 
 
 class Planned(Model):

@@ -24,7 +24,7 @@ from tools.placement.engine import MaskEngine
 from tools.placement.fleets import accounts
 from tools.placement.offering import explaining, offers
 from tools.placement.port import Ask, NoPlacement
-from tools.placement.supposing.outcomes import suppose
+from tools.placement.supposing.settling import suppose
 
 type PlacementAsked = Assured | Supposed | Why | WouldPlace | OfferAsked | FleetReported
 
@@ -59,7 +59,7 @@ class Placing:
                 assert_never(unreachable)
 
     def _report(self, question: FleetReported) -> Json:
-        found = accounts.report(self._engine, self._newest(), question.site)
+        found = accounts.report(self._engine, self._newest(), question.site, with_worth=question.worth)
         if question.hours:
             held, booked = accounts.over(self._engine, self._past, self._clock(), question.hours, question.site)
             update = {"hours": question.hours, "held_minutes": held, "booked_minutes": booked}
@@ -74,7 +74,8 @@ class Placing:
     def _why(self, sight: Sight, question: Why) -> Json:
         snapshot = self._newest()
         self._seen(snapshot, sight, question.workload)
-        found = explaining.pending(self._engine, snapshot, question.workload, question.sites)
+        each, sites = question.each_node and sight.everything, question.sites
+        found = explaining.pending(self._engine, snapshot, question.workload, sites, each_node=each)
         return (found if sight.everything and not question.plainly else found.for_tenant()).json_form()
 
     def _place(self, sight: Sight, question: WouldPlace) -> Json:

@@ -65,8 +65,14 @@ def test_why_and_place_tell_a_home_or_what_stands_in_the_way(folder: Path) -> No
     told = said(folder, "why", "a-wait")
     assert (told.exit_code, "accelerator model" in told.stdout) == (1, True)
     assert "it would fit if you ask for 8 instead of 9 accelerators in each replica" in told.stderr
-    plain = said(folder, "why", "a-wait", "--plainly")
+    plain = said(folder, "why", "a-wait", "--plainly", "--nodes")
     assert "eu-" not in plain.stdout + plain.stderr
+    each = said(folder, "why", "a-wait", "--nodes").stdout
+    assert "eu-a1" in each
+    assert "us-b4" in each
+    told_of = read(folder, "why", "a-wait")
+    assert {m["node"] for m in told_of["by_node"] if m["constraint"] == "accelerator model"} >= {"eu-a1", "eu-b4"}
+    assert read(folder, "why", "a-wait", "--plainly")["by_node"] == []
     seat = said(folder, "place", "a-serve", "--replica", "0", "--avoid", "eu-a1")
     assert (seat.exit_code, "runner-up" in seat.stderr) == (0, True)
     assert read(folder, "place", "a-wait")["fits"] is False
@@ -83,6 +89,9 @@ def test_an_offer_is_made_from_options_or_a_file(folder: Path) -> None:
 
 def test_the_report_books_everything(folder: Path) -> None:
     assert sum(read(folder, "report")["booked"].values()) == 128
+    assert read(folder, "report")["worth"] is None
+    worth = said(folder, "report", "--worth")
+    assert "20 accelerators at work, 9 waited for; proved to be at most 20 while nothing is moved" in worth.stderr
     picture = folder / "racks.svg"
     told = said(folder, "report", "--site", "eu-de", "--svg", str(picture))
     assert (told.exit_code, "useful" in told.stdout, "64 accelerators" in told.stderr) == (0, True, True)

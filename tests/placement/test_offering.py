@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -27,9 +28,10 @@ from tools.placement.assurance.keeping import Keeper
 from tools.placement.constraints.kinds import Constraint
 from tools.placement.engine import MaskEngine
 from tools.placement.offering import explaining
+from tools.placement.offering.cases import Case
 from tools.placement.offering.explaining import Explanation
 from tools.placement.offering.offers import Grade, Offer, offer
-from tools.placement.offering.relaxations import Case, relaxations
+from tools.placement.offering.relaxations import relaxations
 from tools.placement.offering.requests import Request
 from tools.placement.port import Ask, NoPlacement
 from tools.placement.wishes import Wish
@@ -110,6 +112,7 @@ FAULT = (Taint(key="fault", effect=TaintEffect.NO_SCHEDULE),)
             lambda: waiting(builders.node("eu-a1", accelerators=4), **of_two(spread="node")),
             {"replicas": (0, 1)},
         ),
+        (Constraint.CLUSTER, lambda *_: abroad(), {}),
         ("replicas", lambda: waiting(one(), replicas=2), {"replicas": (0, 1)}),
     ],
 )
@@ -128,6 +131,13 @@ def test_each_obstacle_has_a_relaxation_of_its_own(constraint: str, estate: Any,
 def of_two(**contract: Any) -> dict[str, Any]:
     """Two replicas of two."""
     return {"replicas": 2, "contract": builders.contract(2, **contract)}
+
+
+def abroad() -> FrozenEstate:
+    """One of two replicas runs where there is no room for the other; both have room at the other site."""
+    law = builders.facts(tenants=(builders.tenant("tenant-a", residency=builders.residency("DE", "US")),), datasets=())
+    seat = (builders.binding(1, "eu-a1", 0, 1),)
+    return waiting(one(), builders.node("us-a1"), facts=law, replicas=2, bindings=seat)
 
 
 def tight() -> Facts:
@@ -162,9 +172,52 @@ def test_work_is_moved_aside_where_it_has_room_elsewhere() -> None:
     found = why(estate)
     assert not found.fits
     says = [h.says for h in found.helps]
-    assert "move `four` (1 replica) off `eu-a1` to where there is room" in says
+    assert "move `four` (1 replica) off `eu-a1` to `eu-a2`" in says
     assert "free accelerators: 2 more on `eu-a1`" in says
     assert "ask for 6 instead of 8 accelerators in each replica" in says
+
+
+def test_work_moved_aside_gives_its_watts_or_its_distance_and_the_words_say_where_it_goes() -> None:
+    """Of those that draw enough the least moves; whoever has no other home is left, and the next node is tried."""
+    small = builders.workload(
+        "small", replicas=1, watts_per_accelerator=300, bindings=(builders.binding(0, "eu-a1", 0, 1),)
+    )
+    large = builders.workload(
+        "large", replicas=1, watts_per_accelerator=900, bindings=(builders.binding(0, "eu-a1", 2, 3),)
+    )
+    racks = (
+        builders.rack("eu-a", power_budget_watts=Watts(4_900)),
+        builders.rack("eu-b", power_budget_watts=Watts(3_500)),
+    )
+    nodes = (builders.node("eu-a1"), builders.node("eu-b1", accelerators=2))
+    hot = waiting(
+        *nodes,
+        facts=builders.facts(racks=racks),
+        beside=(small, large),
+        contract=builders.contract(4),
+        watts_per_accelerator=500,
+    )
+    assert "move `small` (1 replica) off `eu-a1` to `eu-b1`" in [h.says for h in why(hot).helps]
+    law = builders.facts(tenants=ALONE, datasets=())
+    both = (builders.node("eu-a1", accelerators=6), builders.node("eu-a2", accelerators=2))
+    crowded = waiting(*both, facts=law, beside=(NEIGHBOUR,), contract=builders.contract(4))
+    assert "move `b` (1 replica) off `eu-a1` to `eu-a2`" in [h.says for h in why(crowded).helps]
+    assert "move all 2 replicas of `w` together to cluster `us-1` at `us-east`" in [h.says for h in why(abroad()).helps]
+    assert "move all 2 replicas of `w` together to the region us-east" in [
+        h.says for h in why(abroad()).for_tenant().helps
+    ]
+
+
+def test_each_node_is_told_what_it_lacks() -> None:
+    """A tenant is told of none."""
+    taken = waiting(one(), builders.node("eu-a2", cordoned=True), beside=(HOLDER,))
+    found = explaining.pending(MaskEngine(), taken, W, each_node=True)
+    told = {(m.node, m.constraint): (m.needed, m.found) for m in found.by_node}
+    assert told["eu-a1", Constraint.FREE] == ("2 free accelerators on one node", "at most 0")
+    assert told["eu-a2", Constraint.CORDON] == ("an open node", "cordoned: eu-a2")
+    counts = Counter(m.constraint for m in found.by_node)
+    assert counts == {r.constraint: r.nodes for r in found.reasons}
+    assert found.for_tenant().by_node == ()
 
 
 def test_the_holder_of_the_contract_reads_no_rack_no_node_and_no_other_tenant() -> None:

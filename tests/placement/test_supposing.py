@@ -19,7 +19,8 @@ from estate.units import MilliGpu
 from tests import builders
 from tests.placement import estates
 from tools.placement.engine import MaskEngine
-from tools.placement.supposing.outcomes import Outcome, suppose
+from tools.placement.supposing.outcomes import Outcome
+from tools.placement.supposing.settling import suppose
 from tools.placement.supposing.suppositions import Supposition
 
 READ: TypeAdapter[Supposition] = TypeAdapter(Supposition)

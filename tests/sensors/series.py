@@ -63,6 +63,8 @@ class Series:
             look = self.law.look(seen.before, seen.after, workloads, nodes, seen.now)
             seen, self.asked = replace(seen, law=look), look.touched
         sensed = sense(self.state, self.sensors, seen)
+        for sensor in self.sensors.values():
+            sensor.settle()
         assert not sensed.faults, sensed.faults
         self.state, self.looked = sensed.state, len(sensed.written)
         self.told += sensed.signals

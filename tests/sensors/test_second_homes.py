@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
 from estate.ids import WorkloadId
 from estate.observations import EventType
 from estate.units import Seconds
 from estate.workloads import Workload
 from tests import builders
-from tests.sensors.series import Series
+from tests.sensors.series import Series, nothing
+from tools.placement.assurance.domains import Sort
+from tools.placement.assurance.keeping import Keeper
+from tools.placement.assurance.looking import Looking
 from tools.sensors.assurance import Assurance
+from tools.sensors.port import Seen
 from tools.sensors.sensing import Sensors
 
 
@@ -74,3 +83,34 @@ def test_a_look_works_out_no_more_than_it_is_set_to() -> None:
     series.put(work("b-takes", "eu-b1", least=0))
     series.wait(20)
     assert series.raised("assurance-second-home") == 1
+
+
+def test_a_look_that_takes_long_keeps_nobody_waiting_and_ends_when_it_is_stopped() -> None:
+    """Who senses goes on while losses are worked out; a look that is stopped begins no other loss."""
+    estate = builders.estate(nodes=(builders.node("eu-a1"),), workloads=(work("a-serve", "eu-a1"),))
+    first, sensor, goes_on = Seen(builders.START, nothing(), estate), Assurance(), threading.Event()
+    with patient(sensor, first, goes_on) as looking:
+        later = Seen(builders.START + timedelta(seconds=9), estate, estate)
+        assert (list(sensor.touched(later)), looking.busy) == ([], True)
+        sensor.stop()
+        goes_on.set()
+        looking.settle()
+        assert looking.collect() == {}
+    keeper = Keeper({Sort.NODE, Sort.RACK})
+    keeper.follow(estate)
+    losses = keeper.waiting()
+    assert (keeper.work(stopped=lambda: True), keeper.waiting()) == (frozenset(), losses)
+    assert (keeper.work(), keeper.waiting()) == ({"a-serve"}, 0)
+
+
+@contextmanager
+def patient(sensor: Assurance, seen: Seen, goes_on: threading.Event) -> Iterator[Looking]:
+    """The sensor's looks, of which the first has to wait for something."""
+    list(sensor.touched(Seen(seen.now, seen.before, nothing())))
+    looking = sensor._looking
+    assert looking is not None
+    looking.settle()
+    looking.collect()
+    looking._pool.submit(goes_on.wait, 30)
+    looking.begin(seen.after, seen.now, frozenset(), 16)
+    yield looking

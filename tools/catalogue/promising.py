@@ -22,7 +22,7 @@ from tools.placement.offering.explaining import Explanation
 from tools.placement.offering.offers import Offer
 from tools.placement.offering.requests import Request
 from tools.placement.offering.reservations import Window
-from tools.placement.supposing import outcomes
+from tools.placement.supposing import settling
 from tools.placement.supposing.outcomes import Outcome
 from tools.placement.supposing.suppositions import Supposition
 
@@ -87,9 +87,10 @@ class AssuranceAnswer(Answer):
 
 
 class FleetQuestion(Model):
-    """Of one site, or of all."""
+    """Of one site, or of all; with what scarce things are worth, which takes longer."""
 
     site: SiteId | None = None
+    worth: bool = False
 
 
 class FleetAnswer(Answer):
@@ -113,7 +114,7 @@ def offer(desk: Desk, question: OfferQuestion) -> OfferAnswer:
 
 def what_if(desk: Desk, question: WhatIfQuestion) -> WhatIfAnswer:
     """What would be otherwise."""
-    found = outcomes.suppose(desk.snapshot, question.supposed, desk.engine, desk.now or _LONG_AGO)
+    found = settling.suppose(desk.snapshot, question.supposed, desk.engine, desk.now or _LONG_AGO)
     cut = {"homeless": found.homeless[:_MOST], "moved": found.moved[:_MOST], "unlawful": found.unlawful[:_MOST]}
     return WhatIfAnswer(
         snapshot=desk.snapshot.version,
@@ -144,8 +145,11 @@ def _of(lost: str, question: AssuranceQuestion) -> bool:
 
 def fleet_report(desk: Desk, question: FleetQuestion) -> FleetAnswer:
     """What becomes of every accelerator."""
-    found = accounts.report(desk.engine, desk.snapshot, question.site)
-    return FleetAnswer(snapshot=desk.snapshot.version, report=found.model_copy(update={"racks": found.racks[:_MOST]}))
+    found = accounts.report(desk.engine, desk.snapshot, question.site, with_worth=question.worth)
+    cut: dict[str, object] = {"racks": found.racks[:_MOST]}
+    if found.worth is not None:
+        cut["worth"] = found.worth.model_copy(update={"goods": found.worth.goods[:_MOST]})
+    return FleetAnswer(snapshot=desk.snapshot.version, report=found.model_copy(update=cut))
 
 
 EXPLAIN_PENDING = Tool(
@@ -184,7 +188,7 @@ ASSURANCE = Tool(
 FLEET_REPORT = Tool(
     "fleet_report",
     "What becomes of every accelerator (each booked to one cause), what is stranded in which rack and what binds there,"
-    " and how replicas of 1, 2, 4 and 8 would still fit.",
+    " how replicas of 1, 2, 4 and 8 would still fit, and if asked what one more unit of each scarce thing is worth.",
     FleetQuestion,
     FleetAnswer,
     fleet_report,

@@ -40,6 +40,15 @@ class Reason(Model):
     remedy: str
 
 
+class Miss(Model):
+    """What one node lacks for one constraint."""
+
+    node: NodeId
+    constraint: str
+    needed: str
+    found: str
+
+
 class Term(Model):
     """One term of a score, in its unit; lower is better."""
 

@@ -9,7 +9,6 @@ from collections import Counter
 from typing import NamedTuple
 
 from estate.ids import SiteId, TenantId
-from estate.law.tenants import Quota
 from estate.snapshots import Snapshot
 
 
@@ -22,6 +21,10 @@ class Scope(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.site or 'everywhere'}/{self.model or 'any'}"
+
+    def covers(self, site: str, model: str) -> bool:
+        """Whether accelerators of that model at that site count towards it."""
+        return self.site in (None, site) and self.model in ("", model)
 
 
 class Use(NamedTuple):
@@ -46,8 +49,9 @@ def uses(snapshot: Snapshot) -> dict[Scope, Use]:
         total = sum((held.get(t, Counter()) for t in facts.tenants_below[tenant.id]), Counter[tuple[str, str]]())
         for quota in tenant.quotas:
             if quota.accelerators is not None:
-                used = sum(n for key, n in total.items() if _covers(quota, *key))
-                found[Scope(tenant.id, quota.site, quota.model)] = Use(used, quota.accelerators // 1000)
+                scope = Scope(tenant.id, quota.site, quota.model)
+                used = sum(n for key, n in total.items() if scope.covers(*key))
+                found[scope] = Use(used, quota.accelerators // 1000)
     return found
 
 
@@ -60,10 +64,6 @@ def payers(snapshot: Snapshot, tenant: TenantId) -> frozenset[TenantId]:
             break
         name = known.parent
     return frozenset(found)
-
-
-def _covers(quota: Quota, site: str, model: str) -> bool:
-    return quota.site in (None, site) and quota.model in ("", model)
 
 
 def _held(snapshot: Snapshot) -> dict[TenantId, Counter[tuple[str, str]]]:

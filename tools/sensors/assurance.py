@@ -2,6 +2,7 @@
 
 The losses are worked out by `tools.placement.assurance`, some of them in each look, so that a look costs the same
 however large the estate is: what a change touched comes first, and a whole estate of a thousand nodes takes a minute.
+A look runs in a thread beside the loop that senses; what it found is judged in the next step.
 By default nodes and racks are lost; an estate that is meant to outlive a feed, a site or a provider names them.
 """
 
@@ -21,8 +22,7 @@ from estate.references import Ref, read_ref
 from estate.units import Seconds
 from estate.workloads import Workload
 from tools.placement.assurance import domains, reports
-from tools.placement.assurance.keeping import Keeper
-from tools.placement.assurance.rehoming import Homeless
+from tools.placement.assurance.looking import Breaches, Looking
 from tools.sensors import places
 from tools.sensors.alarms import Hold
 from tools.sensors.levels import wrong
@@ -50,33 +50,49 @@ class Assurance(Sensor[Nothing]):
     at_once: int = Field(default=16, ge=1, le=10_000)
     """Workloads that look for a second home in one look, which is once a second at most."""
 
-    _keeper: Keeper | None = PrivateAttr(default=None)
-    _worked_at: datetime | None = PrivateAttr(default=None)
+    _looking: Looking | None = PrivateAttr(default=None)
+    _began_at: datetime | None = PrivateAttr(default=None)
+    _breaches: dict[WorkloadId, Breaches] = PrivateAttr(default_factory=dict)
+    """As the looks that have ended found them."""
     _promises: set[WorkloadId] = PrivateAttr(default_factory=set)
-    """Whose promise itself has changed since."""
+    """Whose promise itself has changed since the last look began."""
 
     def touched(self, seen: Seen) -> Iterable[tuple[str, Stimulus | None]]:
         if not self.losses:
             return
-        keeper = self._of(seen)
+        looking = self._of(seen)
         self._promises |= {w for ref in seen.change.items if ref.kind == "contract" for w in self._bound(ref, seen)}
-        if self._worked_at is not None and not seen.first and seen.now - self._worked_at < _PACE:
+        found = looking.collect()
+        self._breaches |= found
+        yield from ((f"workload/{name}", None) for name in sorted(found))
+        if looking.busy or (self._began_at is not None and not seen.first and seen.now - self._began_at < _PACE):
             return  # what changed since is still known then: a snapshot tells what it differs in from any before it
-        keeper.follow(seen.after, seen.now, self._promises)
-        self._promises, self._worked_at = set(), seen.now
-        yield from ((f"workload/{name}", None) for name in sorted(keeper.work(self.at_once)))
+        looking.begin(seen.after, seen.now, frozenset(self._promises), self.at_once)
+        self._promises, self._began_at = set(), seen.now
 
     def judge(self, subject: str, memory: Nothing | None, stimuli: tuple[Stimulus, ...], seen: Seen) -> Judged[Nothing]:
         name = WorkloadId(read_ref(subject).id)
         workload = seen.after.workload(name)
-        if workload is None or self._keeper is None:
+        if workload is None:
+            self._breaches.pop(name, None)
             return Judged()
-        return Judged(None, (self._condition(workload, self._keeper.breaches(name)),))
+        return Judged(None, (self._condition(workload, self._breaches.get(name, {})),))
 
-    def _of(self, seen: Seen) -> Keeper:
-        if self._keeper is None or seen.first:
-            self._keeper = Keeper({domains.sort_of(word) for word in self.losses})
-        return self._keeper
+    def settle(self) -> None:
+        if self._looking is not None:
+            self._looking.settle()
+
+    def stop(self) -> None:
+        if self._looking is not None:
+            self._looking.stop()
+            self._looking = None
+
+    def _of(self, seen: Seen) -> Looking:
+        if self._looking is None or seen.first:
+            self.stop()
+            self._breaches.clear()
+            self._looking = Looking({domains.sort_of(word) for word in self.losses})
+        return self._looking
 
     def _bound(self, contract: Ref, seen: Seen) -> Iterable[WorkloadId]:
         for snapshot in (seen.before, seen.after):
@@ -84,7 +100,7 @@ class Assurance(Sensor[Nothing]):
             if item is not None:
                 yield from (WorkloadId(named.id) for _, named in item.named() if named.kind == "workload")
 
-    def _condition(self, workload: Workload, breaches: dict[Ref, Homeless]) -> Condition:
+    def _condition(self, workload: Workload, breaches: Breaches) -> Condition:
         replicas = max((len(h.replicas) for h in breaches.values()), default=0)
         left = min((h.left for h in breaches.values()), default=len(workload.bindings))
         return Condition(
@@ -105,7 +121,7 @@ class Assurance(Sensor[Nothing]):
         )
 
 
-def _told(workload: Workload, breaches: dict[Ref, Homeless]) -> str:
+def _told(workload: Workload, breaches: Breaches) -> str:
     if not breaches:
         return f"workload/{workload.id} has a second home after each single loss"
     names = [str(reports.written(ref)) for ref in sorted(breaches)]

@@ -139,3 +139,11 @@ class Sensor[M: Model](Model):
     def judge(self, subject: str, memory: M | None, stimuli: tuple[Stimulus, ...], seen: Seen) -> Judged[M]:
         """One subject as it is now."""
         raise NotImplementedError
+
+    def settle(self) -> None:
+        """Wait for what it works out beside the loop: for whoever plays time."""
+        return
+
+    def stop(self) -> None:
+        """Give up what it works out beside the loop."""
+        return

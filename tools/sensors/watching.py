@@ -91,13 +91,20 @@ class Watch:
         """
         shelf, now = await Shelf.open(self._bus), self._clock()
         work = _Work(shelf, await shelf.load(self._sensors), now, now)
-        while True:
-            try:
-                async with asyncio.timeout(self._pace.tick.total_seconds()):
-                    noticed: Noticed | None = await self._queue.get()
-            except TimeoutError:
-                noticed = None
-            await self._look(work, noticed)
+        try:
+            while True:
+                await self._look(work, await self._next())
+        finally:
+            for sensor in self._sensors.values():
+                sensor.stop()
+
+    async def _next(self) -> Noticed | None:
+        """What was noticed, or that time has passed."""
+        try:
+            async with asyncio.timeout(self._pace.tick.total_seconds()):
+                return await self._queue.get()
+        except TimeoutError:
+            return None
 
     async def _look(self, work: _Work, noticed: Noticed | None) -> None:
         for observation in noticed.observations if noticed is not None else ():

@@ -1,6 +1,6 @@
 """The assurance of one line of snapshots, kept current: only losses that a change may have touched are looked at again.
 
-Called by the sensor (some losses a look), the door and the catalogue (all that wait). A loss rests on the racks that it
+Called by the sensor's looks (some losses each), the door and the catalogue (all). A loss rests on the racks that it
 strikes, those of the homes that it was given, and those where its workloads run; what changes elsewhere cannot take a
 home away. Whoever had none is looked at again once anything was freed or opened somewhere. Any thread may ask.
 """
@@ -8,7 +8,7 @@ home away. Whoever had none is looked at again once anything was freed or opened
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -61,15 +61,16 @@ class Keeper:
                 homes = {b.node for w in promised if (f := snapshot.workload(w)) is not None for b in f.bindings}
                 self._queue(touched | homes, helps=_helps(before.columns, self._ground.columns, touched))
 
-    def work(self, most: int | None = None) -> frozenset[WorkloadId]:
+    def work(self, most: int | None = None, stopped: Callable[[], bool] = lambda: False) -> frozenset[WorkloadId]:
         """Look at what waits; the workloads of which something else is known now.
 
         `most` ends it once so many workloads have looked for a home: a node's loss is little work, a site's is much.
+        `stopped` ends it between two losses.
         """
         with self._lock:
             books, changed, tried = self._books, set[WorkloadId](), 0
             for ref in list(books.waiting):
-                if most is not None and tried >= most:
+                if stopped() or (most is not None and tried >= most):
                     break
                 del books.waiting[ref]
                 changed |= self._look(ref)

@@ -24,6 +24,7 @@ from estate.snapshots import Snapshot
 from tools.kubernetes import power
 from tools.placement.columns import Columns, Flags, Ints
 from tools.placement.fleets.booking import CAUSES, UNKNOWN_COOLING, Booked, Cause, book, rack_cooling
+from tools.placement.fleets.worth.worths import Worth, worth
 from tools.placement.port import Engine
 
 SIZES: Final = (1, 2, 4, 8)
@@ -85,10 +86,12 @@ class FleetReport(Model):
     """Of those hours, what is still known of."""
     booked_minutes: dict[str, int] = Field(default_factory=dict)
     """Accelerator-minutes by cause: they add up to the accelerators that there were, for as long."""
+    worth: Worth | None = None
+    """Where it was asked for: what scarce things are worth, and the bounds."""
 
 
-def report(engine: Engine, snapshot: Snapshot, site: SiteId | None = None) -> FleetReport:
-    """The report of one moment.
+def report(engine: Engine, snapshot: Snapshot, site: SiteId | None = None, *, with_worth: bool = False) -> FleetReport:
+    """The report of one moment; `with_worth` takes seconds on a large fleet.
 
     Raises:
         BadInput: no fact knows that site.
@@ -109,6 +112,7 @@ def report(engine: Engine, snapshot: Snapshot, site: SiteId | None = None) -> Fl
         fragmentation_permille=_fragmentation(snapshot, columns, open_rows),
         racks=tuple(sorted(racks, key=lambda r: (-r.stranded_accelerators, -r.stranded_watts, r.rack))),
         sizes=tuple(_size(columns, open_rows, size, racks) for size in SIZES),
+        worth=worth(snapshot, columns, rows) if with_worth else None,
     )
 
 

@@ -19,9 +19,10 @@ from estate.workloads import Workload
 from tools.placement.columns import Flags
 from tools.placement.constraints.kinds import AXES, Constraint, Masks
 from tools.placement.constraints.table import RULES
-from tools.placement.offering.relaxations import Case, Relaxation, relaxations
-from tools.placement.port import Ask, Engine, NoPlacement, Reason
-from tools.placement.reasons import explain
+from tools.placement.offering.cases import Case
+from tools.placement.offering.relaxations import Relaxation, relaxations
+from tools.placement.port import Ask, Engine, Miss, NoPlacement, Reason
+from tools.placement.reasons import by_node, explain
 from tools.placement.searching import search
 from tools.placement.wishes import Room, Wish
 
@@ -58,6 +59,8 @@ class Explanation(Model):
     nodes: int = 0
     """How many there are."""
     reasons: tuple[Reason, ...] = ()
+    by_node: tuple[Miss, ...] = ()
+    """Where it was asked for: the same of each node."""
     plainly: tuple[Plainly, ...] = ()
     """The same for the holder of the contract."""
     helps: tuple[Relaxation, ...] = ()
@@ -68,11 +71,15 @@ class Explanation(Model):
     def for_tenant(self) -> Explanation:
         """What its holder may read: no rack, no node, no other tenant."""
         mine = tuple(r.model_copy(update={"says": r.plain}) for r in self.helps if r.plain)
-        return self.model_copy(update={"homes": (), "nodes": 0, "reasons": (), "helps": mine, "nearest": ""})
+        return self.model_copy(
+            update={"homes": (), "nodes": 0, "reasons": (), "by_node": (), "helps": mine, "nearest": ""}
+        )
 
 
-def pending(engine: Engine, snapshot: Snapshot, name: WorkloadId, sites: Iterable[SiteId] = ()) -> Explanation:
-    """Why the replicas of a workload wait.
+def pending(
+    engine: Engine, snapshot: Snapshot, name: WorkloadId, sites: Iterable[SiteId] = (), *, each_node: bool = False
+) -> Explanation:
+    """Why the replicas of a workload wait; on a large fleet `each_node` is as many lines as it has nodes, and more.
 
     Raises:
         BadInput: there is no such workload, or no such site.
@@ -82,10 +89,10 @@ def pending(engine: Engine, snapshot: Snapshot, name: WorkloadId, sites: Iterabl
     bound = {b.replica for b in workload.bindings}
     waiting = tuple(r for r in range(workload.replicas) if r not in bound)
     ask = Ask(name, waiting, wanted)
-    return explained(Case(engine, Wish(snapshot, engine.columns_of(snapshot), ask, workload)))
+    return explained(Case(engine, Wish(snapshot, engine.columns_of(snapshot), ask, workload)), each_node=each_node)
 
 
-def explained(case: Case) -> Explanation:
+def explained(case: Case, *, each_node: bool = False) -> Explanation:
     """Why the replicas that are asked for have no home, or which they would have."""
     workload, wish = case.workload, case.wish
     told = Explanation(workload=workload.id, tenant=workload.tenant, waiting=tuple(case.ask.replicas), fits=True)
@@ -96,12 +103,13 @@ def explained(case: Case) -> Explanation:
         homes = tuple(Home(replica=b.replica, node=b.node, accelerators=b.accelerators) for b in attempt.bindings)
         return told.model_copy(update={"homes": homes, "nodes": len(wish.columns.ids)})
     helps = tuple(r.relaxation for r in islice(relaxations(case), _MOST_HELP))
-    answer = case.engine.place(case.snapshot, case.ask)
+    answer, room = case.engine.place(case.snapshot, case.ask), attempt.room or Room(wish)
     return told.model_copy(
         update={
             "fits": False,
             "nodes": len(wish.columns.ids),
-            "reasons": explain(wish, attempt.last, attempt.room or Room(wish)),
+            "reasons": explain(wish, attempt.last, room),
+            "by_node": tuple(by_node(wish, attempt.last, room)) if each_node else (),
             "plainly": tuple(plainly(attempt.last)),
             "helps": helps,
             "nearest": answer.nearest if isinstance(answer, NoPlacement) and not helps else "",

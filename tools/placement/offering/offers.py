@@ -24,8 +24,9 @@ from tools.placement.assurance.keeping import Keeper
 from tools.placement.assurance.rehoming import Ground, lose
 from tools.placement.assurance.reports import written
 from tools.placement.offering import requests, reservations, timelines
+from tools.placement.offering.cases import Case
 from tools.placement.offering.explaining import Explanation, explained
-from tools.placement.offering.relaxations import Case, Relaxed, relaxations
+from tools.placement.offering.relaxations import Relaxed, relaxations
 from tools.placement.offering.requests import NAME, Request
 from tools.placement.offering.reservations import Window
 from tools.placement.port import Ask, Engine, Placement

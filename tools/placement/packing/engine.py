@@ -60,13 +60,39 @@ class Packer:
         node, devices = deciding.seat(self._pool, self._weights, self.classes.columns, number, self.rule.value, seed)
         return None if node < 0 else Seat(number, int(node), tuple(devices.tolist()))
 
+    def take(self, request: Request, node: int, devices: tuple[int, ...] | None = None) -> Seat | None:
+        """A seat on that node, on these devices or the best of it; None if there is no room."""
+        number = self.number(request)
+        if not self._fits(request, node, devices):
+            return None
+        if devices is None:
+            rule, columns = self.rule.value, self.classes.columns
+            devices = tuple(deciding.devices_of(self._pool, self._weights, columns, number, node, rule).tolist())
+        seat = Seat(number, node, devices)
+        self._change(seat, -1)
+        return seat
+
+    def fits(self, request: Request, node: int) -> bool:
+        """Whether that node has room for the request."""
+        return self._fits(request, node, None)
+
+    def _fits(self, request: Request, node: int, devices: tuple[int, ...] | None) -> bool:
+        pool = self._pool
+        if request.kinds is not None and int(pool.kind[node]) not in request.kinds:
+            return False
+        if pool.cpu[node] < request.cpu_milli or pool.memory[node] < request.memory_mebibytes:
+            return False
+        free = pool.free[node] >= max(request.device_milli, 1)
+        return bool(free.sum() >= request.devices if devices is None else free[list(devices)].all())
+
     def release(self, seat: Seat) -> None:
         """Give back what a seat took. Never twice: nothing remembers who sits where."""
-        request = self.classes[seat.number]
-        taken = np.array(seat.devices, dtype=np.int64)
-        pools.change(
-            self._pool, np.int32(seat.node), request.cpu_milli, request.memory_mebibytes, taken, request.device_milli
-        )
+        self._change(seat, 1)
+
+    def _change(self, seat: Seat, sign: int) -> None:
+        request, devices = self.classes[seat.number], np.array(seat.devices, dtype=np.int64)
+        cpu, memory, milli = sign * request.cpu_milli, sign * request.memory_mebibytes, sign * request.device_milli
+        pools.change(self._pool, np.int32(seat.node), cpu, memory, devices, milli)
 
     def number(self, request: Request) -> int:
         """The class of a request; room is made for a new one."""

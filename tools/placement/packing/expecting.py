@@ -58,13 +58,27 @@ class Foresight:
         self._shift = int(_SHIFT * self._free)
 
     def place(self, request: Request) -> Seat | None:
-        """A seat for the request, taken; None if it fits nowhere."""
-        seat = self.packer.place(request)
-        number = self.packer.number(request) if seat is None else seat.number
+        """A seat for a request that arrives now, taken; None if it fits nowhere."""
+        self.arrived(request)
+        return self.seat(request)
+
+    def arrived(self, request: Request) -> None:
+        """Count it among what is to be expected."""
+        number = self.packer.number(request)
         if number >= len(self._counts):
             self._counts = np.append(self._counts, np.zeros(1 + number))
         self._counts[number] += 1
         self._seen += 1
+
+    def seat(self, request: Request) -> Seat | None:
+        """A seat for a request that has arrived before, taken; None if it fits nowhere."""
+        return self._counted(request, self.packer.place(request))
+
+    def take(self, request: Request, node: int, devices: tuple[int, ...] | None = None) -> Seat | None:
+        """A seat on that node for a request that has arrived before; None if there is no room."""
+        return self._counted(request, self.packer.take(request, node, devices))
+
+    def _counted(self, request: Request, seat: Seat | None) -> Seat | None:
         if seat is not None:
             self._taken += request.gpu_milli
         return seat
