@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from enum import StrEnum
-from typing import Self
+from typing import Annotated, Final, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from estate.devices import Vendor
 from estate.hardware import Node, Taint, TaintEffect
 from estate.ids import ClusterId, DatasetId, GangId, NodeId, TenantId, Uid, WorkloadId
 from estate.law import Residency
 from estate.records import Model, Time, later
-from estate.units import Mebibytes, MicroUsdPerHour, Milliseconds, Watts
+from estate.units import Mebibytes, MicroUsdPerHour, Millicores, MilliGpu, Milliseconds, Watts
+
+
+WHOLE: Final = 1000
+"""Thousandths of one accelerator."""
+PROFILE: Final = r"^([a-z0-9][a-z0-9.+\-]{0,62})?$"
 
 
 class WorkloadKind(StrEnum):
@@ -69,6 +74,28 @@ class WorkloadContract(Model):
     """All replicas in one of these: how close its members must be to each other."""
     spread: Span | None = later()
     """No two replicas in one of these: what one failure may take at most."""
+    millicores: Millicores = later(Millicores(0))
+    """Processors of each replica, as its pods request them."""
+    host_mebibytes: Mebibytes = later(Mebibytes(0))
+    """Memory of each replica beside that of its accelerators."""
+    share: MilliGpu | None = later(None, gt=0, lt=WHOLE)
+    """What each replica takes of one accelerator that its tenant's own replicas share; None: of each the whole."""
+    profile: Annotated[str, StringConstraints(pattern=PROFILE)] = later("")
+    """By which name its accelerators are asked for where they are slices of one (`1g.10gb`); empty: whole ones."""
+
+    @property
+    def milli(self) -> int:
+        """What each replica takes of each of its accelerators, in thousandths."""
+        return WHOLE if self.share is None else self.share
+
+    @model_validator(mode="after")
+    def _shares_one_accelerator(self) -> Self:
+        if self.share is not None and self.accelerators_per_replica != 1:
+            asked = self.accelerators_per_replica
+            raise ValueError(f"share: a part of one accelerator, and yet {asked} of them; ask for one, or for whole ones")
+        if self.profile and (self.share is not None or not self.accelerators_per_replica):
+            raise ValueError(f"profile: `{self.profile}` needs at least one accelerator, and cannot be shared further")
+        return self
 
     @model_validator(mode="after")
     def _stands_together_within_what_it_is_spread_over(self) -> Self:

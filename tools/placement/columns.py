@@ -5,7 +5,7 @@ Rows are nodes by id; devices lie in a padded matrix of nodes × slots. Numbers 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -15,15 +15,21 @@ from estate.devices import Vendor
 from estate.hardware import Health, Node, Taint
 from estate.ids import ClusterId, NodeId, RackId, SiteId, TenantId
 from estate.law import Facts
+from estate.loads import Load
 from estate.snapshots import Snapshot
+from estate.workloads import WHOLE
 
 type Flags = NDArray[np.bool_]
 type Ints = NDArray[np.int64]
 
 UNCAPPED = 10**12
+UNTOLD = 10**12
+"""Processors or memory free on a node of which nobody tells what it has."""
+NOBODY, SEVERAL = -1, -2
+"""In `sharer`: who shares a device, where that is not one known tenant."""
 HEALTHS = tuple(Health)
 HEALTHY = HEALTHS.index(Health.HEALTHY)
-_SHARED = frozenset({"names", "rows", "ids", "models", "makers", "taints", "rack_budget"})
+_SHARED = frozenset({"names", "rows", "ids", "models", "makers", "profiles", "taints", "rack_budget"})
 """What a renewal does not copy as an array."""
 UNKNOWN_TENANT = -1
 """The last row of `present`: work of a tenant that no fact knows."""
@@ -68,6 +74,10 @@ class Columns:
     idle: Ints
     load: Ints
     cap: Ints
+    cpu_free: Ints
+    """Millicores that pods may still request, less what all of them do; `UNTOLD`: no limit is known."""
+    memory_free: Ints
+    """Mebibytes, likewise."""
     index: Ints
     model: Ints
     memory: Ints
@@ -75,10 +85,21 @@ class Columns:
     exists: Flags
     healthy: Flags
     free: Flags
+    milli: Ints
+    """Thousandths of each device that are free; of one that is not healthy none."""
+    shares: Flags
+    """The devices that replicas may share."""
+    sharer: Ints
+    """Whose replicas hold a part of a device, not all of it, as a position in `names.tenants`; `NOBODY`, or `SEVERAL`,
+    which stands for a tenant that no fact knows as well."""
+    profile: Ints
+    """The position in `profiles` of the name by which a device must be asked for."""
     present: Flags
     models: tuple[str, ...]
     makers: tuple[Vendor | None, ...]
     """Of each model; None: nobody tells."""
+    profiles: tuple[str, ...]
+    """Names of slices; the empty one stands for whole devices."""
     taints: tuple[tuple[Taint, ...], ...]
     """The different sets of closing taints; a fleet has few."""
     rack_drawn: Ints
@@ -136,6 +157,7 @@ class _Where:
         self.cluster = {c: i for i, c in enumerate(names.clusters)}
         self.tenant = {t: i for i, t in enumerate(names.tenants)}
         self.model = {m: i for i, m in enumerate(columns.models)}
+        self.profile = {p: i for i, p in enumerate(columns.profiles)}
         self.taint = {t: i for i, t in enumerate(columns.taints)}
 
 
@@ -143,7 +165,10 @@ def _fits(before: Columns, row: int | None, node: Node | None) -> bool:
     if row is None or node is None:
         return row is None and node is None
     makers = dict(zip(before.models, before.makers, strict=True))
-    known = all(a.model in makers and a.vendor in (None, makers[a.model]) for a in node.accelerators)
+    known = all(
+        a.model in makers and a.vendor in (None, makers[a.model]) and a.profile in before.profiles
+        for a in node.accelerators
+    )
     return known and node.cluster in before.names.clusters and len(node.accelerators) <= before.index.shape[1]
 
 
@@ -180,6 +205,8 @@ def _blank(snapshot: Snapshot, names: Names, nodes: tuple[Node, ...]) -> Columns
         idle=ints(rows),
         load=ints(rows),
         cap=ints(rows),
+        cpu_free=ints(rows),
+        memory_free=ints(rows),
         index=ints(rows, slots),
         model=ints(rows, slots),
         memory=ints(rows, slots),
@@ -187,9 +214,14 @@ def _blank(snapshot: Snapshot, names: Names, nodes: tuple[Node, ...]) -> Columns
         exists=flags(rows, slots),
         healthy=flags(rows, slots),
         free=flags(rows, slots),
+        milli=ints(rows, slots),
+        shares=flags(rows, slots),
+        sharer=ints(rows, slots),
+        profile=ints(rows, slots),
         present=flags(len(names.tenants) + 1, rows),
         models=tuple(makers),
         makers=tuple(makers.values()),
+        profiles=tuple(dict.fromkeys(a.profile for n in nodes for a in n.accelerators)),
         taints=tuple(dict.fromkeys(n.closing_taints for n in nodes)),
         rack_drawn=drawn,
         rack_budget=budget,
@@ -207,7 +239,6 @@ def _copied(before: Columns, snapshot: Snapshot, changed: Mapping[int, Node]) ->
 
 
 def _fill(columns: Columns, row: int, node: Node, where: _Where) -> None:
-    load = where.snapshot.workloads_on(node.id)
     site, rack = where.snapshot.site_of(node.id), where.snapshot.rack_of(node.id)
     columns.cluster[row] = where.cluster[node.cluster]
     columns.site[row] = where.site[site] if site else -1
@@ -217,19 +248,31 @@ def _fill(columns: Columns, row: int, node: Node, where: _Where) -> None:
     columns.health[row] = HEALTHS.index(node.health)
     columns.idle[row] = node.idle_watts
     columns.cap[row] = UNCAPPED if node.power_cap_watts is None else node.power_cap_watts
-    columns.load[row] = sum(w.watts_per_accelerator * len(b.accelerators) for w in load for b in w.on(node.id))
+    load = _fill_load(columns, row, node, where)
+    _fill_devices(columns, row, node, load, where)
+
+
+def _fill_load(columns: Columns, row: int, node: Node, where: _Where) -> Load:
+    load, watts = Load(), 0
     columns.present[:, row] = False
-    for workload in load:
+    for workload in where.snapshot.workloads_on(node.id):
+        bindings = workload.on(node.id)
+        load.add(workload, bindings)
+        watts += sum(workload.watts_per_accelerator * len(b.accelerators) for b in bindings)
         columns.present[where.tenant.get(workload.tenant, UNKNOWN_TENANT), row] = True
-    _fill_devices(columns, row, node, where)
+    columns.load[row] = watts
+    cpu, memory = load.processors_left(node), load.memory_left(node)
+    columns.cpu_free[row] = UNTOLD if cpu is None else cpu
+    columns.memory_free[row] = UNTOLD if memory is None else memory
+    return load
 
 
-def _fill_devices(columns: Columns, row: int, node: Node, where: _Where) -> None:
-    taken = where.snapshot.taken(node.id)
+def _fill_devices(columns: Columns, row: int, node: Node, load: Load, where: _Where) -> None:
     domains = {d: i for i, d in enumerate(dict.fromkeys(a.nvlink_domain for a in node.accelerators if a.nvlink_domain))}
-    for column in (columns.index, columns.model, columns.memory, columns.domain):
+    for column in (columns.index, columns.model, columns.memory, columns.domain, columns.profile):
         column[row] = -1  # of devices that are gone nothing may be left: reasons look at whole rows
-    for flags in (columns.exists, columns.healthy, columns.free):
+    columns.milli[row], columns.sharer[row] = 0, NOBODY
+    for flags in (columns.exists, columns.healthy, columns.free, columns.shares):
         flags[row] = False
     for slot, device in enumerate(node.accelerators):
         healthy = device.health is Health.HEALTHY
@@ -237,6 +280,16 @@ def _fill_devices(columns: Columns, row: int, node: Node, where: _Where) -> None
         columns.model[row, slot] = where.model[device.model]
         columns.memory[row, slot] = device.memory_mebibytes
         columns.domain[row, slot] = domains.get(device.nvlink_domain, -1)
+        columns.profile[row, slot] = where.profile[device.profile]
         columns.exists[row, slot] = True
         columns.healthy[row, slot] = healthy
-        columns.free[row, slot] = healthy and device.index not in taken
+        columns.shares[row, slot] = device.sharing is not None
+        columns.free[row, slot] = healthy and device.index not in load.tenants
+        columns.milli[row, slot] = left = load.milli_left(device.index) * healthy
+        if 0 < left < WHOLE:
+            columns.sharer[row, slot] = one_of({where.tenant.get(t, SEVERAL) for t in load.tenants[device.index]})
+
+
+def one_of(holders: Collection[int]) -> int:
+    """Who shares a device that these tenants' replicas hold, by position."""
+    return next(iter(holders)) if len(holders) == 1 else SEVERAL
