@@ -83,7 +83,7 @@ class Accelerator(Model):
     """Whether it may be cut (MIG mode); None: unknown."""
     partitions: tuple[Partition, ...] = later(())
     """How it is cut now, by index."""
-    profile: str = later("", max_length=63)
+    cut: str = later("", max_length=63)
     """Of a device that is a slice of a board and must be asked for by this name: `1g.10gb`; empty: a whole one."""
     board: str = later("", max_length=128)
     """The uuid of the board that it is a slice of; empty where it is whole, or nobody tells."""

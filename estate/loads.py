@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from estate.hardware import Node
 from estate.ids import TenantId
+from estate.localities import Running
 from estate.snapshots import Snapshot
 from estate.workloads import WHOLE, Binding, Workload
 
@@ -26,11 +27,13 @@ class Load:
     """By device index: how many thousandths are taken."""
     tenants: defaultdict[int, set[TenantId]] = field(default_factory=lambda: defaultdict(set))
     """By device index: whose replicas hold it."""
+    running: list[Running] = field(default_factory=list)
 
     def add(self, workload: Workload, bindings: Iterable[Binding]) -> None:
         """These replicas of a workload run there too."""
         contract = workload.contract
         for binding in bindings:
+            self.running.append((workload, binding))
             self.millicores += contract.millicores
             self.mebibytes += contract.host_mebibytes
             for index in binding.accelerators:

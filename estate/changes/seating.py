@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from estate import loads
+from estate import loads, localities
 from estate.hardware import Accelerator, Health, Node
 from estate.ids import NodeId
 from estate.loads import Load
@@ -58,17 +58,19 @@ def _fault(workload: Workload, binding: Binding, node: Node, load: Load) -> str 
         return shut
     if node.health is not Health.HEALTHY:
         return f"is {node.health.value}"
+    if absent := [r for r in workload.contract.software if not r.met_by(node.software)]:
+        return f"has no {absent[0].name} of {absent[0].at_least} or later"
     return _lack(workload, node, load) or _misfit(workload, binding, node, load)
 
 
 def _lack(workload: Workload, node: Node, load: Load) -> str | None:
     """Processors or memory of the node that one more replica would be short of."""
-    wanted, left = workload.contract.millicores, load.processors_left(node)
-    if wanted and left is not None and wanted > left:
-        return f"has {max(left, 0)} millicores left, {wanted} are needed"
-    wanted, left = workload.contract.host_mebibytes, load.memory_left(node)
-    if wanted and left is not None and wanted > left:
-        return f"has {max(left, 0)} MiB of memory left, {wanted} are needed"
+    contract = workload.contract
+    cpu, memory = load.processors_left(node), load.memory_left(node)
+    if contract.millicores and cpu is not None and contract.millicores > cpu:
+        return f"has {max(cpu, 0)} millicores left, {contract.millicores} are needed"
+    if contract.host_mebibytes and memory is not None and contract.host_mebibytes > memory:
+        return f"has {max(memory, 0)} MiB of memory left, {contract.host_mebibytes} are needed"
     return None
 
 
@@ -83,7 +85,21 @@ def _misfit(workload: Workload, binding: Binding, node: Node, load: Load) -> str
             return f"has no accelerator {index}"
         if fault := _unfit(workload, device) or _taken(workload, device, load):
             return f"accelerator {index} {fault}"
-    return None
+    return _scattered(workload, binding, node, load)
+
+
+def _scattered(workload: Workload, binding: Binding, node: Node, load: Load) -> str | None:
+    """Whether what it holds is not in one part of the node, or that part is short of something."""
+    contract = workload.contract
+    if contract.locality is None and not contract.rails:
+        return None
+    found = localities.spread(node, contract.locality, binding)
+    if len(found) != 1 or found.total() < len(binding.accelerators):
+        word = contract.locality.value if contract.locality else "node"
+        return f"does not have accelerators {', '.join(map(str, binding.accelerators))} in one {word}"
+    part = next(iter(found))
+    lacking = localities.supplies(node, contract.locality, load.running)[part].lacks(workload)
+    return lacking and f"{contract.locality.value} {part} {lacking}" if contract.locality else lacking
 
 
 def _unfit(workload: Workload, device: Accelerator) -> str | None:
@@ -95,8 +111,10 @@ def _unfit(workload: Workload, device: Accelerator) -> str | None:
         return f"is a {device.model}, the contract asks for another model"
     if device.memory_mebibytes < contract.memory_mebibytes:
         return "has too little memory"
-    if device.profile != contract.profile:
-        return f"is {_sized(device.profile)}, the contract asks for {_sized(contract.profile)}"
+    if contract.limit_watts and (device.power_limit_watts or 0) < contract.limit_watts:
+        return f"may draw less than {contract.limit_watts} W, or nobody tells how much"
+    if device.cut != contract.profile:
+        return f"is {_sized(device.cut)}, the contract asks for {_sized(contract.profile)}"
     if contract.share is not None and device.sharing is None:
         return "cannot be shared"
     return None

@@ -6,7 +6,7 @@ Rows are nodes by id; devices lie in a padded matrix of nodes × slots. Numbers 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,20 +16,22 @@ from estate.hardware import Health, Node, Taint
 from estate.ids import ClusterId, NodeId, RackId, SiteId, TenantId
 from estate.law import Facts
 from estate.loads import Load
+from estate.machines import Software
 from estate.snapshots import Snapshot
-from estate.workloads import WHOLE
+from estate.workloads import WHOLE, Locality
+from tools.placement.insides import UNTOLD, Inside, Parts, Seat
 
 type Flags = NDArray[np.bool_]
 type Ints = NDArray[np.int64]
 
 UNCAPPED = 10**12
-UNTOLD = 10**12
-"""Processors or memory free on a node of which nobody tells what it has."""
 NOBODY, SEVERAL = -1, -2
 """In `sharer`: who shares a device, where that is not one known tenant."""
 HEALTHS = tuple(Health)
 HEALTHY = HEALTHS.index(Health.HEALTHY)
-_SHARED = frozenset({"names", "rows", "ids", "models", "makers", "profiles", "taints", "rack_budget"})
+_SHARED = frozenset(
+    {"names", "rows", "ids", "models", "makers", "profiles", "installed", "taints", "rack_budget", "seats", "insides"}
+)
 """What a renewal does not copy as an array."""
 UNKNOWN_TENANT = -1
 """The last row of `present`: work of a tenant that no fact knows."""
@@ -75,7 +77,7 @@ class Columns:
     load: Ints
     cap: Ints
     cpu_free: Ints
-    """Millicores that pods may still request, less what all of them do; `UNTOLD`: no limit is known."""
+    """Millicores that pods may still request beside those that do; `UNTOLD`: nobody tells what the node has."""
     memory_free: Ints
     """Mebibytes, likewise."""
     index: Ints
@@ -94,16 +96,36 @@ class Columns:
     which stands for a tenant that no fact knows as well."""
     profile: Ints
     """The position in `profiles` of the name by which a device must be asked for."""
+    limit: Ints
+    """The power limit of each device, in watts; -1: nobody tells."""
+    software: Ints
+    """What is installed on each node, as a position in `installed`."""
     present: Flags
     models: tuple[str, ...]
     makers: tuple[Vendor | None, ...]
     """Of each model; None: nobody tells."""
     profiles: tuple[str, ...]
     """Names of slices; the empty one stands for whole devices."""
+    installed: tuple[tuple[Software, ...], ...]
+    """The different sets of software; a fleet has few."""
     taints: tuple[tuple[Taint, ...], ...]
     """The different sets of closing taints; a fleet has few."""
     rack_drawn: Ints
     rack_budget: Ints
+    seats: tuple[Seat, ...] = ()
+    """What was seated or lifted since these nodes were read, for the parts inside of them."""
+    insides: dict[Locality | None, Inside] = field(default_factory=dict, compare=False)
+    """The parts of nodes, as far as somebody asked for them."""
+
+    def inside(self, snapshot: Snapshot, locality: Locality | None, rows: Iterable[int]) -> Parts:
+        """The parts of that kind, known of these nodes. `snapshot` is the one that the columns are of."""
+        held = self.insides.setdefault(locality, Inside(locality, *self.exists.shape))
+        for row in rows:
+            node = None if held.known[row] else snapshot.node(self.ids[row])
+            if node is not None:
+                running = [(w, b) for w in snapshot.workloads_on(node.id) for b in w.on(node.id)]
+                held.fill(row, node, running, self.seats)
+        return held.parts()
 
     @property
     def fit(self) -> Flags:
@@ -158,6 +180,7 @@ class _Where:
         self.tenant = {t: i for i, t in enumerate(names.tenants)}
         self.model = {m: i for i, m in enumerate(columns.models)}
         self.profile = {p: i for i, p in enumerate(columns.profiles)}
+        self.software = {s: i for i, s in enumerate(columns.installed)}
         self.taint = {t: i for i, t in enumerate(columns.taints)}
 
 
@@ -166,7 +189,7 @@ def _fits(before: Columns, row: int | None, node: Node | None) -> bool:
         return row is None and node is None
     makers = dict(zip(before.models, before.makers, strict=True))
     known = all(
-        a.model in makers and a.vendor in (None, makers[a.model]) and a.profile in before.profiles
+        a.model in makers and a.vendor in (None, makers[a.model]) and a.cut in before.profiles
         for a in node.accelerators
     )
     return known and node.cluster in before.names.clusters and len(node.accelerators) <= before.index.shape[1]
@@ -218,10 +241,13 @@ def _blank(snapshot: Snapshot, names: Names, nodes: tuple[Node, ...]) -> Columns
         shares=flags(rows, slots),
         sharer=ints(rows, slots),
         profile=ints(rows, slots),
+        limit=ints(rows, slots),
+        software=ints(rows),
         present=flags(len(names.tenants) + 1, rows),
         models=tuple(makers),
         makers=tuple(makers.values()),
-        profiles=tuple(dict.fromkeys(a.profile for n in nodes for a in n.accelerators)),
+        profiles=tuple(dict.fromkeys(a.cut for n in nodes for a in n.accelerators)),
+        installed=tuple(dict.fromkeys(n.software for n in nodes)),
         taints=tuple(dict.fromkeys(n.closing_taints for n in nodes)),
         rack_drawn=drawn,
         rack_budget=budget,
@@ -235,7 +261,9 @@ def _copied(before: Columns, snapshot: Snapshot, changed: Mapping[int, Node]) ->
         if (rack := before.rack[row]) >= 0:
             fresh["rack_drawn"][rack] = snapshot.rack_watts(before.names.racks[rack])
     taints = tuple(dict.fromkeys((*before.taints, *(n.closing_taints for n in changed.values()))))
-    return replace(before, taints=taints, **fresh)
+    installed = tuple(dict.fromkeys((*before.installed, *(n.software for n in changed.values()))))
+    insides = {kind: held.without(changed) for kind, held in list(before.insides.items())}
+    return replace(before, taints=taints, installed=installed, insides=insides, **fresh)
 
 
 def _fill(columns: Columns, row: int, node: Node, where: _Where) -> None:
@@ -245,6 +273,7 @@ def _fill(columns: Columns, row: int, node: Node, where: _Where) -> None:
     columns.rack[row] = where.rack[rack] if rack else -1
     columns.cordoned[row] = node.cordoned
     columns.taint[row] = where.taint[node.closing_taints]
+    columns.software[row] = where.software[node.software]
     columns.health[row] = HEALTHS.index(node.health)
     columns.idle[row] = node.idle_watts
     columns.cap[row] = UNCAPPED if node.power_cap_watts is None else node.power_cap_watts
@@ -269,7 +298,7 @@ def _fill_load(columns: Columns, row: int, node: Node, where: _Where) -> Load:
 
 def _fill_devices(columns: Columns, row: int, node: Node, load: Load, where: _Where) -> None:
     domains = {d: i for i, d in enumerate(dict.fromkeys(a.nvlink_domain for a in node.accelerators if a.nvlink_domain))}
-    for column in (columns.index, columns.model, columns.memory, columns.domain, columns.profile):
+    for column in (columns.index, columns.model, columns.memory, columns.domain, columns.profile, columns.limit):
         column[row] = -1  # of devices that are gone nothing may be left: reasons look at whole rows
     columns.milli[row], columns.sharer[row] = 0, NOBODY
     for flags in (columns.exists, columns.healthy, columns.free, columns.shares):
@@ -280,7 +309,8 @@ def _fill_devices(columns: Columns, row: int, node: Node, load: Load, where: _Wh
         columns.model[row, slot] = where.model[device.model]
         columns.memory[row, slot] = device.memory_mebibytes
         columns.domain[row, slot] = domains.get(device.nvlink_domain, -1)
-        columns.profile[row, slot] = where.profile[device.profile]
+        columns.profile[row, slot] = where.profile[device.cut]
+        columns.limit[row, slot] = -1 if device.power_limit_watts is None else device.power_limit_watts
         columns.exists[row, slot] = True
         columns.healthy[row, slot] = healthy
         columns.shares[row, slot] = device.sharing is not None

@@ -27,7 +27,6 @@ from tools.placement.columns import (
     SEVERAL,
     UNCAPPED,
     UNKNOWN_TENANT,
-    UNTOLD,
     Columns,
     Flags,
     Ints,
@@ -35,6 +34,7 @@ from tools.placement.columns import (
     one_of,
     rack_columns,
 )
+from tools.placement.insides import UNTOLD
 
 
 def build(snapshot: Snapshot, ground: ColumnarGround) -> Columns:
@@ -74,7 +74,11 @@ def _states(ground: ColumnarGround, rows: Ints) -> dict[str, Any]:
     cap, held = _column(ground, "power_cap_watts", rows), _column(ground, "taints", rows)
     closing = [tuple(t for t in taints if t.effect.closes) for taints in ground.meanings("node", "taints")]
     taints: tuple[tuple[Taint, ...], ...] = tuple(dict.fromkeys(closing[code] for code in _as_met(held)))
+    profile, installed = _column(ground, "profile", rows), ground.meanings("node", "software")
+    software = tuple(dict.fromkeys(installed[code] for code in _as_met(profile)))
     return {
+        "software": _placed(installed, _positions(software))[profile],
+        "installed": software,
         "cordoned": _column(ground, "cordoned", rows) != 0,
         "taint": _placed(closing, _positions(taints))[held],
         "taints": taints,
@@ -148,9 +152,11 @@ def _devices(ground: ColumnarGround, rows: Ints, shared: Mapping[tuple[int, int]
     makers = _makers(models, ground.meanings("device", "vendor"), _as_met(profile))
     sound = read("health") == ground.meanings("device", "health").index(Health.HEALTHY)
     memory = np.array(ground.meanings("device", "memory_mebibytes") or [0], dtype=np.int64)
-    holders, sizes = laid(read("holders"), 0), ground.meanings("device", "profile")
+    holders, sizes = laid(read("holders"), 0), ground.meanings("device", "cut")
+    limits = ground.meanings("device", "power_limit_watts")
     sized = tuple(dict.fromkeys(sizes[code] for code in _as_met(profile)))
-    found = {
+    shareable = [s is not None for s in ground.meanings("device", "sharing")]
+    found: dict[str, Any] = {
         "index": laid(np.array(ground.meanings("device", "index") or [0], dtype=np.int64)[read("index")]),
         "model": laid(_placed(models, _positions(makers))[profile]),
         "memory": laid(memory[profile]),
@@ -159,16 +165,17 @@ def _devices(ground: ColumnarGround, rows: Ints, shared: Mapping[tuple[int, int]
         "healthy": laid(sound, blank=False),
         "free": laid(sound & (read("holders") == 0), blank=False),
         "milli": laid(WHOLE * (sound & (read("holders") == 0)), 0),
-        "shares": laid(np.array([s is not None for s in ground.meanings("device", "sharing")] or [False])[profile], False),
-        "sharer": np.full(shape, NOBODY, dtype=np.int64),
+        "shares": laid(np.array(shareable or [False])[profile], blank=False),
+        "sharer": laid(NOBODY),
         "profile": laid(_placed(sizes, _positions(sized))[profile]),
         "models": tuple(makers),
         "makers": tuple(makers.values()),
+        "limit": laid(np.array([-1 if w is None else w for w in limits] or [0])[profile]),
         "profiles": sized,
     }
     for (row, index), part in shared.items():
         for slot in np.flatnonzero((found["index"][row] == index) & found["healthy"][row]).tolist():
-            left = max(WHOLE - part.milli, 0) if holders[row, slot] == part.holders else 0
+            left = max(WHOLE - part.milli, 0) if int(holders[row, slot]) == part.holders else 0
             found["milli"][row, slot] = left
             found["sharer"][row, slot] = one_of(part.tenants) if left else NOBODY
     return found

@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from tools.placement.constraints import company, devices, law, marks, power, tenancy
+from tools.placement.constraints import company, devices, law, localities, machines, marks, power, tenancy
 from tools.placement.constraints.kinds import Constraint, Masks
 from tools.placement.constraints.rules import Rule
 from tools.placement.wishes import Room, Wish
 
-_FAMILIES = (marks, devices, power, company, tenancy, law)
+_FAMILIES = (marks, devices, machines, localities, power, company, tenancy, law)
 _ENDURING = (marks.enduring, tenancy.enduring, law.enduring)
-_STANDING = (marks.standing, tenancy.standing)
-_MOVING = (devices.moving, power.moving, company.moving)
+_STANDING = (marks.standing, machines.standing, tenancy.standing)
+_MOVING = (devices.moving, machines.moving, localities.moving, power.moving, company.moving)
 
 RULES: Final[Mapping[Constraint, Rule]] = {rule.constraint: rule for family in _FAMILIES for rule in family.RULES}
 
