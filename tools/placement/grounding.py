@@ -173,11 +173,12 @@ def _devices(ground: ColumnarGround, rows: Ints, shared: Mapping[tuple[int, int]
         "limit": laid(np.array([-1 if w is None else w for w in limits] or [0])[profile]),
         "profiles": sized,
     }
+    milli, sharer = found["milli"], found["sharer"]
     for (row, index), part in shared.items():
         for slot in np.flatnonzero((found["index"][row] == index) & found["healthy"][row]).tolist():
-            left = max(WHOLE - part.milli, 0) if int(holders[row, slot]) == part.holders else 0
-            found["milli"][row, slot] = left
-            found["sharer"][row, slot] = one_of(part.tenants) if left else NOBODY
+            alone = int(holders[row, slot]) == part.holders  # else somebody holds it whole as well
+            milli[row, slot] = max(WHOLE - part.milli, 0) * alone
+            sharer[row, slot] = one_of(part.tenants) if milli[row, slot] else NOBODY
     return found
 
 
