@@ -297,27 +297,30 @@ def _fill_load(columns: Columns, row: int, node: Node, where: _Where) -> Load:
 
 
 def _fill_devices(columns: Columns, row: int, node: Node, load: Load, where: _Where) -> None:
-    domains = {d: i for i, d in enumerate(dict.fromkeys(a.nvlink_domain for a in node.accelerators if a.nvlink_domain))}
-    for column in (columns.index, columns.model, columns.memory, columns.domain, columns.profile, columns.limit):
-        column[row] = -1  # of devices that are gone nothing may be left: reasons look at whole rows
-    columns.milli[row], columns.sharer[row] = 0, NOBODY
-    for flags in (columns.exists, columns.healthy, columns.free, columns.shares):
-        flags[row] = False
-    for slot, device in enumerate(node.accelerators):
-        healthy = device.health is Health.HEALTHY
-        columns.index[row, slot] = device.index
-        columns.model[row, slot] = where.model[device.model]
-        columns.memory[row, slot] = device.memory_mebibytes
-        columns.domain[row, slot] = domains.get(device.nvlink_domain, -1)
-        columns.profile[row, slot] = where.profile[device.cut]
-        columns.limit[row, slot] = -1 if device.power_limit_watts is None else device.power_limit_watts
-        columns.exists[row, slot] = True
-        columns.healthy[row, slot] = healthy
-        columns.shares[row, slot] = device.sharing is not None
-        columns.free[row, slot] = healthy and device.index not in load.tenants
-        columns.milli[row, slot] = left = load.milli_left(device.index) * healthy
-        if 0 < left < WHOLE:
-            columns.sharer[row, slot] = one_of({where.tenant.get(t, SEVERAL) for t in load.tenants[device.index]})
+    devices = node.accelerators
+    domains = {d: i for i, d in enumerate(dict.fromkeys(a.nvlink_domain for a in devices if a.nvlink_domain))}
+    healthy = [a.health is Health.HEALTHY for a in devices]
+    left = [load.milli_left(a.index) * fit for a, fit in zip(devices, healthy, strict=True)]
+    for column, blank, values in (
+        (columns.index, -1, [a.index for a in devices]),
+        (columns.model, -1, [where.model[a.model] for a in devices]),
+        (columns.memory, -1, [a.memory_mebibytes for a in devices]),
+        (columns.domain, -1, [domains.get(a.nvlink_domain, -1) for a in devices]),
+        (columns.profile, -1, [where.profile[a.cut] for a in devices]),
+        (columns.limit, -1, [-1 if a.power_limit_watts is None else a.power_limit_watts for a in devices]),
+        (columns.exists, False, [True for _ in devices]),
+        (columns.healthy, False, healthy),
+        (columns.free, False, [f and a.index not in load.tenants for a, f in zip(devices, healthy, strict=True)]),
+        (columns.shares, False, [a.sharing is not None for a in devices]),
+        (columns.milli, 0, left),
+        (columns.sharer, NOBODY, [_sharer(load, a.index, n, where) for a, n in zip(devices, left, strict=True)]),
+    ):
+        column[row, : len(devices)] = values
+        column[row, len(devices) :] = blank  # of devices that are gone nothing may be left: reasons look at whole rows
+
+
+def _sharer(load: Load, index: int, left: int, where: _Where) -> int:
+    return one_of({where.tenant.get(t, SEVERAL) for t in load.tenants[index]}) if 0 < left < WHOLE else NOBODY
 
 
 def one_of(holders: Collection[int]) -> int:
