@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
 
 from estate.devices import Vendor
-from estate.hardware import Health, Node, Taint
+from estate.hardware import Accelerator, Health, Node, Taint
 from estate.ids import ClusterId, NodeId, RackId, SiteId, TenantId
 from estate.law import Facts
 from estate.loads import Load
@@ -144,9 +145,7 @@ def build(snapshot: Snapshot) -> Columns:
     """The columns of `snapshot`, every node read. A scan, where no ground has them in columns already."""
     nodes = tuple(snapshot.nodes())
     columns = _blank(snapshot, Names.of(snapshot.facts, (n.cluster for n in nodes)), nodes)
-    where = _Where(snapshot, columns)
-    for row, node in enumerate(nodes):
-        _fill(columns, row, node, where)
+    _fill(columns, dict(enumerate(nodes)), _Where(snapshot, columns))
     return columns
 
 
@@ -162,9 +161,7 @@ def renewed(before: Columns, snapshot: Snapshot, touched: Iterable[NodeId]) -> C
     if not stale:
         return before
     columns = _copied(before, snapshot, stale)
-    where = _Where(snapshot, columns)
-    for row, node in stale.items():
-        _fill(columns, row, node, where)
+    _fill(columns, stale, _Where(snapshot, columns))
     return columns
 
 
@@ -266,61 +263,89 @@ def _copied(before: Columns, snapshot: Snapshot, changed: Mapping[int, Node]) ->
     return replace(before, taints=taints, installed=installed, insides=insides, **fresh)
 
 
-def _fill(columns: Columns, row: int, node: Node, where: _Where) -> None:
-    site, rack = where.snapshot.site_of(node.id), where.snapshot.rack_of(node.id)
-    columns.cluster[row] = where.cluster[node.cluster]
-    columns.site[row] = where.site[site] if site else -1
-    columns.rack[row] = where.rack[rack] if rack else -1
-    columns.cordoned[row] = node.cordoned
-    columns.taint[row] = where.taint[node.closing_taints]
-    columns.software[row] = where.software[node.software]
-    columns.health[row] = HEALTHS.index(node.health)
-    columns.idle[row] = node.idle_watts
-    columns.cap[row] = UNCAPPED if node.power_cap_watts is None else node.power_cap_watts
-    load = _fill_load(columns, row, node, where)
-    _fill_devices(columns, row, node, load, where)
+def _fill(columns: Columns, rows: Mapping[int, Node], where: _Where) -> None:
+    """These rows as their nodes are, column by column: a write for each cell would cost more than all the reading."""
+    if not rows:
+        return
+    at = np.fromiter(rows, dtype=np.int64, count=len(rows))
+    loads = [_load(node, where) for node in rows.values()]
+    for name, values in zip(_NODE, zip(*map(_of_node, rows.values(), loads, repeat(where)), strict=True), strict=True):
+        getattr(columns, name)[at] = values
+    for present, tenants in zip(at.tolist(), (load.payers() for load in loads), strict=True):
+        columns.present[:, present] = False
+        columns.present[[where.tenant.get(t, UNKNOWN_TENANT) for t in tenants], present] = True
+    width = columns.index.shape[1]
+    devices = [_of_devices(n, load, where, width) for n, load in zip(rows.values(), loads, strict=True)]
+    cells = np.array(devices, dtype=np.int64).reshape(len(at), width, len(_DEVICES))
+    for place, name in enumerate(_DEVICES):
+        getattr(columns, name)[at] = cells[:, :, place]
 
 
-def _fill_load(columns: Columns, row: int, node: Node, where: _Where) -> Load:
-    load, watts = Load(), 0
-    columns.present[:, row] = False
+def _load(node: Node, where: _Where) -> Load:
+    load = Load()
     for workload in where.snapshot.workloads_on(node.id):
-        bindings = workload.on(node.id)
-        load.add(workload, bindings)
-        watts += sum(workload.watts_per_accelerator * len(b.accelerators) for b in bindings)
-        columns.present[where.tenant.get(workload.tenant, UNKNOWN_TENANT), row] = True
-    columns.load[row] = watts
-    cpu, memory = load.processors_left(node), load.memory_left(node)
-    columns.cpu_free[row] = UNTOLD if cpu is None else cpu
-    columns.memory_free[row] = UNTOLD if memory is None else memory
+        load.add(workload, workload.on(node.id))
     return load
 
 
-def _fill_devices(columns: Columns, row: int, node: Node, load: Load, where: _Where) -> None:
-    devices = node.accelerators
-    domains = {d: i for i, d in enumerate(dict.fromkeys(a.nvlink_domain for a in devices if a.nvlink_domain))}
-    healthy = [a.health is Health.HEALTHY for a in devices]
-    left = [load.milli_left(a.index) * fit for a, fit in zip(devices, healthy, strict=True)]
-    for column, blank, values in (
-        (columns.index, -1, [a.index for a in devices]),
-        (columns.model, -1, [where.model[a.model] for a in devices]),
-        (columns.memory, -1, [a.memory_mebibytes for a in devices]),
-        (columns.domain, -1, [domains.get(a.nvlink_domain, -1) for a in devices]),
-        (columns.profile, -1, [where.profile[a.cut] for a in devices]),
-        (columns.limit, -1, [-1 if a.power_limit_watts is None else a.power_limit_watts for a in devices]),
-        (columns.exists, False, [True for _ in devices]),
-        (columns.healthy, False, healthy),
-        (columns.free, False, [f and a.index not in load.tenants for a, f in zip(devices, healthy, strict=True)]),
-        (columns.shares, False, [a.sharing is not None for a in devices]),
-        (columns.milli, 0, left),
-        (columns.sharer, NOBODY, [_sharer(load, a.index, n, where) for a, n in zip(devices, left, strict=True)]),
-    ):
-        column[row, : len(devices)] = values
-        column[row, len(devices) :] = blank  # of devices that are gone nothing may be left: reasons look at whole rows
+_NODE = (
+    *("cluster", "site", "rack", "cordoned", "taint", "software", "health", "idle", "cap"),
+    *("load", "cpu_free", "memory_free"),
+)
 
 
-def _sharer(load: Load, index: int, left: int, where: _Where) -> int:
-    return one_of({where.tenant.get(t, SEVERAL) for t in load.tenants[index]}) if 0 < left < WHOLE else NOBODY
+def _of_node(node: Node, load: Load, where: _Where) -> tuple[int, ...]:
+    """What `_NODE` names, in that order."""
+    site, rack = where.snapshot.site_of(node.id), where.snapshot.rack_of(node.id)
+    cpu, memory = load.processors_left(node), load.memory_left(node)
+    return (
+        where.cluster[node.cluster],
+        where.site[site] if site else -1,
+        where.rack[rack] if rack else -1,
+        node.cordoned,
+        where.taint[node.closing_taints],
+        where.software[node.software],
+        HEALTHS.index(node.health),
+        node.idle_watts,
+        UNCAPPED if node.power_cap_watts is None else node.power_cap_watts,
+        sum(w.watts_per_accelerator * len(b.accelerators) for w, b in load.running),
+        UNTOLD if cpu is None else cpu,
+        UNTOLD if memory is None else memory,
+    )
+
+
+_DEVICES = (
+    *("index", "model", "memory", "domain", "profile", "limit"),
+    *("exists", "healthy", "free", "shares", "milli", "sharer"),
+)
+_NO_DEVICE = (-1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, NOBODY)
+"""Of devices that are gone nothing may be left: reasons look at whole rows."""
+
+
+def _of_devices(node: Node, load: Load, where: _Where, width: int) -> list[tuple[int, ...]]:
+    """What `_DEVICES` names, in that order, for as many slots as there are."""
+    domains = {d: i for i, d in enumerate(dict.fromkeys(a.nvlink_domain for a in node.accelerators if a.nvlink_domain))}
+    found = [_of_device(a, load, where, domains) for a in node.accelerators]
+    return found + [_NO_DEVICE] * (width - len(found))
+
+
+def _of_device(device: Accelerator, load: Load, where: _Where, domains: Mapping[str, int]) -> tuple[int, ...]:
+    index, healthy = device.index, device.health is Health.HEALTHY
+    left = load.milli_left(index) if healthy else 0
+    return (
+        index,
+        where.model[device.model],
+        device.memory_mebibytes,
+        domains.get(device.nvlink_domain, -1),
+        where.profile[device.cut],
+        -1 if device.power_limit_watts is None else device.power_limit_watts,
+        True,
+        healthy,
+        healthy and index not in load.tenants,
+        device.sharing is not None,
+        left,
+        one_of({where.tenant.get(t, SEVERAL) for t in load.tenants[index]}) if 0 < left < WHOLE else NOBODY,
+    )
 
 
 def one_of(holders: Collection[int]) -> int:
