@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -118,12 +119,7 @@ def offer(  # noqa: PLR0913, PLR0917 - options of a command
     model: Annotated[list[str] | None, typer.Option(help="This accelerator will do; may be given again.")] = None,
     memory: Annotated[int, typer.Option(help="Least memory of each accelerator, in MiB.")] = 0,
     bandwidth: Annotated[str, typer.Option(help="any, same-node or same-nvlink-domain.")] = "same-node",
-    share: Annotated[int | None, typer.Option(help="Thousandths of one accelerator, for each replica.")] = None,
-    profile: Annotated[str, typer.Option(help="Slices of that size, such as 1g.10gb.")] = "",
-    cpu: Annotated[int, typer.Option(help="Thousandths of a processor for each replica.")] = 0,
-    host_memory: Annotated[int, typer.Option(help="Memory of each replica beside its accelerators', in MiB.")] = 0,
-    locality: Annotated[str | None, typer.Option(help="All of it in one numa node or pcie-switch.")] = None,
-    rails: Annotated[int, typer.Option(help="RDMA ports of its own for each replica.")] = 0,
+    need: Annotated[list[str] | None, typer.Option(help="Such as share=300 or locality=numa; see docs.")] = None,
     together: Annotated[str | None, typer.Option(help="All replicas in one node, rack, leaf, feed or site.")] = None,
     spread: Annotated[str | None, typer.Option(help="No two replicas in one node, rack, leaf, feed or site.")] = None,
     kind: Annotated[str, typer.Option(help="training, fine-tuning, inference, agent or batch.")] = "training",
@@ -152,18 +148,13 @@ def offer(  # noqa: PLR0913, PLR0917 - options of a command
         "models": model or (),
         "memory_mebibytes": memory,
         "bandwidth": bandwidth,
-        "share": share,
-        "profile": profile,
-        "millicores": cpu,
-        "host_mebibytes": host_memory,
-        "locality": locality,
-        "rails": rails,
         "together": together,
         "spread": spread,
         "kind": kind,
         "sites": site or (),
         "datasets": dataset or (),
         "cost_ceiling": cost_ceiling,
+        **_needed(need or ()),
     }
     if file is None and (tenant is None or accelerators is None):
         raise typer.BadParameter("name `--tenant` and `--accelerators`, or give the request as a file with `-f`")
@@ -175,6 +166,20 @@ def offer(  # noqa: PLR0913, PLR0917 - options of a command
     else:
         emit(found, output)
     raise typer.Exit(0 if found["grade"] in ("guaranteed", "best-effort") else 1)
+
+
+_NEEDS = ("share", "profile", "limit_watts", "millicores", "host_mebibytes", "locality", "rails", "rail_speed")
+
+
+def _needed(written: Iterable[str]) -> dict[str, str]:
+    """What each replica needs of one node, each as `name=value`."""
+    found = dict(w.partition("=")[::2] for w in written)
+    for name, value in found.items():
+        if name not in _NEEDS or not value:
+            raise typer.BadParameter(
+                f"`{name}={value}`: write one of {', '.join(_NEEDS)} with its value, as `share=300`"
+            )
+    return found
 
 
 def _told(found: Row) -> None:
