@@ -22,6 +22,8 @@ from tools.placement import columns, grounding
 from tools.placement.columns import Columns
 from tools.placement.engine import MaskEngine
 from tools.placement.port import Ask, NoPlacement, Placement
+from tools.placement.searching import search
+from tools.placement.wishes import Wish
 
 
 def played(estate: FrozenEstate, ask: Ask, found: Placement) -> Result[Snapshot]:
@@ -69,9 +71,22 @@ def test_every_placement_takes_effect_within_power_and_in_one_cluster(data: st.D
     assert len({n.cluster for b in found.bindings if (n := estate.node(b.node))}) == 1
     after = played(estate, ask, found)
     assert isinstance(after, Ok), after
+    assert_left(estate, ask, found, after.value)
     for rack in {estate.rack_of(b.node) for b in found.bindings}:
         assert rack is not None
         assert after.value.rack_watts(rack) <= estate.facts.rack[rack].power_budget_watts
+
+
+def assert_left(estate: FrozenEstate, ask: Ask, found: Placement, after: Snapshot) -> None:
+    """What a search says is left is what is left, where its replicas moved within their cluster."""
+    workload, node = estate.workload(ask.workload), estate.node(found.bindings[0].node)
+    assert workload is not None
+    assert node is not None
+    if node.cluster != workload.cluster or max(ask.replicas) >= workload.replicas:
+        return
+    room, fresh = search(Wish(estate, columns.build(estate), ask, workload)).room, columns.build(after)
+    assert room is not None
+    assert_same(room.columns(fresh.present), fresh)
 
 
 def new_to(before: Snapshot, after: Snapshot) -> bool:
