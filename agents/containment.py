@@ -21,6 +21,7 @@ from estate.proposals import Evidence, Lane, Proposal
 from estate.results import Refusal
 from estate.snapshots import Snapshot
 from estate.subjects import Subjects
+from estate.uses.running import Maker
 from tools.bus.port import Bus
 
 _CONTAINED = frozenset({EventType.ACCELERATOR_FAILED, EventType.NODE_FAILED})
@@ -37,11 +38,15 @@ class Contained:
 class Containment:
     """Publishes fences on their own lane."""
 
-    def __init__(self, bus: Bus, incidents: Incidents, subjects: Subjects, proposer: Subject) -> None:
+    def __init__(
+        self, bus: Bus, incidents: Incidents, subjects: Subjects, proposer: Subject, made_by: tuple[Maker, ...] = ()
+    ) -> None:
+        """`made_by`: the agent and this duty, as they are installed."""
         self._bus = bus
         self._incidents = incidents
         self._subjects = subjects
         self._proposer = proposer
+        self._made_by = made_by
 
     async def contain(self, event: Event, incident: Incident, snapshot: Snapshot) -> Contained:
         """Fence the event's node for `incident` where that is called for; the same call again changes nothing."""
@@ -53,12 +58,13 @@ class Containment:
             drafted = draft(event, incident, snapshot, self._proposer, self._subjects.installation)
             if drafted is None:
                 return Contained(incident)
+            drafted = drafted.model_copy(update={"made_by": self._made_by})
             reserved = await self._incidents.reserve_fence(drafted, node)
         return await self._publish(reserved, node)
 
     async def _publish(self, proposal: Proposal, node: NodeId) -> Contained:
         digest = proposal.digest
-        subject = self._subjects.proposal(Lane.CONTAINMENT, proposal.site)
+        subject = self._subjects.proposal(Lane.CONTAINMENT, proposal.site, proposal.proposer.name)
         stored = await self._bus.publish(subject, proposal.canonical(), message_id=digest)
         fence = Fence(node=node, proposal=digest)
         record = await self._incidents.change(proposal.incident, lambda r: folding.with_fence(r, fence))

@@ -23,12 +23,15 @@ from agents.correlator import Correlator
 from agents.incidents import Incidents
 from agents.intake.channels import ChannelConfig
 from agents.intake.receiving import Intake
-from agents.minds.port import Mind, model_of
+from agents.minds.port import Mind
 from agents.observing import Observer, telling
+from agents.presence import Presence
+from agents.roster import CASE_GRAPH, CONTAINMENT, RUNBOOK, WORKER, shipped
 from estate.clocks import Clock
 from estate.identities import Subject
-from estate.ids import ChannelId
+from estate.ids import ChannelId, ComponentId
 from estate.subjects import Subjects
+from estate.uses.running import Maker
 from tools.bus.port import Bus, ConsumerSpec, Handler
 from tools.bus.precedence import RightOfWay
 from tools.inventory.drifts import Drifts
@@ -56,6 +59,8 @@ class Setting:
     """Earlier versions of what `reader` reads."""
     attempts: int = 3
     concurrency: Concurrency = field(default_factory=Concurrency)
+    worker: str = "worker"
+    """What it is called among those of its agent."""
     way: RightOfWay = field(default_factory=RightOfWay)
     """Shared with whatever else runs in this interpreter."""
 
@@ -67,9 +72,18 @@ class AgentProcess:
         self._bus = setting.bus
         self._subjects = setting.subjects
         self._concurrency = setting.concurrency
+        self._presence = Presence(
+            bus=setting.bus,
+            installation=setting.subjects.installation,
+            agent=ComponentId(setting.proposer.name),
+            worker=setting.worker,
+            runs=runs(setting),
+            clock=setting.clock,
+        )
         observer = setting.observer or telling(setting.bus, setting.subjects)
         self._intake = Intake(setting.bus, setting.reader, FORMATS, setting.channels, setting.clock, setting.subjects)
-        containment = Containment(setting.bus, incidents, setting.subjects, setting.proposer)
+        fencing = (WORKER.maker(setting.proposer.name), CONTAINMENT.maker())
+        containment = Containment(setting.bus, incidents, setting.subjects, setting.proposer, fencing)
         self._correlator = Correlator(setting.bus, incidents, setting.reader, containment, setting.subjects, observer)
         self.worker = CaseWorker(_deps(setting, incidents, drifts, observer), saver)
 
@@ -85,6 +99,7 @@ class AgentProcess:
                 group.create_task(self._bus.consume(spec, handler), name=f"agent-{spec.name}")
                 for spec, handler in self.consumers()
             ]
+            tasks.append(group.create_task(self._presence.keep_telling(), name="agent-presence"))
             await stop.wait()
             for task in tasks:
                 task.cancel()
@@ -105,6 +120,13 @@ class AgentProcess:
         return tuple(zip(consumers.specs(self._subjects, self._concurrency), handlers, strict=True))
 
 
+def runs(setting: Setting) -> tuple[Maker, ...]:
+    """Everything that may have a part in its proposals."""
+    own = {m.id: m for m in (WORKER.maker(setting.proposer.name), *setting.mind.makers)}
+    rest = (s.maker for s in shipped() if s.maker.id not in {WORKER.id, RUNBOOK.id})
+    return (*own.values(), *rest)
+
+
 def _deps(setting: Setting, incidents: Incidents, drifts: Drifts, observer: Observer) -> Deps:
     return Deps(
         bus=setting.bus,
@@ -115,7 +137,12 @@ def _deps(setting: Setting, incidents: Incidents, drifts: Drifts, observer: Obse
         mind=setting.mind,
         clock=setting.clock,
         subjects=setting.subjects,
-        behind=Behind(setting.subjects.installation, setting.proposer, model_of(setting.mind)),
+        behind=Behind(
+            installation=setting.subjects.installation,
+            proposer=setting.proposer,
+            agent=(WORKER.maker(setting.proposer.name), CASE_GRAPH.maker()),
+            minds=setting.mind.makers,
+        ),
         observer=observer,
         attempts=setting.attempts,
         way=setting.way,

@@ -19,8 +19,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from agents import roster
 from benchmarks.figures import Figure, figure, hushed, main, percentile
 from benchmarks.fleets import fleet
+from console.registering import register
 from estate.changes import CordonNode
 from estate.effects import lay_out
 from estate.frozen import FrozenEstate
@@ -207,7 +209,7 @@ async def _facts(connection: Connection) -> Facts:
     identity = await connection.request("GET", resources.IDENTITY)
     made = fleet(_now() + timedelta(days=30), RACKS).facts
     here = tuple(c.model_copy(update={"uid": Uid(identity["metadata"]["uid"])}) for c in made.clusters)
-    return made.model_copy(update={"clusters": here})
+    return register(made.model_copy(update={"clusters": here})).facts
 
 
 def _estate(facts: Facts, uids: dict[NodeId, str]) -> FrozenEstate:
@@ -234,6 +236,7 @@ def _proposal(node: NodeId, estate: FrozenEstate) -> Proposal:
         proposer=_AGENT,
         summary=f"fence {node}",
         steps=laid.value.steps,
+        made_by=(roster.WORKER.maker(), roster.CONTAINMENT.maker()),
     )
 
 

@@ -15,9 +15,11 @@ from statistics import median
 import cedarpy
 import orjson
 
+from agents import roster
 from benchmarks.figures import Figure, figure, main, percentile
 from benchmarks.fleets import fleet
 from console.interpreting import tuned
+from console.registering import register
 from estate.changes import ApplyManifest, Change, CordonNode, DrainNode, MoveWorkload, ReplicaMove, ScaleWorkload
 from estate.effects import lay_out
 from estate.frozen import FrozenEstate
@@ -39,6 +41,7 @@ ROUNDS = 300
 _BENCH = InstallationId("bench")
 _FIRST, _THIRD = NodeId("eu-de-r001-n01"), NodeId("eu-de-r001-n03")
 _WORK = WorkloadId("serve-eu-de-r001")
+_MADE = (roster.WORKER.maker(), roster.CASE_GRAPH.maker(), roster.RUNBOOK.maker())
 _HALF = (0, 1, 2, 3)
 _NOW = datetime(2026, 11, 21, tzinfo=UTC)
 _SETTINGS = {
@@ -126,7 +129,7 @@ def _timed[T](taken: list[float], done: Callable[[], T]) -> T:
 def _estate(racks: int) -> FrozenEstate:
     made = fleet(_NOW + timedelta(days=30), racks)
     version = SnapshotVersion(installation=_BENCH, epoch=1, sequence=1)
-    return FrozenEstate.of(version, made.facts, made.world.nodes, made.world.workloads)
+    return FrozenEstate.of(version, register(made.facts).facts, made.world.nodes, made.world.workloads)
 
 
 def _question(change: Change, estate: FrozenEstate, bundle: Bundle) -> Question:
@@ -143,6 +146,7 @@ def _question(change: Change, estate: FrozenEstate, bundle: Bundle) -> Question:
         proposer=Subject(kind=SubjectKind.AGENT, issuer=_BENCH, name="agent"),
         summary="a benchmark",
         steps=laid.value.steps,
+        made_by=_MADE,
     )
     return Question(Matter.of(proposal), estate, bundle, Standing(Mode.AUTOMATIC), _NOW)
 

@@ -249,6 +249,16 @@ def _heard(silences: object) -> Iterator[Finding]:
     yield Finding(check="heartbeat", well=not missing, found=found, remedy=remedy)
 
 
+def _strangers(unregistered: object) -> Finding:
+    """Whether everything that acts here is registered by signed facts, as it is."""
+    from policies.makers import REGISTER
+
+    found = [str(s) for s in unregistered] if isinstance(unregistered, list) else []
+    told = "; ".join(found[:MOST_FAULTS]) or "all that acts here is registered"
+    remedy = f"after an upgrade, `{REGISTER}`; else find out what it is, and stop it" if found else ""
+    return Finding(check="components", well=not found, found=told, remedy=remedy)
+
+
 def _law(told: object) -> Iterator[Finding]:
     """Whether the rules that the gate decides by are signed, and not only for some days more."""
     if not isinstance(told, dict) or not told:
@@ -275,5 +285,6 @@ def _diagnosed(reply: Reply) -> Iterator[Finding]:
     remedy = "placet break-glass --review ID --reason FINDING" if due else ""
     yield Finding(check="broken glass", well=not due, found=", ".join(due) or "no review due", remedy=remedy)
     yield from _heard(told.get("silences"))
+    yield _strangers(told.get("unregistered"))
     remedy = "placet dlq list" if letters else ""
     yield Finding(check="dead letters", well=not letters, found=str(letters), remedy=remedy)

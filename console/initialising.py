@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from console import config, identities, profiles
 from console.config import Channel, Config
 from console.http.channels import token_digest
 from console.lawgivers import facts_ring
+from console.registering import Registered, Registering, register
 from console.state import ROLE_KEYS, InstallationRecord, StateDirectory, write_private
 from estate.errors import BadInput
 from estate.identities import Role, Subject
@@ -137,13 +138,45 @@ def _facts(state: StateDirectory, founding: Founding, now: datetime, made: list[
         facts = estate.facts(now + FACTS_FOR)
     else:
         facts = founding.facts
-    sealed = seal_facts(facts, FileSigner.load(state.key_path("facts")))
-    words = signed_facts.carried_by(state.facts_path.read_bytes()) if state.facts_path.exists() else ()
-    envelope = signed_facts.carrying(sealed, words)
-    if state.facts_path.exists() and state.facts_path.read_bytes() == envelope:
+    registered = register(facts, Registering(keep=True))
+    if not sign_facts(state, registered.facts):
         return
-    write_private(state.facts_path, envelope)
     made.append(f"signed facts, version {facts.version}, valid until {facts.valid_until:%Y-%m-%d}")
+    if registered.new:
+        who = registered.new[0].owner
+        made.append(f"registrations of {len(registered.new)} installed agents and tools, for which {who} answers")
+
+
+def register_installed(
+    state: StateDirectory, asked: Registering, now: datetime, *, sign: bool
+) -> tuple[Facts, Registered]:
+    """The facts in force, and the same with all that is installed here registered: signed as the next version.
+
+    Raises:
+        BadInput: no facts or no key to sign them is here, or they cannot be registered.
+        Denied: the facts in force do not verify; sign new ones first.
+    """
+    if not state.facts_path.exists() or not state.key_path("facts").exists():
+        raise BadInput(f"`{state.root}` has not both the facts and their key; say it where `placet init` was said")
+    before = open_facts(state.facts_path.read_bytes(), facts_ring(state.record()), now)
+    found = register(before, asked)
+    if not found.changed:
+        return before, found
+    raised = replace(found, facts=found.facts.model_copy(update={"version": before.version + 1}))
+    if sign:
+        sign_facts(state, raised.facts)
+    return before, raised
+
+
+def sign_facts(state: StateDirectory, facts: Facts) -> bool:
+    """Seal them and put them in the place of those before; whether they are others."""
+    sealed = seal_facts(facts, FileSigner.load(state.key_path("facts")))
+    before = state.facts_path.read_bytes() if state.facts_path.exists() else None
+    words = signed_facts.carried_by(before) if before is not None else ()
+    envelope = signed_facts.carrying(sealed, words)
+    if before != envelope:
+        write_private(state.facts_path, envelope)
+    return before != envelope
 
 
 def _world(state: StateDirectory, founding: Founding, made: list[str]) -> None:

@@ -201,6 +201,8 @@ def _matter(judging: Judging, base: Snapshot) -> Matter:
         for_tenants=proposal.for_tenants,
         mandate=mandate if person is not None else NOBODY,
         deputy=_deputy(proposal, person) if person is not None else None,
+        made_by=proposal.made_by,
+        supposed=True,
     )
     touched = [s for s in concern(matter, base).sites if s] or [s.id for s in judging.estate.facts.sites]
     return replace(matter, site=touched[0] if touched else SiteId("none"))

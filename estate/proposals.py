@@ -13,6 +13,7 @@ from estate.ids import ComponentId, IncidentId, InstallationId, RackId, SiteId, 
 from estate.records import Model, Record, Time, later
 from estate.snapshots import SnapshotVersion
 from estate.units import Watts
+from estate.uses.running import Maker
 
 
 class Lane(StrEnum):
@@ -71,3 +72,6 @@ class Proposal(Record):
     rehearsal: Rehearsal | None = None
     mind: ComponentId | None = later()
     """The model that planned it, as its proposer says, by its registration; None: the runbook or a person."""
+    made_by: tuple[Maker, ...] = later((), max_length=256)
+    """Who had a part in it, as its proposer says: the agent and its duty, the mind, each tool that evidence came from.
+    Empty in proposals of before this was asked: whoever made those says nothing of itself."""

@@ -59,9 +59,12 @@ class Subjects:
         """Wake-ups of cases: `opened`, `joined`."""
         return f"{self.root}.case.{site}.{wake}"
 
-    def proposal(self, lane: Lane | str, site: SiteId | str) -> str:
-        """Proposals to the gate, a plane for each lane."""
-        return f"{self.root}.proposal-{_token(lane)}.{site}.submitted"
+    def proposal(self, lane: Lane | str, site: SiteId | str, agent: str) -> str:
+        """Proposals to the gate, a plane for each lane. Each agent's user may publish under its own name only, so that
+        nobody proposes in another's (`*`: of all, as a pattern).
+        """
+        kind = agent if agent == "*" else f"submitted-{agent}"
+        return f"{self.root}.proposal-{_token(lane)}.{site}.{kind}"
 
     def verdict(self, site: SiteId | str, decision: Decision | str) -> str:
         """Verdicts; only the gate's user may publish them."""

@@ -15,6 +15,7 @@ from estate.ids import PolicyId, TenantId
 from estate.items import Item
 from estate.modes import Mode, Scope
 from estate.records import Model, Record, Time, doubled
+from estate.uses.running import Maker
 from estate.words import Word
 from estate.workloads import Workload
 
@@ -89,6 +90,9 @@ class ProposalFile(Record):
     for_tenants: tuple[TenantId, ...] = ()
     """The tenants for whom that person speaks; empty: for the installation."""
     words: tuple[GivenWord, ...] = Field(default=(), max_length=100)
+    made_by: tuple[Maker, ...] = Field(default=(), max_length=256)
+    """The agent (called `agent`), model and tools that had a part in it, to be held to their registrations; empty:
+    nobody is asked for one."""
 
 
 class InFlight(Model):

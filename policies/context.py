@@ -28,7 +28,7 @@ from estate.hardware import Health
 from estate.identities import Role, SubjectKind
 from estate.ids import NodeId, TenantId, WorkloadId
 from estate.snapshots import Snapshot
-from estate.things import ThingKind
+from estate.things import Thing, ThingKind
 from estate.wellbeing import runs
 from estate.workloads import Binding, Workload
 from policies import (
@@ -36,6 +36,7 @@ from policies import (
     completeness,
     levels,
     lineages,
+    makers,
     mandates,
     objects,
     promises,
@@ -45,6 +46,7 @@ from policies import (
 )
 from policies.approving import Counted
 from policies.asks import Ask, Context, ReadSet, names
+from policies.makers import Shown
 from policies.neighbours import Beside, beside
 from policies.playing import Play
 from policies.profiles import Profile
@@ -337,20 +339,32 @@ def _whole(question: Question, play: Play, counted: Counted, risk: Needed) -> As
         "closures": names(map(str, stands.closures)),
         "freezes": names(f"{f.scope.site or '*'}/{f.scope.tenant or '*'}" for f in stands.freezes),
         "mode": stands.mode.value,
-        "mind": _mind(question.matter, play),
+        "mind": _mind(question.matter, play, question.now),
     }
     return Ask("Execute", "Proposal", matter.proposal, context)
 
 
-def _mind(matter: Matter, play: Play) -> Context:
-    """Who proposed without being registered, and whose work it planned for without being allowed to see it."""
-    facts, agent = play.base.facts, matter.proposer.kind is SubjectKind.AGENT and not matter.vouched
-    concerned = (play.base.workload(w) or play.after.workload(w) for w in _written(play))
-    tenants = {w.tenant for w in concerned if w is not None}
+def _mind(matter: Matter, play: Play, now: datetime) -> Context:
+    """Who made it without being registered for it as they are, and whose work they may not see."""
+    facts, made = play.base.facts, matter.makers
+    found = (play.base.workload(w) or play.after.workload(w) for w in _written(play))
+    concerned = [w for w in found if w is not None]
+    tenants = frozenset(w.tenant for w in concerned)
+    owners = (objects.owner_of(facts, o) for o in map(objects.address_of, _targets(play)) if o is not None)
+    shown = Shown(
+        tenants.union(t for t in owners if t is not None), frozenset(d for w in concerned for d in w.datasets)
+    )
     return {
-        "unregistered": names(reaches.unregistered(facts, matter.proposer.name, matter.mind) if agent else ()),
-        "beyond": names(reaches.beyond(facts, matter.mind, tenants)),
+        "unregistered": names(makers.unregistered(facts, made)),
+        "altered": names(makers.altered(facts, made)),
+        "lapsed": names(makers.lapsed(facts, made, now)),
+        "outside": names(makers.outside(facts, made, shown)),
+        "beyond": names(reaches.beyond(facts, matter.minds, shown.tenants)),
     }
+
+
+def _targets(play: Play) -> Iterable[Thing]:
+    return (s.change.target() for s in play.asked)
 
 
 def _mandate(matter: Matter) -> Context:

@@ -18,7 +18,7 @@ from estate.changes import ApplyManifest, Change, CopyWorkload, DeleteObject
 from estate.effects import Effect, Step
 from estate.identities import Role, Subject, SubjectKind
 from estate.ids import ClusterId, Country, DatasetId, EntityId, GangId, NodeId, TenantId, WorkloadId
-from estate.law import Facts, Isolation, Residency
+from estate.law import DataClass, Facts, Isolation, Residency
 from estate.results import Refusal
 from estate.snapshots import Snapshot
 from estate.things import ThingKind
@@ -72,7 +72,7 @@ def objections(  # noqa: PLR0913, PLR0917 - what a second opinion is about
     """
     whole = f"proposal/{matter.proposal}"
     found = {*_people(matter, {base.facts.author, ratified.author}, approvers, whole), *_mandated(matter, whole)}
-    found.update(_strangers(matter, base.facts, whole))
+    found.update(_strangers(matter, base.facts, whole, now))
     behind = matter.proposer.name, matter.on_behalf_of.name if matter.on_behalf_of else ""
     if base.facts.author in behind:
         found.add(Objection(Dimension.FACTS, whole, "the facts were written by whoever proposes"))
@@ -123,25 +123,58 @@ def _people(matter: Matter, authors: Collection[str], approvers: Iterable[Approv
             yield Objection(Dimension.APPROVAL, about, f"`{person}` may not approve this")
 
 
-def _strangers(matter: Matter, facts: Facts, about: str) -> Iterator[Objection]:
-    """Agents and models that the facts do not know. Facts that name no agent say nothing of agents."""
+def _strangers(matter: Matter, facts: Facts, about: str, now: datetime) -> Iterator[Objection]:
+    """Agents, models and tools that the facts do not know as they are: by sort, id, digest and time."""
+    for sort, name, content in _made(matter):
+        known = [r for r in facts.registrations if r.id == name and r.sort is sort]
+        fault = "" if known else "is not registered"
+        for found in known:
+            if found.valid_until is not None and found.valid_until <= now:
+                fault = "is registered no more"
+            if content != found.content and (content is not None or sort is not ComponentSort.MODEL):
+                fault = f"is `{content}`, not `{found.content}`"
+        if fault:
+            yield Objection(Dimension.MODEL_REACH, about, f"{sort.value} `{name}` {fault}")
+
+
+def _made(matter: Matter) -> set[tuple[ComponentSort, str, str | None]]:
+    """Who had a part in it, its proposer and its mind among them whether they are named or not."""
     if matter.vouched or matter.proposer.kind is not SubjectKind.AGENT:
-        return
-    names = {sort: {r.id for r in facts.registrations if r.sort is sort} for sort in ComponentSort}
-    if names[ComponentSort.AGENT] and matter.proposer.name not in names[ComponentSort.AGENT]:
-        yield Objection(Dimension.MODEL_REACH, about, f"agent `{matter.proposer.name}` is not registered")
-    if matter.mind is not None and matter.mind not in names[ComponentSort.MODEL]:
-        yield Objection(Dimension.MODEL_REACH, about, f"model `{matter.mind}` is not registered")
+        return set()
+    told: set[tuple[ComponentSort, str, str | None]] = {(m.sort, m.id, m.content) for m in matter.made_by}
+    silent = []
+    if told or not matter.supposed:
+        silent.append((ComponentSort.AGENT, matter.proposer.name))
+    if matter.mind is not None:
+        silent.append((ComponentSort.MODEL, matter.mind))
+    return told | {(s, n, None) for s, n in silent if (s, n) not in {t[:2] for t in told}}
 
 
 def _unseen(matter: Matter, change: Change, before: Snapshot, after: Snapshot, about: str) -> Iterator[Objection]:
-    """Work that a model plans for and may not see."""
-    if matter.mind is None:
-        return
-    seen = {t for r in before.facts.registrations if r.id == matter.mind for t in r.tenants}
-    for was, _ in _written(change, before, after):
-        if was.tenant not in seen:
-            yield Objection(Dimension.MODEL_REACH, about, f"model `{matter.mind}` may not see work of `{was.tenant}`")
+    """Work that a maker plans for and may not see, and data of a class that it may not see."""
+    facts, who = before.facts, {(sort, name) for sort, name, _ in _made(matter)}
+    if matter.mind is not None:
+        who.add((ComponentSort.MODEL, matter.mind))
+    tenants = {was.tenant for was, _ in _written(change, before, after)}
+    secret = {c for was, _ in _written(change, before, after) for c in _classes(facts, was)}
+    if isinstance(change, ApplyManifest | DeleteObject):
+        tenants |= {t.id for t in facts.tenants for n in t.namespaces if (n.cluster, n.name) == _space(change)}
+    for sort, name in sorted(who):
+        known = [r for r in facts.registrations if r.id == name and r.sort is sort]
+        seen, cleared = ({t for r in known for t in r.tenants}, {c for r in known for c in r.data_classes})
+        if tenants - seen or (known and secret - cleared):
+            yield Objection(Dimension.MODEL_REACH, about, f"{sort.value} `{name}` may not see what this is about")
+
+
+def _classes(facts: Facts, workload: Workload) -> set[DataClass]:
+    """Of its data and all that it was made from; the most secret where nobody says."""
+    kinds = {d.id: d.data_class for d in facts.datasets}
+    return {kinds.get(name) or DataClass.RESTRICTED for name in _ancestry(facts, workload)}
+
+
+def _space(change: ApplyManifest | DeleteObject) -> tuple[ClusterId, str]:
+    manifest: Any = change.manifest if isinstance(change, ApplyManifest) else change.before.manifest
+    return change.cluster, manifest["metadata"]["namespace"]
 
 
 def _mandated(matter: Matter, about: str) -> Iterator[Objection]:

@@ -16,6 +16,7 @@ from estate.ids import ComponentId, Digest, IncidentId, InstallationId, SiteId, 
 from estate.modes import Freeze, Mode
 from estate.proposals import Lane, Proposal
 from estate.snapshots import Snapshot
+from estate.uses.running import ComponentSort, Maker
 from estate.verdicts import Verdict
 from estate.warrants import Warrant
 from policies.asks import ReadSet
@@ -54,6 +55,10 @@ class Matter:
     """What the ledger says of the person behind it; the two fields before are only what the proposer claims."""
     mind: ComponentId | None = None
     """The model that planned it."""
+    made_by: tuple[Maker, ...] = ()
+    """Who had a part in it, as the proposal says."""
+    supposed: bool = False
+    """Whether a person only asks what would be decided: nobody made it but whom it names."""
     vouched: bool = False
     """Whether who proposed it was judged before, and a signature says so."""
     deputy: Deputy | None = None
@@ -74,7 +79,29 @@ class Matter:
             for_tenants=proposal.for_tenants,
             mandate=mandate,
             mind=proposal.mind,
+            made_by=proposal.made_by,
         )
+
+    @property
+    def makers(self) -> tuple[Maker, ...]:
+        """Everybody who must be registered for this: whom it names, its proposer, and the model that planned it.
+
+        Nobody, where the proposer was judged before, or is no agent, or where a person only asks what would be decided.
+        """
+        if self.vouched or self.proposer.kind is not SubjectKind.AGENT:
+            return ()
+        asked = self.made_by or not self.supposed
+        name = ComponentId(self.proposer.name)  # which may be no component's, and so no registered one
+        own = Maker.model_construct(sort=ComponentSort.AGENT, id=name, content=None) if asked else None
+        mind = Maker(sort=ComponentSort.MODEL, id=self.mind) if self.mind is not None else None
+        named = {(m.sort, m.id) for m in self.made_by}
+        return (*(m for m in (own, mind) if m is not None and (m.sort, m.id) not in named), *self.made_by)
+
+    @property
+    def minds(self) -> frozenset[ComponentId]:
+        """The models among them, judged before or not."""
+        models = {m.id for m in self.made_by if m.sort is ComponentSort.MODEL}
+        return frozenset(models if self.mind is None else {self.mind, *models})
 
     @classmethod
     def of_warrant(cls, warrant: Warrant) -> Matter:

@@ -1,8 +1,8 @@
-"""The reach of those who act and think here: who is registered, and whose data a model may see. Pure.
+"""The reach of models: whose data each may see, and where that goes. Pure.
 
-Minds ask before a prompt leaves (`agents.minds.model`), the read set of a decision asks who proposed, sensors ask of
-what runs. The kernel does not use this. Facts that register nobody say nothing of who runs; a model is asked only where
-they register it.
+Minds ask before a prompt leaves (`agents.minds.model`), the read set of a decision asks whose work a model planned for,
+sensors ask of what runs. The kernel does not use this. Who made a proposal is `policies.makers`' to judge; a model is
+asked only where facts register it.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from datetime import datetime
 
 from estate.ids import ComponentId, DatasetId, Digest, TenantId
 from estate.items import Item
-from estate.law import DataClass, Endpoint, Facts, Registration
+from estate.law import Endpoint, Facts, Registration
 from estate.uses.running import Component, ComponentSort, ModelServer
-from policies import lineages, sovereignty
+from policies import lineages, makers, sovereignty
 from policies.sovereignty import Bounds
 
 
@@ -34,36 +34,27 @@ def faults(facts: Facts, mind: ComponentId, content: Digest | None, sight: Sight
         return (f"the facts expired at {facts.valid_until.isoformat()}",)
     if found is None or found.sort is not ComponentSort.MODEL:
         return (f"model `{mind}` is not registered by the signed facts",)
+    if found.valid_until is not None and found.valid_until <= now:
+        return (f"the registration of model `{mind}` ended at {found.valid_until.isoformat()}",)
     if content is not None and content != found.content:
         return (f"model `{mind}` is `{content}`, the signed facts register `{found.content}`",)
     return (*_strangers(found, sight), *_classes(facts, found, sight), *_abroad(facts, found, sight))
 
 
-def unregistered(facts: Facts, agent: str, mind: ComponentId | None) -> Iterable[str]:
-    """Whoever of these proposed and is not registered. Facts that register no agent say nothing of agents."""
-    agents = {r.id for r in facts.registrations if r.sort is ComponentSort.AGENT}
-    if agents and agent not in agents:
-        yield f"agent/{agent}"
-    found = facts.registration.get(mind) if mind is not None else None
-    if mind is not None and (found is None or found.sort is not ComponentSort.MODEL):
-        yield f"model/{mind}"
+def beyond(facts: Facts, minds: Iterable[ComponentId], tenants: Iterable[TenantId]) -> frozenset[TenantId]:
+    """Those of these tenants whose work one of these models may not see, and so not plan for."""
+    whom = frozenset(tenants)
+    found = ((facts.registration.get(mind)) for mind in minds)
+    return frozenset().union(*(whom.difference(r.tenants if r is not None else ()) for r in found))
 
 
-def beyond(facts: Facts, mind: ComponentId | None, tenants: Iterable[TenantId]) -> frozenset[TenantId]:
-    """Those of these tenants whose work this model may not see, and so not plan for."""
-    found = facts.registration.get(mind) if mind is not None else None
-    return frozenset() if mind is None else frozenset(tenants).difference(found.tenants if found is not None else ())
-
-
-def unknown(facts: Facts, item: Item) -> str:
-    """Why what runs is nobody that facts register; empty where it is, or where they register nobody."""
-    if not facts.registrations:
-        return ""
+def unknown(facts: Facts, item: Item, now: datetime) -> str:
+    """Why what runs is nobody that facts register; empty where it is. Of model servers only where they register models,
+    of what acts in a workload only where they register anybody.
+    """
     if isinstance(item, Component):
-        known = any(r.sort is item.sort and r.content == item.content for r in facts.registrations)
-        digest = f"`{item.content}`" if item.content is not None else "of an unknown digest"
-        return "" if known or not item.runs_in else f"{item.sort.value} `{item.name or item.id}` is {digest}"
-    if isinstance(item, ModelServer):
+        return makers.fault_of(facts, item, now)
+    if isinstance(item, ModelServer) and any(r.sort is ComponentSort.MODEL for r in facts.registrations):
         known = item.model is not None and any(r.weights == item.model for r in facts.registrations)
         return "" if known else f"it serves `{item.model or item.model_name or 'nobody knows what'}`"
     return ""
@@ -75,10 +66,8 @@ def _strangers(found: Registration, sight: Sight) -> Iterable[str]:
 
 
 def _classes(facts: Facts, found: Registration, sight: Sight) -> Iterable[str]:
-    """Data without a class counts as the most secret."""
     for name in sorted(lineages.bound_by(facts, sight.datasets)):
-        dataset = facts.dataset.get(name)
-        kind = (dataset.data_class if dataset is not None else None) or DataClass.RESTRICTED
+        kind = makers.data_class(facts, name)
         if kind not in found.data_classes:
             yield f"model `{found.id}` may not see `{name}`, which is {kind.value}"
 

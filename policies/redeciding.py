@@ -7,7 +7,7 @@ changed since is decided anew. Given the proposal as well, the people behind it 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from estate import canonical
@@ -132,4 +132,6 @@ def _matter(warrant: Warrant, again: Again) -> Matter:
         raise BadInput(f"`{again.proposal.digest}` is not the proposal of this warrant; give `{warrant.proposal}`")
     # The changes were compared with what the person wrote before the first of them was done.
     mandate = again.mandate.model_copy(update={"changes": None}) if again.done else again.mandate
-    return Matter.of(again.proposal.model_copy(update={"steps": steps}), warrant.proposal, mandate)
+    matter = Matter.of(again.proposal.model_copy(update={"steps": steps}), warrant.proposal, mandate)
+    # Who made it was judged before the first was done: to stop halfway because an agent was renewed helps nobody.
+    return replace(matter, made_by=(), supposed=True) if again.done else matter

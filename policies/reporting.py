@@ -99,7 +99,7 @@ def report(asking: Asking) -> LawReport:
         bundle=asking.bundle.digest,
         running=tuple(_standing(facts, w, reviews[name].failures) for name, w in placed.items()),
         expiring=tuple(sorted(_expiring(asking, lawful), key=lambda e: (e.until, e.fact))),
-        unregistered=tuple(f"{i.ref}: {why}" for i in snapshot.stock if (why := reaches.unknown(facts, i))),
+        unregistered=tuple(f"{i.ref}: {why}" for i in snapshot.stock if (why := reaches.unknown(facts, i, asking.now))),
     )
 
 

@@ -16,6 +16,7 @@ from estate.verdicts import Dimension, Failure
 from policies import sovereignty, telling
 from policies.asks import Ask, Context
 from policies.bundle import Rule
+from policies.makers import FOR
 from policies.playing import Play
 
 
@@ -75,8 +76,25 @@ def _reach(rule: Rule, context: Context) -> tuple[str, str, str]:
     mind = cast(Context, context["mind"])
     if rule.id == "mind-registered":
         return "a registration of each in the signed facts", f"none of {', '.join(_list(mind['unregistered']))}", ""
+    if rule.id in _MAKERS:
+        return _made(rule, mind)
     beyond = ", ".join(_list(mind["beyond"]))
     return f"a model that may see what is of {beyond}", "its registration does not name them", ""
+
+
+_MAKERS = frozenset({"component-content", "component-in-force", "component-reach"})
+
+
+def _made(rule: Rule, mind: Context) -> tuple[str, str, str]:
+    """Who made it, against their registrations."""
+    if rule.id == "component-in-force":
+        return "a registration in force of each", f"ended: {', '.join(_list(mind['lapsed']))}", ""
+    told = [t.partition(FOR) for t in _list(mind["altered" if rule.id == "component-content" else "outside"])]
+    if rule.id == "component-content":
+        needed, found = ([f"{t[0].split()[0]} {t[2]}" for t in told], [t[0] for t in told])
+        return f"as registered: {', '.join(needed)}", f"runs: {', '.join(found)}", ""
+    pairs = ", ".join(f"{who} for {what}" for who, _, what in told)
+    return "registrations that name these tenants and these classes of data", f"none of {pairs}", ""
 
 
 def _mandate(rule: Rule, context: Context) -> tuple[str, str, str]:

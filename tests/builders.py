@@ -37,7 +37,7 @@ from estate.ids import (
 from estate.observations import EventType, Severity
 from estate.snapshots import SnapshotVersion
 from estate.units import Mebibytes, Watts
-from estate.uses.running import ComponentSort
+from estate.uses.running import ComponentSort, Maker
 from estate.workloads import Binding, Gang, Workload, WorkloadContract, WorkloadKind
 from estate.worlds import World
 
@@ -117,7 +117,14 @@ def facts(**over: Any) -> law.Facts:
             ),
         ),
     }
-    return law.Facts(**(fields | over))
+    return law.Facts(**_registering(fields | over))
+
+
+def _registering(fields: dict[str, Any]) -> dict[str, Any]:
+    """With the agent registered for every tenant, where nothing else was said."""
+    owners, tenants = [e.id for e in fields["entities"]], tuple(t.id for t in fields["tenants"])
+    known = [registration("agent-1", sort=ComponentSort.AGENT, owner=o, tenants=tenants) for o in owners[:1]]
+    return {"registrations": tuple(known)} | fields
 
 
 def _entities() -> tuple[law.LegalEntity, ...]:
@@ -164,6 +171,11 @@ def registration(name: str = "scripted", **over: Any) -> law.Registration:
         "data_classes": tuple(law.DataClass),
     }
     return law.Registration(**(fields | over))
+
+
+def maker(name: str = "agent-1", sort: ComponentSort = ComponentSort.AGENT) -> Maker:
+    """Who had a part in a proposal, of the digest that `registration` registers."""
+    return Maker(sort=sort, id=ComponentId(name), content=canonical.digest(name.encode()))
 
 
 def rack(name: str, **over: Any) -> law.Rack:
@@ -360,6 +372,7 @@ def proposal(*changes: Change, on: FrozenEstate | None = None, **over: Any) -> p
         "proposer": subject("agent-1", identities.SubjectKind.AGENT),
         "summary": "fence the failing node",
         "steps": steps(*(changes or (CordonNode(node=NodeId("eu-a1"), reason="xid 79"),)), on=seen),
+        "made_by": (maker(),),
     }
     return proposals.Proposal(**(fields | over))
 

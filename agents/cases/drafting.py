@@ -10,11 +10,13 @@ from agents.cases.threads import Case
 from estate.changes import Change
 from estate.effects import lay_out
 from estate.identities import Subject
-from estate.ids import ComponentId, InstallationId
+from estate.ids import InstallationId
 from estate.incidents import Incident, Origin
 from estate.proposals import Evidence, Lane, Proposal, Rehearsal
 from estate.results import Refusal
 from estate.snapshots import Snapshot
+from estate.uses.running import ComponentSort, Maker
+from tools.catalogue import registry
 
 type Rehearse = Callable[[Snapshot, tuple[Change, ...]], Rehearsal]
 """Plays changes on a twin of a snapshot (`tools.rehearsal`); silent, and without effect."""
@@ -28,8 +30,15 @@ class Behind:
 
     installation: InstallationId
     proposer: Subject
-    mind: ComponentId | None = None
-    """The model that plans for it; None: the runbook."""
+    agent: tuple[Maker, ...] = ()
+    """The agent and its duty, as they are installed."""
+    minds: tuple[Maker, ...] = ()
+    """What plans for it."""
+
+    def makers(self, case: Case, incident: Incident) -> tuple[Maker, ...]:
+        """Who had a part in what comes of this case. No mind planned what a person wrote."""
+        minds = self.minds if incident.origin is not Origin.PROPOSAL else ()
+        return (*self.agent, *minds, *(registry.maker(name) for name in case.tools))
 
 
 def draft(
@@ -39,6 +48,7 @@ def draft(
     laid = lay_out(case.changes, snapshot)
     if isinstance(laid, Refusal):
         return laid
+    made_by = behind.makers(case, incident)
     spoken = next((e.request or e.proposal for e in incident.events if e.request or e.proposal), None)
     return Proposal(
         installation=behind.installation,
@@ -55,7 +65,8 @@ def draft(
         steps=laid.value.steps,
         evidence=_evidence(case),
         rehearsal=rehearse(snapshot, case.changes),
-        mind=behind.mind if incident.origin is not Origin.PROPOSAL else None,
+        mind=next((m.id for m in made_by if m.sort is ComponentSort.MODEL), None),
+        made_by=made_by,
     )
 
 

@@ -85,23 +85,29 @@ class Thinking:
     async def investigate(self, case: Case) -> Done:
         """Findings about what the events name, on the newest snapshot."""
         record, snapshot = await self._look(case)
-        found = investigating.findings(record, await self._catalogue(snapshot))
+        tools = await self._catalogue(snapshot)
+        found = investigating.findings(record, tools)
         text = f"{len(found)} findings about {record.domain}"
-        return Done(Case(findings=found), Stage.INVESTIGATE, text, tuple(f.claim for f in found))
+        return Done(
+            Case(findings=found, tools=_asked(case, tools)), Stage.INVESTIGATE, text, tuple(f.claim for f in found)
+        )
 
     async def diagnose(self, case: Case) -> Done:
         """The mind says what is wrong."""
-        diagnosis = await self._deps.mind.diagnose(await self._briefing(case))
-        return Done(Case(diagnosis=diagnosis), Stage.DIAGNOSE, diagnosis.cause)
+        briefing = await self._briefing(case)
+        diagnosis = await self._deps.mind.diagnose(briefing)
+        return Done(Case(diagnosis=diagnosis, tools=_asked(case, briefing.tools)), Stage.DIAGNOSE, diagnosis.cause)
 
     async def plan(self, case: Case) -> Done:
         """The mind says what to aim for, or that it knows nothing (more) to do."""
         diagnosis = case.diagnosis or Diagnosis(cause="not diagnosed")
-        planned = await self._deps.mind.plan(await self._briefing(case), diagnosis)
+        briefing = await self._briefing(case)
+        planned = await self._deps.mind.plan(briefing, diagnosis)
         if isinstance(planned, NoPlan):
             ending = CaseState.VERIFIED if planned.settled else CaseState.HANDED_OVER
             return _stopped(Case(plan=planned), planned.reason, ending)
-        return Done(Case(plan=planned, next="place"), Stage.PLAN, _attempted(case, planned))
+        update = Case(plan=planned, tools=_asked(case, briefing.tools), next="place")
+        return Done(update, Stage.PLAN, _attempted(case, planned))
 
     async def interpret(self, case: Case) -> Done:
         """A request's words become a plan, lawful or not; what is not understood is explained."""
@@ -110,7 +116,8 @@ class Thinking:
         planned = await self._deps.mind.interpret(briefing, text)
         if isinstance(planned, NoPlan):
             return _stopped(Case(plan=planned), planned.reason, CaseState.FAILED)
-        return Done(Case(plan=planned, next="place"), Stage.PLAN, f"understood: {planned.summary}")
+        update = Case(plan=planned, tools=_asked(case, briefing.tools), next="place")
+        return Done(update, Stage.PLAN, f"understood: {planned.summary}")
 
     async def adopt(self, case: Case) -> Done:
         """A person's own changes are the plan."""
@@ -178,6 +185,11 @@ def _stopped(update: Case, reason: str, ending: CaseState) -> Done:
     after = "hand_over" if ending is CaseState.HANDED_OVER else "close"
     stopped = update.model_copy(update={"explanation": (reason[:4000],), "ending": ending, "next": after})
     return Done(stopped, Stage.PLAN, reason)
+
+
+def _asked(case: Case, tools: Catalogue) -> tuple[str, ...]:
+    """Every tool that this case has asked."""
+    return tuple(sorted({*case.tools, *tools.asked}))
 
 
 def _attempted(case: Case, plan: Plan) -> str:

@@ -39,6 +39,7 @@ class Thread(TypedDict, total=False):
     plan: Json
     changes: list[Json]
     evidence: list[Json]
+    tools: list[Json]
     proposal: Json
     explanation: list[Json]
     next: str
@@ -59,6 +60,8 @@ class Case(Model):
     plan: Answer | None = None
     changes: tuple[Change, ...] = ()
     evidence: tuple[Evidence, ...] = ()
+    tools: tuple[str, ...] = ()
+    """The tools of the catalogue that were asked so far, whatever of their answers became evidence."""
     proposal: Proposal | None = None
     """The whole proposal, with its time, as `rehearse` drew it up: running `submit` again publishes the same bytes."""
     explanation: tuple[str, ...] = ()

@@ -39,7 +39,7 @@ class Waiting:
         proposal = _proposal(case)
         digest, now = proposal.digest, self._deps.clock()
         await self._deps.incidents.change(case.id, lambda r: folding.with_proposal(r, digest, case.attempt, now))
-        subject = self._deps.subjects.proposal(Lane.CASE, proposal.site)
+        subject = self._deps.subjects.proposal(Lane.CASE, proposal.site, proposal.proposer.name)
         await self._deps.bus.publish(subject, proposal.canonical(), message_id=digest)
         text = f"proposal {digest[7:19]} of {len(proposal.steps)} steps put before the gate"
         return Done(Case(next="await_verdict"), Stage.SUBMIT, text)

@@ -2,7 +2,7 @@
 
 Nothing it says is trusted. Its tools are the catalogue's reads; texts of events and people reach it as quoted JSON; an
 answer that does not fit, or does not come, is replaced by the runbook's with a note. What does fit is a proposal at
-most, and the gate does not know who planned it. Safety never rests on the prompt.
+most, and the gate holds its registration against it. Safety never rests on the prompt.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from estate.clocks import Clock
 from estate.errors import BadInput
 from estate.proposals import Evidence
 from estate.records import explain
+from estate.uses.running import ComponentSort, Maker
 from tools.catalogue.registry import Catalogue
 
 log = structlog.get_logger(__name__)
@@ -63,6 +64,12 @@ class ModelMind:
         self._fallback = fallback
         self._clock = clock
         self._within = within
+
+    @property
+    def makers(self) -> tuple[Maker, ...]:
+        """The model, as its endpoint says what it is, and the mind that helps out."""
+        asked = Maker(sort=ComponentSort.MODEL, id=self._known_as.id, content=self._known_as.content)
+        return (asked, *self._fallback.makers)
 
     async def diagnose(self, briefing: Briefing) -> Diagnosis:
         """What the model takes for the cause; else the runbook's word, with the reason."""

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from agents.minds.plans import Diagnosis, NoPlan, Plan, Setback
-from estate.ids import ComponentId
 from estate.incidents import Incident
 from estate.proposals import Evidence
 from estate.snapshots import Snapshot
+from estate.uses.running import Maker
 from tools.catalogue.registry import Catalogue
 
 
@@ -38,6 +38,10 @@ class Mind(Protocol):
     def name(self) -> str:
         """How evidence cites it: `runbook`, or `model/` and the id of its registration."""
 
+    @property
+    def makers(self) -> tuple[Maker, ...]:
+        """What thinks in it, to be held to its registration: the runbook, a model, or the model and what helps out."""
+
     async def diagnose(self, briefing: Briefing) -> Diagnosis:
         """What is wrong."""
 
@@ -46,8 +50,3 @@ class Mind(Protocol):
 
     async def interpret(self, briefing: Briefing, text: str) -> Plan | NoPlan:
         """What a person's request asks for; its text is data, never an instruction to the mind."""
-
-
-def model_of(mind: Mind) -> ComponentId | None:
-    """The registration of the model that it asks; None of one that asks none."""
-    return ComponentId(mind.name.removeprefix(MODEL)) if mind.name.startswith(MODEL) else None

@@ -19,6 +19,7 @@ from console.cli import (
     deciding,
     drifting,
     estates,
+    facts,
     fleets,
     getting,
     inspecting,
@@ -92,6 +93,7 @@ app.add_typer(
     help="The rules: numbers, proofs, cases; and at a cluster's own door.",
 )
 app.add_typer(planning.app, name="plan")
+app.add_typer(facts.app, name="facts", help="The signed facts.")
 app.add_typer(law.app, name="law", help="The law and what it says of what runs.")
 app.add_typer(estates.app, name="estate", help="Estate files: make some up, or check yours.")
 app.add_typer(letters.app, name="dlq", help="Messages that could not be handled.")

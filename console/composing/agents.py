@@ -26,8 +26,9 @@ async def compose(parts: Parts) -> Host:
         channels=channels_of(installation.config),
         clock=installation.clock,
         subjects=installation.subjects,
-        proposer=installation.subject(SubjectKind.AGENT, "agent"),
+        proposer=installation.subject(SubjectKind.AGENT, accounts.AGENT),
         observer=parts.observer,
+        worker=parts.holder("agent"),
         way=parts.way,
     )
     saver = PlacetSaver(parts.adapters.shelf(await shelves.opened(installation, bus, parts.stack)))

@@ -14,6 +14,7 @@ from estate.law import Facts
 from tools.execution.kubernetes.target import KubernetesTarget
 from tools.execution.port import Target
 from tools.inventory.follower import Follower
+from tools.inventory.kubernetes.agents import AgentPods
 from tools.inventory.kubernetes.source import KubernetesSource
 from tools.inventory.port import Source
 
@@ -27,7 +28,7 @@ class ClusterGround:
     world: None = None
 
     async def sources(self, facts: Callable[[], Facts]) -> tuple[Source, ...]:
-        """Each cluster, proven to be the one it is called."""
+        """Each cluster, proven to be the one it is called, and beside it the images of our agents there."""
         declared = {c.id: c.declared for c in self.installation.config.clusters}
         connections = await clusters.readers(self.installation.config, self.stack)
         sources = tuple(
@@ -41,7 +42,7 @@ class ClusterGround:
             for cluster, found in connections.items()
         )
         await clusters.recognised(sources)
-        return sources
+        return (*sources, *(AgentPods(found, cluster) for cluster, found in connections.items()))
 
     async def target(self, spec: ExecutorSpec, inventory: Follower) -> Target:
         """The clusters that this executor writes."""

@@ -19,6 +19,7 @@ from tools.inventory.declared import DeclaredSource
 from tools.inventory.desiring import Desired
 from tools.inventory.drifts import Keeper
 from tools.inventory.port import Source
+from tools.inventory.workers import WorkersSource
 from tools.inventory.writer import Pace, Writer
 from tools.sensors.watching import Watch
 
@@ -28,7 +29,12 @@ async def compose(parts: Parts) -> Host:
     installation, bus = parts.installation, await parts.bus(accounts.INVENTORY)
     asked = registry.opened(installation.config.sources, installation.clock, Places(installation.state.log_places_path))
     lawbase = Lawbase(installation, parts.latch())
-    sources = (*await parts.the_ground().sources(lawbase), *_declared(installation, lawbase()), *asked)
+    sources = (
+        *await parts.the_ground().sources(lawbase),
+        *_declared(installation, lawbase()),
+        *asked,
+        WorkersSource(bus),
+    )
     pace = Pace(all_within=timedelta(seconds=installation.config.clusters_within_seconds))
     law = await asyncio.to_thread(Bundle.load)
     watch = Watch(bus, installation.record.id, installation.config.sensors, installation.clock, law=law)

@@ -9,7 +9,7 @@ first, as on the real path.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from agents import containment, folding
@@ -174,7 +174,8 @@ class _Foreseeing:
     def _judge(self, case: _Case, proposal: Proposal, notes: tuple[str, ...] = ()) -> Verdict:
         """The law's answer; what it permits counts as done for those that come after."""
         standing = Standing(Mode.OBSERVE)
-        question = Question(Matter.of(proposal), self._snapshot, self._means.bundle, standing, self._means.now)
+        matter = replace(Matter.of(proposal), supposed=True)
+        question = Question(matter, self._snapshot, self._means.bundle, standing, self._means.now)
         verdict = decide(question).verdict
         case.proposed.append(
             Proposed(

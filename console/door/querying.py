@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from functools import cached_property
 from operator import itemgetter
@@ -49,7 +49,8 @@ from estate.incidents import Incident
 from estate.proposals import Proposal
 from estate.records import write_time
 from estate.references import Ref
-from policies import activations, approving
+from estate.snapshots import Snapshot
+from policies import activations, approving, reaches
 from policies.bundle import Bundle
 from policies.heartbeats import Pulse
 from policies.ledger import proofs
@@ -334,7 +335,13 @@ class Querying:
             "dead_letters": len(await dead_letters.listed(self._desk.bus)),
             "law": await self._rules(),
             "reviews_due": [*relieving.reviews_due(self._desk.controls, self._desk.clock())],
+            "unregistered": [*self._unregistered(snapshot)],
         }
+
+    def _unregistered(self, snapshot: Snapshot) -> Iterator[str]:
+        """Agents, models and tools that run and are not registered as they are, each with the reason."""
+        now = self._desk.clock()
+        return (f"{i.ref}: {why}" for i in snapshot.stock if (why := reaches.unknown(snapshot.facts, i, now)))
 
     async def _rules(self) -> Row:
         """The rules that the gate decides by, who signed them, and why they are not in force, if so."""

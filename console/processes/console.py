@@ -16,6 +16,7 @@ from console.http.server import serving
 from console.processes.settings import Standing
 from console.processes.watching import keep
 from console.rotating import LedgerSuccession
+from console.strangers import Strangers
 from estate.canonical import Json
 from policies.heartbeats import Pulse, Watch
 from policies.ledger import checkpoints
@@ -52,6 +53,7 @@ class ConsoleProcess:
                 "doors": self._answer(),
                 "checkpoints": self._checkpoint(),
                 "heartbeat": self._listen(),
+                "strangers": self._meet(),
                 "key": self._succeed(),
             },
         )
@@ -82,6 +84,11 @@ class ConsoleProcess:
         desk = self.desk
         alarms = Alarms(desk.bus, desk.subjects, self.inventory, desk.clock)
         await Watch(Pulse(desk.ledger, desk.clock, desk.heartbeat), alarms.tell).keep_looking()
+
+    async def _meet(self) -> None:
+        """An event for each digest of whoever proposed without being registered."""
+        await self.inventory.ready()
+        await Strangers(self.desk.bus, self.desk.subjects, self.desk.clock).keep_telling()
 
     async def _answer(self) -> None:
         await self.standing.load(self.desk.ledger)

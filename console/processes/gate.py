@@ -137,8 +137,12 @@ class GateProcess:
     async def on_proposal(self, delivery: Delivery) -> None:
         """The handler for both lanes of proposals."""
         proposal = Proposal.read(delivery.data)
-        if delivery.subject != self.subjects.proposal(proposal.lane, proposal.site):
-            raise BadInput(f"a proposal of lane `{proposal.lane.value}` came on `{delivery.subject}`; publish it there")
+        proper = self.subjects.proposal(proposal.lane, proposal.site, proposal.proposer.name)
+        if delivery.subject != proper:
+            raise BadInput(
+                f"a proposal of `{proposal.proposer.name}` came on `{delivery.subject}`; it belongs on `{proper}`, "
+                "where that agent's own user may publish"
+            )
         if proposal.lane is Lane.CONTAINMENT and not _is_one_fence(proposal):
             raise BadInput("containment is one fence, which is quick; propose anything else on the lane of cases")
         await self._catch_up(proposal)

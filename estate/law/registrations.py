@@ -6,7 +6,7 @@ from pydantic import Field
 
 from estate.ids import ComponentId, Country, DatasetId, Digest, EntityId, TenantId
 from estate.law.datasets import DataClass
-from estate.records import Model
+from estate.records import Model, Time, later
 from estate.uses.running import ComponentSort
 
 
@@ -39,3 +39,7 @@ class Registration(Model):
     """Of a model that runs here: the weights, as the facts know them."""
     endpoint: Endpoint | None = None
     """None: what it sees stays in the process that asks it."""
+    images: tuple[Digest, ...] = later((), max_length=100)
+    """Of an agent that runs in pods: the images that these may run. Empty: nobody compares them."""
+    valid_until: Time | None = later()
+    """None: for as long as the facts are."""

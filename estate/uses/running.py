@@ -10,7 +10,7 @@ from pydantic import Field
 from estate.ids import ComponentId, DatasetId, Digest, ModelServerId, TenantId, WorkloadId
 from estate.itemkinds import ItemKind, State
 from estate.origins import Layer
-from estate.records import Model, Time
+from estate.records import Model, Time, later
 from estate.references import Chain, Pointer
 
 
@@ -55,6 +55,18 @@ class ComponentSort(StrEnum):
     TOOL = "tool"
 
 
+class Maker(Model):
+    """An agent, a model or a tool that had a part in something, with the digest that it gives of itself."""
+
+    sort: ComponentSort
+    id: ComponentId
+    content: Digest | None = None
+    """None: it does not say, which only a model may: who asks one behind an endpoint cannot look inside."""
+
+    def __str__(self) -> str:
+        return f"{self.sort.value}/{self.id}"
+
+
 class Provenance(Model):
     """Where something was built, from what, and who says so."""
 
@@ -80,6 +92,10 @@ class Component(ItemKind):
     runs_in: tuple[WorkloadId, ...] = ()
     uses: tuple[ComponentId, ...] = ()
     """The models and tools that an agent calls."""
+    image: Digest | Literal[""] | None = later()
+    """The image that it runs in, by whoever runs it; empty: of no digest. None: nobody told."""
+    told_by: tuple[str, ...] = later((), max_length=1_000)
+    """Who says that it runs: agents of ours (`tools.inventory.workers`), or clusters of their pods."""
 
     layer: ClassVar[Layer] = Layer.SOFTWARE
     pointers: ClassVar[tuple[Pointer, ...]] = (

@@ -43,6 +43,8 @@ FORBIDDEN_TO_AN_AGENT = {
     "freeze": SUBJECTS.control("freeze"),
     "command": SUBJECTS.command("approve"),
     "intake": SUBJECTS.intake("front-door", "proposal"),
+    "another agent's proposal": SUBJECTS.proposal(Lane.CASE, "eu", "other"),
+    "another agent's presence": "$KV.guarded_workers.other.w-1",
     "lease": "$KV.guarded_leases.inventory-writer",
     "another's dead letters": SUBJECTS.dead_letter(streams.PROPOSALS_CASE, "gate-case"),
     "another's left records": "$KV.guarded_left.PROPOSALS_CASE.gate-case.1",
@@ -207,7 +209,7 @@ async def test_every_process_can_do_its_own_work(guarded: Guarded):
         return handler
 
     runs = [
-        agent.consume(CONSUMERS["agent"][0], pass_on("agent", agent, SUBJECTS.proposal(Lane.CASE, "eu"))),
+        agent.consume(CONSUMERS["agent"][0], pass_on("agent", agent, SUBJECTS.proposal(Lane.CASE, "eu", "agent"))),
         gate.consume(CONSUMERS["gate"][0], pass_on("gate", gate, SUBJECTS.warrant(Lane.CASE, TWIN))),
         executor.consume(
             CONSUMERS[executor_user(TWIN)][0], pass_on("executor", executor, SUBJECTS.outcome("eu", "verified"))

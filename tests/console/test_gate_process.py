@@ -54,7 +54,7 @@ async def test_the_lane_of_fences_carries_nothing_but_fences(
     proposal = builders.proposal(lane=Lane.CONTAINMENT)
     step = proposal.steps[0].model_copy(update={"change": change})
     sent = proposal.model_copy(update={"steps": (step,)})
-    subject = subjects.proposal(Lane.CONTAINMENT, sent.site)
+    subject = subjects.proposal(Lane.CONTAINMENT, sent.site, "agent-1")
     with pytest.raises(BadInput, match="containment is one fence"):
         await process(memory_broker.connect(subjects), subjects).on_proposal(
             Delivery(subject, sent.canonical(), {}, "id", "S", 1, 1)
@@ -70,7 +70,7 @@ async def test_a_proposal_of_a_clock_ten_minutes_ahead_is_a_dead_letter_with_the
     await bus.declare(*streams.streams(subjects))
     sent = builders.proposal(created_at=builders.START + timedelta(minutes=10))
     deciding = asyncio.create_task(bus.consume(CASES, process(bus, subjects, Place().gate).on_proposal))
-    await bus.publish(subjects.proposal(sent.lane, sent.site), sent.canonical(), message_id=sent.digest)
+    await bus.publish(subjects.proposal(sent.lane, sent.site, "agent-1"), sent.canonical(), message_id=sent.digest)
     async with asyncio.timeout(5):
         while not (letters := await dead_letters.listed(bus)):  # noqa: ASYNC110 - seen by looking only
             await asyncio.sleep(0.01)

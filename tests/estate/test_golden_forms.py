@@ -19,9 +19,20 @@ from estate.approvals import Approval, Diff, Word, diff_line
 from estate.changes import CordonNode, MoveWorkload, ReplicaMove, ScaleWorkload, SetPowerCap
 from estate.deltas import Delta
 from estate.hardware import Node
-from estate.ids import Digest, ExecutionId, ExecutorId, IncidentId, NodeId, PolicyId, SiteId, TenantId, WorkloadId
+from estate.ids import (
+    ComponentId,
+    Digest,
+    ExecutionId,
+    ExecutorId,
+    IncidentId,
+    NodeId,
+    PolicyId,
+    SiteId,
+    TenantId,
+    WorkloadId,
+)
 from estate.items import Item
-from estate.law import Facts
+from estate.law import Facts, Registration
 from estate.modes import Mode
 from estate.notices import Notice, NoticeLine, Occasion
 from estate.obligations import Canary, Notify, PostCheck, SnapshotFirst
@@ -32,9 +43,11 @@ from estate.readings import Gauge, Telemetry
 from estate.records import Record
 from estate.references import Ref
 from estate.units import Watts
+from estate.uses.running import ComponentSort, Maker
 from estate.verdicts import Decision, Dimension, Failure, Verdict
 from estate.warrants import Warrant
 from estate.words import Role
+from estate.workers import WorkerPresence
 from estate.worlds import EstateFile
 from tests import builders, telling
 from tests import items as building
@@ -48,7 +61,11 @@ A, B = (Digest(f"sha256:{letter * 64}") for letter in "ab")
 OWED = (Notify(roles=(Role.OPERATOR,)), SnapshotFirst(), Canary(steps=1, soak_seconds=60), PostCheck(after_seconds=300))
 
 
-def _proposal() -> Proposal:
+FACTS = builders.facts(registrations=())
+"""As they were before anybody had to be registered."""
+
+
+def _proposal(*made_by: Maker) -> Proposal:
     return builders.proposal(
         CordonNode(node=NodeId("eu-a1"), reason="xid 79"),
         MoveWorkload(
@@ -57,6 +74,7 @@ def _proposal() -> Proposal:
         ),
         ScaleWorkload(workload=WorkloadId("a-serve"), replicas=3, bindings=(builders.binding(2, "eu-a4", 0, 1),)),
         SetPowerCap(node=NodeId("eu-a2"), watts=Watts(4_000)),
+        made_by=made_by,
     )
 
 
@@ -83,7 +101,7 @@ def _verdict() -> Verdict:
         mode=Mode.AUTOMATIC,
         snapshot=builders.version(),
         bundle=A,
-        facts=builders.facts().digest,
+        facts=FACTS.digest,
         read_set=B,
         decided_at=builders.START,
     )
@@ -96,7 +114,7 @@ def _warrant() -> Warrant:
         proposal=_proposal().digest,
         verdict=_verdict().digest,
         bundle=A,
-        facts=builders.facts().digest,
+        facts=FACTS.digest,
         read_set=B,
         snapshot=builders.version(),
         site=SiteId("eu-de"),
@@ -139,9 +157,15 @@ def _outcome() -> Outcome:
     )
 
 
+def _registration() -> Registration:
+    """With every field that came later."""
+    image = builders.registration("image").content
+    return builders.registration("agent-1", sort=ComponentSort.AGENT, images=(image,), valid_until=builders.START)
+
+
 def _all_that_the_law_may_say() -> Facts:
     """Facts with every field that came after the first release."""
-    form: dict[str, Any] = builders.facts().json_form()
+    form: dict[str, Any] = FACTS.json_form()
     until = "2027-06-30T00:00:00.000000Z"
     form["entities"][0] |= {
         "parents": ["acme"],
@@ -213,10 +237,19 @@ _CAME_LATER = frozenset({"part", "source", *_PROVISIONED})
 
 
 RECORDS: dict[str, Record] = {
-    "facts.v1": builders.facts(),
+    "facts.v1": FACTS,
     "facts-later.v1": _all_that_the_law_may_say(),
     "event.v1": builders.event(),
     "proposal.v1": _proposal(),
+    "proposal-made.v1": _proposal(builders.maker(), builders.maker("place", ComponentSort.TOOL)),
+    "facts-registered.v1": builders.facts(registrations=(_registration(),)),
+    "worker.v1": WorkerPresence(
+        installation=builders.INSTALLATION,
+        agent=ComponentId("agent"),
+        worker="w-1",
+        at=builders.START,
+        runs=(builders.maker(),),
+    ),
     "diff.v1": Diff(proposal=_proposal().digest, lines=tuple(diff_line(s) for s in _proposal().steps)),
     "verdict.v1": _verdict(),
     "approval.v1": _approval(),

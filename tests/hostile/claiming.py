@@ -18,6 +18,7 @@ from estate.identities import Role, Subject, SubjectKind
 from estate.ids import IncidentId, InstallationId, SiteId, TenantId
 from estate.proposals import Lane, Proposal
 from estate.results import Refusal
+from estate.uses.running import ComponentSort
 from policies.mandates import NOBODY, Mandate, digest_of
 from tests import builders
 from tests.builders import INSTALLATION, START
@@ -73,6 +74,7 @@ def proposals(draw: st.DrawFn, case: Case, changes: Sequence[Change]) -> Proposa
         "snapshot": case.on.version,
         "created_at": case.now,
         "proposer": AGENT,
+        "made_by": (builders.maker(AGENT.name),),
         "on_behalf_of": case.mandate.person,
         "for_tenants": case.mandate.tenants,
         "summary": "as asked",
@@ -138,6 +140,14 @@ def _planned_by(draw: st.DrawFn, case: Case) -> dict[str, Any]:
     return {"mind": draw(st.sampled_from([MIND, MIND, STRANGER]))}
 
 
+def _made_by(draw: st.DrawFn, case: Case) -> dict[str, Any]:
+    """By nobody, by another, with a tool that nobody knows, or without a word of its own digest."""
+    own = builders.maker(AGENT.name)
+    tool = builders.maker("place", ComponentSort.TOOL)
+    silent = own.model_copy(update={"content": None})
+    return {"made_by": draw(st.sampled_from([(), (builders.maker("agent-l"),), (own, tool), (silent,)]))}
+
+
 def _dated(draw: st.DrawFn, case: Case) -> dict[str, Any]:
     return {"created_at": case.now + timedelta(seconds=draw(st.sampled_from([-(10**7), 29, 31, 600])))}
 
@@ -165,6 +175,7 @@ _LIES: tuple[_Lie, ...] = (
     _in_the_name_of,
     _by_another,
     _planned_by,
+    _made_by,
     _planned_by,
     _dated,
     _titled,

@@ -6,6 +6,7 @@ of several qualities, a quota, registrations, a full rack. What is fixed stands 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from functools import cache
 from random import Random
@@ -30,12 +31,14 @@ from estate.law import (
     LegalEntity,
     Namespace,
     Quota,
+    Registration,
     Residency,
     Site,
     Tenant,
     Transfer,
 )
 from estate.units import MilliGpu
+from estate.uses.running import ComponentSort
 from estate.workloads import WorkloadKind
 from tests import builders
 from tests.builders import START
@@ -64,8 +67,15 @@ def countries(*names: str) -> tuple[Country, ...]:
 
 @cache
 def generated(seed: int) -> Generated:
-    """One of the estates."""
-    return generate(_plan(Random(f"hostile/{seed}")).layout(seed, LATER))
+    """One of the estates, whose facts register the agent."""
+    layout = _plan(Random(f"hostile/{seed}")).layout(seed, LATER)
+    facts = layout.facts.model_copy(update={"registrations": (registered(),)})
+    return generate(replace(layout, facts=facts))
+
+
+def registered(name: str = AGENT.name, **over: Any) -> Registration:
+    """The agent as facts register it: for everybody's work and all data, unless something else is said."""
+    return builders.registration(name, **({"sort": ComponentSort.AGENT, "tenants": TENANTS} | over))
 
 
 def _plan(odd: Random) -> Plan:

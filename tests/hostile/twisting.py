@@ -17,16 +17,15 @@ from estate import canonical
 from estate.facilities.cooling import Loop
 from estate.frozen import FrozenEstate
 from estate.hardware import Health, Node
-from estate.ids import ComponentId, DatasetId, EntityId
+from estate.ids import DatasetId, EntityId
 from estate.items import Item
-from estate.law import Facts, Grant, Isolation, Registration
+from estate.law import DataClass, Facts, Grant, Isolation
 from estate.stock import Stock
 from estate.units import Watts
-from estate.uses.running import ComponentSort
 from estate.workloads import Workload
 from tests import builders
 from tests.builders import START
-from tests.hostile.grounds import AGENT, CLUSTERS, MIND, SEEDS, TENANTS, WIDE, countries, generated
+from tests.hostile.grounds import AGENT, CLUSTERS, MIND, SEEDS, TENANTS, WIDE, countries, generated, registered
 
 
 class Ground:
@@ -147,17 +146,20 @@ def _lent(draw: st.DrawFn, parts: _Parts) -> _Parts:
 
 
 def _registered(draw: st.DrawFn, parts: _Parts) -> _Parts:
-    """Who thinks here is registered: the model for some tenants, the agent perhaps under another name."""
+    """Who thinks here is registered: the model for some tenants, the agent perhaps under another name, another build,
+    for fewer, or for a time that has ended.
+    """
     model = builders.registration(MIND, tenants=draw(st.sampled_from([TENANTS[:1], TENANTS, ()])))
     name = draw(st.sampled_from([AGENT.name, "agent-l"]))
-    agent = Registration(
-        id=ComponentId(name),
-        sort=ComponentSort.AGENT,
-        content=canonical.digest(name.encode()),
-        owner=EntityId("acme"),
-        provenance="built by acme",
-    )
-    return parts.law(registrations=draw(st.sampled_from([(model,), (model, agent)])))
+    odd: list[dict[str, Any]] = [
+        {},
+        {"content": canonical.digest(b"another build")},
+        {"tenants": TENANTS[:1]},
+        {"data_classes": (DataClass.PUBLIC,)},
+        {"valid_until": START},
+    ]
+    agent = registered(name, **draw(st.sampled_from(odd)))
+    return parts.law(registrations=draw(st.sampled_from([(model,), (model, agent), (model, registered())])))
 
 
 def _by_agent(draw: st.DrawFn, parts: _Parts) -> _Parts:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from agents import roster
 from estate.changes import Change
 from estate.effects import lay_out
 from estate.identities import Subject, SubjectKind
@@ -41,12 +42,13 @@ class Petitioner:
             "snapshot": snapshot.version,
             "created_at": datetime.now(UTC),
             "proposer": Subject(kind=SubjectKind.AGENT, issuer=installation, name="agent"),
+            "made_by": (roster.WORKER.maker(),),
             "summary": "trust me",
             "steps": laid.value.steps,
         }
         proposal = Proposal(**(fields | over))
         bus = await self.composed.as_user(accounts.AGENT)
-        subject = self.composed.system.subjects.proposal(proposal.lane, proposal.site)
+        subject = self.composed.system.subjects.proposal(proposal.lane, proposal.site, accounts.AGENT)
         await bus.publish(subject, proposal.canonical(), message_id=proposal.digest)
         return proposal.digest
 

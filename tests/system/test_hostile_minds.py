@@ -18,6 +18,7 @@ import pytest
 
 from agents.minds.plans import Cap, Diagnosis, Evacuate, NoPlan, Plan, Relocate, Rescale, Unfence, Verbatim
 from agents.minds.port import Briefing
+from agents.minds.runbook import Runbook
 from console.adapters import Adapters
 from console.door.commands import Ask, Propose
 from estate import canonical
@@ -30,6 +31,7 @@ from estate.incidents import CaseState
 from estate.records import write_time
 from estate.snapshots import Snapshot
 from estate.units import Watts
+from estate.uses.running import Maker
 from estate.verdicts import Decision, Dimension
 from estate.workloads import Binding
 from policies import sovereignty
@@ -65,6 +67,8 @@ class Hostile:
     """Answers every question with the next unlawful plan, whatever it was asked."""
 
     name: str = "hostile"
+    makers: tuple[Maker, ...] = field(default_factory=lambda: Runbook().makers)
+    """What it says that it is: whoever owns the agent can say what they like."""
     plans: Iterator[Plan] = field(default_factory=lambda: itertools.cycle(PLANS))
     recalled: list[Json] = field(default_factory=list)
 

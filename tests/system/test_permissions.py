@@ -25,6 +25,7 @@ type Subject = Callable[[Subjects], str]
 
 FORBIDDEN: dict[str, dict[str, Subject]] = {
     accounts.AGENT: {
+        "a proposal in another's name": lambda s: s.proposal(Lane.CASE, "eu-de", "other"),
         "a verdict": lambda s: s.verdict("eu-de", "permit"),
         "an approval": lambda s: s.approval("eu-de"),
         "a warrant": lambda s: s.warrant(Lane.CASE, ExecutorId("twin")),
@@ -42,7 +43,7 @@ FORBIDDEN: dict[str, dict[str, Subject]] = {
         "intake": lambda s: s.intake("front-door", "request"),
         "a sender's body": lambda s: s.intake(KERNEL, "kernel"),
         "an event": lambda s: s.event(Lane.CASE, "eu-de", "node.failed"),
-        "a proposal": lambda s: s.proposal(Lane.CASE, "eu-de"),
+        "a proposal": lambda s: s.proposal(Lane.CASE, "eu-de", "agent"),
         "a verdict": lambda s: s.verdict("eu-de", "permit"),
         "an approval": lambda s: s.approval("eu-de"),
         "a control": lambda s: s.control("freeze"),
@@ -53,7 +54,7 @@ FORBIDDEN: dict[str, dict[str, Subject]] = {
         "an outcome": lambda s: s.outcome("eu-de", "verified"),
     },
     accounts.GATE: {
-        "a proposal": lambda s: s.proposal(Lane.CASE, "eu-de"),
+        "a proposal": lambda s: s.proposal(Lane.CASE, "eu-de", "agent"),
         "an approval": lambda s: s.approval("eu-de"),
         "an outcome": lambda s: s.outcome("eu-de", "verified"),
         "a control": lambda s: s.control("mode"),
@@ -61,7 +62,7 @@ FORBIDDEN: dict[str, dict[str, Subject]] = {
     "executor-twin": {
         "a warrant to itself": lambda s: s.warrant(Lane.CASE, ExecutorId("twin")),
         "a verdict": lambda s: s.verdict("eu-de", "permit"),
-        "a proposal": lambda s: s.proposal(Lane.CASE, "eu-de"),
+        "a proposal": lambda s: s.proposal(Lane.CASE, "eu-de", "agent"),
     },
     f"channel-{KERNEL}": {
         "another channel's body": lambda s: s.intake("eu-alerts", "alertmanager"),

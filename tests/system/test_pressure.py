@@ -81,7 +81,9 @@ async def fill_proposals(bus: Bus, composed: Composed, snapshot: Snapshot) -> No
             steps=laid.value.steps,
         )
         await bus.publish(
-            composed.system.subjects.proposal(Lane.CASE, SITE), proposal.canonical(), message_id=proposal.digest
+            composed.system.subjects.proposal(Lane.CASE, SITE, agent.name),
+            proposal.canonical(),
+            message_id=proposal.digest,
         )
 
 

@@ -119,14 +119,15 @@ class Accounts:
             publish=(
                 *s.events(),
                 s.case("*", "*"),
-                s.proposal(Lane.CONTAINMENT, "*"),
-                s.proposal(Lane.CASE, "*"),
+                s.proposal(Lane.CONTAINMENT, "*", AGENT),
+                s.proposal(Lane.CASE, "*", AGENT),
                 s.progress("*"),
             ),
             consume=self._consumers(AGENT),
             read=(*_FOLLOWED, streams.CONTROLS),
             buckets=("incidents", "checkpoints"),
-            reads_buckets=("drifts",),
+            reads_buckets=("drifts", "workers"),
+            keys=(("workers", f"{AGENT}.*"),),
         )
 
     def _gate(self) -> Grant:
@@ -155,7 +156,7 @@ class Accounts:
             publish=(s.delta(), s.telemetry(), *s.intakes(INVENTORY), s.progress("*")),
             consume=self._consumers(INVENTORY),
             read=(streams.DELTAS, streams.CONTROLS),
-            reads_buckets=("leases",),
+            reads_buckets=("leases", "workers"),
             keys=(("leases", "inventory-writer"),),
             buckets=("drifts", "sensors"),
         )
@@ -167,8 +168,8 @@ class Accounts:
                 *s.intakes("*"),
                 *s.events(),
                 s.case("*", "*"),
-                s.proposal(Lane.CONTAINMENT, "*"),
-                s.proposal(Lane.CASE, "*"),
+                s.proposal(Lane.CONTAINMENT, "*", "*"),
+                s.proposal(Lane.CASE, "*", "*"),
                 s.approval("*"),
                 s.control("*"),
                 s.progress("*"),

@@ -33,7 +33,7 @@ TELEMETRY = "TELEMETRY"
 CONTROLS = "CONTROLS"
 DEAD = "DEAD"
 
-BUCKETS = ("incidents", "leases", "left", "checkpoints", "drifts", "sensors")
+BUCKETS = ("incidents", "leases", "left", "checkpoints", "drifts", "sensors", "workers")
 """Buckets that several processes share; the administrator makes them before the others connect."""
 
 _MEBIBYTE = 1024**2
@@ -72,8 +72,8 @@ def streams(subjects: Subjects) -> tuple[StreamSpec, ...]:
         _kept(EVENTS_CONTAINMENT, subjects.event(fence, "*", "*"), max_age=timedelta(days=7)),
         _kept(EVENTS_CASE, subjects.event(case, "*", "*"), max_age=timedelta(days=7)),
         _work(CASES, subjects.case("*", "*")),
-        _work(PROPOSALS_CONTAINMENT, subjects.proposal(fence, "*")),
-        _work(PROPOSALS_CASE, subjects.proposal(case, "*")),
+        _work(PROPOSALS_CONTAINMENT, subjects.proposal(fence, "*", "*")),
+        _work(PROPOSALS_CASE, subjects.proposal(case, "*", "*")),
         _work(APPROVALS, subjects.approval("*")),
         _kept(VERDICTS, subjects.verdict("*", "*"), max_age=_MONTH),
         _kept(OUTCOMES, subjects.outcome("*", "*"), max_age=_MONTH),

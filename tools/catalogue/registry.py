@@ -7,6 +7,7 @@ All tools are pure reads; a faulty call raises `BadInput` whose message is writt
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from langchain_core.tools import BaseTool, StructuredTool
@@ -17,8 +18,11 @@ from estate.canonical import Json
 from estate.clocks import Clock
 from estate.drifts import Drift
 from estate.errors import BadInput
+from estate.ids import ComponentId
 from estate.records import Model, explain
 from estate.snapshots import Snapshot
+from estate.uses.running import ComponentSort, Maker
+from tools import contents
 from tools.catalogue.drifting import DRIFT
 from tools.catalogue.headrooms import HEADROOM
 from tools.catalogue.histories import HISTORY
@@ -62,6 +66,20 @@ TOOLS: tuple[Tool[Any, Any], ...] = (
 )
 
 
+@cache
+def maker(name: str) -> Maker:
+    """A tool as it is installed: by the digest of its typed schema and of the code that answers. Raises KeyError."""
+    tool = {t.name: t for t in TOOLS}[name]
+    form: dict[str, Json] = {
+        "name": name,
+        "question": tool.question.model_json_schema(),
+        "reply": tool.reply.model_json_schema(),
+        "code": contents.of_function(tool.run),
+    }
+    identity = ComponentId(name.replace("_", "-"))
+    return Maker(sort=ComponentSort.TOOL, id=identity, content=canonical.digest_of(form))
+
+
 class Catalogue:
     """The tools over whatever snapshot is the newest when one is called (`lambda: briefing.snapshot` pins one)."""
 
@@ -83,10 +101,18 @@ class Catalogue:
         self._clock = clock
         self._keeper, self._assured = Keeper(), Assured()
         self._tools = {t.name: t for t in TOOLS}
+        self._asked: set[str] = set()
 
     def over(self, snapshot: Snapshot) -> Catalogue:
         """The same tools over that snapshot and nothing else."""
-        return Catalogue(lambda: snapshot, self._engine)
+        seen = Catalogue(lambda: snapshot, self._engine)
+        seen._asked = self._asked
+        return seen
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The names of the tools that were asked anything, sorted."""
+        return tuple(sorted(self._asked))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -96,6 +122,7 @@ class Catalogue:
     def ask[Question: Model, Reply: Answer](self, tool: Tool[Question, Reply], question: Question) -> Reply:
         """Call a tool with typed values. Raises BadInput for things that are not in the estate."""
         now = self._clock and self._clock()
+        self._asked.add(tool.name)
         kept = self._keeper, self._assured
         return tool.run(Desk(self._newest(), self._engine, self._drifts, self._past, now, *kept), question)
 

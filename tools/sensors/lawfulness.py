@@ -19,9 +19,10 @@ from estate.observations import EventType, Severity, Whereabouts
 from estate.records import Model, Time, write_time
 from estate.references import Ref, read_ref
 from estate.units import Seconds
+from estate.uses.running import Component
 from estate.verdicts import Dimension, Failure
 from estate.workloads import Workload
-from policies import reaches, watching
+from policies import makers, reaches, watching
 from policies.watching import Judgement
 from tools.inventory import silences
 from tools.sensors import places
@@ -108,14 +109,14 @@ class Lawfulness(Sensor[Unlawful]):
         item = seen.after.stock.get(about)
         if item is None:
             return Judged()
-        fault = reaches.unknown(seen.after.facts, item)
+        fault = reaches.unknown(seen.after.facts, item, seen.now)
         failure = Failure(
             dimension=Dimension.MODEL_REACH,
             policy=REGISTERED,
             about=str(about),
             needed="a registration in the signed facts: digest, owner, provenance, data classes",
             found=fault,
-            remedy="have it registered, or stop it",
+            remedy=f"have it registered (`{makers.REGISTER}` for what is installed here), or stop it",
             reason="every agent, model and tool that runs is registered by signed facts",
         )
         condition = Condition(
@@ -129,7 +130,8 @@ class Lawfulness(Sensor[Unlawful]):
             window_seconds=self.raise_after_seconds,
             failures=(failure,) if fault else (),
         )
-        return Judged(None, (condition,))
+        until = makers.ends(seen.after.facts, item, seen.now) if isinstance(item, Component) else None
+        return Judged(None, (condition,), until)
 
     def _in_force(self, seen: Seen) -> Judged[Unlawful]:
         """Expired facts decide nothing: everything is unlawful then, which is told once and of nobody by name."""
