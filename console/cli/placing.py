@@ -5,7 +5,7 @@ They only look, unless an offer is to be reserved; `placet release` gives that b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -135,6 +135,7 @@ def offer(  # noqa: PLR0913, PLR0917 - options of a command
     model: Annotated[list[str] | None, typer.Option(help="This accelerator will do; may be given again.")] = None,
     memory: Annotated[int, typer.Option(help="Least memory of each accelerator, in MiB.")] = 0,
     bandwidth: Annotated[str, typer.Option(help="any, same-node or same-nvlink-domain.")] = "same-node",
+    need: Annotated[list[str] | None, typer.Option(help="Such as share=300 or locality=numa; see docs.")] = None,
     together: Annotated[str | None, typer.Option(help="All replicas in one node, rack, leaf, feed or site.")] = None,
     spread: Annotated[str | None, typer.Option(help="No two replicas in one node, rack, leaf, feed or site.")] = None,
     kind: Annotated[str, typer.Option(help="training, fine-tuning, inference, agent or batch.")] = "training",
@@ -175,6 +176,7 @@ def offer(  # noqa: PLR0913, PLR0917 - options of a command
         "sites": site or (),
         "datasets": dataset or (),
         "cost_ceiling": cost_ceiling,
+        **_needed(need or ()),
     }
     if file is None and (tenant is None or accelerators is None):
         raise typer.BadParameter("name `--tenant` and `--accelerators`, or give the request as a file with `-f`")
@@ -249,6 +251,20 @@ def _propose(context: typer.Context, summary: str, change: Row, how: tuple[bool,
         command = Propose.model_validate({"summary": summary, "changes": [change]})
     open_case(context, command, *how)
     raise typer.Exit(0)
+
+
+_NEEDS = ("share", "profile", "limit_watts", "millicores", "host_mebibytes", "locality", "rails", "rail_speed")
+
+
+def _needed(written: Iterable[str]) -> dict[str, str]:
+    """What each replica needs of one node, each as `name=value`."""
+    found = dict(w.partition("=")[::2] for w in written)
+    for name, value in found.items():
+        if name not in _NEEDS or not value:
+            raise typer.BadParameter(
+                f"`{name}={value}`: write one of {', '.join(_NEEDS)} with its value, as `share=300`"
+            )
+    return found
 
 
 def _told(found: Row) -> None:

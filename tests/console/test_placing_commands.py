@@ -85,6 +85,8 @@ def test_an_offer_is_made_from_options_or_a_file(folder: Path) -> None:
     asked.unlink()
     less = said(folder, "offer", "--tenant", "tenant-a", "--accelerators", "9")
     assert (less.exit_code, "instead: ask for 8 instead of 9" in less.stderr) == (1, True)
+    part = said(folder, "offer", "--tenant", "tenant-a", "--accelerators", "1", "--need", "share=300")
+    assert (part.exit_code, "instead: accept accelerators" in part.stderr) == (1, True)
 
 
 def test_the_report_books_everything(folder: Path) -> None:
@@ -114,6 +116,8 @@ def test_the_report_books_everything(folder: Path) -> None:
         (("offer", "--accelerators", "8"), "name `--tenant` and `--accelerators`"),
         (("offer", "--tenant", "tenant-a", "--accelerators", "-8"), "request.accelerators"),
         (("offer", "--tenant", "tenant-a", "--accelerators", "8", "--bandwidth", "near"), "request.bandwidth"),
+        (("offer", "--tenant", "tenant-a", "--accelerators", "1", "--need", "cpu=3"), "`cpu=3`: write one of share"),
+        (("offer", "--tenant", "tenant-a", "--accelerators", "2", "--need", "share=300"), "share: a part of one"),
     ],
 )
 def test_bad_input_names_the_field_and_what_to_do(folder: Path, arguments: tuple[str, ...], complaint: str) -> None:

@@ -64,6 +64,10 @@ class Ask:
     """The ResourceClaimTemplates by which it asks for devices by name, once for each time it does."""
     attachments: tuple[Attachment, ...] = ()
     """The storage and networks that it names."""
+    room: requirements.Room = field(default_factory=requirements.Room)
+    """The processors and memory that it requests."""
+    cut: str = ""
+    """By which size's name it asks for devices, where they are slices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +269,8 @@ def _ask(about: Raw, spec: Raw, claimed: object = None) -> Ask:
         vendors=requirements.vendors_of(spec),
         templates=_templates(spec),
         attachments=attaching.attachments(about, spec, claimed),
+        room=requirements.room(spec),
+        cut=requirements.cut(spec),
     )
 
 

@@ -24,8 +24,7 @@ def moving(wish: Wish, room: Room, without: Constraint | None) -> Masks:
     kept = wish.kept
     if kept is None or without is Constraint.RESERVED:
         return {}
-    of_model, of_memory = suitable(wish, without)
-    fit = of_model & of_memory
+    fit = suitable(wish, without).all
     left, without_any = room.devices & fit, (room.devices | (kept.devices & room.unreserved)) & fit
     found = _lacks(wish, left) & ~_lacks(wish, without_any)
     return {Constraint.RESERVED: found | _near(wish, kept)}

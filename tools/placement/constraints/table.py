@@ -9,15 +9,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from tools.placement.constraints import belongings, company, devices, law, marks, power, reservations, tenancy
+from tools.placement.constraints import (
+    belongings,
+    company,
+    devices,
+    law,
+    localities,
+    machines,
+    marks,
+    power,
+    reservations,
+    tenancy,
+)
 from tools.placement.constraints.kinds import Constraint, Masks
 from tools.placement.constraints.rules import Rule
 from tools.placement.wishes import Room, Wish
 
-_FAMILIES = (marks, reservations, devices, power, company, tenancy, belongings, law)
+_FAMILIES = (marks, reservations, devices, machines, localities, power, company, tenancy, belongings, law)
 _ENDURING = (marks.enduring, tenancy.enduring, belongings.enduring, law.enduring)
-_STANDING = (marks.standing, tenancy.standing)
-_MOVING = (devices.moving, power.moving, company.moving, reservations.moving)
+_STANDING = (marks.standing, machines.standing, tenancy.standing)
+_INSIDE = (machines.moving, localities.moving)
+_MOVING = (devices.moving, *_INSIDE, power.moving, company.moving, reservations.moving)
 
 RULES: Final[Mapping[Constraint, Rule]] = {rule.constraint: rule for family in _FAMILIES for rule in family.RULES}
 
@@ -35,6 +47,14 @@ def enduring(wish: Wish) -> Masks:
     found: Masks = {}
     for family in _ENDURING:
         found |= family(wish)
+    return found
+
+
+def inside(wish: Wish, room: Room, without: Constraint | None) -> Masks:
+    """Those of what is inside a node beside its devices."""
+    found: Masks = {}
+    for family in _INSIDE:
+        found |= family(wish, room, without)
     return found
 
 

@@ -5,7 +5,7 @@ Called by `relaxations`. The law is none of them: no axis of sovereignty is ever
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -14,12 +14,16 @@ from estate.hardware import Health
 from estate.ids import NodeId, VolumeId
 from estate.law import ClusterName, Facts, Network, Volume
 from estate.law.tenants import Namespace
+from estate.machines import Software
 from estate.snapshots import Snapshot
 from estate.units import Mebibytes, Watts
 from estate.workloads import BandwidthClass, Workload
 from tools.placement.attempts import Attempt
 from tools.placement.columns import Ints
+from tools.placement.constraints import machines, sizes
+from tools.placement.constraints.devices import least_limit
 from tools.placement.constraints.kinds import Constraint
+from tools.placement.constraints.localities import most_rails
 from tools.placement.constraints.power import lacking_watts
 from tools.placement.constraints.reservations import released
 from tools.placement.constraints.rules import models_on
@@ -91,6 +95,39 @@ def _powered(case: Case, attempt: Attempt) -> Change:
         budget = Watts(racks[rack].power_budget_watts + watts)
         racks[rack] = racks[rack].model_copy(update={"power_budget_watts": budget})
     return case.snapshot.with_facts(_renewed(case.snapshot.facts, racks=tuple(racks.values()))), case.ask
+
+
+def _added(case: Case, field: str, lacking: Mapping[int, int]) -> Change:
+    """The nodes get the processors or the memory that they lack."""
+    running = case.snapshot
+    for row, lack in lacking.items():
+        node = running.node(case.wish.columns.ids[row])
+        assert node is not None
+        running = running.with_node(node.model_copy(update={field: getattr(node, field) + lack}))
+    return running, case.ask
+
+
+def rails(case: Case, attempt: Attempt) -> int:
+    """How many rails there are for each replica."""
+    return min(most_rails(case.wish, attempt.rows), case.workload.contract.rails - 1)
+
+
+def _speed(case: Case, attempt: Attempt) -> int:
+    return case.workload.contract.rail_speed if rails(case, attempt) else 0
+
+
+def _upgraded(case: Case, attempt: Attempt) -> Change:
+    """What the contract names is installed there in the version that it needs."""
+    running, required = case.snapshot, case.workload.contract.software
+    for name in dict.fromkeys(b.node for b in attempt.bindings):
+        node = running.node(name)
+        assert node is not None
+        old = {r.name for r in required if not r.met_by(node.software)}
+        new = [Software(name=r.name, version=r.at_least) for r in required if r.name in old]
+        kept = [s for s in node.software if s.name not in old]
+        software = tuple(sorted((*kept, *new), key=lambda s: s.name))
+        running = running.with_node(node.model_copy(update={"software": software}))
+    return running, case.ask
 
 
 def _cleared(case: Case, attempt: Attempt) -> Change:
@@ -182,6 +219,18 @@ APPLIED: dict[Constraint, Callable[[Case, Attempt], Change]] = {
     Constraint.TAINT: _lifted,
     Constraint.RESERVED: lambda c, a: (released(c.wish, a), c.ask),
     Constraint.FREE: _freed,
+    Constraint.CPU: lambda c, a: _added(c, "millicores", machines.lacking(c.wish, a, lambda room: room.cpu)),
+    Constraint.HOST_MEMORY: lambda c, a: _added(
+        c, "allots_mebibytes", machines.lacking(c.wish, a, lambda room: room.memory)
+    ),
+    Constraint.RAILS: lambda c, a: (with_contract(c, rails=rails(c, a), rail_speed=_speed(c, a)), c.ask),
+    Constraint.LOCALITY: lambda c, _: (with_contract(c, locality=None), c.ask),
+    Constraint.LIMIT: lambda c, a: (with_contract(c, limit_watts=Watts(least_limit(c.wish, a))), c.ask),
+    Constraint.SIZE: lambda c, _: (
+        c.snapshot.with_workload(c.workload.model_copy(update={"contract": sizes.instead(c.wish)})),
+        c.ask,
+    ),
+    Constraint.SOFTWARE: _upgraded,
     Constraint.POWER: _powered,
     Constraint.HEALTH: lambda c, a: _with_nodes(c, a, health=Health.HEALTHY),
     Constraint.NVLINK: lambda c, _: (with_contract(c, bandwidth=BandwidthClass.SAME_NODE), c.ask),

@@ -12,18 +12,25 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from estate import slicing
 from estate.records import Model
 from estate.snapshots import Snapshot
 from tools.placement import relaxing
 from tools.placement.attempts import Attempt
+from tools.placement.constraints import sizes
+from tools.placement.constraints.devices import least_limit
 from tools.placement.constraints.kinds import AXES, Constraint
 from tools.placement.constraints.rules import models_on
 from tools.placement.offering.aside import MOVED_FOR, aside
 from tools.placement.offering.cases import Case, Change
-from tools.placement.offering.making import APPLIED, least_memory, with_contract
+from tools.placement.offering.making import APPLIED, least_memory, rails, with_contract
 from tools.placement.port import Ask, Placement
-from tools.placement.searching import search
+from tools.placement.searching import any_of, search
 
+_MOST_CUT = 8
+"""Nodes that are looked at for boards to be cut."""
+_UNCUT = frozenset({Constraint.FREE, Constraint.SIZE, Constraint.MODEL, Constraint.MEMORY, Constraint.LOCALITY})
+"""What may be otherwise once boards are cut."""
 _THEIRS = frozenset(
     {
         Constraint.AVOID,
@@ -33,6 +40,10 @@ _THEIRS = frozenset(
         Constraint.SPREAD,
         Constraint.MODEL,
         Constraint.MEMORY,
+        Constraint.LIMIT,
+        Constraint.SIZE,
+        Constraint.LOCALITY,
+        Constraint.RAILS,
         Constraint.CLUSTER,
     }
 )
@@ -67,9 +78,11 @@ class Relaxed:
 
 def relaxations(case: Case) -> Iterator[Relaxed]:
     """Every single change that was found to let it in, from the cheapest; less of the same comes last."""
+    asked = search(case.wish).last
     for constraint in Constraint:
-        if constraint not in AXES.values():
+        if constraint in asked and constraint not in AXES.values():
             yield from _one(case, constraint)
+    yield from _recut(case)
     yield from _fewer(case)
 
 
@@ -127,6 +140,25 @@ def _fewer(case: Case) -> Iterator[Relaxed]:
             return
 
 
+def _recut(case: Case) -> Iterator[Relaxed]:
+    """Boards that nobody holds are cut, or cut anew, into the slices that are asked for."""
+    profile, wish = case.workload.contract.profile, case.wish
+    if not profile:
+        return
+    refused = search(wish).last
+    others = any_of({c: m for c, m in refused.items() if c not in _UNCUT}, len(wish.columns.ids))
+    for row in np.flatnonzero(~others)[:_MOST_CUT]:
+        node = case.snapshot.node(wish.columns.ids[row])
+        assert node is not None
+        made = slicing.cut(node, case.snapshot.taken(node.id), profile, wish.needed * len(case.ask.replicas))
+        says = f"cut free accelerators of `{node.id}` anew, into slices `{profile}`"
+        change = case.snapshot.with_node(made or node), case.ask
+        found = [] if made is None else list(_tried(case, Constraint.SIZE, says, "", change))
+        if found:
+            yield found[0]
+            return
+
+
 def _plain(case: Case, attempt: Attempt, constraint: Constraint) -> str:
     """What the holder of the contract would have to accept; empty where it is not theirs to change."""
     if constraint not in _THEIRS:
@@ -140,6 +172,14 @@ def _plain(case: Case, attempt: Attempt, constraint: Constraint) -> str:
             return f"accept the model {', '.join(models_on(columns, rows))}"
         case Constraint.MEMORY:
             return f"accept accelerators of {least_memory(case, rows)} MiB"
+        case Constraint.LIMIT:
+            return f"accept accelerators that are limited to {least_limit(case.wish, attempt)} W"
+        case Constraint.SIZE:
+            return f"accept {sizes.called(sizes.instead(case.wish))}"
+        case Constraint.LOCALITY:
+            return "accept accelerators that are not all near to each other"
+        case Constraint.RAILS:
+            return f"accept {rails(case, attempt)} rails for each replica"
         case Constraint.TOGETHER:
             return "accept replicas that stand further apart"
         case Constraint.SPREAD:

@@ -182,8 +182,7 @@ def _alike(workload: Workload) -> tuple[object, ...]:
 def _class(wish: Wish, names: tuple[WorkloadId, ...], count: int, rows: Flags) -> Class:
     c, size = wish.columns, wish.needed
     open_to = rows & ~any_of(standing(wish), len(c.ids))
-    of_model, of_memory = suitable(wish, None)
-    usable = c.free & of_model & of_memory
+    usable = c.free & suitable(wish, None).all
     joined = wish.workload.contract.bandwidth is BandwidthClass.SAME_NVLINK_DOMAIN and size > 1
     seats = _in_domains(c, usable, size) if joined else usable.sum(axis=1) // size
     # Under a cap a node draws no more; each device then counts its part of what is left below it.
