@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import timedelta
 from enum import StrEnum
 from typing import Self
 
@@ -10,10 +11,22 @@ from pydantic import Field, model_validator
 
 from estate.devices import Vendor
 from estate.hardware import Node, Taint, TaintEffect
-from estate.ids import ClusterId, DatasetId, GangId, NodeId, TenantId, Uid, WorkloadId
+from estate.ids import ClusterId, DatasetId, GangId, NodeId, Slug, TenantId, Uid, WorkloadId
 from estate.law import Residency
-from estate.records import Model, Time, later
-from estate.units import Mebibytes, MicroUsdPerHour, Milliseconds, Watts
+from estate.records import Model, Time, doubled, later
+from estate.terms import Pace, Supply
+from estate.units import (
+    Mebibytes,
+    MegabytesPerSecond,
+    MicroUsd,
+    MicroUsdPerHour,
+    Milliseconds,
+    PerMille,
+    Seconds,
+    Watts,
+)
+
+_MOST_AVAILABLE = 999
 
 
 class WorkloadKind(StrEnum):
@@ -46,6 +59,15 @@ class Span(StrEnum):
     SITE = "site"
 
 
+class Stage(Model):
+    """One stage of several that work on the same items, one feeding the next."""
+
+    beside: tuple[WorkloadId, ...] = Field(min_length=1, max_length=16)
+    """The other stages."""
+    near: Span = Span.SITE
+    """All stages stand in one of these."""
+
+
 class WorkloadContract(Model):
     """What a workload was promised. `None` promises nothing on that point."""
 
@@ -69,6 +91,46 @@ class WorkloadContract(Model):
     """All replicas in one of these: how close its members must be to each other."""
     spread: Span | None = later()
     """No two replicas in one of these: what one failure may take at most."""
+    users: tuple[Slug, ...] = later((), max_length=64)
+    """The sites or regions where its users are: `latency` holds to each of them."""
+    ready_within: Seconds | None = later()
+    """The longest that bringing its data to where it runs may take."""
+    data_cost_ceiling: MicroUsd | None = later()
+    """What bringing its data may cost, once."""
+    storage: MegabytesPerSecond = later(MegabytesPerSecond(0))
+    """What each replica reads from storage."""
+    availability: PerMille | None = later()
+    """The share of time in which `min_available` of its replicas run, and one at least."""
+    supply: Supply | None = later()
+    """Least class of the power supply of every rack that it stands in."""
+    priority: int = later(0, ge=-(10**9), le=2 * 10**9)
+    """Whoever has more may ask those with less that are preemptible to yield."""
+    preemptible: bool = later(default=False)
+    """It may be stopped for work of a higher priority, whosever that is."""
+    start: Time | None = later()
+    """It is not wanted before."""
+    paces: tuple[Pace, ...] = later((), max_length=64)
+    """How long it runs, and how much a replica handles, by model."""
+    stage: Stage | None = later()
+    """It is one of several stages that are of use near each other."""
+    fault: str = later("", max_length=1000)
+    """What is wrong with how it is written; as long as something is, it is placed nowhere."""
+
+    @model_validator(mode="after")
+    def _does_not_contradict_itself(self) -> Self:
+        if twice := doubled([p.model for p in self.paces]):
+            raise ValueError(f"paces: two for model `{twice[0]}`; keep one")
+        if self.users and self.latency is None:
+            raise ValueError("users: named, and no `latency` that would hold to them; add it")
+        if self.availability is not None and self.availability > _MOST_AVAILABLE:
+            raise ValueError(f"availability: nothing is up for {self.availability} ‰ of the time; ask for less")
+        if self.deadline is None:
+            return self
+        times = [p.run_time for p in self.paces if p.run_time is not None]
+        done = (self.start or self.deadline) + timedelta(seconds=min(times, default=0) if self.start else 0)
+        if done > self.deadline:
+            raise ValueError(f"deadline: `{self.deadline:%FT%TZ}` is before its run could end; give it more time")
+        return self
 
     @model_validator(mode="after")
     def _stands_together_within_what_it_is_spread_over(self) -> Self:
@@ -83,6 +145,11 @@ class WorkloadContract(Model):
         """Whether an accelerator of that model and maker will do."""
         made = not self.vendors or vendor is None or vendor in self.vendors
         return made and (not self.models or model in self.models)
+
+    def pace_on(self, model: str) -> Pace | None:
+        """What is stated of its pace on a model."""
+        found = {p.model: p for p in self.paces}
+        return found.get(model, found.get(""))
 
 
 class Toleration(Model):

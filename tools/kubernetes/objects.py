@@ -12,8 +12,8 @@ from estate import canonical, names
 from estate.devices import Vendor
 from estate.errors import BadInput
 from estate.ids import DatasetId
-from estate.workloads import Toleration, WorkloadKind
-from tools.kubernetes import fields, gangs, requirements, tainting
+from estate.workloads import Toleration, WorkloadContract, WorkloadKind
+from tools.kubernetes import contracts, fields, gangs, requirements, tainting
 from tools.kubernetes.fields import Raw
 from tools.kubernetes.resources import BY_KIND, Resource
 
@@ -61,6 +61,8 @@ class Ask:
     """Whose devices it asks for, sorted; empty: it says none."""
     templates: tuple[str, ...] = ()
     """The ResourceClaimTemplates by which it asks for devices by name, once for each time it does."""
+    terms: WorkloadContract | None = None
+    """What an annotation says of its contract (`contracts`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +240,12 @@ def _template_ask(about: Raw, template: Raw) -> Ask:
     inner = fields.mapping(template.get("metadata"), "spec.template.metadata")
     ask = _ask(inner, fields.mapping(template.get("spec"), "spec.template.spec"))
     kind, datasets = _said(about)
-    return replace(ask, kind=kind or ask.kind, datasets=tuple(sorted({*datasets, *ask.datasets})))
+    every = tuple(sorted({*datasets, *ask.datasets}))
+    return replace(ask, kind=kind or ask.kind, datasets=every, terms=_terms(about) or ask.terms)
+
+
+def _terms(about: Raw) -> WorkloadContract | None:
+    return contracts.told(fields.mapping(about.get("annotations"), "metadata.annotations").get(contracts.ANNOTATION))
 
 
 def _ask(about: Raw, spec: Raw) -> Ask:
@@ -256,6 +263,7 @@ def _ask(about: Raw, spec: Raw) -> Ask:
         gang=gang,
         vendors=requirements.vendors_of(spec),
         templates=_templates(spec),
+        terms=_terms(about),
     )
 
 

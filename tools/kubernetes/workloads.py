@@ -14,8 +14,8 @@ from estate.errors import BadInput
 from estate.ids import ClusterId, NodeId, Uid
 from estate.law import Facts
 from estate.units import Watts
-from estate.workloads import Binding, Gang, Workload, WorkloadContract, WorkloadKind
-from tools.kubernetes import gangs, naming, objects, requirements, resources
+from estate.workloads import Binding, Gang, Workload, WorkloadKind
+from tools.kubernetes import contracts, gangs, naming, objects, requirements, resources
 from tools.kubernetes.allotments import Allotments
 from tools.kubernetes.fields import Raw
 from tools.kubernetes.numbering import Numbering
@@ -75,7 +75,8 @@ def assemble(
         namespace=owner.namespace,
         name=owner.ref.name,
         kind=ask.kind or _kind(owner.ref.kind),
-        contract=WorkloadContract(
+        contract=contracts.applied(
+            ask.terms,
             accelerators_per_replica=per_replica,
             models=ask.models,
             min_available=_min_available(ask, owner.namespace, budgets, replicas),

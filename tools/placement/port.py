@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
-from estate.ids import NodeId, SiteId, WorkloadId
-from estate.records import Model
+from estate.ids import DatasetId, NodeId, SiteId, TenantId, WorkloadId
+from estate.records import Model, Time, later
 from estate.snapshots import Snapshot
 from estate.verdicts import Dimension
 from estate.workloads import Binding
@@ -23,6 +24,8 @@ class Ask:
     """Only these sites; empty: any."""
     avoid: frozenset[NodeId] = field(default_factory=frozenset)
     """Nodes not to use (the failing one, those a gate refused)."""
+    at: datetime | None = None
+    """When it is asked. None: nobody tells the time, nothing has ended and no deadline is near."""
 
 
 class Reason(Model):
@@ -44,6 +47,19 @@ class Term(Model):
     value: int
 
 
+class Delivery(Model):
+    """One dataset brought to one site. None: nobody can say."""
+
+    dataset: DatasetId
+    source: SiteId | None
+    """None: no whole copy is known that may be taken."""
+    seconds: int | None = None
+    wan_permille: int | None = None
+    """Of the line on the way that it fills most, while it lasts."""
+    micro_usd: int | None = None
+    """Egress."""
+
+
 class Placement(Model):
     """Homes for all the replicas asked for, with the terms of the score and the runner-up."""
 
@@ -51,6 +67,39 @@ class Placement(Model):
     score: tuple[Term, ...]
     runner_up: NodeId | None = None
     refused: tuple[Reason, ...] = ()
+    deliveries: tuple[Delivery, ...] = later(())
+    """Data that must be brought there first."""
+    begins: Time | None = later()
+    """Not before, by its contract."""
+    done: Time | None = later()
+    """When it would be done, where its run time is stated."""
+
+
+class Yield(Model):
+    """Replicas of somebody's that would have to stop."""
+
+    workload: WorkloadId
+    tenant: TenantId
+    priority: int
+    replicas: tuple[int, ...]
+    nodes: tuple[NodeId, ...]
+
+
+class Preemption(Model):
+    """Who would have to yield, and the homes that this would give. A change like every other: somebody proposes it."""
+
+    yields: tuple[Yield, ...]
+    bindings: tuple[Binding, ...]
+
+    @property
+    def says(self) -> str:
+        """In the hardware's words."""
+        parts = (
+            f"`{y.workload}` ({len(y.replicas)} replica{'s' if len(y.replicas) > 1 else ''}, priority {y.priority})"
+            f" on {', '.join(f'`{n}`' for n in y.nodes)}"
+            for y in self.yields
+        )
+        return f"let {' and '.join(parts)} yield"
 
 
 class NoPlacement(Model):
@@ -59,6 +108,8 @@ class NoPlacement(Model):
     refused: tuple[Reason, ...]
     nearest: str
     """The smallest relaxation found that would admit it, in words; computed, never guessed."""
+    preemption: Preemption | None = later()
+    """Who of a lower priority could yield to it, where somebody could."""
 
 
 class Engine(Protocol):

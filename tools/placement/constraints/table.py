@@ -9,15 +9,41 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from tools.placement.constraints import company, devices, law, marks, power, tenancy
+from tools.placement.constraints import (
+    company,
+    costs,
+    data,
+    devices,
+    law,
+    marks,
+    power,
+    stages,
+    storage,
+    supplies,
+    tenancy,
+    times,
+    uptimes,
+    users,
+    writing,
+)
 from tools.placement.constraints.kinds import Constraint, Masks
 from tools.placement.constraints.rules import Rule
 from tools.placement.wishes import Room, Wish
 
-_FAMILIES = (marks, devices, power, company, tenancy, law)
+_PROMISES = (costs, data, stages, storage, supplies, times, uptimes, users, writing)
+_FAMILIES = (marks, devices, power, company, tenancy, law, *_PROMISES)
 _ENDURING = (marks.enduring, tenancy.enduring, law.enduring)
-_STANDING = (marks.standing, tenancy.standing)
-_MOVING = (devices.moving, power.moving, company.moving)
+_STANDING = (
+    marks.standing,
+    tenancy.standing,
+    data.standing,
+    stages.standing,
+    supplies.standing,
+    times.standing,
+    users.standing,
+    writing.standing,
+)
+_MOVING = (devices.moving, power.moving, company.moving, costs.moving, storage.moving, uptimes.moving)
 
 RULES: Final[Mapping[Constraint, Rule]] = {rule.constraint: rule for family in _FAMILIES for rule in family.RULES}
 
@@ -44,3 +70,8 @@ def moving(wish: Wish, room: Room, without: Constraint | None) -> Masks:
     for family in _MOVING:
         found |= family(wish, room, without)
     return found
+
+
+def mentioned(wish: Wish) -> frozenset[Constraint]:
+    """What has a say in this wish at all: the terms of its contract, and what holds for everybody."""
+    return frozenset(standing(wish) | moving(wish, Room(wish), None))

@@ -16,8 +16,8 @@ from estate.ids import NodeId, SiteId
 from estate.records import Model
 from estate.references import Ref
 from estate.snapshots import Snapshot
-from estate.uses.offers import Price, Unit
 from estate.workloads import Binding, Workload
+from policies import promises
 from tools.placement.assurance import domains
 from tools.placement.assurance.keeping import Keeper
 from tools.placement.assurance.rehoming import Ground, lose
@@ -116,7 +116,7 @@ def offer(engine: Engine, keeper: Keeper, snapshot: Snapshot, request: Request, 
 
 def _offered(asked: _Asked, estate: Snapshot, workload: Workload, bindings: tuple[Binding, ...]) -> Offer:
     version, ceiling = str(asked.snapshot.version), asked.request.cost_ceiling
-    cost, places = hourly(estate, bindings, asked.now), _places(estate, bindings)
+    cost, places = promises.hourly_cost(estate, bindings, asked.now), _places(estate, bindings)
     if cost is not None and ceiling is not None and cost > ceiling:
         why = f"it costs {cost} of at most {ceiling} millionths of a US dollar an hour"
         counter = Counter(instead="accept that cost", places=places, micro_usd_per_hour=cost)
@@ -147,7 +147,7 @@ def _counter(found: Relaxed, now: datetime) -> Counter:
     return Counter(
         instead=found.relaxation.plain,
         places=_places(found.snapshot, bindings),
-        micro_usd_per_hour=hourly(found.snapshot, bindings, now),
+        micro_usd_per_hour=promises.hourly_cost(found.snapshot, bindings, now),
     )
 
 
@@ -201,21 +201,3 @@ def _models(snapshot: Snapshot, binding: Binding) -> list[str]:
     node = snapshot.node(binding.node)
     devices = node.accelerators if node is not None else ()
     return [a.model for a in devices if a.index in binding.accelerators]
-
-
-def hourly(snapshot: Snapshot, bindings: Iterable[Binding], now: datetime) -> int | None:
-    """What these replicas cost in an hour, in millionths of a US dollar; None where a price is missing."""
-    prices: dict[tuple[SiteId | None, str], int] = {}
-    for item in snapshot.stock.all("price"):
-        if isinstance(item, Price) and item.unit is Unit.GPU_HOUR and item.valid_until > now:
-            prices[item.site, item.model] = int(item.amount)
-    total = 0
-    for binding in bindings:
-        site = snapshot.site_of(binding.node)
-        for model in _models(snapshot, binding):
-            known = (prices.get(key) for key in ((site, model), (site, ""), (None, model), (None, "")))
-            price = next((p for p in known if p is not None), None)
-            if price is None:
-                return None
-            total += price
-    return total

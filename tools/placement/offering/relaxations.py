@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from estate import pledges
 from estate.gangs import together
 from estate.hardware import Health
 from estate.ids import NodeId, WorkloadId
@@ -21,12 +22,13 @@ from estate.records import Model
 from estate.snapshots import Snapshot
 from estate.units import Mebibytes, Watts
 from estate.workloads import BandwidthClass, Binding, Workload
-from tools.placement import relaxing
+from tools.placement import relaxing, yielding
 from tools.placement.attempts import Attempt
 from tools.placement.columns import Ints
 from tools.placement.constraints.kinds import AXES, Constraint
 from tools.placement.constraints.power import lacking_watts
 from tools.placement.constraints.rules import models_on
+from tools.placement.constraints.table import RULES, mentioned
 from tools.placement.port import Ask, Engine, NoPlacement, Placement
 from tools.placement.searching import search
 from tools.placement.wishes import Wish
@@ -102,9 +104,12 @@ type _Change = tuple[Snapshot, Ask]
 
 def relaxations(case: Case) -> Iterator[Relaxed]:
     """Every single change that was found to let it in, from the cheapest; less of the same comes last."""
-    for constraint in Constraint:
+    concerned = mentioned(case.wish)
+    for constraint in (c for c in Constraint if c in concerned):
         if constraint not in AXES.values():
             yield from _one(case, constraint)
+        if constraint is Constraint.FREE:
+            yield from _yielded(case)
     yield from _fewer(case)
 
 
@@ -117,7 +122,12 @@ def _one(case: Case, constraint: Constraint) -> Iterator[Relaxed]:
         return
     if constraint is Constraint.FREE:
         yield from _aside(case, attempt)
-    says = relaxing.words(case.wish, attempt, constraint)
+    says, easing = relaxing.words(case.wish, attempt, constraint), RULES[constraint].eased
+    if easing is not None:
+        eased = easing(case.wish, attempt)
+        changed = pledges.revised(case.snapshot, case.workload, eased.over)
+        yield from _tried(case, constraint, says, eased.says, (changed, case.ask))
+        return
     yield from _tried(case, constraint, says, _plain(case, attempt, constraint), _APPLIED[constraint](case, attempt))
 
 
@@ -177,6 +187,13 @@ def _aside(case: Case, attempt: Attempt) -> Iterator[Relaxed]:
     yield from _tried(case, Constraint.FREE, f"move {moves} to where there is room", "", (running, case.ask))
 
 
+def _yielded(case: Case) -> Iterator[Relaxed]:
+    """Work of a lower priority that may be stopped, stopped."""
+    found = yielding.preemption(case.engine, case.wish)
+    if found is not None:
+        yield from _tried(case, Constraint.FREE, found.preemption.says, "", (found.snapshot, case.ask))
+
+
 def _replicas(bindings: Sequence[Binding]) -> str:
     return f"{len(bindings)} replica{'s' if len(bindings) > 1 else ''}"
 
@@ -221,8 +238,7 @@ def _least_memory(case: Case, rows: Ints) -> int:
 
 
 def _with_contract(case: Case, **over: object) -> Snapshot:
-    contract = case.workload.contract.model_copy(update=over)
-    return case.snapshot.with_workload(case.workload.model_copy(update={"contract": contract}))
+    return pledges.revised(case.snapshot, case.workload, over)
 
 
 def _with_nodes(case: Case, attempt: Attempt, **over: object) -> _Change:
