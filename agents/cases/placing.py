@@ -219,14 +219,17 @@ class _Placing:
         quietly: bool = False,
         on: Snapshot | None = None,
     ) -> tuple[Binding, ...] | None:
-        ask = Ask(workload=workload.id, replicas=replicas, sites=sites, avoid=avoid)
+        ask = Ask(workload=workload.id, replicas=replicas, sites=sites, avoid=avoid, at=self.now)
         answer = self.engine.place(on or self.snapshot, ask)
         if isinstance(answer, NoPlacement):
             told = "; ".join(f"{r.nodes} nodes refused for {r.constraint} ({r.found})" for r in answer.refused[:4])
             self._cite(f"{workload.id}: no lawful home there: {told or answer.nearest}")
             if not quietly:
-                self.unplaced.append(f"{workload.id}: {told}; it would fit if: {answer.nearest}")
+                yielding = f"; or {answer.preemption.says}" if answer.preemption is not None else ""
+                self.unplaced.append(f"{workload.id}: {told}; it would fit if: {answer.nearest}{yielding}")
             return None
+        for brought in answer.deliveries:
+            self._cite(f"{workload.id}: {brought.says}")
         homes = ", ".join(f"replica {b.replica} to {b.node}" for b in answer.bindings)
         self._cite(f"{workload.id}: {homes} ({', '.join(f'{t.name} {t.value}' for t in answer.score)})")
         return answer.bindings

@@ -74,7 +74,7 @@ class Placing:
     def _why(self, sight: Sight, question: Why) -> Json:
         snapshot = self._newest()
         self._seen(snapshot, sight, question.workload)
-        found = explaining.pending(self._engine, snapshot, question.workload, question.sites)
+        found = explaining.pending(self._engine, snapshot, question.workload, question.sites, self._clock())
         return (found if sight.everything and not question.plainly else found.for_tenant()).json_form()
 
     def _place(self, sight: Sight, question: WouldPlace) -> Json:
@@ -84,10 +84,11 @@ class Placing:
         every = range(workload.replicas)
         wanted = question.replicas or tuple(r for r in every if r not in bound) or tuple(every)
         explaining.check_sites(snapshot, question.sites)
-        ask = Ask(workload.id, tuple(sorted(set(wanted))), question.sites, frozenset(question.avoid))
+        at = self._clock()
+        ask = Ask(workload.id, tuple(sorted(set(wanted))), question.sites, frozenset(question.avoid), at)
         answer = self._engine.place(snapshot, ask)
         if isinstance(answer, NoPlacement) and not sight.everything:
-            told = explaining.pending(self._engine, snapshot, workload.id, question.sites).for_tenant()
+            told = explaining.pending(self._engine, snapshot, workload.id, question.sites, at).for_tenant()
             return {"fits": False, **told.json_form()}
         if not sight.everything and not isinstance(answer, NoPlacement):
             sites = sorted({str(snapshot.site_of(b.node) or "") for b in answer.bindings})

@@ -48,6 +48,7 @@ def place(desk: Desk, question: PlaceQuestion) -> PlaceAnswer:
         replicas=tuple(sorted(set(question.replicas))),
         sites=question.sites,
         avoid=frozenset(question.avoid),
+        at=desk.now,
     )
     found = desk.engine.place(desk.snapshot, ask)
     if isinstance(found, Placement):

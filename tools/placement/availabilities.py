@@ -30,10 +30,10 @@ UPTIMES: Final[Mapping[Span, int]] = {
 }
 """The share of time in which a domain is up, in millionths, while those around it are.
 
-Node: 419 unexpected stops of 2 048 servers in 54 days (The Llama 3 Herd of Models, 2024, section 3.3.4), each taken for a
-day. Rack: 20 of some 40 racks fail in a year for up to 6 hours (Dean, Designs, Lessons and Advice from Building Large
-Distributed Systems, 2009). Feed: infrastructure on a single path, and site: one that is maintained while it runs
-(Uptime Institute, tiers II and III: 99.741 % and 99.982 %).
+Node: 419 unexpected stops of 2 048 servers in 54 days (The Llama 3 Herd of Models, 2024, section 3.3.4), each taken for
+a day. Rack: 20 of some 40 racks fail in a year for up to 6 hours (Dean, Designs, Lessons and Advice from Building Large
+Distributed Systems, 2009). Feed: infrastructure on a single path; site: one that is maintained while it runs (Uptime
+Institute, tiers II and III: 99.741 % and 99.982 %).
 """
 _LEVELS: Final = (Span.SITE, Span.FEED, Span.RACK, Span.NODE)
 _MILLION: Final = 1_000_000

@@ -164,5 +164,5 @@ def _share(graph: Graph, way: Way, rate: int) -> int:
 
 
 def _soonest(found: Delivery) -> tuple[int, int, str]:
-    far = (FAR if v is None else v for v in (found.seconds, found.micro_usd))
-    return (*far, found.source or "")
+    late, dear = (FAR if v is None else v for v in (found.seconds, found.micro_usd))
+    return late, dear, found.source or ""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from estate.changes import Change
 from estate.ids import DatasetId, NodeId, SiteId, TenantId, WorkloadId
 from estate.records import Model, Time, later
 from estate.snapshots import Snapshot
@@ -59,6 +60,16 @@ class Delivery(Model):
     micro_usd: int | None = None
     """Egress."""
 
+    @property
+    def says(self) -> str:
+        """In words."""
+        if self.source is None:
+            return f"nobody knows a whole copy of `{self.dataset}` that may be brought there"
+        lasts = f"{self.seconds} s" if self.seconds is not None else "nobody knows how long"
+        share = f", {self.wan_permille} ‰ of a line between sites" if self.wan_permille is not None else ""
+        cost = f", {self.micro_usd} micro-dollars of egress" if self.micro_usd is not None else ""
+        return f"`{self.dataset}` is brought from `{self.source}`: {lasts}{share}{cost}"
+
 
 class Placement(Model):
     """Homes for all the replicas asked for, with the terms of the score and the runner-up."""
@@ -90,6 +101,8 @@ class Preemption(Model):
 
     yields: tuple[Yield, ...]
     bindings: tuple[Binding, ...]
+    changes: tuple[Change, ...] = ()
+    """What would be proposed: they stop, then it is seated. Empty where it would have to change its cluster too."""
 
     @property
     def says(self) -> str:

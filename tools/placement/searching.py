@@ -1,8 +1,8 @@
 """Seat replicas one after another: best fit first, all in one cluster, all or none.
 
-Score, lower is better, in this order: what its kind of work is after (`objectives`), free accelerators left on the node,
-the rack's draw afterwards in thousandths of its budget, the node's id. Replicas seated earlier count against later ones,
-devices and power alike.
+Score, lower is better, in this order: what its kind of work is after (`objectives`), free accelerators left on the
+node, the rack's draw afterwards in thousandths of its budget, the node's id. Replicas seated earlier count against
+later ones, devices and power alike.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ class Ground:
 
     def wish(self, snapshot: Snapshot, workload: Workload, replicas: tuple[int, ...], columns: Columns) -> Wish:
         """The ask for these replicas on what is left."""
-        wish = Wish(snapshot, columns, Ask(workload.id, replicas), workload)
+        wish = Wish(snapshot, columns, Ask(workload.id, replicas, at=self.now), workload)
         contract = workload.contract
         key = (workload.tenant, workload.namespace, workload.datasets, contract.residency, workload.tolerations)
         if key not in self._known:

@@ -47,7 +47,7 @@ def _pools(wish: Wish) -> Ints:
 
 def _offered(wish: Wish) -> Ints:
     """What each pool gives, without what others than this workload were promised of it."""
-    left = {}
+    left: dict[ClusterId, int] = {}
     for members, speed in _pooled(wish).items():
         left |= dict.fromkeys(members, speed - sum(_promised(wish, c) for c in members))
     return np.array([left.get(c, 0) for c in wish.columns.names.clusters], dtype=np.int64)[wish.columns.cluster]

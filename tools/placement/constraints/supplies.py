@@ -31,7 +31,7 @@ def _ranked(wish: Wish) -> Ints:
 
 
 def _called(rank: int) -> str:
-    return tuple(Supply)[rank - 1].value if rank else "no batteries that anybody tells of"
+    return f"a {tuple(Supply)[rank - 1].value} supply" if rank else "no batteries that anybody tells of"
 
 
 def _words(by: Refused) -> Words:
@@ -43,11 +43,8 @@ def _words(by: Refused) -> Words:
 def _eased(wish: Wish, attempt: Attempt) -> Easing:
     worst = int(_ranks(wish)[attempt.rows].min(initial=len(Supply)))
     over = {"supply": tuple(Supply)[worst - 1] if worst else None}
-    return Easing(
-        over, f"accept a power supply with {_called(worst)}" if not worst else f"accept a {_called(worst)} supply"
-    )
+    return Easing(over, f"accept {_called(worst)}")
 
 
-RULES = (
-    promise(Constraint.SUPPLY, _words, _eased, "the class of power supply that you were promised", Dimension.POWER),
-)
+_PLAIN = "the class of power supply that you were promised"
+RULES = (promise(Constraint.SUPPLY, _words, _eased, _PLAIN, Dimension.POWER),)

@@ -7,6 +7,7 @@ holder of the contract reads the same in the contract's own words, and learns of
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from itertools import islice
 
 import numpy as np
@@ -71,7 +72,9 @@ class Explanation(Model):
         return self.model_copy(update={"homes": (), "nodes": 0, "reasons": (), "helps": mine, "nearest": ""})
 
 
-def pending(engine: Engine, snapshot: Snapshot, name: WorkloadId, sites: Iterable[SiteId] = ()) -> Explanation:
+def pending(
+    engine: Engine, snapshot: Snapshot, name: WorkloadId, sites: Iterable[SiteId] = (), at: datetime | None = None
+) -> Explanation:
     """Why the replicas of a workload wait.
 
     Raises:
@@ -81,7 +84,7 @@ def pending(engine: Engine, snapshot: Snapshot, name: WorkloadId, sites: Iterabl
     check_sites(snapshot, wanted)
     bound = {b.replica for b in workload.bindings}
     waiting = tuple(r for r in range(workload.replicas) if r not in bound)
-    ask = Ask(name, waiting, wanted)
+    ask = Ask(name, waiting, wanted, at=at)
     return explained(Case(engine, Wish(snapshot, engine.columns_of(snapshot), ask, workload)))
 
 
