@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from estate.ids import NodeId, SiteId
-from estate.records import Model
+from estate.ids import NodeId, SiteId, WorkloadId
+from estate.records import Model, Time, later
 from estate.references import Ref
 from estate.snapshots import Snapshot
-from estate.workloads import Binding, Workload
+from estate.workloads import Binding
 from policies import promises
+from tools.placement import staging
 from tools.placement.assurance import domains
 from tools.placement.assurance.keeping import Keeper
 from tools.placement.assurance.rehoming import Ground, lose
@@ -26,7 +27,8 @@ from tools.placement.offering import requests
 from tools.placement.offering.explaining import Explanation, explained
 from tools.placement.offering.relaxations import Case, Relaxed, relaxations
 from tools.placement.offering.requests import NAME, Request
-from tools.placement.port import Ask, Engine, NoPlacement
+from tools.placement.port import Ask, Delivery, Engine, NoPlacement, Yield
+from tools.placement.staging import Staged, Unstaged
 from tools.placement.wishes import Wish
 
 _MOST_COUNTERS = 3
@@ -45,6 +47,8 @@ class Place(Model):
     """What somebody would have at one site."""
 
     site: str
+    stage: str = later("")
+    """Which of several stages."""
     replicas: int
     accelerators: int
     models: tuple[str, ...]
@@ -68,6 +72,12 @@ class Offer(Model):
     places: tuple[Place, ...] = ()
     micro_usd_per_hour: int | None = None
     """Of everything; null where nobody states a price."""
+    deliveries: tuple[Delivery, ...] = later(())
+    """Data that must be brought there first, with what that takes."""
+    done: Time | None = later()
+    """When it would be done, where its run time is stated."""
+    yields: tuple[Yield, ...] = later(())
+    """Whose work of a lower priority could yield to it; empty for whoever may not know."""
     because: tuple[str, ...] = ()
     """Why it is no more than that."""
     counters: tuple[Counter, ...] = ()
@@ -83,6 +93,7 @@ class Offer(Model):
                 for c in self.counters
             ),
             "refusal": self.refusal.for_tenant() if self.refusal is not None else None,
+            "yields": (),
         }
         return self.model_copy(update=plain)
 
@@ -104,32 +115,58 @@ def offer(engine: Engine, keeper: Keeper, snapshot: Snapshot, request: Request, 
     Raises:
         BadInput: the request names what is not there; the message begins with the field.
     """
-    workload = requests.pending(snapshot, engine.columns_of(snapshot), request, now)
-    estate = snapshot.with_workload(workload)
-    ask = Ask(NAME, tuple(range(workload.replicas)), request.sites)
-    case = Case(engine, Wish(estate, engine.columns_of(estate), ask, workload))
+    columns = engine.columns_of(snapshot)
+    workload = requests.pending(snapshot, columns, request, now)
+    stages, estate = (workload, *requests.feeders(columns, request, workload)), snapshot
+    for stage in stages:
+        estate = estate.with_workload(stage)
+    asks = [Ask(s.id, tuple(range(s.replicas)), request.sites, at=now) for s in stages]
+    answer = staging.place(engine, estate, asks) if len(stages) > 1 else _alone(engine, estate, asks[0])
+    if isinstance(answer, Unstaged):
+        stuck = answer.snapshot.workload(answer.ask.workload)
+        assert stuck is not None, "every stage was put into the estate"
+        case = Case(engine, Wish(answer.snapshot, engine.columns_of(answer.snapshot), answer.ask, stuck))
+        return _countered(case, answer.why, now)
+    return _offered(_Asked(engine, keeper, snapshot, request, now), answer)
+
+
+def _alone(engine: Engine, estate: Snapshot, ask: Ask) -> Staged | Unstaged:
+    """One workload that has no other stages."""
     answer = engine.place(estate, ask)
     if isinstance(answer, NoPlacement):
-        return _countered(case, now)
-    return _offered(_Asked(engine, keeper, snapshot, request, now), estate, workload, answer.bindings)
+        return Unstaged(ask, estate, answer)
+    return Staged({ask.workload: answer}, staging.seated(estate, ask, answer))
 
 
-def _offered(asked: _Asked, estate: Snapshot, workload: Workload, bindings: tuple[Binding, ...]) -> Offer:
-    version, ceiling = str(asked.snapshot.version), asked.request.cost_ceiling
-    cost, places = promises.hourly_cost(estate, bindings, asked.now), _places(estate, bindings)
+def _offered(asked: _Asked, staged: Staged) -> Offer:
+    version, ceiling, estate = str(asked.snapshot.version), asked.request.cost_ceiling, staged.snapshot
+    bindings = tuple(b for p in staged.placements.values() for b in p.bindings)
+    cost = promises.hourly_cost(estate, bindings, asked.now)
+    places = tuple(
+        p for name, found in staged.placements.items() for p in _places(estate, found.bindings, _stage(name))
+    )
     if cost is not None and ceiling is not None and cost > ceiling:
         why = f"it costs {cost} of at most {ceiling} millionths of a US dollar an hour"
         counter = Counter(instead="accept that cost", places=places, micro_usd_per_hour=cost)
         return Offer(grade=Grade.COUNTER_OFFER, snapshot=version, because=(why,), counters=(counter,))
-    first = estate.node(bindings[0].node)
-    assert first is not None
-    seated = workload.model_copy(update={"bindings": bindings, "cluster": first.cluster})
-    gaps = tuple(_gaps(asked, estate.with_workload(seated), seated))
-    grade = Grade.BEST_EFFORT if gaps else Grade.GUARANTEED
-    return Offer(grade=grade, snapshot=version, places=places, micro_usd_per_hour=cost, because=gaps)
+    gaps = tuple(_gaps(asked, estate, {b.node for b in bindings}, frozenset(staged.placements)))
+    main = staged.placements[NAME]
+    return Offer(
+        grade=Grade.BEST_EFFORT if gaps else Grade.GUARANTEED,
+        snapshot=version,
+        places=places,
+        micro_usd_per_hour=cost,
+        because=gaps,
+        deliveries=main.deliveries,
+        done=main.done,
+    )
 
 
-def _countered(case: Case, now: datetime) -> Offer:
+def _stage(name: WorkloadId) -> str:
+    return name.removeprefix(f"{NAME}-") if name != NAME else ""
+
+
+def _countered(case: Case, why: NoPlacement, now: datetime) -> Offer:
     theirs = [r for r in relaxations(case) if r.theirs]
     told = explained(case)
     counters = tuple(_counter(r, now) for r in theirs[:_MOST_COUNTERS])
@@ -139,6 +176,7 @@ def _countered(case: Case, now: datetime) -> Offer:
         because=tuple(p.needed for p in told.plainly),
         counters=counters,
         refusal=told,
+        yields=why.preemption.yields if why.preemption is not None else (),
     )
 
 
@@ -151,13 +189,12 @@ def _counter(found: Relaxed, now: datetime) -> Counter:
     )
 
 
-def _gaps(asked: _Asked, after: Snapshot, seated: Workload) -> Iterator[str]:
+def _gaps(asked: _Asked, after: Snapshot, nodes: set[NodeId], own_work: frozenset[WorkloadId]) -> Iterator[str]:
     """The losses after which it would have no second home, or others would have lost theirs to it.
 
     Nobody else can lose theirs but whose second home is in a rack where it would sit.
     """
     sorts = {domains.sort_of(word) for word in asked.request.outlives}
-    nodes = {b.node for b in seated.bindings}
     racks = {r for n in nodes if (r := after.rack_of(n)) is not None}
     own = domains.around(after, nodes, sorts)
     known = {a.domain: a for a in asked.keeper.all(asked.snapshot, asked.now)}
@@ -165,9 +202,9 @@ def _gaps(asked: _Asked, after: Snapshot, seated: Workload) -> Iterator[str]:
     for domain in sorted(own | {d for d in asked.keeper.resting_on(racks) if domains.sort_of(d.kind) in sorts}):
         homeless = {h.workload.id for h in lose(ground, domain, domains.nodes_in(after, domain)).homeless}
         already = {h.workload.id for h in known[domain].homeless} if domain in known else set()
-        if NAME in homeless:
+        if own_work & homeless:
             yield f"no second home when {written(domain)} is lost"
-        if homeless - {NAME} - already:
+        if homeless - own_work - already:
             yield f"it would take the second home of others when {written(domain)} is lost"
 
 
@@ -177,19 +214,19 @@ def _unnamed(why: str) -> str:
     return f"{head} when a {Ref(*domain.split(' ')[0].split('/', 1)).kind} is lost" if found else why
 
 
-def _places(snapshot: Snapshot, bindings: Iterable[Binding]) -> tuple[Place, ...]:
+def _places(snapshot: Snapshot, bindings: Iterable[Binding], stage: str = "") -> tuple[Place, ...]:
     at: dict[SiteId | None, list[Binding]] = {}
     for binding in bindings:
         at.setdefault(snapshot.site_of(binding.node), []).append(binding)
-    return tuple(
-        _place(snapshot, site or SiteId(""), found) for site, found in sorted(at.items(), key=lambda p: p[0] or "")
-    )
+    sites = sorted(at.items(), key=lambda p: p[0] or "")
+    return tuple(_place(snapshot, site or SiteId(""), found, stage) for site, found in sites)
 
 
-def _place(snapshot: Snapshot, site: SiteId, bindings: list[Binding]) -> Place:
+def _place(snapshot: Snapshot, site: SiteId, bindings: list[Binding], stage: str) -> Place:
     held = [m for b in bindings for m in _models(snapshot, b)]
     return Place(
         site=site,
+        stage=stage,
         replicas=len(bindings),
         accelerators=len(held),
         models=tuple(sorted(set(held))),
