@@ -12,7 +12,10 @@ from estate.law import Isolation, Tenant
 from estate.snapshots import Snapshot
 from estate.workloads import BandwidthClass, Binding, Span, Workload
 from policies import sovereignty
+from tests.placement import naive_promises
 from tools.placement.port import Ask
+
+type Cap = tuple[Span, int] | None
 
 _STRICTNESS = [
     Isolation.SHARED_NODE,
@@ -26,15 +29,32 @@ def place(snapshot: Snapshot, ask: Ask) -> tuple[Binding, ...] | None:
     """The bindings by the documented rules, or None."""
     workload = snapshot.workload(ask.workload)
     assert workload is not None
+    for cap in naive_promises.layouts(workload) if workload.contract.availability is not None else (None,):
+        found = _placed(snapshot, workload, ask, cap)
+        if found is not None and _available(snapshot, workload, ask, found):
+            return found
+    return None
+
+
+def _placed(snapshot: Snapshot, workload: Workload, ask: Ask, cap: Cap) -> tuple[Binding, ...] | None:
     kept = tuple(b for b in workload.bindings if b.replica not in ask.replicas)
     for cluster in _clusters(snapshot, workload, ask):
         start = workload.model_copy(update={"bindings": kept, "cluster": cluster})
         running = snapshot.with_workload(start)
         for domain in _domains(running, start, ask):
-            found = _in_cluster(running, start, ask, domain)
+            found = _in_cluster(running, start, ask, domain, cap, begun=bool(workload.bindings))
             if found is not None:
                 return found
     return None
+
+
+def _available(snapshot: Snapshot, workload: Workload, ask: Ask, found: tuple[Binding, ...]) -> bool:
+    promised = workload.contract.availability
+    if promised is None:
+        return True
+    kept = (b for b in workload.bindings if b.replica not in ask.replicas)
+    seated = workload.model_copy(update={"bindings": (*kept, *found)})
+    return naive_promises.permille(snapshot, seated) >= promised
 
 
 def span(snapshot: Snapshot, node: NodeId, over: Span) -> str:
@@ -52,13 +72,13 @@ def _domains(running: Snapshot, workload: Workload, ask: Ask) -> list[str | None
     over = workload.contract.together
     if over is None or any(running.node(b.node) is not None for b in workload.bindings):
         return [None]
-    free: dict[str, int] = {}
+    room: dict[str, int] = {}
     for node in running.nodes():
         name = span(running, node.id, over)
         if node.cluster == workload.cluster and name:
-            free[name] = free.get(name, 0) + len(_free(running, node))
+            room[name] = room.get(name, 0) + len(free(running, node))
     needed = workload.contract.accelerators_per_replica * len(ask.replicas)
-    roomy = [d for d in sorted(free, key=lambda d: (free[d], d)) if free[d] >= needed]
+    roomy = [d for d in sorted(room, key=lambda d: (room[d], d)) if room[d] >= needed]
     return [*roomy] or [None]
 
 
@@ -91,7 +111,9 @@ def _clusters(snapshot: Snapshot, workload: Workload, ask: Ask) -> Iterator[Clus
         yield from sorted(others)
 
 
-def _in_cluster(running: Snapshot, workload: Workload, ask: Ask, domain: str | None) -> tuple[Binding, ...] | None:
+def _in_cluster(
+    running: Snapshot, workload: Workload, ask: Ask, domain: str | None, cap: Cap, *, begun: bool
+) -> tuple[Binding, ...] | None:
     bindings: list[Binding] = []
     over = workload.contract.together
     for replica in sorted(ask.replicas):
@@ -99,9 +121,14 @@ def _in_cluster(running: Snapshot, workload: Workload, ask: Ask, domain: str | N
         for node in running.nodes():
             if domain is not None and over is not None and span(running, node.id, over) != domain:
                 continue
+            if naive_promises.capped(running, workload, node, cap):
+                continue
+            if naive_promises.refuses(running, workload, ask, node, begun):
+                continue
             binding = _home(running, workload, ask, node, replica)
             if binding is not None:
-                homes.append((*_score(running, workload, node), node.id, binding))
+                aims = naive_promises.aims(running, workload, ask, node)
+                homes.append((aims, _score(running, workload, node), node.id, binding))
         if not homes:
             return None
         chosen: Binding = min(homes, key=lambda h: h[:3])[3]
@@ -181,17 +208,18 @@ def _powered(running: Snapshot, workload: Workload, node: Node) -> bool:
     return drawn <= budget
 
 
-def _free(running: Snapshot, node: Node) -> list[int]:
+def free(running: Snapshot, node: Node) -> list[int]:
+    """The devices of a node that nobody holds and that work."""
     taken = running.taken(node.id)
     return [a.index for a in node.accelerators if a.health is Health.HEALTHY and a.index not in taken]
 
 
 def _pick(running: Snapshot, workload: Workload, node: Node) -> tuple[int, ...] | None:
-    contract, free = workload.contract, _free(running, node)
+    contract, left = workload.contract, free(running, node)
     usable = [
         a
         for a in node.accelerators
-        if a.index in free
+        if a.index in left
         and a.memory_mebibytes >= contract.memory_mebibytes
         and (not contract.models or a.model in contract.models)
         and (not contract.vendors or a.vendor in (None, *contract.vendors))
@@ -212,5 +240,5 @@ def _pick(running: Snapshot, workload: Workload, node: Node) -> tuple[int, ...] 
 
 def _score(running: Snapshot, workload: Workload, node: Node) -> tuple[int, int]:
     drawn, budget = _after(running, workload, node)
-    left = len(_free(running, node)) - workload.contract.accelerators_per_replica
+    left = len(free(running, node)) - workload.contract.accelerators_per_replica
     return left, drawn * 1000 // max(budget, 1)

@@ -82,7 +82,7 @@ class Depot:
         if not ways:
             return told.model_copy(update={"micro_usd": cost})
         graph, way = max(ways, key=lambda pair: pair[1].free)
-        rate = min(way.free, *self._storages(store, site))
+        rate = min((way.free, *self._storages(store, site)))
         timed = {"seconds": -(-size * _BITS // (rate * _MEGABIT)), "wan_permille": _share(graph, way, rate)}
         return told.model_copy(update={"micro_usd": cost, **(timed if rate else {})})
 
