@@ -250,7 +250,8 @@ def _far(running: Snapshot, workload: Workload, node: Node) -> bool:
         return False
     here = naive.span(running, node.id, stage.near)
     others = [w for n in stage.beside if (w := running.workload(n)) is not None]
-    theirs = {naive.span(running, b.node, stage.near) for w in others for b in w.bindings if running.node(b.node)}
+    seats = [n for w in others for b in w.bindings if (n := running.node(b.node)) is not None]
+    theirs = {naive.span(running, n.id, stage.near) for n in seats if n.health.value == "healthy"}
     return not here or (bool(theirs) and here not in theirs)
 
 

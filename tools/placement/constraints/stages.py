@@ -23,11 +23,11 @@ def standing(wish: Wish) -> Masks:
 
 
 def _others(wish: Wish) -> Ints:
-    """The nodes of the other stages' replicas."""
+    """The nodes of the other stages' replicas; who stands on one that has failed will move as well."""
     assert wish.contract.stage is not None
     stages = (wish.snapshot.workload(WorkloadId(n)) for n in wish.contract.stage.beside)
     held = (wish.columns.rows.get(b.node) for s in stages if s is not None for b in s.bindings)
-    return np.array([row for row in held if row is not None], dtype=np.int64)
+    return np.array([row for row in held if row is not None and wish.columns.fit[row]], dtype=np.int64)
 
 
 def _words(by: Refused) -> Words:

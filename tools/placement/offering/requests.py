@@ -183,8 +183,10 @@ def stage_name(feeder: Feeder) -> WorkloadId:
 
 def _feeder(columns: Columns, request: Request, fed: Workload, feeder: Feeder) -> Workload:
     others = (NAME, *(stage_name(f) for f in request.fed_by if f.name != feeder.name))
+    replicas = staging.replicas_for(request.items_per_hour, feeder.items_per_hour)
     contract = WorkloadContract(
         accelerators_per_replica=feeder.accelerators,
+        min_available=replicas,
         models=tuple(sorted(feeder.models)),
         residency=request.residency,
         priority=request.priority,
@@ -196,7 +198,7 @@ def _feeder(columns: Columns, request: Request, fed: Workload, feeder: Feeder) -
         "name": f"{fed.name}-{feeder.name}",
         "kind": feeder.kind,
         "contract": contract,
-        "replicas": staging.replicas_for(request.items_per_hour, feeder.items_per_hour),
+        "replicas": replicas,
         "watts_per_accelerator": _watts(columns, None, contract),
     }
     return fed.model_copy(update=over)
