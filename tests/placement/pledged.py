@@ -43,8 +43,10 @@ from estate.workloads import Span, Stage, WorkloadKind
 from tests import builders
 from tests.drawing import among
 from tests.placement import estates
+from tools.placement.port import Ask
 
 DATA = DatasetId("data")
+W = WorkloadId("w0")
 SITES = ("eu-de", "us-east")
 AT = builders.START
 _H100, _A100 = "H100-SXM5-80GB", "A100-SXM4-40GB"
@@ -153,29 +155,60 @@ def items(draw: st.DrawFn) -> list[Item]:
 
 @st.composite
 def facts(draw: st.DrawFn) -> law.Facts:
-    """Roomy facts, with data that may be in Europe or everywhere, and two feeds."""
-    base = draw(estates.roomy())
+    """Racks with room on two feeds, tenants at ease, and data that may be in Europe alone or everywhere."""
+    everywhere = builders.residency("DE", "FR", "US")
     countries = draw(among([("DE", "FR"), ("DE", "FR", "US"), ("DE", "FR", "US")]))
     held = law.Dataset(id=DATA, tenant=TenantId("tenant-a"), personal=False, residency=builders.residency(*countries))
-    racks = tuple(r.model_copy(update={"power_feed": draw(among(["a", "b"]))}) for r in base.racks)
-    return builders.facts(tenants=base.tenants, racks=racks, datasets=(held,))
+    racks = tuple(
+        builders.rack(r, power_feed=draw(among(["a", "b"])), nodes=tuple(n for n in estates.NAMES if n.startswith(r)))
+        for r in ("eu-a", "eu-b", "us-a")
+    )
+    tenants = tuple(builders.tenant(t, residency=everywhere) for t in ("tenant-a", "tenant-b"))
+    return builders.facts(tenants=tenants, racks=racks, datasets=(held,))
 
 
 @st.composite
 def promising(draw: st.DrawFn) -> FrozenEstate:
-    """An estate where `w0` was promised something, and others run."""
-    estate = draw(estates.estates(most_workloads=3, law_base=facts()))
-    first = estate.workload(WorkloadId("w0"))
-    assert first is not None
-    terms = draw(among(range(len(TERMS))))
-    over = {
-        "contract": first.contract.model_copy(update=TERMS[terms]),
-        "kind": draw(among(list(WorkloadKind))),
-        "datasets": draw(among([(), (DATA,)])),
-    }
+    """An estate with room, where `w0` was promised something, and others run."""
+    models = st.sampled_from([_H100, _A100])
+    nodes = []
+    for name in draw(st.lists(among(estates.NAMES), min_size=3, unique=True)):
+        model = draw(models)
+        devices = tuple(builders.accelerator(name, i, model=model) for i in range(draw(among([2, 4]))))
+        nodes.append(builders.node(name, accelerators=0).model_copy(update={"accelerators": devices}))
+    estate = builders.estate(law_base=draw(facts()), nodes=nodes, workloads=())
     for number in (1, 2):
-        other = estate.workload(WorkloadId(f"w{number}"))
-        if other is not None:
-            reads = other.contract.model_copy(update={"storage": MegabytesPerSecond(draw(among([0, 150])))})
-            estate = estate.with_workload(other.model_copy(update={"contract": reads}))
-    return estate.with_workload(first.model_copy(update=over)).with_stock(Stock.of(draw(items())))
+        estate = _beside(draw, estate, f"w{number}")
+    terms = TERMS[draw(st.integers(0, len(TERMS) - 1))]
+    first = builders.workload(
+        "w0",
+        kind=draw(among(list(WorkloadKind))),
+        replicas=draw(st.integers(1, 4)),
+        datasets=draw(among([(), (DATA,)])),
+        contract=builders.contract(draw(st.integers(0, 2)), **terms),
+        cluster=ClusterId(draw(among(["eu-1", "eu-1", "us-1"]))),
+    )
+    return estate.with_workload(first).with_stock(Stock.of(draw(items())))
+
+
+def _beside(draw: st.DrawFn, estate: FrozenEstate, name: str) -> FrozenEstate:
+    """Somebody else who runs on some node, and may read from storage."""
+    reads = MegabytesPerSecond(draw(among([0, 0, 150])))
+    node = draw(among([n.id for n in estate.nodes()]))
+    free = [a.index for a in estate.node(node).accelerators if a.index not in estate.taken(node)]  # type: ignore[union-attr]
+    seats = (builders.binding(0, node, *free[:1]),)
+    cluster = ClusterId("eu-1" if node.startswith("eu") else "us-1")
+    contract = builders.contract(1, storage=reads)
+    other = builders.workload(
+        name, tenant="tenant-b", cluster=cluster, replicas=1, contract=contract, bindings=seats if free else ()
+    )
+    return estate.with_workload(other)
+
+
+@st.composite
+def asks(draw: st.DrawFn, estate: FrozenEstate) -> Ask:
+    """Homes for all of `w0`, or for one of its replicas."""
+    workload = estate.workload(W)
+    assert workload is not None
+    replicas = tuple(range(workload.replicas))
+    return Ask(W, draw(among([replicas, replicas, replicas[:1]])), at=AT)

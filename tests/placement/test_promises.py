@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from estate.ids import WorkloadId
-from tests.placement import estates, naive, pledged
+from tests.placement import naive, pledged
 from tools.placement.engine import MaskEngine
 from tools.placement.offering.relaxations import Case, relaxations
 from tools.placement.port import Placement
 from tools.placement.wishes import Wish
-
-W = WorkloadId("w0")
 
 
 @settings(max_examples=60)
 @given(st.data())
 def test_promises_are_kept_as_the_plain_rules_keep_them(data: st.DataObject) -> None:
     estate = data.draw(pledged.promising())
-    ask = replace(data.draw(estates.asks(estate)), workload=W, at=pledged.AT)
-    workload = estate.workload(W)
+    ask = data.draw(pledged.asks(estate))
+    workload = estate.workload(ask.workload)
     assert workload is not None
-    ask = replace(ask, replicas=tuple(r for r in ask.replicas if r < workload.replicas) or (0,))
     engine = MaskEngine()
     found, expected = engine.place(estate, ask), naive.place(estate, ask)
     if isinstance(found, Placement):

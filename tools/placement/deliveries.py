@@ -83,8 +83,11 @@ class Depot:
             return told.model_copy(update={"micro_usd": cost})
         graph, way = max(ways, key=lambda pair: pair[1].free)
         rate = min((way.free, *self._storages(store, site)))
-        timed = {"seconds": -(-size * _BITS // (rate * _MEGABIT)), "wan_permille": _share(graph, way, rate)}
-        return told.model_copy(update={"micro_usd": cost, **(timed if rate else {})})
+        told = told.model_copy(update={"micro_usd": cost})
+        if not rate:
+            return told
+        over = {"seconds": -(-size * _BITS // (rate * _MEGABIT)), "wan_permille": _share(graph, way, rate)}
+        return told.model_copy(update=over)
 
     def _storages(self, source: Storage, site: SiteId) -> Iterator[int]:
         """Megabits a second that storage gives and takes, as far as that is stated."""
