@@ -101,10 +101,14 @@ def place(  # noqa: PLR0913, PLR0917 - options of a command
         refused = rows(found.get("refused")) or rows(found.get("plainly"))
         emit([*refused], output, ("nodes", "constraint", "needed", "found") if "refused" in found else ())
         note(f"no home; nearest: {found.get('nearest') or 'see `placet why`'}")
+        if isinstance(yielding := found.get("preemption"), dict):
+            emit([*rows(yielding["yields"])], output)
+            note("these have a lower priority and could yield: `-o json` has the changes for `placet propose`")
     elif "bindings" in found:
         emit(found["bindings"], output)
         terms = ", ".join(f"{t['name']} {t['value']}" for t in rows(found["score"]))
         note(f"{terms}; runner-up: {found['runner_up'] or 'none'}")
+        _brought(found)
     else:
         emit(found, output)
     raise typer.Exit(0 if found["fits"] else 1)
@@ -124,6 +128,12 @@ def offer(  # noqa: PLR0913, PLR0917 - options of a command
     site: SitesOption = None,
     dataset: Annotated[list[str] | None, typer.Option(help="Data that it uses; may be given again.")] = None,
     cost_ceiling: Annotated[int | None, typer.Option(help="Millionths of a US dollar an hour, for all.")] = None,
+    latency: Annotated[int | None, typer.Option(help="Milliseconds to its users at most; with `--users`.")] = None,
+    users: Annotated[list[str] | None, typer.Option(help="A site or region of them; may be given again.")] = None,
+    availability: Annotated[int | None, typer.Option(help="Thousandths of the time that one of them runs.")] = None,
+    deadline: Annotated[str | None, typer.Option(help="When it must be done, as `2026-12-01T08:00:00Z`.")] = None,
+    run_time: Annotated[int | None, typer.Option(help="Seconds that its run takes.")] = None,
+    priority: Annotated[int, typer.Option(help="Who has less, and is preemptible, may be named to yield.")] = 0,
     file: Annotated[Path | None, typer.Option("--file", "-f", help="The whole request as YAML or JSON.")] = None,
     estate: EstateOption = None,
     output: OutputOption = Output.TABLE,
@@ -152,6 +162,12 @@ def offer(  # noqa: PLR0913, PLR0917 - options of a command
         "sites": site or (),
         "datasets": dataset or (),
         "cost_ceiling": cost_ceiling,
+        "latency": latency,
+        "users": users or (),
+        "availability": availability,
+        "deadline": deadline,
+        "paces": [{"run_time": run_time}] if run_time is not None else (),
+        "priority": priority,
     }
     if file is None and (tenant is None or accelerators is None):
         raise typer.BadParameter("name `--tenant` and `--accelerators`, or give the request as a file with `-f`")
@@ -172,6 +188,7 @@ def _told(found: Row) -> None:
     note(f"{found['grade']}{_cost(found['micro_usd_per_hour'])}")
     if places := rows(found["places"]):
         emit([*places], Output.TABLE)
+    _brought(found)
     for why in listed(found["because"]):
         note(f"because: {why}" if found["grade"] == "best-effort" else f"needed and not found: {why}")
     for counter in rows(found["counters"]):
@@ -179,6 +196,17 @@ def _told(found: Row) -> None:
         emit([*rows(counter["places"])], Output.TABLE)
     if isinstance(refusal := found["refusal"], dict):
         _obstacles(refusal)
+
+
+def _brought(found: Row) -> None:
+    """What must be brought first, and when it would be done."""
+    from console.cli.rendering import emit, note
+
+    if deliveries := rows(found.get("deliveries")):
+        emit([*deliveries], Output.TABLE)
+    for word, at in (("begins", found.get("begins")), ("done by", found.get("done"))):
+        if at:
+            note(f"{word} {at}")
 
 
 def _cost(value: Json) -> str:
