@@ -6,9 +6,10 @@ most secret; what something was made from counts as well, until a person declass
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, Self
 
 from estate.ids import ClusterId, DatasetId, SiteId
 from estate.law import DataClass, Facts, KeyModel
@@ -48,31 +49,44 @@ def uncertified(profile: Profile, facts: Facts, cluster: ClusterId, now: datetim
 
 def hourly_cost(after: Snapshot, bindings: Iterable[Binding], now: datetime | None) -> int | None:
     """What the devices of these bindings cost together, in micro-dollars an hour; None where a price is not known."""
-    known, total = prices(after, now), 0
+    known, total = Prices.of(after, now), 0
     for binding in bindings:
         node, site = after.node(binding.node), after.site_of(binding.node)
         models = {a.index: a.model for a in node.accelerators} if node is not None else {}
         for index in binding.accelerators:
-            price = device_price(known, site, models.get(index, ""))
+            price = known.hour(site, models.get(index, ""))
             if price is None:
                 return None
             total += price
     return total
 
 
-def prices(snapshot: Snapshot, now: datetime | None) -> tuple[Price, ...]:
-    """The prices of an accelerator's hour that hold now; without `now` every one."""
-    return tuple(p for p in snapshot.stock.all("price") if isinstance(p, Price) and _counts(p, now))
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """The prices of an accelerator's hour that hold at a time, the highest of each site and model."""
 
+    known: Mapping[tuple[SiteId | None, str], int]
 
-def device_price(known: Iterable[Price], site: SiteId | None, model: str) -> int | None:
-    """What an hour of such a device costs there, in micro-dollars; None where nobody says.
+    @classmethod
+    def of(cls, snapshot: Snapshot, now: datetime | None) -> Self:
+        """Those of an estate; without `now` every one holds."""
+        known: dict[tuple[SiteId | None, str], int] = {}
+        for price in snapshot.stock.all("price"):
+            if isinstance(price, Price) and _counts(price, now):
+                key = price.site, price.model
+                known[key] = max(known.get(key, 0), int(price.amount))
+        return cls(known)
 
-    Of several prices the highest counts, a price for its model before one for any.
-    """
-    here = [p for p in known if p.site in (None, site) and p.model in ("", model)]
-    exact = [p for p in here if p.model] or here
-    return max((int(p.amount) for p in exact), default=None)
+    def hour(self, site: SiteId | None, model: str) -> int | None:
+        """What an hour of such a device costs there, in micro-dollars; None where nobody says.
+
+        Of several prices the highest counts, a price for its model before one for any.
+        """
+        for name in (model, ""):
+            here = [self.known[key] for key in ((site, name), (None, name)) if key in self.known]
+            if here:
+                return max(here)
+        return None
 
 
 def _counts(price: Price, now: datetime | None) -> bool:

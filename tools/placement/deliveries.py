@@ -25,7 +25,6 @@ from estate.references import Ref
 from estate.snapshots import Snapshot
 from estate.uses.offers import Price, Unit
 from policies import sovereignty
-from policies.sovereignty import Bounds
 from tools.placement.columns import Ints
 from tools.placement.port import Delivery
 from tools.placement.wishes import FAR, Wish
@@ -40,16 +39,19 @@ class Depot:
 
     snapshot: Snapshot
     at: datetime | None = None
-    _found: dict[SiteId, tuple[Delivery, ...]] = field(default_factory=dict)
+    _stores: dict[DatasetId, dict[SiteId, tuple[Copy, Storage]]] = field(default_factory=dict)
 
     def to(self, site: SiteId, datasets: Iterable[DatasetId]) -> tuple[Delivery, ...]:
         """What must be brought there; empty where all of it lies there."""
-        if site not in self._found:
-            self._found[site] = tuple(self._best(site, d) for d in datasets if site not in self._sources(d))
-        return self._found[site]
+        return tuple(self._best(site, d) for d in datasets if site not in self._sources(d))
 
     def _sources(self, dataset: DatasetId) -> dict[SiteId, tuple[Copy, Storage]]:
         """A whole copy at each site where one lies and may."""
+        if dataset not in self._stores:
+            self._stores[dataset] = self._copied(dataset)
+        return self._stores[dataset]
+
+    def _copied(self, dataset: DatasetId) -> dict[SiteId, tuple[Copy, Storage]]:
         lawful, stock = self._lawful(dataset), self.snapshot.stock
         named = (stock.get(ref) for ref in stock.naming(Ref("dataset", dataset)) if ref.kind == "copy")
         whole = ((c, stock.get(Ref("storage", c.storage))) for c in named if isinstance(c, Copy) and c.complete)
@@ -57,14 +59,7 @@ class Depot:
         return {s.site: (c, s) for c, s in stored if s.site in lawful}
 
     def _lawful(self, dataset: DatasetId) -> frozenset[SiteId]:
-        """The sites where it may lie: where some cluster would be lawful for it."""
-        facts = self.snapshot.facts
-        known = facts.dataset.get(dataset)
-        if known is None:
-            return frozenset()
-        bounds = Bounds(known.tenant, (dataset,))
-        held = (c for c in facts.clusters if all(a.holds for a in sovereignty.exposure_of(facts, bounds, c.id)))
-        return frozenset(c.site for c in held)
+        return sovereignty.sites_open_to(self.snapshot.facts, dataset)
 
     def _best(self, site: SiteId, dataset: DatasetId) -> Delivery:
         if site not in self._lawful(dataset):
@@ -122,7 +117,7 @@ class Depot:
 
 
 def depot(wish: Wish) -> Depot:
-    """Where the wish's data lies, looked up once."""
+    """Where the wish's data lies."""
     return Depot(wish.snapshot, wish.ask.at)
 
 
@@ -138,10 +133,10 @@ def micro_usd(wish: Wish) -> Ints:
 
 def told(wish: Wish, rows: Iterable[int]) -> tuple[Delivery, ...]:
     """What must be brought to these nodes."""
-    names = wish.columns.names.sites
-    sites = sorted({names[s] for r in rows if (s := int(wish.columns.site[r])) >= 0})
-    held = depot(wish) if wish.workload.datasets else None
-    return tuple(d for s in sites for d in held.to(s, wish.workload.datasets)) if held is not None else ()
+    names, far = wish.columns.names.sites, seconds(wish)
+    sites = sorted({names[s] for r in rows if far[r] and (s := int(wish.columns.site[r])) >= 0})
+    held = depot(wish)
+    return tuple(d for s in sites for d in held.to(s, wish.workload.datasets))
 
 
 def _laid(wish: Wish, figure: str) -> Ints:

@@ -34,14 +34,14 @@ def hourly(wish: Wish) -> Ints:
 
 
 def _hourly(wish: Wish) -> Ints:
-    c, known = wish.columns, promises.prices(wish.snapshot, wish.ask.at)
+    c, known = wish.columns, promises.Prices.of(wish.snapshot, wish.ask.at)
     if not wish.needed:
         return np.zeros(len(c.ids), dtype=np.int64)
     by_kind = np.full((len(c.names.sites) + 1, len(c.models) + 1), FAR // 64, dtype=np.int64)
     sites: list[SiteId | None] = [*c.names.sites, None]
     for site, place in enumerate(sites):
         for model, name in enumerate(c.models):
-            price = promises.device_price(known, place, name)
+            price = known.hour(place, name)
             by_kind[site, model] = FAR // 64 if price is None else price
     usable = c.exists & suitable(wish, None)[0]
     dearest = np.where(usable, by_kind[c.site[:, None], c.model], 0).max(axis=1, initial=0)
