@@ -108,6 +108,9 @@ def place(  # noqa: PLR0913, PLR0917 - options of a command
         emit(found["bindings"], output)
         terms = ", ".join(f"{t['name']} {t['value']}" for t in rows(found["score"]))
         note(f"{terms}; runner-up: {found['runner_up'] or 'none'}")
+        for stage in rows(found.get("stages")):
+            note(f"together with its stage {stage['workload']}")
+            emit(stage["bindings"], output)
         _brought(found)
     else:
         emit(found, output)

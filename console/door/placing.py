@@ -18,6 +18,7 @@ from estate.clocks import Clock
 from estate.ids import WorkloadId
 from estate.snapshots import Snapshot
 from estate.workloads import Workload
+from tools.placement import staging
 from tools.placement.assurance import domains, reports
 from tools.placement.assurance.keeping import Keeper
 from tools.placement.engine import MaskEngine
@@ -86,7 +87,7 @@ class Placing:
         explaining.check_sites(snapshot, question.sites)
         at = self._clock()
         ask = Ask(workload.id, tuple(sorted(set(wanted))), question.sites, frozenset(question.avoid), at)
-        answer = self._engine.place(snapshot, ask)
+        answer = staging.answer(self._engine, snapshot, ask)
         if isinstance(answer, NoPlacement) and not sight.everything:
             told = explaining.pending(self._engine, snapshot, workload.id, question.sites, at).for_tenant()
             return {"fits": False, **told.json_form()}

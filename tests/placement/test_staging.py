@@ -19,7 +19,7 @@ from tools.placement.assurance.keeping import Keeper
 from tools.placement.engine import MaskEngine
 from tools.placement.offering.offers import Grade, Offer, offer
 from tools.placement.offering.requests import Request
-from tools.placement.port import Ask
+from tools.placement.port import Ask, NoPlacement, Placement
 from tools.placement.staging import Staged, Unstaged
 
 GPU, CPU = WorkloadId("gpu"), WorkloadId("cpu")
@@ -53,12 +53,26 @@ def test_all_stages_stand_in_one_domain_or_none_is_placed() -> None:
     assert stuck.ask.workload in (GPU, CPU)
 
 
+def test_who_asks_for_one_stage_is_told_homes_for_those_that_wait_with_it() -> None:
+    nodes = [builders.node(f"eu-a{n}") for n in (1, 2)] + [builders.node(f"eu-b{n}") for n in (1, 2, 3)]
+    estate = builders.estate(nodes=nodes, workloads=())
+    waiting = estate.with_workload(stage("gpu", "cpu", 8, 2)).with_workload(stage("cpu", "gpu", 4, 2))
+    found = staging.answer(MaskEngine(), waiting, Ask(CPU, (0, 1)))
+    assert isinstance(found, Placement)
+    (other,) = found.stages
+    assert {estate.rack_of(b.node) for b in (*found.bindings, *other.bindings)} == {"eu-b"}
+    crowded = estate.with_workload(stage("gpu", "cpu", 8, 3)).with_workload(stage("cpu", "gpu", 4, 2))
+    refused = staging.answer(MaskEngine(), crowded, Ask(GPU, (0, 1, 2)))
+    assert isinstance(refused, NoPlacement)
+    assert refused.nearest.startswith("its stage `cpu` has no home beside it: ")
+
+
 def test_a_stage_that_is_placed_anew_stays_near_the_other() -> None:
     estate = builders.estate(nodes=[builders.node(f"eu-{r}{n}") for r in "ab" for n in (1, 2)], workloads=())
     gpu = stage("gpu", "cpu", 8, 1).model_copy(update={"bindings": (builders.binding(0, "eu-b1", *range(8)),)})
     found = MaskEngine().place(estate.with_workload(gpu).with_workload(stage("cpu", "gpu", 0, 1)), Ask(CPU, (0,)))
-    assert not hasattr(found, "nearest")
-    assert estate.rack_of(found.bindings[0].node) == "eu-b"  # type: ignore[union-attr]
+    assert isinstance(found, Placement)
+    assert estate.rack_of(found.bindings[0].node) == "eu-b"
 
 
 @given(st.integers(1, 10**6), st.integers(1, 10**6))

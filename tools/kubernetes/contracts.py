@@ -34,6 +34,8 @@ TERMS: Final = (
     "paces",
     "stage",
 )
+MOST_PRIORITY: Final = 10**9
+"""Of a user's PriorityClass; Kubernetes' own have twice that."""
 _LONGEST: Final = 1000
 _MOST_WRITTEN: Final = 8192
 

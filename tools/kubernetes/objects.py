@@ -63,6 +63,8 @@ class Ask:
     """The ResourceClaimTemplates by which it asks for devices by name, once for each time it does."""
     terms: WorkloadContract | None = None
     """What an annotation says of its contract (`contracts`)."""
+    priority: int = 0
+    """That of its PriorityClass, as admission wrote it into the pod."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +266,14 @@ def _ask(about: Raw, spec: Raw) -> Ask:
         vendors=requirements.vendors_of(spec),
         templates=_templates(spec),
         terms=_terms(about),
+        priority=_priority(spec),
     )
+
+
+def _priority(spec: Raw) -> int:
+    told = spec.get("priority")
+    known = told if isinstance(told, int) and not isinstance(told, bool) else 0
+    return max(-contracts.MOST_PRIORITY, min(known, 2 * contracts.MOST_PRIORITY))
 
 
 def _claims(spec: Raw, status: Raw) -> tuple[str, ...]:

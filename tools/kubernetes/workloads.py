@@ -81,6 +81,8 @@ def assemble(
             models=ask.models,
             min_available=_min_available(ask, owner.namespace, budgets, replicas),
             vendors=ask.vendors,
+            priority=(ask.terms.priority if ask.terms is not None else 0)
+            or max((p.ask.priority for p in live), default=0),
         ),
         replicas=replicas,
         watts_per_accelerator=Watts(0) if needs_none else numbering.watts((b.node for b in bindings), ask.models),

@@ -71,6 +71,13 @@ class Delivery(Model):
         return f"`{self.dataset}` is brought from `{self.source}`: {lasts}{share}{cost}"
 
 
+class Beside(Model):
+    """Homes for another stage, that were found together with those that were asked for."""
+
+    workload: WorkloadId
+    bindings: tuple[Binding, ...]
+
+
 class Placement(Model):
     """Homes for all the replicas asked for, with the terms of the score and the runner-up."""
 
@@ -80,6 +87,8 @@ class Placement(Model):
     refused: tuple[Reason, ...] = ()
     deliveries: tuple[Delivery, ...] = later(())
     """Data that must be brought there first."""
+    stages: tuple[Beside, ...] = later(())
+    """Its other stages that waited as well."""
     begins: Time | None = later()
     """Not before, by its contract."""
     done: Time | None = later()

@@ -7,7 +7,7 @@ domain is tried, the tightest first.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from estate import pledges
@@ -16,7 +16,7 @@ from estate.references import Ref
 from estate.snapshots import Snapshot
 from estate.workloads import Span, Workload
 from tools.placement.constraints.company import span
-from tools.placement.port import Ask, Engine, NoPlacement, Placement
+from tools.placement.port import Ask, Beside, Engine, NoPlacement, Placement
 from tools.placement.wishes import Wish
 
 _MOST_GROUNDS = 32
@@ -37,6 +37,32 @@ class Unstaged:
     ask: Ask
     snapshot: Snapshot
     why: NoPlacement
+
+
+def answer(engine: Engine, snapshot: Snapshot, ask: Ask) -> Placement | NoPlacement:
+    """As `Engine.place`; where the contract names other stages that wait as well, homes for all of them or for none."""
+    beside = [Ask(w.id, waiting, ask.sites, ask.avoid, ask.at) for w, waiting in _waiting(snapshot, ask)]
+    if not beside:
+        return engine.place(snapshot, ask)
+    found = place(engine, snapshot, [ask, *beside])
+    if isinstance(found, Unstaged):
+        other = found.ask.workload != ask.workload
+        nearest = f"its stage `{found.ask.workload}` has no home beside it: {found.why.nearest}"
+        return found.why.model_copy(update={"nearest": nearest, "preemption": None}) if other else found.why
+    stages = tuple(Beside(workload=b.workload, bindings=found.placements[b.workload].bindings) for b in beside)
+    return found.placements[ask.workload].model_copy(update={"stages": stages})
+
+
+def _waiting(snapshot: Snapshot, ask: Ask) -> Iterator[tuple[Workload, tuple[int, ...]]]:
+    """The other stages with replicas that have no node, and which those are."""
+    asked = snapshot.workload(ask.workload)
+    stage = pledges.of(snapshot, asked, ask.at).stage if asked is not None else None
+    for name in stage.beside if stage is not None else ():
+        other = snapshot.workload(name)
+        if other is not None and other.id != ask.workload and pledges.of(snapshot, other, ask.at).stage is not None:
+            bound = {b.replica for b in other.bindings}
+            if waiting := tuple(r for r in range(other.replicas) if r not in bound):
+                yield other, waiting
 
 
 def replicas_for(items_per_hour: int, each: int) -> int:
