@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.placement import naive, pledged
@@ -12,7 +12,6 @@ from tools.placement.port import Placement
 from tools.placement.wishes import Wish
 
 
-@settings(max_examples=60)
 @given(st.data())
 def test_promises_are_kept_as_the_plain_rules_keep_them(data: st.DataObject) -> None:
     estate = data.draw(pledged.promising())

@@ -115,7 +115,8 @@ def _groups(wish: Wish) -> Iterator[_Stops]:
             continue
         spare = len(workload.bindings) - pledges.of(wish.snapshot, workload, wish.ask.at).min_available
         for binding in sorted(workload.bindings, key=lambda b: -b.replica)[: max(spare, 0)]:
-            group = gangs.together(wish.snapshot, {workload.id: (binding,)})
+            stops = gangs.together(wish.snapshot, {workload.id: (binding,)})
+            group = {name: bindings for name, bindings in stops.items() if bindings}
             names = {(name, b.replica) for name, bindings in group.items() for b in bindings}
             if not names & met and _whole(wish, group, gone):
                 met |= names
