@@ -190,7 +190,8 @@ def _told(found: Row) -> None:
 
     note(f"{found['grade']}{_cost(found['micro_usd_per_hour'])}")
     if places := rows(found["places"]):
-        emit([*places], Output.TABLE)
+        names = dict.fromkeys(name for place in places for name in place)
+        emit([{"stage": "", **place} for place in places], Output.TABLE, tuple(names))
     _brought(found)
     for why in listed(found["because"]):
         note(f"because: {why}" if found["grade"] == "best-effort" else f"needed and not found: {why}")
