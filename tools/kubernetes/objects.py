@@ -65,6 +65,10 @@ class Ask:
     """What an annotation says of its contract (`contracts`)."""
     priority: int = 0
     """That of its PriorityClass, as admission wrote it into the pod."""
+    room: requirements.Room = field(default_factory=requirements.Room)
+    """The processors and memory that it requests."""
+    cut: str = ""
+    """By which size's name it asks for devices, where they are slices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +271,8 @@ def _ask(about: Raw, spec: Raw) -> Ask:
         templates=_templates(spec),
         terms=_terms(about),
         priority=_priority(spec),
+        room=requirements.room(spec),
+        cut=requirements.cut(spec),
     )
 
 

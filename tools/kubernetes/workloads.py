@@ -13,7 +13,7 @@ from dataclasses import replace
 from estate.errors import BadInput
 from estate.ids import ClusterId, NodeId, Uid
 from estate.law import Facts
-from estate.units import Watts
+from estate.units import Mebibytes, Millicores, Watts
 from estate.workloads import Binding, Gang, Workload, WorkloadKind
 from tools.kubernetes import contracts, gangs, naming, objects, requirements, resources
 from tools.kubernetes.allotments import Allotments
@@ -83,6 +83,9 @@ def assemble(
             vendors=ask.vendors,
             priority=(ask.terms.priority if ask.terms is not None else 0)
             or max((p.ask.priority for p in live), default=0),
+            millicores=Millicores(ask.room.millicores),
+            host_mebibytes=Mebibytes(ask.room.mebibytes),
+            profile=ask.cut if per_replica else "",
         ),
         replicas=replicas,
         watts_per_accelerator=Watts(0) if needs_none else numbering.watts((b.node for b in bindings), ask.models),
@@ -113,7 +116,7 @@ def _bindings(
     for pod in bound:
         node, held = called(pod.node), allotments.held(pod)
         rest = max(0, min(held.count, objects.MOST_PER_REPLICA) - len(held.named))
-        kept = numbering.devices(pod.ref.uid, node, rest, allotments.named_on(pod.node))
+        kept = numbering.devices(pod.ref.uid, node, rest, allotments.named_on(pod.node), pod.ask.cut)
         devices = tuple(sorted({*held.named, *kept}))
         found.append(Binding(replica=numbers[pod.ref.uid], node=node, accelerators=devices))
     return tuple(sorted(found, key=lambda b: b.replica))

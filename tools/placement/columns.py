@@ -5,25 +5,34 @@ Rows are nodes by id; devices lie in a padded matrix of nodes × slots. Numbers 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
 
 from estate.devices import Vendor
-from estate.hardware import Health, Node, Taint
+from estate.hardware import Accelerator, Health, Node, Taint
 from estate.ids import ClusterId, NodeId, RackId, SiteId, TenantId
 from estate.law import Facts
+from estate.loads import Load
+from estate.machines import Software
 from estate.snapshots import Snapshot
+from estate.workloads import WHOLE, Locality
+from tools.placement.insides import UNTOLD, Inside, Parts, Seat
 
 type Flags = NDArray[np.bool_]
 type Ints = NDArray[np.int64]
 
 UNCAPPED = 10**12
+NOBODY, SEVERAL = -1, -2
+"""In `sharer`: who shares a device, where that is not one known tenant."""
 HEALTHS = tuple(Health)
 HEALTHY = HEALTHS.index(Health.HEALTHY)
-_SHARED = frozenset({"names", "rows", "ids", "models", "makers", "taints", "rack_budget"})
+_SHARED = frozenset(
+    {"names", "rows", "ids", "models", "makers", "profiles", "installed", "taints", "rack_budget", "seats", "insides"}
+)
 """What a renewal does not copy as an array."""
 UNKNOWN_TENANT = -1
 """The last row of `present`: work of a tenant that no fact knows."""
@@ -68,6 +77,10 @@ class Columns:
     idle: Ints
     load: Ints
     cap: Ints
+    cpu_free: Ints
+    """Millicores that pods may still request beside those that do; `UNTOLD`: nobody tells what the node has."""
+    memory_free: Ints
+    """Mebibytes, likewise."""
     index: Ints
     model: Ints
     memory: Ints
@@ -75,14 +88,45 @@ class Columns:
     exists: Flags
     healthy: Flags
     free: Flags
+    milli: Ints
+    """Thousandths of each device that are free; of one that is not healthy none."""
+    shares: Flags
+    """The devices that replicas may share."""
+    sharer: Ints
+    """Whose replicas hold a part of a device, not all of it, as a position in `names.tenants`; `NOBODY`, or `SEVERAL`,
+    which stands for a tenant that no fact knows as well."""
+    profile: Ints
+    """The position in `profiles` of the name by which a device must be asked for."""
+    limit: Ints
+    """The power limit of each device, in watts; -1: nobody tells."""
+    software: Ints
+    """What is installed on each node, as a position in `installed`."""
     present: Flags
     models: tuple[str, ...]
     makers: tuple[Vendor | None, ...]
     """Of each model; None: nobody tells."""
+    profiles: tuple[str, ...]
+    """Names of slices; the empty one stands for whole devices."""
+    installed: tuple[tuple[Software, ...], ...]
+    """The different sets of software; a fleet has few."""
     taints: tuple[tuple[Taint, ...], ...]
     """The different sets of closing taints; a fleet has few."""
     rack_drawn: Ints
     rack_budget: Ints
+    seats: tuple[Seat, ...] = ()
+    """What was seated or lifted since these nodes were read, for the parts inside of them."""
+    insides: dict[Locality | None, Inside] = field(default_factory=dict, compare=False)
+    """The parts of nodes, as far as somebody asked for them."""
+
+    def inside(self, snapshot: Snapshot, locality: Locality | None, rows: Iterable[int]) -> Parts:
+        """The parts of that kind, known of these nodes. `snapshot` is the one that the columns are of."""
+        held = self.insides.setdefault(locality, Inside(locality, *self.exists.shape))
+        for row in rows:
+            node = None if held.known[row] else snapshot.node(self.ids[row])
+            if node is not None:
+                running = [(w, b) for w in snapshot.workloads_on(node.id) for b in w.on(node.id)]
+                held.fill(row, node, running, self.seats)
+        return held.parts()
 
     @property
     def fit(self) -> Flags:
@@ -101,9 +145,7 @@ def build(snapshot: Snapshot) -> Columns:
     """The columns of `snapshot`, every node read. A scan, where no ground has them in columns already."""
     nodes = tuple(snapshot.nodes())
     columns = _blank(snapshot, Names.of(snapshot.facts, (n.cluster for n in nodes)), nodes)
-    where = _Where(snapshot, columns)
-    for row, node in enumerate(nodes):
-        _fill(columns, row, node, where)
+    _fill(columns, dict(enumerate(nodes)), _Where(snapshot, columns))
     return columns
 
 
@@ -119,9 +161,7 @@ def renewed(before: Columns, snapshot: Snapshot, touched: Iterable[NodeId]) -> C
     if not stale:
         return before
     columns = _copied(before, snapshot, stale)
-    where = _Where(snapshot, columns)
-    for row, node in stale.items():
-        _fill(columns, row, node, where)
+    _fill(columns, stale, _Where(snapshot, columns))
     return columns
 
 
@@ -136,6 +176,8 @@ class _Where:
         self.cluster = {c: i for i, c in enumerate(names.clusters)}
         self.tenant = {t: i for i, t in enumerate(names.tenants)}
         self.model = {m: i for i, m in enumerate(columns.models)}
+        self.profile = {p: i for i, p in enumerate(columns.profiles)}
+        self.software = {s: i for i, s in enumerate(columns.installed)}
         self.taint = {t: i for i, t in enumerate(columns.taints)}
 
 
@@ -143,7 +185,10 @@ def _fits(before: Columns, row: int | None, node: Node | None) -> bool:
     if row is None or node is None:
         return row is None and node is None
     makers = dict(zip(before.models, before.makers, strict=True))
-    known = all(a.model in makers and a.vendor in (None, makers[a.model]) for a in node.accelerators)
+    known = all(
+        a.model in makers and a.vendor in (None, makers[a.model]) and a.cut in before.profiles
+        for a in node.accelerators
+    )
     return known and node.cluster in before.names.clusters and len(node.accelerators) <= before.index.shape[1]
 
 
@@ -180,6 +225,8 @@ def _blank(snapshot: Snapshot, names: Names, nodes: tuple[Node, ...]) -> Columns
         idle=ints(rows),
         load=ints(rows),
         cap=ints(rows),
+        cpu_free=ints(rows),
+        memory_free=ints(rows),
         index=ints(rows, slots),
         model=ints(rows, slots),
         memory=ints(rows, slots),
@@ -187,9 +234,17 @@ def _blank(snapshot: Snapshot, names: Names, nodes: tuple[Node, ...]) -> Columns
         exists=flags(rows, slots),
         healthy=flags(rows, slots),
         free=flags(rows, slots),
+        milli=ints(rows, slots),
+        shares=flags(rows, slots),
+        sharer=ints(rows, slots),
+        profile=ints(rows, slots),
+        limit=ints(rows, slots),
+        software=ints(rows),
         present=flags(len(names.tenants) + 1, rows),
         models=tuple(makers),
         makers=tuple(makers.values()),
+        profiles=tuple(dict.fromkeys(a.cut for n in nodes for a in n.accelerators)),
+        installed=tuple(dict.fromkeys(n.software for n in nodes)),
         taints=tuple(dict.fromkeys(n.closing_taints for n in nodes)),
         rack_drawn=drawn,
         rack_budget=budget,
@@ -203,40 +258,96 @@ def _copied(before: Columns, snapshot: Snapshot, changed: Mapping[int, Node]) ->
         if (rack := before.rack[row]) >= 0:
             fresh["rack_drawn"][rack] = snapshot.rack_watts(before.names.racks[rack])
     taints = tuple(dict.fromkeys((*before.taints, *(n.closing_taints for n in changed.values()))))
-    return replace(before, taints=taints, **fresh)
+    installed = tuple(dict.fromkeys((*before.installed, *(n.software for n in changed.values()))))
+    insides = {kind: held.without(changed) for kind, held in list(before.insides.items())}
+    return replace(before, taints=taints, installed=installed, insides=insides, **fresh)
 
 
-def _fill(columns: Columns, row: int, node: Node, where: _Where) -> None:
-    load = where.snapshot.workloads_on(node.id)
+def _fill(columns: Columns, rows: Mapping[int, Node], where: _Where) -> None:
+    """These rows as their nodes are, column by column: a write for each cell would cost more than all the reading."""
+    if not rows:
+        return
+    at = np.fromiter(rows, dtype=np.int64, count=len(rows))
+    loads = [_load(node, where) for node in rows.values()]
+    for name, values in zip(_NODE, zip(*map(_of_node, rows.values(), loads, repeat(where)), strict=True), strict=True):
+        getattr(columns, name)[at] = values
+    for present, tenants in zip(at.tolist(), (load.payers() for load in loads), strict=True):
+        columns.present[:, present] = False
+        columns.present[[where.tenant.get(t, UNKNOWN_TENANT) for t in tenants], present] = True
+    width = columns.index.shape[1]
+    devices = [_of_devices(n, load, where, width) for n, load in zip(rows.values(), loads, strict=True)]
+    cells = np.array(devices, dtype=np.int64).reshape(len(at), width, len(_DEVICES))
+    for place, name in enumerate(_DEVICES):
+        getattr(columns, name)[at] = cells[:, :, place]
+
+
+def _load(node: Node, where: _Where) -> Load:
+    load = Load()
+    for workload in where.snapshot.workloads_on(node.id):
+        load.add(workload, workload.on(node.id))
+    return load
+
+
+_NODE = (
+    *("cluster", "site", "rack", "cordoned", "taint", "software", "health", "idle", "cap"),
+    *("load", "cpu_free", "memory_free"),
+)
+
+
+def _of_node(node: Node, load: Load, where: _Where) -> tuple[int, ...]:
+    """What `_NODE` names, in that order."""
     site, rack = where.snapshot.site_of(node.id), where.snapshot.rack_of(node.id)
-    columns.cluster[row] = where.cluster[node.cluster]
-    columns.site[row] = where.site[site] if site else -1
-    columns.rack[row] = where.rack[rack] if rack else -1
-    columns.cordoned[row] = node.cordoned
-    columns.taint[row] = where.taint[node.closing_taints]
-    columns.health[row] = HEALTHS.index(node.health)
-    columns.idle[row] = node.idle_watts
-    columns.cap[row] = UNCAPPED if node.power_cap_watts is None else node.power_cap_watts
-    columns.load[row] = sum(w.watts_per_accelerator * len(b.accelerators) for w in load for b in w.on(node.id))
-    columns.present[:, row] = False
-    for workload in load:
-        columns.present[where.tenant.get(workload.tenant, UNKNOWN_TENANT), row] = True
-    _fill_devices(columns, row, node, where)
+    cpu, memory = load.processors_left(node), load.memory_left(node)
+    return (
+        where.cluster[node.cluster],
+        where.site[site] if site else -1,
+        where.rack[rack] if rack else -1,
+        node.cordoned,
+        where.taint[node.closing_taints],
+        where.software[node.software],
+        HEALTHS.index(node.health),
+        node.idle_watts,
+        UNCAPPED if node.power_cap_watts is None else node.power_cap_watts,
+        sum(w.watts_per_accelerator * len(b.accelerators) for w, b in load.running),
+        UNTOLD if cpu is None else cpu,
+        UNTOLD if memory is None else memory,
+    )
 
 
-def _fill_devices(columns: Columns, row: int, node: Node, where: _Where) -> None:
-    taken = where.snapshot.taken(node.id)
+_DEVICES = (
+    *("index", "model", "memory", "domain", "profile", "limit"),
+    *("exists", "healthy", "free", "shares", "milli", "sharer"),
+)
+_NO_DEVICE = (-1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, NOBODY)
+"""Of devices that are gone nothing may be left: reasons look at whole rows."""
+
+
+def _of_devices(node: Node, load: Load, where: _Where, width: int) -> list[tuple[int, ...]]:
+    """What `_DEVICES` names, in that order, for as many slots as there are."""
     domains = {d: i for i, d in enumerate(dict.fromkeys(a.nvlink_domain for a in node.accelerators if a.nvlink_domain))}
-    for column in (columns.index, columns.model, columns.memory, columns.domain):
-        column[row] = -1  # of devices that are gone nothing may be left: reasons look at whole rows
-    for flags in (columns.exists, columns.healthy, columns.free):
-        flags[row] = False
-    for slot, device in enumerate(node.accelerators):
-        healthy = device.health is Health.HEALTHY
-        columns.index[row, slot] = device.index
-        columns.model[row, slot] = where.model[device.model]
-        columns.memory[row, slot] = device.memory_mebibytes
-        columns.domain[row, slot] = domains.get(device.nvlink_domain, -1)
-        columns.exists[row, slot] = True
-        columns.healthy[row, slot] = healthy
-        columns.free[row, slot] = healthy and device.index not in taken
+    found = [_of_device(a, load, where, domains) for a in node.accelerators]
+    return found + [_NO_DEVICE] * (width - len(found))
+
+
+def _of_device(device: Accelerator, load: Load, where: _Where, domains: Mapping[str, int]) -> tuple[int, ...]:
+    index, healthy = device.index, device.health is Health.HEALTHY
+    left = load.milli_left(index) if healthy else 0
+    return (
+        index,
+        where.model[device.model],
+        device.memory_mebibytes,
+        domains.get(device.nvlink_domain, -1),
+        where.profile[device.cut],
+        -1 if device.power_limit_watts is None else device.power_limit_watts,
+        True,
+        healthy,
+        healthy and index not in load.tenants,
+        device.sharing is not None,
+        left,
+        one_of({where.tenant.get(t, SEVERAL) for t in load.tenants[index]}) if 0 < left < WHOLE else NOBODY,
+    )
+
+
+def one_of(holders: Collection[int]) -> int:
+    """Who shares a device that these tenants' replicas hold, by position."""
+    return next(iter(holders)) if len(holders) == 1 else SEVERAL

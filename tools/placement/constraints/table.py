@@ -15,6 +15,8 @@ from tools.placement.constraints import (
     data,
     devices,
     law,
+    localities,
+    machines,
     marks,
     power,
     stages,
@@ -31,10 +33,11 @@ from tools.placement.constraints.rules import Rule
 from tools.placement.wishes import Room, Wish
 
 _PROMISES = (costs, data, stages, storage, supplies, times, uptimes, users, writing)
-_FAMILIES = (marks, devices, power, company, tenancy, law, *_PROMISES)
+_FAMILIES = (marks, devices, machines, localities, power, company, tenancy, law, *_PROMISES)
 _ENDURING = (marks.enduring, tenancy.enduring, law.enduring)
 _STANDING = (
     marks.standing,
+    machines.standing,
     tenancy.standing,
     data.standing,
     stages.standing,
@@ -43,7 +46,16 @@ _STANDING = (
     users.standing,
     writing.standing,
 )
-_MOVING = (devices.moving, power.moving, company.moving, costs.moving, storage.moving, uptimes.moving)
+_INSIDE = (machines.moving, localities.moving)
+_MOVING = (
+    devices.moving,
+    *_INSIDE,
+    power.moving,
+    company.moving,
+    costs.moving,
+    storage.moving,
+    uptimes.moving,
+)
 
 RULES: Final[Mapping[Constraint, Rule]] = {rule.constraint: rule for family in _FAMILIES for rule in family.RULES}
 
@@ -61,6 +73,14 @@ def enduring(wish: Wish) -> Masks:
     found: Masks = {}
     for family in _ENDURING:
         found |= family(wish)
+    return found
+
+
+def inside(wish: Wish, room: Room, without: Constraint | None) -> Masks:
+    """Those of what is inside a node beside its devices."""
+    found: Masks = {}
+    for family in _INSIDE:
+        found |= family(wish, room, without)
     return found
 
 

@@ -20,15 +20,28 @@ from estate.snapshots import Snapshot
 from estate.terms import Pace, Supply
 from estate.units import (
     Mebibytes,
+    MegabitsPerSecond,
     MegabytesPerSecond,
     MicroUsd,
     MicroUsdPerHour,
+    Millicores,
+    MilliGpu,
     Milliseconds,
     PerMille,
     Seconds,
     Watts,
 )
-from estate.workloads import BandwidthClass, Span, Stage, Workload, WorkloadContract, WorkloadKind
+from estate.workloads import (
+    PROFILE,
+    BandwidthClass,
+    Locality,
+    Requirement,
+    Span,
+    Stage,
+    Workload,
+    WorkloadContract,
+    WorkloadKind,
+)
 from tools.kubernetes import contracts, power
 from tools.placement import staging
 from tools.placement.assurance.domains import Word
@@ -36,6 +49,11 @@ from tools.placement.columns import Columns
 from tools.placement.offering.checking import check
 
 NAME = WorkloadId("request")
+_ALIKE = (
+    *("memory_mebibytes", "bandwidth", "together", "spread", "cost_ceiling", "deadline", "residency"),
+    *("share", "profile", "limit_watts", "millicores", "host_mebibytes", "locality", "rails", "rail_speed"),
+)
+"""Fields that mean the same in a request and in a contract."""
 
 
 class Feeder(Model):
@@ -63,6 +81,23 @@ class Request(Model):
     vendors: tuple[Vendor, ...] = ()
     memory_mebibytes: Mebibytes = Field(default=Mebibytes(0), ge=0, le=10_000_000)
     """Least memory of each accelerator."""
+    share: MilliGpu | None = Field(default=None, gt=0, lt=1000)
+    """Of the one accelerator of each replica, in thousandths."""
+    profile: str = Field(default="", pattern=PROFILE)
+    """The size of slice that each accelerator is to be, as its maker calls it: `1g.10gb`."""
+    limit_watts: Watts = Field(default=Watts(0), ge=0, le=10_000)
+    """Least power limit of each accelerator."""
+    millicores: Millicores = Field(default=Millicores(0), ge=0, le=10_000_000)
+    """Processors of each replica."""
+    host_mebibytes: Mebibytes = Field(default=Mebibytes(0), ge=0, le=100_000_000)
+    """Memory of each replica beside its accelerators'."""
+    locality: Locality | None = None
+    """Within which part of a node all of that is."""
+    rails: int = Field(default=0, ge=0, le=64)
+    """RDMA ports of its own for each replica."""
+    rail_speed: MegabitsPerSecond = Field(default=MegabitsPerSecond(0), ge=0)
+    software: tuple[Requirement, ...] = Field(default=(), max_length=16)
+    """What must be installed."""
     bandwidth: BandwidthClass = BandwidthClass.SAME_NODE
     together: Span | None = None
     """All replicas in one of these."""
@@ -137,10 +172,9 @@ class Request(Model):
             accelerators_per_replica=self.accelerators,
             models=tuple(sorted(self.models)),
             vendors=tuple(sorted(self.vendors)),
-            memory_mebibytes=self.memory_mebibytes,
-            bandwidth=self.bandwidth,
             min_available=self.min_available or every,
-            residency=self.residency,
+            software=tuple(sorted(self.software, key=lambda r: r.name)),
+            **{name: getattr(self, name) for name in _ALIKE if name not in terms},
             stage=Stage(beside=tuple(stage_name(f) for f in self.fed_by), near=self.near) if self.fed_by else None,
         )
 
