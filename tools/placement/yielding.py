@@ -11,8 +11,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from estate import gangs, pledges
 from estate.changes import Change, MoveWorkload, ReplicaMove, ScaleWorkload
 from estate.ids import WorkloadId
@@ -20,10 +18,11 @@ from estate.snapshots import Snapshot
 from estate.workloads import Binding, Workload
 from tools.placement.attempts import Attempt
 from tools.placement.columns import Ints
-from tools.placement.constraints.devices import suitable
+from tools.placement.constraints.kinds import Constraint
 from tools.placement.port import Engine, Preemption, Yield
+from tools.placement.relaxing import misses
 from tools.placement.searching import search
-from tools.placement.wishes import Room, Wish
+from tools.placement.wishes import Wish
 
 _MOST_TRIED = 32
 """Groups that are looked at one by one for whether they could stay."""
@@ -45,7 +44,7 @@ def preemption(engine: Engine, wish: Wish) -> Yielded | None:
     groups = sorted(_groups(wish), key=lambda group: _worth(wish, group))
     if not groups:
         return None
-    seated = _seated(engine, wish, groups, _lacking(wish))
+    seated = _seated(engine, wish, groups, misses(wish, Constraint.FREE))
     if not seated.complete:
         return None
     racks = {wish.snapshot.rack_of(b.node) for b in seated.bindings}
@@ -158,13 +157,6 @@ def _without(snapshot: Snapshot, groups: list[_Stops]) -> Snapshot:
         assert workload is not None, "who yields was found in this estate"
         snapshot = snapshot.with_workload(workload.without(stops))
     return snapshot
-
-
-def _lacking(wish: Wish) -> Ints:
-    """How many devices somebody would have to give on each node."""
-    of_model, of_memory = suitable(wish, None)
-    lacking: Ints = np.maximum(wish.needed - (Room(wish).devices & of_model & of_memory).sum(axis=1), 0)
-    return lacking
 
 
 def _told(wish: Wish, name: WorkloadId, bindings: tuple[Binding, ...]) -> Yield:
