@@ -10,7 +10,7 @@ from datetime import datetime
 from estate.events import Event
 from estate.ids import Digest, EventId, IncidentId, NodeId, TenantId
 from estate.incidents import EVENTS_KEPT, CaseState, Fence, Incident, Origin
-from estate.observations import EventType, Severity
+from estate.observations import PLACEMENT_AWAITED, EventType, Severity
 from estate.outcomes import Ending, Outcome
 from estate.verdicts import Verdict
 
@@ -135,6 +135,11 @@ def material(event: Event) -> bool:
     if event.resolved or event.type in {EventType.ALERT_FIRED, EventType.ACCELERATOR_RECOVERED}:
         return False
     return _RANK[event.severity] >= _RANK[Severity.CRITICAL]
+
+
+def asks_for_a_place(event: Event) -> bool:
+    """Whether something waits that nobody but Placet lets go."""
+    return event.code == PLACEMENT_AWAITED and event.type is EventType.CAPACITY_PRESSURE and not event.resolved
 
 
 def same_fact(event: Event, other: Event) -> bool:

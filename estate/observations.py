@@ -6,9 +6,13 @@ Parsers (`tools.payloads`) produce these; intake resolves the names against a sn
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 from estate.evidence import Evidence
 from estate.records import Model, Time, later
+
+PLACEMENT_AWAITED: Final = "placement-awaited"
+"""The code of a `capacity.pressure` that asks Placet itself: its own gate holds back what waits."""
 
 
 class EventType(StrEnum):

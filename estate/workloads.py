@@ -282,6 +282,8 @@ class Workload(Model):
     compare nodes and counts."""
     tolerations: tuple[Toleration, ...] = ()
     gangs: tuple[Gang, ...] = ()
+    gated: bool = later(False)
+    """Replicas that wait are held back until Placet has placed them: its scheduling gate is on them."""
 
     @model_validator(mode="after")
     def _binds_each_replica_once(self) -> Self:

@@ -22,6 +22,7 @@ from agents.minds.plans import (
     Relocate,
     Rescale,
     Restore,
+    Seat,
     Setback,
     Unfence,
     Verbatim,
@@ -97,6 +98,8 @@ class _Placing:
                 self._relocate(aim)
             case Restore():
                 self._restore(aim)
+            case Seat():
+                self._seat(aim)
             case Rescale():
                 self._rescale(aim)
             case FenceOff():
@@ -153,6 +156,30 @@ class _Placing:
             self._move(workload, found)
         elif len(out) == len(workload.bindings):
             self._add(ScaleWorkload(workload=workload.id, replicas=0))
+
+    def _seat(self, aim: Seat) -> None:
+        """All that waits; where not all of it fits, gangs wait on and others begin with what does."""
+        workload = self.snapshot.workload(aim.workload)
+        waiting = _waiting(workload) if workload is not None else ()
+        if workload is None or not waiting:
+            self.unplaced.append(f"{aim.workload}: nothing of it waits")
+            return
+        asked = len(self.unplaced)
+        if not self._seated(workload, waiting) and not workload.gangs:
+            del self.unplaced[asked:]
+            while waiting and self._seated(self.snapshot.workload(workload.id) or workload, waiting[:1]):
+                waiting = waiting[1:]
+
+    def _seated(self, workload: Workload, replicas: tuple[int, ...]) -> bool:
+        """Whether these found homes in their cluster."""
+        found = self._ask(workload, replicas, self._home_sites(workload), self.avoid)
+        if found is None or any(self._cluster_of(b) != workload.cluster for b in found):
+            if found is not None:
+                self.unplaced.append(f"{workload.id}: its only homes are in another cluster")
+            return False
+        moves = (ReplicaMove(replica=b.replica, source=None, target=b.node, accelerators=b.accelerators) for b in found)
+        self._add(MoveWorkload(workload=workload.id, moves=tuple(moves)))
+        return True
 
     def _evict(self, workload: Workload, out: tuple[Binding, ...]) -> None:
         """Off nodes that are shut for as long as it takes."""
@@ -251,6 +278,10 @@ class _Placing:
     def _cluster_of(self, binding: Binding) -> ClusterId:
         node = self.snapshot.node(binding.node)
         return node.cluster if node else ClusterId("")
+
+
+def _waiting(workload: Workload) -> tuple[int, ...]:
+    return tuple(sorted(set(range(workload.replicas)) - {b.replica for b in workload.bindings}))
 
 
 def _at_once(workload: Workload) -> int:

@@ -3,6 +3,7 @@
     move <tenant>'s <training|inference|…|workload> to [site|rack|cluster] <name>[, reason]
     move <workload> to <site|rack|cluster>[, reason]
     scale <workload> to <n>
+    place <workload>
     cordon <node> | uncordon <node>
     cap <node> at <n> W|kW | uncap <node>
 
@@ -14,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from agents.minds.plans import Aim, Cap, FenceOff, NoPlan, Plan, Relocate, Rescale, Unfence
+from agents.minds.plans import Aim, Cap, FenceOff, NoPlan, Plan, Relocate, Rescale, Seat, Unfence
 from estate.ids import ClusterId, NodeId, RackId, SiteId, TenantId, WorkloadId
 from estate.snapshots import Snapshot
 from estate.units import Watts
@@ -23,6 +24,7 @@ from estate.workloads import Workload, WorkloadKind
 UNDERSTOOD = (
     "move <tenant>'s <inference|training|workload> to <site|rack|cluster>",
     "scale <workload> to <n>",
+    "place <workload>",
     "cordon <node>",
     "uncordon <node>",
     "cap <node> at <n> W",
@@ -83,6 +85,10 @@ def _scale(found: re.Match[str], snapshot: Snapshot) -> tuple[Aim, ...]:
     return (Rescale(workload=_workload(found["what"], snapshot).id, replicas=int(found["count"])),)
 
 
+def _place(found: re.Match[str], snapshot: Snapshot) -> tuple[Aim, ...]:
+    return (Seat(workload=_workload(found["what"], snapshot).id),)
+
+
 def _cordon(found: re.Match[str], snapshot: Snapshot) -> tuple[Aim, ...]:
     return (FenceOff(node=_node(found["node"], snapshot), reason=found["why"] or ""),)
 
@@ -134,6 +140,7 @@ _SENTENCES: tuple[tuple[re.Pattern[str], _Reading], ...] = (
     (_sentence(rf"move (?P<tenant>{_NAME})'s (?P<what>{_NAME}) to {_GOAL}"), _move_tenants),
     (_sentence(rf"move (?P<what>{_NAME}) to {_GOAL}"), _move_workload),
     (_sentence(rf"scale (?P<what>{_NAME}) to (?P<count>\d{{1,4}})(?: replicas?)?"), _scale),
+    (_sentence(rf"place (?P<what>{_NAME})"), _place),
     (_sentence(rf"cordon (?:node )?(?P<node>{_NAME})"), _cordon),
     (_sentence(rf"uncordon (?:node )?(?P<node>{_NAME})"), _uncordon),
     (_sentence(rf"cap (?:node )?(?P<node>{_NAME}) (?:at|to) (?P<watts>\d{{1,7}}) ?(?P<unit>k?w)(?:atts?)?"), _cap),

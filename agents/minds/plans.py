@@ -43,6 +43,13 @@ class Restore(Model):
     workload: WorkloadId
 
 
+class Seat(Model):
+    """Give every replica of a workload that waits a home, in the cluster that it waits in."""
+
+    aim: Literal["seat"] = "seat"
+    workload: WorkloadId
+
+
 class Rescale(Model):
     """Give a workload so many replicas."""
 
@@ -82,7 +89,7 @@ class Verbatim(Model):
 
 
 type Aim = Annotated[
-    Evacuate | Relocate | Restore | Rescale | FenceOff | Unfence | Cap | Verbatim, Field(discriminator="aim")
+    Evacuate | Relocate | Restore | Seat | Rescale | FenceOff | Unfence | Cap | Verbatim, Field(discriminator="aim")
 ]
 
 
@@ -116,6 +123,8 @@ class Diagnosis(Model):
     evidence: tuple[Evidence, ...] = Field(default=(), max_length=64)
     unlawful: tuple[WorkloadId, ...] = Field(default=(), max_length=64)
     """What stands where the law would not have let it."""
+    waiting: tuple[WorkloadId, ...] = Field(default=(), max_length=64)
+    """What waits until Placet has placed it."""
 
 
 class Setback(Model):

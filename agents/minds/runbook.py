@@ -1,14 +1,14 @@
 """The runbook: the deterministic mind, and the default. The same briefing always gets the same answer.
 
-It knows two things: a lost device (fence its node, move all that runs there), and work that stands unlawfully (have it
-stand where the law lets it).
+It knows three things: a lost device (fence its node, move all that runs there), work that stands unlawfully (have it
+stand where the law lets it), and work that Placet's own gate holds back (give it a home).
 """
 
 from __future__ import annotations
 
 from agents import folding
 from agents.minds import phrases
-from agents.minds.plans import Aim, Diagnosis, Evacuate, FenceOff, NoPlan, Plan, Restore
+from agents.minds.plans import Aim, Diagnosis, Evacuate, FenceOff, NoPlan, Plan, Restore, Seat
 from agents.minds.port import Briefing
 from estate.events import Event
 from estate.ids import NodeId
@@ -17,6 +17,7 @@ from estate.proposals import Evidence
 
 _LOST = frozenset({EventType.ACCELERATOR_FAILED, EventType.NODE_FAILED})
 LAWFUL_AGAIN = "everything stands lawfully again"
+NOBODY_WAITS = "nothing waits for a place any more"
 _UNLAWFUL = frozenset({EventType.SOVEREIGNTY_VIOLATED, EventType.ISOLATION_VIOLATED})
 
 
@@ -29,7 +30,7 @@ class Runbook:
         """The gravest fault among the incident's events decides the cause."""
         lost = [e for e in briefing.incident.events if _is_loss(e)]
         if not lost:
-            return _unlawful(briefing) or _unexplained(briefing)
+            return _unlawful(briefing) or _waiting(briefing) or _unexplained(briefing)
         nodes = tuple(sorted({e.place.node for e in lost if e.place.node}))
         return Diagnosis(cause=_cause(lost), nodes=nodes, evidence=tuple(_cited(e) for e in lost[:8]))
 
@@ -37,9 +38,11 @@ class Runbook:
         """Evacuate every node that the diagnosis names, or restore what it says is unlawful."""
         if diagnosis.unlawful:
             return _restoring(diagnosis)
+        if diagnosis.waiting:
+            return _seating(diagnosis)
         if not diagnosis.nodes:
-            if diagnosis.cause == LAWFUL_AGAIN:
-                return NoPlan(reason=LAWFUL_AGAIN, settled=True)
+            if diagnosis.cause in (LAWFUL_AGAIN, NOBODY_WAITS):
+                return NoPlan(reason=diagnosis.cause, settled=True)
             return NoPlan(reason=f"the runbook has no remedy for: {diagnosis.cause}")
         aims = [a for n in diagnosis.nodes for a in _aims(n, briefing)]
         if not aims:
@@ -92,6 +95,22 @@ def _restoring(diagnosis: Diagnosis) -> Plan:
     names = diagnosis.unlawful
     summary = f"have {', '.join(names[:8])} stand lawfully again: {diagnosis.cause}"
     return Plan(summary=summary[:1000], aims=tuple(Restore(workload=n) for n in names), reason=diagnosis.cause)
+
+
+def _waiting(briefing: Briefing) -> Diagnosis | None:
+    """What asks for a place, as far as it still waits; None where nothing here asked."""
+    asked = [e for e in briefing.incident.events if folding.asks_for_a_place(e)]
+    names = sorted({e.place.workload for e in asked if e.place.workload is not None})
+    found = (briefing.snapshot.workload(n) for n in names)
+    still = tuple(w.id for w in found if w is not None and w.gated and len(w.bindings) < w.replicas)
+    cause = f"{', '.join(still[:8])} wait for a place" if still else NOBODY_WAITS
+    return Diagnosis(cause=cause, waiting=still[:64], evidence=tuple(_cited(e) for e in asked[:8])) if asked else None
+
+
+def _seating(diagnosis: Diagnosis) -> Plan:
+    names = diagnosis.waiting
+    summary = f"place {', '.join(names[:8])}: their pods are held back until then"
+    return Plan(summary=summary[:1000], aims=tuple(Seat(workload=n) for n in names), reason=diagnosis.cause)
 
 
 def _unexplained(briefing: Briefing) -> Diagnosis:

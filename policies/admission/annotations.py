@@ -25,6 +25,8 @@ WARRANT: Final = "placet.dev/warrant"
 DATASETS: Final = "placet.dev/datasets"
 PROTECTED: Final = "placet.dev/protected"
 PREFIX: Final = "placet.dev/"
+GATE: Final = f"{PREFIX}placement"
+"""The scheduling gate behind which a tenant's pods wait until Placet has placed them."""
 
 _REVIEWS: Final = Rule(("authorization.k8s.io", "authentication.k8s.io"), ("*/*",), ("*",))
 """Questions, not writes: asking what one may do."""
@@ -62,6 +64,11 @@ _RUNNING: Final = (
 )
 _PLACEMENT: Final = ("affinity", "topologySpreadConstraints")
 """All that the writer may change of what runs: RBAC knows no fields, and an image of one's own is a shell on a node."""
+_ANSWERS: Final = "(request.resource.group == 'kueue.x-k8s.io' && variables.what == 'workloads/status')"
+"""The one status that the writer writes: its answer to an admission check. A status bears no mark of its own, so the
+write just before it on the same object does."""
+_OURS: Final = f"variables.then[k].all(g, g.name == '{GATE}')"
+"""A gate of another's is not ours to take away."""
 _NO_NODE: Final = " && ".join(
     (
         *(f"!variables.made.?{field}.orValue(false)" for field in ("hostNetwork", "hostPID", "hostIPC")),
@@ -124,7 +131,8 @@ def warrant_policy() -> Manifest:
 def _warrant_checks() -> Sequence[Check]:
     return (
         Check(
-            "request.operation != 'CONNECT' && variables.part in ['', 'eviction'] && variables.what != 'bindings'",
+            f"request.operation != 'CONNECT' && (variables.part in ['', 'eviction'] || {_ANSWERS}) && "
+            "variables.what != 'bindings'",
             "'placet-warrant: placet scales and places by writing the workload, never through ' + variables.what",
             "Invalid",
         ),
@@ -134,7 +142,8 @@ def _warrant_checks() -> Sequence[Check]:
             "Invalid",
         ),
         Check(
-            "request.operation != 'UPDATE' || variables.newest == '' || !(variables.newest in variables.earlier)",
+            "request.operation != 'UPDATE' || variables.newest == '' || !(variables.newest in variables.earlier) || "
+            f"{_ANSWERS}",
             f"'placet-warrant: ' + variables.named + ' carries the {WARRANT} of an earlier write; give each its own'",
             "Invalid",
         ),
@@ -149,7 +158,8 @@ def _warrant_checks() -> Sequence[Check]:
         ),
         Check(
             f"variables.now.all(k, k in [{_names(_PLACEMENT)}] || (k in variables.then && variables.now[k] == "
-            f"variables.then[k])) && variables.then.all(k, k in [{_names(_PLACEMENT)}] || k in variables.now)",
+            f"variables.then[k])) && variables.then.all(k, k in [{_names(_PLACEMENT)}] || k in variables.now || "
+            f"(request.resource.resource == 'pods' && k == 'schedulingGates' && {_OURS}))",
             "'placet-warrant: placet says where ' + variables.named + ' runs, never what runs in it'",
         ),
         Check(

@@ -96,7 +96,16 @@ _DOOR: Final = (
 """Whether the law stands at the door decides whether a pod may be evicted whose next one could land anywhere."""
 _OWNER: Final = (Grant("apps", OWNERS, ("patch",)),)
 _CHOICE: Final = (Grant("", ("pods",), ("patch",)),)
-"""Which of equal pods stops, or stops first, is said by a mark on the pod itself."""
+"""Which of equal pods stops, or stops first, is said by a mark on the pod itself; and where a gated one may go."""
+_HELD: Final = (
+    Grant("batch", ("jobs",), ("patch",), tenants=True),
+    Grant("resource.k8s.io", ("resourceclaims",), ("patch", "create", "delete"), tenants=True),
+    Grant("kueue.x-k8s.io", ("workloads",), ("get", "list", "patch"), tenants=True),
+    Grant("kueue.x-k8s.io", ("workloads/status",), ("patch",), tenants=True),
+    Grant("kueue.x-k8s.io", ("admissionchecks",), ("list",)),
+    Grant("resource.k8s.io", ("deviceclasses", "resourceclaimtemplates"), ("list",)),
+)
+"""What holds pods back until they are placed: marks of Jobs, claims of the chosen devices, answers to Kueue's check."""
 _RIVALS: Final = (Grant("autoscaling", ("horizontalpodautoscalers",), ("list",)),)
 """Whoever scales a workload too would undo it."""
 
@@ -128,8 +137,8 @@ BY_CHANGE: Final[Mapping[str, tuple[Grant, ...]]] = {
     "SetPowerCap": (),  # no field of Kubernetes: the hands refuse it
     "EvictPod": (*_NODE, *_EVICT, *_DOOR),
     "DrainNode": (*_NODE, *_EVICT, *_DOOR),
-    "ScaleWorkload": (*_OWNER, *_CHOICE, *_RIVALS),
-    "MoveWorkload": (*_OWNER, *_EVICT, *_CHOICE),
+    "ScaleWorkload": (*_OWNER, *_EVICT, *_CHOICE, *_RIVALS, *_HELD),
+    "MoveWorkload": (*_OWNER, *_EVICT, *_CHOICE, *_HELD),
     "CopyWorkload": (*_MAKING, *_NEEDED, *_RIVALS),
     "RemoveWorkload": _ENDING,
     "ApplyManifest": OBJECTS,

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from policies.admission import identities
-from policies.admission.annotations import WARRANT
+from policies.admission.annotations import GATE, WARRANT
 from tests.admission.clusters import GUARDED, LAWFUL, Body, Cluster, deployment, gone, named, pod, run, until
 from tools.controlplane import clients
 
@@ -87,6 +87,21 @@ async def test_a_stolen_writer_runs_nothing_of_its_own(guarded: Cluster, overpow
     done = await overpowered.patch(f"{APPS}/{name}", placed)
     assert done["spec"]["template"]["spec"]["affinity"] == required
     await overpowered.patch(f"{APPS}/{name}", under(named("lift"), spec={"template": {"spec": {"affinity": None}}}))
+
+
+async def test_the_writer_takes_placets_gate_off_a_pod_and_no_gate_of_others(
+    guarded: Cluster, overpowered: Cluster
+) -> None:
+    name = named("held")
+    gates = [{"name": GATE}, {"name": "example.org/others"}]
+    await guarded.ask("POST", PODS, pod(name, schedulingGates=gates))
+    opened = {"schedulingGates": None}
+    said = await overpowered.refused(overpowered.patch(f"{PODS}/{name}", under(named("open"), spec=opened)))
+    assert f"placet says where pods {name} runs, never what runs in it" in said
+    await guarded.patch(f"{PODS}/{name}", {"spec": {"schedulingGates": [{"name": GATE}]}})
+    done = await overpowered.patch(f"{PODS}/{name}", under(named("open"), spec=opened))
+    assert "schedulingGates" not in done["spec"]
+    await guarded.ask("DELETE", f"{PODS}/{name}")
 
 
 @pytest.mark.parametrize(

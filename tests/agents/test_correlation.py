@@ -21,7 +21,7 @@ from estate.events import Event, Place
 from estate.evidence import Evidence
 from estate.ids import ChannelId, ClusterId, NodeId, SiteId, WorkloadId
 from estate.incidents import EVENTS_KEPT, CaseState, Incident
-from estate.observations import EventType, Severity
+from estate.observations import PLACEMENT_AWAITED, EventType, Severity
 from tests import builders
 from tests.agents.staging import AGENT, SUBJECTS, Stage, delivery
 from tools.bus.streams import streams
@@ -50,6 +50,17 @@ def test_an_event_about_a_workload_looks_at_the_nodes_it_runs_on() -> None:
     found = domains(alert(place=place), builders.estate())
     assert found == ("workload/a-serve", "node/eu-a1", "node/eu-a2")
     assert correlate(alert(place=place), found[0], [opened()]) == Join(opened().id)
+
+
+def test_who_asks_for_a_place_again_is_answered_again_and_not_by_a_case_that_ended() -> None:
+    place = Place(site=SiteId("eu-de"), workload=WorkloadId("a-wait"))
+    fields: dict[str, Any] = {"type": EventType.CAPACITY_PRESSURE, "code": PLACEMENT_AWAITED, "place": place}
+    first, again = alert(1, **fields), alert(2, **fields)
+    ended = opened(first, state=CaseState.VERIFIED)
+    assert correlate(again, "workload/a-wait", [ended]) == Open(folding.incident_id(again.id), "workload/a-wait")
+    assert correlate(again, "workload/a-wait", [opened(first)]) == Join(opened(first).id)
+    over = alert(3, **fields, resolved=True)
+    assert correlate(over, "workload/a-wait", [ended]) == Join(ended.id)
 
 
 def test_the_first_fault_opens_and_a_second_sender_joins() -> None:

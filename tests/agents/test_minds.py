@@ -14,7 +14,19 @@ from langchain_core.messages import AIMessage, BaseMessage
 from agents import folding
 from agents.minds import phrases
 from agents.minds.model import ModelMind
-from agents.minds.plans import Cap, Diagnosis, Evacuate, FenceOff, NoPlan, Plan, Relocate, Rescale, Restore, Unfence
+from agents.minds.plans import (
+    Cap,
+    Diagnosis,
+    Evacuate,
+    FenceOff,
+    NoPlan,
+    Plan,
+    Relocate,
+    Rescale,
+    Restore,
+    Seat,
+    Unfence,
+)
 from agents.minds.port import Briefing
 from agents.minds.reaching import Known
 from agents.minds.runbook import Runbook
@@ -22,7 +34,7 @@ from estate.events import Event, Place
 from estate.frozen import FrozenEstate
 from estate.ids import ComponentId, NodeId, SiteId, WorkloadId
 from estate.incidents import Fence
-from estate.observations import EventType, Severity
+from estate.observations import PLACEMENT_AWAITED, EventType, Severity
 from tests import builders
 from tools.catalogue.registry import Catalogue
 from tools.placement.engine import MaskEngine
@@ -88,6 +100,22 @@ async def test_what_is_lawful_again_needs_nothing() -> None:
     assert plan.settled
 
 
+async def test_what_placets_gate_holds_back_is_given_a_place_and_is_settled_once_nothing_waits() -> None:
+    told = builders.event(
+        type=EventType.CAPACITY_PRESSURE,
+        severity=Severity.WARNING,
+        place=Place(site=SiteId("eu-de"), workload=WorkloadId("a-wait")),
+        code=PLACEMENT_AWAITED,
+    )
+    waits = builders.workload("a-wait", gated=True)
+    plan = await planned(briefing(told, estate=builders.estate(workloads=(waits,))))
+    assert isinstance(plan, Plan)
+    assert plan.aims == (Seat(workload=WorkloadId("a-wait")),)
+    runs = waits.model_copy(update={"gated": False})
+    settled = await planned(briefing(told, estate=builders.estate(workloads=(runs,))))
+    assert settled == NoPlan(reason="nothing waits for a place any more", settled=True)
+
+
 async def test_expired_facts_are_for_people_to_sign() -> None:
     place = Place(site=SiteId("eu-de"))
     plan = await planned(briefing(violated(place=place, message="the facts expired", code="law-facts-in-force")))
@@ -113,6 +141,7 @@ async def test_what_the_runbook_has_no_remedy_for_is_said_and_not_guessed() -> N
         ("Please move a-serve to eu-b.", (Relocate(workload=WorkloadId("a-serve"), rack="eu-b"),)),
         ("move tenant-b’s b-train to eu-1", (Relocate(workload=WorkloadId("b-train"), cluster="eu-1"),)),
         ("move a-serve to the rack eu-b", (Relocate(workload=WorkloadId("a-serve"), rack="eu-b"),)),
+        ("place a-serve", (Seat(workload=WorkloadId("a-serve")),)),
         ("scale a-serve to 3 replicas", (Rescale(workload=WorkloadId("a-serve"), replicas=3),)),
         ("cordon node eu-a1 because it smells", (FenceOff(node=NodeId("eu-a1"), reason="it smells"),)),
         ("uncordon eu-a1", (Unfence(node=NodeId("eu-a1")),)),

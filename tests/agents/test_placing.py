@@ -15,6 +15,7 @@ from agents.minds.plans import (
     Relocate,
     Rescale,
     Restore,
+    Seat,
     Setback,
     Unfence,
     Verbatim,
@@ -25,17 +26,18 @@ from estate.changes import (
     EvictPod,
     MoveWorkload,
     RemoveWorkload,
+    ReplicaMove,
     ScaleWorkload,
     SetPowerCap,
     UncordonNode,
 )
 from estate.effects import lay_out
 from estate.frozen import FrozenEstate
-from estate.ids import ClusterId, NodeId, RackId, SiteId, WorkloadId
+from estate.ids import ClusterId, GangId, NodeId, RackId, SiteId, WorkloadId
 from estate.law import Isolation
 from estate.results import Ok
 from estate.units import Watts
-from estate.workloads import Workload
+from estate.workloads import Gang, Workload
 from policies import reviewing
 from tests import builders
 from tests.policies.asking import law
@@ -63,6 +65,19 @@ def test_an_evacuation_moves_every_tenants_replicas_and_nothing_else() -> None:
     assert moved == {("a-serve", 0), ("b-train", 0)}
     assert "eu-a1" not in targets(found)
     assert all(t.startswith("eu") for t in targets(found))
+
+
+def test_what_waits_is_seated_whole_or_as_far_as_it_fits_and_a_gang_never_in_part() -> None:
+    small = builders.estate(nodes=[builders.node("eu-a1", accelerators=4)], workloads=())
+    waits = builders.workload("a-wait", replicas=3, gated=True)
+    assert {m.replica for m in seats(waits, builders.estate(workloads=()))} == {0, 1, 2}
+    assert [(m.replica, m.source, m.target) for m in seats(waits, small)] == [(0, None, "eu-a1"), (1, None, "eu-a1")]
+    assert seats(waits.model_copy(update={"gangs": (Gang(id=GangId("g")),)}), small) == []
+
+
+def seats(workload: Workload, on: FrozenEstate) -> list[ReplicaMove]:
+    found = placed(Seat(workload=workload.id), on=on.with_workload(workload))
+    return [m for c in found.changes if isinstance(c, MoveWorkload) for m in c.moves]
 
 
 def test_two_nodes_evacuated_together_do_not_take_each_others_work() -> None:

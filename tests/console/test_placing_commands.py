@@ -10,8 +10,10 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
+from console.cli import planning
 from console.cli.commands import app
 from tests import builders
+from tests.placement import test_bursting as bursting
 from tools.inventory import writing
 
 
@@ -110,3 +112,29 @@ def test_bad_input_names_the_field_and_what_to_do(folder: Path, arguments: tuple
     words = told.stderr if told.exit_code == 2 and told.stderr else str(told.exception)
     assert told.exit_code != 0
     assert complaint in " ".join(words.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("burst", "much"), "ceiling: `much` is no amount of dollars; write `37.50`"),
+        (("burst", "-3"), "ceiling: `-3` is less than nothing"),
+        (("fill", "eu-de", "--takes", "a-serve"), "takes: `a-serve` states no time; write `WORKLOAD=MINUTES`"),
+    ],
+)
+def test_a_plan_that_is_asked_for_wrongly_names_the_field(arguments: tuple[str, ...], says: str) -> None:
+    asked = [arguments[0], "--", *arguments[1:]] if arguments[1] == "-3" else list(arguments)
+    told = CliRunner().invoke(app, ["plan", *asked])
+    assert says in (told.stderr or str(told.exception))
+
+
+def test_a_plan_to_rent_says_in_words_what_to_ask_of_whom_and_what_it_costs(capsys: pytest.CaptureFixture[str]) -> None:
+    found = bursting.planned(
+        bursting.estate(bursting.offer("bad", site=None), bursting.offer("good"), workloads=[bursting.wants("a-one")]),
+        50,
+    )
+    planning._tell(found)
+    told = capsys.readouterr().err
+    assert "rent 1 × good of eu-hosting at eu-de, 16.00 USD an hour: have 1 machines of 8 × H100-SXM5-80GB made" in told
+    assert "in all 16.00 USD an hour; no less than 16.00" in told
+    assert "not bad: no fact knows its site" in told

@@ -1,4 +1,5 @@
 """A device of AMD's and one of Intel's fail on a real API server: fenced, and the work moved to devices of their maker.
+Then pods behind Placet's own gate: seen, asked for, placed under a warrant, and bound there by the real scheduler.
 
 The same act as the demo's first, on a cluster of mixed machines in which NVIDIA's have just as many free devices as are
 looked for, which is where work goes first. No template says a model; what the pods ask for by resource is all that says
@@ -25,12 +26,14 @@ from estate.proposals import Lane
 from estate.units import Mebibytes
 from estate.workloads import Workload, WorkloadContract
 from estate.worlds import World
+from policies.admission.annotations import GATE
 from tests.crash import grounds
 from tests.crash.accounting import ledger_is_right
 from tests.crash.grounds import Ground, path_of, settled
 from tests.crash.sightings import sighted
 from tests.crash.supervision import SELDOM, Child, Outside, until
 from tools.controlplane import faults, objects
+from tools.execution.kubernetes.enacting.places import PLACED
 from tools.kubernetes import resources
 
 pytestmark = [
@@ -51,6 +54,7 @@ EACH = {"a-chat": 2, "c-planner": 2, "c-render": 6}
 """Devices of one replica: of eight on each machine."""
 FAILING = {"eu-a1": "a-chat", "eu-b1": "c-planner"}
 LEFT = 7
+GATED = "c-gated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +94,9 @@ async def test_what_fails_is_fenced_and_the_work_goes_to_devices_of_the_same_mak
         child = await Child.placet(outside, tmp_path / "log", "run", "--http-port", "0")
         try:
             await child.reachable(outside)
-            await asyncio.gather(*(lose(outside, mixed, name) for name in FAILING))
-            rows = await until(lambda: verified(outside), "both incidents to be verified")
-            assert {str(r["state"]) for r in rows} == {CaseState.VERIFIED.value}
+            await asyncio.gather(*(lose(outside, mixed, name) for name in FAILING), hold_back(mixed))
+            rows = await until(lambda: verified(outside), "all incidents to be verified")
+            assert {str(r["state"]) for r in rows} == {CaseState.VERIFIED.value}, rows
             await until(seen.caught_up, "the watch to have seen everything", every=SELDOM)
             for failed, name in FAILING.items():
                 other = HOMES[name][1]
@@ -102,9 +106,32 @@ async def test_what_fails_is_fenced_and_the_work_goes_to_devices_of_the_same_mak
                 assert seen.lowest[name] >= 1, "its budget was kept at every moment"
                 controller = await mixed.ask("GET", path_of(work(mixed, name)))
                 assert ":do" in controller["metadata"]["annotations"]["placet.dev/warrant"]
+            placed = await waiting(mixed)
+            assert [p["spec"].get("schedulingGates") for p in placed] == [None, None]
+            assert [p["status"]["phase"] for p in placed] == ["Running", "Running"]
+            told = [p["metadata"]["annotations"][PLACED].partition(":")[0] for p in placed]
+            assert told == [p["spec"]["nodeName"] for p in placed]
+            assert sorted(told) == ["eu-a3", "eu-b3"]
         finally:
             await child.end()
-        await ledger_is_right(outside, *Lane, *Lane, approvals=0)
+        await ledger_is_right(outside, *Lane, *Lane, Lane.CASE, approvals=0)
+
+
+async def hold_back(at: Mixed) -> None:
+    """A tenant's pods behind Placet's gate: four devices of NVIDIA's, of which two nodes have two each left."""
+    container = {"name": "main", "image": "example", "resources": {"limits": {"nvidia.com/gpu": 2}}}
+    spec = {"containers": [container], "schedulingGates": [{"name": GATE}], "terminationGracePeriodSeconds": 1}
+    template = {"metadata": {"labels": {"app": GATED}}, "spec": spec}
+    body = {
+        "metadata": {"name": GATED},
+        "spec": {"replicas": 2, "selector": {"matchLabels": {"app": GATED}}, "template": template},
+    }
+    await at.ask("POST", resources.DEPLOYMENTS.path(work(at, "c-render").namespace), body)
+
+
+async def waiting(at: Mixed) -> list[dict[str, Any]]:
+    pods = await at.ask("GET", f"{resources.PODS.path(work(at, 'c-render').namespace)}?labelSelector=app={GATED}")
+    return list(pods["items"])
 
 
 def work(at: Mixed, name: str) -> Workload:
@@ -130,9 +157,9 @@ async def lose(outside: Outside, at: Mixed, name: str) -> None:
 
 
 async def verified(outside: Outside) -> list[dict[str, Any]] | None:
-    """Both incidents, once each has ended."""
+    """All incidents, once each has ended."""
     rows = (await outside.ask("admin", Get(what=Kind.INCIDENT))).result
     assert isinstance(rows, list)
     found = [r for r in rows if isinstance(r, dict)]
     ended = [r for r in found if CaseState(str(r["state"])).ended]
-    return found if len(ended) == len(FAILING) else None
+    return found if len(ended) == len(FAILING) + 1 else None

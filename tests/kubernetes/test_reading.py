@@ -258,6 +258,20 @@ class TestWorkloads:
         job["status"]["conditions"] = [{"type": "Complete", "status": "True"}]
         assert workloads.workload(job, [], [], FACTS, EU) is None
 
+    def test_what_waits_behind_placets_gate_or_in_a_queue_is_pending_until_it_is_declined(self) -> None:
+        deployment = raws.owner("Deployment", "serve")
+        held = raws.pod("held", by=deployment)
+        held["spec"]["schedulingGates"] = [{"name": "placet.dev/placement"}]
+        found = mapped(deployment, held, *running(deployment, "eu-a1"))
+        assert (found.gated, found.replicas, len(found.bindings)) == (True, 2, 1)
+        assert not mapped(deployment, *running(deployment, "eu-a1")).gated
+        job = raws.owner("Job", "train", spec={"suspend": True})
+        assert mapped(job).replicas == 0
+        job["metadata"]["labels"] = {"kueue.x-k8s.io/queue-name": "research"}
+        assert mapped(job).replicas == 2
+        job["metadata"]["annotations"] = {"placet.dev/declined": "sha256:…:1:do"}
+        assert mapped(job).replicas == 0
+
     def test_a_namespace_that_is_nobodys_gives_a_tenant_that_no_fact_knows(self) -> None:
         found = mapped(raws.owner("Deployment", "x", namespace="stray"))
         assert found.tenant == naming.UNASSIGNED
@@ -421,7 +435,7 @@ def test_what_is_kept_of_an_object_is_small_and_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         kept.node = "other"  # type: ignore[misc]
     assert {f.name for f in dataclasses.fields(kept)} == {
-        "ref", "namespace", "controller", "node", "finished", "mirror", "ask", "claims", "extended",
+        "ref", "namespace", "controller", "node", "finished", "mirror", "ask", "claims", "extended", "gated",
     }  # fmt: skip
 
 

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from estate import gangs
-from estate.changes import Change, CopyWorkload, MoveWorkload, RemoveWorkload
+from estate.changes import Change, CopyWorkload, CordonNode, MoveWorkload, RemoveWorkload
 from estate.effects import effect
 from estate.errors import BadInput
 from estate.frozen import FrozenEstate
-from estate.ids import NodeId, SiteId, TenantId, WorkloadId
+from estate.ids import ClusterId, NodeId, SiteId, TenantId, WorkloadId
 from estate.results import Ok
 from estate.snapshots import Snapshot
 from estate.workloads import Workload
@@ -21,7 +21,7 @@ from tests import builders
 from tests.placement import estates, naive
 from tools.placement.planning.ordering import Group, Ordering, Target
 from tools.placement.planning.planning import plan
-from tools.placement.planning.plans import AreaKind, Evacuate, Fill, Free, Goal, Plan, Repack
+from tools.placement.planning.plans import AreaKind, Evacuate, Fill, Free, Goal, Plan, Repack, Takes
 from tools.placement.planning.solving import Effort
 
 QUICK = Effort(whole=0.3)
@@ -69,6 +69,8 @@ def judged(running: Snapshot, change: Change) -> tuple[Snapshot, int]:
             made = after.value.workload(change.named(was))
             assert made is not None
             _stand_lawfully(running, after.value, made.model_copy(update={"bindings": ()}), set(range(made.replicas)))
+            return after.value, 0
+        case CordonNode():
             return after.value, 0
         case RemoveWorkload():
             return after.value, sum(change.disrupts(running).values())
@@ -176,7 +178,8 @@ def test_a_wish_that_cannot_be_says_how_much_of_it_can_and_what_is_short() -> No
 
 def test_a_whole_workload_leaves_its_site_as_a_copy_and_a_removal() -> None:
     found = plan(builders.estate(), Evacuate(area=AreaKind.SITE, name="us-east", across=True))
-    assert (found.met, [c.kind for c in found.changes]) == (True, ["CopyWorkload", "RemoveWorkload"])
+    moves = [c.kind for c in found.changes if c not in found.fences]
+    assert (found.met, moves) == (True, ["CopyWorkload", "RemoveWorkload"])
 
 
 def full_nodes(*free: str) -> FrozenEstate:
@@ -215,6 +218,59 @@ def test_a_gang_moves_in_one_step_and_is_counted_whole() -> None:
     assert [(m.workload, m.replicas) for m in found.moves] == [("a-rank", (0,)), ("a-rank", (2,))]
     assert found.disturbed == 4
     assert plan(estate, Evacuate(area=AreaKind.NODE, name="eu-a3", moves=3)).disturbed == 2
+
+
+def test_what_is_evacuated_is_fenced_before_anything_moves_and_nothing_lifts_that() -> None:
+    estate = builders.estate().with_node(builders.node("eu-a4", cordoned=True))
+    found = plan(estate, Evacuate(area=AreaKind.RACK, name="eu-a"))
+    kinds = [c.kind for c in found.changes]
+    assert [f.node for f in found.fences] == ["eu-a1", "eu-a2", "eu-a3"]
+    assert kinds == ["CordonNode"] * 3 + ["MoveWorkload"] * (len(kinds) - 3)
+    end, _ = replayed(estate, found)
+    assert all(n.cordoned for n in end.nodes() if end.rack_of(n.id) == "eu-a")
+    empty = plan(builders.estate(workloads=()), Evacuate(area=AreaKind.NODE, name="eu-a1"))
+    assert (empty.met, [c.kind for c in empty.changes]) == (True, ["CordonNode"])
+
+
+def test_a_drained_site_is_filled_where_it_is_open_and_what_is_fenced_is_said() -> None:
+    shut = [builders.node(f"us-{r}{n}", cordoned=(r, n) != ("a", 1)) for r in "ab" for n in (1, 2)]
+    waits = builders.workload("c-wait", tenant="tenant-c", cluster=ClusterId("us-1"), replicas=2)
+    found = plan(builders.estate(nodes=shut, workloads=(waits,)), Fill(site=SiteId("us-east")))
+    assert (found.met, {t for m in found.moves for t in m.targets}) == (True, {"us-a1"})
+    assert found.considered.endswith("; 3 nodes there are fenced and take nothing until somebody lifts that")
+    assert found.fences == ()
+
+
+def scattered() -> FrozenEstate:
+    """Three nodes, each half full: a home of eight takes one move of four, two homes cannot be."""
+    work = [
+        builders.workload(
+            f"a-{n}",
+            contract=builders.contract(4),
+            replicas=1,
+            bindings=(builders.binding(0, f"eu-a{n}", 0, 1, 2, 3),),
+        )
+        for n in (1, 2, 3, 4)
+    ]
+    return builders.estate(nodes=[builders.node(f"eu-a{n}") for n in (1, 2, 3, 4)], workloads=work)
+
+
+def test_room_by_a_time_counts_stated_durations_and_says_what_is_late_and_by_when() -> None:
+    wish = Free(tenant=TenantId("tenant-b"), accelerators=16, each=8, site=SiteId("eu-de"))
+    slow = tuple(Takes(workload=WorkloadId(f"a-{n}"), minutes=60) for n in (1, 2))
+    by = wish.model_copy(update={"by": builders.START + timedelta(minutes=25), "takes": slow})
+    law_base = builders.facts(racks=tuple(builders.rack(r, power_budget_watts=60_000) for r in ("eu-a", "eu-b")))
+    estate = scattered().with_facts(law_base)
+    whole = plan(estate, wish)
+    assert (whole.met, whole.gain.after, whole.minutes, whole.late) == (True, 2, 20, ())
+    found = plan(estate, by, builders.START)
+    assert [(m.workload, m.ends_after) for m in found.moves] == [("a-3", 10), ("a-4", 20)]
+    assert (found.met, found.late) == (True, ())
+    sooner = plan(estate, by.model_copy(update={"by": builders.START + timedelta(minutes=15)}), builders.START)
+    assert (sooner.met, sooner.gain.after, sooner.minutes) == (False, 1, 10)
+    assert [(late.count, late.minutes, late.at) for late in sooner.late] == [
+        (1, 20, builders.START + timedelta(minutes=20))
+    ]
 
 
 def test_a_time_bounds_the_moves_and_a_past_one_is_refused() -> None:

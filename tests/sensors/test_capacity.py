@@ -54,6 +54,20 @@ def test_work_that_is_evicted_again_and_again_is_told_once() -> None:
     assert (series.raised("capacity-pending"), series.cleared("capacity-pending")) == (1, 0)
 
 
+def test_what_placets_own_gate_holds_back_asks_at_once_and_more_and_more_seldom_while_it_waits() -> None:
+    series = Series().begin()
+    series.put(WAITING.model_copy(update={"gated": True}))
+    series.wait(60, 1)
+    assert series.raised("placement-awaited") == 1
+    series.wait(300, 10)
+    assert series.raised("placement-awaited") == 2
+    series.wait(500, 10)
+    assert series.raised("placement-awaited") == 2
+    series.put(WAITING.model_copy(update={"bindings": (builders.binding(0, "eu-a4", *range(8)),)}))
+    series.wait(130, 10)
+    assert series.cleared("placement-awaited") == series.raised("placement-awaited")
+
+
 def limited(accelerators: int) -> Series:
     quota = Quota(accelerators=MilliGpu(accelerators * 1000))
     base = builders.facts()

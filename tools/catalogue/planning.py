@@ -7,13 +7,13 @@ from pydantic import Field
 from estate.records import Model
 from tools.catalogue.tools import Answer, Desk, Tool
 from tools.placement.planning.planning import plan
-from tools.placement.planning.plans import Evacuate, Fill, Free, Plan, Repack
+from tools.placement.planning.plans import Burst, Evacuate, Fill, Free, Plan, Repack
 
 
 class PlanQuestion(Model):
     """What the moves are for."""
 
-    goal: Repack | Free | Evacuate | Fill = Field(discriminator="goal")
+    goal: Repack | Free | Evacuate | Fill | Burst = Field(discriminator="goal")
 
 
 class PlanAnswer(Answer):
@@ -35,8 +35,9 @@ def evacuate(desk: Desk, question: Evacuate) -> PlanAnswer:
 PLAN_MOVES = Tool(
     "plan_moves",
     "Plan moves in an order in which each is lawful and powered: `repack` (free blocks of connected accelerators),"
-    " `free` (room for a tenant or a waiting workload), `evacuate` a failure domain, `fill` a site again. Says the gain"
-    " before, after and at most, what stays and why, and who must consent. Nothing is written.",
+    " `free` (room for a tenant or a waiting workload), `evacuate` a failure domain (fenced first), `fill` a site"
+    " again; or `burst`: what to rent on lawful offers, within a ceiling of cost, for what fits nowhere. Says the gain"
+    " before, after and at most, what stays and why, what is late, and who must consent. Nothing is written.",
     PlanQuestion,
     PlanAnswer,
     plan_moves,

@@ -13,7 +13,7 @@ from estate.devices import Vendor
 from estate.errors import BadInput
 from estate.ids import DatasetId
 from estate.workloads import Toleration, WorkloadContract, WorkloadKind
-from tools.kubernetes import contracts, fields, gangs, requirements, tainting
+from tools.kubernetes import contracts, fields, gangs, gating, queueing, requirements, tainting
 from tools.kubernetes.fields import Raw
 from tools.kubernetes.resources import BY_KIND, Resource
 
@@ -87,6 +87,8 @@ class Pod:
     """The ResourceClaims through which it holds devices by name."""
     extended: str = ""
     """The one of them that was made for what it asks for by number."""
+    gated: bool = False
+    """Whether Placet's scheduling gate holds it back."""
 
     @property
     def counts(self) -> bool:
@@ -142,6 +144,7 @@ def pod(raw: Raw) -> Pod:
         ask=_ask(about, spec),
         claims=_claims(spec, status),
         extended=_extended(status),
+        gated=gating.gated(spec),
     )
 
 
@@ -158,7 +161,7 @@ def owner(raw: Raw, resource: Resource) -> Owner:
         ref=_self(about, resource.group, resource.kind),
         namespace=fields.needed(about.get("namespace"), "metadata.namespace"),
         controller=_controller(about),
-        desired=_desired(resource.kind, spec, status),
+        desired=_desired(resource.kind, spec, status, queued=queueing.in_queue(raw) and not queueing.declined(raw)),
         finished=resource.kind == "Job" and _is_over(status),
         ask=_owner_ask(resource.kind, about, running, template),
     )
@@ -213,14 +216,16 @@ def _uid(about: Raw, at: str) -> str:
     return uid
 
 
-def _desired(kind: str, spec: Raw, status: Raw) -> int | None:
-    """How many replicas there should be; None where the controller does not say (a CronJob: whatever its jobs run)."""
+def _desired(kind: str, spec: Raw, status: Raw, *, queued: bool) -> int | None:
+    """How many replicas there should be; None where the controller does not say (a CronJob: whatever its jobs run). A
+    suspended Job wants none, unless it is `queued`: then its replicas wait for their turn.
+    """
     if kind == "CronJob":
         return None
     if kind != "Job":
         return min(fields.integer(spec.get("replicas"), "spec.replicas", 1), MOST_REPLICAS)
     at_once = fields.integer(spec.get("parallelism"), "spec.parallelism", 1)
-    if fields.flag(spec.get("suspend"), "spec.suspend"):
+    if fields.flag(spec.get("suspend"), "spec.suspend") and not queued:
         return 0
     if spec.get("completions") is None:
         return min(at_once, MOST_REPLICAS)

@@ -94,6 +94,7 @@ def assemble(
         counted=True,
         tolerations=ask.tolerations,
         gangs=_gangs(owner, cluster, live, numbers),
+        gated=any(p.gated and not p.node for p in live),
     )
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import ClassVar
+from datetime import UTC, datetime
+from typing import ClassVar, Final
 
 from pydantic import Field
 
@@ -16,7 +17,7 @@ from estate.evidence import Quantity
 from estate.hardware import Health
 from estate.ids import NodeId, SiteId, TenantId, WorkloadId
 from estate.law.tenants import Quota
-from estate.observations import EventType, Severity, Whereabouts
+from estate.observations import PLACEMENT_AWAITED, EventType, Severity, Whereabouts
 from estate.records import Model
 from estate.references import Ref, read_ref
 from estate.snapshots import Snapshot
@@ -27,9 +28,13 @@ from tools.sensors.alarms import Hold
 from tools.sensors.levels import rising, wrong
 from tools.sensors.port import Condition, Judged, Part, Seen, Sensor, Stimulus
 
+_SINCE: Final = "since"
+
 
 class Sums(Model):
-    """What is remembered of a tenant (devices in use) or a site (nodes by free devices, waiting replicas by size)."""
+    """What is remembered of a tenant (devices in use), a site (nodes by free devices, waiting replicas by size), or a
+    workload that Placet holds back (since when, in seconds of the epoch).
+    """
 
     of: dict[str, int] = Field(default_factory=dict)
 
@@ -47,6 +52,10 @@ class Capacity(Sensor[Sums]):
 
     pending_after_seconds: Seconds = Seconds(600)
     clear_after_seconds: Seconds = Seconds(120)
+    placement_after_seconds: Seconds = Seconds(2)
+    """How long what Placet's gate holds back may still grow before a place is asked for it."""
+    placement_again_seconds: Seconds = Seconds(300)
+    """How long it waits in vain before a place is asked for again; then twice as long, and so on."""
     quota_raise_above: int = Field(default=950, ge=1, le=2000)
     """Thousandths of a quota."""
     quota_clear_below: int = Field(default=900, ge=0, le=2000)
@@ -68,7 +77,7 @@ class Capacity(Sensor[Sums]):
     def judge(self, subject: str, memory: Sums | None, stimuli: tuple[Stimulus, ...], seen: Seen) -> Judged[Sums]:
         about = read_ref(subject)
         if about.kind == "workload":
-            return self._pending(seen.after.workload(WorkloadId(about.id)))
+            return self._pending(seen.after.workload(WorkloadId(about.id)), memory, seen.now)
         totals = Counter(memory.of if memory is not None and not seen.first else {})
         for part in stimuli:
             assert isinstance(part, Part)
@@ -78,12 +87,39 @@ class Capacity(Sensor[Sums]):
             return Judged(sums, (self._scattered(about, sums),))
         return Judged(sums, tuple(self._quotas(TenantId(about.id), sums, seen.after)))
 
-    def _pending(self, workload: Workload | None) -> Judged[Sums]:
-        waiting = workload.replicas - len(workload.bindings) if workload is not None else 0
+    def _pending(self, workload: Workload | None, memory: Sums | None, now: datetime) -> Judged[Sums]:
         if workload is None:
             return Judged()
+        pressed = self._pressed(workload)
+        if not (workload.gated and len(workload.bindings) < workload.replicas):
+            return Judged(None, (pressed,))
+        began = memory.of.get(_SINCE) if memory is not None else None
+        since = int(now.timestamp()) if began is None else began
+        asked = _asked_before(int(now.timestamp()) - since, self.placement_again_seconds)
+        due = since + (2 ** (asked + 1) - 1) * self.placement_again_seconds
+        conditions = pressed, self._held_back(workload, asked)
+        return Judged(Sums(of={_SINCE: since}), conditions, datetime.fromtimestamp(due, UTC))
+
+    def _held_back(self, workload: Workload, asked: int) -> Condition:
+        """Placet's own gate is on it: nobody else ends its waiting. Each asking is an alarm of its own."""
+        waiting, name = workload.replicas - len(workload.bindings), f"workload/{workload.id}"
+        return Condition(
+            name=f"placement/{asked}",
+            level=wrong(True),
+            hold=Hold.seconds(self.placement_after_seconds, Seconds(0)),
+            severity=Severity.WARNING,
+            message=f"{waiting} of {workload.replicas} replicas of {name} wait for Placet to place them",
+            code=PLACEMENT_AWAITED,
+            whereabouts=places.of_workload(workload),
+            values=(Quantity(name="waiting", value=waiting, unit="1"), Quantity(name="asked", value=asked, unit="1")),
+            thresholds=(Quantity(name="placement-after", value=self.placement_after_seconds, unit="s"),),
+            window_seconds=self.placement_after_seconds,
+        )
+
+    def _pressed(self, workload: Workload) -> Condition:
+        waiting = workload.replicas - len(workload.bindings)
         size = workload.contract.accelerators_per_replica
-        condition = Condition(
+        return Condition(
             name="pending",
             level=wrong(waiting > 0),
             hold=Hold.seconds(self.pending_after_seconds, self.clear_after_seconds),
@@ -98,7 +134,6 @@ class Capacity(Sensor[Sums]):
             thresholds=(Quantity(name="pending-after", value=self.pending_after_seconds, unit="s"),),
             window_seconds=self.pending_after_seconds,
         )
-        return Judged(None, (condition,))
 
     def _scattered(self, site: Ref, sums: Sums) -> Condition:
         """Some replica waits that all free devices together could hold, and no node alone."""
@@ -147,6 +182,11 @@ class Capacity(Sensor[Sums]):
             ),
             window_seconds=self.quota_after_seconds,
         )
+
+
+def _asked_before(waited: int, period: int) -> int:
+    """How often it was asked for a place: at once, after one period, after two more, after four more."""
+    return (max(waited, 0) // max(period, 1) + 1).bit_length() - 1
 
 
 def _free(snapshot: Snapshot, name: NodeId) -> int:

@@ -44,14 +44,16 @@ def seated(conditions: Iterable[Condition], about: Thing) -> Seats | None:
     return None
 
 
-def of_move(change: MoveWorkload, before: Seats, replicas: int, expected: Sequence[Condition]) -> Goal | Refusal:
-    """The goal of a move within the cluster; a move that leaves a replica pending cannot be asked of a cluster."""
+def of_move(
+    change: MoveWorkload, before: Seats, replicas: int, expected: Sequence[Condition], *, holds_back: bool = False
+) -> Goal | Refusal:
+    """The goal of a move within the cluster. Only a cluster that holds pods back can leave a replica pending."""
     about = change.target()
-    if stopped := [m.replica for m in change.moves if m.target is None]:
+    if not holds_back and (stopped := [m.replica for m in change.moves if m.target is None]):
         return _unsupported(about, f"replica {stopped[0]} shall stop and stay pending; scale the workload down instead")
     moved = Counter(before)
     for move in change.moves:
-        if move.source is not None and move.target is not None:
+        if move.source is not None:
             moved[move.source] -= 1
     moved += Counter(m.target for m in change.moves if m.target is not None)
     return Goal(about, +(seated(expected, about) or moved), replicas, placed=True)

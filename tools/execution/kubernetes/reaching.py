@@ -267,11 +267,20 @@ class Reach:
         found = await self.node(node, uid)
         if found is None:
             return sight
-        sight = sight.with_node(self.node_of(found))
+        known = self.node_of(found)
+        if residents and not known.accelerators:
+            known = await self._equipped(found)
+        sight = sight.with_node(known)
         if residents:
             for workload in await self.residents(found):
                 sight = await self._with_workload(sight, workload)
         return sight
+
+    async def _equipped(self, found: Found) -> hardware.Node:
+        """A node that counts no devices, with those that drivers offer on it by name."""
+        reading = nodes.read(found.raw, self.facts, self.cluster_of(found))
+        devices = await allotting.devices(found.connection, reading)
+        return reading.node.model_copy(update={"accelerators": devices})
 
     async def _with_workload(self, sight: FrozenEstate, workload: WorkloadId) -> FrozenEstate:
         if sight.workload(workload) is not None:

@@ -16,6 +16,8 @@ from typing import Any
 from estate.ids import NodeId
 from estate.results import Refusal, RefusalCode
 from tools.execution.kubernetes import keys, owners, placing, templates
+from tools.execution.kubernetes.enacting import schedulers
+from tools.execution.kubernetes.enacting.port import Origin
 from tools.execution.kubernetes.evicting import Unfinished, evict
 from tools.execution.kubernetes.goals import Goal, Seats
 from tools.execution.kubernetes.owners import Rollout
@@ -29,14 +31,6 @@ from tools.kubernetes.connecting import Object
 
 type Held = dict[str, Any]
 type Change = Callable[[Held], Held]
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where the workload was before the step, for when it must go back."""
-
-    seats: Seats
-    replicas: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,8 +205,13 @@ class Seating:
             about=str(self.goal.about),
             message=f"after {self.limits.bind:g} s the pods of `{self.goal.about}` are on"
             f" {told(self.reach.seats(household))}{f' and {pending} pending' if pending else ''}, not on"
-            f" {told(self.goal.seats)}; see what keeps them from there",
+            f" {told(self.goal.seats)}; {_why(household)}",
         )
+
+
+def _why(household: Household) -> str:
+    words = schedulers.words(household.pods)
+    return f"the scheduler says: {words}" if words else "see what keeps them from there"
 
 
 async def hostnames(reach: Reach, seats: Seats) -> dict[NodeId, str] | Refusal:

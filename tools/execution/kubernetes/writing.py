@@ -116,10 +116,20 @@ async def create(
         return held_by(address, conflict.managers, *conflict.fields)
 
 
-async def merge(found: Found, mark: str, change: Mapping[str, Any], *, dry_run: bool = False) -> Found | Refusal:
-    """A merge patch under the mark, for lists that many managers write and no apply can share. Raises as `apply`."""
-    body = dict(change) | {"metadata": _about(found, mark, {}, dry_run)}
-    return await _patch(found, body, connecting.MERGE, dry_run)
+async def merge(
+    found: Found,
+    mark: str,
+    change: Mapping[str, Any],
+    *,
+    told: Mapping[str, str] | None = None,
+    part: str = "",
+    dry_run: bool = False,
+) -> Found | Refusal:
+    """A merge patch under the mark, for lists that many managers write and no apply can share; `told` are annotations
+    of ours beside it, `part` is a subresource. Raises as `apply`.
+    """
+    body = dict(change) | {"metadata": _about(found, mark, {"annotations": told or {}}, dry_run)}
+    return await _patch(found, body, connecting.MERGE, dry_run, part=part)
 
 
 def held_by(address: Address, managers: tuple[str, ...], *fields: str) -> Refusal:
@@ -167,13 +177,16 @@ def _about(found: Found, mark: str, held: Mapping[str, Any], dry_run: bool) -> O
     return about if dry_run else about | {"resourceVersion": found.version}
 
 
-async def _patch(found: Found, body: Object, form: str, dry_run: bool, *, force: bool = False) -> Found | Refusal:
+async def _patch(
+    found: Found, body: Object, form: str, dry_run: bool, *, force: bool = False, part: str = ""
+) -> Found | Refusal:
     query: dict[str, str | int | bool] = {"fieldManager": ownership.MANAGER}
     query |= {"dryRun": "All"} if dry_run else {}
     query |= {"force": True} if force else {}
     address = found.address
     try:
-        answer = await found.connection.request("PATCH", address.path, query, body, content_type=form)
+        path = f"{address.path}/{part}" if part else address.path
+        answer = await found.connection.request("PATCH", path, query, body, content_type=form)
     except faults.OtherManager:
         raise
     except faults.Conflicted as error:

@@ -21,6 +21,8 @@ class Board:
         self._at_host = np.zeros((parties, int(problem.host.max(initial=-1)) + 1), dtype=np.int64)
         self._at_rack = np.zeros((parties, len(problem.headroom)), dtype=np.int64)
         self._shut_hosts, self._shut_racks = np.zeros_like(self._at_host), np.zeros_like(self._at_rack)
+        self._guests_in = np.zeros(problem.places, dtype=np.int64)
+        self.spent = 0
         self._distant = bool(problem.apart.any())
         self._flocking = len(np.unique(problem.flock)) < problem.guests
 
@@ -39,10 +41,17 @@ class Board:
         if self._distant:
             party = p.party[guest]
             found &= (self._shut_racks[party, p.rack] == 0) & (self._shut_hosts[party, p.host] == 0)
+        if p.rent is not None:
+            found &= self.rent() + self.spent <= p.purse
         if self._flocking:
             mates = self.seat[(p.flock == p.flock[guest]) & (self.seat >= 0)]
             found &= p.side == p.side[mates[0]] if mates.size else True
         return found
+
+    def rent(self) -> Ints:
+        """What each place would cost whoever comes next: nothing where somebody sits."""
+        rent = np.zeros(self.problem.places, dtype=np.int64) if self.problem.rent is None else self.problem.rent
+        return np.where(self._guests_in > 0, 0, rent)
 
     def put(self, guest: int, place: int) -> None:
         """Seat a guest."""
@@ -59,6 +68,10 @@ class Board:
         p = self.problem
         rack, host, party = p.rack[place], p.host[place], p.party[guest]
         self.room[place] -= sign * p.units[guest]
+        if p.rent is not None:
+            sat = self._guests_in[place]
+            self._guests_in[place] = sat + sign
+            self.spent += sign * int(p.rent[place]) * int((sat == 0) != (sat + sign == 0))
         self.headroom[rack] -= sign * p.watts[guest]
         if self._distant:
             self._shut(self._at_host, self._shut_hosts, self._beside, (party, host), sign)

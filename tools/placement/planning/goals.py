@@ -60,7 +60,7 @@ def repack(snapshot: Snapshot, goal: Repack) -> Posed:
     """Blocks of free devices."""
     inside = areas.at_site(snapshot, goal.site) if goal.site else frozenset(n.id for n in snapshot.nodes())
     guests = movable(snapshot, inside, MOST_GUESTS)
-    costs = Costs(snapshot, guests)
+    costs = Costs(snapshot, guests, goal)
     return Posed(
         aim=f"free blocks of {goal.size} connected accelerators{f' at {goal.site}' if goal.site else ''}",
         counts=f"free blocks of {goal.size}",
@@ -81,7 +81,7 @@ def free(snapshot: Snapshot, goal: Free) -> Posed:
     claims = tuple(Guest(wish, r, None) for r in waiting)
     around = frozenset(n.id for n in snapshot.nodes() if n.cluster == wish.cluster)
     guests = (*claims, *(g for g in movable(snapshot, around, MOST_GUESTS) if g.workload.id != wish.id))
-    costs = Costs(snapshot, guests)
+    costs = Costs(snapshot, guests, goal)
 
     def score(guest: Guest, place: Place) -> int:
         gained = costs.weight if guest.binding is None and place.node in inside else 0
@@ -117,7 +117,7 @@ def evacuate(snapshot: Snapshot, goal: Evacuate, helpers: int = 0) -> Posed:
     around = frozenset(n.id for n in snapshot.nodes() if n.cluster in clusters) - area
     known = {(g.workload.id, g.replica) for g in leaving}
     guests = (*leaving, *(g for g in movable(snapshot, around, helpers) if (g.workload.id, g.replica) not in known))
-    costs = Costs(snapshot, guests)
+    costs = Costs(snapshot, guests, goal)
 
     def score(guest: Guest, place: Place) -> int:
         gained = costs.weight if (guest.workload.id, guest.replica) in named else 0
@@ -150,7 +150,7 @@ def fill(snapshot: Snapshot, goal: Fill) -> Posed:
     ]
     waiting = waiting[:MOST_GUESTS]
     guests = (*waiting, *_brought(snapshot, inside, sum(map(_needs, waiting))))
-    costs = Costs(snapshot, guests)
+    costs = Costs(snapshot, guests, goal)
     here = len(_on(snapshot, inside))
     return Posed(
         aim=f"work at {goal.site} again",

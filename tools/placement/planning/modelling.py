@@ -95,6 +95,7 @@ class _Building:
         self._keep_apart(options, p.rack, AWAY)
         self._flock(options)
         self._limit_moves(options)
+        self._rent(options)
 
     def _seat(self, options: Options) -> None:
         """Once at most; once in any case for who runs, and for whose crew sits elsewhere; and crews together."""
@@ -170,6 +171,23 @@ class _Building:
         for flock in sides.values():
             if len(flock) > 1:
                 self.model.one_at_most(self.model.any_of(chosen) for chosen in flock.values())
+
+    def _rent(self, options: Options) -> None:
+        """A place costs its rent once somebody sits there; all of them together no more than the ceiling."""
+        p = self.problem
+        if p.rent is None:
+            return
+        sitting: dict[int, list[Variable]] = defaultdict(list)
+        for offered in options.values():
+            for place, chosen in offered:
+                sitting[place].append(chosen)
+        rent, taken = self.board.rent(), []
+        for place, seats in sorted(sitting.items()):
+            if rent[place]:
+                used = self.model.any_of(seats)
+                self.model.worth(used, -int(rent[place]))
+                taken.append((used, int(rent[place])))
+        self._at_most(taken, p.purse - self.board.spent)
 
     def _limit_moves(self, options: Options) -> None:
         if self.part.moves is None:

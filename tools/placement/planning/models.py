@@ -6,6 +6,7 @@ messages alone take 0.08 s. They are loaded with the first model and never befor
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -43,18 +44,22 @@ class Model:
 
         self._messages: Any = cp_model_helper
         self._model = cp_model_helper.CpModelProto()
-        self._objective: list[tuple[Variable, int]] = []
+        self._objective: Counter[Variable] = Counter()
 
     def variable(self, most: int = 1, score: int = 0, hint: int | None = None) -> Variable:
         """A whole number from 0 to `most`, and what each unit of it scores."""
         number = len(self._model.variables)
         self._model.variables.add().domain.extend([0, most])
         if score:
-            self._objective.append((number, score))
+            self.worth(number, score)
         if hint is not None:
             self._model.solution_hint.vars.append(number)
             self._model.solution_hint.values.append(hint)
         return number
+
+    def worth(self, variable: Variable, score: int) -> None:
+        """What each unit of a variable scores beside what it did."""
+        self._objective[variable] += score
 
     def one(self, among: Iterable[Variable]) -> None:
         """Exactly one."""
@@ -87,8 +92,8 @@ class Model:
         """Search until it is proved, or the limit is reached."""
         messages, solver = self._messages, self._messages.SolveWrapper()
         objective = self._model.objective
-        objective.vars.extend([v for v, _ in self._objective])
-        objective.coeffs.extend([-c for _, c in self._objective])
+        objective.vars.extend(self._objective.keys())
+        objective.coeffs.extend([-c for c in self._objective.values()])
         objective.scaling_factor = -1.0
         parameters = messages.SatParameters()
         parameters.num_workers = limits.workers

@@ -13,7 +13,7 @@ from estate.snapshots import Snapshot
 from estate.workloads import Binding, Workload
 from tools.kubernetes import naming
 from tools.placement.planning.ordering import breaks
-from tools.placement.planning.plans import Left
+from tools.placement.planning.plans import Goal, Left
 from tools.placement.planning.seats import Guest, Place
 
 ELSEWHERE: Final = 100
@@ -62,8 +62,13 @@ def trouble(snapshot: Snapshot, guest: Guest) -> int:
 class Costs:
     """What seats cost in trouble, and a weight that is more than all of them together could come to."""
 
-    def __init__(self, snapshot: Snapshot, guests: Iterable[Guest]) -> None:
-        self._trouble = {(g.workload.id, g.replica): trouble(snapshot, g) for g in guests}
+    def __init__(self, snapshot: Snapshot, guests: Iterable[Guest], goal: Goal) -> None:
+        """A move that lasts twice as long as others is twice the trouble."""
+        self._trouble = {
+            (g.workload.id, g.replica): trouble(snapshot, g)
+            * -(-goal.minutes_of(g.workload.id) // goal.minutes_per_move)
+            for g in guests
+        }
         self.weight = 1 + sum(self._trouble.values()) + (ELSEWHERE + FRESH) * len(self._trouble)
 
     def of(self, guest: Guest, place: Place) -> int:

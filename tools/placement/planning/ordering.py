@@ -7,7 +7,7 @@ and cools the racks. Moves that wait for each other need a third place that is f
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -58,6 +58,9 @@ class Done:
     changes: tuple[Change, ...]
     stops: Mapping[WorkloadId, int]
     """Running replicas that it disturbs, by workload."""
+    after: Snapshot
+    ends_after: int
+    """Minutes from the beginning of all."""
     parked: bool = False
     """It is only on its way, to let another pass."""
 
@@ -69,6 +72,10 @@ class Ordering:
     snapshot: Snapshot
     avoid: frozenset[NodeId]
     budget: int
+    takes: Callable[[WorkloadId], int] = lambda _: 0
+    """How many minutes a step with that workload lasts; they follow one another."""
+    minutes: int | None = None
+    """Those that there are; None: any number."""
     engine: MaskEngine = field(default_factory=MaskEngine)
     done: list[Done] = field(default_factory=list)
     why: dict[Group, str] = field(default_factory=dict)
@@ -125,9 +132,13 @@ class Ordering:
         if self.disturbed + sum(stops.values()) > self.budget:
             self.why[group] = f"the budget of moves is used up: {self.disturbed} of {self.budget}"
             return False
+        ends = (self.done[-1].ends_after if self.done else 0) + self.takes(workload.id)
+        if self.minutes is not None and ends > self.minutes:
+            self.why[group] = f"late: it would be done {ends} minutes from the beginning, and there are {self.minutes}"
+            return False
         moved = {b.replica for b in seats}
         sources = tuple(b.node for b in workload.bindings if b.replica in moved)
-        self.done.append(Done(group, sources, seats, changes, stops, parked))
+        self.done.append(Done(group, sources, seats, changes, stops, after, ends, parked))
         self.snapshot = after
         return True
 

@@ -62,6 +62,10 @@ class Problem:
     """What each block that stays free scores."""
     blocks_in: Flags | None = None
     """Where they count."""
+    rent: Ints | None = None
+    """What each place costs where somebody sits, for who sits there together. Each is a host of its own then."""
+    purse: int = 0
+    """The most that all rents may come to."""
 
     @property
     def guests(self) -> int:
@@ -95,7 +99,11 @@ class Problem:
     def value(self, seat: Ints) -> int:
         """What a seating scores."""
         seated = np.flatnonzero(seat >= 0)
-        return int(self.score[seated, seat[seated]].sum()) + self.block_score * self.blocks(seat)
+        return int(self.score[seated, seat[seated]].sum()) + self.block_score * self.blocks(seat) - self.rents(seat)
+
+    def rents(self, seat: Ints) -> int:
+        """What the places cost that somebody sits in."""
+        return 0 if self.rent is None else int(self.rent[np.unique(seat[seat >= 0])].sum())
 
     def blocks(self, seat: Ints) -> int:
         """How many blocks stay free."""

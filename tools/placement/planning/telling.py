@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import numpy as np
 
 from estate import gangs
-from estate.changes import CopyWorkload
+from estate.changes import CopyWorkload, CordonNode
 from estate.ids import ClusterId, NodeId, TenantId
 from estate.law import DisruptionConsent
 from estate.snapshots import Snapshot
@@ -16,7 +17,7 @@ from estate.workloads import Binding
 from tools.placement import relaxing
 from tools.placement.planning.goals import Posed
 from tools.placement.planning.ordering import Done, Ordering
-from tools.placement.planning.plans import Gain, Goal, Left, Move, Plan, Repack
+from tools.placement.planning.plans import Gain, Goal, Late, Left, Move, Plan, Repack
 from tools.placement.planning.seats import Guest
 from tools.placement.planning.wishes import fitting
 from tools.placement.reasons import explain
@@ -32,6 +33,7 @@ class Outcome:
     bound: int
     left: Sequence[Left]
     considered: str
+    fences: tuple[CordonNode, ...] = ()
 
 
 def told(goal: Goal, posed: Posed, outcome: Outcome) -> Plan:
@@ -53,9 +55,20 @@ def told(goal: Goal, posed: Posed, outcome: Outcome) -> Plan:
         left=tuple(outcome.left),
         homes=homes,
         consent=_consent(outcome.snapshot, ordering),
-        minutes=len(ordering.done) * goal.minutes_per_move,
+        minutes=ordering.done[-1].ends_after if ordering.done else 0,
+        fences=outcome.fences,
         considered=outcome.considered,
     )
+
+
+def late(posed: Posed, ordering: Ordering, had: int, minutes: int, since: datetime) -> Iterator[Late]:
+    """What a plan without a limit of time gains beyond `had`, once the time is up, step by step."""
+    for done in ordering.done:
+        now = posed.count(done.after, ordering.engine)
+        if done.ends_after > minutes and now > had:
+            at = since + timedelta(minutes=done.ends_after)
+            yield Late(count=now - had, of=posed.counts, minutes=done.ends_after, at=at)
+            had = now
 
 
 def no_home(posed: Posed, ordering: Ordering, guest: Guest) -> str:
@@ -105,6 +118,7 @@ def _move(number: int, done: Done, posed: Posed) -> Move:
         targets=tuple(dict.fromkeys(b.node for b in done.bindings)),
         accelerators=sum(len(b.accelerators) for b in done.bindings),
         reason=_reason(done, posed),
+        ends_after=done.ends_after,
         changes=done.changes,
     )
 

@@ -11,13 +11,13 @@ from estate.snapshots import Snapshot
 from estate.workloads import BandwidthClass, Workload, WorkloadContract, WorkloadKind
 from tools.placement.attempts import Attempt
 from tools.placement.engine import MaskEngine
-from tools.placement.planning.plans import Free
+from tools.placement.planning.plans import Burst, Free
 from tools.placement.port import Ask
 from tools.placement.searching import search
 from tools.placement.wishes import Wish
 
 
-def wished(snapshot: Snapshot, goal: Free) -> tuple[Workload, tuple[int, ...]]:
+def wished(snapshot: Snapshot, goal: Free | Burst) -> tuple[Workload, tuple[int, ...]]:
     """The workload that room is made for, and which of its replicas wait.
 
     Raises:
@@ -47,7 +47,7 @@ def _waiting(snapshot: Snapshot, name: WorkloadId) -> tuple[Workload, tuple[int,
     return workload, waiting
 
 
-def _made_up(snapshot: Snapshot, goal: Free) -> tuple[Workload, tuple[int, ...]]:
+def _made_up(snapshot: Snapshot, goal: Free | Burst) -> tuple[Workload, tuple[int, ...]]:
     assert goal.tenant is not None, "a goal names a workload or a tenant"
     if goal.tenant not in snapshot.facts.tenant:
         known = ", ".join(sorted(snapshot.facts.tenant)[:20])

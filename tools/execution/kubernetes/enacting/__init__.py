@@ -1,0 +1,1 @@
+"""How a placement reaches the scheduler that is there: one port, and an adapter for each technology of Kubernetes."""

@@ -1,0 +1,108 @@
+"""Who may run on what could be rented: each offer's machine as a node of a small estate, under the engine's own masks.
+
+Facts are those in force, with the machine in a rack at the offer's site, and with its provider among those who process
+for the cluster: so who can compel the provider counts on the legal axis as it would once the machine is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from estate.frozen import FrozenEstate
+from estate.hardware import Accelerator, Node
+from estate.ids import NodeId, OfferId, RackId, Uid, WorkloadId
+from estate.law import Facts, Rack
+from estate.snapshots import Snapshot
+from estate.units import Watts
+from estate.workloads import Workload
+from tools.placement import columns
+from tools.placement.constraints.table import moving, standing
+from tools.placement.planning.bursting.offers import Hire, usd
+from tools.placement.planning.seats import Guest
+from tools.placement.port import Ask
+from tools.placement.reasons import explain
+from tools.placement.wishes import Room, Wish
+
+_AMPLE = Watts(10**9)
+"""A provider's racks have power of their own, which its price pays for."""
+type Barred = Mapping[tuple[WorkloadId, OfferId], str]
+"""Why a workload may not use an offer; who is not in it may."""
+
+
+def barred(snapshot: Snapshot, hires: Sequence[Hire], guests: Sequence[Guest]) -> Barred:
+    """Every workload against every offer."""
+    found: dict[tuple[WorkloadId, OfferId], str] = {}
+    one = {g.workload.id: g for g in guests}
+    for hire in hires:
+        estate = _estate(snapshot, hire, [g.workload for g in one.values()])
+        for name, guest in one.items():
+            if why := _dear(hire, guest.workload) or _elsewhere(hire, guest) or _refused(estate, hire, guest):
+                found[name, hire.offer.id] = why
+    return found
+
+
+def machine(snapshot: Snapshot, hire: Hire, number: int) -> Node:
+    """One that could be rented, as far as anybody tells: memory and maker are those of the same model here."""
+    name = f"{hire.offer.id}-{number}"
+    known = _known(snapshot, hire.offer.model)
+    devices = tuple(
+        Accelerator(
+            index=i,
+            uuid=f"{name}/{i}",
+            pci_address=f"0000:{i // 32:02x}:{i % 32:02x}.0",
+            model=hire.offer.model,
+            memory_mebibytes=known.memory_mebibytes if known is not None else 0,
+            vendor=known.vendor if known is not None else None,
+            nvlink_domain=name if known is not None and known.nvlink_domain else "",
+        )
+        for i in range(hire.offer.accelerators_each)
+    )
+    return Node(id=NodeId(name), uid=Uid(name), cluster=hire.cluster, name=name, accelerators=devices)
+
+
+def _known(snapshot: Snapshot, model: str) -> Accelerator | None:
+    return next((a for n in snapshot.nodes() for a in n.accelerators if a.model == model), None)
+
+
+def _estate(snapshot: Snapshot, hire: Hire, workloads: Sequence[Workload]) -> FrozenEstate:
+    """One machine of the offer, and those who ask."""
+    node = machine(snapshot, hire, 1)
+    return FrozenEstate.of(snapshot.version, _facts(snapshot.facts, hire, node.id), (node,), workloads)
+
+
+def _facts(facts: Facts, hire: Hire, node: NodeId) -> Facts:
+    assert hire.offer.site is not None, "an offer without a site is turned down before"
+    rack = Rack(id=RackId(hire.offer.id), site=hire.offer.site, power_budget_watts=_AMPLE, nodes=(node,))
+    clusters = tuple(
+        c.model_copy(update={"subprocessors": tuple(dict.fromkeys((*c.subprocessors, hire.provider)))})
+        if c.id == hire.cluster
+        else c
+        for c in facts.clusters
+    )
+    return facts.model_copy(update={"racks": (rack,), "clusters": clusters})
+
+
+def _dear(hire: Hire, workload: Workload) -> str:
+    """The contract's own ceiling is for all of its replicas."""
+    ceiling, needed = workload.contract.cost_ceiling, workload.contract.accelerators_per_replica
+    cost = hire.hourly * needed * workload.replicas
+    if ceiling is None or cost <= ceiling:
+        return ""
+    return f"would cost {usd(cost)} an hour where its contract allows {usd(ceiling)}"
+
+
+def _elsewhere(hire: Hire, guest: Guest) -> str:
+    if guest.across or guest.workload.cluster == hire.cluster:
+        return ""
+    return f"part of it runs in {guest.workload.cluster}, and only all of it may go to {hire.cluster}"
+
+
+def _refused(estate: FrozenEstate, hire: Hire, guest: Guest) -> str:
+    """What the masks say, in their words."""
+    workload = guest.workload
+    replicas = tuple(range(workload.replicas)) if guest.across else (guest.replica,)
+    wish = Wish(estate, columns.build(estate), Ask(workload.id, replicas), workload)
+    room = Room(wish)
+    masks = {c: m for c, m in (standing(wish) | moving(wish, room, None)).items() if m.any()}
+    reasons = explain(wish, masks, room)
+    return "; ".join(f"{r.constraint}: needs {r.needed}, found {r.found}" for r in reasons[:3])
