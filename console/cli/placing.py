@@ -140,9 +140,6 @@ def offer(  # noqa: PLR0913, PLR0917 - options of a command
     latency: Annotated[int | None, typer.Option(help="Milliseconds to its users at most; with `--users`.")] = None,
     users: Annotated[list[str] | None, typer.Option(help="A site or region of them; may be given again.")] = None,
     availability: Annotated[int | None, typer.Option(help="Thousandths of the time that one of them runs.")] = None,
-    deadline: Annotated[str | None, typer.Option(help="When it must be done, as `2026-12-01T08:00:00Z`.")] = None,
-    run_time: Annotated[int | None, typer.Option(help="Seconds that its run takes.")] = None,
-    priority: Annotated[int, typer.Option(help="Who has less, and is preemptible, may be named to yield.")] = 0,
     file: Annotated[Path | None, typer.Option("--file", "-f", help="The whole request as YAML or JSON.")] = None,
     estate: EstateOption = None,
     output: OutputOption = Output.TABLE,
@@ -180,9 +177,6 @@ def offer(  # noqa: PLR0913, PLR0917 - options of a command
         "latency": latency,
         "users": users or (),
         "availability": availability,
-        "deadline": deadline,
-        "paces": [{"run_time": run_time}] if run_time is not None else (),
-        "priority": priority,
     }
     if file is None and (tenant is None or accelerators is None):
         raise typer.BadParameter("name `--tenant` and `--accelerators`, or give the request as a file with `-f`")
