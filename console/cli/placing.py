@@ -137,9 +137,6 @@ def offer(  # noqa: PLR0913, PLR0917 - options of a command
     site: SitesOption = None,
     dataset: Annotated[list[str] | None, typer.Option(help="Data that it uses; may be given again.")] = None,
     cost_ceiling: Annotated[int | None, typer.Option(help="Millionths of a US dollar an hour, for all.")] = None,
-    latency: Annotated[int | None, typer.Option(help="Milliseconds to its users at most; with `--users`.")] = None,
-    users: Annotated[list[str] | None, typer.Option(help="A site or region of them; may be given again.")] = None,
-    availability: Annotated[int | None, typer.Option(help="Thousandths of the time that one of them runs.")] = None,
     file: Annotated[Path | None, typer.Option("--file", "-f", help="The whole request as YAML or JSON.")] = None,
     estate: EstateOption = None,
     output: OutputOption = Output.TABLE,
@@ -174,9 +171,6 @@ def offer(  # noqa: PLR0913, PLR0917 - options of a command
         "sites": site or (),
         "datasets": dataset or (),
         "cost_ceiling": cost_ceiling,
-        "latency": latency,
-        "users": users or (),
-        "availability": availability,
     }
     if file is None and (tenant is None or accelerators is None):
         raise typer.BadParameter("name `--tenant` and `--accelerators`, or give the request as a file with `-f`")
