@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Final, Self
 
@@ -11,15 +12,29 @@ from pydantic import Field, StringConstraints, model_validator
 from estate.attachments import Attachment
 from estate.devices import Vendor
 from estate.hardware import Node, Taint, TaintEffect
-from estate.ids import ClusterId, DatasetId, GangId, NodeId, TenantId, Uid, WorkloadId
+from estate.ids import ClusterId, DatasetId, GangId, NodeId, Slug, TenantId, Uid, WorkloadId
 from estate.law import Residency
 from estate.machines import Software, SoftwareName
-from estate.records import Model, Time, later
-from estate.units import Mebibytes, MegabitsPerSecond, MicroUsdPerHour, Millicores, MilliGpu, Milliseconds, Watts
+from estate.records import Model, Time, doubled, later
+from estate.terms import Pace, Supply
+from estate.units import (
+    Mebibytes,
+    MegabitsPerSecond,
+    MegabytesPerSecond,
+    MicroUsd,
+    MicroUsdPerHour,
+    Millicores,
+    MilliGpu,
+    Milliseconds,
+    PerMille,
+    Seconds,
+    Watts,
+)
 
 WHOLE: Final = 1000
 """Thousandths of one accelerator."""
 PROFILE: Final = r"^([a-z0-9][a-z0-9.+\-]{0,62})?$"
+_MOST_AVAILABLE: Final = 999
 
 
 class WorkloadKind(StrEnum):
@@ -50,6 +65,15 @@ class Span(StrEnum):
     FEED = "feed"
     """On one power feed, by signed fact."""
     SITE = "site"
+
+
+class Stage(Model):
+    """One stage of several that work on the same items, one feeding the next."""
+
+    beside: tuple[WorkloadId, ...] = Field(min_length=1, max_length=16)
+    """The other stages."""
+    near: Span = Span.SITE
+    """All stages stand in one of these."""
 
 
 class Locality(StrEnum):
@@ -97,8 +121,31 @@ class WorkloadContract(Model):
     """All replicas in one of these: how close its members must be to each other."""
     spread: Span | None = later()
     """No two replicas in one of these: what one failure may take at most."""
+    users: tuple[Slug, ...] = later((), max_length=64)
+    """The sites or regions where its users are: `latency` holds to each of them."""
+    ready_within: Seconds | None = later()
+    """The longest that bringing its data to where it runs may take."""
+    data_cost_ceiling: MicroUsd | None = later()
+    """What bringing its data may cost, once."""
+    storage: MegabytesPerSecond = later(MegabytesPerSecond(0))
+    """What each replica reads from storage."""
+    availability: PerMille | None = later()
+    """The share of time in which `min_available` of its replicas run, and one at least."""
+    supply: Supply | None = later()
+    """Least class of the power supply of every rack that it stands in."""
+    priority: int = later(0, ge=-(10**9), le=2 * 10**9)
+    """Whoever has more may ask those with less that are preemptible to yield."""
     preemptible: bool = later(default=False)
-    """Whether its replicas may be moved or stopped for others, by its holder's own word."""
+    """It may be stopped for work of a higher priority, whosever that is."""
+    start: Time | None = later()
+    """It is not wanted before."""
+    paces: tuple[Pace, ...] = later((), max_length=64)
+    """How long it runs, and how much a replica handles, by model."""
+    stage: Stage | None = later()
+    """It is one of several stages that are of use near each other."""
+    fault: str = later("", max_length=1000)
+    """What is wrong with how it is written; as long as something is, it is placed nowhere."""
+
     millicores: Millicores = later(Millicores(0))
     """Processors of each replica, as its pods request them."""
     host_mebibytes: Mebibytes = later(Mebibytes(0))
@@ -118,6 +165,22 @@ class WorkloadContract(Model):
     """RDMA ports that each replica has for itself, in the same part of the node."""
     rail_speed: MegabitsPerSecond = later(MegabitsPerSecond(0))
     """What each of them must have to spare."""
+
+    @model_validator(mode="after")
+    def _does_not_contradict_itself(self) -> Self:
+        if twice := doubled([p.model for p in self.paces]):
+            raise ValueError(f"paces: two for model `{twice[0]}`; keep one")
+        if self.users and self.latency is None:
+            raise ValueError("users: named, and no `latency` that would hold to them; add it")
+        if self.availability is not None and self.availability > _MOST_AVAILABLE:
+            raise ValueError(f"availability: nothing is up for {self.availability} ‰ of the time; ask for less")
+        if self.deadline is None:
+            return self
+        times = [p.run_time for p in self.paces if p.run_time is not None]
+        done = (self.start or self.deadline) + timedelta(seconds=min(times, default=0) if self.start else 0)
+        if done > self.deadline:
+            raise ValueError(f"deadline: `{self.deadline:%FT%TZ}` is before its run could end; give it more time")
+        return self
 
     @property
     def milli(self) -> int:
@@ -159,6 +222,11 @@ class WorkloadContract(Model):
             model.split("-MIG-", maxsplit=1)[0] if self.profile else model
         )  # a slice is of the model that it is cut from
         return made and (not self.models or model in self.models or board in self.models)
+
+    def pace_on(self, model: str) -> Pace | None:
+        """What is stated of its pace on a model."""
+        found = {p.model: p for p in self.paces}
+        return found.get(model, found.get(""))
 
 
 class Toleration(Model):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+from estate import pledges
 from estate.canonical import Json
 from estate.changes import (
     ApplyManifest,
@@ -223,9 +224,10 @@ def _owed(step: _Written, judging: _Judging) -> Context:
         "uncertified": names(promises.uncertified(profile, facts, now.cluster, judging.at)),
         "pricesKnown": profile.prices_known,
     }
-    if now.contract.cost_ceiling is not None:
-        owed["costCeiling"] = int(now.contract.cost_ceiling)
-        cost = promises.hourly_cost(step.after, now, judging.at)
+    ceiling = pledges.of(step.after, now, judging.at).cost_ceiling
+    if ceiling is not None:
+        owed["costCeiling"] = int(ceiling)
+        cost = promises.hourly_cost(step.after, now.bindings, judging.at)
         owed |= {} if cost is None else {"cost": cost}
     return owed
 

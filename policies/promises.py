@@ -6,15 +6,16 @@ most secret; what something was made from counts as well, until a person declass
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, Self
 
-from estate.ids import ClusterId, DatasetId
+from estate.ids import ClusterId, DatasetId, SiteId
 from estate.law import DataClass, Facts, KeyModel
 from estate.snapshots import Snapshot
 from estate.uses.offers import Price, Unit
-from estate.workloads import Workload
+from estate.workloads import Binding
 from policies import lineages
 from policies.profiles import Profile
 
@@ -46,31 +47,51 @@ def uncertified(profile: Profile, facts: Facts, cluster: ClusterId, now: datetim
     return set(profile.certificates) - held
 
 
-def hourly_cost(after: Snapshot, workload: Workload, now: datetime) -> int | None:
-    """What the workload's bound devices cost together, in micro-dollars an hour; None where a price is not known.
-
-    Of several prices for one device the highest counts, a price for its model before one for any.
-    """
-    prices = [p for p in after.stock.all("price") if isinstance(p, Price) and _counts(p, now)]
-    total = 0
-    for binding in workload.bindings:
+def hourly_cost(after: Snapshot, bindings: Iterable[Binding], now: datetime | None) -> int | None:
+    """What the devices of these bindings cost together, in micro-dollars an hour; None where a price is not known."""
+    known, total = Prices.of(after, now), 0
+    for binding in bindings:
         node, site = after.node(binding.node), after.site_of(binding.node)
         models = {a.index: a.model for a in node.accelerators} if node is not None else {}
         for index in binding.accelerators:
-            here = [p for p in prices if p.site in (None, site) and p.model in ("", models.get(index))]
-            exact = [p for p in here if p.model] or here
-            if not exact:
+            price = known.hour(site, models.get(index, ""))
+            if price is None:
                 return None
-            total += max(p.amount for p in exact)
+            total += price
     return total
 
 
-def _counts(price: Price, now: datetime) -> bool:
-    return (
-        price.unit is Unit.GPU_HOUR
-        and price.valid_until > now
-        and (price.valid_from is None or price.valid_from <= now)
-    )
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """The prices of an accelerator's hour that hold at a time, the highest of each site and model."""
+
+    known: Mapping[tuple[SiteId | None, str], int]
+
+    @classmethod
+    def of(cls, snapshot: Snapshot, now: datetime | None) -> Self:
+        """Those of an estate; without `now` every one holds."""
+        known: dict[tuple[SiteId | None, str], int] = {}
+        for price in snapshot.stock.all("price"):
+            if isinstance(price, Price) and _counts(price, now):
+                key = price.site, price.model
+                known[key] = max(known.get(key, 0), int(price.amount))
+        return cls(known)
+
+    def hour(self, site: SiteId | None, model: str) -> int | None:
+        """What an hour of such a device costs there, in micro-dollars; None where nobody says.
+
+        Of several prices the highest counts, a price for its model before one for any.
+        """
+        for name in (model, ""):
+            here = [self.known[key] for key in ((site, name), (None, name)) if key in self.known]
+            if here:
+                return max(here)
+        return None
+
+
+def _counts(price: Price, now: datetime | None) -> bool:
+    began = price.valid_from is None or now is None or price.valid_from <= now
+    return price.unit is Unit.GPU_HOUR and began and (now is None or price.valid_until > now)
 
 
 def _class(facts: Facts, name: DatasetId) -> int:

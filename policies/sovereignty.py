@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from estate.ids import ClusterId, Country, DatasetId, EntityId, TenantId
+from estate.ids import ClusterId, Country, DatasetId, EntityId, SiteId, TenantId
 from estate.law import Facts, Residency
 from estate.verdicts import Dimension
 from estate.workloads import Workload
@@ -120,6 +120,11 @@ def exposure_of_tenant(facts: Facts, name: TenantId | None, cluster: ClusterId) 
     return _axes(Limits(allowed, keys_limited=bool(allowed.key)), reach(facts, cluster))
 
 
+def sites_open_to(facts: Facts, dataset: DatasetId) -> frozenset[SiteId]:
+    """Where a dataset may lie: the sites with a cluster that keeps its limits. Computed once per facts and dataset."""
+    return _sites_open_to(facts.facts_digest, _Held(facts), dataset)
+
+
 def _axes(limits: Limits, found: Reach) -> tuple[Axis, ...]:
     """Where nobody limits the holders of keys, whoever they are is allowed on that axis."""
     limited = [axis for axis in AXES if axis is not Dimension.KEY or limits.keys_limited]
@@ -175,6 +180,15 @@ def _reach(_digest: str, held: _Held, cluster_id: ClusterId) -> Reach:
         key=compelling(facts, (cluster.key_holder,)),
         unknown=tuple(unknown),
     )
+
+
+@lru_cache(maxsize=4096)
+def _sites_open_to(_digest: str, held: _Held, dataset: DatasetId) -> frozenset[SiteId]:
+    facts, known = held.facts, held.facts.dataset.get(dataset)
+    if known is None:
+        return frozenset()
+    bounds = Bounds(known.tenant, (dataset,))
+    return frozenset(c.site for c in facts.clusters if all(a.holds for a in exposure_of(facts, bounds, c.id)))
 
 
 def compelling(facts: Facts, entities: Iterable[EntityId]) -> frozenset[Country]:

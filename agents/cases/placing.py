@@ -264,8 +264,11 @@ class _Placing:
             told = "; ".join(f"{r.nodes} nodes refused for {r.constraint} ({r.found})" for r in answer.refused[:4])
             self._cite(f"{workload.id}: no lawful home there: {told or answer.nearest}")
             if not quietly:
-                self.unplaced.append(f"{workload.id}: {told}; it would fit if: {answer.nearest}")
+                yielding = f"; or {answer.preemption.says}" if answer.preemption is not None else ""
+                self.unplaced.append(f"{workload.id}: {told}; it would fit if: {answer.nearest}{yielding}")
             return None
+        for brought in answer.deliveries:
+            self._cite(f"{workload.id}: {brought.says}")
         homes = ", ".join(f"replica {b.replica} to {b.node}" for b in answer.bindings)
         self._cite(f"{workload.id}: {homes} ({', '.join(f'{t.name} {t.value}' for t in answer.score)})")
         return answer.bindings

@@ -118,10 +118,17 @@ def place(  # noqa: PLR0913, PLR0917 - options of a command
         refused = rows(found.get("refused")) or rows(found.get("plainly"))
         emit([*refused], output, ("nodes", "constraint", "needed", "found") if "refused" in found else ())
         note(f"no home; nearest: {found.get('nearest') or 'see `placet why`'}")
+        if isinstance(yielding := found.get("preemption"), dict):
+            emit([*rows(yielding["yields"])], output)
+            note("these have a lower priority and could yield: `-o json` has the changes for `placet propose`")
     elif "bindings" in found:
         emit(found["bindings"], output)
         terms = ", ".join(f"{t['name']} {t['value']}" for t in rows(found["score"]))
         note(f"{terms}; runner-up: {found['runner_up'] or 'none'}")
+        for stage in rows(found.get("stages")):
+            note(f"together with its stage {stage['workload']}")
+            emit(stage["bindings"], output)
+        _brought(found)
     else:
         emit(found, output)
     raise typer.Exit(0 if found["fits"] else 1)
@@ -273,7 +280,9 @@ def _told(found: Row) -> None:
 
     note(f"{found['grade']}{_cost(found['micro_usd_per_hour'])}")
     if places := rows(found["places"]):
-        emit([*places], Output.TABLE)
+        names = dict.fromkeys(name for place in places for name in place)
+        emit([{"stage": "", **place} for place in places], Output.TABLE, tuple(names))
+    _brought(found)
     for why in listed(found["because"]):
         note(f"because: {why}" if found["grade"] == "best-effort" else f"needed and not found: {why}")
     for counter in rows(found["counters"]):
@@ -282,6 +291,17 @@ def _told(found: Row) -> None:
         emit([*rows(counter["places"])], Output.TABLE)
     if isinstance(refusal := found["refusal"], dict):
         _obstacles(refusal)
+
+
+def _brought(found: Row) -> None:
+    """What must be brought first, and when it would be done."""
+    from console.cli.rendering import emit, note
+
+    if deliveries := rows(found.get("deliveries")):
+        emit([*deliveries], Output.TABLE)
+    for word, at in (("begins", found.get("begins")), ("done by", found.get("done"))):
+        if at:
+            note(f"{word} {at}")
 
 
 def _cost(value: Json) -> str:

@@ -18,6 +18,7 @@ from estate.clocks import Clock
 from estate.ids import WorkloadId
 from estate.snapshots import Snapshot
 from estate.workloads import Workload
+from tools.placement import staging
 from tools.placement.assurance import domains, reports
 from tools.placement.assurance.keeping import Keeper
 from tools.placement.engine import MaskEngine
@@ -75,7 +76,7 @@ class Placing:
         snapshot = self._newest()
         self._seen(snapshot, sight, question.workload)
         each, sites = question.each_node and sight.everything, question.sites
-        found = explaining.pending(self._engine, snapshot, question.workload, sites, each_node=each)
+        found = explaining.pending(self._engine, snapshot, question.workload, sites, self._clock(), each_node=each)
         return (found if sight.everything and not question.plainly else found.for_tenant()).json_form()
 
     def _place(self, sight: Sight, question: WouldPlace) -> Json:
@@ -85,11 +86,11 @@ class Placing:
         every = range(workload.replicas)
         wanted = question.replicas or tuple(r for r in every if r not in bound) or tuple(every)
         explaining.check_sites(snapshot, question.sites)
-        avoid, now = frozenset(question.avoid), self._clock()
-        ask = Ask(workload.id, tuple(sorted(set(wanted))), question.sites, avoid, now)
-        answer = self._engine.place(snapshot, ask)
+        at = self._clock()
+        ask = Ask(workload.id, tuple(sorted(set(wanted))), question.sites, frozenset(question.avoid), at)
+        answer = staging.answer(self._engine, snapshot, ask)
         if isinstance(answer, NoPlacement) and not sight.everything:
-            told = explaining.pending(self._engine, snapshot, workload.id, question.sites).for_tenant()
+            told = explaining.pending(self._engine, snapshot, workload.id, question.sites, at).for_tenant()
             return {"fits": False, **told.json_form()}
         if not sight.everything and not isinstance(answer, NoPlacement):
             sites = sorted({str(snapshot.site_of(b.node) or "") for b in answer.bindings})

@@ -286,6 +286,16 @@ class TestWorkloads:
         found = mapped(raws.owner("StatefulSet", "fit", labels=labels))
         assert (found.kind, found.tenant) == (WorkloadKind.TRAINING, "tenant-a")
 
+    def test_terms_of_the_annotation_are_the_contracts_and_the_priority_is_the_pods(self) -> None:
+        note = {"placet.dev/contract": '{"availability": 995, "preemptible": true}'}
+        named = mapped(raws.owner("Deployment", "x", annotations=note)).contract
+        assert (named.availability, named.preemptible, named.accelerators_per_replica) == (995, True, 2)
+        important = raws.pod("p0", on="n")
+        important["spec"]["priority"] = 7
+        assert mapped(raws.owner("Deployment", "x"), important).contract.priority == 7
+        wrong = mapped(raws.owner("Deployment", "x", annotations={"placet.dev/contract": "{"}))
+        assert wrong.contract.fault.startswith("placet.dev/contract: ")
+
     def test_datasets_of_the_annotation_can_only_narrow(self) -> None:
         """One that cannot be a dataset's name becomes one that no fact knows: it denies."""
         named = mapped(raws.owner("Deployment", "x", annotations={"placet.dev/datasets": "a-records, ,Ünfit"}))

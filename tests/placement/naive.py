@@ -16,7 +16,10 @@ from estate.snapshots import Snapshot
 from estate.uses.reservations import Reservation, Terms
 from estate.workloads import BandwidthClass, Binding, Locality, Span, Workload
 from policies import sovereignty
+from tests.placement import naive_promises
 from tools.placement.port import Ask
+
+type Cap = tuple[Span, int] | None
 
 _STRICTNESS = [
     Isolation.SHARED_NODE,
@@ -30,15 +33,32 @@ def place(snapshot: Snapshot, ask: Ask) -> tuple[Binding, ...] | None:
     """The bindings by the documented rules, or None."""
     workload = snapshot.workload(ask.workload)
     assert workload is not None
+    for cap in naive_promises.layouts(workload) if workload.contract.availability is not None else (None,):
+        found = _placed(snapshot, workload, ask, cap)
+        if found is not None and _available(snapshot, workload, ask, found):
+            return found
+    return None
+
+
+def _placed(snapshot: Snapshot, workload: Workload, ask: Ask, cap: Cap) -> tuple[Binding, ...] | None:
     kept = tuple(b for b in workload.bindings if b.replica not in ask.replicas)
     for cluster in _clusters(snapshot, workload, ask):
         start = workload.model_copy(update={"bindings": kept, "cluster": cluster})
         running = snapshot.with_workload(start)
         for domain in _domains(running, start, ask):
-            found = _in_cluster(running, start, ask, domain)
+            found = _in_cluster(running, start, ask, domain, cap, begun=bool(workload.bindings))
             if found is not None:
                 return found
     return None
+
+
+def _available(snapshot: Snapshot, workload: Workload, ask: Ask, found: tuple[Binding, ...]) -> bool:
+    promised = workload.contract.availability
+    if promised is None:
+        return True
+    kept = (b for b in workload.bindings if b.replica not in ask.replicas)
+    seated = workload.model_copy(update={"bindings": (*kept, *found)})
+    return naive_promises.permille(snapshot, seated) >= promised
 
 
 def span(snapshot: Snapshot, node: NodeId, over: Span) -> str:
@@ -56,13 +76,13 @@ def _domains(running: Snapshot, workload: Workload, ask: Ask) -> list[str | None
     over = workload.contract.together
     if over is None or any(running.node(b.node) is not None for b in workload.bindings):
         return [None]
-    free: dict[str, int] = {}
+    room: dict[str, int] = {}
     for node in running.nodes():
         name = span(running, node.id, over)
         if node.cluster == workload.cluster and name:
-            free[name] = free.get(name, 0) + _seats(running, workload, node, ask)
+            room[name] = room.get(name, 0) + _seats(running, workload, node, ask)
     needed = workload.contract.accelerators_per_replica * len(ask.replicas)
-    roomy = [d for d in sorted(free, key=lambda d: (free[d], d)) if free[d] >= needed]
+    roomy = [d for d in sorted(room, key=lambda d: (room[d], d)) if room[d] >= needed]
     return [*roomy] or [None]
 
 
@@ -95,7 +115,9 @@ def _clusters(snapshot: Snapshot, workload: Workload, ask: Ask) -> Iterator[Clus
         yield from sorted(others)
 
 
-def _in_cluster(running: Snapshot, workload: Workload, ask: Ask, domain: str | None) -> tuple[Binding, ...] | None:
+def _in_cluster(
+    running: Snapshot, workload: Workload, ask: Ask, domain: str | None, cap: Cap, *, begun: bool
+) -> tuple[Binding, ...] | None:
     bindings: list[Binding] = []
     over = workload.contract.together
     for replica in sorted(ask.replicas):
@@ -103,9 +125,14 @@ def _in_cluster(running: Snapshot, workload: Workload, ask: Ask, domain: str | N
         for node in running.nodes():
             if domain is not None and over is not None and span(running, node.id, over) != domain:
                 continue
+            if naive_promises.capped(running, workload, node, cap):
+                continue
+            if naive_promises.refuses(running, workload, ask, node, begun):
+                continue
             binding = _home(running, workload, ask, node, replica)
             if binding is not None:
-                homes.append((*_score(running, workload, node, ask), node.id, binding))
+                aims = naive_promises.aims(running, workload, ask, node)
+                homes.append((aims, _score(running, workload, node, ask), node.id, binding))
         if not homes:
             return None
         chosen: Binding = min(homes, key=lambda h: h[:3])[3]
@@ -248,6 +275,12 @@ def _powered(running: Snapshot, workload: Workload, node: Node) -> bool:
 def _kept_on(running: Snapshot, workload: Workload, node: Node, ask: Ask) -> set[int]:
     """Its devices that are reserved for somebody else."""
     return {i for t in _kept(running, workload, ask) for s in t.seats if s.node == node.id for i in s.accelerators}
+
+
+def free(running: Snapshot, node: Node) -> list[int]:
+    """The devices of a node that nobody holds and that work."""
+    taken = running.taken(node.id)
+    return [a.index for a in node.accelerators if a.health is Health.HEALTHY and a.index not in taken]
 
 
 def _free(running: Snapshot, node: Node, workload: Workload, ask: Ask) -> list[int]:

@@ -14,12 +14,13 @@ from estate.facilities.cooling import Cdu, LeakSensor, Loop
 from estate.facilities.places import Cooling, CoolingMethod, RackSpace, SitePlan
 from estate.facilities.power import Feed, Redundancy
 from estate.frozen import FrozenEstate
-from estate.ids import CduId, FeedId, LoopId, NodeId, PriceId, RackId, SiteId, TenantId, WorkloadId
+from estate.ids import CduId, ContractId, FeedId, LoopId, NodeId, PriceId, RackId, SiteId, TenantId, WorkloadId
 from estate.itemkinds import State
 from estate.items import Item
 from estate.law import Certificate, DataClass, KeyModel, Quota
 from estate.units import MicroUsd, MicroUsdPerHour, MilliGpu, PerMille, Watts
 from estate.uses.offers import Price, Unit
+from estate.uses.promises import Contract
 from estate.verdicts import Decision, Dimension
 from estate.workloads import Span, Workload
 from policies import supplies
@@ -386,6 +387,15 @@ def test_a_workload_costs_no_more_than_its_contract_says(
         assert dimensions(found) == {Dimension.COST}
     free = _priced(*prices, ceiling=None)
     assert verdict(MOVE_A, on=free, bundle=law).decision is Decision.PERMIT
+
+
+def test_a_ceiling_counts_wherever_it_is_written_and_until_it_ends() -> None:
+    promised = builders.contract(2, cost_ceiling=MicroUsdPerHour(9_000_000))
+    fields: dict[str, Any] = {"id": ContractId("c"), "workload": WorkloadId("a-serve"), "promised": promised}
+    held = Contract(**fields, valid_until=START + timedelta(days=1))
+    assert "contract-cost" in failing(MOVE_A, on=stocked(price(9_000_000), held), bundle=house())
+    over = Contract(**fields, valid_until=START)
+    assert verdict(MOVE_A, on=stocked(price(9_000_000), over), bundle=house()).decision is Decision.PERMIT
 
 
 def test_stopping_costs_nothing_and_waits_for_no_price() -> None:

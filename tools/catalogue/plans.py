@@ -9,6 +9,7 @@ from estate.ids import NodeId, SiteId, WorkloadId
 from estate.proposals import Rehearsal
 from estate.records import Model
 from tools.catalogue.tools import Answer, Desk, Tool
+from tools.placement import staging
 from tools.placement.port import Ask, NoPlacement, Placement
 from tools.rehearsal.rehearsing import rehearse as play
 
@@ -48,8 +49,9 @@ def place(desk: Desk, question: PlaceQuestion) -> PlaceAnswer:
         replicas=tuple(sorted(set(question.replicas))),
         sites=question.sites,
         avoid=frozenset(question.avoid),
+        at=desk.now,
     )
-    found = desk.engine.place(desk.snapshot, ask)
+    found = staging.answer(desk.engine, desk.snapshot, ask)
     if isinstance(found, Placement):
         return PlaceAnswer(snapshot=desk.snapshot.version, placement=found)
     return PlaceAnswer(snapshot=desk.snapshot.version, no_placement=found)

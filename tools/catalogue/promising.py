@@ -101,7 +101,7 @@ class FleetAnswer(Answer):
 
 def explain_pending(desk: Desk, question: PendingQuestion) -> PendingAnswer:
     """Why a workload waits."""
-    found = explaining.pending(desk.engine, desk.snapshot, question.workload, question.sites)
+    found = explaining.pending(desk.engine, desk.snapshot, question.workload, question.sites, desk.now)
     return PendingAnswer(snapshot=desk.snapshot.version, explanation=found)
 
 

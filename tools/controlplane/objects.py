@@ -14,6 +14,7 @@ from typing import Any
 from estate.devices import Vendor
 from estate.hardware import Health, Node
 from estate.workloads import Workload
+from tools.kubernetes import contracts
 from tools.payloads.clusters.vendors import BY_RESOURCE, Family
 
 type Object = dict[str, Any]
@@ -165,7 +166,8 @@ def _container(of: Workload, devices: str) -> Object:
 
 
 def _annotations(of: Workload) -> dict[str, str]:
-    return {DATASETS: ",".join(of.datasets)} if of.datasets else {}
+    told = {DATASETS: ",".join(of.datasets), contracts.ANNOTATION: contracts.written(of.contract)}
+    return {name: text for name, text in told.items() if text}
 
 
 def _affinity(of: Workload, nodes: list[str], devices: str) -> Object:

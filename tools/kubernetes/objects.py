@@ -13,8 +13,8 @@ from estate.attachments import Attachment
 from estate.devices import Vendor
 from estate.errors import BadInput
 from estate.ids import DatasetId
-from estate.workloads import Toleration, WorkloadKind
-from tools.kubernetes import attaching, fields, gangs, gating, queueing, requirements, tainting
+from estate.workloads import Toleration, WorkloadContract, WorkloadKind
+from tools.kubernetes import attaching, contracts, fields, gangs, gating, queueing, requirements, tainting
 from tools.kubernetes.fields import Raw
 from tools.kubernetes.resources import BY_KIND, Resource
 
@@ -64,6 +64,10 @@ class Ask:
     """The ResourceClaimTemplates by which it asks for devices by name, once for each time it does."""
     attachments: tuple[Attachment, ...] = ()
     """The storage and networks that it names."""
+    terms: WorkloadContract | None = None
+    """What an annotation says of its contract (`contracts`)."""
+    priority: int = 0
+    """That of its PriorityClass, as admission wrote it into the pod."""
     room: requirements.Room = field(default_factory=requirements.Room)
     """The processors and memory that it requests."""
     cut: str = ""
@@ -250,7 +254,12 @@ def _template_ask(about: Raw, template: Raw, claimed: object) -> Ask:
     inner = fields.mapping(template.get("metadata"), "spec.template.metadata")
     ask = _ask(inner, fields.mapping(template.get("spec"), "spec.template.spec"), claimed)
     kind, datasets = _said(about)
-    return replace(ask, kind=kind or ask.kind, datasets=tuple(sorted({*datasets, *ask.datasets})))
+    every = tuple(sorted({*datasets, *ask.datasets}))
+    return replace(ask, kind=kind or ask.kind, datasets=every, terms=_terms(about) or ask.terms)
+
+
+def _terms(about: Raw) -> WorkloadContract | None:
+    return contracts.told(fields.mapping(about.get("annotations"), "metadata.annotations").get(contracts.ANNOTATION))
 
 
 def _ask(about: Raw, spec: Raw, claimed: object = None) -> Ask:
@@ -269,9 +278,17 @@ def _ask(about: Raw, spec: Raw, claimed: object = None) -> Ask:
         vendors=requirements.vendors_of(spec),
         templates=_templates(spec),
         attachments=attaching.attachments(about, spec, claimed),
+        terms=_terms(about),
+        priority=_priority(spec),
         room=requirements.room(spec),
         cut=requirements.cut(spec),
     )
+
+
+def _priority(spec: Raw) -> int:
+    told = spec.get("priority")
+    known = told if isinstance(told, int) and not isinstance(told, bool) else 0
+    return max(-contracts.MOST_PRIORITY, min(known, 2 * contracts.MOST_PRIORITY))
 
 
 def _claims(spec: Raw, status: Raw) -> tuple[str, ...]:

@@ -14,8 +14,8 @@ from estate.errors import BadInput
 from estate.ids import ClusterId, NodeId, Uid
 from estate.law import Facts
 from estate.units import Mebibytes, Millicores, Watts
-from estate.workloads import Binding, Gang, Workload, WorkloadContract, WorkloadKind
-from tools.kubernetes import attaching, gangs, naming, objects, requirements, resources
+from estate.workloads import Binding, Gang, Workload, WorkloadKind
+from tools.kubernetes import attaching, contracts, gangs, naming, objects, requirements, resources
 from tools.kubernetes.allotments import Allotments
 from tools.kubernetes.fields import Raw
 from tools.kubernetes.numbering import Numbering
@@ -75,11 +75,14 @@ def assemble(
         namespace=owner.namespace,
         name=owner.ref.name,
         kind=ask.kind or _kind(owner.ref.kind),
-        contract=WorkloadContract(
+        contract=contracts.applied(
+            ask.terms,
             accelerators_per_replica=per_replica,
             models=ask.models,
             min_available=_min_available(ask, owner.namespace, budgets, replicas),
             vendors=ask.vendors,
+            priority=(ask.terms.priority if ask.terms is not None else 0)
+            or max((p.ask.priority for p in live), default=0),
             millicores=Millicores(ask.room.millicores),
             host_mebibytes=Mebibytes(ask.room.mebibytes),
             profile=ask.cut if per_replica else "",

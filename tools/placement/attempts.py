@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from estate.workloads import Binding
@@ -21,6 +22,8 @@ class Attempt:
     """Free accelerators left on each chosen node, when it was chosen."""
     fill: list[int] = field(default_factory=list)
     """Thousandths of the rack's budget that are drawn afterwards, when it was chosen."""
+    aims: Counter[str] = field(default_factory=Counter)
+    """What its kind of work is after, summed over the chosen nodes."""
     runner_up: int | None = None
     room: Room | None = None
     """What is left after the replicas that were seated."""

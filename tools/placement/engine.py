@@ -11,9 +11,10 @@ import threading
 from estate.frozen import FrozenEstate
 from estate.snapshots import Snapshot
 from tools.inventory.columns.grounds import ColumnarGround
-from tools.placement import columns, grounding, relaxing
+from tools.placement import columns, deliveries, grounding, relaxing, yielding
 from tools.placement.attempts import Attempt
 from tools.placement.columns import Columns
+from tools.placement.constraints import times
 from tools.placement.port import Ask, NoPlacement, Placement, Reason, Term
 from tools.placement.reasons import explain
 from tools.placement.searching import search
@@ -38,8 +39,11 @@ class MaskEngine:
         attempt = search(wish)
         if attempt.complete:
             return _placement(wish, attempt)
+        yields = yielding.preemption(self, wish)
         return NoPlacement(
-            refused=explain(wish, attempt.last, attempt.room or Room(wish)), nearest=relaxing.nearest(wish, attempt)
+            refused=explain(wish, attempt.last, attempt.room or Room(wish)),
+            nearest=relaxing.nearest(wish, attempt),
+            preemption=yields.preemption if yields is not None else None,
         )
 
     def columns_of(self, snapshot: Snapshot) -> Columns:
@@ -72,14 +76,19 @@ def _built(snapshot: Snapshot) -> Columns:
 
 def _placement(wish: Wish, attempt: Attempt) -> Placement:
     names = wish.columns.ids
+    begins, done = times.span(wish, attempt.rows)
     return Placement(
         bindings=tuple(attempt.bindings),
         score=(
+            *(Term(name=name, value=value) for name, value in attempt.aims.items()),
             Term(name="free_milli_gpu_left" if wish.shared else "free_accelerators_left", value=sum(attempt.left)),
             Term(name="rack_fill_permille", value=max(attempt.fill, default=0)),
         ),
         runner_up=None if attempt.runner_up is None else names[attempt.runner_up],
         refused=explain(wish, attempt.first, Room(wish)),
+        deliveries=deliveries.told(wish, attempt.rows),
+        begins=begins,
+        done=done,
     )
 
 

@@ -22,9 +22,7 @@ def nearest(wish: Wish, failed: Attempt) -> str:
     """The smallest relaxation found that would admit the ask, in words."""
     if not wish.columns.ids:
         return "the estate has no nodes; add some"
-    for constraint in Constraint:
-        if constraint not in failed.last:
-            continue  # nothing of it was asked for
+    for constraint in (c for c in Constraint if c in failed.last):
         found = _moved_whole(wish) if constraint is Constraint.CLUSTER else _without(wish, constraint)
         if found:
             return found

@@ -1,16 +1,19 @@
 """Seat replicas one after another: best fit first, all in one cluster, all or none.
 
-Score, lower is better, in this order: free accelerators left on the node, the rack's draw afterwards in thousandths
-of its budget, the node's id. Replicas seated earlier count against later ones, devices and power alike.
+Score, lower is better, in this order: what its kind of work is after (`objectives`), free accelerators left on the
+node, the rack's draw afterwards in thousandths of its budget, the node's id. Replicas seated earlier count against
+later ones, devices and power alike.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from estate.workloads import Binding
+from tools.placement import availabilities, objectives
 from tools.placement.attempts import Attempt
 from tools.placement.columns import Flags, Ints
 from tools.placement.constraints.company import span
@@ -29,6 +32,34 @@ def search(wish: Wish, without: Constraint | None = None, prefer: Ints | None = 
 
     `prefer` is looked at before the score: a search without a constraint takes the node that misses it least.
     """
+    if wish.contract.availability is None or without is Constraint.AVAILABILITY:
+        return _search(wish, without, prefer)
+    found = []
+    for caps in availabilities.layouts(wish):
+        found.append(_search(replace(wish, caps=caps), without, prefer))
+        if found[-1].complete and _available(wish, found[-1]):
+            return found[-1]
+    return _unavailable(found)
+
+
+def _available(wish: Wish, attempt: Attempt) -> bool:
+    promised = wish.contract.availability
+    return promised is None or availabilities.permille(wish, (*wish.stays(), *attempt.rows)) >= promised
+
+
+def _unavailable(found: Sequence[Attempt]) -> Attempt:
+    """The widest layout that could be seated and is still not enough, and so refuses everything; else the first."""
+    seated = [a for a in found if a.complete]
+    if not seated:
+        return found[0]
+    best = seated[-1]
+    best.bindings, best.rows, best.left, best.fill = [], [], [], []
+    best.last = {k: np.ones_like(v) if k is Constraint.AVAILABILITY else v for k, v in best.last.items()}
+    best.first = best.last
+    return best
+
+
+def _search(wish: Wish, without: Constraint | None, prefer: Ints | None) -> Attempt:
     fixed = {k: v for k, v in standing(wish).items() if k is not without}
     attempts = []
     for cluster in wish.clusters():
@@ -58,7 +89,7 @@ def _grounds(wish: Wish, cluster: int, without: Constraint | None) -> Iterator[F
     enough for all, the whole cluster is searched, which tells what stands in the way.
     """
     here = wish.columns.cluster == cluster
-    over = wish.workload.contract.together
+    over = wish.contract.together
     room = _room(wish, without)
     if over is None or without is Constraint.TOGETHER or room.seated:
         yield here
@@ -100,10 +131,12 @@ def _choose(wish: Wish, room: Room, open_rows: Flags, prefer: Ints | None, attem
     left = _left(wish, room)[rows]
     fill = _fill(wish, room)[rows]
     ahead = np.zeros(len(rows), dtype=np.int64) if prefer is None else prefer[rows]
-    order = np.lexsort((rows, fill, left, ahead))
+    aims = objectives.terms(wish, room, rows)
+    order = np.lexsort((rows, fill, left, *(a.values for a in reversed(aims)), ahead))
     best = order[0]
     if attempt.runner_up is None and not attempt.rows and rows.size > 1:
         attempt.runner_up = int(rows[order[1]])
+    attempt.aims.update({a.name: int(a.values[best]) for a in aims})
     attempt.left.append(int(left[best]))
     attempt.fill.append(int(fill[best]))
     return int(rows[best])

@@ -5,21 +5,25 @@ Constraints read both; searches write the room. Neither knows a constraint by wh
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
-from estate import names
+from estate import names, pledges
 from estate.ids import ClusterId
 from estate.law import Facts
 from estate.snapshots import Snapshot
-from estate.workloads import WHOLE, Span, Workload
+from estate.workloads import WHOLE, Span, Workload, WorkloadContract
 from tools.placement.columns import NOBODY, SEVERAL, Columns, Flags, Ints
 from tools.placement.constraints.kinds import Constraint, Masks
 from tools.placement.insides import UNTOLD, Seat
 from tools.placement.port import Ask
 from tools.placement.reserved import Kept, kept
+
+FAR: Final = 2**60
+"""More than any limit: what a measure says where nobody knows."""
 
 
 class Suited(NamedTuple):
@@ -53,6 +57,25 @@ class Wish:
     """What `span` has answered."""
     reservations: list[Kept | None] = field(default_factory=list, compare=False)
     """What `kept` has answered."""
+    caps: tuple[tuple[Span, int], ...] = ()
+    """How many of its replicas may stand in one domain: tried by a search for what was promised of availability."""
+    measures: dict[str, Ints] = field(default_factory=dict, compare=False)
+    """What `measured` has answered."""
+    joined: list[WorkloadContract] = field(default_factory=list, compare=False)
+    """What `contract` has answered."""
+
+    @property
+    def contract(self) -> WorkloadContract:
+        """What it was promised, by its cluster and by every contract of the estate that names it."""
+        if not self.joined:
+            self.joined.append(pledges.of(self.snapshot, self.workload, self.ask.at))
+        return self.joined[0]
+
+    def measured(self, name: str, measure: Callable[[Wish], Ints]) -> Ints:
+        """A figure for each node that no seated replica changes, worked out once."""
+        if name not in self.measures:
+            self.measures[name] = measure(self)
+        return self.measures[name]
 
     @property
     def facts(self) -> Facts:
@@ -92,6 +115,12 @@ class Wish:
         """Whether every replica is asked for, so that the workload may change its cluster."""
         return set(range(self.workload.replicas)) <= set(self.ask.replicas)
 
+    def stays(self) -> list[int]:
+        """The nodes of its replicas that are not asked for."""
+        moved = set(self.ask.replicas)
+        rows = (self.columns.rows.get(b.node) for b in self.workload.bindings if b.replica not in moved)
+        return [row for row in rows if row is not None]
+
     def clusters(self) -> tuple[int, ...]:
         """Positions of the clusters to try, the workload's own first; none where another has its name."""
         own, every = self.workload.cluster, enumerate(self.columns.names.clusters)
@@ -124,9 +153,7 @@ class Room:
         self.seats: list[Seat] = []
         """What was lifted and seated, for the parts of nodes."""
         self._vacate(wish)
-        moved = set(wish.ask.replicas)
-        kept = (c.rows.get(b.node) for b in wish.workload.bindings if b.replica not in moved)
-        self.seated = [row for row in kept if row is not None]
+        self.seated = wish.stays()
         """The nodes of its other replicas, and of those that were seated."""
         self.open = self._shareable(wish) if wish.shared else self.free
         """The devices that could be taken as things are: wholly free ones, or those with a share to spare."""

@@ -14,6 +14,7 @@ from estate.results import Refusal, RefusalCode
 from tools.execution.kubernetes import templates
 from tools.kubernetes import ownership
 from tools.kubernetes.connecting import Object
+from tools.kubernetes.contracts import ANNOTATION
 from tools.kubernetes.objects import DATASETS_ANNOTATION, KIND_LABEL
 
 _ANY_OWNER: Final = frozenset({"replicas", "selector", "template", "minReadySeconds", "revisionHistoryLimit"})
@@ -59,7 +60,7 @@ POD_FIELDS: Final = frozenset(
 _OURS: Final = "placet.dev/"
 _LEFT: Final = (_OURS, "deployment.kubernetes.io/", "kubectl.kubernetes.io/", "meta.helm.sh/")
 """Labels and annotations by which whoever wrote the original knows it."""
-_KEPT: Final = frozenset({DATASETS_ANNOTATION, KIND_LABEL})
+_KEPT: Final = frozenset({ANNOTATION, DATASETS_ANNOTATION, KIND_LABEL})
 _SYNCHRONISERS: Final = ("argocd.argoproj.io/", "kustomize.toolkit.fluxcd.io/", "helm.toolkit.fluxcd.io/")
 """Whose marks say that what is removed here is made again here."""
 

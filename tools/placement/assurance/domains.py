@@ -65,7 +65,7 @@ def nodes_in(snapshot: Snapshot, domain: Ref) -> tuple[NodeId, ...]:
     groups = _GROUPS[sort](snapshot.facts)
     if domain.id not in groups:
         raise _unknown(domain, groups)
-    return () if sort is Sort.FEED and _doubled(snapshot, domain) else groups[domain.id]
+    return () if sort is Sort.FEED and doubled(snapshot, domain) else groups[domain.id]
 
 
 def every(snapshot: Snapshot, sorts: Iterable[Sort], nodes: Iterable[NodeId] = ()) -> dict[Ref, tuple[NodeId, ...]]:
@@ -75,7 +75,7 @@ def every(snapshot: Snapshot, sorts: Iterable[Sort], nodes: Iterable[NodeId] = (
     for sort in reversed([s for s in SHARED if s in wanted]):
         for name, members in _GROUPS[sort](snapshot.facts).items():
             ref = Ref(sort.value, name)
-            found[ref] = () if sort is Sort.FEED and _doubled(snapshot, ref) else members
+            found[ref] = () if sort is Sort.FEED and doubled(snapshot, ref) else members
     if Sort.NODE in wanted:
         found |= {Ref(Sort.NODE.value, n): (n,) for n in nodes}
     return found
@@ -126,7 +126,7 @@ _GROUPS: Final[Mapping[Sort, Callable[[Facts], dict[str, tuple[NodeId, ...]]]]] 
 }
 
 
-def _doubled(snapshot: Snapshot, domain: Ref) -> bool:
+def doubled(snapshot: Snapshot, domain: Ref) -> bool:
     """Whether another feed takes its load: half of a 2N pair, whose other half lives."""
     feed = snapshot.stock.get(domain)
     if not isinstance(feed, Feed) or feed.redundancy is not Redundancy.TWO_N or feed.partner is None:

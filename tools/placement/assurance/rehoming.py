@@ -153,6 +153,9 @@ def _round(
             snapshot = _copied(snapshot, workload, left.names.clusters[attempt.cluster])
             left = _seated(ground.snapshot, left, running, replicas, attempt)
             done.homes[name] = tuple(attempt.bindings)
+            if workload.contract.stage is not None:  # its other stages follow it
+                seats = (*(b for b in running.bindings if b.replica not in replicas), *attempt.bindings)
+                snapshot = snapshot.with_workload(running.model_copy(update={"bindings": seats}))
         else:
             stay = len(workload.bindings) - len(replicas)
             done.homeless.append(Homeless(workload, replicas, stay, lacking(attempt.last, left.fit)))

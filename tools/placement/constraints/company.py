@@ -14,7 +14,7 @@ from tools.placement.wishes import Room, Wish
 
 def moving(wish: Wish, room: Room, _without: Constraint | None) -> Masks:
     """Where it would stand too far from its own replicas, or too near."""
-    contract = wish.workload.contract
+    contract = wish.contract
     found: Masks = {}
     if contract.together is not None:
         where = span(wish, contract.together)
@@ -51,7 +51,7 @@ def _span(wish: Wish, over: Span) -> Ints:
 
 
 def _together_words(by: Refused) -> Words:
-    over = by.wish.workload.contract.together
+    over = by.wish.contract.together
     assert over is not None
     seated = sorted({by.wish.columns.ids[r] for r in by.room.seated})
     found = f"others stand on {', '.join(seated[:3])}" if seated else f"in no {over.value} by signed fact"
@@ -59,7 +59,7 @@ def _together_words(by: Refused) -> Words:
 
 
 def _spread_words(by: Refused) -> Words:
-    over = by.wish.workload.contract.spread
+    over = by.wish.contract.spread
     assert over is not None
     found = f"{len(by.room.seated)} of its replicas stand there" if by.room.seated else "no signed fact says which"
     return f"a {over.value} for each replica", found, f"accept two replicas in one {over.value}"

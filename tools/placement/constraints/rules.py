@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +28,15 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class Easing:
+    """What a contract would have to say instead, and that in its own words."""
+
+    over: Mapping[str, object]
+    """Fields of the contract."""
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """One constraint in words. Its mask is its family's."""
 
@@ -42,6 +51,24 @@ class Rule:
     """None for plain capacity and topology."""
     misses: Callable[[Wish], Ints] | None = None
     """How far each node is from meeting it, in its unit; None where there is no measure."""
+    eased: Callable[[Wish, Attempt], Easing] | None = None
+    """What the contract would say if it asked for what the attempt found; None: that is not how it is relaxed."""
+
+
+def promise(
+    constraint: Constraint,
+    words: Callable[[Refused], Words],
+    eased: Callable[[Wish, Attempt], Easing],
+    plain: str,
+    dimension: Dimension | None = Dimension.CONTRACT,
+    misses: Callable[[Wish], Ints] | None = None,
+) -> Rule:
+    """The rule of a term that the contract's holder may ease."""
+    return Rule(constraint, words, lambda w, a: _relaxed(eased(w, a), w, a), plain, dimension, misses, eased)
+
+
+def _relaxed(easing: Easing, wish: Wish, attempt: Attempt) -> str:
+    return f"{easing.says}; {chosen(wish, attempt)} would do"
 
 
 def some_nodes(wish: Wish, refused: Flags) -> str:

@@ -12,6 +12,8 @@ from typing import Final
 from tools.placement.constraints import (
     belongings,
     company,
+    costs,
+    data,
     devices,
     law,
     localities,
@@ -19,17 +21,45 @@ from tools.placement.constraints import (
     marks,
     power,
     reservations,
+    stages,
+    storage,
+    supplies,
     tenancy,
+    times,
+    uptimes,
+    users,
+    writing,
 )
 from tools.placement.constraints.kinds import Constraint, Masks
 from tools.placement.constraints.rules import Rule
 from tools.placement.wishes import Room, Wish
 
-_FAMILIES = (marks, reservations, devices, machines, localities, power, company, tenancy, belongings, law)
+_PROMISES = (costs, data, stages, storage, supplies, times, uptimes, users, writing)
+_PLACES = (marks, reservations, devices, machines, localities, power, company, tenancy, belongings, law)
+_FAMILIES = (*_PLACES, *_PROMISES)
 _ENDURING = (marks.enduring, tenancy.enduring, belongings.enduring, law.enduring)
-_STANDING = (marks.standing, machines.standing, tenancy.standing)
+_STANDING = (
+    marks.standing,
+    machines.standing,
+    tenancy.standing,
+    data.standing,
+    stages.standing,
+    supplies.standing,
+    times.standing,
+    users.standing,
+    writing.standing,
+)
 _INSIDE = (machines.moving, localities.moving)
-_MOVING = (devices.moving, *_INSIDE, power.moving, company.moving, reservations.moving)
+_MOVING = (
+    devices.moving,
+    *_INSIDE,
+    power.moving,
+    company.moving,
+    costs.moving,
+    storage.moving,
+    uptimes.moving,
+    reservations.moving,
+)
 
 RULES: Final[Mapping[Constraint, Rule]] = {rule.constraint: rule for family in _FAMILIES for rule in family.RULES}
 
@@ -64,3 +94,8 @@ def moving(wish: Wish, room: Room, without: Constraint | None) -> Masks:
     for family in _MOVING:
         found |= family(wish, room, without)
     return reservations.untold(found)
+
+
+def mentioned(wish: Wish) -> frozenset[Constraint]:
+    """What has a say in this wish at all: the terms of its contract, and what holds for everybody."""
+    return frozenset(standing(wish) | moving(wish, Room(wish), None))

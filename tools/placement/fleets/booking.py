@@ -37,7 +37,7 @@ class Cause(StrEnum):
 
     USEFUL = "useful"
     DATA_WAIT = "data wait"
-    """Held by work whose data is not whole at its site yet."""
+    """Held by work whose data is not whole at its site yet, or kept free by data that is not near enough."""
     UNHEALTHY = "unhealthy"
     """It, or its node, has failed, is fenced or cordoned."""
     UNBOUND = "not bound yet"
@@ -56,7 +56,15 @@ class Cause(StrEnum):
 CAUSES: Final = tuple(Cause)
 _EASY: Final = tuple(
     CAUSES.index(c)
-    for c in (Cause.FRAGMENTATION, Cause.NO_POWER, Cause.NO_COOLING, Cause.QUOTA, Cause.LAW, Cause.NO_DEMAND)
+    for c in (
+        Cause.FRAGMENTATION,
+        Cause.DATA_WAIT,
+        Cause.NO_POWER,
+        Cause.NO_COOLING,
+        Cause.QUOTA,
+        Cause.LAW,
+        Cause.NO_DEMAND,
+    )
 )
 """Obstacles, the easiest to lift first."""
 _BY_CONSTRAINT: Final[Mapping[Constraint, Cause]] = {
@@ -64,7 +72,11 @@ _BY_CONSTRAINT: Final[Mapping[Constraint, Cause]] = {
     Constraint.NVLINK: Cause.FRAGMENTATION,
     Constraint.TOGETHER: Cause.FRAGMENTATION,
     Constraint.SPREAD: Cause.FRAGMENTATION,
+    Constraint.AVAILABILITY: Cause.FRAGMENTATION,
+    Constraint.STAGES: Cause.FRAGMENTATION,
     Constraint.POWER: Cause.NO_POWER,
+    Constraint.DATA: Cause.DATA_WAIT,
+    Constraint.STORAGE: Cause.DATA_WAIT,
     Constraint.ISOLATION: Cause.LAW,
     Constraint.NAMESPACE: Cause.LAW,
     Constraint.ATTACHED: Cause.LAW,

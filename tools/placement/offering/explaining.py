@@ -7,6 +7,7 @@ holder of the contract reads the same in the contract's own words, and learns of
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from itertools import islice
 
 import numpy as np
@@ -77,7 +78,13 @@ class Explanation(Model):
 
 
 def pending(
-    engine: Engine, snapshot: Snapshot, name: WorkloadId, sites: Iterable[SiteId] = (), *, each_node: bool = False
+    engine: Engine,
+    snapshot: Snapshot,
+    name: WorkloadId,
+    sites: Iterable[SiteId] = (),
+    at: datetime | None = None,
+    *,
+    each_node: bool = False,
 ) -> Explanation:
     """Why the replicas of a workload wait; on a large fleet `each_node` is as many lines as it has nodes, and more.
 
@@ -88,7 +95,7 @@ def pending(
     check_sites(snapshot, wanted)
     bound = {b.replica for b in workload.bindings}
     waiting = tuple(r for r in range(workload.replicas) if r not in bound)
-    ask = Ask(name, waiting, wanted)
+    ask = Ask(name, waiting, wanted, at=at)
     return explained(Case(engine, Wish(snapshot, engine.columns_of(snapshot), ask, workload)), each_node=each_node)
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from estate import pledges
 from estate.hardware import Health
 from estate.ids import NodeId, VolumeId
 from estate.law import ClusterName, Facts, Network, Volume
@@ -39,8 +40,7 @@ def least_memory(case: Case, rows: Ints) -> int:
 
 def with_contract(case: Case, **over: object) -> Snapshot:
     """The estate in which its contract says otherwise."""
-    contract = case.workload.contract.model_copy(update=over)
-    return case.snapshot.with_workload(case.workload.model_copy(update={"contract": contract}))
+    return pledges.revised(case.snapshot, case.workload, over)
 
 
 def _with_nodes(case: Case, attempt: Attempt, **over: object) -> Change:

@@ -7,18 +7,20 @@ offer reserves nothing; asked to reserve, it looks at that time and holds the ch
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 from estate.changes import ReserveCapacity
-from estate.ids import NodeId, SiteId
-from estate.records import Model, Time
+from estate.errors import BadInput
+from estate.ids import NodeId, SiteId, WorkloadId
+from estate.records import Model, Time, later
 from estate.references import Ref
 from estate.snapshots import Snapshot
-from estate.uses.offers import Price, Unit
 from estate.workloads import Binding, Workload
+from policies import promises
+from tools.placement import staging
 from tools.placement.assurance import domains
 from tools.placement.assurance.keeping import Keeper
 from tools.placement.assurance.rehoming import Ground, lose
@@ -29,7 +31,8 @@ from tools.placement.offering.explaining import Explanation, explained
 from tools.placement.offering.relaxations import Relaxed, relaxations
 from tools.placement.offering.requests import NAME, Request
 from tools.placement.offering.reservations import Window
-from tools.placement.port import Ask, Engine, Placement
+from tools.placement.port import Ask, Delivery, Engine, NoPlacement, Yield
+from tools.placement.staging import Staged, Unstaged
 from tools.placement.wishes import Wish
 
 _MOST_COUNTERS = 3
@@ -48,6 +51,8 @@ class Place(Model):
     """What somebody would have at one site."""
 
     site: str
+    stage: str = later("")
+    """Which of several stages."""
     replicas: int
     accelerators: int
     models: tuple[str, ...]
@@ -75,6 +80,12 @@ class Offer(Model):
     places: tuple[Place, ...] = ()
     micro_usd_per_hour: int | None = None
     """Of everything; null where nobody states a price."""
+    deliveries: tuple[Delivery, ...] = later(())
+    """Data that must be brought there first, with what that takes."""
+    done: Time | None = later()
+    """When it would be done, where its run time is stated."""
+    yields: tuple[Yield, ...] = later(())
+    """Whose work of a lower priority could yield to it; empty for whoever may not know."""
     because: tuple[str, ...] = ()
     """Why it is no more than that."""
     counters: tuple[Counter, ...] = ()
@@ -92,6 +103,7 @@ class Offer(Model):
                 for c in self.counters
             ),
             "refusal": self.refusal.for_tenant() if self.refusal is not None else None,
+            "yields": (),
         }
         return self.model_copy(update=plain)
 
@@ -123,17 +135,30 @@ def offer(
     Raises:
         BadInput: the request names what is not there; the message begins with the field.
     """
-    workload = requests.pending(snapshot, engine.columns_of(snapshot), request, now)
+    columns = engine.columns_of(snapshot)
+    workload = requests.pending(snapshot, columns, request, now)
+    stages = (workload, *requests.feeders(columns, request, workload))
+    if window is not None and len(stages) > 1:
+        raise BadInput("fed_by: several stages are not reserved together; reserve each by a request of its own")
     times = reservations.span(window, request.deadline, now) if window is not None else None
     asked = _Asked(engine, keeper, snapshot, request, now, window, times)
+    last: Unstaged | None = None
     for seen in _estates(asked):
-        estate = seen.with_workload(workload)
-        ask = Ask(NAME, tuple(range(workload.replicas)), request.sites, at=now)
-        answer = engine.place(estate, ask)
-        if isinstance(answer, Placement):
-            return _offered(replace(asked, snapshot=seen), estate, workload, answer.bindings)
-    case = Case(engine, Wish(estate, engine.columns_of(estate), ask, workload))
-    return _countered(asked, case, workload)
+        answer = _seated(asked, seen, stages, now)
+        if isinstance(answer, Staged):
+            return _offered(replace(asked, snapshot=seen), answer)
+        last = answer
+    assert last is not None, "there is an estate to look at"
+    return _countered(asked, last, stages)
+
+
+def _seated(asked: _Asked, seen: Snapshot, stages: Sequence[Workload], at: datetime) -> Staged | Unstaged:
+    """All stages in one answer, or the one that finds no place."""
+    estate = seen
+    for stage in stages:
+        estate = estate.with_workload(stage)
+    asks = [Ask(s.id, tuple(range(s.replicas)), asked.request.sites, at=at) for s in stages]
+    return staging.place(asked.engine, estate, asks) if len(stages) > 1 else _alone(asked.engine, estate, asks[0])
 
 
 def _estates(asked: _Asked) -> Iterator[Snapshot]:
@@ -145,63 +170,83 @@ def _estates(asked: _Asked) -> Iterator[Snapshot]:
     yield timelines.during(asked.snapshot, *asked.times, moved=True)
 
 
-def _offered(asked: _Asked, estate: Snapshot, workload: Workload, bindings: tuple[Binding, ...]) -> Offer:
-    version, ceiling = str(asked.snapshot.version), asked.request.cost_ceiling
-    cost, places = hourly(estate, bindings, asked.now), _places(estate, bindings)
+def _alone(engine: Engine, estate: Snapshot, ask: Ask) -> Staged | Unstaged:
+    """One workload that has no other stages."""
+    answer = engine.place(estate, ask)
+    if isinstance(answer, NoPlacement):
+        return Unstaged(ask, estate, answer)
+    return Staged({ask.workload: answer}, staging.seated(estate, ask, answer))
+
+
+def _offered(asked: _Asked, staged: Staged) -> Offer:
+    version, ceiling, estate = str(asked.snapshot.version), asked.request.cost_ceiling, staged.snapshot
+    bindings = tuple(b for p in staged.placements.values() for b in p.bindings)
+    cost = promises.hourly_cost(estate, bindings, asked.now)
+    places = tuple(_staged_places(staged))
     if cost is not None and ceiling is not None and cost > ceiling:
         why = f"it costs {cost} of at most {ceiling} millionths of a US dollar an hour"
         counter = Counter(instead="accept that cost", places=places, micro_usd_per_hour=cost)
         return Offer(grade=Grade.COUNTER_OFFER, snapshot=version, because=(why,), counters=(counter,))
-    first = estate.node(bindings[0].node)
-    assert first is not None
-    seated = workload.model_copy(update={"bindings": bindings, "cluster": first.cluster})
-    gaps = tuple(_gaps(asked, estate.with_workload(seated), seated))
-    grade = Grade.BEST_EFFORT if gaps else Grade.GUARANTEED
-    firm = None
-    if asked.window is not None and asked.times is not None:
+    gaps = tuple(_gaps(asked, estate, {b.node for b in bindings}, frozenset(staged.placements)))
+    main, firm, seated = staged.placements[NAME], None, estate.workload(NAME)
+    if asked.window is not None and asked.times is not None and seated is not None:
         firm = reservations.reservation(seated, bindings, asked.window, asked.times)
     return Offer(
-        grade=grade,
+        grade=Grade.BEST_EFFORT if gaps else Grade.GUARANTEED,
         snapshot=version,
         places=places,
         micro_usd_per_hour=cost,
         because=gaps,
+        deliveries=main.deliveries,
+        done=main.done,
         reservation=firm,
     )
 
 
-def _later(asked: _Asked, workload: Workload) -> Iterator[Counter]:
+def _stage(name: WorkloadId) -> str:
+    return name.removeprefix(f"{NAME}-") if name != NAME else ""
+
+
+def _later(asked: _Asked, stages: Sequence[Workload]) -> Iterator[Counter]:
     """The first time at which it would fit, by what is known to end."""
     start, end = asked.times or (asked.now, asked.request.deadline)
     for moment in timelines.moments(asked.snapshot, start):
         until = moment.at + (end - start) if asked.times is not None and end is not None else end
         if until is not None and until <= moment.at:
             return
-        estate = timelines.during(asked.snapshot, moment.at, until).with_workload(workload)
-        ask = Ask(NAME, tuple(range(workload.replicas)), asked.request.sites)
-        answer = asked.engine.place(estate, ask)
-        if isinstance(answer, Placement):
+        answer = _seated(asked, timelines.during(asked.snapshot, moment.at, until), stages, moment.at)
+        if isinstance(answer, Staged):
+            bindings = tuple(b for p in answer.placements.values() for b in p.bindings)
             yield Counter(
                 instead=f"start at {moment.at:%FT%TZ}",
-                places=_places(estate, answer.bindings),
-                micro_usd_per_hour=hourly(estate, answer.bindings, asked.now),
+                places=tuple(_staged_places(answer)),
+                micro_usd_per_hour=promises.hourly_cost(answer.snapshot, bindings, asked.now),
                 start=moment.at,
                 when=" and ".join(moment.ends),
             )
             return
 
 
-def _countered(asked: _Asked, case: Case, workload: Workload) -> Offer:
-    now = asked.now
+def _staged_places(staged: Staged) -> Iterator[Place]:
+    for name, found in staged.placements.items():
+        yield from _places(staged.snapshot, found.bindings, _stage(name))
+
+
+def _countered(asked: _Asked, last: Unstaged, stages: Sequence[Workload]) -> Offer:
+    now, why, engine = asked.now, last.why, asked.engine
+    stuck = last.snapshot.workload(last.ask.workload)
+    assert stuck is not None, "every stage was put into the estate"
+    case = Case(engine, Wish(last.snapshot, engine.columns_of(last.snapshot), last.ask, stuck))
     theirs = [r for r in relaxations(case) if r.theirs]
     told = explained(case)
-    counters = (*_later(asked, workload), *(_counter(r, now) for r in theirs[:_MOST_COUNTERS]))
+    counters = (*_later(asked, stages), *(_counter(r, now) for r in theirs[:_MOST_COUNTERS]))
     return Offer(
         grade=Grade.COUNTER_OFFER if counters else Grade.REFUSED,
         snapshot=str(case.snapshot.version),
         because=tuple(p.needed for p in told.plainly),
         counters=counters,
         refusal=told,
+        yields=why.preemption.yields if why.preemption is not None else (),
     )
 
 
@@ -210,17 +255,16 @@ def _counter(found: Relaxed, now: datetime) -> Counter:
     return Counter(
         instead=found.relaxation.plain,
         places=_places(found.snapshot, bindings),
-        micro_usd_per_hour=hourly(found.snapshot, bindings, now),
+        micro_usd_per_hour=promises.hourly_cost(found.snapshot, bindings, now),
     )
 
 
-def _gaps(asked: _Asked, after: Snapshot, seated: Workload) -> Iterator[str]:
+def _gaps(asked: _Asked, after: Snapshot, nodes: set[NodeId], own_work: frozenset[WorkloadId]) -> Iterator[str]:
     """The losses after which it would have no second home, or others would have lost theirs to it.
 
     Nobody else can lose theirs but whose second home is in a rack where it would sit.
     """
     sorts = {domains.sort_of(word) for word in asked.request.outlives}
-    nodes = {b.node for b in seated.bindings}
     racks = {r for n in nodes if (r := after.rack_of(n)) is not None}
     own = domains.around(after, nodes, sorts)
     known = {a.domain: a for a in asked.keeper.all(asked.snapshot, asked.now)}
@@ -228,9 +272,9 @@ def _gaps(asked: _Asked, after: Snapshot, seated: Workload) -> Iterator[str]:
     for domain in sorted(own | {d for d in asked.keeper.resting_on(racks) if domains.sort_of(d.kind) in sorts}):
         homeless = {h.workload.id for h in lose(ground, domain, domains.nodes_in(after, domain)).homeless}
         already = {h.workload.id for h in known[domain].homeless} if domain in known else set()
-        if NAME in homeless:
+        if own_work & homeless:
             yield f"no second home when {written(domain)} is lost"
-        if homeless - {NAME} - already:
+        if homeless - own_work - already:
             yield f"it would take the second home of others when {written(domain)} is lost"
 
 
@@ -240,19 +284,19 @@ def _unnamed(why: str) -> str:
     return f"{head} when a {Ref(*domain.split(' ')[0].split('/', 1)).kind} is lost" if found else why
 
 
-def _places(snapshot: Snapshot, bindings: Iterable[Binding]) -> tuple[Place, ...]:
+def _places(snapshot: Snapshot, bindings: Iterable[Binding], stage: str = "") -> tuple[Place, ...]:
     at: dict[SiteId | None, list[Binding]] = {}
     for binding in bindings:
         at.setdefault(snapshot.site_of(binding.node), []).append(binding)
-    return tuple(
-        _place(snapshot, site or SiteId(""), found) for site, found in sorted(at.items(), key=lambda p: p[0] or "")
-    )
+    sites = sorted(at.items(), key=lambda p: p[0] or "")
+    return tuple(_place(snapshot, site or SiteId(""), found, stage) for site, found in sites)
 
 
-def _place(snapshot: Snapshot, site: SiteId, bindings: list[Binding]) -> Place:
+def _place(snapshot: Snapshot, site: SiteId, bindings: list[Binding], stage: str) -> Place:
     held = [m for b in bindings for m in _models(snapshot, b)]
     return Place(
         site=site,
+        stage=stage,
         replicas=len(bindings),
         accelerators=len(held),
         models=tuple(sorted(set(held))),
@@ -264,21 +308,3 @@ def _models(snapshot: Snapshot, binding: Binding) -> list[str]:
     node = snapshot.node(binding.node)
     devices = node.accelerators if node is not None else ()
     return [a.model for a in devices if a.index in binding.accelerators]
-
-
-def hourly(snapshot: Snapshot, bindings: Iterable[Binding], now: datetime) -> int | None:
-    """What these replicas cost in an hour, in millionths of a US dollar; None where a price is missing."""
-    prices: dict[tuple[SiteId | None, str], int] = {}
-    for item in snapshot.stock.all("price"):
-        if isinstance(item, Price) and item.unit is Unit.GPU_HOUR and item.valid_until > now:
-            prices[item.site, item.model] = int(item.amount)
-    total = 0
-    for binding in bindings:
-        site = snapshot.site_of(binding.node)
-        for model in _models(snapshot, binding):
-            known = (prices.get(key) for key in ((site, model), (site, ""), (None, model), (None, "")))
-            price = next((p for p in known if p is not None), None)
-            if price is None:
-                return None
-            total += price
-    return total

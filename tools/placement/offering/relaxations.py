@@ -12,15 +12,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from estate import slicing
+from estate import pledges, slicing
 from estate.records import Model
 from estate.snapshots import Snapshot
-from tools.placement import relaxing
+from tools.placement import relaxing, yielding
 from tools.placement.attempts import Attempt
 from tools.placement.constraints import sizes
 from tools.placement.constraints.devices import least_limit
 from tools.placement.constraints.kinds import AXES, Constraint
 from tools.placement.constraints.rules import models_on
+from tools.placement.constraints.table import RULES, mentioned
 from tools.placement.offering.aside import MOVED_FOR, aside
 from tools.placement.offering.cases import Case, Change
 from tools.placement.offering.making import APPLIED, least_memory, rails, with_contract
@@ -78,10 +79,12 @@ class Relaxed:
 
 def relaxations(case: Case) -> Iterator[Relaxed]:
     """Every single change that was found to let it in, from the cheapest; less of the same comes last."""
-    asked = search(case.wish).last
-    for constraint in Constraint:
-        if constraint in asked and constraint not in AXES.values():
+    concerned = mentioned(case.wish)
+    for constraint in (c for c in Constraint if c in concerned):
+        if constraint not in AXES.values():
             yield from _one(case, constraint)
+        if constraint is Constraint.FREE:
+            yield from _yielded(case)
     yield from _recut(case)
     yield from _fewer(case)
 
@@ -95,7 +98,12 @@ def _one(case: Case, constraint: Constraint) -> Iterator[Relaxed]:
         return
     if constraint in MOVED_FOR and (found := aside(case, constraint)) is not None:
         yield from _tried(case, constraint, found.words(), "", (found.snapshot, case.ask))
-    says = relaxing.words(case.wish, attempt, constraint)
+    says, easing = relaxing.words(case.wish, attempt, constraint), RULES[constraint].eased
+    if easing is not None:
+        eased = easing(case.wish, attempt)
+        changed = pledges.revised(case.snapshot, case.workload, eased.over)
+        yield from _tried(case, constraint, says, eased.says, (changed, case.ask))
+        return
     yield from _tried(case, constraint, says, _plain(case, attempt, constraint), APPLIED[constraint](case, attempt))
 
 
@@ -157,6 +165,13 @@ def _recut(case: Case) -> Iterator[Relaxed]:
         if found:
             yield found[0]
             return
+
+
+def _yielded(case: Case) -> Iterator[Relaxed]:
+    """Work of a lower priority that may be stopped, stopped."""
+    found = yielding.preemption(case.engine, case.wish)
+    if found is not None:
+        yield from _tried(case, Constraint.FREE, found.preemption.says, "", (found.snapshot, case.ask))
 
 
 def _plain(case: Case, attempt: Attempt, constraint: Constraint) -> str:

@@ -141,13 +141,13 @@ class Settling:
     def _ask(self, workload: Workload, replicas: tuple[int, ...]) -> Ask:
         goal, facts = self.where.get(workload.id), self.estate.facts
         if goal is None:
-            return Ask(workload.id, replicas)
+            return Ask(workload.id, replicas, at=self.now)
         sites = (goal.site,) if goal.site else (facts.rack[goal.rack].site,) if goal.rack else ()
         avoid = {b.node for b in workload.bindings} if not sites else set[NodeId]()
         if goal.rack is not None:
             meant = set(facts.rack[goal.rack].nodes)
             avoid |= {n for r in facts.racks_at[facts.rack[goal.rack].site] for n in facts.rack[r].nodes} - meant
-        return Ask(workload.id, replicas, sites, frozenset(avoid))
+        return Ask(workload.id, replicas, sites, frozenset(avoid), self.now)
 
     def _seated(self, workload: Workload, bindings: tuple[Binding, ...]) -> Workload:
         moving = {b.replica for b in bindings}
