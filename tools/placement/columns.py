@@ -6,6 +6,7 @@ Rows are nodes by id; devices lie in a padded matrix of nodes × slots. Numbers 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -16,6 +17,7 @@ from estate.hardware import Health, Node, Taint
 from estate.ids import ClusterId, NodeId, RackId, SiteId, TenantId
 from estate.law import Facts
 from estate.snapshots import Snapshot
+from estate.workloads import Workload
 
 type Flags = NDArray[np.bool_]
 type Ints = NDArray[np.int64]
@@ -25,6 +27,7 @@ HEALTHS = tuple(Health)
 HEALTHY = HEALTHS.index(Health.HEALTHY)
 _SHARED = frozenset({"names", "rows", "ids", "models", "makers", "taints", "rack_budget"})
 """What a renewal does not copy as an array."""
+_OF_RACKS = frozenset({"rack_drawn", "rack_budget"})
 UNKNOWN_TENANT = -1
 """The last row of `present`: work of a tenant that no fact knows."""
 
@@ -96,14 +99,25 @@ class Columns:
         drawn: Ints = np.minimum(self.idle + self.load, self.cap)
         return drawn
 
+    def of(self, rows: Ints) -> Columns:
+        """A copy of these rows alone."""
+        ids = tuple(self.ids[row] for row in rows.tolist())
+        cut = {name: getattr(self, name)[rows] for name in BY_NODE}
+        places = {name: row for row, name in enumerate(ids)}
+        return replace(self, ids=ids, rows=places, present=self.present[:, rows], **cut)
+
+
+BY_NODE = tuple(f.name for f in fields(Columns) if f.name not in _SHARED | _OF_RACKS | {"present"})
+"""The arrays whose first axis is the node."""
+
 
 def build(snapshot: Snapshot) -> Columns:
     """The columns of `snapshot`, every node read. A scan, where no ground has them in columns already."""
     nodes = tuple(snapshot.nodes())
     columns = _blank(snapshot, Names.of(snapshot.facts, (n.cluster for n in nodes)), nodes)
-    where = _Where(snapshot, columns)
+    where = Where(snapshot, columns)
     for row, node in enumerate(nodes):
-        _fill(columns, row, node, where)
+        fill(columns, row, node, where)
     return columns
 
 
@@ -113,19 +127,19 @@ def renewed(before: Columns, snapshot: Snapshot, touched: Iterable[NodeId]) -> C
     None when it does not fit the same frame: a node came or went, or has a name or a device that no column knows.
     """
     found = [(before.rows.get(name), snapshot.node(name)) for name in touched]
-    if not all(_fits(before, row, node) for row, node in found):
+    if not all(fits(before, row, node) for row, node in found):
         return None
     stale = {row: node for row, node in found if row is not None and node is not None}
     if not stale:
         return before
     columns = _copied(before, snapshot, stale)
-    where = _Where(snapshot, columns)
+    where = Where(snapshot, columns)
     for row, node in stale.items():
-        _fill(columns, row, node, where)
+        fill(columns, row, node, where)
     return columns
 
 
-class _Where:
+class Where:
     """Positions of names, for filling rows."""
 
     def __init__(self, snapshot: Snapshot, columns: Columns) -> None:
@@ -138,8 +152,15 @@ class _Where:
         self.model = {m: i for i, m in enumerate(columns.models)}
         self.taint = {t: i for i, t in enumerate(columns.taints)}
 
+    def on(self, snapshot: Snapshot) -> Where:
+        """The same names, of another snapshot under the same facts."""
+        other = copy(self)
+        other.snapshot = snapshot
+        return other
 
-def _fits(before: Columns, row: int | None, node: Node | None) -> bool:
+
+def fits(before: Columns, row: int | None, node: Node | None) -> bool:
+    """Whether the node, now, can be told in the row of these columns that was its own."""
     if row is None or node is None:
         return row is None and node is None
     makers = dict(zip(before.models, before.makers, strict=True))
@@ -206,7 +227,8 @@ def _copied(before: Columns, snapshot: Snapshot, changed: Mapping[int, Node]) ->
     return replace(before, taints=taints, **fresh)
 
 
-def _fill(columns: Columns, row: int, node: Node, where: _Where) -> None:
+def fill(columns: Columns, row: int, node: Node, where: Where) -> None:
+    """Write all that the snapshot says of a node and of what runs there into its row."""
     load = where.snapshot.workloads_on(node.id)
     site, rack = where.snapshot.site_of(node.id), where.snapshot.rack_of(node.id)
     columns.cluster[row] = where.cluster[node.cluster]
@@ -217,14 +239,19 @@ def _fill(columns: Columns, row: int, node: Node, where: _Where) -> None:
     columns.health[row] = HEALTHS.index(node.health)
     columns.idle[row] = node.idle_watts
     columns.cap[row] = UNCAPPED if node.power_cap_watts is None else node.power_cap_watts
-    columns.load[row] = sum(w.watts_per_accelerator * len(b.accelerators) for w in load for b in w.on(node.id))
+    columns.load[row] = load_of(load, node.id)
     columns.present[:, row] = False
     for workload in load:
         columns.present[where.tenant.get(workload.tenant, UNKNOWN_TENANT), row] = True
     _fill_devices(columns, row, node, where)
 
 
-def _fill_devices(columns: Columns, row: int, node: Node, where: _Where) -> None:
+def load_of(workloads: Iterable[Workload], node: NodeId) -> int:
+    """What these draw on a node, in watts."""
+    return sum(w.watts_per_accelerator * len(b.accelerators) for w in workloads for b in w.on(node))
+
+
+def _fill_devices(columns: Columns, row: int, node: Node, where: Where) -> None:
     taken = where.snapshot.taken(node.id)
     domains = {d: i for i, d in enumerate(dict.fromkeys(a.nvlink_domain for a in node.accelerators if a.nvlink_domain))}
     for column in (columns.index, columns.model, columns.memory, columns.domain):

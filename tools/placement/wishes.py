@@ -5,6 +5,7 @@ Constraints read both; searches write the room. Neither knows a constraint by wh
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -33,6 +34,8 @@ class Wish:
     """What `suitable` has answered: it is asked anew for every replica."""
     spans: dict[Span, Ints] = field(default_factory=dict, compare=False)
     """What `span` has answered."""
+    points: Callable[[Room, Ints], Ints] | None = field(default=None, compare=False)
+    """What nodes are worth, more is better; where nobody says, the tightest are the best."""
 
     @property
     def facts(self) -> Facts:
@@ -52,15 +55,19 @@ class Wish:
     @property
     def whole(self) -> bool:
         """Whether every replica is asked for, so that the workload may change its cluster."""
-        return set(range(self.workload.replicas)) <= set(self.ask.replicas)
+        asked, all_ = self.ask.replicas, self.workload.replicas
+        return len(asked) >= all_ and set(range(all_)) <= set(asked)
 
     def clusters(self) -> tuple[int, ...]:
-        """Positions of the clusters to try, the workload's own first; none where another has its name."""
-        own, every = self.workload.cluster, enumerate(self.columns.names.clusters)
-        if not self.whole:
-            return tuple(i for i, c in every if c == own)
-        open_to = [i for i, c in every if c == own or not self._named_in(c)]
-        return tuple(sorted(open_to, key=lambda i: (self.columns.names.clusters[i] != own, i)))
+        """Positions of the clusters to try."""
+        return tuple(self.in_turn())
+
+    def in_turn(self) -> Iterator[int]:
+        """Those one after another: the workload's own first, and none where another has its name."""
+        own, every = self.workload.cluster, self.columns.names.clusters
+        yield from (i for i, c in enumerate(every) if c == own)
+        if self.whole:
+            yield from (i for i, c in enumerate(every) if c != own and not self._named_in(c))
 
     def _named_in(self, cluster: ClusterId) -> bool:
         there = names.elsewhere(self.workload, cluster, self.workload.namespace)

@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from estate.snapshots import Snapshot
+from estate.workloads import Workload
 from tools.placement.constraints import company, devices, law, marks, power, tenancy
 from tools.placement.constraints.kinds import Constraint, Masks
 from tools.placement.constraints.rules import Rule
 from tools.placement.wishes import Room, Wish
 
 _FAMILIES = (marks, devices, power, company, tenancy, law)
+_FOLDED = (marks, devices, power, company, tenancy, law)
+"""What the compiled way knows (`tools.placement.online`); every other family says in `concerns` whom it may refuse."""
 _ENDURING = (marks.enduring, tenancy.enduring, law.enduring)
 _STANDING = (marks.standing, tenancy.standing)
 _MOVING = (devices.moving, power.moving, company.moving)
@@ -28,6 +32,11 @@ def standing(wish: Wish) -> Masks:
     for family in _STANDING:
         found |= family(wish)
     return found | (enduring(wish) if wish.known is None else wish.known)
+
+
+def folded(snapshot: Snapshot, workload: Workload) -> bool:
+    """Whether no family but those that the compiled way knows could refuse a node to this workload."""
+    return not any(family.concerns(snapshot, workload) for family in _FAMILIES if family not in _FOLDED)
 
 
 def enduring(wish: Wish) -> Masks:

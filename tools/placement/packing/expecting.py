@@ -7,6 +7,7 @@ calls says when: while `due`, in the background. It never sees a request before 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,14 +61,24 @@ class Foresight:
     def place(self, request: Request) -> Seat | None:
         """A seat for the request, taken; None if it fits nowhere."""
         seat = self.packer.place(request)
-        number = self.packer.number(request) if seat is None else seat.number
-        if number >= len(self._counts):
-            self._counts = np.append(self._counts, np.zeros(1 + number))
-        self._counts[number] += 1
-        self._seen += 1
+        self._count(self.packer.number(request) if seat is None else seat.number, 1)
         if seat is not None:
             self._taken += request.gpu_milli
         return seat
+
+    def expect(self, requests: Iterable[tuple[Request, int]]) -> list[int]:
+        """Count what came before, so often each, without a seat for it; the class of each."""
+        numbers = []
+        for request, count in requests:
+            numbers.append(self.packer.number(request))
+            self._count(numbers[-1], count)
+        return numbers
+
+    def _count(self, number: int, times: int) -> None:
+        if number >= len(self._counts):
+            self._counts = np.append(self._counts, np.zeros(1 + number))
+        self._counts[number] += times
+        self._seen += times
 
     def release(self, seat: Seat) -> None:
         """Give back what a seat took."""
