@@ -21,6 +21,8 @@ class Attempt:
     """Free accelerators left on each chosen node, when it was chosen."""
     fill: list[int] = field(default_factory=list)
     """Thousandths of the rack's budget that are drawn afterwards, when it was chosen."""
+    points: list[int] = field(default_factory=list)
+    """Of each chosen node, where the search was given points."""
     runner_up: int | None = None
     room: Room | None = None
     """What is left after the replicas that were seated."""

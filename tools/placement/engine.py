@@ -1,10 +1,9 @@
-"""The placement engine: the best place by what is to come, under every constraint, with reasons. The case graph and the
-tool catalogue ask it.
+"""The placement engine: the best place by what is to come, under every constraint, with reasons.
 
-Pure: the same snapshot, ask and outlook give the same answer, and nothing is logged. What it keeps saves time and changes no
-answer: columns, and a board (`online.boards`), which somebody lets it make in the background (`look`). Until then, and
-wherever the board cannot tell, masks decide, by the same numbers. It proposes homes; whether they may be used is the
-gate's decision.
+The case graph and the tool catalogue ask it. Pure: the same snapshot, ask and outlook give the same answer, and nothing
+is logged. What it keeps saves time and changes no answer: columns, and a board (`online.boards`), which it makes where
+somebody lets it, in the background (`look`). Until then, and wherever the board cannot tell, masks decide by the same
+numbers. It proposes homes; whether they may be used is the gate's decision.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ from tools.placement.columns import Columns
 from tools.placement.online.kinds import Kinds
 from tools.placement.online.outlooks import UNTOLD, Outlook
 from tools.placement.online.valuing import Valuation, Worth
+from tools.placement.packing.steps import POINTS
 from tools.placement.port import Ask, NoPlacement, Placement, Reason, Term
 from tools.placement.reasons import explain
 from tools.placement.searching import search
@@ -140,6 +140,7 @@ def _placement(wish: Wish, attempt: Attempt) -> Placement:
     return Placement(
         bindings=tuple(attempt.bindings),
         score=(
+            *(Term(name="points_lost", value=POINTS * len(found) - sum(found)) for found in (attempt.points,) if found),
             Term(name="free_accelerators_left", value=sum(attempt.left)),
             Term(name="rack_fill_permille", value=max(attempt.fill, default=0)),
         ),

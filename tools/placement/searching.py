@@ -1,7 +1,7 @@
 """Seat replicas one after another: the best first, all in one cluster, all or none.
 
-The best has most points (`online.scoring`), and of equals it is the first by id. Where a search is given no points it is
-best fit: the fewest free accelerators left on the node, then the least of its rack's budget drawn, then the first by id.
+The best has most points (`online.scoring`), and of equals it is the first by id. Where a search is given no points it
+is best fit: fewest free accelerators left on the node, then least of its rack's budget drawn, then the first by id.
 Replicas seated earlier count against later ones, devices and power alike.
 """
 
@@ -94,13 +94,15 @@ def _choose(wish: Wish, room: Room, open_rows: Flags, prefer: Ints | None, attem
     left = room.devices.sum(axis=1)[rows] - wish.needed
     fill = _fill(wish, room)[rows]
     ahead = np.zeros(len(rows), dtype=np.int64) if prefer is None else prefer[rows]
-    best_fit = (rows, fill, left, ahead)
-    order = np.lexsort(best_fit if wish.points is None else (rows, -wish.points(room, rows), ahead))
+    points = None if wish.points is None else wish.points(room, rows)
+    order = np.lexsort((rows, fill, left, ahead) if points is None else (rows, -points, ahead))
     best = order[0]
     if attempt.runner_up is None and not attempt.rows and rows.size > 1:
         attempt.runner_up = int(rows[order[1]])
     attempt.left.append(int(left[best]))
     attempt.fill.append(int(fill[best]))
+    if points is not None:
+        attempt.points.append(int(points[best]))
     return int(rows[best])
 
 

@@ -1,4 +1,4 @@
-"""A fleet kept current for single decisions: it follows the snapshots, and finds at once what a search by masks finds too.
+"""A fleet kept current for single decisions: it follows the snapshots, and finds at once what masks find too.
 
 Called by the engine, which makes one in the background. It decides nothing that it cannot decide as the masks do: of a
 snapshot that it cannot follow, or a workload that somebody else's constraint may concern, it says so.
@@ -97,7 +97,7 @@ class Board:
             if rows is None:
                 return False
             for _, others in self._followed:
-                others |= rows
+                others.update(rows)
             kept = [(s, rows) for s, rows in self._followed if s is not snapshot and len(rows) < _FAR]
             self._followed = [*kept[1 - _FOLLOWED :], (snapshot, set())]
             return True

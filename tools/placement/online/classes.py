@@ -24,8 +24,8 @@ from tools.placement.wishes import Wish
 type Key = tuple[object, ...]
 
 _OWN = frozenset({"id", "uid", "name", "replicas", "bindings", "watts_per_accelerator", "gangs", "counted"})
-"""What no constraint on a kind reads. All else of a workload does count, so that a field nobody thought of makes classes
-too many and never wrong."""
+"""What no constraint on a kind reads. All else of a workload counts, so that a field nobody thought of makes too many
+classes, and never a wrong one."""
 SLOTS = 63
 """As many devices of a node as the bits of a class tell."""
 

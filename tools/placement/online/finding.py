@@ -1,7 +1,7 @@
-"""The best node for a class, compiled: by points, and of equals the first that nothing refuses which moves. Called by `boards`.
+"""The best node for a class, compiled: by points, and of equals the first that nothing refuses. Called by `boards`.
 
 What endures is in the kinds of the pool. What moves with every replica is asked of a node when its turn comes, and the
-node passed over where it refuses: devices that the class accepts, one NVLink domain, the rack's power, distance to others.
+node passed over where it refuses: devices that the class accepts, one NVLink domain, the rack's power, other tenants.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def _points(pool, weights, demand, asked, state):
 
 @njit(cache=True, nogil=True)
 def find(pool, guard, weights, demand, asked, rows):
-    """The best node in the cluster, or none, and in `guard.taken` the devices there; where rows are given, one of these."""
+    """The best node in the cluster (of these rows, where some are given) or none; in `guard.taken` the devices there."""
     node = (
         _among(pool, guard, weights, demand, asked, rows) if len(rows) else _best(pool, guard, weights, demand, asked)
     )

@@ -1,7 +1,7 @@
 """Which nodes no workload can tell apart, but by what runs there: the same answer to every constraint that endures.
 
-Called by `valuing` and `boards`. A kind is a row of all columns that constraints of a kind read; of each the columns hold
-one node that stands for all (`typical`), so every mask that endures is worked out once a kind, by the code of its family.
+Called by `valuing` and `boards`. A kind is a row of all columns that constraints of a kind read; one node stands for all
+of a kind (`typical`), so that every mask that endures is worked out once a kind, by the code of its family.
 """
 
 from __future__ import annotations

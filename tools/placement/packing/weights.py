@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tools.placement.packing.demands import Columns
 
 CERTAIN = 1 << 20
-"""The chance of what comes for certain. A chance times milli-GPU stays far inside 64 bits, sums of chances inside 32."""
+"""The chance of what comes for certain. Sums of chances stay inside 32 bits, chances times milli-GPU inside 64."""
 
 
 class Weights(NamedTuple):
