@@ -27,6 +27,15 @@ class Vendor(StrEnum):
     OTHER = "other"
 
 
+class Sharing(StrEnum):
+    """How several replicas use one device at a time."""
+
+    TIME_SLICING = "time-slicing"
+    MPS = "mps"
+    VIRTUAL = "virtual"
+    """By a driver or scheduler that keeps each to its part (vGPU, HAMi)."""
+
+
 class ThrottleReason(StrEnum):
     """Why a device runs slower than it could; the union of what vendors tell, in words of ours."""
 

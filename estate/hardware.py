@@ -8,12 +8,12 @@ from typing import ClassVar, Final
 
 from pydantic import Field
 
-from estate.devices import Fault, Partition, ThrottleReason, Vendor
+from estate.devices import Fault, Partition, Sharing, ThrottleReason, Vendor
 from estate.ids import ClusterId, NodeId, Uid
 from estate.machines import Disk, Nic, NumaNode, PcieSwitch, Software
 from estate.origins import Layer, Origin
 from estate.records import Model, Time, later
-from estate.units import Mebibytes, Watts
+from estate.units import Mebibytes, Millicores, Watts
 
 
 class Health(StrEnum):
@@ -83,6 +83,14 @@ class Accelerator(Model):
     """Whether it may be cut (MIG mode); None: unknown."""
     partitions: tuple[Partition, ...] = later(())
     """How it is cut now, by index."""
+    cut: str = later("", max_length=63)
+    """Of a device that is a slice of a board and must be asked for by this name: `1g.10gb`; empty: a whole one."""
+    board: str = later("", max_length=128)
+    """The uuid of the board that it is a slice of; empty where it is whole, or nobody tells."""
+    start: int | None = later(ge=0, le=63)
+    """The first memory slice of its board that it takes up."""
+    sharing: Sharing | None = later()
+    """How replicas may share it; None: one alone may hold it."""
     power_limit_watts: Watts | None = later()
     throttled_by: tuple[ThrottleReason, ...] = later(())
     """Why it runs slower than it could, sorted."""
@@ -127,6 +135,13 @@ class Node(Model):
     disks: tuple[Disk, ...] = later((), max_length=1024)
     software: tuple[Software, ...] = later((), max_length=64)
     """Drivers, runtimes and frameworks with their versions, sorted."""
+    millicores: Millicores | None = later()
+    """Processors that pods may request together; None: nobody tells."""
+    allots_mebibytes: Mebibytes | None = later()
+    """Memory that pods may request together; None: nobody tells."""
+    other_millicores: Millicores = later(Millicores(0))
+    """What pods request of it that are replicas of nothing here: its own agents', and of tenants that nobody knows."""
+    other_mebibytes: Mebibytes = later(Mebibytes(0))
     end_of_life: Time | None = later()
     origins: tuple[Origin, ...] = later((), max_length=64)
     """Where each layer of these fields is from, and when it was seen. One without: as its cluster reports it."""
@@ -135,7 +150,8 @@ class Node(Model):
         **dict.fromkeys(("uid", "cluster", "name", "boot_id"), Layer.IDENTITY),
         **dict.fromkeys(("serial", "system_uuid", "provider_id"), Layer.IDENTITY),
         **dict.fromkeys(("idle_watts", "power_cap_watts"), Layer.POWER),
-        **dict.fromkeys(("cordoned", "taints"), Layer.SCHEDULING),
+        **dict.fromkeys(("cordoned", "taints", "millicores", "allots_mebibytes"), Layer.SCHEDULING),
+        **dict.fromkeys(("other_millicores", "other_mebibytes"), Layer.SCHEDULING),
         "health": Layer.HEALTH,
         "nics": Layer.FABRIC,
         "software": Layer.SOFTWARE,

@@ -5,6 +5,7 @@ Used by `estate.hardware` for nodes in service and by `estate.facilities.machine
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated
@@ -92,9 +93,19 @@ class Disk(Model):
     encrypted: bool | None = None
 
 
+SoftwareName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.\-]{0,62}$")]
+"""`driver`, `cuda`, `rocm`, `firmware`, `kernel`, `kubelet`, `container-runtime`, `fabric-manager`, …"""
+_NUMBERS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})*", re.ASCII)
+
+
 class Software(Model):
     """A driver, runtime or framework that is installed, and its version as its maker writes it."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.\-]{0,62}$")]
-    """`driver`, `cuda`, `rocm`, `firmware`, `kernel`, `kubelet`, `container-runtime`, `fabric-manager`, …"""
+    name: SoftwareName
     version: Annotated[str, StringConstraints(min_length=1, max_length=128)]
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The first run of numbers with dots in its version (`containerd://2.1.4-k3s1`: 2.1.4); empty: it has none."""
+        found = _NUMBERS.search(self.version)
+        return tuple(map(int, found[0].split("."))) if found else ()

@@ -10,6 +10,8 @@ Watts = NewType("Watts", Annotated[int, Field(ge=0, le=10**12)])
 Mebibytes = NewType("Mebibytes", Annotated[int, Field(ge=0, le=10**15)])
 MilliGpu = NewType("MilliGpu", Annotated[int, Field(ge=0, le=10**9)])
 """Thousandths of one accelerator."""
+Millicores = NewType("Millicores", Annotated[int, Field(ge=0, le=10**9)])
+"""Thousandths of one processor."""
 MicroUsdPerHour = NewType("MicroUsdPerHour", Annotated[int, Field(ge=0, le=10**15)])
 Milliseconds = NewType("Milliseconds", Annotated[int, Field(ge=0, le=10**12)])
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from enum import StrEnum
-from typing import Self
+from typing import Annotated, Final, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from estate.devices import Vendor
 from estate.hardware import Node, Taint, TaintEffect
 from estate.ids import ClusterId, DatasetId, GangId, NodeId, TenantId, Uid, WorkloadId
 from estate.law import Residency
+from estate.machines import Software, SoftwareName
 from estate.records import Model, Time, later
-from estate.units import Mebibytes, MicroUsdPerHour, Milliseconds, Watts
+from estate.units import Mebibytes, MegabitsPerSecond, MicroUsdPerHour, Millicores, MilliGpu, Milliseconds, Watts
+
+WHOLE: Final = 1000
+"""Thousandths of one accelerator."""
+PROFILE: Final = r"^([a-z0-9][a-z0-9.+\-]{0,62})?$"
 
 
 class WorkloadKind(StrEnum):
@@ -46,6 +51,28 @@ class Span(StrEnum):
     SITE = "site"
 
 
+class Locality(StrEnum):
+    """A part of a node whose devices reach each other without leaving it."""
+
+    NUMA = "numa"
+    """The processors and memory of one NUMA node, and what hangs on them."""
+    PCIE = "pcie-switch"
+    """What hangs on one PCIe switch; processors and memory are the node's."""
+
+
+class Requirement(Model):
+    """Something that must be installed, in a version or a later one."""
+
+    name: SoftwareName
+    at_least: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,9}(\.[0-9]{1,9}){0,7}$")]
+    """Numbers with dots: `580.65`. What is installed counts up to its first word that is no number."""
+
+    def met_by(self, installed: Iterable[Software]) -> bool:
+        """Whether one of these is it, and new enough."""
+        wanted = tuple(map(int, self.at_least.split(".")))
+        return any(s.name == self.name and s.numbers >= wanted for s in installed)
+
+
 class WorkloadContract(Model):
     """What a workload was promised. `None` promises nothing on that point."""
 
@@ -69,6 +96,49 @@ class WorkloadContract(Model):
     """All replicas in one of these: how close its members must be to each other."""
     spread: Span | None = later()
     """No two replicas in one of these: what one failure may take at most."""
+    millicores: Millicores = later(Millicores(0))
+    """Processors of each replica, as its pods request them."""
+    host_mebibytes: Mebibytes = later(Mebibytes(0))
+    """Memory of each replica beside that of its accelerators."""
+    share: MilliGpu | None = later(None, gt=0, lt=WHOLE)
+    """What each replica takes of one accelerator that its tenant's own replicas share; None: of each the whole."""
+    profile: Annotated[str, StringConstraints(pattern=PROFILE)] = later("")
+    """By which name its accelerators are asked for where they are slices of one (`1g.10gb`); empty: whole ones."""
+
+    limit_watts: Watts = later(Watts(0))
+    """Least power limit of each accelerator: one that is held below its maker's is a slower one."""
+    software: tuple[Requirement, ...] = later((), max_length=16)
+    """What must be installed on its nodes, sorted by name."""
+    locality: Locality | None = later()
+    """Within which part of a node each replica has its accelerators, processors, memory and rails."""
+    rails: int = later(0, ge=0, le=64)
+    """RDMA ports that each replica has for itself, in the same part of the node."""
+    rail_speed: MegabitsPerSecond = later(MegabitsPerSecond(0))
+    """What each of them must have to spare."""
+
+    @property
+    def milli(self) -> int:
+        """What each replica takes of each of its accelerators, in thousandths."""
+        return WHOLE if self.share is None else self.share
+
+    @model_validator(mode="after")
+    def _shares_one_accelerator(self) -> Self:
+        if self.share is not None and self.accelerators_per_replica != 1:
+            asked = self.accelerators_per_replica
+            raise ValueError(
+                f"share: a part of one accelerator, and yet {asked} of them; ask for one, or for whole ones"
+            )
+        if self.profile and (self.share is not None or not self.accelerators_per_replica):
+            raise ValueError(f"profile: `{self.profile}` needs at least one accelerator, and cannot be shared further")
+        return self
+
+    @model_validator(mode="after")
+    def _has_something_to_be_near_to(self) -> Self:
+        if self.locality is not None and not self.accelerators_per_replica:
+            raise ValueError(f"locality: `{self.locality.value}` without accelerators; ask for some, or leave it out")
+        if self.rail_speed and not self.rails:
+            raise ValueError(f"rail_speed: {self.rail_speed} Mbit/s and no rails; say how many")
+        return self
 
     @model_validator(mode="after")
     def _stands_together_within_what_it_is_spread_over(self) -> Self:

@@ -1,11 +1,17 @@
-"""Whether replicas fit the devices they are bound to: the capacity rule that every change of bindings shares."""
+"""Whether replicas fit the nodes and devices they are bound to: the capacity rule that every change of bindings shares.
+
+Devices, and parts of them; processors and memory of the node. What a scheduler would refuse is refused here before it
+is proposed, approved or done.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from estate.hardware import Health, Node
+from estate import loads, localities
+from estate.hardware import Accelerator, Health, Node
 from estate.ids import NodeId
+from estate.loads import Load
 from estate.results import Ok, Refusal, RefusalCode, Result
 from estate.snapshots import Snapshot
 from estate.workloads import Binding, Workload
@@ -16,11 +22,16 @@ def seat(snapshot: Snapshot, workload: Workload, fresh: Iterable[Binding]) -> Re
 
     `workload` is the workload as it will be, without them. Where `snapshot` has it otherwise does not count.
     """
-    kept = list(workload.bindings)
+    taken: dict[NodeId, Load] = {}
     for binding in fresh:
-        if refusal := _seat_one(snapshot, workload, kept, binding):
-            return refusal
-        kept.append(binding)
+        node = snapshot.node(binding.node)
+        if node is None:
+            return _no(binding, "is not in the estate")
+        if node.id not in taken:
+            taken[node.id] = loads.beside(snapshot, node, workload, workload.bindings)
+        if fault := _fault(workload, binding, node, taken[node.id]):
+            return _no(binding, fault)
+        taken[node.id].add(workload, (binding,))
     return None
 
 
@@ -39,45 +50,87 @@ def shut_to(node: Node, workload: Workload) -> str | None:
     return f"is tainted `{taint}`" if taint is not None else None
 
 
-def _seat_one(snapshot: Snapshot, workload: Workload, kept: Sequence[Binding], binding: Binding) -> Refusal | None:
-    node = snapshot.node(binding.node)
-    if node is None:
-        return _no(binding, "is not in the estate")
+def _fault(workload: Workload, binding: Binding, node: Node, load: Load) -> str | None:
+    """What is wrong with one replica there, beside the load of the others."""
     if node.cluster != workload.cluster:
-        return _no(binding, f"belongs to cluster `{node.cluster}`, the workload runs in `{workload.cluster}`")
+        return f"belongs to cluster `{node.cluster}`, the workload runs in `{workload.cluster}`"
     if shut := shut_to(node, workload):
-        return _no(binding, shut)
+        return shut
     if node.health is not Health.HEALTHY:
-        return _no(binding, f"is {node.health.value}")
-    return _devices(workload, binding, node, _held(snapshot, workload, kept, binding.node))
+        return f"is {node.health.value}"
+    if absent := [r for r in workload.contract.software if not r.met_by(node.software)]:
+        return f"has no {absent[0].name} of {absent[0].at_least} or later"
+    return _lack(workload, node, load) or _misfit(workload, binding, node, load)
 
 
-def _held(snapshot: Snapshot, workload: Workload, kept: Sequence[Binding], node: NodeId) -> set[int]:
-    """The devices of a node that others hold, or the workload itself by what it keeps."""
-    others = (b for w in snapshot.workloads_on(node) if w.id != workload.id for b in w.on(node))
-    own = (b for b in kept if b.node == node)
-    return {i for b in (*others, *own) for i in b.accelerators}
+def _lack(workload: Workload, node: Node, load: Load) -> str | None:
+    """Processors or memory of the node that one more replica would be short of."""
+    contract = workload.contract
+    cpu, memory = load.processors_left(node), load.memory_left(node)
+    if contract.millicores and cpu is not None and contract.millicores > cpu:
+        return f"has {max(cpu, 0)} millicores left, {contract.millicores} are needed"
+    if contract.host_mebibytes and memory is not None and contract.host_mebibytes > memory:
+        return f"has {max(memory, 0)} MiB of memory left, {contract.host_mebibytes} are needed"
+    return None
 
 
-def _devices(workload: Workload, binding: Binding, node: Node, held: set[int]) -> Refusal | None:
-    needed = workload.contract.accelerators_per_replica
-    offered = len(set(binding.accelerators))
+def _misfit(workload: Workload, binding: Binding, node: Node, load: Load) -> str | None:
+    needed, offered = workload.contract.accelerators_per_replica, len(set(binding.accelerators))
     if offered != needed or len(binding.accelerators) != needed:
-        return _no(binding, f"offers {offered} accelerators where {needed} are needed, each named once")
+        return f"offers {offered} accelerators where {needed} are needed, each named once"
     devices = {a.index: a for a in node.accelerators}
     for index in binding.accelerators:
         device = devices.get(index)
         if device is None:
-            return _no(binding, f"has no accelerator {index}")
-        if device.health is not Health.HEALTHY:
-            return _no(binding, f"accelerator {index} is {device.health.value}")
-        if index in held:
-            return _no(binding, f"accelerator {index} is taken")
-        if not workload.contract.accepts(device.model, device.vendor):
-            return _no(binding, f"accelerator {index} is a {device.model}, the contract asks for another model")
-        if device.memory_mebibytes < workload.contract.memory_mebibytes:
-            return _no(binding, f"accelerator {index} has too little memory")
+            return f"has no accelerator {index}"
+        if fault := _unfit(workload, device) or _taken(workload, device, load):
+            return f"accelerator {index} {fault}"
+    return _scattered(workload, binding, node, load)
+
+
+def _scattered(workload: Workload, binding: Binding, node: Node, load: Load) -> str | None:
+    """Whether what it holds is not in one part of the node, or that part is short of something."""
+    contract = workload.contract
+    if contract.locality is None and not contract.rails:
+        return None
+    found = localities.spread(node, contract.locality, binding)
+    if len(found) != 1 or found.total() < len(binding.accelerators):
+        word = contract.locality.value if contract.locality else "node"
+        return f"does not have accelerators {', '.join(map(str, binding.accelerators))} in one {word}"
+    part = next(iter(found))
+    lacking = localities.supplies(node, contract.locality, load.running)[part].lacks(workload)
+    return lacking and f"{contract.locality.value} {part} {lacking}" if contract.locality else lacking
+
+
+def _unfit(workload: Workload, device: Accelerator) -> str | None:
+    """Why the contract does not accept a device, whoever holds it."""
+    contract = workload.contract
+    if device.health is not Health.HEALTHY:
+        return f"is {device.health.value}"
+    if not contract.accepts(device.model, device.vendor):
+        return f"is a {device.model}, the contract asks for another model"
+    if device.memory_mebibytes < contract.memory_mebibytes:
+        return "has too little memory"
+    if contract.limit_watts and (device.power_limit_watts or 0) < contract.limit_watts:
+        return f"may draw less than {contract.limit_watts} W, or nobody tells how much"
+    if device.cut != contract.profile:
+        return f"is {_sized(device.cut)}, the contract asks for {_sized(contract.profile)}"
+    if contract.share is not None and device.sharing is None:
+        return "cannot be shared"
     return None
+
+
+def _taken(workload: Workload, device: Accelerator, load: Load) -> str | None:
+    """Who holds a device already: only replicas of one tenant share one."""
+    left, wanted = load.milli_left(device.index), workload.contract.milli
+    if wanted <= left:
+        others = load.tenants[device.index] - {workload.tenant}
+        return f"is shared by `{min(others)}`; two tenants never share one" if others else None
+    return "is taken" if not left or workload.contract.share is None else f"has {left} thousandths left of {wanted}"
+
+
+def _sized(profile: str) -> str:
+    return f"a slice `{profile}`" if profile else "a whole accelerator"
 
 
 def _no(binding: Binding, fault: str) -> Refusal:

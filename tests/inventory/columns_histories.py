@@ -9,12 +9,12 @@ from typing import Any
 from hypothesis import strategies as st
 
 from estate import alterations
-from estate.devices import Fault, Vendor
+from estate.devices import Fault, Sharing, Vendor
 from estate.frozen import FrozenEstate
 from estate.hardware import Accelerator, Health, Node, Taint, TaintEffect
 from estate.ids import ClusterId, GangId, NodeId, RackId, SiteId, TenantId, WorkloadId
 from estate.law import Facts
-from estate.machines import Nic, NicUse
+from estate.machines import Nic, NicUse, Software
 from estate.references import Ref
 from estate.snapshots import Snapshot
 from estate.workloads import Binding, Gang, Workload
@@ -38,6 +38,7 @@ FACTS = (
     builders.facts(version=2, racks=(builders.rack("eu-a", nodes=(NodeId("eu-a2"), NodeId("eu-b1"))), _moved)),
 )
 
+_DRIVER = (Software(name="driver", version="580.65"),)
 _health = st.sampled_from(Health)
 _taints = st.sampled_from(
     (
@@ -46,6 +47,31 @@ _taints = st.sampled_from(
         (Taint(key="placet.dev/rest", effect=TaintEffect.PREFER_NO_SCHEDULE),),
         (Taint(key="nvidia.com/gpu", value="present", effect=TaintEffect.NO_SCHEDULE),),
     )
+)
+
+
+class _Fields(dict[str, Any]):
+    """Fields of a model, hashable by what they are."""
+
+    def __hash__(self) -> int:  # type: ignore[override]  # never written
+        return hash(tuple(self.items()))
+
+
+_SIZES = (
+    _Fields(),
+    _Fields(sharing=Sharing.MPS),
+    _Fields(cut="1g.10gb", board="GPU-b", start=2, power_limit_watts=400),
+)
+_ROOMS = (
+    _Fields(),
+    _Fields(millicores=8_000, allots_mebibytes=16_000, other_millicores=500, software=_DRIVER),
+    _Fields(millicores=2_000, other_mebibytes=9),
+)
+_CONTRACTS = (
+    *map(builders.contract, (0, 1, 2, 4)),
+    builders.contract(1, share=300),
+    builders.contract(1, share=600, millicores=700),
+    builders.contract(2, millicores=1_500, host_mebibytes=4_000),
 )
 _caps = st.sampled_from((None, 0, 1_500, 9_000))
 
@@ -66,6 +92,7 @@ def _devices(draw: st.DrawFn) -> tuple[Accelerator, ...]:
             nvlink_domain=draw(among(("", *DOMAINS))),
             faults=draw(among(((), _FAULT))),
             vendor=draw(among((None, *Vendor))),
+            **draw(among(_SIZES)),
         )
         for at in range(count)
     )
@@ -87,6 +114,7 @@ def nodes(draw: st.DrawFn) -> Node:
         taints=draw(_taints),
         nics=draw(among(((), (Nic(name="eth0", use=NicUse.DATA, switch=DOMAINS[0], speed=100_000),)))),
         sockets=draw(among((None, 2))),
+        **draw(among(_ROOMS)),
     )
 
 
@@ -107,7 +135,7 @@ def workloads(draw: st.DrawFn) -> Workload:
         namespace=draw(among(NAMES)),
         replicas=replicas,
         watts_per_accelerator=draw(among((0, 700))),
-        contract=builders.contract(draw(among((0, 1, 2, 4)))),
+        contract=draw(among(_CONTRACTS)),
         bindings=tuple(draw(_bindings(r)) for r in running),
         gangs=draw(among(((), *((Gang(id=g),) for g in GANGS)))),
     )

@@ -6,11 +6,13 @@ from hypothesis import strategies as st
 
 from estate import law
 from estate.changes.seating import seat
-from estate.devices import Vendor
+from estate.devices import Sharing, Vendor
 from estate.frozen import FrozenEstate
 from estate.hardware import Health, Node, Taint, TaintEffect
 from estate.ids import ClusterId, NodeId, SiteId, WorkloadId
-from estate.workloads import BandwidthClass, Span, Toleration, Workload
+from estate.machines import LinkState, Nic, NicUse, NumaNode, Software
+from estate.units import Mebibytes, MegabitsPerSecond
+from estate.workloads import BandwidthClass, Locality, Requirement, Span, Toleration, Workload
 from tests import builders
 from tests.drawing import among
 from tools.placement.port import Ask
@@ -21,6 +23,7 @@ TAINTS = (
     Taint(key="placet.dev/fault", value="xid-79", effect=TaintEffect.NO_EXECUTE),
     Taint(key="placet.dev/rest", effect=TaintEffect.PREFER_NO_SCHEDULE),
 )
+_SHARINGS = st.sampled_from([None, Sharing.MPS])
 _TENANTS = ("tenant-a", "tenant-b", "tenant-c")
 _MODELS = ("H100-SXM5-80GB", "A100-SXM4-40GB", "MI300X")
 _COMPANY: list[tuple[Span | None, Span | None]] = [
@@ -30,6 +33,25 @@ _COMPANY: list[tuple[Span | None, Span | None]] = [
     (Span.RACK, Span.NODE),
 ]
 """In what replicas stand together, and over what they are spread."""
+_DEMANDS: list[dict[str, object]] = [
+    *[{}] * 8,
+    {"millicores": 3_000},
+    {"millicores": 2_000, "host_mebibytes": 6_000},
+    {"host_mebibytes": 9_000, "limit_watts": 500},
+    {"locality": Locality.NUMA, "millicores": 2_000, "host_mebibytes": 3_000},
+    {"locality": Locality.NUMA, "rails": 1},
+    {"locality": Locality.PCIE, "rails": 1, "rail_speed": 200_000, "millicores": 1_000},
+    {"locality": Locality.PCIE},
+    {"rails": 2},
+    {"rails": 1, "rail_speed": 400_000},
+    {"software": (Requirement(name="driver", at_least="580.65"),)},
+    {"profile": "1g.10gb"},
+    {"profile": "1g.10gb", "locality": Locality.NUMA, "millicores": 1_000},
+    {"share": 300},
+    {"share": 500, "millicores": 1_000},
+    {"share": 700, "locality": Locality.NUMA},
+]
+"""What a replica needs beside devices of a model; a share is of one device."""
 _MAKERS = dict(zip(_MODELS, (Vendor.NVIDIA, None, Vendor.AMD), strict=True))
 """None: nobody tells who made it."""
 
@@ -41,6 +63,8 @@ def nodes(draw: st.DrawFn, name: str) -> Node:
     count = draw(st.integers(0, 4))
     split = draw(among([1, 2, 4]))
     model = draw(among(_MODELS))
+    cuts, sharing = draw(among([("",) * 4] * 4 + [("", "1g.10gb") * 2, ("1g.10gb",) * 4])), draw(_SHARINGS)
+    parts, limit = draw(among([0, 1, 2, 2])), draw(among([None, 400, 700, 700]))
     devices = tuple(
         builders.accelerator(
             name,
@@ -50,6 +74,11 @@ def nodes(draw: st.DrawFn, name: str) -> Node:
             memory_mebibytes=draw(among([40_000, 80_000])),
             nvlink_domain=draw(among(["", f"{name}-{i // split}", f"{name}-{i // split}"])),
             health=draw(healths),
+            cut=cuts[i],
+            sharing=None if cuts[i] else sharing,
+            power_limit_watts=limit,
+            numa_node=i * 2 // 4 if parts else None,
+            pcie_switch=f"switch-{i // 2}" if parts else "",
         )
         for i in range(count)
     )
@@ -61,7 +90,35 @@ def nodes(draw: st.DrawFn, name: str) -> Node:
         taints=draw(among([()] * 4 + [TAINTS[:1], TAINTS[1:2], TAINTS])),
         power_cap_watts=draw(among([None, None, 1_200, 2_500])),
         cluster=ClusterId(draw(among(["eu-1" if name.startswith("eu") else "us-1"] * 9 + ["eu-1"]))),
-    ).model_copy(update={"accelerators": devices})
+    ).model_copy(update={"accelerators": devices, **draw(_machines(parts))})
+
+
+@st.composite
+def _machines(draw: st.DrawFn, parts: int) -> dict[str, object]:
+    """What a node has beside its devices, as far as anybody tells."""
+    found: dict[str, object] = {"software": draw(among([(), _software("570.10"), _software("580.65.06-1")]))}
+    if draw(among([False, True, True])):
+        found |= {"millicores": 8_000, "allots_mebibytes": 16_000, "other_millicores": draw(among([0, 500, 3_000]))}
+    if parts:
+        state = among([LinkState.UP, LinkState.UP, LinkState.DOWN])
+        found["numa_nodes"] = tuple(NumaNode(index=i, cpus=4, memory_mebibytes=Mebibytes(8_000)) for i in range(parts))
+        found["nics"] = tuple(
+            Nic(
+                name=f"rdma{i}",
+                use=NicUse.RDMA,
+                speed=MegabitsPerSecond(400_000),
+                state=draw(state),
+                used=MegabitsPerSecond(draw(among([0, 250_000]))),
+                numa_node=i // 2,
+                pcie_switch=f"switch-{i // 2}",
+            )
+            for i in range(4)
+        )
+    return found
+
+
+def _software(driver: str) -> tuple[Software, ...]:
+    return (Software(name="driver", version=driver), Software(name="kernel", version="6.12.0"))
 
 
 @st.composite
@@ -93,6 +150,9 @@ def workloads(draw: st.DrawFn, name: str) -> Workload:
     """A pending workload of some tenant."""
     tenant = draw(among([*_TENANTS, *_TENANTS, "tenant-x"]))
     together, spread = draw(among(_COMPANY))
+    demand = draw(st.sampled_from(_DEMANDS))
+    least = int("profile" in demand or "locality" in demand)
+    count = 1 if "share" in demand else draw(st.integers(least, 3))
     return builders.workload(
         name,
         tenant=tenant,
@@ -102,7 +162,8 @@ def workloads(draw: st.DrawFn, name: str) -> Workload:
         tolerations=draw(among([(), (), (Toleration(key="gpu"),), (Toleration(),)])),
         watts_per_accelerator=draw(among([0, 300, 700])),
         contract=builders.contract(
-            draw(st.integers(0, 3)),
+            count,
+            **demand,
             models=draw(among([(), (), _MODELS[:1], _MODELS])),
             vendors=draw(among([(), (), (Vendor.AMD,), (Vendor.AMD, Vendor.NVIDIA)])),
             memory_mebibytes=draw(among([0, 0, 60_000])),
@@ -150,7 +211,10 @@ def settled(draw: st.DrawFn, estate: FrozenEstate, workload: Workload) -> Frozen
     for replica in range(workload.replicas):
         name = draw(among(NAMES))
         node = estate.node(NodeId(name))
-        free = [a.index for a in node.accelerators if a.index not in estate.taken(node.id)] if node else []
+        # With shares some device again, taken in part or not.
+        shared = workload.contract.share is not None
+        free = [a.index for a in node.accelerators if shared or a.index not in estate.taken(node.id)] if node else []
+        free = free[draw(st.integers(0, 3)) % len(free) :] if shared and free else free
         binding = builders.binding(replica, name, *free[: workload.contract.accelerators_per_replica])
         if seat(estate, workload, (binding,)) is None:
             workload = workload.model_copy(update={"bindings": (*workload.bindings, binding)})

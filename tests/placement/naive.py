@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from fractions import Fraction
+from math import ceil
 
 from estate.changes.seating import seat
-from estate.hardware import Health, Node
+from estate.hardware import Accelerator, Health, Node
 from estate.ids import ClusterId, NodeId, RackId
 from estate.law import Isolation, Tenant
+from estate.machines import LinkState, Nic, NicUse
 from estate.snapshots import Snapshot
-from estate.workloads import BandwidthClass, Binding, Span, Workload
+from estate.workloads import BandwidthClass, Binding, Locality, Span, Workload
 from policies import sovereignty
 from tools.placement.port import Ask
 
@@ -64,13 +67,19 @@ def faults(snapshot: Snapshot, ask: Ask, bindings: tuple[Binding, ...]) -> Itera
 
 def points(running: Snapshot, workload: Workload, node: Node) -> int:
     """The published score by whole devices, where 1, 2, 4 and 8 of them are equally likely next."""
-    free, needed = len(_free(running, node)), workload.contract.accelerators_per_replica
+    contract, levels = workload.contract, [_milli(running, node, a.index) for a in node.accelerators]
+    free, needed = levels.count(1000), contract.accelerators_per_replica
 
     def useful(devices: int) -> float:
         return sum(devices for size in (1, 2, 4, 8) if size <= devices) / 4
 
-    idle = 0 if needed else len(node.accelerators) / 10
-    return int(100 / (1 + math.exp(-(useful(free - needed) - useful(free) + needed - idle))))
+    def gained(left: int, taken: float) -> int:
+        idle = 0 if needed else len(node.accelerators) / 10
+        return int(100 / (1 + math.exp(-(useful(left) - useful(free) + taken - idle))))
+
+    if contract.share is None:
+        return gained(free - needed, needed)
+    return max(gained(free - (level == 1000), contract.share / 1000) for level in levels if level >= contract.share)
 
 
 def span(snapshot: Snapshot, node: NodeId, over: Span) -> str:
@@ -92,7 +101,7 @@ def _domains(running: Snapshot, workload: Workload, ask: Ask) -> list[str | None
     for node in running.nodes():
         name = span(running, node.id, over)
         if node.cluster == workload.cluster and name:
-            free[name] = free.get(name, 0) + len(_free(running, node))
+            free[name] = free.get(name, 0) + _seats(running, workload, node)
     needed = workload.contract.accelerators_per_replica * len(ask.replicas)
     roomy = [d for d in sorted(free, key=lambda d: (free[d], d)) if free[d] >= needed]
     return [*roomy] or [None]
@@ -154,6 +163,8 @@ def _home(running: Snapshot, workload: Workload, ask: Ask, node: Node, replica: 
     if not _near(running, workload, node):
         return None
     if not _apart(running, workload, node) or not _powered(running, workload, node):
+        return None
+    if not _equipped(running, workload, node):
         return None
     devices = _pick(running, workload, node)
     if devices is None:
@@ -222,16 +233,112 @@ def _free(running: Snapshot, node: Node) -> list[int]:
     return [a.index for a in node.accelerators if a.health is Health.HEALTHY and a.index not in taken]
 
 
-def _pick(running: Snapshot, workload: Workload, node: Node) -> tuple[int, ...] | None:
-    contract, free = workload.contract, _free(running, node)
-    usable = [
+def _equipped(running: Snapshot, workload: Workload, node: Node) -> bool:
+    """Processors and memory beside what pods request, and everything installed that must be."""
+    contract = workload.contract
+    here = [w.contract for w in running.workloads_on(node.id) for _ in w.on(node.id)]
+    cpu = sum(c.millicores for c in here) + node.other_millicores + contract.millicores
+    memory = sum(c.host_mebibytes for c in here) + node.other_mebibytes + contract.host_mebibytes
+    if contract.millicores and node.millicores is not None and cpu > node.millicores:
+        return False
+    if contract.host_mebibytes and node.allots_mebibytes is not None and memory > node.allots_mebibytes:
+        return False
+    return all(
+        any(s.name == r.name and _dotted(s.version) >= _dotted(r.at_least) for s in node.software)
+        for r in contract.software
+    )
+
+
+def _dotted(version: str) -> list[int]:
+    return [int(p) for p in version.split("-", maxsplit=1)[0].split(".")]
+
+
+def _holders(running: Snapshot, node: Node, index: int) -> list[Workload]:
+    """Who holds a device, once for each replica that does."""
+    return [w for w in running.workloads_on(node.id) for b in w.on(node.id) if index in b.accelerators]
+
+
+def _milli(running: Snapshot, node: Node, index: int) -> int:
+    """Thousandths of a device that nobody holds."""
+    (device,) = [a for a in node.accelerators if a.index == index]
+    held = sum(w.contract.share or 1000 for w in _holders(running, node, index))
+    return max(1000 - held, 0) if device.health is Health.HEALTHY else 0
+
+
+def _open(running: Snapshot, workload: Workload, node: Node) -> list[int]:
+    """Devices that one more replica could hold, or a share of, were they of its kind."""
+    share = workload.contract.share
+    if share is None:
+        return _free(running, node)
+    fitting = [a.index for a in node.accelerators if _milli(running, node, a.index) >= share]
+    return [i for i in fitting if {w.tenant for w in _holders(running, node, i)} <= {workload.tenant}]
+
+
+def _seats(running: Snapshot, workload: Workload, node: Node) -> int:
+    """How many devices, or shares of the asked size, the node has to give."""
+    share = workload.contract.share
+    if share is None:
+        return len(_free(running, node))
+    return sum(_milli(running, node, i) // share for i in _open(running, workload, node))
+
+
+def _usable(running: Snapshot, workload: Workload, node: Node) -> list[Accelerator]:
+    contract, open_ = workload.contract, _open(running, workload, node)
+    return [
         a
         for a in node.accelerators
-        if a.index in free
+        if a.index in open_
         and a.memory_mebibytes >= contract.memory_mebibytes
         and (not contract.models or a.model in contract.models)
         and (not contract.vendors or a.vendor in (None, *contract.vendors))
+        and a.cut == contract.profile
+        and (contract.share is None or a.sharing is not None)
+        and (a.power_limit_watts or 0) >= contract.limit_watts
     ]
+
+
+def _pick(running: Snapshot, workload: Workload, node: Node) -> tuple[int, ...] | None:
+    usable = _usable(running, workload, node)
+    parts = [_part(workload, a) for a in node.accelerators]
+    order = list(dict.fromkeys(p for p in parts if p is not None))
+    groups = [[a for a in usable if _part(workload, a) == p] for p in order] if workload.contract.locality else [usable]
+    found = [(len(g), n, _within(running, workload, node, g)) for n, g in enumerate(groups)]
+    fitting = [f for f in found if f[2] is not None and _serves(running, workload, node, order[f[1]] if order else "")]
+    return min(fitting)[2] if fitting else None
+
+
+def _part(workload: Workload, thing: Accelerator | Nic) -> object:
+    """The part of the node that it is in; None where nobody tells."""
+    if workload.contract.locality is None:
+        return "node"
+    return thing.numa_node if workload.contract.locality is Locality.NUMA else thing.pcie_switch or None
+
+
+def _serves(running: Snapshot, workload: Workload, node: Node, part: object) -> bool:
+    """Whether that part has the processors, memory and rails for one more, beside those with devices in it."""
+    contract, part = workload.contract, part if workload.contract.locality else "node"
+    numa = next((n for n in node.numa_nodes if n.index == part), None) if contract.locality is Locality.NUMA else None
+    cpu = None if numa is None else numa.cpus * 1000
+    memory = None if numa is None else int(numa.memory_mebibytes)
+    ports = [n for n in node.nics if n.use is NicUse.RDMA and n.state is LinkState.UP and _part(workload, n) == part]
+    rails = sum(n.speed - (n.used or 0) >= contract.rail_speed for n in ports)
+    homes = {a.index: _part(workload, a) for a in node.accelerators}
+    for resident in running.workloads_on(node.id):
+        for binding in resident.on(node.id):
+            inside = sum(homes[i] == part for i in binding.accelerators) if contract.locality else 1
+            share = Fraction(inside, max(len(binding.accelerators), 1) if contract.locality else 1)
+            rails -= ceil(resident.contract.rails * share)
+            cpu = None if cpu is None else cpu - ceil(resident.contract.millicores * share)
+            memory = None if memory is None else memory - ceil(resident.contract.host_mebibytes * share)
+    enough = (cpu is None or cpu >= contract.millicores) and (memory is None or memory >= contract.host_mebibytes)
+    return enough and rails >= contract.rails
+
+
+def _within(running: Snapshot, workload: Workload, node: Node, usable: list[Accelerator]) -> tuple[int, ...] | None:
+    """Devices out of these."""
+    contract = workload.contract
+    if contract.share is not None:
+        return min(((_milli(running, node, a.index), (a.index,)) for a in usable), default=(0, None))[1]
     needed = contract.accelerators_per_replica
     domains: dict[str, list[int]] = {}
     for device in usable:
@@ -249,4 +356,6 @@ def _pick(running: Snapshot, workload: Workload, node: Node) -> tuple[int, ...] 
 def _score(running: Snapshot, workload: Workload, node: Node) -> tuple[int, int]:
     drawn, budget = _after(running, workload, node)
     left = len(_free(running, node)) - workload.contract.accelerators_per_replica
+    if workload.contract.share is not None:
+        left = sum(_milli(running, node, a.index) for a in node.accelerators) - workload.contract.share
     return left, drawn * 1000 // max(budget, 1)

@@ -234,4 +234,8 @@ def test_what_spoils_least_wins_and_the_next_is_the_runner_up() -> None:
     assert isinstance(found, Placement)
     assert found.bindings[0].node == "eu-a1"
     assert found.runner_up == "eu-a2"
-    assert {t.name: t.value for t in found.score} == {"free_accelerators_left": 0, "rack_fill_permille": 500}
+    assert {t.name: t.value for t in found.score} == {
+        "points_lost": 27,
+        "free_accelerators_left": 0,
+        "rack_fill_permille": 500,
+    }

@@ -33,6 +33,7 @@ _INSTALLED = {
     "osImage": "os",
 }
 _LONGEST_WORD = 128
+_MOST = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,8 @@ def read(raw: Raw, facts: Facts, cluster: ClusterId) -> Reading:
         provider_id=_word(spec, "providerID", 512),
         product=features.machine(labels)[:_LONGEST_WORD],
         memory_mebibytes=_memory(status),
+        millicores=parts.read(partial(_allots, status, "cpu", amounts.milli), None),
+        allots_mebibytes=parts.read(partial(_allots, status, "memory", _mebibytes), None),
         software=_software(labels, status),
     )
     faults = tuple(parts.faults)
@@ -167,6 +170,7 @@ def _devices(uid: Uid, labels: dict[str, str], status: Raw) -> Iterator[tuple[Ac
                 health=Health.HEALTHY if index < start + usable else Health.FAILED,
                 vendor=family.vendor,
                 generation=told.generation[:64],
+                cut=family.cut(resource),
             )
             yield device, told.shared
         if fit < total:
@@ -207,6 +211,16 @@ def _memory(status: Raw) -> Mebibytes | None:
         return Mebibytes(amounts.whole(told, "status.capacity.memory") // 2**20) if told is not None else None
     except BadInput:
         return None
+
+
+def _allots(status: Raw, of: str, count: Callable[[object, str], int]) -> int | None:
+    """What pods may request together of a resource; None where its kubelet does not say."""
+    told = fields.mapping(status.get("allocatable"), "status.allocatable").get(of)
+    return None if told is None else min(count(told, f"status.allocatable.{of}"), _MOST)
+
+
+def _mebibytes(value: object, at: str) -> int:
+    return amounts.whole(value, at) // 2**20
 
 
 def _software(labels: Mapping[str, str], status: Raw) -> tuple[Software, ...]:

@@ -61,6 +61,10 @@ class Ask:
     """Whose devices it asks for, sorted; empty: it says none."""
     templates: tuple[str, ...] = ()
     """The ResourceClaimTemplates by which it asks for devices by name, once for each time it does."""
+    room: requirements.Room = field(default_factory=requirements.Room)
+    """The processors and memory that it requests."""
+    cut: str = ""
+    """By which size's name it asks for devices, where they are slices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +260,8 @@ def _ask(about: Raw, spec: Raw) -> Ask:
         gang=gang,
         vendors=requirements.vendors_of(spec),
         templates=_templates(spec),
+        room=requirements.room(spec),
+        cut=requirements.cut(spec),
     )
 
 

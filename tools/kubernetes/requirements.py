@@ -10,7 +10,7 @@ from estate.devices import Vendor
 from estate.errors import BadInput
 from tools.kubernetes import fields
 from tools.kubernetes.fields import Raw
-from tools.payloads.clusters import vendors
+from tools.payloads.clusters import amounts, vendors
 
 _PERCENT = re.compile(r"([0-9]{1,4})%")
 _MOST = 10_000
@@ -89,14 +89,82 @@ def accelerators(spec: Raw) -> int:
     return max(together, starting)
 
 
-def vendors_of(spec: Raw) -> tuple[Vendor, ...]:
-    """Whose devices the containers ask for, sorted. Raises BadInput."""
-    containers = (
+def cut(spec: Raw) -> str:
+    """The size by whose name the containers ask for devices (`1g.10gb`, `shared`); empty: the usual one, or several."""
+    asked = (_limits(c, "containers[]") for c in _containers(spec))
+    found = {family.cut(name) for limits in asked for name, family in vendors.counted(limits)}
+    return found.pop() if len(found) == 1 else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Processors and memory that a pod requests."""
+
+    millicores: int = 0
+    mebibytes: int = 0
+
+
+def room(spec: Raw) -> Room:
+    """What the scheduler counts of one pod: the sum over its containers and sidecars, or its hungriest start beside the
+    sidecars that were begun before it, if that is more; and its overhead. What the pod as a whole requests goes before.
+    """
+    pod = {of: _request(spec, of) for of in _OF}
+    beside = fields.mapping(spec.get("overhead"), "spec.overhead")
+    found = {of: (_together(spec, of) if pod[of] is None else pod[of] or 0) + _amount(beside, of) for of in _OF}
+    return Room(found["cpu"], -(-found["memory"] // 2**20))
+
+
+_OF = {"cpu": amounts.milli, "memory": amounts.whole}
+"""How the amounts are counted: in thousandths of a processor, in bytes."""
+_MOST_OF = {"cpu": 10**9, "memory": 2**60}
+
+
+def _together(spec: Raw, of: str) -> int:
+    running, starting, sidecars = 0, 0, 0
+    for entry in fields.sequence(spec.get("containers"), "spec.containers"):
+        running += _request(fields.mapping(entry, "spec.containers[]"), of) or 0
+    for entry in fields.sequence(spec.get("initContainers"), "spec.initContainers"):
+        container = fields.mapping(entry, "spec.initContainers[]")
+        wanted = _request(container, of) or 0
+        if container.get("restartPolicy") == "Always":
+            sidecars += wanted
+            starting = max(starting, sidecars)
+        else:
+            starting = max(starting, sidecars + wanted)
+    return max(running + sidecars, starting)
+
+
+def _request(of_whom: Raw, of: str) -> int | None:
+    """What a container, or a pod, requests; what it is limited to stands in where it says nothing else."""
+    resources = fields.mapping(of_whom.get("resources"), "resources")
+    for kind in ("requests", "limits"):
+        found = fields.mapping(resources.get(kind), f"resources.{kind}")
+        if of in found:
+            return _amount(found, of)
+    return None
+
+
+def _amount(resources: Raw, of: str) -> int:
+    """An amount; one that cannot be read is more than any machine has, so that nobody hides a pod by asking for it."""
+    if of not in resources:
+        return 0
+    try:
+        return min(_OF[of](resources[of], f"resources.{of}"), _MOST_OF[of])
+    except BadInput:
+        return _MOST_OF[of]
+
+
+def _containers(spec: Raw) -> list[Raw]:
+    return [
         fields.mapping(c, f"spec.{kind}[]")
         for kind in ("containers", "initContainers")
         for c in fields.sequence(spec.get(kind), f"spec.{kind}")
-    )
-    found = {family.vendor for c in containers for _, family in vendors.counted(_limits(c, "containers[]"))}
+    ]
+
+
+def vendors_of(spec: Raw) -> tuple[Vendor, ...]:
+    """Whose devices the containers ask for, sorted. Raises BadInput."""
+    found = {family.vendor for c in _containers(spec) for _, family in vendors.counted(_limits(c, "containers[]"))}
     return tuple(sorted(found))
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from estate.errors import BadInput
 from estate.ids import ClusterId, NodeId, Uid
 from estate.law import Facts
-from estate.units import Watts
+from estate.units import Mebibytes, Millicores, Watts
 from estate.workloads import Binding, Gang, Workload, WorkloadContract, WorkloadKind
 from tools.kubernetes import gangs, naming, objects, requirements, resources
 from tools.kubernetes.allotments import Allotments
@@ -80,6 +80,9 @@ def assemble(
             models=ask.models,
             min_available=_min_available(ask, owner.namespace, budgets, replicas),
             vendors=ask.vendors,
+            millicores=Millicores(ask.room.millicores),
+            host_mebibytes=Mebibytes(ask.room.mebibytes),
+            profile=ask.cut if per_replica else "",
         ),
         replicas=replicas,
         watts_per_accelerator=Watts(0) if needs_none else numbering.watts((b.node for b in bindings), ask.models),
@@ -110,7 +113,7 @@ def _bindings(
     for pod in bound:
         node, held = called(pod.node), allotments.held(pod)
         rest = max(0, min(held.count, objects.MOST_PER_REPLICA) - len(held.named))
-        kept = numbering.devices(pod.ref.uid, node, rest, allotments.named_on(pod.node))
+        kept = numbering.devices(pod.ref.uid, node, rest, allotments.named_on(pod.node), pod.ask.cut)
         devices = tuple(sorted({*held.named, *kept}))
         found.append(Binding(replica=numbers[pod.ref.uid], node=node, accelerators=devices))
     return tuple(sorted(found, key=lambda b: b.replica))

@@ -5,9 +5,9 @@ Rows are nodes by id; devices lie in a padded matrix of nodes × slots. Numbers 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from copy import copy
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,16 +16,23 @@ from estate.devices import Vendor
 from estate.hardware import Health, Node, Taint
 from estate.ids import ClusterId, NodeId, RackId, SiteId, TenantId
 from estate.law import Facts
+from estate.loads import Load
+from estate.machines import Software
 from estate.snapshots import Snapshot
-from estate.workloads import Workload
+from estate.workloads import WHOLE, Locality
+from tools.placement.insides import UNTOLD, Inside, Parts, Seat
 
 type Flags = NDArray[np.bool_]
 type Ints = NDArray[np.int64]
 
 UNCAPPED = 10**12
+NOBODY, SEVERAL = -1, -2
+"""In `sharer`: who shares a device, where that is not one known tenant."""
 HEALTHS = tuple(Health)
 HEALTHY = HEALTHS.index(Health.HEALTHY)
-_SHARED = frozenset({"names", "rows", "ids", "models", "makers", "taints", "rack_budget"})
+_SHARED = frozenset(
+    {"names", "rows", "ids", "models", "makers", "profiles", "installed", "taints", "rack_budget", "seats", "insides"}
+)
 """What a renewal does not copy as an array."""
 _OF_RACKS = frozenset({"rack_drawn", "rack_budget"})
 UNKNOWN_TENANT = -1
@@ -71,6 +78,10 @@ class Columns:
     idle: Ints
     load: Ints
     cap: Ints
+    cpu_free: Ints
+    """Millicores that pods may still request beside those that do; `UNTOLD`: nobody tells what the node has."""
+    memory_free: Ints
+    """Mebibytes, likewise."""
     index: Ints
     model: Ints
     memory: Ints
@@ -78,14 +89,45 @@ class Columns:
     exists: Flags
     healthy: Flags
     free: Flags
+    milli: Ints
+    """Thousandths of each device that are free; of one that is not healthy none."""
+    shares: Flags
+    """The devices that replicas may share."""
+    sharer: Ints
+    """Whose replicas hold a part of a device, not all of it, as a position in `names.tenants`; `NOBODY`, or `SEVERAL`,
+    which stands for a tenant that no fact knows as well."""
+    profile: Ints
+    """The position in `profiles` of the name by which a device must be asked for."""
+    limit: Ints
+    """The power limit of each device, in watts; -1: nobody tells."""
+    software: Ints
+    """What is installed on each node, as a position in `installed`."""
     present: Flags
     models: tuple[str, ...]
     makers: tuple[Vendor | None, ...]
     """Of each model; None: nobody tells."""
+    profiles: tuple[str, ...]
+    """Names of slices; the empty one stands for whole devices."""
+    installed: tuple[tuple[Software, ...], ...]
+    """The different sets of software; a fleet has few."""
     taints: tuple[tuple[Taint, ...], ...]
     """The different sets of closing taints; a fleet has few."""
     rack_drawn: Ints
     rack_budget: Ints
+    seats: tuple[Seat, ...] = ()
+    """What was seated or lifted since these nodes were read, for the parts inside of them."""
+    insides: dict[Locality | None, Inside] = field(default_factory=dict, compare=False)
+    """The parts of nodes, as far as somebody asked for them."""
+
+    def inside(self, snapshot: Snapshot, locality: Locality | None, rows: Iterable[int]) -> Parts:
+        """The parts of that kind, known of these nodes. `snapshot` is the one that the columns are of."""
+        held = self.insides.setdefault(locality, Inside(locality, *self.exists.shape))
+        for row in rows:
+            node = None if held.known[row] else snapshot.node(self.ids[row])
+            if node is not None:
+                running = [(w, b) for w in snapshot.workloads_on(node.id) for b in w.on(node.id)]
+                held.fill(row, node, running, self.seats)
+        return held.parts()
 
     @property
     def fit(self) -> Flags:
@@ -104,7 +146,7 @@ class Columns:
         ids = tuple(self.ids[row] for row in rows.tolist())
         cut = {name: getattr(self, name)[rows] for name in BY_NODE}
         places = {name: row for row, name in enumerate(ids)}
-        return replace(self, ids=ids, rows=places, present=self.present[:, rows], **cut)
+        return replace(self, ids=ids, rows=places, present=self.present[:, rows], seats=(), insides={}, **cut)
 
 
 BY_NODE = tuple(f.name for f in fields(Columns) if f.name not in _SHARED | _OF_RACKS | {"present"})
@@ -150,6 +192,8 @@ class Where:
         self.cluster = {c: i for i, c in enumerate(names.clusters)}
         self.tenant = {t: i for i, t in enumerate(names.tenants)}
         self.model = {m: i for i, m in enumerate(columns.models)}
+        self.profile = {p: i for i, p in enumerate(columns.profiles)}
+        self.software = {s: i for i, s in enumerate(columns.installed)}
         self.taint = {t: i for i, t in enumerate(columns.taints)}
 
     def on(self, snapshot: Snapshot) -> Where:
@@ -164,7 +208,10 @@ def fits(before: Columns, row: int | None, node: Node | None) -> bool:
     if row is None or node is None:
         return row is None and node is None
     makers = dict(zip(before.models, before.makers, strict=True))
-    known = all(a.model in makers and a.vendor in (None, makers[a.model]) for a in node.accelerators)
+    known = all(
+        a.model in makers and a.vendor in (None, makers[a.model]) and a.cut in before.profiles
+        for a in node.accelerators
+    )
     return known and node.cluster in before.names.clusters and len(node.accelerators) <= before.index.shape[1]
 
 
@@ -201,6 +248,8 @@ def _blank(snapshot: Snapshot, names: Names, nodes: tuple[Node, ...]) -> Columns
         idle=ints(rows),
         load=ints(rows),
         cap=ints(rows),
+        cpu_free=ints(rows),
+        memory_free=ints(rows),
         index=ints(rows, slots),
         model=ints(rows, slots),
         memory=ints(rows, slots),
@@ -208,9 +257,17 @@ def _blank(snapshot: Snapshot, names: Names, nodes: tuple[Node, ...]) -> Columns
         exists=flags(rows, slots),
         healthy=flags(rows, slots),
         free=flags(rows, slots),
+        milli=ints(rows, slots),
+        shares=flags(rows, slots),
+        sharer=ints(rows, slots),
+        profile=ints(rows, slots),
+        limit=ints(rows, slots),
+        software=ints(rows),
         present=flags(len(names.tenants) + 1, rows),
         models=tuple(makers),
         makers=tuple(makers.values()),
+        profiles=tuple(dict.fromkeys(a.cut for n in nodes for a in n.accelerators)),
+        installed=tuple(dict.fromkeys(n.software for n in nodes)),
         taints=tuple(dict.fromkeys(n.closing_taints for n in nodes)),
         rack_drawn=drawn,
         rack_budget=budget,
@@ -224,46 +281,72 @@ def _copied(before: Columns, snapshot: Snapshot, changed: Mapping[int, Node]) ->
         if (rack := before.rack[row]) >= 0:
             fresh["rack_drawn"][rack] = snapshot.rack_watts(before.names.racks[rack])
     taints = tuple(dict.fromkeys((*before.taints, *(n.closing_taints for n in changed.values()))))
-    return replace(before, taints=taints, **fresh)
+    installed = tuple(dict.fromkeys((*before.installed, *(n.software for n in changed.values()))))
+    insides = {kind: held.without(changed) for kind, held in list(before.insides.items())}
+    return replace(before, taints=taints, installed=installed, insides=insides, **fresh)
 
 
 def fill(columns: Columns, row: int, node: Node, where: Where) -> None:
     """Write all that the snapshot says of a node and of what runs there into its row."""
-    load = where.snapshot.workloads_on(node.id)
     site, rack = where.snapshot.site_of(node.id), where.snapshot.rack_of(node.id)
     columns.cluster[row] = where.cluster[node.cluster]
     columns.site[row] = where.site[site] if site else -1
     columns.rack[row] = where.rack[rack] if rack else -1
     columns.cordoned[row] = node.cordoned
     columns.taint[row] = where.taint[node.closing_taints]
+    columns.software[row] = where.software[node.software]
     columns.health[row] = HEALTHS.index(node.health)
     columns.idle[row] = node.idle_watts
     columns.cap[row] = UNCAPPED if node.power_cap_watts is None else node.power_cap_watts
-    columns.load[row] = load_of(load, node.id)
-    columns.present[:, row] = False
-    for workload in load:
-        columns.present[where.tenant.get(workload.tenant, UNKNOWN_TENANT), row] = True
     _fill_devices(columns, row, node, where)
+    fill_work(columns, row, node, where)
 
 
-def load_of(workloads: Iterable[Workload], node: NodeId) -> int:
-    """What these draw on a node, in watts."""
-    return sum(w.watts_per_accelerator * len(b.accelerators) for w in workloads for b in w.on(node))
+def fill_work(columns: Columns, row: int, node: Node, where: Where) -> None:
+    """Write what runs on a node into its row, and what that leaves."""
+    load = _fill_load(columns, row, node, where)
+    columns.milli[row], columns.sharer[row], columns.free[row] = 0, NOBODY, False
+    for slot, device in enumerate(node.accelerators):
+        healthy = device.health is Health.HEALTHY
+        columns.free[row, slot] = healthy and device.index not in load.tenants
+        columns.milli[row, slot] = left = load.milli_left(device.index) * healthy
+        if 0 < left < WHOLE:
+            columns.sharer[row, slot] = one_of({where.tenant.get(t, SEVERAL) for t in load.tenants[device.index]})
+
+
+def _fill_load(columns: Columns, row: int, node: Node, where: Where) -> Load:
+    load, watts = Load(), 0
+    columns.present[:, row] = False
+    for workload in where.snapshot.workloads_on(node.id):
+        bindings = workload.on(node.id)
+        load.add(workload, bindings)
+        watts += sum(workload.watts_per_accelerator * len(b.accelerators) for b in bindings)
+        columns.present[where.tenant.get(workload.tenant, UNKNOWN_TENANT), row] = True
+    columns.load[row] = watts
+    cpu, memory = load.processors_left(node), load.memory_left(node)
+    columns.cpu_free[row] = UNTOLD if cpu is None else cpu
+    columns.memory_free[row] = UNTOLD if memory is None else memory
+    return load
 
 
 def _fill_devices(columns: Columns, row: int, node: Node, where: Where) -> None:
-    taken = where.snapshot.taken(node.id)
     domains = {d: i for i, d in enumerate(dict.fromkeys(a.nvlink_domain for a in node.accelerators if a.nvlink_domain))}
-    for column in (columns.index, columns.model, columns.memory, columns.domain):
+    for column in (columns.index, columns.model, columns.memory, columns.domain, columns.profile, columns.limit):
         column[row] = -1  # of devices that are gone nothing may be left: reasons look at whole rows
-    for flags in (columns.exists, columns.healthy, columns.free):
+    for flags in (columns.exists, columns.healthy, columns.shares):
         flags[row] = False
     for slot, device in enumerate(node.accelerators):
-        healthy = device.health is Health.HEALTHY
         columns.index[row, slot] = device.index
         columns.model[row, slot] = where.model[device.model]
         columns.memory[row, slot] = device.memory_mebibytes
         columns.domain[row, slot] = domains.get(device.nvlink_domain, -1)
+        columns.profile[row, slot] = where.profile[device.cut]
+        columns.limit[row, slot] = -1 if device.power_limit_watts is None else device.power_limit_watts
         columns.exists[row, slot] = True
-        columns.healthy[row, slot] = healthy
-        columns.free[row, slot] = healthy and device.index not in taken
+        columns.healthy[row, slot] = device.health is Health.HEALTHY
+        columns.shares[row, slot] = device.sharing is not None
+
+
+def one_of(holders: Collection[int]) -> int:
+    """Who shares a device that these tenants' replicas hold, by position."""
+    return next(iter(holders)) if len(holders) == 1 else SEVERAL

@@ -141,7 +141,7 @@ def _placement(wish: Wish, attempt: Attempt) -> Placement:
         bindings=tuple(attempt.bindings),
         score=(
             *(Term(name="points_lost", value=POINTS * len(found) - sum(found)) for found in (attempt.points,) if found),
-            Term(name="free_accelerators_left", value=sum(attempt.left)),
+            Term(name="free_milli_gpu_left" if wish.shared else "free_accelerators_left", value=sum(attempt.left)),
             Term(name="rack_fill_permille", value=max(attempt.fill, default=0)),
         ),
         runner_up=None if attempt.runner_up is None else names[attempt.runner_up],

@@ -6,8 +6,10 @@ to `columns.renewed`.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,10 +17,24 @@ from estate.devices import Vendor
 from estate.hardware import Health, Taint
 from estate.ids import NodeId
 from estate.snapshots import Snapshot
+from estate.workloads import WHOLE
 from tools.inventory.columns.grounds import ColumnarGround
 from tools.inventory.columns.machines import NONE
 from tools.inventory.columns.places import SEEN
-from tools.placement.columns import HEALTHS, UNCAPPED, UNKNOWN_TENANT, Columns, Flags, Ints, Names, rack_columns
+from tools.placement.columns import (
+    HEALTHS,
+    NOBODY,
+    SEVERAL,
+    UNCAPPED,
+    UNKNOWN_TENANT,
+    Columns,
+    Flags,
+    Ints,
+    Names,
+    one_of,
+    rack_columns,
+)
+from tools.placement.insides import UNTOLD
 
 
 def build(snapshot: Snapshot, ground: ColumnarGround) -> Columns:
@@ -37,8 +53,9 @@ def build(snapshot: Snapshot, ground: ColumnarGround) -> Columns:
         cluster=_placed(ground.meanings("node", "cluster"), _positions(known.clusters))[clusters],
         **_places(snapshot, known, ids),
         **_states(ground, rows),
-        **_devices(ground, rows),
-        present=_present(ground, snapshot, known, rows),
+        **_room(ground, rows),
+        **_devices(ground, rows, _shared(ground, known, rows)),
+        present=_present(ground, known, rows),
         rack_drawn=drawn,
         rack_budget=budget,
     )
@@ -57,7 +74,11 @@ def _states(ground: ColumnarGround, rows: Ints) -> dict[str, Any]:
     cap, held = _column(ground, "power_cap_watts", rows), _column(ground, "taints", rows)
     closing = [tuple(t for t in taints if t.effect.closes) for taints in ground.meanings("node", "taints")]
     taints: tuple[tuple[Taint, ...], ...] = tuple(dict.fromkeys(closing[code] for code in _as_met(held)))
+    profile, installed = _column(ground, "profile", rows), ground.meanings("node", "software")
+    software = tuple(dict.fromkeys(installed[code] for code in _as_met(profile)))
     return {
+        "software": _placed(installed, _positions(software))[profile],
+        "installed": software,
         "cordoned": _column(ground, "cordoned", rows) != 0,
         "taint": _placed(closing, _positions(taints))[held],
         "taints": taints,
@@ -68,7 +89,49 @@ def _states(ground: ColumnarGround, rows: Ints) -> dict[str, Any]:
     }
 
 
-def _devices(ground: ColumnarGround, rows: Ints) -> dict[str, Any]:
+def _room(ground: ColumnarGround, rows: Ints) -> dict[str, Any]:
+    """Processors and memory that nobody requests."""
+    contracts, held = ground.meanings("workload", "contract"), _replicas(ground)
+    kinds = ground.workloads_of["contract"].view[held.workloads]
+
+    def free(of: str, others: str, asked: list[int]) -> Ints:
+        requested = np.bincount(held.nodes, np.array(asked or [0])[kinds], len(ground.nodes_of["state"]))
+        has, elsewhere = _column(ground, of, rows), _column(ground, others, rows)
+        found: Ints = np.where(has < 0, UNTOLD, has - elsewhere - requested.astype(np.int64)[rows])
+        return found
+
+    return {
+        "cpu_free": free("millicores", "other_millicores", [c.millicores for c in contracts]),
+        "memory_free": free("allots_mebibytes", "other_mebibytes", [c.host_mebibytes for c in contracts]),
+    }
+
+
+@dataclass(slots=True)
+class _Part:
+    """What replicas with a share take of one device."""
+
+    milli: int = 0
+    holders: int = 0
+    tenants: set[int] = field(default_factory=set)
+
+
+def _shared(ground: ColumnarGround, names: Names, rows: Ints) -> dict[tuple[int, int], _Part]:
+    """By node and device index, the devices of which somebody holds a share."""
+    contracts, held = ground.meanings("workload", "contract"), _replicas(ground)
+    shares = np.array([c.milli if c.share is not None else 0 for c in contracts] or [0])
+    milli = shares[ground.workloads_of["contract"].view[held.workloads]]
+    tenants = _placed(ground.meanings("workload", "tenant"), _positions(names.tenants), SEVERAL)
+    payers, places = tenants[ground.workloads_of["tenant"].view[held.workloads]], _row_of(ground, rows)[held.nodes]
+    found: defaultdict[tuple[int, int], _Part] = defaultdict(_Part)
+    for at in np.flatnonzero((milli > 0) & (places >= 0)).tolist():
+        for index in ground.held(int(held.rows[at])):
+            part = found[int(places[at]), index]
+            part.milli, part.holders = part.milli + int(milli[at]), part.holders + 1
+            part.tenants.add(int(payers[at]))
+    return found
+
+
+def _devices(ground: ColumnarGround, rows: Ints, shared: Mapping[tuple[int, int], _Part]) -> dict[str, Any]:
     """Devices in a matrix of nodes × slots."""
     first, count = _column(ground, "device", rows), _column(ground, "devices", rows)
     owner = np.repeat(np.arange(len(rows)), count)
@@ -89,7 +152,11 @@ def _devices(ground: ColumnarGround, rows: Ints) -> dict[str, Any]:
     makers = _makers(models, ground.meanings("device", "vendor"), _as_met(profile))
     sound = read("health") == ground.meanings("device", "health").index(Health.HEALTHY)
     memory = np.array(ground.meanings("device", "memory_mebibytes") or [0], dtype=np.int64)
-    return {
+    holders, sizes = laid(read("holders"), 0), ground.meanings("device", "cut")
+    limits = ground.meanings("device", "power_limit_watts")
+    sized = tuple(dict.fromkeys(sizes[code] for code in _as_met(profile)))
+    shareable = [s is not None for s in ground.meanings("device", "sharing")]
+    found: dict[str, Any] = {
         "index": laid(np.array(ground.meanings("device", "index") or [0], dtype=np.int64)[read("index")]),
         "model": laid(_placed(models, _positions(makers))[profile]),
         "memory": laid(memory[profile]),
@@ -97,9 +164,22 @@ def _devices(ground: ColumnarGround, rows: Ints) -> dict[str, Any]:
         "exists": laid(values=True, blank=False),
         "healthy": laid(sound, blank=False),
         "free": laid(sound & (read("holders") == 0), blank=False),
+        "milli": laid(WHOLE * (sound & (read("holders") == 0)), 0),
+        "shares": laid(np.array(shareable or [False])[profile], blank=False),
+        "sharer": laid(NOBODY),
+        "profile": laid(_placed(sizes, _positions(sized))[profile]),
         "models": tuple(makers),
         "makers": tuple(makers.values()),
+        "limit": laid(np.array([-1 if w is None else w for w in limits] or [0])[profile]),
+        "profiles": sized,
     }
+    milli, sharer = found["milli"], found["sharer"]
+    for (row, index), part in shared.items():
+        for slot in np.flatnonzero((found["index"][row] == index) & found["healthy"][row]).tolist():
+            alone = int(holders[row, slot]) == part.holders  # else somebody holds it whole as well
+            milli[row, slot] = max(WHOLE - part.milli, 0) * alone
+            sharer[row, slot] = one_of(part.tenants) if milli[row, slot] else NOBODY
+    return found
 
 
 def _makers(models: list[str], vendors: list[Vendor | None], met: Iterable[int]) -> dict[str, Vendor | None]:
@@ -125,15 +205,33 @@ def _numbered(owner: Ints, codes: Ints, names: list[str]) -> Ints:
     return found
 
 
-def _present(ground: ColumnarGround, snapshot: Snapshot, names: Names, rows: Ints) -> Flags:
-    """Whose work runs on which node."""
-    found = np.zeros((len(names.tenants) + 1, len(rows)), dtype=np.bool_)
+class _Held(NamedTuple):
+    """The replicas that run: their rows, and those of their nodes and workloads."""
+
+    rows: Ints
+    nodes: Ints
+    workloads: Ints
+
+
+def _replicas(ground: ColumnarGround) -> _Held:
     nodes = ground.replicas_of["node"].view
     replicas = np.flatnonzero(nodes != NONE)
+    return _Held(replicas, nodes[replicas], ground.replicas_of["workload"].view[replicas])
+
+
+def _row_of(ground: ColumnarGround, rows: Ints) -> Ints:
+    """Of each row of the ground that of these columns; -1 for a node that is not seen."""
     row_of = np.full(max(len(ground.nodes_of["state"]), 1), -1, dtype=np.int64)
     row_of[rows] = np.arange(len(rows))
-    places = row_of[nodes[replicas]]
-    workloads = ground.replicas_of["workload"].view[replicas[places >= 0]]
+    return row_of
+
+
+def _present(ground: ColumnarGround, names: Names, rows: Ints) -> Flags:
+    """Whose work runs on which node."""
+    found = np.zeros((len(names.tenants) + 1, len(rows)), dtype=np.bool_)
+    held = _replicas(ground)
+    places = _row_of(ground, rows)[held.nodes]
+    workloads = held.workloads[places >= 0]
     tenants = _placed(ground.meanings("workload", "tenant"), _positions(names.tenants), UNKNOWN_TENANT)
     found[tenants[ground.workloads_of["tenant"].view[workloads]], places[places >= 0]] = True
     return found

@@ -17,10 +17,11 @@ from tools.placement.columns import Flags, Ints
 from tools.placement.constraints.company import span
 from tools.placement.constraints.devices import suitable
 from tools.placement.constraints.kinds import Constraint, Masks
+from tools.placement.constraints.localities import groups
 from tools.placement.constraints.table import moving, standing
 from tools.placement.wishes import Room, Wish
 
-_RELAXED_INSIDE = frozenset({Constraint.FREE, Constraint.MODEL, Constraint.MEMORY})
+_RELAXED_INSIDE = frozenset({Constraint.FREE, Constraint.MODEL, Constraint.MEMORY, Constraint.SIZE, Constraint.LIMIT})
 """Left out by looking at more devices (`suitable`, `Room.devices`); even then there must be enough of them."""
 
 
@@ -58,7 +59,7 @@ def _grounds(wish: Wish, cluster: int, without: Constraint | None) -> Iterator[F
         yield here
         return
     where = span(wish, over)
-    free = np.bincount(where[here & (where >= 0)], weights=room.devices.sum(axis=1)[here & (where >= 0)])
+    free = np.bincount(where[here & (where >= 0)], weights=room.units(wish)[here & (where >= 0)])
     roomy = [d for d in np.argsort(free, kind="stable") if free[d] >= wish.needed * len(wish.ask.replicas)]
     yield from (here & (where == d) for d in roomy if (here & (where == d)).any())
     if not roomy:
@@ -91,7 +92,7 @@ def _choose(wish: Wish, room: Room, open_rows: Flags, prefer: Ints | None, attem
     rows = np.flatnonzero(open_rows)
     if not rows.size:
         return None
-    left = room.devices.sum(axis=1)[rows] - wish.needed
+    left = _left(wish, room)[rows]
     fill = _fill(wish, room)[rows]
     ahead = np.zeros(len(rows), dtype=np.int64) if prefer is None else prefer[rows]
     points = None if wish.points is None else wish.points(room, rows)
@@ -104,6 +105,15 @@ def _choose(wish: Wish, room: Room, open_rows: Flags, prefer: Ints | None, attem
     if points is not None:
         attempt.points.append(int(points[best]))
     return int(rows[best])
+
+
+def _left(wish: Wish, room: Room) -> Ints:
+    """What each node would have left of its devices: whole ones, or thousandths where shares are asked for."""
+    if wish.shared:
+        left: Ints = room.milli.sum(axis=1) - wish.workload.contract.milli
+        return left
+    free: Ints = room.devices.sum(axis=1) - wish.needed
+    return free
 
 
 def _fill(wish: Wish, room: Room) -> Ints:
@@ -122,13 +132,24 @@ def _seat(wish: Wish, room: Room, attempt: Attempt, replica: int, row: int, with
 
 
 def _devices(wish: Wish, room: Room, row: int, without: Constraint | None) -> Ints:
-    """The slots to take: from the tightest NVLink domain that holds them all, else wherever they may be.
+    """The slots to take: in the tightest part of the node that has all of it, where the contract names one."""
+    usable = np.flatnonzero(room.devices[row] & suitable(wish, without).all[row])
+    first = groups(wish, room, row, usable, without)[0]
+    return _shared(wish, room, row, first) if wish.shared else _whole(wish, room, row, first)
+
+
+def _shared(wish: Wish, room: Room, row: int, usable: Ints) -> Ints:
+    """The device with the least to spare; one that is open before one that is not."""
+    order = np.lexsort((wish.columns.index[row, usable], room.milli[row, usable], ~room.open[row, usable]))
+    return usable[order][:1].astype(np.int64)
+
+
+def _whole(wish: Wish, room: Room, row: int, usable: Ints) -> Ints:
+    """From the tightest NVLink domain that holds them all, else wherever they may be.
 
     Free ones first: only a search without the constraint on free devices sees others.
     """
     c, needed = wish.columns, wish.needed
-    of_model, of_memory = suitable(wish, without)
-    usable = np.flatnonzero(room.devices[row] & of_model[row] & of_memory[row])
     domains, free = c.domain[row, usable], room.free[row, usable]
     fitting = [
         (-min(int(free[domains == d].sum()), needed), int((domains == d).sum()), int(d))

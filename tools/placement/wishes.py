@@ -6,7 +6,8 @@ Constraints read both; searches write the room. Neither knows a constraint by wh
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,10 +15,26 @@ from estate import names
 from estate.ids import ClusterId
 from estate.law import Facts
 from estate.snapshots import Snapshot
-from estate.workloads import Span, Workload
-from tools.placement.columns import Columns, Flags, Ints
+from estate.workloads import WHOLE, Span, Workload
+from tools.placement.columns import NOBODY, SEVERAL, Columns, Flags, Ints
 from tools.placement.constraints.kinds import Constraint, Masks
+from tools.placement.insides import UNTOLD, Seat
 from tools.placement.port import Ask
+
+
+class Suited(NamedTuple):
+    """The devices of an accepted model, those with enough memory, those of the asked size, and those unthrottled."""
+
+    of_model: Flags
+    of_memory: Flags
+    of_size: Flags
+    of_limit: Flags
+
+    @property
+    def all(self) -> Flags:
+        """Those that will do, free or not."""
+        found: Flags = self.of_model & self.of_memory & self.of_size & self.of_limit
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +47,7 @@ class Wish:
     workload: Workload
     known: Masks | None = None
     """Its enduring masks, where somebody has worked them out before."""
-    suited: dict[Constraint | None, tuple[Flags, Flags]] = field(default_factory=dict, compare=False)
+    suited: dict[Constraint | None, Suited] = field(default_factory=dict, compare=False)
     """What `suitable` has answered: it is asked anew for every replica."""
     spans: dict[Span, Ints] = field(default_factory=dict, compare=False)
     """What `span` has answered."""
@@ -46,6 +63,17 @@ class Wish:
     def needed(self) -> int:
         """Accelerators of each replica."""
         return self.workload.contract.accelerators_per_replica
+
+    @property
+    def shared(self) -> bool:
+        """Whether each replica takes a share of a device."""
+        return self.workload.contract.share is not None
+
+    @property
+    def payer(self) -> int:
+        """The tenant's position in `names.tenants`; `SEVERAL` for one that no fact knows."""
+        known = self.columns.names.tenants
+        return known.index(self.workload.tenant) if self.workload.tenant in known else SEVERAL
 
     @property
     def watts(self) -> int:
@@ -75,19 +103,41 @@ class Wish:
 
 
 class Room:
-    """What is left while replicas are seated: devices, the nodes' load, the racks' draw. A scratch copy."""
+    """What is left while replicas are seated: devices, the nodes' load, the racks' draw. A scratch copy.
+
+    Of what the contract does not mention nothing is copied: it cannot run out while its replicas are seated.
+    """
 
     def __init__(self, wish: Wish, *, ignore_taken: bool = False) -> None:
-        self._columns = wish.columns
-        self.free = wish.columns.free.copy()
-        self.load = wish.columns.load.copy()
-        self.rack_drawn = wish.columns.rack_drawn.copy()
+        self._columns, self._contract = wish.columns, wish.workload.contract
+        c, contract = wish.columns, self._contract
+        self.free = c.free.copy()
+        self.load = c.load.copy()
+        self.rack_drawn = c.rack_drawn.copy()
+        self.cpu = c.cpu_free.copy() if contract.millicores else c.cpu_free
+        self.memory = c.memory_free.copy() if contract.host_mebibytes else c.memory_free
+        self.milli, self.sharer = (c.milli.copy(), c.sharer.copy()) if wish.shared else (c.milli, c.sharer)
+        self._payer = wish.payer
+        self.seats: list[Seat] = []
+        """What was lifted and seated, for the parts of nodes."""
         self._vacate(wish)
         moved = set(wish.ask.replicas)
-        kept = (wish.columns.rows.get(b.node) for b in wish.workload.bindings if b.replica not in moved)
+        kept = (c.rows.get(b.node) for b in wish.workload.bindings if b.replica not in moved)
         self.seated = [row for row in kept if row is not None]
         """The nodes of its other replicas, and of those that were seated."""
-        self.devices = wish.columns.healthy.copy() if ignore_taken else self.free
+        self.open = self._shareable(wish) if wish.shared else self.free
+        """The devices that could be taken as things are: wholly free ones, or those with a share to spare."""
+        self.devices = self.open
+        if ignore_taken:
+            self.devices, self.milli = c.healthy.copy(), c.healthy * WHOLE
+
+    def units(self, wish: Wish) -> Ints:
+        """How many devices, or shares of that size, each node has to give."""
+        if not wish.shared:
+            found: Ints = self.devices.sum(axis=1)
+            return found
+        shares: Ints = (self.milli * self.devices // wish.workload.contract.milli).sum(axis=1)
+        return shares
 
     def added(self, watts: int) -> Ints:
         """What a replica of `watts` would add to the draw of each node, below its cap."""
@@ -100,11 +150,48 @@ class Room:
         return self.rack_drawn[self._columns.rack] + self.added(watts) if self.rack_drawn.size else self.added(watts)
 
     def seat(self, row: int, slots: Ints, watts: int) -> None:
-        """Take these devices of a node."""
-        self.devices[row, slots] = False
+        """Take these devices of a node, or a share of them."""
         self.free[row, slots] = False
+        if self._contract.share is None:
+            self.devices[row, slots] = False
+        else:
+            left = self.milli[row, slots] = np.maximum(self.milli[row, slots] - self._contract.milli, 0)
+            self.devices[row, slots] = left >= self._contract.milli
+            self.open[row, slots] &= self.devices[row, slots]
+            self.sharer[row, slots] = np.where(left > 0, self._payer, NOBODY)
+        self._request(row, slots, 1)
         self.seated.append(row)
         self._change_load(row, watts)
+
+    def columns(self, present: Flags) -> Columns:
+        """The columns once all are seated, with `present` for whose work runs where."""
+        c = self._columns
+        rows = {seat.row for seat in self.seats}
+        return replace(
+            c,
+            free=self.free,
+            load=self.load,
+            rack_drawn=self.rack_drawn,
+            present=present,
+            cpu_free=self.cpu,
+            memory_free=self.memory,
+            milli=self.thousandths(),
+            sharer=self.sharer,
+            seats=(*c.seats, *self.seats),
+            insides={kind: held.without(rows) for kind, held in list(c.insides.items())},
+        )
+
+    def thousandths(self, rows: Ints | slice = slice(None)) -> Ints:
+        """What is free of each device, whatever its size."""
+        if self._contract.share is not None:
+            return self.milli[rows]
+        before, free = self._columns.free[rows], self.free[rows]
+        found: Ints = np.where(before & ~free, 0, np.where(free & ~before, WHOLE, self.milli[rows]))
+        return found
+
+    def _shareable(self, wish: Wish) -> Flags:
+        found: Flags = (self.milli >= self._contract.milli) & ((self.sharer == NOBODY) | (self.sharer == wish.payer))
+        return found
 
     def _vacate(self, wish: Wish) -> None:
         """Give back what the asked replicas hold now."""
@@ -114,8 +201,23 @@ class Room:
             if binding.replica not in moved or row is None:
                 continue
             held = np.isin(wish.columns.index[row], binding.accelerators) & wish.columns.healthy[row]
+            if self._contract.share is not None:
+                self.milli[row, held] += self._contract.milli
+                held &= self.milli[row] >= WHOLE
+                self.sharer[row, held] = NOBODY
             self.free[row] |= held
+            self._request(row, np.flatnonzero(np.isin(wish.columns.index[row], binding.accelerators)), -1)
             self._change_load(row, -wish.workload.watts_per_accelerator * len(binding.accelerators))
+
+    def _request(self, row: int, slots: Ints, sign: int) -> None:
+        """Processors and memory of a node, and of its parts."""
+        contract = self._contract
+        if contract.millicores and self.cpu[row] < UNTOLD:
+            self.cpu[row] -= sign * contract.millicores
+        if contract.host_mebibytes and self.memory[row] < UNTOLD:
+            self.memory[row] -= sign * contract.host_mebibytes
+        if contract.millicores or contract.host_mebibytes or contract.rails:
+            self.seats.append(Seat(row, slots, contract, sign))
 
     def _change_load(self, row: int, watts: int) -> None:
         c = self._columns

@@ -219,6 +219,11 @@ class ColumnarGround:
         row = self._workload_names.find(name)
         return None if row == NONE else self.workloads_of["id"][row]
 
+    def held(self, replica: int) -> tuple[int, ...]:
+        """The device indexes that the replica in that row holds."""
+        found: tuple[int, ...] = self._residents.held.values[self.replicas_of["held"][replica]]
+        return found
+
     def reading(self, metric: Metric, uuid: str) -> int:
         """The newest reading of a device, or what stands for none (`readings.ABSENT`, …)."""
         device = self._uuids.find(uuid)

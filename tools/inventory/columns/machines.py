@@ -34,14 +34,14 @@ NODE = Kept(
     items=("id", "uid", "name", "boot_id", "serial", "system_uuid", "provider_id", "nics", "disks", "origins"),
     terms=("cluster", "taints"),
     enums=("health",),
-    whole=("idle_watts",),
-    optional=("power_cap_watts",),
+    whole=("idle_watts", "other_millicores", "other_mebibytes"),
+    optional=("power_cap_watts", "millicores", "allots_mebibytes"),
     flags=("cordoned",),
     apart=("accelerators",),
 )
 DEVICE = Kept(
     items=("uuid", "serial", "faults"),
-    terms=("index", "pci_address", "nvlink_domain", "partitions", "throttled_by"),
+    terms=("index", "pci_address", "nvlink_domain", "partitions", "board", "throttled_by"),
     enums=("health",),
 )
 NODE_SHIFT, DEVICE_SHIFT = 10, 12

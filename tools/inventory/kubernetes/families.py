@@ -86,6 +86,13 @@ class Families:
         """The families with a pod on that node."""
         return {self._family[uid] for uid in self._on.get(node, ()) if uid in self._family}
 
+    def pods_on(self, node: str) -> Iterator[tuple[Pod, Key | None]]:
+        """Every pod on that node, with the family of those that are replicas of something."""
+        for uid in sorted(self._on.get(node, ())):
+            pod = self._known[uid]
+            if isinstance(pod, Pod):
+                yield pod, self._family.get(uid)
+
     def claiming(self, namespace: str, claim: str) -> set[Key]:
         """The families with a pod that names this claim."""
         return {self._family[uid] for uid in self._claiming.get((namespace, claim), ()) if uid in self._family}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import structlog
@@ -26,6 +26,7 @@ from estate.workloads import Workload
 from tools.drift import holders
 from tools.drift.objects import Setting
 from tools.drift.schemas import Schemas
+from tools.inventory.kubernetes import crowding
 from tools.inventory.kubernetes.decoding import DECODED, Objects
 from tools.inventory.kubernetes.drifting import DriftBook
 from tools.inventory.kubernetes.equipment import Equipment, Touched
@@ -38,7 +39,7 @@ from tools.kubernetes import naming, nodes, objects, resources, workloads
 from tools.kubernetes.connecting import Written
 from tools.kubernetes.fields import Raw
 from tools.kubernetes.numbering import Numbering
-from tools.kubernetes.objects import Budget
+from tools.kubernetes.objects import Budget, Owner, Pod
 from tools.kubernetes.resources import Resource
 
 log = structlog.get_logger(__name__)
@@ -87,6 +88,8 @@ class ClusterModel:
         self._uids: defaultdict[str, set[str]] = defaultdict(set)
         self._workloads: defaultdict[str, dict[Key, Workload]] = defaultdict(dict)
         self._touched: dict[Key, None] = {}
+        self._crowded: dict[str, None] = {}
+        """The nodes on which pods request otherwise than they did."""
         self._hands: dict[Key, Hand] = {}
         """Who wrote an object of these families since they were worked out."""
         self._shown = False
@@ -108,7 +111,7 @@ class ClusterModel:
         """Whether something changed that was not taken yet."""
         news = self._news
         told = self._nodes.dirty or news.workloads or news.items or news.observations
-        return bool(self._touched or told or self._drifts.dirty or self._provisions.dirty)
+        return bool(self._touched or self._crowded or told or self._drifts.dirty or self._provisions.dirty)
 
     def learn(self, schemas: Schemas) -> None:
         """The shapes by which objects are compared with what was applied."""
@@ -197,8 +200,11 @@ class ClusterModel:
             key = next(iter(self._touched))
             del self._touched[key]
             self._work_out(key)
+        for name in () if self._touched else list(self._crowded)[:most]:
+            del self._crowded[name]
+            self._nodes.crowd(name, crowding.others(self._families, name, self._workload))
         self._news.items |= self._provisions.settle()
-        return bool(self._touched)
+        return bool(self._touched or self._crowded)
 
     def take(self) -> Observed:
         """What changed since the last time, as far as it is worked out."""
@@ -245,6 +251,8 @@ class ClusterModel:
             pod = objects.pod(raw)
             if not (pod.counts and pod.node):
                 self._numbering.forget(uid)
+            if (before := self._families.known(uid)) != pod:
+                self._crowd([pod, before])
             self._written(raw, self._families.put(pod))
         elif resource.name in _OWNERS:
             self._written(raw, self._families.put(objects.owner(raw, resource)))
@@ -279,6 +287,7 @@ class ClusterModel:
                 self._change_budgets(namespace, uid, None)
         elif resource.name in _OWNERS or resource is resources.PODS:
             self._numbering.forget(uid)
+            self._crowd([self._families.known(uid)])
             self._touch(self._families.drop(uid))
         elif resource.name == resources.LEASES.name:
             self._nodes.heartbeats.drop(uid)
@@ -334,6 +343,8 @@ class ClusterModel:
     def _work_out(self, key: Key) -> None:
         held = self._workloads[key.namespace]
         before, after, by = held.get(key), self._assembled(key), self._hands.pop(key, None)
+        if not crowding.asks_alike(before, after):
+            self._crowd(self._families.family(key)[1])
         if before is not None and (after is None or after.uid != before.uid):
             self._numbering.forget_owner(before.uid)
         if after is None:
@@ -345,6 +356,12 @@ class ClusterModel:
             self._news.workloads[after.id] = after
             if by is not None:
                 self._news.hands[after.id] = by
+
+    def _crowd(self, pods: Iterable[Owner | Pod | None]) -> None:
+        self._crowded |= dict.fromkeys(p.node for p in pods if isinstance(p, Pod) and p.node)
+
+    def _workload(self, key: Key) -> Workload | None:
+        return self._workloads.get(key.namespace, {}).get(key)
 
     def _assembled(self, key: Key) -> Workload | None:
         owner, pods = self._families.family(key)

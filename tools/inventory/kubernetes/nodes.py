@@ -16,6 +16,7 @@ from tools.inventory.kubernetes.heartbeats import Beat, Heartbeats
 from tools.kubernetes import equipping, nodes, resources
 from tools.kubernetes.nodes import Reading
 from tools.kubernetes.numbering import Numbering
+from tools.kubernetes.requirements import Room
 from tools.payloads.facts import mentions
 
 
@@ -42,6 +43,7 @@ class NodeBook:
         self._silent: dict[str, Beat] = {}
         self._now: dict[NodeId, Node] = {}
         self._news: dict[NodeId, Node | None] = {}
+        self._others: dict[str, Room] = {}
 
     @property
     def dirty(self) -> bool:
@@ -68,7 +70,7 @@ class NodeBook:
         name, uid = reading.node.name, reading.node.uid
         self._called[name] = uid
         whole = self._show(reading)
-        if self._numbering.equip(whole.node.id, whole.device_watts):
+        if self._numbering.equip(whole.node.id, whole.device_watts, whole.node.accelerators):
             self._drawn(name)
         provider = _provider(reading.node)
         if provider and self._providers.get(provider) != uid:
@@ -80,6 +82,16 @@ class NodeBook:
         reading = self._read.get(uid) if facts else None
         if reading is not None:
             self._show(replace(reading, node=reading.node.model_copy(update=facts)))
+
+    def crowd(self, name: str, others: Room) -> None:
+        """That much is requested on a node by what is no replica of anything."""
+        if self._others.get(name, Room()) == others:
+            return
+        self._others[name] = others
+        if others == Room():
+            del self._others[name]
+        if (reading := self._read.get(self._called.get(name, ""))) is not None:
+            self._show(reading)
 
     def displace(self, uid: str) -> None:
         """A node is gone."""
@@ -125,7 +137,7 @@ class NodeBook:
     def _show(self, reading: Reading) -> Reading:
         """Keep what was read of a node, and let it be seen as it is with all else that is known of it."""
         self._read[reading.node.uid] = reading
-        whole = self._heard(self._equipped(reading))
+        whole = self._crowded(self._heard(self._equipped(reading)))
         if self._now.get(whole.node.id) != whole.node:
             self._now[whole.node.id] = self._news[whole.node.id] = whole.node
         return whole
@@ -135,6 +147,13 @@ class NodeBook:
         allotted = self._equipment.allotments.allotted
         made = equipping.equipped(reading, boards, allotted, f"{self._source}/{resources.SLICES.plural}")
         return nodes.doubted(made) if made.faults else made
+
+    def _crowded(self, reading: Reading) -> Reading:
+        others = self._others.get(reading.node.name)
+        if others is None:
+            return reading
+        told = {"other_millicores": others.millicores, "other_mebibytes": others.mebibytes}
+        return replace(reading, node=reading.node.model_copy(update=told))
 
     def _heard(self, reading: Reading) -> Reading:
         beat = self._silent.get(reading.node.name)

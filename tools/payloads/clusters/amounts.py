@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from decimal import ROUND_DOWN, Decimal
+from decimal import ROUND_CEILING, ROUND_DOWN, Decimal
 
 from estate.errors import BadInput
 from tools.payloads import reading
@@ -21,8 +21,17 @@ def whole(value: object, at: str) -> int:
     Raises:
         BadInput: it is none.
     """
+    return int(_amount(value, at).to_integral_value(ROUND_DOWN))
+
+
+def milli(value: object, at: str) -> int:
+    """Thousandths of the quantity, rounded up as Kubernetes does. Raises BadInput."""
+    return int((_amount(value, at) * 1000).to_integral_value(ROUND_CEILING))
+
+
+def _amount(value: object, at: str) -> Decimal:
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _LARGEST:
-        return value
+        return Decimal(value)
     found = _QUANTITY.fullmatch(value) if isinstance(value, str) else None
     if found is None:
         raise BadInput(f"{at}: `{reading.shown(value)}` is not a quantity such as `80Gi`")
@@ -30,7 +39,7 @@ def whole(value: object, at: str) -> int:
     amount = number * (_scale(unit))
     if amount >= _LARGEST:
         raise BadInput(f"{at}: `{reading.shown(value)}` is out of range")
-    return int(amount.to_integral_value(ROUND_DOWN))
+    return amount
 
 
 def _scale(unit: str) -> Decimal:

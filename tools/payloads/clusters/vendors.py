@@ -30,6 +30,10 @@ class Family:
     profile: str = ""
     """How a board is cut whose slices are counted, each as a device."""
 
+    def cut(self, resource: str) -> str:
+        """The size that a pod asks for by that name; empty where it is the usual one."""
+        return self.profile or (SHARED if resource in _SHARED else "")
+
 
 FAMILIES = (
     Family(
@@ -67,6 +71,8 @@ _OF_CLASS = "deviceclass.resource.kubernetes.io/"
 """A device class may be asked for as if it were counted."""
 _SHARED = {"nvidia.com/gpu.shared": "nvidia.com/gpu"}
 """Time-sliced devices may be counted under another name."""
+SHARED = "shared"
+"""What those are called that must be asked for so."""
 _MAKERS = {
     "nvidia": Vendor.NVIDIA,
     "amd": Vendor.AMD,

@@ -193,7 +193,7 @@ def _seated(
             present[tenant, row] = any(_position(left, w.tenant) == tenant for w in others)
     kept = [left.rows[b.node] for b in workload.bindings if b.replica not in replicas and b.node in left.rows]
     present[tenant, [*attempt.rows, *kept]] = True
-    return replace(left, free=room.free, load=room.load, rack_drawn=room.rack_drawn, present=present)
+    return room.columns(present)
 
 
 def _position(columns: Columns, tenant: TenantId) -> int:

@@ -7,47 +7,57 @@ import numpy as np
 from estate.verdicts import Dimension
 from estate.workloads import BandwidthClass
 from tools.placement.attempts import Attempt
-from tools.placement.columns import Columns, Flags, Ints
+from tools.placement.columns import UNCAPPED, Columns, Flags, Ints
+from tools.placement.constraints import sizes
 from tools.placement.constraints.kinds import Constraint, Masks
 from tools.placement.constraints.rules import Refused, Rule, Words, among, chosen, models_on
-from tools.placement.wishes import Room, Wish
+from tools.placement.wishes import Room, Suited, Wish
 
 
 def moving(wish: Wish, room: Room, without: Constraint | None) -> Masks:
     """What the devices refuse that are left."""
-    c, needed = wish.columns, wish.needed
-    of_model, of_memory = suitable(wish, without)
-    model = (c.exists & of_model).sum(axis=1) < needed
+    c, needed, suited = wish.columns, wish.needed, suitable(wish, without)
     small = c.exists.sum(axis=1) < needed  # told by the model, whose words count accelerators
-    memory = ((c.exists & of_memory).sum(axis=1) < needed) & ~small
-    usable = room.devices & of_model & of_memory
+    model = _short(wish, suited.of_model)
+    memory = _short(wish, suited.of_memory) & ~small
+    found = {Constraint.MODEL: model, Constraint.MEMORY: memory}
+    if sizes.matters(wish):
+        found[Constraint.SIZE] = _short(wish, suited.of_size) & ~small
+    if wish.workload.contract.limit_watts:
+        found[Constraint.LIMIT] = _short(wish, suited.of_limit) & ~small
+    usable = room.devices & suited.all
     free = usable.sum(axis=1) < needed
     joined = wish.workload.contract.bandwidth is BandwidthClass.SAME_NVLINK_DOMAIN and needed > 1
     scattered = largest_domain(c, usable) < needed if joined else np.zeros(len(c.ids), dtype=np.bool_)
-    return {
-        Constraint.MODEL: model,
-        Constraint.MEMORY: memory,
-        Constraint.FREE: free & ~model & ~memory,
-        Constraint.NVLINK: scattered & ~free,
-    }
+    elsewhere: Flags = np.logical_or.reduce(list(found.values()))
+    return found | {Constraint.FREE: free & ~elsewhere, Constraint.NVLINK: scattered & ~free}
 
 
-def suitable(wish: Wish, without: Constraint | None) -> tuple[Flags, Flags]:
-    """The devices of an accepted model, and those with enough memory."""
+def _short(wish: Wish, of_kind: Flags) -> Flags:
+    found: Flags = (wish.columns.exists & of_kind).sum(axis=1) < wish.needed
+    return found
+
+
+def suitable(wish: Wish, without: Constraint | None) -> Suited:
+    """The devices that the contract accepts, whoever holds them."""
     if without not in wish.suited:
         wish.suited[without] = _suitable(wish, without)
     return wish.suited[without]
 
 
-def _suitable(wish: Wish, without: Constraint | None) -> tuple[Flags, Flags]:
+def _suitable(wish: Wish, without: Constraint | None) -> Suited:
     c, contract = wish.columns, wish.workload.contract
     everything = np.ones(c.exists.shape, dtype=np.bool_)
     kinds = zip(c.models, c.makers, strict=True)
     accepted = [i for i, (model, maker) in enumerate(kinds) if contract.accepts(model, maker)]
     free_choice = len(accepted) == len(c.models) or without is Constraint.MODEL
-    of_model = everything if free_choice else among(len(c.models), accepted)[c.model]
-    of_memory = everything if without is Constraint.MEMORY else c.memory >= contract.memory_mebibytes
-    return of_model, of_memory
+    limited = contract.limit_watts and without is not Constraint.LIMIT
+    return Suited(
+        of_model=everything if free_choice else among(len(c.models), accepted)[c.model],
+        of_memory=everything if without is Constraint.MEMORY else c.memory >= contract.memory_mebibytes,
+        of_size=sizes.of_size(wish, everything, relaxed=without is Constraint.SIZE),
+        of_limit=c.limit >= contract.limit_watts if limited else everything,
+    )
 
 
 def largest_domain(columns: Columns, usable: Flags) -> Ints:
@@ -59,8 +69,7 @@ def largest_domain(columns: Columns, usable: Flags) -> Ints:
 
 
 def _usable(by: Refused) -> Flags:
-    of_model, of_memory = suitable(by.wish, None)
-    return by.room.devices & of_model & of_memory
+    return by.room.devices & suitable(by.wish, None).all
 
 
 def _model_words(by: Refused) -> Words:
@@ -85,8 +94,12 @@ def _memory_words(by: Refused) -> Words:
 def _free_words(by: Refused) -> Words:
     wish, refused = by.wish, by.refused
     most = int(_usable(by)[refused].sum(axis=1).max(initial=0))
-    needed = f"{wish.needed} free accelerators on one node"
-    return needed, f"at most {most}", f"free {max(wish.needed - most, 1)} more on one node"
+    what = sizes.called(wish.workload.contract)
+    return (
+        f"{wish.needed} free {what} on one node",
+        f"at most {most}",
+        f"free {max(wish.needed - most, 1)} more on one node",
+    )
 
 
 def _nvlink_words(by: Refused) -> Words:
@@ -111,19 +124,45 @@ def _free_relaxed(wish: Wish, attempt: Attempt) -> str:
     wanted: dict[int, int] = {}
     for row, binding in zip(attempt.rows, attempt.bindings, strict=True):
         slots = np.flatnonzero(np.isin(wish.columns.index[row], binding.accelerators) & wish.columns.exists[row])
-        wanted[row] = wanted.get(row, 0) + int((~room.free[row, slots]).sum())
+        wanted[row] = wanted.get(row, 0) + int((~room.open[row, slots]).sum())
     parts = [f"{n} more on `{wish.columns.ids[r]}`" for r, n in wanted.items() if n]
-    return f"free accelerators: {' and '.join(parts)}"
+    return f"free {sizes.called(wish.workload.contract)}: {' and '.join(parts)}"
 
 
 def _lacking(wish: Wish) -> Ints:
-    of_model, of_memory = suitable(wish, None)
-    usable = (Room(wish).devices & of_model & of_memory).sum(axis=1)
+    usable = (Room(wish).devices & suitable(wish, None).all).sum(axis=1)
     lacking: Ints = np.maximum(wish.needed - usable, 0)
     return lacking
 
 
+def _limit_words(by: Refused) -> Words:
+    most = int(by.wish.columns.limit[by.refused].max(initial=-1))
+    needed = f"a power limit of {by.wish.workload.contract.limit_watts} W on each accelerator"
+    return needed, f"at most {most} W" if most >= 0 else "nobody tells", "raise the limit, or accept slower ones"
+
+
+def _limit_relaxed(wish: Wish, attempt: Attempt) -> str:
+    return f"accept accelerators that are limited to {least_limit(wish, attempt)} W; {chosen(wish, attempt)} would do"
+
+
+def least_limit(wish: Wish, attempt: Attempt) -> int:
+    """The lowest power limit of the devices that the attempt took; 0 where nobody tells one."""
+    found = (
+        int(wish.columns.limit[row, np.isin(wish.columns.index[row], b.accelerators)].min(initial=UNCAPPED))
+        for row, b in zip(attempt.rows, attempt.bindings, strict=True)
+    )
+    return max(min(found), 0)
+
+
 RULES = (
+    *sizes.RULES,
+    Rule(
+        Constraint.LIMIT,
+        _limit_words,
+        _limit_relaxed,
+        "accelerators that may draw as much as your contract asks for",
+        Dimension.CONTRACT,
+    ),
     Rule(Constraint.FREE, _free_words, _free_relaxed, "enough free accelerators on one machine", misses=_lacking),
     Rule(
         Constraint.NVLINK,

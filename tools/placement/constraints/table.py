@@ -11,17 +11,17 @@ from typing import Final
 
 from estate.snapshots import Snapshot
 from estate.workloads import Workload
-from tools.placement.constraints import company, devices, law, marks, power, tenancy
+from tools.placement.constraints import company, devices, law, localities, machines, marks, power, tenancy
 from tools.placement.constraints.kinds import Constraint, Masks
 from tools.placement.constraints.rules import Rule
 from tools.placement.wishes import Room, Wish
 
-_FAMILIES = (marks, devices, power, company, tenancy, law)
-_FOLDED = (marks, devices, power, company, tenancy, law)
+_FAMILIES = (marks, devices, machines, localities, power, company, tenancy, law)
+_FOLDED = (marks, devices, machines, power, company, tenancy, law)
 """What the compiled way knows (`tools.placement.online`); every other family says in `concerns` whom it may refuse."""
 _ENDURING = (marks.enduring, tenancy.enduring, law.enduring)
-_STANDING = (marks.standing, tenancy.standing)
-_MOVING = (devices.moving, power.moving, company.moving)
+_STANDING = (marks.standing, machines.standing, tenancy.standing)
+_MOVING = (devices.moving, machines.moving, localities.moving, power.moving, company.moving)
 
 RULES: Final[Mapping[Constraint, Rule]] = {rule.constraint: rule for family in _FAMILIES for rule in family.RULES}
 

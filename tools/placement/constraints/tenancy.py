@@ -44,7 +44,7 @@ def _crowded(wish: Wish) -> Flags:
 def distances(wish: Wish) -> dict[int, tuple[Isolation, frozenset[ClusterId]]]:
     """By row of `present`: who is to be kept off the workload's node at least, how far, and the clusters they share."""
     mine, names = wish.facts.tenant[wish.workload.tenant], wish.columns.names.tenants
-    found = {}
+    found: dict[int, tuple[Isolation, frozenset[ClusterId]]] = {}
     for position, name in enumerate((*names, None)):
         other = wish.facts.tenant.get(name) if name else None
         kept = distance(mine, other)

@@ -131,7 +131,7 @@ def _seated(columns: Columns, workload: Workload, room: Room, rows: list[int]) -
     present = columns.present.copy()
     names = columns.names.tenants
     present[names.index(workload.tenant) if workload.tenant in names else UNKNOWN_TENANT, rows] = True
-    return replace(columns, free=room.free, load=room.load, rack_drawn=room.rack_drawn, present=present)
+    return room.columns(present)
 
 
 def _obstacle(snapshot: Snapshot, columns: Columns, waiting: list[Workload]) -> Ints:

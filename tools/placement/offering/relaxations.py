@@ -17,6 +17,7 @@ from estate.hardware import Health
 from estate.ids import NodeId, WorkloadId
 from estate.law import Facts
 from estate.law.tenants import Namespace
+from estate.machines import Software
 from estate.records import Model
 from estate.snapshots import Snapshot
 from estate.units import Mebibytes, Watts
@@ -24,7 +25,10 @@ from estate.workloads import BandwidthClass, Binding, Workload
 from tools.placement import relaxing
 from tools.placement.attempts import Attempt
 from tools.placement.columns import Ints
+from tools.placement.constraints import machines, sizes
+from tools.placement.constraints.devices import least_limit
 from tools.placement.constraints.kinds import AXES, Constraint
+from tools.placement.constraints.localities import most_rails
 from tools.placement.constraints.power import lacking_watts
 from tools.placement.constraints.rules import models_on
 from tools.placement.port import Ask, Engine, NoPlacement, Placement
@@ -42,6 +46,10 @@ _THEIRS = frozenset(
         Constraint.SPREAD,
         Constraint.MODEL,
         Constraint.MEMORY,
+        Constraint.LIMIT,
+        Constraint.SIZE,
+        Constraint.LOCALITY,
+        Constraint.RAILS,
         Constraint.CLUSTER,
     }
 )
@@ -205,6 +213,14 @@ def _plain(case: Case, attempt: Attempt, constraint: Constraint) -> str:
             return f"accept the model {', '.join(models_on(columns, rows))}"
         case Constraint.MEMORY:
             return f"accept accelerators of {_least_memory(case, rows)} MiB"
+        case Constraint.LIMIT:
+            return f"accept accelerators that are limited to {least_limit(case.wish, attempt)} W"
+        case Constraint.SIZE:
+            return f"accept {sizes.called(sizes.instead(case.wish))}"
+        case Constraint.LOCALITY:
+            return "accept accelerators that are not all near to each other"
+        case Constraint.RAILS:
+            return f"accept {_rails(case, attempt)} rails for each replica"
         case Constraint.TOGETHER:
             return "accept replicas that stand further apart"
         case Constraint.SPREAD:
@@ -279,6 +295,38 @@ def _powered(case: Case, attempt: Attempt) -> _Change:
     return case.snapshot.with_facts(_renewed(case.snapshot.facts, racks=tuple(racks.values()))), case.ask
 
 
+def _added(case: Case, attempt: Attempt, field: str, lacking: dict[int, int]) -> _Change:
+    """The nodes get the processors or the memory that they lack."""
+    running = case.snapshot
+    for row, lack in lacking.items():
+        node = running.node(case.wish.columns.ids[row])
+        assert node is not None
+        running = running.with_node(node.model_copy(update={field: getattr(node, field) + lack}))
+    return running, case.ask
+
+
+def _rails(case: Case, attempt: Attempt) -> int:
+    return min(most_rails(case.wish, attempt.rows), case.workload.contract.rails - 1)
+
+
+def _speed(case: Case, attempt: Attempt) -> int:
+    return case.workload.contract.rail_speed if _rails(case, attempt) else 0
+
+
+def _upgraded(case: Case, attempt: Attempt) -> _Change:
+    """What the contract names is installed there in the version that it needs."""
+    running, required = case.snapshot, case.workload.contract.software
+    for name in dict.fromkeys(b.node for b in attempt.bindings):
+        node = running.node(name)
+        assert node is not None
+        old = {r.name for r in required if not r.met_by(node.software)}
+        new = [Software(name=r.name, version=r.at_least) for r in required if r.name in old]
+        kept = [s for s in node.software if s.name not in old]
+        software = tuple(sorted((*kept, *new), key=lambda s: s.name))
+        running = running.with_node(node.model_copy(update={"software": software}))
+    return running, case.ask
+
+
 def _cleared(case: Case, attempt: Attempt) -> _Change:
     """Other tenants' work leaves the racks of these nodes."""
     running = case.snapshot
@@ -342,6 +390,18 @@ _APPLIED: dict[Constraint, Callable[[Case, Attempt], _Change]] = {
     Constraint.CORDON: lambda c, a: _with_nodes(c, a, cordoned=False),
     Constraint.TAINT: _lifted,
     Constraint.FREE: _freed,
+    Constraint.CPU: lambda c, a: _added(c, a, "millicores", machines.lacking(c.wish, a, lambda room: room.cpu)),
+    Constraint.HOST_MEMORY: lambda c, a: _added(
+        c, a, "allots_mebibytes", machines.lacking(c.wish, a, lambda room: room.memory)
+    ),
+    Constraint.RAILS: lambda c, a: (_with_contract(c, rails=_rails(c, a), rail_speed=_speed(c, a)), c.ask),
+    Constraint.LOCALITY: lambda c, _: (_with_contract(c, locality=None), c.ask),
+    Constraint.LIMIT: lambda c, a: (_with_contract(c, limit_watts=Watts(least_limit(c.wish, a))), c.ask),
+    Constraint.SIZE: lambda c, _: (
+        c.snapshot.with_workload(c.workload.model_copy(update={"contract": sizes.instead(c.wish)})),
+        c.ask,
+    ),
+    Constraint.SOFTWARE: _upgraded,
     Constraint.POWER: _powered,
     Constraint.HEALTH: lambda c, a: _with_nodes(c, a, health=Health.HEALTHY),
     Constraint.NVLINK: lambda c, _: (_with_contract(c, bandwidth=BandwidthClass.SAME_NODE), c.ask),

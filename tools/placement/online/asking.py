@@ -71,14 +71,17 @@ class Classes:
         self._price[number, :kinds] = self._valuation.price(at)
         near, far = classes.kept_off(at)
         joined = wish.workload.contract.bandwidth is BandwidthClass.SAME_NVLINK_DOMAIN
-        known = _Known(Asked(number, 0, 0, joined, classes.slots(at), near, far), kinds)
+        asked = Asked(number, 0, 0, joined, wish.shared, wish.payer, classes.slots(at), near, far)
+        known = _Known(asked, kinds)
         self._known[number : number + 1] = [known]
 
     def _grow(self, rows: int, kinds: int) -> None:
         before = self.demand
         if rows > self.room or kinds > before.allowed.shape[1]:
             self.room = max(self.room, rows if rows <= self.room else 2 * self.room)
-            self.demand = demands.Columns(*(_wider(a, self.room, kinds) for a in before))
+            self.demand = demands.Columns(
+                *(_wider(column, self.room, kinds) for column in before[:4]), _wider(before.allowed, self.room, kinds)
+            )
             self._price = _wider(self._price, self.room, kinds)
         if len(self.weights.block) != kinds + 1 or self.weights.price is not self._price:
             self.weights = self._valuation.weights._replace(price=self._price)

@@ -20,11 +20,12 @@ from estate.workloads import Binding, Span, Workload
 from tools.placement import columns as columns_
 from tools.placement.columns import Columns, Ints
 from tools.placement.constraints import company, table
-from tools.placement.online import classes, finding
+from tools.placement.online import finding
 from tools.placement.online.asking import Classes
+from tools.placement.online.classes import SLOTS, Need
 from tools.placement.online.kinds import Kinds
 from tools.placement.online.outlooks import Outlook
-from tools.placement.online.valuing import ENOUGH, Valuation
+from tools.placement.online.valuing import ENOUGH, Valuation, bounded
 from tools.placement.packing import pools
 from tools.placement.packing.demands import WHOLE
 from tools.placement.port import Ask
@@ -34,7 +35,7 @@ _FOLLOWED = 4
 _FAR = 4_096
 """A snapshot from which so many nodes differ by now is not gone back to."""
 
-_EVERYWHERE = np.array([], dtype=np.int64)
+_NONE = np.array([], dtype=np.int64)
 _MET = 8_192
 """As many nodes are remembered as they were read last."""
 
@@ -51,22 +52,25 @@ class Board:
         kind = self.kinds.number(columns)
         self._frame, self._where = columns, columns_.Where(snapshot, columns)
         self._row = columns.of(np.array([0]))
-        self._free = np.where(columns.free, WHOLE, 0) if columns.free.shape[1] else np.zeros((len(kind), 1), np.int64)
         self._healthy = columns.healthy.copy()
-        plenty = np.full(len(kind), ENOUGH, dtype=np.int64)
         self._classes = Classes(snapshot, Valuation(snapshot, self.kinds, outlook))
-        self._pool = pools.pool_of(kind.astype(np.int32), plenty, plenty, self._free, self._classes.room)
+        self._pool = pools.pool_of(
+            kind.astype(np.int32),
+            bounded(columns.cpu_free),
+            bounded(columns.memory_free),
+            columns.milli if columns.milli.shape[1] else np.zeros((len(kind), 1), np.int64),
+            self._classes.room,
+        )
         self._guard = _guard(columns, self._pool, self.kinds)
         self._followed: list[tuple[Snapshot, set[int]]] = [(snapshot, set())]
         self._met: dict[int, _Met] = {}
-        self._present = np.zeros(len(columns.present), dtype=np.bool_)
         self._spans: dict[Span, Ints] = {}
-        self._shifts: list[tuple[int, Ints, int, int]] = []
+        self._shifts: list[_Shift] = []
         self._barred = False
 
     def seats(self, snapshot: Snapshot, ask: Ask, workload: Workload) -> Seats | None:
         """Homes for the replicas, all or none: no seats where there are none for certain; None where it cannot tell."""
-        if not table.folded(snapshot, workload) or self._frame.index.shape[1] > classes.SLOTS or not ask.replicas:
+        if not ask.replicas or not self._tells(snapshot, ask, workload):
             return None
         with self._lock:
             if not self._follow(snapshot):
@@ -78,6 +82,12 @@ class Board:
                 if self._barred:
                     self._guard.barred[:], self._barred = False, False
             return () if found is None and len(ask.replicas) == 1 else found
+
+    def _tells(self, snapshot: Snapshot, ask: Ask, workload: Workload) -> bool:
+        """Whether it knows all that may count. Of shares that are given back or taken one after another it does not."""
+        contract, several = workload.contract, len(ask.replicas) > 1 or bool(workload.bindings)
+        shared = contract.share is not None and (several or contract.together is not None)
+        return not shared and self._frame.index.shape[1] <= SLOTS and table.folded(snapshot, workload)
 
     def practise(self, snapshot: Snapshot, workloads: Iterable[Workload]) -> None:
         """Decide for these once, so that nobody waits for what is worked out the first time."""
@@ -126,32 +136,30 @@ class Board:
         self._work(row, met, where)
 
     def _work(self, row: int, met: _Met, where: columns_.Where) -> None:
-        node, load = met.node, where.snapshot.workloads_on(met.node.id)
-        taken, free, present = where.snapshot.taken(node.id), self._free[row], self._present
-        for slot, index in enumerate(met.healthy):
-            free[slot] = WHOLE if index >= 0 and index not in taken else 0
-        present[:] = False
-        for workload in load:
-            present[where.tenant.get(workload.tenant, columns_.UNKNOWN_TENANT)] = True
-        met.sizes[3] = columns_.load_of(load, node.id)
-        finding.write(self._pool, self._guard, row, met.kind, met.sizes, free, present)
+        now, sizes = self._row, met.sizes
+        columns_.fill_work(now, 0, met.node, where)
+        sizes[0], sizes[1] = min(now.cpu_free[0], ENOUGH), min(now.memory_free[0], ENOUGH)
+        sizes[3] = now.load[0]
+        finding.write(
+            self._pool, self._guard, row, met.kind, sizes, now.milli[0], now.sharer[0], self._row.present[:, 0]
+        )
 
     def _meet(self, row: int, node: Node, where: columns_.Where) -> _Met:
         """What the node is, whatever runs there."""
-        if node.closing_taints not in where.taint:
-            where.taint[node.closing_taints] = len(where.taint)
-            self._row = replace(self._row, taints=tuple(where.taint))
+        if node.closing_taints not in where.taint or node.software not in where.software:
+            where.taint.setdefault(node.closing_taints, len(where.taint))
+            where.software.setdefault(node.software, len(where.software))
+            self._row = replace(self._row, taints=tuple(where.taint), installed=tuple(where.software))
         now = self._row
         columns_.fill(now, 0, node, where)
         slots = now.index.shape[1]
         self._healthy[row] = now.healthy[0]
-        self._guard.domain[row, :slots], self._guard.index[row, :slots] = now.domain[0], now.index[0]
+        self._guard.domain[row, :slots], self._guard.called[row, :slots] = now.domain[0], now.index[0]
         kind = int(self.kinds.number(now)[0])
         if kind >= len(self._guard.cluster):
             self._guard = self._guard._replace(cluster=self.kinds.typical.cluster)
-        sizes = np.array([ENOUGH, ENOUGH, now.idle[0], 0, now.cap[0]], dtype=np.int64)
-        self._free[row] = 0
-        return _Met(node, kind, sizes, np.where(now.healthy[0], now.index[0], -1).tolist())
+        sizes = np.array([0, 0, now.idle[0], 0, now.cap[0]], dtype=np.int64)
+        return _Met(node, kind, sizes)
 
     def _decided(self, snapshot: Snapshot, ask: Ask, workload: Workload) -> Seats | None:
         wish = Wish(snapshot, self._frame, ask, workload, spans=self._spans)
@@ -177,7 +185,7 @@ class Board:
         """Where to look at a time, as `searching` does; no rows: everywhere."""
         over = wish.workload.contract.together
         if over is None or _kept(wish):
-            yield _EVERYWHERE
+            yield _NONE
             return
         where = company.span(wish, over)
         here = np.flatnonzero((self._frame.cluster == cluster) & (where >= 0))
@@ -197,11 +205,12 @@ class Board:
                 self._undo(began)
                 return None
             slots = self._guard.taken[: wish.needed].copy()
-            named = tuple(sorted(self._guard.index[node, slots].tolist()))
+            named = tuple(sorted(self._guard.called[node, slots].tolist()))
             bindings.append(Binding(replica=replica, node=self._frame.ids[node], accelerators=named))
             standing.seated.append(node)
             if len(wish.ask.replicas) > 1:
-                self._shift(node, slots, -WHOLE, wish.watts)
+                need = Need.of(wish.workload)
+                self._shift(_Shift(node, slots, -need.milli, -need.cpu, -need.memory, wish.watts))
         return tuple(bindings)
 
     def _found(self, asked: finding.Asked, rows: Ints) -> int:
@@ -219,24 +228,26 @@ class Board:
 
     def _vacate(self, wish: Wish) -> None:
         """Give back what the asked replicas hold now, as a room does."""
-        moved = set(wish.ask.replicas)
+        moved, need = set(wish.ask.replicas), Need.of(wish.workload)
         for binding in wish.workload.bindings:
             row = self._frame.rows.get(binding.node)
             if binding.replica not in moved or row is None:
                 continue
-            slots = np.flatnonzero(np.isin(self._guard.index[row], binding.accelerators) & self._healthy[row])
-            held = slots[self._pool.free[row, slots] == 0]
-            self._shift(row, held, WHOLE, -wish.workload.watts_per_accelerator * len(binding.accelerators))
+            held = np.flatnonzero(np.isin(self._guard.called[row], binding.accelerators) & self._healthy[row])
+            for slot in held.tolist():  # somebody else may have a part of it
+                self._shift(_Shift(row, np.array([slot]), WHOLE - int(self._pool.free[row, slot]), 0, 0, 0))
+            watts = wish.workload.watts_per_accelerator * len(binding.accelerators)
+            self._shift(_Shift(row, _NONE, 0, need.cpu, need.memory, -watts))
 
-    def _shift(self, row: int, slots: Ints, milli: int, watts: int) -> None:
-        self._shifts.append((row, slots, milli, watts))
-        finding.shift(self._pool, self._guard, row, slots, milli, watts)
+    def _shift(self, shift: _Shift) -> None:
+        self._shifts.append(shift)
+        finding.shift(self._pool, self._guard, *shift)
 
     def _undo(self, to: int = 0) -> None:
         """What a question supposed is not so."""
         while len(self._shifts) > to:
-            row, slots, milli, watts = self._shifts.pop()
-            finding.shift(self._pool, self._guard, row, slots, -milli, -watts)
+            row, slots, milli, cpu, memory, watts = self._shifts.pop()
+            finding.shift(self._pool, self._guard, row, slots, -milli, -cpu, -memory, -watts)
 
 
 class _Met(NamedTuple):
@@ -246,8 +257,17 @@ class _Met(NamedTuple):
     kind: int
     sizes: Ints
     """CPU, memory, idle, load, cap; see `finding.write`."""
-    healthy: list[int]
-    """The index of each device; negative where it is none, or not healthy."""
+
+
+class _Shift(NamedTuple):
+    """What is supposed of a node for the length of a question; see `finding.shift`."""
+
+    row: int
+    slots: Ints
+    milli: int
+    cpu: int
+    memory: int
+    watts: int
 
 
 @dataclass(slots=True)
@@ -270,8 +290,9 @@ def _guard(columns: Columns, pool: pools.Pool, kinds: Kinds) -> finding.Guard:
     for tenant, present in enumerate(columns.present):
         here = columns.rack[present & (columns.rack >= 0)]
         crowd[tenant] = np.bincount(here, minlength=crowd.shape[1])
-    laid = np.full((2, nodes, slots), -1, dtype=np.int64)
-    laid[0, :, : columns.domain.shape[1]], laid[1, :, : columns.index.shape[1]] = columns.domain, columns.index
+    laid = np.full((3, nodes, slots), -1, dtype=np.int64)
+    for place, column in enumerate((columns.domain, columns.index, columns.sharer)):
+        laid[place, :, : column.shape[1]] = column
     return finding.Guard(
         barred=np.zeros(nodes, dtype=np.bool_),
         rack=columns.rack,
@@ -279,7 +300,8 @@ def _guard(columns: Columns, pool: pools.Pool, kinds: Kinds) -> finding.Guard:
         load=columns.load.copy(),
         cap=columns.cap.copy(),
         domain=laid[0],
-        index=laid[1],
+        called=laid[1],
+        sharer=laid[2],
         drawn=columns.rack_drawn.copy(),
         budget=columns.rack_budget,
         present=columns.present.copy(),

@@ -15,9 +15,8 @@ from estate.law import Isolation
 from estate.snapshots import Snapshot
 from estate.workloads import Workload
 from tools.placement.columns import Columns, Flags, Ints
-from tools.placement.constraints import devices, marks, table, tenancy
+from tools.placement.constraints import devices, machines, marks, table, tenancy
 from tools.placement.constraints.kinds import Constraint
-from tools.placement.packing.demands import WHOLE
 from tools.placement.port import Ask
 from tools.placement.wishes import Wish
 
@@ -42,7 +41,8 @@ class Need(NamedTuple):
     def of(cls, workload: Workload) -> Need:
         """A replica's."""
         devices = workload.contract.accelerators_per_replica
-        return cls(devices, WHOLE if devices else 0, 0, 0)
+        contract = workload.contract
+        return cls(devices, contract.milli if devices else 0, contract.millicores, contract.host_mebibytes)
 
 
 def key_of(workload: Workload, sites: tuple[SiteId, ...] = ()) -> Key:
@@ -59,7 +59,7 @@ def admitted(wish: Wish) -> Flags:
     """The kinds that the class may use at all."""
     if wish.workload.tenant not in wish.facts.tenant:
         return np.zeros(len(wish.columns.ids), dtype=np.bool_)
-    masks = marks.standing(wish) | table.enduring(wish)
+    masks = marks.standing(wish) | machines.standing(wish) | table.enduring(wish)
     for constraint in (Constraint.AVOID, Constraint.CLUSTER):  # one question's own
         del masks[constraint]
     usable = (wish.columns.exists & _suited(wish)).sum(axis=1) >= wish.needed
@@ -83,8 +83,7 @@ def kept_off(wish: Wish) -> tuple[Ints, Ints]:
 
 
 def _suited(wish: Wish) -> Flags:
-    of_model, of_memory = devices.suitable(wish, None)
-    return of_model & of_memory
+    return devices.suitable(wish, None).all
 
 
 def _crowded(wish: Wish) -> Flags:

@@ -12,7 +12,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from tools.placement.columns import NOBODY
+from tools.placement.online.valuing import ENOUGH
 from tools.placement.packing.deciding import fits, weigh
+from tools.placement.packing.demands import WHOLE
 from tools.placement.packing.pools import HIGH, NONE, join, leave
 
 
@@ -27,8 +30,10 @@ class Guard(NamedTuple):
     cap: NDArray[np.int64]
     domain: NDArray[np.int64]
     """Node × device: its NVLink domain, or -1."""
-    index: NDArray[np.int64]
-    """Node × device: what it is called."""
+    called: NDArray[np.int64]
+    """Node × device: its index."""
+    sharer: NDArray[np.int64]
+    """Node × device: whose it is where it is shared, or `NOBODY`; see `columns`."""
     drawn: NDArray[np.int64]
     """By rack, as the budget."""
     budget: NDArray[np.int64]
@@ -52,6 +57,10 @@ class Asked(NamedTuple):
     watts: int
     joined: bool
     """All devices in one NVLink domain."""
+    shared: bool
+    """Each takes a share of one device,"""
+    payer: int
+    """for this tenant."""
     slots: NDArray[np.int64]
     """By kind, the devices that it accepts, as bits."""
     near: NDArray[np.int64]
@@ -83,9 +92,10 @@ def _apart(guard, asked, node):
 
 
 @njit(cache=True)
-def _usable(pool, asked, milli, node, slot):
-    bits = asked.slots[pool.kind[node]]
-    return (bits >> slot) & 1 and pool.free[node, slot] >= milli
+def _usable(pool, guard, asked, milli, node, slot):
+    if not (asked.slots[pool.kind[node]] >> slot) & 1 or pool.free[node, slot] < milli:
+        return False
+    return not asked.shared or guard.sharer[node, slot] == NOBODY or guard.sharer[node, slot] == asked.payer
 
 
 @njit(cache=True)
@@ -93,7 +103,7 @@ def _equipped(pool, guard, asked, needed, milli, node):
     """Whether it has as many devices that the class accepts, where that matters in one domain."""
     count = 0
     for slot in range(pool.free.shape[1]):
-        if _usable(pool, asked, milli, node, slot):
+        if _usable(pool, guard, asked, milli, node, slot):
             count += 1
     if count < needed:
         return False
@@ -112,7 +122,7 @@ def _tightest(pool, guard, asked, needed, milli, node):
             continue
         count = 0
         for other in range(pool.free.shape[1]):
-            if guard.domain[node, other] == domain and _usable(pool, asked, milli, node, other):
+            if guard.domain[node, other] == domain and _usable(pool, guard, asked, milli, node, other):
                 count += 1
         if count >= needed and count > 0 and (count < fewest or (count == fewest and domain < best)):
             best, fewest = domain, count
@@ -140,7 +150,7 @@ def _points(pool, weights, demand, asked, state):
 
 @njit(cache=True, nogil=True)
 def find(pool, guard, weights, demand, asked, rows):
-    """The best node in the cluster (of these rows, where some are given) or none; in `guard.taken` the devices there."""
+    """The best node in the cluster (of these rows, where there are some), or none; and devices, in `guard.taken`."""
     node = (
         _among(pool, guard, weights, demand, asked, rows) if len(rows) else _best(pool, guard, weights, demand, asked)
     )
@@ -219,28 +229,44 @@ def _among(pool, guard, weights, demand, asked, rows):
 def _take(pool, guard, demand, asked, node):
     """The devices to take of a node: in the tightest NVLink domain that has as many, else wherever; by their index."""
     needed, milli = demand.devices[asked.number], demand.milli[asked.number]
+    if asked.shared:
+        guard.taken[0] = _least(pool, guard, asked, milli, node)
+        return
     domain = _tightest(pool, guard, asked, needed, milli, node) if needed else NONE
     last = np.int64(-2)
     for place in range(needed):
         chosen = NONE
         for slot in range(pool.free.shape[1]):
-            index = guard.index[node, slot]
-            if not _usable(pool, asked, milli, node, slot) or index <= last:
+            index = guard.called[node, slot]
+            if not _usable(pool, guard, asked, milli, node, slot) or index <= last:
                 continue
             inside = domain < 0 or guard.domain[node, slot] == domain
-            if inside and (chosen < 0 or index < guard.index[node, chosen]):
+            if inside and (chosen < 0 or index < guard.called[node, chosen]):
                 chosen = slot
-        guard.taken[place], last = chosen, guard.index[node, chosen]
+        guard.taken[place], last = chosen, guard.called[node, chosen]
 
 
 @njit(cache=True)
-def write(pool, guard, node, kind, sizes, free, present):
+def _least(pool, guard, asked, milli, node):
+    """The device with the least to spare, and of equals the first by index."""
+    chosen = NONE
+    for slot in range(pool.free.shape[1]):
+        if not _usable(pool, guard, asked, milli, node, slot):
+            continue
+        free, best = pool.free[node, slot], pool.free[node, chosen]
+        if chosen < 0 or free < best or (free == best and guard.called[node, slot] < guard.called[node, chosen]):
+            chosen = slot
+    return chosen
+
+
+@njit(cache=True)
+def write(pool, guard, node, kind, sizes, free, sharer, present):
     """All that moves of a node, as it is now; `sizes`: CPU, memory, idle, load, cap."""
     leave(pool, node)
     pool.kind[node], pool.cpu[node], pool.memory[node] = kind, sizes[0], sizes[1]
     guard.idle[node], guard.load[node], guard.cap[node] = sizes[2], sizes[3], sizes[4]
     for slot in range(len(free)):
-        pool.free[node, slot] = free[slot]
+        pool.free[node, slot], guard.sharer[node, slot] = free[slot], sharer[slot]
     rack = guard.rack[node]
     for tenant in range(len(present)):
         if present[tenant] != guard.present[tenant, node]:
@@ -251,9 +277,11 @@ def write(pool, guard, node, kind, sizes, free, present):
 
 
 @njit(cache=True)
-def shift(pool, guard, node, slots, milli, watts):
-    """Free these devices of a node (or take them, if negative), and add to its load."""
+def shift(pool, guard, node, slots, milli, cpu, memory, watts):
+    """Free these devices of a node (or take them, if negative) with CPU and memory, and add to its load."""
     leave(pool, node)
+    pool.cpu[node] += cpu if pool.cpu[node] < ENOUGH else 0
+    pool.memory[node] += memory if pool.memory[node] < ENOUGH else 0
     for slot in slots:
         pool.free[node, slot] += milli
     join(pool, node)
@@ -266,9 +294,9 @@ def shift(pool, guard, node, slots, milli, watts):
 
 @njit(cache=True, nogil=True)
 def spare(pool):
-    """How many devices of each node are free."""
+    """How many devices of each node are wholly free."""
     found = np.zeros(len(pool.kind), dtype=np.int64)
     for node in range(len(found)):
         for slot in range(pool.free.shape[1]):
-            found[node] += pool.free[node, slot] > 0
+            found[node] += pool.free[node, slot] == WHOLE
     return found

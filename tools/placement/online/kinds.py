@@ -1,21 +1,23 @@
 """Which nodes no workload can tell apart, but by what runs there: the same answer to every constraint that endures.
 
-Called by `valuing` and `boards`. A kind is a row of all columns that constraints of a kind read; one node stands for all
-of a kind (`typical`), so that every mask that endures is worked out once a kind, by the code of its family.
+Called by `valuing` and `boards`. A kind is a row of all columns that constraints of a kind read; one node stands for
+all of a kind (`typical`), so that every mask that endures is worked out once a kind, by the code of its family.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
-from estate.hardware import Taint
 from tools.placement.columns import BY_NODE, Columns, Ints
 
-_BESIDE = frozenset({"rack", "taint", "idle", "load", "cap", "healthy", "free"})
-"""What no enduring constraint reads: a rack counts as one or none, taints by what they are, the rest moves."""
+_CODED = {"taint": "taints", "software": "installed"}
+"""Columns of codes whose meanings grow: they count by what they mean."""
+_MOVES = frozenset({"idle", "load", "cap", "healthy", "free", "milli", "sharer", "cpu_free", "memory_free"})
+"""What changes with what runs there, or with power, and no constraint of a kind reads. A rack counts as one or none."""
 
 
 class Kinds:
@@ -24,7 +26,7 @@ class Kinds:
     def __init__(self, columns: Columns) -> None:
         self._names, self._models = columns.names, columns.models
         self._number: dict[bytes, int] = {}
-        self._taints: dict[tuple[Taint, ...], int] = {}
+        self._codes: dict[str, dict[object, int]] = {name: {} for name in _CODED}
         self.marks: list[bytes] = []
         """Of each kind, what tells it from others; the same wherever the law's names and the models are."""
         self.typical = columns.of(np.array([], dtype=np.int64))
@@ -38,8 +40,8 @@ class Kinds:
 
     def number(self, columns: Columns) -> Ints:
         """The kind of each row."""
-        codes = np.array([self._taints.setdefault(t, len(self._taints)) for t in columns.taints] or [0])
-        table = _told(columns, codes)
+        columns = self._coded(columns)
+        table = _told(columns)
         rows, inverse = different(table)
         found, fresh = [], []
         for row in rows.tolist():
@@ -50,28 +52,36 @@ class Kinds:
                 fresh.append(row)
             found.append(self._number[mark])
         if fresh:
-            self._learn(columns, codes, np.array(fresh))
+            self._learn(columns.of(np.array(fresh)))
         return np.array(found, dtype=np.int64)[inverse]
 
-    def _learn(self, columns: Columns, codes: Ints, rows: Ints) -> None:
-        known, more = self.typical, columns.of(rows)
-        more = replace(more, taint=codes[more.taint])
-        joined = {name: np.concatenate([getattr(known, name), getattr(more, name)]) for name in BY_NODE}
+    def _coded(self, columns: Columns) -> Columns:
+        """The same with codes of our own: two estates of one line may have given one code two meanings."""
+        fresh = dict[str, Any]()
+        for name, meanings in _CODED.items():
+            known = self._codes[name]
+            codes = [known.setdefault(m, len(known)) for m in getattr(columns, meanings)]
+            fresh[name] = np.array(codes or [0])[getattr(columns, name)]
+        return replace(columns, **fresh)
+
+    def _learn(self, more: Columns) -> None:
+        known = self.typical
+        joined: dict[str, Any] = {name: np.concatenate([getattr(known, name), getattr(more, name)]) for name in BY_NODE}
+        joined |= {meanings: tuple(self._codes[name]) for name, meanings in _CODED.items()}
         ids = (*known.ids, *more.ids)
         self.typical = replace(
             known,
             ids=ids,
             rows={name: row for row, name in enumerate(ids)},
-            taints=tuple(self._taints),
             present=np.concatenate([known.present, more.present], axis=1),
             **joined,
         )
 
 
-def _told(columns: Columns, taints: Ints) -> Ints:
+def _told(columns: Columns) -> Ints:
     """Node × all that constraints of a kind read, as numbers."""
-    parts = [getattr(columns, name) for name in BY_NODE if name not in _BESIDE]
-    parts += [columns.rack >= 0, taints[columns.taint]]
+    parts = [getattr(columns, name) for name in BY_NODE if name not in _MOVES and name != "rack"]
+    parts.append(columns.rack >= 0)
     return np.concatenate([p if p.ndim > 1 else p[:, None] for p in parts], axis=1, dtype=np.int64)
 
 

@@ -14,7 +14,7 @@ from tools.placement.online.boards import Board
 from tools.placement.online.classes import key_of
 from tools.placement.online.kinds import Kinds
 from tools.placement.online.outlooks import Expected, Outlook
-from tools.placement.packing.demands import WHOLE, Request
+from tools.placement.packing.demands import Request
 from tools.placement.packing.engine import Packer
 from tools.placement.packing.expecting import Foresight
 from tools.placement.packing.fleets import Fleet
@@ -30,11 +30,10 @@ def outlook(snapshot: Snapshot, columns: Columns) -> Outlook:
     expected = outlooks.counted(snapshot, nodes)
     kinds = Kinds(columns)
     kind = kinds.number(columns)
-    if not kind.size or not columns.free.any():
+    if not kind.size or not columns.milli.any():
         return Outlook(expected)
-    slots = np.where(columns.free, WHOLE, 0)
-    plenty = np.full(len(kind), valuing.ENOUGH, dtype=np.int64)
-    foresight = Foresight(Packer(Fleet(kind, plenty, plenty, columns.exists.sum(axis=1)), free=slots))
+    cpu, memory = (np.maximum(valuing.bounded(a), 0) for a in (columns.cpu_free, columns.memory_free))
+    foresight = Foresight(Packer(Fleet(kind, cpu, memory, columns.exists.sum(axis=1)), free=columns.milli))
     numbers = foresight.expect(_requests(snapshot, kinds, expected))
     foresight.look()
     return _valued(expected, kinds, foresight.packer.weights, numbers)

@@ -1,7 +1,7 @@
-"""What is expected to be asked for: read off what runs, so that it lasts over a restart and fades with what it was read off.
+"""What is expected to be asked for: read off what runs, so that it lasts over a restart and fades with its origin.
 
-Called by `valuing`; made by `looking`. An outlook is a value: the same snapshot and outlook give the same answer, whatever
-was asked before.
+Called by `valuing`; made by `looking`. An outlook is a value: the same snapshot and outlook give the same answer,
+whatever was asked before.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ Called by the engine, for searches by masks, and by `boards`: both decide by the
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from tools.placement.packing import demands
 from tools.placement.packing.weights import CERTAIN, Weights, weights_of
 from tools.placement.wishes import Room, Wish
 
-ENOUGH = 1 << 30
+ENOUGH: Final = 1 << 30
 """CPU and memory where nobody tells how much there is, in millicores and mebibytes."""
 
 
@@ -60,9 +61,10 @@ def demand(snapshot: Snapshot, typical: Columns, expected: tuple[Expected, ...])
     """The expected classes as arrays, with the kinds that each may use."""
     needs = np.array([e.need for e in expected], dtype=np.int64).reshape(-1, len(Need._fields))
     allowed = [_admits(snapshot, typical, e) for e in expected]
+    beside = np.where(needs[:, 2:], needs[:, 2:], -ENOUGH)  # who asks for none does not mind an over-commitment
     return demands.Columns(
-        cpu=needs[:, 2],
-        memory=needs[:, 3],
+        cpu=beside[:, 0],
+        memory=beside[:, 1],
         devices=needs[:, 0],
         milli=needs[:, 1],
         allowed=np.array(allowed).reshape(len(expected), len(typical.ids)),
@@ -87,13 +89,18 @@ class Worth:
         price, need = self._valuation.price(at), Need.of(wish.workload)
 
         def points(room: Room, rows: Ints) -> Ints:
-            states = scoring.States(self._kind[rows], *free(wish.columns, room, rows))
+            states = scoring.States(self._kind[rows], *free(room, rows))
             return scoring.points(states, self._valuation.weights, price, need)
 
         return replace(wish, points=points)
 
 
-def free(columns: Columns, room: Room, rows: Ints) -> tuple[Ints, Ints, Ints]:
-    """CPU, memory and devices that are free on these nodes."""
-    plenty = np.full(len(rows), ENOUGH, dtype=np.int64)
-    return plenty, plenty, np.where(room.free[rows], demands.WHOLE, 0)
+def free(room: Room, rows: Ints) -> tuple[Ints, Ints, Ints]:
+    """CPU, memory and thousandths of devices that are free on these nodes."""
+    return bounded(room.cpu[rows]), bounded(room.memory[rows]), room.thousandths(rows)
+
+
+def bounded(amounts: Ints) -> Ints:
+    """CPU or memory as scores count it."""
+    found: Ints = np.minimum(amounts, ENOUGH)
+    return found

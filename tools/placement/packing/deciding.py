@@ -64,7 +64,7 @@ def fits(pool, demand, number, state):
     """Whether a class fits a state."""
     if not demand.allowed[number, pool.of_kind[state]]:
         return False
-    if demand.cpu[number] > pool.of_cpu[state] or demand.memory[number] > pool.of_memory[state]:
+    if demand.cpu[number] > max(pool.of_cpu[state], 0) or demand.memory[number] > max(pool.of_memory[state], 0):
         return False
     needed = demand.devices[number]
     return needed == 0 or (needed <= pool.of_free.shape[1] and pool.of_free[state, needed - 1] >= demand.milli[number])

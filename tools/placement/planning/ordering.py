@@ -138,7 +138,7 @@ class Ordering:
             self.snapshot, self.engine.columns_of(self.snapshot), Ask(workload.id, replicas, (), self.avoid), workload
         )
         room, fixed = Room(wish), standing(wish)
-        of_model, of_memory = suitable(wish, None)
+        of_kind = suitable(wish, None).all
         found = []
         for target in group.targets:
             row = wish.columns.rows[target.node]
@@ -146,7 +146,7 @@ class Ordering:
             refused = [c.value for c, mask in masks.items() if mask[row]]
             if refused:
                 return f"`{target.node}` is refused: {', '.join(refused)}"
-            usable = room.devices[row] & of_model[row] & of_memory[row]
+            usable = room.devices[row] & of_kind[row]
             usable &= np.isin(wish.columns.index[row], list(target.devices))
             slots = np.flatnonzero(usable)[: wish.needed]
             if len(slots) < wish.needed:
