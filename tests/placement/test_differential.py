@@ -21,7 +21,7 @@ from tools.inventory.columns.grounds import ColumnarGround
 from tools.inventory.columns.origins import Told
 from tools.placement import columns, grounding
 from tools.placement.columns import Columns
-from tools.placement.engine import MaskEngine
+from tools.placement.engine import LARGE, MaskEngine
 from tools.placement.online import outlooks
 from tools.placement.online.boards import Board
 from tools.placement.online.outlooks import Outlook
@@ -170,7 +170,7 @@ def test_the_same_question_gets_the_same_answer_whatever_was_asked_before(data: 
 @pytest.mark.xdist_group("packing")  # one worker compiles, where nothing is compiled yet
 @pytest.mark.timeout(400)
 @given(st.data())
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_a_board_finds_what_the_masks_find_whatever_it_followed(data: st.DataObject) -> None:
     """Back and forth between estates that grew out of one another, by what was learned of the first."""
     first = data.draw(estates.estates())
@@ -191,6 +191,22 @@ def test_a_board_finds_what_the_masks_find_whatever_it_followed(data: st.DataObj
             assert beyond or len(ask.replicas) > 1 or not known
         else:
             assert (found or None) == expected
+
+
+@pytest.mark.xdist_group("packing")
+@pytest.mark.timeout(400)
+@given(st.data())
+@settings(max_examples=5)
+def test_after_a_look_seats_are_those_that_place_explains(data: st.DataObject) -> None:
+    """And nothing that was looked at changes what masks say by the same outlook."""
+    estate = data.draw(estates.estates())
+    looked = MaskEngine()
+    assert not looked.due(estate), f"masks are quick enough for fewer than {LARGE} nodes"
+    looked.look(estate)
+    masks, ask = MaskEngine(looked.outlook), data.draw(estates.asks(estate))
+    found = looked.place(estate, ask)
+    assert found == masks.place(estate, ask)
+    assert looked.seats(estate, ask) == (found.bindings if isinstance(found, Placement) else None)
 
 
 def grown(data: st.DataObject, estate: FrozenEstate) -> FrozenEstate:

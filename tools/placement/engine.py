@@ -72,12 +72,18 @@ class MaskEngine:
         attempt = self._searched(Wish(snapshot, self.columns_of(snapshot), ask, workload))
         return tuple(attempt.bindings) if attempt.complete else None
 
+    def follow(self, snapshot: Snapshot) -> None:
+        """Catch up with the estate, so that no decision has far to go. Any thread may."""
+        board = self._board
+        if board is not None and not board.follow(snapshot):
+            self._board = None
+
     def due(self, snapshot: Snapshot) -> bool:
-        """Whether another look is worth its time: a large fleet, of which much has changed."""
-        last = self._looked
-        if last is not None and last.facts is snapshot.facts:
-            return not last.version.sequence <= snapshot.version.sequence < last.version.sequence + _AHEAD
-        return len(snapshot.facts.rack_of) >= LARGE
+        """Whether another look is worth its time: a large fleet that has no board, or of which much has changed."""
+        if len(snapshot.facts.rack_of) < LARGE:
+            return False
+        last = 0 if self._looked is None else self._looked.version.sequence
+        return self._board is None or not last <= snapshot.version.sequence < last + _AHEAD
 
     def look(self, snapshot: Snapshot) -> None:
         """Learn what is to be expected, and make a board for it. Takes seconds, and a minute where nothing is compiled

@@ -59,8 +59,10 @@ def _grounds(wish: Wish, cluster: int, without: Constraint | None) -> Iterator[F
         yield here
         return
     where = span(wish, over)
-    free = np.bincount(where[here & (where >= 0)], weights=room.units(wish)[here & (where >= 0)])
-    roomy = [d for d in np.argsort(free, kind="stable") if free[d] >= wish.needed * len(wish.ask.replicas)]
+    inside = here & (where >= 0)
+    free = np.bincount(where[inside], weights=room.units(wish)[inside])
+    seats = np.bincount(where[inside], weights=room.seats_on(wish)[inside])
+    roomy = [d for d in np.argsort(free, kind="stable") if seats[d] >= len(wish.ask.replicas)]
     yield from (here & (where == d) for d in roomy if (here & (where == d)).any())
     if not roomy:
         yield here

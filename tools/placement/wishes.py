@@ -131,6 +131,15 @@ class Room:
         if ignore_taken:
             self.devices, self.milli = c.healthy.copy(), c.healthy * WHOLE
 
+    def seats_on(self, wish: Wish) -> Ints:
+        """How many replicas each node has devices for, at most."""
+        if wish.shared:
+            return self.units(wish)
+        if not wish.needed:
+            return np.full(len(self.devices), len(wish.ask.replicas), dtype=np.int64)
+        found: Ints = self.units(wish) // wish.needed
+        return found
+
     def units(self, wish: Wish) -> Ints:
         """How many devices, or shares of that size, each node has to give."""
         if not wish.shared:

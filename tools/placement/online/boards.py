@@ -66,6 +66,7 @@ class Board:
         self._met: dict[int, _Met] = {}
         self._spans: dict[Span, Ints] = {}
         self._shifts: list[_Shift] = []
+        self._greedy = False
         self._barred = False
 
     def seats(self, snapshot: Snapshot, ask: Ask, workload: Workload) -> Seats | None:
@@ -81,7 +82,12 @@ class Board:
                 self._undo()
                 if self._barred:
                     self._guard.barred[:], self._barred = False, False
-            return () if found is None and len(ask.replicas) == 1 else found
+            return () if found is None and not self._greedy else found
+
+    def follow(self, snapshot: Snapshot) -> bool:
+        """Become that snapshot, where that can be done."""
+        with self._lock:
+            return self._follow(snapshot)
 
     def _tells(self, snapshot: Snapshot, ask: Ask, workload: Workload) -> bool:
         """Whether it knows all that may count. Of shares that are given back or taken one after another it does not."""
@@ -164,6 +170,7 @@ class Board:
     def _decided(self, snapshot: Snapshot, ask: Ask, workload: Workload) -> Seats | None:
         wish = Wish(snapshot, self._frame, ask, workload, spans=self._spans)
         self._vacate(wish)
+        self._greedy = False
         for cluster in wish.in_turn():
             asked = self._asked(wish, cluster)
             for rows in self._grounds(wish, cluster):
@@ -190,10 +197,12 @@ class Board:
         where = company.span(wish, over)
         here = np.flatnonzero((self._frame.cluster == cluster) & (where >= 0))
         here = here[np.argsort(where[here], kind="stable")]
-        free = np.bincount(where[here], weights=finding.spare(self._pool)[here])
+        spare, replicas = finding.spare(self._pool)[here], len(wish.ask.replicas)
+        free = np.bincount(where[here], weights=spare)
+        seats = np.bincount(where[here], weights=spare // wish.needed if wish.needed else np.full(len(here), replicas))
         ends = np.searchsorted(where[here], np.arange(len(free) + 1))
         for domain in np.argsort(free, kind="stable").tolist():
-            if free[domain] >= wish.needed * len(wish.ask.replicas) and ends[domain] < ends[domain + 1]:
+            if seats[domain] >= replicas and ends[domain] < ends[domain + 1]:
                 yield here[ends[domain] : ends[domain + 1]]
 
     def _within(self, wish: Wish, asked: finding.Asked, rows: Ints) -> Seats | None:
@@ -202,6 +211,7 @@ class Board:
             self._bar(wish, standing, bindings)
             node = self._found(asked, rows)
             if node < 0:
+                self._greedy |= bool(bindings)  # what was seated first may be why there is no room for the last
                 self._undo(began)
                 return None
             slots = self._guard.taken[: wish.needed].copy()
