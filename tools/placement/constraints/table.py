@@ -18,7 +18,8 @@ from tools.placement.wishes import Room, Wish
 
 _FAMILIES = (marks, devices, machines, localities, power, company, tenancy, law)
 _FOLDED = (marks, devices, machines, power, company, tenancy, law)
-"""What the compiled way knows (`tools.placement.online`); every other family says in `concerns` whom it may refuse."""
+"""What the compiled way knows (`tools.placement.online`). Every other family says in `concerns` whom it may refuse; one
+that does not say concerns everybody, and is left to the masks."""
 _ENDURING = (marks.enduring, tenancy.enduring, law.enduring)
 _STANDING = (marks.standing, machines.standing, tenancy.standing)
 _MOVING = (devices.moving, machines.moving, localities.moving, power.moving, company.moving)
@@ -36,7 +37,12 @@ def standing(wish: Wish) -> Masks:
 
 def folded(snapshot: Snapshot, workload: Workload) -> bool:
     """Whether no family but those that the compiled way knows could refuse a node to this workload."""
-    return not any(family.concerns(snapshot, workload) for family in _FAMILIES if family not in _FOLDED)
+    beyond = (getattr(family, "concerns", _everybody) for family in _FAMILIES if family not in _FOLDED)
+    return not any(concerns(snapshot, workload) for concerns in beyond)
+
+
+def _everybody(_snapshot: Snapshot, _workload: Workload) -> bool:
+    return True
 
 
 def enduring(wish: Wish) -> Masks:
