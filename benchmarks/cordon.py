@@ -26,7 +26,7 @@ from estate.effects import lay_out
 from estate.frozen import FrozenEstate
 from estate.hardware import Node
 from estate.identities import Enrolment, Subject, SubjectKind
-from estate.ids import ClusterId, ExecutorId, IncidentId, InstallationId, KeyId, NodeId, SiteId, TenantId, Uid
+from estate.ids import ClusterId, Digest, ExecutorId, IncidentId, InstallationId, KeyId, NodeId, SiteId, TenantId, Uid
 from estate.law import Facts
 from estate.modes import Freeze, Mode
 from estate.outcomes import Ending
@@ -37,6 +37,7 @@ from policies.bundle import Bundle
 from policies.gate import Gate
 from policies.keyrings import KeyRing, StaticRing
 from policies.ledger.sqlite import SqliteLedger
+from policies.questions import Ratified
 from policies.reliefs import Relief
 from policies.signing.memory import MemorySigner
 from tools.controlplane.launching import controlplane
@@ -95,6 +96,10 @@ class Automatic:
     def reliefs(self, now: datetime) -> tuple[Relief, ...]:
         """None."""
         return ()
+
+    def ratified(self, bundle: Digest, now: datetime) -> Ratified:
+        """The benchmark vouches for its rules."""
+        return Ratified()
 
 
 class Nobody:

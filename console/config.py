@@ -14,8 +14,9 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, field_validator, model_validator
 
+from estate.canonical import Json
 from estate.errors import BadInput
-from estate.ids import ChannelId, ClusterId, ExecutorId, InstallationId, TenantId
+from estate.ids import ChannelId, ClusterId, ComponentId, Digest, ExecutorId, InstallationId, TenantId
 from estate.modes import Mode
 from estate.records import Model, doubled, explain
 from policies.ledger.verifier_keys import VerifierKey
@@ -143,10 +144,30 @@ class RemoteKey(Model):
     """The raw Ed25519 public key in base64."""
 
 
-class Mind(Model):
-    """What plans inside a graph."""
+class RunbookMind(Model):
+    """Plans by rules: deterministic, and all that is needed."""
 
     kind: Literal["runbook"] = "runbook"
+
+
+class ModelMind(Model):
+    """Plans with a chat model, within what its registration in the signed facts allows; else the runbook answers."""
+
+    kind: Literal["model"] = "model"
+    chat: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
+    """The class of LangChain's that asks it, `langchain_openai:ChatOpenAI`; its package is installed beside Placet."""
+    registration: ComponentId
+    """Under which the facts register it: whose data it may see, and where prompts go."""
+    content: Digest | None = None
+    """What its endpoint says it is; None: it says nothing, and the registration is believed."""
+    arguments: dict[str, Json] = Field(default_factory=dict)
+    """What the class is made with: `{model: …, base_url: …, temperature: 0}`. No secrets."""
+    key_file: Path | None = None
+    """The file that holds its key, readable by the agent alone."""
+    key_argument: str = "api_key"
+    """The argument that takes the key."""
+    within_seconds: Annotated[int, Field(ge=1, le=3600)] = 60
+    """How long a question may take, tools included."""
 
 
 class Config(Model):
@@ -199,7 +220,8 @@ class Config(Model):
     sensors: SensorSettings = SensorSettings()
     """What is watched, and the thresholds at which it is told."""
     http: Http = Http()
-    mind: Mind = Mind()
+    mind: Annotated[RunbookMind | ModelMind, Field(discriminator="kind")] = RunbookMind()
+    """What plans inside a graph. It can only propose."""
 
     @model_validator(mode="after")
     def _names_each_thing_once(self) -> Config:

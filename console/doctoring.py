@@ -249,6 +249,18 @@ def _heard(silences: object) -> Iterator[Finding]:
     yield Finding(check="heartbeat", well=not missing, found=found, remedy=remedy)
 
 
+def _law(told: object) -> Iterator[Finding]:
+    """Whether the rules that the gate decides by are signed, and not only for some days more."""
+    if not isinstance(told, dict) or not told:
+        yield Finding(check="law", well=True, found="no gate has decided here yet")
+        return
+    until = str(told.get("valid_until", ""))
+    soon = until and datetime.fromisoformat(until) < datetime.now(UTC) + FACTS_SOON
+    fault = str(told["fault"]) or (f"the signature under the rules ends at {until}" if soon else "")
+    found = fault or f"{told['digest']}, signed by {told['by']} until {until}"
+    yield Finding(check="law", well=not fault, found=found, remedy="placet policy sign" if fault else "")
+
+
 def _diagnosed(reply: Reply) -> Iterator[Finding]:
     if not reply.ok or not isinstance(reply.result, dict):
         yield Finding(check="front door", well=False, found=reply.message, remedy="ask as an operator: --as NAME")
@@ -257,6 +269,7 @@ def _diagnosed(reply: Reply) -> Iterator[Finding]:
     letters = told["dead_letters"]
     yield Finding(check="inventory", well=not told["stale"], found=str(told["stale"] or told["snapshot"]))
     yield Finding(check="ledger", well=True, found=f"{told['entries']} entries")
+    yield from _law(told.get("law"))
     reviews = told.get("reviews_due")
     due = [str(d) for d in reviews] if isinstance(reviews, list) else []
     remedy = "placet break-glass --review ID --reason FINDING" if due else ""

@@ -11,17 +11,19 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from console import config, identities
+from console import config, identities, profiles
 from console.config import Channel, Config
 from console.http.channels import token_digest
 from console.lawgivers import facts_ring
 from console.state import ROLE_KEYS, InstallationRecord, StateDirectory, write_private
 from estate.errors import BadInput
-from estate.identities import Role
+from estate.identities import Role, Subject
 from estate.ids import ChannelId, InstallationId
 from estate.law import Facts
+from estate.ratifications import Ratification
 from estate.worlds import World
 from policies import signed_facts
+from policies.controls import RATIFICATION_TYPE
 from policies.enrolments import PAYLOAD_TYPE
 from policies.ledger.verifier_keys import ledger_key
 from policies.signed_facts import open_facts
@@ -41,6 +43,8 @@ class Founding:
     administrator: str = "admin"
     facts: Facts | None = None
     world: World | None = None
+    profile: str = profiles.HOUSE
+    """Whose numbers it begins with: a name, or a file, whose author the administrator then is."""
 
 
 @dataclass(slots=True)
@@ -69,7 +73,7 @@ def found(state: StateDirectory, founding: Founding, now: datetime) -> Founded:
     _facts(state, founding, now, made)
     _world(state, founding, made)
     _ledger_key(state, record, made)
-    _channel(state, record, now, made)
+    _channel(state, record, founding, now, made)
     return Founded(record, made, backup)
 
 
@@ -88,18 +92,36 @@ def _record(state: StateDirectory, founding: Founding, now: datetime, made: list
     subject = identities.person(installation, founding.administrator)
     roles = (Role.ADMINISTRATOR, Role.OPERATOR)
     first = identities.enrolment(subject, signer.public_key, roles, (), now)
+    law = _ratified(installation, subject, founding, now)
     record = InstallationRecord(
         id=installation,
         created_at=now,
         public_keys={role: _public(state, role) for role in ROLE_KEYS},
         administrator=seal(first.canonical(), PAYLOAD_TYPE, signer).decode(),
         administrator_key=signer.key_id,
+        ratification=seal(law.canonical(), RATIFICATION_TYPE, signer).decode(),
     )
     write_private(state.record_path, record.canonical())
     identities.choose(state, founding.administrator)
     made.append(f"installation {installation}")
     made.append(f"administrator {founding.administrator}, key {signer.key_id}")
+    made.append(f"their signature under the rules, until {now + FACTS_FOR:%Y-%m-%d}")
     return record
+
+
+def _ratified(installation: InstallationId, by: Subject, founding: Founding, now: datetime) -> Ratification:
+    """Whoever makes an installation takes the release's rules for its law, with any of the release's profiles."""
+    shipped = founding.profile in profiles.shipped()
+    names = profiles.shipped() if shipped else (*profiles.shipped(), founding.profile)
+    return Ratification(
+        installation=installation,
+        bundles=tuple(dict.fromkeys(profiles.bundle(name).digest for name in names)),
+        author=None if shipped else by,
+        reason="the rules and profiles that the installation was made with",
+        valid_until=now + FACTS_FOR,
+        by=by,
+        at=now,
+    )
 
 
 def _public(state: StateDirectory, role: str) -> str:
@@ -146,7 +168,9 @@ def _ledger_key(state: StateDirectory, record: InstallationRecord, made: list[st
     made.append("the ledger's public key in ledger.vkey: give it to whoever shall verify an export")
 
 
-def _channel(state: StateDirectory, record: InstallationRecord, now: datetime, made: list[str]) -> None:
+def _channel(
+    state: StateDirectory, record: InstallationRecord, founding: Founding, now: datetime, made: list[str]
+) -> None:
     """A configuration with one channel of its own token, so that a sender can be tried at once."""
     if state.config_path.exists():
         return
@@ -154,5 +178,5 @@ def _channel(state: StateDirectory, record: InstallationRecord, now: datetime, m
     write_private(state.root / "keys" / "local.token", f"{token}\n".encode())
     facts = open_facts(state.facts_path.read_bytes(), facts_ring(record), now)
     channel = Channel(id=LOCAL_CHANNEL, clusters=tuple(c.id for c in facts.clusters), token_sha256=token_digest(token))
-    write_private(state.config_path, config.write(Config(channels=(channel,))).encode())
+    write_private(state.config_path, config.write(Config(channels=(channel,), profile=founding.profile)).encode())
     made.append("placet.yaml with the channel `local`, whose token is in keys/local.token")

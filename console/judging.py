@@ -23,7 +23,7 @@ from estate.effects import Step, lay_out
 from estate.errors import BadInput
 from estate.frozen import FrozenEstate
 from estate.identities import Enrolment, Subject, SubjectKind
-from estate.ids import IncidentId, InstallationId, SiteId, TenantId
+from estate.ids import Digest, IncidentId, InstallationId, SiteId, TenantId
 from estate.law import Facts
 from estate.modes import Freeze, Mode, Scope
 from estate.proposals import Lane
@@ -47,7 +47,7 @@ from policies.domains import Counts
 from policies.keyrings import KEY_BYTES, StaticRing, key_id_of
 from policies.mandates import NOBODY, Mandate, digest_of
 from policies.playing import joined
-from policies.questions import Deputy, Given, Matter, Question
+from policies.questions import Deputy, Given, Matter, Question, Ratified
 from policies.recents import Recents
 from policies.reliefs import Relief
 from policies.signed_facts import open_facts
@@ -81,7 +81,7 @@ def judge(judging: Judging) -> Verdict:
     matter = _matter(judging, base)
     scene = Scene(
         now=judging.at,
-        profile=judging.bundle.profile,
+        law=judging.bundle,
         in_flight=in_flight,
         recent=_recent(judging, base),
         at_once=_disturbed((c for e in judging.history.in_flight for c in e.changes), base),
@@ -233,6 +233,10 @@ class _Controls:
         excepted = (_excepting(e, self.judging) for e in history.exceptions if e.valid_until > now)
         broken = (g for g in history.broken_glass if g.seconded_at <= now < g.seconded_at + reliefs.LASTS)
         return (*excepted, *(_breaking(g) for g in broken))
+
+    def ratified(self, bundle: Digest, now: datetime) -> Ratified:
+        """Whoever names the rules vouches for them: no warrant can follow."""
+        return Ratified()
 
 
 def _excepting(given: GivenException, judging: Judging) -> Relief:

@@ -17,6 +17,7 @@ from console.processes.gate import CONSUMERS as GATE_CONSUMERS
 from console.roles import SERVERS, needs, roles
 from estate.errors import BadInput
 from estate.identities import SubjectKind
+from policies.controls import Controls
 from policies.enrolments import Enrolments
 from policies.ledger.port import Ledger
 from policies.signed_facts import loaded, recorded, retired
@@ -78,11 +79,15 @@ def as_owner(installation: Installation) -> Installation:
 
 
 async def founded(installation: Installation, ledger: Ledger) -> None:
-    """The pinned administrator's own enrolment is the first that the ledger holds. Idempotent by its key."""
+    """The pinned administrator's enrolment, and their word on the rules, come first. Idempotent by their keys."""
     record = installation.record
     founding = Enrolments(record.id, record.administrator_key, installation.clock)
     admitted = founding.admit(record.administrator.encode(), record.created_at)
     await ledger.append(admitted.draft(record.created_at))
+    if record.ratification:
+        founding.apply(record.administrator.encode(), record.created_at)
+        controls = Controls(record.id, founding, installation.clock)
+        await ledger.append(controls.admit(record.ratification.encode(), record.created_at).draft(record.created_at))
 
 
 async def established(installation: Installation, ledger: Ledger) -> int:

@@ -27,7 +27,7 @@ import platformdirs
 from console.roles import RoleRecord
 from estate.errors import BadInput, NewerRecord, RetryLater
 from estate.ids import ClusterId, InstallationId, KeyId
-from estate.records import Record, Time
+from estate.records import Record, Time, later
 
 FORMAT = 1
 ROLE_KEYS = ("gate", "ledger", "executor", "facts", "console")
@@ -51,6 +51,8 @@ class InstallationRecord(Record):
     """The DSSE envelope (JSON text) of the first enrolment, signed by the administrator's own key."""
     administrator_key: KeyId
     """The key that alone may sign that first enrolment: what every verifier pins."""
+    ratification: str = later("")
+    """The DSSE envelope (JSON text) by which that administrator took the rules of the release for the law."""
 
 
 @dataclass(frozen=True, slots=True)

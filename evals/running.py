@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -12,7 +13,6 @@ from console.demo.narrator import CheckFailed, Narrator
 from console.demo.stage import FOUNDING, Stage, set_up
 from console.door.commands import Ask as AskCommand
 from console.door.commands import Propose as ProposeCommand
-from console.initialising import Founding
 from estate.approvals import Word
 from estate.progress import Progress
 from estate.records import Model
@@ -48,12 +48,7 @@ async def run(loaded: Loaded, console: Console | None = None) -> Run:
     A script that cannot be played to its end scores 0, with the reason.
     """
     narrator = Narrator(console or Console(quiet=True))
-    founding = Founding(
-        installation=FOUNDING.installation,
-        administrator=FOUNDING.administrator,
-        facts=loaded.facts,
-        world=loaded.world,
-    )
+    founding = replace(FOUNDING, facts=loaded.facts, world=loaded.world)
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="placet-eval-") as scratch:
         async with set_up(Path(scratch) / "state", narrator, founding) as stage:

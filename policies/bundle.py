@@ -35,6 +35,7 @@ TIERS: Final = ("tier0", "tier1", "tier2")
 LOCKED: Final = (
     "approval-self",
     "facts-complete",
+    "law-in-force",
     "mandate",
     "model-reach",
     "sovereignty-geographic",

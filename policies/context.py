@@ -6,7 +6,7 @@ Called by `policies.deciding`. The kernel has none of this: it reads the snapsho
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -60,9 +60,14 @@ def read(question: Question, play: Play, counted: Counted) -> ReadSet:
     return ReadSet(str(question.matter.proposer), (*asks, _whole(question, play, counted, risk)))
 
 
-def approving_ask(matter: Matter, given: Given, author: str) -> Ask:
+def authors_of(question: Question) -> frozenset[str]:
+    """Who wrote the facts and the rules that decide, by name: no approval of theirs counts."""
+    return frozenset({question.snapshot.facts.author, question.standing.ratified.author} - {""})
+
+
+def approving_ask(matter: Matter, given: Given, authors: Collection[str]) -> Ask:
     """The request whether this person's approval may count at all."""
-    return Ask("Approve", "Proposal", matter.proposal, {"people": _people(matter, (given,), author)})
+    return Ask("Approve", "Proposal", matter.proposal, {"people": _people(matter, (given,), authors)})
 
 
 def standing_ask(matter: Matter, before: Snapshot, after: Snapshot, name: WorkloadId, now: datetime) -> Ask:
@@ -311,10 +316,11 @@ def _whole(question: Question, play: Play, counted: Counted, risk: Needed) -> As
         "who": _who(matter),
         "lifted": question.lifted(f"proposal/{matter.proposal}"),
         "mandate": _mandate(matter),
-        "people": _people(matter, counted.approvers, facts.author),
+        "people": _people(matter, counted.approvers, authors_of(question)),
         "deniers": names(str(g.approval.approver) for g in counted.deniers),
         "operatorApprovals": _operators(question, counted),
         "operatorsNeeded": risk.operators,
+        "lawInForce": not stands.ratified.fault,
         "factsInForce": facts.valid_until > question.now,
         "factsByAnother": facts.author not in {s.name for s in (matter.proposer, matter.on_behalf_of) if s is not None},
         "layoutMatches": play.matches,
@@ -373,11 +379,11 @@ def _written(play: Play) -> set[WorkloadId]:
     return {*play.footprint.workloads, *(w for c in beyond for w in c.disrupts(play.after))}
 
 
-def _people(matter: Matter, approvers: Iterable[Given], author: str) -> Context:
+def _people(matter: Matter, approvers: Iterable[Given], authors: Collection[str]) -> Context:
     given = tuple(approvers)
     called = {g: "/".join(approving.actor(g.approval.approver)) for g in given}
     barred = {"/".join(approving.actor(s)) for s in approving.barred(matter)}
-    barred |= {name for g, name in called.items() if _wrote(g, author) or _is_represented(g, matter)}
+    barred |= {name for g, name in called.items() if _wrote(g, authors) or _is_represented(g, matter)}
     return {
         "approvers": names(called.values()),
         "kinds": names({g.approval.approver.kind.value for g in given}),
@@ -391,8 +397,8 @@ def _is_represented(given: Given, matter: Matter) -> bool:
     return matter.deputy is not None and given.enrolment.human == matter.deputy.human
 
 
-def _wrote(given: Given, author: str) -> bool:
-    return given.approval.approver.kind is SubjectKind.HUMAN and given.approval.approver.name == author
+def _wrote(given: Given, authors: Collection[str]) -> bool:
+    return given.approval.approver.kind is SubjectKind.HUMAN and given.approval.approver.name in authors
 
 
 def _axis(axis: sovereignty.Axis) -> Context:

@@ -1,4 +1,4 @@
-"""What people have set: freezes, modes, exceptions, broken glass; signed, and the signer's standing checked again here.
+"""What people have set: freezes, modes, exceptions, broken glass, the rules in force; signed, and checked again here.
 
 Gate and executor load them from the ledger and follow new ones with `apply`; nobody between trusts a carrier. For one
 scope the newest by its own time stands, whatever the order of arrival. A tenant's owner may freeze what is the
@@ -17,12 +17,15 @@ import structlog
 from estate.clocks import Clock
 from estate.errors import BadInput, Denied
 from estate.identities import Enrolment, Role
-from estate.ids import InstallationId, SiteId, TenantId
+from estate.ids import Digest, InstallationId, SiteId, TenantId
 from estate.modes import Freeze, Mode, ModeSetting, Scope
+from estate.ratifications import Ratification
 from estate.reliefs import BreakGlass, Glass, PolicyException
-from policies import dsse
+from policies import dsse, ratifying
 from policies.enrolments import Enrolments
 from policies.ledger.port import Draft, EntryKind, Ledger
+from policies.questions import Ratified
+from policies.ratifying import Ratifications
 from policies.reliefs import Relief, Reliefs
 
 FREEZE_TYPE: Final = "application/vnd.placet.freeze.v1+json"
@@ -34,14 +37,16 @@ log = structlog.get_logger(__name__)
 
 EXCEPTION_TYPE: Final = "application/vnd.placet.exception.v1+json"
 GLASS_TYPE: Final = "application/vnd.placet.break-glass.v1+json"
+RATIFICATION_TYPE: Final = "application/vnd.placet.ratification.v1+json"
 
-type Control = Freeze | ModeSetting | PolicyException | BreakGlass
+type Control = Freeze | ModeSetting | PolicyException | BreakGlass | Ratification
 
 _RECORDS: Final[Mapping[str, type[Control]]] = {
     FREEZE_TYPE: Freeze,
     MODE_TYPE: ModeSetting,
     EXCEPTION_TYPE: PolicyException,
     GLASS_TYPE: BreakGlass,
+    RATIFICATION_TYPE: Ratification,
 }
 """What each type of envelope holds."""
 _ENTRIES: Final[Mapping[type[Control], tuple[str, EntryKind]]] = {
@@ -49,6 +54,7 @@ _ENTRIES: Final[Mapping[type[Control], tuple[str, EntryKind]]] = {
     ModeSetting: ("mode", EntryKind.MODE_SET),
     PolicyException: ("excepted", EntryKind.EXCEPTED),
     BreakGlass: ("glass", EntryKind.GLASS),
+    Ratification: ("ratified", EntryKind.RATIFIED),
 }
 
 
@@ -87,6 +93,7 @@ class Controls:
         self._by_owner: dict[Scope, Freeze] = {}
         self._modes: dict[Scope, ModeSetting] = {}
         self._reliefs = Reliefs()
+        self._ratifications = Ratifications()
 
     def freezes(self, site: SiteId | None, tenants: Iterable[TenantId]) -> tuple[Freeze, ...]:
         """The freezes that stand over the site (None: over any) or, of a tenant's own, over one of `tenants`."""
@@ -110,6 +117,14 @@ class Controls:
     def glasses(self, now: datetime | None = None) -> tuple[Glass, ...]:
         """Every pane of glass that was broken, and whether its review is due."""
         return self._reliefs.glasses(now or self._clock())
+
+    def ratified(self, bundle: Digest, now: datetime) -> Ratified:
+        """Whether people have signed those rules into force at `now`, and who wrote them."""
+        return self._ratifications.ratified(bundle, now)
+
+    def ratification(self, bundle: Digest) -> Ratification | None:
+        """The newest word on those rules."""
+        return self._ratifications.of(bundle)
 
     @property
     def settings(self) -> tuple[ModeSetting, ...]:
@@ -135,6 +150,8 @@ class Controls:
         by_house = bool(HOUSE & set(signer.roles))
         if isinstance(control, PolicyException | BreakGlass):
             self._reliefs.check(control, signer, at)
+        elif isinstance(control, Ratification):
+            ratifying.check(control, signer)
         elif not by_house and not _owns(signer, control):
             raise Denied(f"`{signer.subject}` may not set this; an operator, or the tenant's owner for a freeze, may")
         return Admitted(control, signer, by_house, envelope)
@@ -153,6 +170,8 @@ class Controls:
                 _put(self._by_house if admitted.by_house else self._by_owner, freeze)
             case PolicyException() | BreakGlass() as word:
                 self._reliefs.take(word, admitted.signer)
+            case Ratification() as word:
+                self._ratifications.take(word)
             case never:
                 assert_never(never)
         return admitted.control

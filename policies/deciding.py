@@ -77,7 +77,7 @@ def _counted(question: Question, play: Play) -> tuple[Counted, tuple[Failure, ..
     refused: list[Failure] = []
 
     def admits(given: Given) -> bool:
-        ask = context.approving_ask(question.matter, given, play.base.facts.author)
+        ask = context.approving_ask(question.matter, given, context.authors_of(question))
         (answer,) = question.bundle.ask([ask.request(str(given.approval.approver))])
         refused.extend(words.failure(r, ask, play) for r in answer.rules if r.forbids)
         return answer.allowed and not answer.errors
@@ -132,7 +132,8 @@ def _plain(dimension: Dimension, policy: PolicyId, about: str, needed: str, foun
 
 def _second_opinion(question: Question, play: Play, counted: Counted, effect: Effect) -> tuple[Objection, ...]:
     approvers = [Approver(g.approval.approver, g.enrolment.roles, g.enrolment.human) for g in counted.approvers]
-    return kernel.objections(question.matter, play.base, approvers, question.now, question.first, effect)
+    ratified = question.standing.ratified
+    return kernel.objections(question.matter, play.base, approvers, question.now, question.first, effect, ratified)
 
 
 def disagreements(objections: Iterable[Objection], failures: Iterable[Failure]) -> tuple[Failure, ...]:

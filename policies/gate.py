@@ -239,7 +239,7 @@ class Gate:
         now = self.clock()
         scene = Scene(
             now=now,
-            profile=self.bundle.profile,
+            law=self.bundle,
             in_flight=self._flights.steps(but=case.matter.proposal),
             executor_known=known,
             recent=self._recents.counts,

@@ -8,7 +8,7 @@ executor ask it beside Cedar, and a permit needs both. Property tests hold the t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -26,7 +26,7 @@ from estate.uses.running import ComponentSort
 from estate.verdicts import Dimension
 from estate.workloads import Workload
 from policies import mandates
-from policies.questions import Matter
+from policies.questions import Matter, Ratified
 
 _LEVEL = {
     Isolation.SHARED_NODE: 0,
@@ -57,24 +57,27 @@ class Approver:
     human: str = ""
 
 
-def objections(
+def objections(  # noqa: PLR0913, PLR0917 - what a second opinion is about
     matter: Matter,
     base: Snapshot,
     approvers: Iterable[Approver],
     now: datetime,
     first: int = 1,
     effect: Effect = effects.effect,
+    ratified: Ratified = Ratified(),  # noqa: B008 - frozen
 ) -> tuple[Objection, ...]:
     """Every tier-0 invariant that `matter` would break on `base` (the estate with what is in flight), sorted.
 
     What a change does is `estate.effects.effect`'s to say, whoever asks: a decision gives it as it has it already.
     """
     whole = f"proposal/{matter.proposal}"
-    found = {*_people(matter, base.facts, approvers, whole), *_mandated(matter, whole)}
+    found = {*_people(matter, {base.facts.author, ratified.author}, approvers, whole), *_mandated(matter, whole)}
     found.update(_strangers(matter, base.facts, whole))
     behind = matter.proposer.name, matter.on_behalf_of.name if matter.on_behalf_of else ""
     if base.facts.author in behind:
         found.add(Objection(Dimension.FACTS, whole, "the facts were written by whoever proposes"))
+    if ratified.fault:
+        found.add(Objection(Dimension.FACTS, whole, ratified.fault))
     if base.facts.valid_until <= now:
         found.add(Objection(Dimension.FACTS, whole, f"the facts expired at {base.facts.valid_until}"))
     running = base
@@ -109,13 +112,13 @@ def misplacements(
     return tuple(sorted({*_workload(matter, was, stands, after, now)}))
 
 
-def _people(matter: Matter, facts: Facts, approvers: Iterable[Approver], about: str) -> Iterator[Objection]:
+def _people(matter: Matter, authors: Collection[str], approvers: Iterable[Approver], about: str) -> Iterator[Objection]:
     own = [s for s in (matter.proposer, matter.on_behalf_of) if s is not None]
     for approver in approvers:
         person = approver.subject
         part = any(person.name == s.name and person.issuer == s.issuer for s in own)
         part = part or (matter.deputy is not None and bool(approver.human) and approver.human == matter.deputy.human)
-        author = Role.POLICY_AUTHOR in approver.roles or person.name == facts.author
+        author = Role.POLICY_AUTHOR in approver.roles or person.name in authors
         if part or author or person.kind is not SubjectKind.HUMAN:
             yield Objection(Dimension.APPROVAL, about, f"`{person}` may not approve this")
 

@@ -105,6 +105,16 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True)
+class Ratified:
+    """What people say of the rules that decide. Said by nobody: whoever asks vouches for them."""
+
+    fault: str = ""
+    """Why they are not in force, or nothing."""
+    author: str = ""
+    """Who wrote them, by name: nobody's approval counts under rules of their own."""
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """What is in force where the matter takes place."""
 
@@ -122,6 +132,7 @@ class Standing:
     closures: tuple[Shut, ...] = ()
     reliefs: tuple[Relief, ...] = ()
     """The exceptions and broken glass whose scope covers all that is concerned."""
+    ratified: Ratified = Ratified()
 
 
 NOBODY: Final[tuple[Given, ...]] = ()

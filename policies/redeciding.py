@@ -55,7 +55,7 @@ def decide_again(
     """
     known = again or Again()
     matter = _matter(warrant, known)
-    scene = Scene(now, bundle.profile, known.in_flight)
+    scene = Scene(now, bundle, known.in_flight)
     found = standing(matter, concern(matter, snapshot), controls, scene)
     question = Question(
         matter=matter,

@@ -118,7 +118,7 @@ class Reliefs:
             return
         pane = self._panes.get(word.of)
         if pane is None or pane.broken.scope != word.scope:
-            raise Denied(f"no glass `{word.of}` was broken in that scope; see `placet get settings`")
+            raise Denied(f"no glass `{word.of}` was broken in that scope; see `placet get reliefs`")
         if signer.human in pane.humans:
             raise Denied(f"`{signer.subject}` is one of those who broke it; another human has to {word.word.value} it")
         if fault := _out_of_turn(pane, word):

@@ -14,16 +14,17 @@ from estate.changes import CopyWorkload
 from estate.changes.kinds import tenants_on
 from estate.conditions import Condition
 from estate.effects import Step
-from estate.ids import ClusterId, NodeId, SiteId, TenantId, WorkloadId
+from estate.ids import ClusterId, Digest, NodeId, SiteId, TenantId, WorkloadId
 from estate.modes import Freeze, Mode
 from estate.snapshots import Snapshot
 from estate.things import ThingKind
 from estate.workloads import Workload
 from policies import objects, windows
+from policies.bundle import Bundle
 from policies.domains import Domain
 from policies.forecasts import wanted
 from policies.profiles import Profile
-from policies.questions import Matter, Standing
+from policies.questions import Matter, Ratified, Standing
 from policies.reliefs import Relief
 
 
@@ -38,6 +39,9 @@ class Controls(Protocol):
 
     def reliefs(self, now: datetime) -> tuple[Relief, ...]:
         """The exceptions and the broken glass in force."""
+
+    def ratified(self, bundle: Digest, now: datetime) -> Ratified:
+        """Whether people have signed those rules into force, and who wrote them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +74,16 @@ class Scene:
     """What else is known where a decision is made."""
 
     now: datetime
-    profile: Profile
+    law: Bundle
     in_flight: tuple[Step, ...] = ()
     executor_known: bool = True
     recent: Mapping[Domain, int] = field(default_factory=dict)
     at_once: Mapping[Domain, int] = field(default_factory=dict)
+
+    @property
+    def profile(self) -> Profile:
+        """The numbers of the law."""
+        return self.law.profile
 
 
 def standing(matter: Matter, found: Concern, controls: Controls, scene: Scene) -> Standing:
@@ -90,6 +99,7 @@ def standing(matter: Matter, found: Concern, controls: Controls, scene: Scene) -
         windows_shut=windows.windows_shut(scene.profile, found.sites, found.tenants, scene.now),
         closures=windows.closures_shut(scene.profile, found.sites, found.tenants, scene.now),
         reliefs=tuple(r for r in controls.reliefs(scene.now) if _relieves(r, matter, found, scene.profile)),
+        ratified=controls.ratified(scene.law.digest, scene.now),
     )
 
 

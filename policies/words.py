@@ -150,6 +150,8 @@ def _eviction(context: Context) -> tuple[str, str, str]:
 
 
 def _plan(rule: Rule, ask: Ask, play: Play) -> tuple[str, str, str]:
+    if rule.id == "law-in-force":
+        return "rules that are signed and in force", "not signed, taken back, or past their time", ""
     if rule.id == "facts-by-another":
         return "facts by somebody else than whoever proposes", f"facts by {play.base.facts.author}", ""
     if rule.id != "plan-current":

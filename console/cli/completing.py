@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import typer
 
-CASE_KINDS = ("incident", "proposal", "warrant", "relief", "notice")
+CASE_KINDS = ("incident", "proposal", "warrant", "relief", "setting", "notice")
 _WITHIN = 2.0
 
 

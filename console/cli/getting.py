@@ -27,6 +27,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "proposal": ("name", "incident", "attempt", "lane", "decision", "outcome", "summary"),
     "warrant": ("name", "incident", "audience", "expires", "outcome"),
     "notice": ("name", "occasion", "incident", "at", "says"),
+    "setting": ("name", "at", "kind", "by", "says"),
     "relief": ("name", "sort", "state", "rule", "scope", "target", "by", "until", "review_due"),
 }
 _SHOWN = 7

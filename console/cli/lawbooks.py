@@ -1,4 +1,4 @@
-"""`placet policy rules|profiles|profile`: what the law asks, which duty each rule serves, and with which numbers."""
+"""`placet policy rules|profiles|profile|sign`: what the law asks, with which numbers, who signs it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from console.cli import proving
-from console.cli.invocations import Output, OutputOption
+from console.cli.invocations import Output, OutputOption, as_written, ask_door, given
 
 if TYPE_CHECKING:
     from estate.canonical import Json
@@ -80,3 +80,43 @@ def profile(
     found = known.chosen(name)
     whole = found.model_copy(update={"breakers": tuple(found.breaker(s) for s in Sort)})
     emit(whole.json_form(), output)
+
+
+@app.command()
+def sign(  # noqa: PLR0913, PLR0917 - options of a command
+    context: typer.Context,
+    reason: Annotated[str, typer.Option(help="What was read, and why it may be the law; it stands in the ledger.")],
+    profile: Annotated[
+        str | None, typer.Option(help="With the numbers of this profile, or file; else those of `placet.yaml`.")
+    ] = None,
+    author: Annotated[
+        str | None, typer.Option(help="Who wrote a profile of your own; you, where it says nothing.")
+    ] = None,
+    days: Annotated[int, typer.Option(min=1, max=366, help="For how long; then it is read and signed again.")] = 365,
+    revoke: Annotated[bool, typer.Option("--revoke", help="Take the signature back instead.")] = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Sign the installed rules, with the numbers of one profile, into force. Nothing is decided by what nobody signed.
+
+    `placet init` signs the release that it was run with, with each of its profiles. After an upgrade, and for a profile
+    of your own, an administrator or a policy author reads what is new (`placet policy diff`, `rules`, `profile`) and
+    signs it here. Whoever wrote a profile of your own approves nothing that is decided by it.
+
+    Example: `placet policy sign --profile ours.yaml --reason "read with the compliance officer, CHG-8123"`
+    """
+    from datetime import timedelta
+
+    from console import identities
+    from console import profiles as known
+    from console.cli.rendering import emit
+    from console.door.sealing import Ratifying, seal_ratification
+
+    invocation = given(context)
+    with as_written():
+        name = profile or invocation.settings().profile
+        bundle = known.bundle(name)
+        speaker = identities.load(invocation.state(), invocation.who()).subject.name
+        wrote = author or ("" if name in known.shipped() else speaker)
+        asked = Ratifying((bundle.digest,), wrote, reason, timedelta(days=days), revoke)
+        sealed = seal_ratification(invocation.state(), invocation.who(), asked)
+    emit(ask_door(context, sealed).result, output)

@@ -28,8 +28,14 @@ def init(
     administrator: Annotated[str, typer.Option(help="The first administrator.")] = "admin",
     facts: Annotated[Path | None, typer.Option(help="The law base to sign; without it a small sample estate.")] = None,
     world: Annotated[Path | None, typer.Option(help="What the twin starts with; likewise.")] = None,
+    profile: Annotated[
+        str, typer.Option(help="The numbers of the rules: a name of `placet policy profiles`, or a file.")
+    ] = "house",
 ) -> None:
     """Make keys, the first administrator, signed facts and a world. Run it again to make what is missing.
+
+    The administrator thereby signs the rules that come along, with each of their profiles, for a year: nothing is
+    decided by rules that nobody signed. Whoever brings a profile of their own approves nothing that is decided by it.
 
     Example: `placet init --administrator dora --facts facts.yaml --world world.yaml`
     """
@@ -47,6 +53,7 @@ def init(
             administrator=administrator,
             facts=load_facts(facts) if facts else None,
             world=load_world(world) if world else None,
+            profile=str(Path(profile).absolute()) if Path(profile).suffix else profile,
         )
         founded = found(state, founding, datetime.now(UTC))
     for line in founded.made:

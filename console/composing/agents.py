@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from agents.checkpoints.savers import PlacetSaver
-from agents.minds.runbook import Runbook
 from agents.process import AgentProcess, Setting
-from console.composing import shelves
+from console.composing import minds, shelves
 from console.composing.parts import Host, Parts
 from console.installations import channels_of
 from console.processes.agent import AgentHost
@@ -15,7 +14,7 @@ from tools.placement.engine import MaskEngine
 
 
 async def compose(parts: Parts) -> Host:
-    """The runbook's mind, checkpoints where the configuration says."""
+    """The mind and the checkpoints that the configuration names."""
     installation, bus = parts.installation, await parts.bus(accounts.AGENT)
     inventory = parts.follower("agent", bus, past=True)
     engine = MaskEngine()
@@ -24,7 +23,7 @@ async def compose(parts: Parts) -> Host:
         reader=inventory,
         past=inventory,
         engine=engine,
-        mind=parts.adapters.mind(Runbook()),
+        mind=parts.adapters.mind(minds.chosen(installation.config.mind, installation.clock)),
         channels=channels_of(installation.config),
         clock=installation.clock,
         subjects=installation.subjects,

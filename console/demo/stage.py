@@ -40,8 +40,8 @@ from estate.workloads import Workload
 from policies.ledger.port import EntryKind
 
 ADMINISTRATOR = "dora"
-FOUNDING = Founding(installation=InstallationId("demo"), administrator=ADMINISTRATOR)
 PROFILE = Path(__file__).with_name("profile.yaml")
+FOUNDING = Founding(installation=InstallationId("demo"), administrator=ADMINISTRATOR, profile=str(PROFILE))
 """What the house of the demo owes beside its changes."""
 type Hook = Callable[[Progress], Awaitable[None]]
 

@@ -52,6 +52,8 @@ class Kind(StrEnum):
     TENANT = "tenant"
     RELIEF = "relief"
     """Exceptions to rules, and broken glass."""
+    SETTING = "setting"
+    """What people have signed: freezes, modes, exceptions, rules in force, enrolments."""
     NOTICE = "notice"
     """What people were told of changes, before they began and when they did not last."""
 
@@ -64,6 +66,7 @@ class Control(StrEnum):
     ENROLMENT = "enrolment"
     EXCEPTION = "exception"
     GLASS = "glass"
+    RATIFICATION = "ratification"
 
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
@@ -316,12 +319,6 @@ class LedgerErase(Model):
     dry: bool = False
 
 
-class Settings(Model):
-    """What stands now: modes, freezes, enrolments."""
-
-    verb: Literal["settings"] = "settings"
-
-
 class Diagnose(Model):
     """The health of the running system, as its console sees it."""
 
@@ -370,7 +367,6 @@ type Command = Annotated[
     | LedgerShow
     | LedgerProve
     | LedgerErase
-    | Settings
     | Diagnose
     | WhoAmI
     | Part,
@@ -413,7 +409,7 @@ VERBS: tuple[str, ...] = tuple(
     for cls in (
         Ask, Propose, Approve, Set, Get, Describe, Top, Topology, Coverage, History, Drifted, LawReported, Planned,
         Assured, Supposed, Why, WouldPlace, OfferAsked, FleetReported, Pending, DeadLetters, Replay, Drop,
-        LedgerExport, LedgerShow, LedgerProve, LedgerErase, Settings, Diagnose, WhoAmI,
+        LedgerExport, LedgerShow, LedgerProve, LedgerErase, Diagnose, WhoAmI,
     )
 )  # fmt: skip
 """Every verb that any console answers: all but `part`, which only the console answers that spooled it."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from functools import cached_property
+from operator import itemgetter
 from typing import assert_never
 
 from console.door import drifting, noticing, relieving, stories, texts, views
@@ -28,7 +29,6 @@ from console.door.commands import (
     Pending,
     Planned,
     Reply,
-    Settings,
     Supposed,
     Top,
     Topology,
@@ -49,7 +49,7 @@ from estate.incidents import Incident
 from estate.proposals import Proposal
 from estate.records import write_time
 from estate.references import Ref
-from policies import approving
+from policies import activations, approving
 from policies.bundle import Bundle
 from policies.heartbeats import Pulse
 from policies.ledger import proofs
@@ -76,13 +76,22 @@ type Question = (
     | LedgerExport
     | LedgerProve
     | LedgerShow
-    | Settings
     | Diagnose
     | WhoAmI
 )
 
 DIGEST_PREFIX = "sha256:"
 SHORTEST_DIGEST = 8
+
+
+_SETTINGS = (
+    EntryKind.FROZEN,
+    EntryKind.MODE_SET,
+    EntryKind.EXCEPTED,
+    EntryKind.GLASS,
+    EntryKind.RATIFIED,
+    EntryKind.ENROLLED,
+)
 
 
 class Querying:
@@ -122,8 +131,6 @@ class Querying:
                 return Reply(spooled=await self._desk.spool.put(proof, caller.subject))
             case LedgerShow():
                 return Reply(result=[row async for row in self._entries(question)])
-            case Settings():
-                return Reply(result=await self._settings())
             case Diagnose():
                 return Reply(result=await self._diagnosis())
             case WhoAmI():
@@ -161,6 +168,10 @@ class Querying:
                 if not sight.everything:
                     raise Denied("`get reliefs` shows every tenant's; an operator or an administrator may ask")
                 return relieving.rows(self._desk.controls, self._desk.clock())
+            case Kind.SETTING:
+                if not sight.everything:
+                    raise Denied("`get settings` shows every tenant's; an operator or an administrator may ask")
+                return await self._settings()
             case Kind.NOTICE:
                 return [row async for row in noticing.rows(self._desk.ledger, sight)]
             case Kind.PROPOSAL | Kind.WARRANT:
@@ -300,13 +311,12 @@ class Querying:
             if not left:
                 return
 
-    async def _settings(self) -> Row:
+    async def _settings(self) -> list[Row]:
         """The signed settings in the order they were made; the last of each scope stands."""
         lines: list[Row] = []
-        kinds = (EntryKind.FROZEN, EntryKind.MODE_SET, EntryKind.EXCEPTED, EntryKind.GLASS, EntryKind.ENROLLED)
-        for kind in kinds:
-            lines += [stories.line(e) async for e in self._desk.ledger.entries(kind=kind)]
-        return {"settings": [*lines]}
+        for kind in _SETTINGS:
+            lines += [{"name": e.key, **stories.line(e)} async for e in self._desk.ledger.entries(kind=kind)]
+        return sorted(lines, key=itemgetter("index"))
 
     async def _diagnosis(self) -> Row:
         snapshot = self._desk.reader.newest()
@@ -322,8 +332,19 @@ class Querying:
             "keys": await self._keys(),
             "silences": [str(s) for s in await pulse.silences()],
             "dead_letters": len(await dead_letters.listed(self._desk.bus)),
+            "law": await self._rules(),
             "reviews_due": [*relieving.reviews_due(self._desk.controls, self._desk.clock())],
         }
+
+    async def _rules(self) -> Row:
+        """The rules that the gate decides by, who signed them, and why they are not in force, if so."""
+        digest = (await activations.active(self._desk.ledger)).digest
+        if digest is None:
+            return {}
+        word = self._desk.controls.ratification(digest)
+        fault = self._desk.controls.ratified(digest, self._desk.clock()).fault
+        signed = {"by": str(word.by), "valid_until": write_time(word.valid_until)} if word is not None else {}
+        return {"digest": digest, "fault": fault, **signed}
 
     async def _keys(self) -> Row:
         """Of each role whose key was replaced while it ran, the one that it signs with."""

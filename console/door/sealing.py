@@ -16,6 +16,7 @@ from estate.approvals import Approval, Diff, Word
 from estate.identities import Enrolment
 from estate.ids import Digest, IncidentId, PolicyId, SiteId, TenantId
 from estate.modes import Freeze, Mode, ModeSetting, Scope
+from estate.ratifications import Ratification
 from estate.records import Record
 from estate.reliefs import BreakGlass, GlassWord, PolicyException
 from policies import approving, controls, enrolments
@@ -55,6 +56,18 @@ class Said:
     of: Digest | None
     where: Where
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ratifying:
+    """Rules that a person signs into force."""
+
+    bundles: tuple[Digest, ...]
+    author: str
+    """Who wrote what is not the release's own, by name; empty: it is."""
+    reason: str
+    lasts: timedelta
+    revoked: bool = False
 
 
 def seal_word(state: StateDirectory, who: str | None, decided: Decided) -> Approve:
@@ -128,6 +141,22 @@ def seal_glass(state: StateDirectory, who: str | None, said: Said) -> Set:
     return _set(Control.GLASS, record, speaker)
 
 
+def seal_ratification(state: StateDirectory, who: str | None, asked: Ratifying) -> Set:
+    """These rules are the law until a time; or are no more."""
+    speaker, now = identities.load(state, who), datetime.now(UTC)
+    record = Ratification(
+        installation=state.record().id,
+        bundles=asked.bundles,
+        author=identities.person(state.record().id, asked.author) if asked.author else None,
+        reason=asked.reason,
+        valid_until=now + asked.lasts,
+        revoked=asked.revoked,
+        by=speaker.subject,
+        at=now,
+    )
+    return _set(Control.RATIFICATION, record, speaker)
+
+
 def seal_enrolment(state: StateDirectory, who: str | None, enrolment: Enrolment) -> Set:
     """An administrator's word that a key speaks for a person."""
     return _set(Control.ENROLMENT, enrolment, identities.load(state, who))
@@ -139,6 +168,7 @@ PAYLOAD_TYPES = {
     Control.ENROLMENT: enrolments.PAYLOAD_TYPE,
     Control.EXCEPTION: controls.EXCEPTION_TYPE,
     Control.GLASS: controls.GLASS_TYPE,
+    Control.RATIFICATION: controls.RATIFICATION_TYPE,
 }
 """The DSSE payload type of each signed control."""
 

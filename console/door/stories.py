@@ -120,6 +120,15 @@ def _glass(body: Body) -> str:
     return f"{record['by']['name']} {done} for {_where(record)}{_because(record['reason'])}"
 
 
+def _ratified(body: Body) -> str:
+    record = _sealed(body)
+    what = ", ".join(record["bundles"])
+    if record["revoked"]:
+        return f"rules {what} are no law any more{_because(record['reason'])}"
+    wrote = f", written by {record['author']['name']}" if record["author"] else ""
+    return f"rules {what} signed until {record['valid_until']}{wrote}{_because(record['reason'])}"
+
+
 def _enrolled(body: Body) -> str:
     record = _sealed(body)
     word = "revoked" if record["revoked"] else "enrolled"
@@ -168,6 +177,7 @@ _SENTENCES: Mapping[EntryKind, Callable[[Body], str]] = {
     EntryKind.MODE_SET: _mode,
     EntryKind.EXCEPTED: _excepted,
     EntryKind.GLASS: _glass,
+    EntryKind.RATIFIED: _ratified,
     EntryKind.ENROLLED: _enrolled,
     EntryKind.FACTS_LOADED: lambda body: f"facts version {body['version']} in force, {body['digest']}",
     EntryKind.BUNDLE_LOADED: lambda body: f"rules version {body['version']} in force, {body['digest']}",

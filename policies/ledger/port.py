@@ -45,6 +45,7 @@ class EntryKind(StrEnum):
     MODE_SET = "mode-set"
     EXCEPTED = "excepted"
     GLASS = "glass"
+    RATIFIED = "ratified"
     ENROLLED = "enrolled"
     FACTS_LOADED = "facts-loaded"
     BUNDLE_LOADED = "bundle-loaded"

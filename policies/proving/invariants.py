@@ -169,6 +169,8 @@ INVARIANTS: Final[tuple[Invariant, ...]] = (
               "model-reach", ("mind.beyond",), lambda v: v.some("mind.beyond")),
     Invariant("missing-facts", "nothing is permitted while a fact that it needs is missing",
               "facts-complete", ("missing",), lambda v: v.some("missing")),
+    Invariant("law-in-force", "nothing is executed under rules that nobody signed, or whose signature has ended",
+              "law-in-force", ("lawInForce",), lambda v: z3.Not(v.flag("lawInForce"))),
     Invariant("facts-in-force", "nothing is executed on facts that have expired",
               "facts-complete", ("factsInForce",), lambda v: z3.Not(v.flag("factsInForce"))),
     Invariant("plan-current", "no plan is executed on another estate than it was made for",

@@ -5,18 +5,11 @@ The model is a program behind a real HTTP endpoint that keeps every byte it was 
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-import httpx
 import pytest
-from aiohttp import web
-from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage
-from langchain_core.outputs import ChatGeneration, ChatResult
 
 from agents.minds.model import ModelMind
 from agents.minds.plans import Diagnosis, NoPlan, Plan
@@ -27,63 +20,19 @@ from estate.frozen import FrozenEstate
 from estate.ids import ComponentId, Country, EntityId, NodeId, SiteId, TenantId, WorkloadId
 from estate.law import DataClass, Endpoint, Facts
 from tests import builders
+from tests.agents.endpoints import NOTHING, OverHttp, Scripted, serving
 from tests.agents.test_minds import briefing
 
 CAUSE = Diagnosis(cause="lost", nodes=(NodeId("eu-a1"),))
 HOME = Endpoint(country=Country("DE"), operator=EntityId("eu-hosting"), kept_in=(Country("DE"),))
-NOTHING = json.dumps({"answer": "no-plan", "reason": "the model says so"})
 PEEK = {"name": "search_workloads", "args": {}, "id": "1"}
-
-
-@dataclass
-class Scripted:
-    """A model server: what it answers in turn, and everything it was sent."""
-
-    replies: list[dict[str, Any]] = field(default_factory=list)
-    sent: list[str] = field(default_factory=list)
-    url: str = ""
-
-    async def answer(self, request: web.Request) -> web.Response:
-        self.sent.append(await request.text())
-        message = self.replies.pop(0) if self.replies else {"content": NOTHING}
-        return web.json_response({"choices": [{"message": message}]})
-
-
-class OverHttp(BaseChatModel):
-    """A chat model that asks an endpoint."""
-
-    url: str
-
-    @property
-    def _llm_type(self) -> str:
-        return "scripted"
-
-    def bind_tools(self, tools: Any, **_: Any) -> Any:
-        return self
-
-    def _generate(self, messages: list[BaseMessage], *_: Any, **__: Any) -> ChatResult:
-        raise NotImplementedError
-
-    async def _agenerate(self, messages: list[BaseMessage], *_: Any, **__: Any) -> ChatResult:
-        body = {"messages": [{"role": m.type, "content": m.content} for m in messages]}
-        async with httpx.AsyncClient(trust_env=False) as client:
-            told = (await client.post(self.url, json=body)).json()["choices"][0]["message"]
-        said = AIMessage(told["content"], tool_calls=told.get("tool_calls", []))
-        return ChatResult(generations=[ChatGeneration(message=said)])
 
 
 @pytest.fixture
 async def model() -> AsyncIterator[Scripted]:
     """One that listens."""
-    made, app = Scripted(), web.Application()
-    app.router.add_post("/v1/chat/completions", made.answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    made.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1/chat/completions"
-    yield made
-    await runner.cleanup()
+    async with serving() as made:
+        yield made
 
 
 def mind(model: Scripted, known: Known | None = None, clock: builders.TestClock | None = None) -> ModelMind:

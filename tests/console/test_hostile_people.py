@@ -13,7 +13,7 @@ from installations import Running, until
 
 from console import identities
 from console.door import authorising
-from console.door.commands import Ask, Command, DeadLetters, Diagnose, LedgerExport, LedgerShow, Propose, Settings
+from console.door.commands import Ask, Command, DeadLetters, Diagnose, LedgerExport, LedgerShow, Propose
 from estate.changes import ScaleWorkload
 from estate.errors import Denied
 from estate.identities import Enrolment, Role
@@ -43,9 +43,7 @@ def test_who_speaks_for_no_tenant_commands_nothing(command: Command, role: Role)
     authorising.check(enrolment(Role.OPERATOR), command)
 
 
-@pytest.mark.parametrize(
-    "command", [Settings(), LedgerShow(), LedgerExport(), DeadLetters(), Diagnose()], ids=lambda c: c.verb
-)
+@pytest.mark.parametrize("command", [LedgerShow(), LedgerExport(), DeadLetters(), Diagnose()], ids=lambda c: c.verb)
 def test_a_person_of_a_tenant_reads_nothing_that_names_everybody(command: Command) -> None:
     """Who is enrolled, what is frozen and why, and every tenant's entries are for those who run the house."""
     with pytest.raises(Denied, match="needs one of"):

@@ -13,7 +13,6 @@ from estate.ids import ClusterId, WorkloadId
 from estate.modes import Mode
 from estate.outcomes import Ending
 from policies.bundle import Bundle
-from policies.controls import Controls
 from policies.enrolments import Enrolments
 from policies.ledger.port import EntryKind
 from policies.ledger.sqlite import SqliteLedger
@@ -21,6 +20,7 @@ from tests import builders, spawning, surroundings
 from tests.builders import INSTALLATION
 from tests.execution.rig import AUDIENCE, FENCE, RING, SIGNER, Rig, after, content, sealed, warrant
 from tests.execution.victim import execute
+from tests.policies.asking import orders
 from tools.execution.authority import Law, Trust
 from tools.twin.world import World
 
@@ -45,7 +45,7 @@ async def test_a_killed_process_is_resumed_from_its_files(point: int, tmp_path: 
 
 def lawful(rig: Rig, mode: Mode) -> Rig:
     """The rig under the rules that ship."""
-    controls = Controls(INSTALLATION, _nobody(), rig.clock, mode)
+    controls = orders(mode)
     law = Law.of(
         Trust(lambda at: RING, rig.ledger, AUDIENCE, INSTALLATION, Bundle.load(), controls, _nobody().of_key), rig.clock
     )

@@ -46,7 +46,7 @@ from tests.hostile.grounds import seldom
 from tests.hostile.harms import harms
 from tests.hostile.tallying import Tally
 from tests.policies import asking
-from tests.policies.asking import Person
+from tests.policies.asking import Person, ratified
 
 PROFILES: Final = ("bank", "media-burst", "robotics-edge", "sovereign-cloud")
 _OPEN: Final[Mapping[str, float]] = {"robotics-edge": 12.5}
@@ -192,6 +192,7 @@ class Campaign:
     def _controls(self) -> Controls:
         mode = self.data.draw(st.sampled_from([*[Mode.AUTOMATIC] * 14, Mode.APPROVE, Mode.OBSERVE]))
         made = Controls(INSTALLATION, _enrolled(), _CLOCK, default=mode)
+        made.apply(ratified(_bundle(self.profile)))
         if seldom(self.data.draw, 20):
             scope = self.data.draw(st.sampled_from([Scope(), Scope(site=SiteId("de")), Scope(tenant="acme")]))
             made.apply(_frozen(scope, self.now))

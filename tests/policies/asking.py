@@ -26,11 +26,12 @@ from estate.identities import Enrolment, Role, Subject, SubjectKind
 from estate.ids import ClusterId, NodeId, SiteId, TenantId, WorkloadId
 from estate.modes import Freeze, Mode, Scope
 from estate.proposals import Proposal
+from estate.ratifications import Ratification
 from estate.verdicts import Dimension, Verdict
 from policies import approving, deciding
 from policies import enrolments as enrolling
 from policies.bundle import Bundle
-from policies.controls import FREEZE_TYPE, Controls
+from policies.controls import FREEZE_TYPE, RATIFICATION_TYPE, Controls
 from policies.enrolments import Enrolments
 from policies.mandates import Mandate
 from policies.questions import Given, Matter, Question, Standing
@@ -218,9 +219,24 @@ def enrolments(*people: Person, clock: Clock = builders.TestClock()) -> Enrolmen
     return known
 
 
+def ratified(*bundles: Bundle, **over: Any) -> bytes:
+    """The first administrator's word that these rules are the law."""
+    at = over.pop("at", builders.START)
+    word = Ratification(
+        installation=builders.INSTALLATION,
+        bundles=tuple(b.digest for b in bundles),
+        reason="for the tests",
+        valid_until=at + timedelta(days=365),
+        by=ADA.subject,
+        at=at,
+    ).model_copy(update=over)
+    return seal(word.canonical(), RATIFICATION_TYPE, ADA.signer)
+
+
 def orders(mode: Mode = Mode.AUTOMATIC, *freezes: Freeze) -> Controls:
     """Freezes and the default mode, signed by the first administrator."""
     made = Controls(builders.INSTALLATION, enrolments(), builders.TestClock(), default=mode)
+    made.apply(ratified(law()))
     for stop in freezes:
         made.apply(seal(stop.canonical(), FREEZE_TYPE, ADA.signer))
     return made

@@ -44,6 +44,7 @@ from tests.policies.asking import (
     freeze,
     move,
     question,
+    ratified,
     verdict,
 )
 from tests.policies.houses import house
@@ -59,6 +60,7 @@ OLGA_AS_ADMIN = Person("olga", (Role.ADMINISTRATOR,), key=2)
 PEOPLE = (OLGA, OTTO, PAUL, GRACE, TWICE, OLGAS, ROBOT, OLGA_AS_ADMIN)
 KEY = MemorySigner.generate(TestEntropy("gate"))
 SHUT = house(breakers=(Breaker(of=Sort.RACK, changes=1),))
+RACKED = house(breakers=(Breaker(of=Sort.SITE), Breaker(of=Sort.RACK, fenced=PerMille(0))))
 BUSY: dict[str, Any] = {"recent": {(Sort.RACK, "eu-a"): 9}}
 
 
@@ -92,6 +94,7 @@ class House:
         self.clock, self.ledger = TestClock(), MemoryLedger(INSTALLATION)
         self.enrolments = enrolments(*PEOPLE, clock=self.clock)
         self.controls = Controls(INSTALLATION, self.enrolments, self.clock, Mode.AUTOMATIC)
+        self.controls.apply(ratified(SHUT))
 
     async def say(self, word: PolicyException | BreakGlass, by: Person) -> None:
         """As the console does: into the ledger first, then in force."""
@@ -111,7 +114,7 @@ class House:
             installation=INSTALLATION,
             ledger=self.ledger,
             signer=KEY,
-            bundle=house(breakers=(Breaker(of=Sort.SITE), Breaker(of=Sort.RACK, fenced=PerMille(0)))),
+            bundle=RACKED,
             newest=estate,
             controls=self.controls,
             enrolments=self.enrolments,
@@ -124,7 +127,7 @@ class House:
         """The verdict under these controls, with a rack that was disturbed too often."""
         proposed = proposal(*changes, **over.pop("proposal", {}))
         asked = question(proposed, bundle=law, now=self.clock(), **over)
-        scene = Scene(self.clock(), law.profile, recent=BUSY["recent"])
+        scene = Scene(self.clock(), law, recent=BUSY["recent"])
         stands = standing(asked.matter, concern(asked.matter, asked.snapshot), self.controls, scene)
         return deciding.decide(replace(asked, standing=stands)).verdict
 

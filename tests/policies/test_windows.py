@@ -104,7 +104,7 @@ def test_one_window_of_each_scope_that_has_some_must_be_open(made: tuple[Window,
 def _judged(*changes: Any, now: datetime, **numbers: Any) -> Any:
     law, proposed = house(**numbers), proposal(*changes)
     matter = Matter.of(proposed)
-    stands = standing(matter, concern(matter, estate()), orders(), Scene(now, law.profile))
+    stands = standing(matter, concern(matter, estate()), orders(), Scene(now, law))
     held = {f: getattr(stands, f) for f in ("windows_shut", "closures")}
     return verdict(*changes, bundle=law, now=now, standing=held)
 

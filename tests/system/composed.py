@@ -15,7 +15,7 @@ import httpx
 import nats
 
 from agents.incidents import Incidents
-from console import config, identities, initialising
+from console import config, identities, initialising, profiles
 from console.adapters import PLAIN, Adapters
 from console.bootstrap import PROCESSES, Installation, running
 from console.config import Channel, Config, Http, Sync
@@ -216,10 +216,13 @@ async def cli(*arguments: str) -> tuple[int, str, str]:
     return ended.returncode, ended.stdout, ended.stderr
 
 
-def founded(root: Path, facts: Facts | None = None, name: str = "test") -> StateDirectory:
+def founded(
+    root: Path, facts: Facts | None = None, name: str = "test", profile: str = profiles.HOUSE
+) -> StateDirectory:
     """A state directory after `placet init`."""
     state = StateDirectory(root)
-    initialising.found(state, Founding(installation=InstallationId(name), facts=facts), datetime.now(UTC))
+    founding = Founding(installation=InstallationId(name), facts=facts, profile=profile)
+    initialising.found(state, founding, datetime.now(UTC))
     return state
 
 

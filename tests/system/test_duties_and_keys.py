@@ -33,7 +33,7 @@ from policies.ledger.verifier_keys import VerifierKey
 from policies.profiles import Duty, Profile
 from policies.signing.facts import seal_facts
 from policies.signing.files import FileSigner
-from tests.system.composed import found, founded, settings, started
+from tests.system.composed import cli, found, founded, settings, started
 from tests.system.petitions import Petitioner
 from tools.bus import streams
 
@@ -60,7 +60,20 @@ async def bound(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Petit
     profile = root / "dutiful.yaml"
     profile.write_bytes(DUTIES.canonical())
     async with started(founded(root / "state"), settings(profile=str(profile))) as composed:
-        yield Petitioner(composed)
+        petitioner = Petitioner(composed)
+        await _signed(petitioner, str(profile))
+        yield petitioner
+
+
+async def _signed(petitioner: Petitioner, profile: str) -> None:
+    """A profile of one's own decides nothing until it is signed, and from then on at gate and executor."""
+    before = await petitioner.judged(cap("eu-b1", 6_500))
+    assert before.policies == ("law-in-force",)
+    place = ("--state-dir", str(petitioner.composed.state.root))
+    told = await cli(*place, "policy", "sign", "--profile", profile, "--reason", "read, CHG-1")
+    assert told[0] == 0, told
+    checked = await cli(*place, "get", "settings", "-o", "json")
+    assert "written by admin" in checked[1], checked
 
 
 async def test_what_is_owed_is_done_told_and_looked_at_again(bound: Petitioner) -> None:
