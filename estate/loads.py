@@ -40,6 +40,10 @@ class Load:
                 self.milli[index] += contract.milli
                 self.tenants[index].add(workload.tenant)
 
+    def payers(self) -> set[TenantId]:
+        """Whose replicas run there."""
+        return {workload.tenant for workload, _ in self.running}
+
     def processors_left(self, node: Node) -> int | None:
         """Millicores that are free beside them; None: nobody tells."""
         return None if node.millicores is None else node.millicores - node.other_millicores - self.millicores

@@ -95,10 +95,10 @@ def cut(node: Node, taken: Iterable[int], profile: str, wanted: int) -> Node | N
         if lacking <= 0:
             break
         made = list(_laid(whole, slices, profile, held, lacking))
-        lost = [a.index for a in slices if a.index not in held]
+        lost = [a.index for a in slices or [whole] if a.index not in held]
         gain = len(made) - sum(a.cut == profile and a.index in lost for a in slices)
         if gain > 0:
-            fresh, gone, lacking = [*fresh, *made], {*gone, whole.index, *lost}, lacking - gain
+            fresh, gone, lacking = [*fresh, *made], {*gone, *lost}, lacking - gain
     if lacking > 0:
         return None
     kept = [a for a in node.accelerators if a.index not in gone]

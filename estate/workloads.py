@@ -152,7 +152,10 @@ class WorkloadContract(Model):
     def accepts(self, model: str, vendor: Vendor | None) -> bool:
         """Whether an accelerator of that model and maker will do."""
         made = not self.vendors or vendor is None or vendor in self.vendors
-        return made and (not self.models or model in self.models)
+        board = (
+            model.split("-MIG-", maxsplit=1)[0] if self.profile else model
+        )  # a slice is of the model that it is cut from
+        return made and (not self.models or model in self.models or board in self.models)
 
 
 class Toleration(Model):

@@ -63,6 +63,8 @@ async def test_a_made_up_estate_is_read_back_from_a_real_cluster_as_it_was_made(
         assert len(vendors) > 1, "the seed must make more than one vendor"
         assert _seats(seen) == _seats(world)
         assert {w.id: w.tenant for w in seen.workloads} == {w.id: w.tenant for w in world.workloads}
+        assert _requests(seen) == _requests(world)
+        assert {n.id: n.millicores for n in seen.nodes} == {n.id: n.millicores for n in world.nodes}
         again, said = await generate(plane, tmp_path, *SIZE)
         assert again == 0, said
         other, said = await generate(plane, tmp_path / "other", *OTHER)
@@ -73,6 +75,10 @@ async def test_a_made_up_estate_is_read_back_from_a_real_cluster_as_it_was_made(
 def _but_unlabelled(found: Counter[tuple[str, int]]) -> Counter[tuple[str, int]]:
     """Gaudi's and Google's plugins label no memory."""
     return Counter({(m, 0 if m.startswith(("Gaudi", "tpu")) else size): n for (m, size), n in found.items()})
+
+
+def _requests(world: World) -> dict[str, tuple[int, int]]:
+    return {w.id: (w.contract.millicores, w.contract.host_mebibytes) for w in world.workloads}
 
 
 def _seats(world: World) -> dict[str, Counter[tuple[str, int]]]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from estate import hardware
-from estate.devices import Fault, ThrottleReason, Vendor
+from estate.devices import Fault, Sharing, ThrottleReason, Vendor
 from estate.machines import Nic, NicUse, NumaNode, Software
 from estate.origins import Layer, Origin
 from estate.records import Model
@@ -40,12 +40,16 @@ SAID: dict[str, Any] = {
     "sockets": 2,
     "numa_nodes": (NumaNode(index=0, cpus=96, memory_mebibytes=1_048_576),),
     "nics": (Nic(name="mlx5_0", use=NicUse.RDMA, rail=0, switch="leaf-a", speed=400_000),),
+    "millicores": 188_000,
+    "other_mebibytes": 8_192,
     "software": (Software(name="driver", version="580.65.06"),),
     "origins": (Origin(layer=Layer.HARDWARE, source="redfish/bmc-7", observed_at=builders.START),),
 }
 SAID_OF_A_DEVICE: dict[str, Any] = {
     "vendor": Vendor.NVIDIA,
     "numa_node": 0,
+    "cut": "1g.10gb",
+    "sharing": Sharing.MPS,
     "throttled_by": (ThrottleReason.HARDWARE_THERMAL,),
     "faults": (Fault(code="xid-79", count=2, first_at=builders.START, last_at=builders.START),),
 }

@@ -96,6 +96,9 @@ def objects(draw: st.DrawFn) -> tuple[Resource, Raw]:
     home, phase = draw(st.sampled_from((*NODES, ""))), draw(st.sampled_from(("Running", "Pending", "Succeeded")))
     pod = raws.pod(f"{name}-{draw(st.integers(0, 4))}", space, by=by, on=home, phase=phase)
     pod["metadata"]["uid"] += "" if by is None else f"-{by['kind']}"
+    pod["spec"]["containers"][0]["resources"]["requests"] = draw(
+        st.sampled_from(({}, {"cpu": "500m", "memory": "1Gi"}))
+    )
     return resources.PODS, pod
 
 
@@ -189,6 +192,33 @@ class TestTheModel:
         model.relist(resources.NODES)
         model.keep_only(resources.NODES, {model.put(resources.NODES, raws.node("eu-a2"))})
         assert taken(model).removed_nodes == ("eu-a1",)
+
+    def test_what_is_no_replica_counts_against_its_node_until_it_ends(self) -> None:
+        def requesting(name: str, space: str, cpu: str, gpus: int = 0) -> Raw:
+            pod = raws.pod(name, space, on="eu-a1", gpus=gpus)
+            pod["spec"]["containers"][0]["resources"]["requests"] = {"cpu": cpu, "memory": "1000001"}
+            return pod
+
+        def other() -> tuple[int, int]:
+            (node,) = [n for n in model.everything().nodes if n.id == "eu-a1"]
+            return node.other_millicores, node.other_mebibytes
+
+        model = fresh()
+        agent, stranger = requesting("agent", "kube", "250m"), requesting("job", "kube", "1.5")
+        agent["metadata"]["ownerReferences"] = [raws.reference(raws.owner("DaemonSet", "agent", "kube"))]
+        mine = requesting("own", "tenant-a", "4", gpus=2)
+        feed(model, [(True, resources.PODS, p) for p in (agent, stranger, mine)])
+        feed(model, [(True, resources.NODES, raws.node())])
+        taken(model)
+        assert other() == (1_750, 2)
+        (work,) = model.everything().workloads
+        assert (work.contract.millicores, work.contract.host_mebibytes) == (4_000, 1)
+        feed(
+            model,
+            [(True, resources.PODS, stranger | {"status": {"phase": "Succeeded"}}), (False, resources.PODS, mine)],
+        )
+        assert taken(model).nodes[0].other_millicores == 250
+        assert other() == (250, 1)
 
     def test_an_event_that_changes_nothing_here_makes_no_batch(self) -> None:
         """Heartbeats and probes change objects all day long."""

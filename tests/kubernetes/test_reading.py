@@ -18,7 +18,7 @@ from estate.workloads import Workload, WorkloadKind
 from tests import builders
 from tests.kubernetes import raws
 from tests.kubernetes.raws import Raw
-from tools.kubernetes import chains, naming, nodes, objects, power, resources, workloads
+from tools.kubernetes import chains, naming, nodes, objects, power, requirements, resources, workloads
 from tools.kubernetes.numbering import Numbering
 
 EU = ClusterId("eu-1")
@@ -86,6 +86,32 @@ class TestNodes:
     def test_a_clique_is_the_nvlink_domain(self) -> None:
         labels = {"nvidia.com/gpu.clique": "7b9d.1"}
         assert {a.nvlink_domain for a in nodes.node(raws.node(labels=labels), FACTS, EU).accelerators} == {"7b9d.1"}
+
+    def test_what_pods_may_request_together_is_what_its_kubelet_allots(self) -> None:
+        found = nodes.node(raws.node(), FACTS, EU)
+        assert (found.millicores, found.allots_mebibytes) == (95_000, 2**20)
+        raw = raws.node()
+        raw["status"]["allocatable"] = {"cpu": "7910m", "nvidia.com/gpu": "8"}
+        found = nodes.node(raw, FACTS, EU)
+        assert (found.millicores, found.allots_mebibytes) == (7_910, None)
+
+    def test_slices_are_known_by_the_name_they_must_be_asked_for(self) -> None:
+        raw = raws.node(gpus=2)
+        raw["status"]["capacity"] |= {"nvidia.com/mig-1g.10gb": "2"}
+        raw["status"]["allocatable"] |= {"nvidia.com/mig-1g.10gb": "2"}
+        found = nodes.node(raw, FACTS, EU)
+        assert [a.cut for a in found.accelerators] == ["", "", "1g.10gb", "1g.10gb"]
+        numbering = Numbering()
+        numbering.equip(found.id, 700, found.accelerators)
+        assert numbering.devices("slice", found.id, 1, cut="1g.10gb") == (2,)
+        assert numbering.devices("whole", found.id, 2) == (0, 1)
+        assert numbering.devices("slice", found.id, 1, cut="1g.10gb") == (2,)
+        work = workloads.workload(sliced("nvidia.com/mig-1g.10gb"), [], [], FACTS, EU)
+        assert work is not None
+        assert (work.contract.profile, work.contract.accelerators_per_replica) == ("1g.10gb", 1)
+        renamed = workloads.workload(sliced("nvidia.com/gpu.shared"), [], [], FACTS, EU)
+        assert renamed is not None
+        assert renamed.contract.profile == "shared"
 
     def test_a_shared_board_shares_its_memory_and_its_watts(self) -> None:
         labels = {"nvidia.com/gpu.product": "NVIDIA-A10G-SHARED", "nvidia.com/gpu.memory": "23028"}
@@ -395,3 +421,35 @@ def test_places_come_from_facts_alone() -> None:
     found = nodes.node(raws.node("eu-a1", labels=labels), FACTS, EU)
     assert FACTS.rack_of[found.id] == RackId("eu-a")
     assert FACTS.rack[FACTS.rack_of[found.id]].site == SiteId("eu-de")
+
+
+def sliced(resource: str) -> raws.Raw:
+    """A Deployment whose pods ask for one device by that name."""
+    owner = raws.owner("Deployment", "slices", gpus=0)
+    owner["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"] = {resource: "1"}
+    return owner
+
+
+def asking(cpu: object, **over: object) -> raws.Raw:
+    """A container that requests processors."""
+    return {"resources": {"requests": {"cpu": cpu}}} | over
+
+
+@pytest.mark.parametrize(
+    ("spec", "millicores", "mebibytes"),
+    [
+        ({}, 0, 0),
+        ({"containers": [asking("1"), asking("250m"), asking(0.5)]}, 10**9, 0),
+        ({"containers": [{"resources": {"limits": {"cpu": 2, "memory": "1G"}}}]}, 2_000, 954),
+        ({"containers": [asking("1")], "initContainers": [asking("3"), asking("2")]}, 3_000, 0),
+        ({"containers": [asking("1")], "initContainers": [asking("1", restartPolicy="Always"), asking("3")]}, 4_000, 0),
+        ({"containers": [asking("2")], "initContainers": [asking("1", restartPolicy="Always")]}, 3_000, 0),
+        ({"containers": [asking("2")], "overhead": {"cpu": "100m", "memory": "64Mi"}}, 2_100, 64),
+        ({"containers": [asking("2")], "resources": {"requests": {"cpu": "5"}}}, 5_000, 0),
+        ({"containers": [asking("0.0001")]}, 1, 0),
+    ],
+)
+def test_a_pod_requests_what_the_scheduler_counts(spec: raws.Raw, millicores: int, mebibytes: int) -> None:
+    """Sidecars stay, other starts are over before the rest begins; what is no amount hides nobody."""
+    found = requirements.room(spec)
+    assert (found.millicores, found.mebibytes) == (millicores, mebibytes)

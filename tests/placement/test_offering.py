@@ -16,10 +16,11 @@ from estate.frozen import FrozenEstate
 from estate.hardware import Health, Node, Taint, TaintEffect
 from estate.ids import NodeId, PriceId, SiteId, TenantId, WorkloadId
 from estate.law import Facts, Isolation
+from estate.machines import Nic, Software
 from estate.snapshots import Snapshot
 from estate.units import MicroUsd, Watts
 from estate.uses.offers import Price, Unit
-from estate.workloads import BandwidthClass, Workload
+from estate.workloads import BandwidthClass, Requirement, Workload
 from tests import builders
 from tests.placement import estates, naive
 from tools.placement.assurance.keeping import Keeper
@@ -61,6 +62,26 @@ def apart() -> Node:
     return one().model_copy(update={"accelerators": devices})
 
 
+def small() -> Node:
+    """One of two NUMA nodes, a device and a port that can carry little more on each; one port is down."""
+    up = {"use": "rdma", "speed": 400_000, "used": 200_000}
+    ports = (Nic(name="a", numa_node=0, state="up", **up), Nic(name="b", numa_node=1, state="down", **up))
+    devices = tuple(builders.accelerator("eu-a1", i, numa_node=i, power_limit_watts=500) for i in (0, 1))
+    had = {"millicores": 4_000, "allots_mebibytes": 9_000, "other_millicores": 1_000, "other_mebibytes": 1_000}
+    old = (Software(name="driver", version="570.10"),)
+    return one().model_copy(update=had | {"accelerators": devices, "nics": ports, "software": old})
+
+
+def shared() -> Node:
+    """One of a single device that may be shared."""
+    device = builders.accelerator("eu-a1", 0, sharing="mps")
+    return one().model_copy(update={"accelerators": (device,)})
+
+
+NEWER = Requirement(name="driver", at_least="580.65")
+SHARER = builders.workload(
+    "s", replicas=1, contract=builders.contract(1, share=500), bindings=(builders.binding(0, "eu-a1", 0),)
+)
 NEIGHBOUR = builders.workload("b", tenant="tenant-b", replicas=1, bindings=(builders.binding(0, "eu-a1", 0, 1),))
 HOLDER = NEIGHBOUR.model_copy(update={"tenant": TenantId("tenant-a"), "namespace": "tenant-a"})
 ALONE = (builders.tenant("tenant-a"), builders.tenant("tenant-b", isolation=Isolation.DEDICATED_NODE))
@@ -105,6 +126,20 @@ FAULT = (Taint(key="fault", effect=TaintEffect.NO_SCHEDULE),)
             lambda: waiting(builders.node("eu-a1", accelerators=4), **of_two(spread="node")),
             {"replicas": (0, 1)},
         ),
+        (Constraint.CPU, lambda: waiting(small(), contract=builders.contract(2, millicores=3_500)), {}),
+        (Constraint.HOST_MEMORY, lambda: waiting(small(), contract=builders.contract(2, host_mebibytes=9_000)), {}),
+        (Constraint.LOCALITY, lambda: waiting(small(), contract=builders.contract(2, locality="numa")), {}),
+        (Constraint.RAILS, lambda: waiting(small(), contract=builders.contract(2, rails=2)), {}),
+        (
+            Constraint.RAILS,
+            lambda: waiting(small(), contract=builders.contract(1, rails=1, rail_speed=300_000, locality="numa")),
+            {},
+        ),
+        (Constraint.LIMIT, lambda: waiting(small(), contract=builders.contract(2, limit_watts=700)), {}),
+        (Constraint.SOFTWARE, lambda: waiting(small(), contract=builders.contract(2, software=(NEWER,))), {}),
+        (Constraint.SIZE, lambda: waiting(one(), contract=builders.contract(1, share=300)), {}),
+        (Constraint.SIZE, lambda: waiting(one(), contract=builders.contract(2, profile="1g.10gb")), {}),
+        (Constraint.FREE, lambda: waiting(shared(), beside=(SHARER,), contract=builders.contract(1, share=600)), {}),
         ("replicas", lambda: waiting(one(), replicas=2), {"replicas": (0, 1)}),
     ],
 )
@@ -118,6 +153,23 @@ def test_each_obstacle_has_a_relaxation_of_its_own(constraint: str, estate: Any,
     assert constraint in [f.relaxation.constraint for f in found]
     for one_change in found:
         assert naive.place(one_change.snapshot, one_change.ask) == one_change.placement.bindings
+
+
+def test_boards_are_cut_anew_for_slices_that_are_nowhere() -> None:
+    asked, engine = waiting(one(), contract=builders.contract(3, profile="3g.40gb")), MaskEngine()
+    (found,) = [
+        f
+        for f in relaxations(Case(engine, Wish(asked, engine.columns_of(asked), Ask(W, (0,)), asked.workload(W))))  # type: ignore[arg-type]  # it is there
+        if "anew" in f.relaxation.says
+    ]
+    assert found.relaxation.says == "cut free accelerators of `eu-a1` anew, into slices `3g.40gb`"
+    made = found.snapshot.node(NodeId("eu-a1"))
+    assert made is not None
+    assert [(a.cut, a.board, a.start) for a in made.accelerators][:2] == [
+        ("3g.40gb", "GPU-eu-a1-0", 0),
+        ("3g.40gb", "GPU-eu-a1-0", 4),
+    ]
+    assert naive.place(found.snapshot, found.ask) == found.placement.bindings
 
 
 def of_two(**contract: Any) -> dict[str, Any]:

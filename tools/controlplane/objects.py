@@ -46,13 +46,19 @@ def node(of: Node) -> Object:
         "spec": {"unschedulable": True} if of.cordoned else {},
         "status": {
             "capacity": {**_ROOM, resource(of): str(len(of.accelerators))},
-            "allocatable": {**_ROOM, resource(of): str(fit)},
+            "allocatable": {**_ROOM, **_allots(of), resource(of): str(fit)},
             "nodeInfo": _info(of),
             "conditions": [
                 ready("False", "PlacetFault") if of.health is Health.FAILED else ready("True", "KubeletReady")
             ],
         },
     }
+
+
+def _allots(of: Node) -> dict[str, str]:
+    """What pods may request together, where the node says."""
+    told = {"cpu": (of.millicores, "m"), "memory": (of.allots_mebibytes, "Mi")}
+    return {name: f"{amount}{unit}" for name, (amount, unit) in told.items() if amount is not None}
 
 
 def resource(of: Node) -> str:
@@ -153,7 +159,8 @@ def _info(of: Node) -> dict[str, str]:
 
 def _container(of: Workload, devices: str) -> Object:
     limits = {devices: str(of.contract.accelerators_per_replica)} if of.contract.accelerators_per_replica else {}
-    requests = {"cpu": "1", "memory": "1Gi"}
+    asked = of.contract
+    requests = {"cpu": f"{asked.millicores or 1_000}m", "memory": f"{asked.host_mebibytes or 1_024}Mi"}
     return {"name": "main", "image": "placet.invalid/workload", "resources": {"limits": limits, "requests": requests}}
 
 

@@ -13,7 +13,7 @@ from estate.facilities.places import Cooling
 from estate.hardware import Accelerator, Health, Node
 from estate.ids import MachineId, NodeId, Uid
 from estate.machines import Disk, LinkState, Nic, NicUse, NumaNode, PcieSwitch, Software
-from estate.units import Mebibytes, MegabitsPerSecond, RackUnits
+from estate.units import Mebibytes, MegabitsPerSecond, Millicores, RackUnits
 from tools.generation.layouts import Layout, Planned
 from tools.generation.products import PRODUCTS, Product
 
@@ -59,6 +59,10 @@ def _fittings(plan: Planned, node: Node, draw: Random) -> dict[str, object]:
         "product": plan.product.name,
         "sockets": _NUMA,
         "memory_mebibytes": Mebibytes(2_097_152),
+        "millicores": Millicores(188_000),
+        "allots_mebibytes": Mebibytes(2_064_384),
+        "other_millicores": Millicores(4_000),
+        "other_mebibytes": Mebibytes(8_192),
         "numa_nodes": tuple(NumaNode(index=i, cpus=96, memory_mebibytes=Mebibytes(1_048_576)) for i in range(_NUMA)),
         "pcie_switches": tuple(
             PcieSwitch(name=f"switch-{i}", numa_node=i * _NUMA // 4, lanes=16, generation=5) for i in range(4)
@@ -124,6 +128,7 @@ def _nics(plan: Planned) -> Iterator[Nic]:
             speed=MegabitsPerSecond(400_000),
             state=LinkState.UP,
             numa_node=rail * _NUMA // RAILS,
+            pcie_switch=f"switch-{rail * 4 // RAILS}",
         )
     for port in range(2):
         speed = MegabitsPerSecond(100_000)

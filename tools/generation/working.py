@@ -8,7 +8,7 @@ from random import Random
 from estate.ids import ContractId, DatasetId, ModelServerId, TenantId, Uid, WorkloadId
 from estate.items import Item
 from estate.law import Facts
-from estate.units import Mebibytes, PerMille
+from estate.units import Mebibytes, Millicores, PerMille
 from estate.uses.promises import Contract, Measure, Objective
 from estate.uses.running import Engine, ModelServer
 from estate.workloads import Binding, Workload, WorkloadContract, WorkloadKind
@@ -63,6 +63,8 @@ def _workload(facts: Facts, number: int, seats: list[Seat], draw: Random) -> Wor
             models=(first.product.model,),
             memory_mebibytes=Mebibytes(first.product.memory * 9 // 10),
             min_available=len(seats) - 1 if serves else 0,
+            millicores=Millicores(8_000 * len(first.devices)),
+            host_mebibytes=Mebibytes(98_304 * len(first.devices)),
         ),
         replicas=len(seats),
         watts_per_accelerator=first.product.device_watts,

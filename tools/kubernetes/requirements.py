@@ -111,12 +111,13 @@ def room(spec: Raw) -> Room:
     pod = {of: _request(spec, of) for of in _OF}
     beside = fields.mapping(spec.get("overhead"), "spec.overhead")
     found = {of: (_together(spec, of) if pod[of] is None else pod[of] or 0) + _amount(beside, of) for of in _OF}
-    return Room(found["cpu"], -(-found["memory"] // 2**20))
+    return Room(min(found["cpu"], MOST_MILLICORES), -(-min(found["memory"], _MOST_OF["memory"]) // 2**20))
 
 
 _OF = {"cpu": amounts.milli, "memory": amounts.whole}
 """How the amounts are counted: in thousandths of a processor, in bytes."""
-_MOST_OF = {"cpu": 10**9, "memory": 2**60}
+MOST_MILLICORES = 10**9
+_MOST_OF = {"cpu": MOST_MILLICORES, "memory": 2**60}
 
 
 def _together(spec: Raw, of: str) -> int:

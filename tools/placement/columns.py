@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass, field, fields, replace
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
 
 from estate.devices import Vendor
-from estate.hardware import Health, Node, Taint
+from estate.hardware import Accelerator, Health, Node, Taint
 from estate.ids import ClusterId, NodeId, RackId, SiteId, TenantId
 from estate.law import Facts
 from estate.loads import Load
@@ -157,9 +158,7 @@ def build(snapshot: Snapshot) -> Columns:
     """The columns of `snapshot`, every node read. A scan, where no ground has them in columns already."""
     nodes = tuple(snapshot.nodes())
     columns = _blank(snapshot, Names.of(snapshot.facts, (n.cluster for n in nodes)), nodes)
-    where = Where(snapshot, columns)
-    for row, node in enumerate(nodes):
-        fill(columns, row, node, where)
+    fill(columns, dict(enumerate(nodes)), Where(snapshot, columns))
     return columns
 
 
@@ -175,9 +174,7 @@ def renewed(before: Columns, snapshot: Snapshot, touched: Iterable[NodeId]) -> C
     if not stale:
         return before
     columns = _copied(before, snapshot, stale)
-    where = Where(snapshot, columns)
-    for row, node in stale.items():
-        fill(columns, row, node, where)
+    fill(columns, stale, Where(snapshot, columns))
     return columns
 
 
@@ -286,65 +283,112 @@ def _copied(before: Columns, snapshot: Snapshot, changed: Mapping[int, Node]) ->
     return replace(before, taints=taints, installed=installed, insides=insides, **fresh)
 
 
-def fill(columns: Columns, row: int, node: Node, where: Where) -> None:
-    """Write all that the snapshot says of a node and of what runs there into its row."""
-    site, rack = where.snapshot.site_of(node.id), where.snapshot.rack_of(node.id)
-    columns.cluster[row] = where.cluster[node.cluster]
-    columns.site[row] = where.site[site] if site else -1
-    columns.rack[row] = where.rack[rack] if rack else -1
-    columns.cordoned[row] = node.cordoned
-    columns.taint[row] = where.taint[node.closing_taints]
-    columns.software[row] = where.software[node.software]
-    columns.health[row] = HEALTHS.index(node.health)
-    columns.idle[row] = node.idle_watts
-    columns.cap[row] = UNCAPPED if node.power_cap_watts is None else node.power_cap_watts
-    _fill_devices(columns, row, node, where)
-    fill_work(columns, row, node, where)
+def fill(columns: Columns, rows: Mapping[int, Node], where: Where) -> None:
+    """These rows as their nodes are, column by column: a write for each cell would cost more than all the reading."""
+    if not rows:
+        return
+    at = np.fromiter(rows, dtype=np.int64, count=len(rows))
+    loads = [_load(node, where) for node in rows.values()]
+    for name, values in zip(_NODE, zip(*map(_of_node, rows.values(), loads, repeat(where)), strict=True), strict=True):
+        getattr(columns, name)[at] = values
+    for present, tenants in zip(at.tolist(), (load.payers() for load in loads), strict=True):
+        columns.present[:, present] = False
+        columns.present[[where.tenant.get(t, UNKNOWN_TENANT) for t in tenants], present] = True
+    width = columns.index.shape[1]
+    devices = [_of_devices(n, load, where, width) for n, load in zip(rows.values(), loads, strict=True)]
+    cells = np.array(devices, dtype=np.int64).reshape(len(at), width, len(_DEVICES))
+    for place, name in enumerate(_DEVICES):
+        getattr(columns, name)[at] = cells[:, :, place]
 
 
-def fill_work(columns: Columns, row: int, node: Node, where: Where) -> None:
-    """Write what runs on a node into its row, and what that leaves."""
-    load = _fill_load(columns, row, node, where)
-    columns.milli[row], columns.sharer[row], columns.free[row] = 0, NOBODY, False
-    for slot, device in enumerate(node.accelerators):
-        healthy = device.health is Health.HEALTHY
-        columns.free[row, slot] = healthy and device.index not in load.tenants
-        columns.milli[row, slot] = left = load.milli_left(device.index) * healthy
-        if 0 < left < WHOLE:
-            columns.sharer[row, slot] = one_of({where.tenant.get(t, SEVERAL) for t in load.tenants[device.index]})
-
-
-def _fill_load(columns: Columns, row: int, node: Node, where: Where) -> Load:
-    load, watts = Load(), 0
-    columns.present[:, row] = False
+def _load(node: Node, where: Where) -> Load:
+    load = Load()
     for workload in where.snapshot.workloads_on(node.id):
-        bindings = workload.on(node.id)
-        load.add(workload, bindings)
-        watts += sum(workload.watts_per_accelerator * len(b.accelerators) for b in bindings)
-        columns.present[where.tenant.get(workload.tenant, UNKNOWN_TENANT), row] = True
-    columns.load[row] = watts
-    cpu, memory = load.processors_left(node), load.memory_left(node)
-    columns.cpu_free[row] = UNTOLD if cpu is None else cpu
-    columns.memory_free[row] = UNTOLD if memory is None else memory
+        load.add(workload, workload.on(node.id))
     return load
 
 
-def _fill_devices(columns: Columns, row: int, node: Node, where: Where) -> None:
+_NODE = (
+    *("cluster", "site", "rack", "cordoned", "taint", "software", "health", "idle", "cap"),
+    *("load", "cpu_free", "memory_free"),
+)
+
+
+def _of_node(node: Node, load: Load, where: Where) -> tuple[int, ...]:
+    """What `_NODE` names, in that order."""
+    site, rack = where.snapshot.site_of(node.id), where.snapshot.rack_of(node.id)
+    return (
+        where.cluster[node.cluster],
+        where.site[site] if site else -1,
+        where.rack[rack] if rack else -1,
+        node.cordoned,
+        where.taint[node.closing_taints],
+        where.software[node.software],
+        HEALTHS.index(node.health),
+        node.idle_watts,
+        UNCAPPED if node.power_cap_watts is None else node.power_cap_watts,
+        *_beside(node, load),
+    )
+
+
+def _beside(node: Node, load: Load) -> tuple[int, int, int]:
+    """What runs on a node draws, and the processors and memory that it leaves."""
+    cpu, memory = load.processors_left(node), load.memory_left(node)
+    watts = sum(w.watts_per_accelerator * len(b.accelerators) for w, b in load.running)
+    return watts, UNTOLD if cpu is None else cpu, UNTOLD if memory is None else memory
+
+
+_DEVICES = (
+    *("index", "model", "memory", "domain", "profile", "limit"),
+    *("exists", "healthy", "free", "shares", "milli", "sharer"),
+)
+_NO_DEVICE = (-1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, NOBODY)
+"""Of devices that are gone nothing may be left: reasons look at whole rows."""
+
+
+def _of_devices(node: Node, load: Load, where: Where, width: int) -> list[tuple[int, ...]]:
+    """What `_DEVICES` names, in that order, for as many slots as there are."""
     domains = {d: i for i, d in enumerate(dict.fromkeys(a.nvlink_domain for a in node.accelerators if a.nvlink_domain))}
-    for column in (columns.index, columns.model, columns.memory, columns.domain, columns.profile, columns.limit):
-        column[row] = -1  # of devices that are gone nothing may be left: reasons look at whole rows
-    for flags in (columns.exists, columns.healthy, columns.shares):
-        flags[row] = False
+    found = [_of_device(a, load, where, domains) for a in node.accelerators]
+    return found + [_NO_DEVICE] * (width - len(found))
+
+
+def _of_device(device: Accelerator, load: Load, where: Where, domains: Mapping[str, int]) -> tuple[int, ...]:
+    index, healthy = device.index, device.health is Health.HEALTHY
+    left, sharer = _shared(device, load, where)
+    return (
+        index,
+        where.model[device.model],
+        device.memory_mebibytes,
+        domains.get(device.nvlink_domain, -1),
+        where.profile[device.cut],
+        -1 if device.power_limit_watts is None else device.power_limit_watts,
+        True,
+        healthy,
+        healthy and index not in load.tenants,
+        device.sharing is not None,
+        left,
+        sharer,
+    )
+
+
+def _shared(device: Accelerator, load: Load, where: Where) -> tuple[int, int]:
+    """What is left of a device, and who shares it."""
+    left = load.milli_left(device.index) if device.health is Health.HEALTHY else 0
+    holders = load.tenants[device.index] if 0 < left < WHOLE else ()
+    return left, one_of({where.tenant.get(t, SEVERAL) for t in holders}) if holders else NOBODY
+
+
+def fill_work(columns: Columns, row: int, node: Node, where: Where) -> None:
+    """The row of a node of which nothing is otherwise but what runs there, and what that leaves."""
+    load = _load(node, where)
+    columns.load[row], columns.cpu_free[row], columns.memory_free[row] = _beside(node, load)
+    columns.present[:, row] = False
+    for tenant in load.payers():
+        columns.present[where.tenant.get(tenant, UNKNOWN_TENANT), row] = True
     for slot, device in enumerate(node.accelerators):
-        columns.index[row, slot] = device.index
-        columns.model[row, slot] = where.model[device.model]
-        columns.memory[row, slot] = device.memory_mebibytes
-        columns.domain[row, slot] = domains.get(device.nvlink_domain, -1)
-        columns.profile[row, slot] = where.profile[device.cut]
-        columns.limit[row, slot] = -1 if device.power_limit_watts is None else device.power_limit_watts
-        columns.exists[row, slot] = True
-        columns.healthy[row, slot] = device.health is Health.HEALTHY
-        columns.shares[row, slot] = device.sharing is not None
+        columns.free[row, slot] = device.health is Health.HEALTHY and device.index not in load.tenants
+        columns.milli[row, slot], columns.sharer[row, slot] = _shared(device, load, where)
 
 
 def one_of(holders: Collection[int]) -> int:

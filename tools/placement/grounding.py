@@ -175,10 +175,10 @@ def _devices(ground: ColumnarGround, rows: Ints, shared: Mapping[tuple[int, int]
     }
     milli, sharer = found["milli"], found["sharer"]
     for (row, index), part in shared.items():
-        for slot in np.flatnonzero((found["index"][row] == index) & found["healthy"][row]).tolist():
-            alone = int(holders[row, slot]) == part.holders  # else somebody holds it whole as well
-            milli[row, slot] = max(WHOLE - part.milli, 0) * alone
-            sharer[row, slot] = one_of(part.tenants) if milli[row, slot] else NOBODY
+        for place in np.flatnonzero((found["index"][row] == index) & found["healthy"][row]).tolist():
+            alone = int(holders[row, place]) == part.holders  # else somebody holds it whole as well
+            milli[row, place] = max(WHOLE - part.milli, 0) * alone
+            sharer[row, place] = one_of(part.tenants) if milli[row, place] else NOBODY
     return found
 
 

@@ -23,6 +23,8 @@ def nearest(wish: Wish, failed: Attempt) -> str:
     if not wish.columns.ids:
         return "the estate has no nodes; add some"
     for constraint in Constraint:
+        if constraint not in failed.last:
+            continue  # nothing of it was asked for
         found = _moved_whole(wish) if constraint is Constraint.CLUSTER else _without(wish, constraint)
         if found:
             return found

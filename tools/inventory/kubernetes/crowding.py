@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from estate.workloads import Workload
 from tools.inventory.kubernetes.families import Families, Key
-from tools.kubernetes.requirements import Room
+from tools.kubernetes.requirements import MOST_MILLICORES, Room
 
 type Find = Callable[[Key], Workload | None]
 """The workload that a family is; None where the estate does not hold it."""
@@ -27,7 +27,7 @@ def others(families: Families, node: str, find: Find) -> Room:
         if workload is not None:
             cpu -= workload.contract.millicores
             memory -= workload.contract.host_mebibytes
-    return Room(max(cpu, 0), max(memory, 0))
+    return Room(min(max(cpu, 0), MOST_MILLICORES), max(memory, 0))
 
 
 def asks_alike(before: Workload | None, after: Workload | None) -> bool:

@@ -22,7 +22,8 @@ _FOLDED = (marks, devices, machines, power, company, tenancy, law)
 that does not say concerns everybody, and is left to the masks."""
 _ENDURING = (marks.enduring, tenancy.enduring, law.enduring)
 _STANDING = (marks.standing, machines.standing, tenancy.standing)
-_MOVING = (devices.moving, machines.moving, localities.moving, power.moving, company.moving)
+_INSIDE = (machines.moving, localities.moving)
+_MOVING = (devices.moving, *_INSIDE, power.moving, company.moving)
 
 RULES: Final[Mapping[Constraint, Rule]] = {rule.constraint: rule for family in _FAMILIES for rule in family.RULES}
 
@@ -50,6 +51,14 @@ def enduring(wish: Wish) -> Masks:
     found: Masks = {}
     for family in _ENDURING:
         found |= family(wish)
+    return found
+
+
+def inside(wish: Wish, room: Room, without: Constraint | None) -> Masks:
+    """Those of what is inside a node beside its devices."""
+    found: Masks = {}
+    for family in _INSIDE:
+        found |= family(wish, room, without)
     return found
 
 

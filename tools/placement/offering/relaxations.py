@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from estate import slicing
 from estate.gangs import together
 from estate.hardware import Health
 from estate.ids import NodeId, WorkloadId
@@ -32,11 +33,15 @@ from tools.placement.constraints.localities import most_rails
 from tools.placement.constraints.power import lacking_watts
 from tools.placement.constraints.rules import models_on
 from tools.placement.port import Ask, Engine, NoPlacement, Placement
-from tools.placement.searching import search
+from tools.placement.searching import any_of, search
 from tools.placement.wishes import Wish
 
 _MOST_ASIDE = 4
 """Replicas that are moved aside for one."""
+_MOST_CUT = 8
+"""Nodes that are looked at for boards to be cut."""
+_UNCUT = frozenset({Constraint.FREE, Constraint.SIZE, Constraint.MODEL, Constraint.MEMORY, Constraint.LOCALITY})
+"""What may be otherwise once boards are cut."""
 _THEIRS = frozenset(
     {
         Constraint.AVOID,
@@ -110,9 +115,11 @@ type _Change = tuple[Snapshot, Ask]
 
 def relaxations(case: Case) -> Iterator[Relaxed]:
     """Every single change that was found to let it in, from the cheapest; less of the same comes last."""
+    asked = search(case.wish).last
     for constraint in Constraint:
-        if constraint not in AXES.values():
+        if constraint in asked and constraint not in AXES.values():
             yield from _one(case, constraint)
+    yield from _recut(case)
     yield from _fewer(case)
 
 
@@ -156,6 +163,25 @@ def _fewer(case: Case) -> Iterator[Relaxed]:
         snapshot = _with_contract(case, accelerators_per_replica=size)
         says = f"ask for {size} instead of {needed} accelerators in each replica"
         found = list(_tried(case, "replicas", says, says, (snapshot, case.ask)))
+        if found:
+            yield found[0]
+            return
+
+
+def _recut(case: Case) -> Iterator[Relaxed]:
+    """Boards that nobody holds are cut, or cut anew, into the slices that are asked for."""
+    profile, wish = case.workload.contract.profile, case.wish
+    if not profile:
+        return
+    refused = search(wish).last
+    others = any_of({c: m for c, m in refused.items() if c not in _UNCUT}, len(wish.columns.ids))
+    for row in np.flatnonzero(~others)[:_MOST_CUT]:
+        node = case.snapshot.node(wish.columns.ids[row])
+        assert node is not None
+        made = slicing.cut(node, case.snapshot.taken(node.id), profile, wish.needed * len(case.ask.replicas))
+        says = f"cut free accelerators of `{node.id}` anew, into slices `{profile}`"
+        change = case.snapshot.with_node(made or node), case.ask
+        found = [] if made is None else list(_tried(case, Constraint.SIZE, says, "", change))
         if found:
             yield found[0]
             return

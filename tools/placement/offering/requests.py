@@ -18,14 +18,28 @@ from estate.ids import ClusterId, DatasetId, SiteId, TenantId, Uid, WorkloadId
 from estate.law import Residency
 from estate.records import Model, Time
 from estate.snapshots import Snapshot
-from estate.units import Mebibytes, MicroUsdPerHour, Watts
-from estate.workloads import BandwidthClass, Span, Workload, WorkloadContract, WorkloadKind
+from estate.units import Mebibytes, MegabitsPerSecond, MicroUsdPerHour, Millicores, MilliGpu, Watts
+from estate.workloads import (
+    PROFILE,
+    BandwidthClass,
+    Locality,
+    Requirement,
+    Span,
+    Workload,
+    WorkloadContract,
+    WorkloadKind,
+)
 from tools.kubernetes import power
 from tools.placement.assurance.domains import Word
 from tools.placement.columns import Columns
 from tools.placement.offering.explaining import check_sites
 
 NAME = WorkloadId("request")
+_ALIKE = (
+    *("memory_mebibytes", "bandwidth", "together", "spread", "cost_ceiling", "deadline", "residency"),
+    *("share", "profile", "limit_watts", "millicores", "host_mebibytes", "locality", "rails", "rail_speed"),
+)
+"""Fields that mean the same in a request and in a contract."""
 
 
 class Request(Model):
@@ -41,6 +55,23 @@ class Request(Model):
     vendors: tuple[Vendor, ...] = ()
     memory_mebibytes: Mebibytes = Field(default=Mebibytes(0), ge=0, le=10_000_000)
     """Least memory of each accelerator."""
+    share: MilliGpu | None = Field(default=None, gt=0, lt=1000)
+    """Of the one accelerator of each replica, in thousandths."""
+    profile: str = Field(default="", pattern=PROFILE)
+    """The size of slice that each accelerator is to be, as its maker calls it: `1g.10gb`."""
+    limit_watts: Watts = Field(default=Watts(0), ge=0, le=10_000)
+    """Least power limit of each accelerator."""
+    millicores: Millicores = Field(default=Millicores(0), ge=0, le=10_000_000)
+    """Processors of each replica."""
+    host_mebibytes: Mebibytes = Field(default=Mebibytes(0), ge=0, le=100_000_000)
+    """Memory of each replica beside its accelerators'."""
+    locality: Locality | None = None
+    """Within which part of a node all of that is."""
+    rails: int = Field(default=0, ge=0, le=64)
+    """RDMA ports of its own for each replica."""
+    rail_speed: MegabitsPerSecond = Field(default=MegabitsPerSecond(0), ge=0)
+    software: tuple[Requirement, ...] = Field(default=(), max_length=16)
+    """What must be installed."""
     bandwidth: BandwidthClass = BandwidthClass.SAME_NODE
     together: Span | None = None
     """All replicas in one of these."""
@@ -66,8 +97,19 @@ class Request(Model):
             raise ValueError("accelerators: 0 are asked for, and yet their model, maker or memory; leave those out")
         if self.bandwidth is BandwidthClass.SAME_NVLINK_DOMAIN and self.accelerators == 1:
             raise ValueError("bandwidth: one accelerator has nobody to be connected with; leave it out")
-        WorkloadContract(accelerators_per_replica=1, together=self.together, spread=self.spread)
+        self.contract()
         return self
+
+    def contract(self) -> WorkloadContract:
+        """What it would be promised. Raises ValueError where the request contradicts itself."""
+        return WorkloadContract(
+            accelerators_per_replica=self.accelerators,
+            models=tuple(sorted(self.models)),
+            vendors=tuple(sorted(self.vendors)),
+            min_available=self.replicas,
+            software=tuple(sorted(self.software, key=lambda r: r.name)),
+            **{name: getattr(self, name) for name in _ALIKE},
+        )
 
 
 def pending(snapshot: Snapshot, columns: Columns, request: Request, now: datetime) -> Workload:
@@ -80,19 +122,7 @@ def pending(snapshot: Snapshot, columns: Columns, request: Request, now: datetim
     tenant = snapshot.facts.tenant[request.tenant]
     space = request.namespace or _usual([n.name for n in tenant.namespaces])
     cluster = next((n.cluster for n in tenant.namespaces if n.name == space), ClusterId(""))
-    contract = WorkloadContract(
-        accelerators_per_replica=request.accelerators,
-        models=tuple(sorted(request.models)),
-        vendors=tuple(sorted(request.vendors)),
-        memory_mebibytes=request.memory_mebibytes,
-        bandwidth=request.bandwidth,
-        together=request.together,
-        spread=request.spread,
-        min_available=request.replicas,
-        cost_ceiling=request.cost_ceiling,
-        deadline=request.deadline,
-        residency=request.residency,
-    )
+    contract = request.contract()
     return Workload(
         id=NAME,
         uid=Uid("request"),

@@ -18,7 +18,7 @@ from estate.ids import NodeId
 from estate.snapshots import Snapshot
 from estate.workloads import Binding, Span, Workload
 from tools.placement import columns as columns_
-from tools.placement.columns import Columns, Ints
+from tools.placement.columns import NOBODY, Columns, Ints
 from tools.placement.constraints import company, table
 from tools.placement.online import finding
 from tools.placement.online.asking import Classes
@@ -143,6 +143,7 @@ class Board:
 
     def _work(self, row: int, met: _Met, where: columns_.Where) -> None:
         now, sizes = self._row, met.sizes
+        now.milli[0], now.sharer[0] = 0, NOBODY
         columns_.fill_work(now, 0, met.node, where)
         sizes[0], sizes[1] = min(now.cpu_free[0], ENOUGH), min(now.memory_free[0], ENOUGH)
         sizes[3] = now.load[0]
@@ -157,7 +158,7 @@ class Board:
             where.software.setdefault(node.software, len(where.software))
             self._row = replace(self._row, taints=tuple(where.taint), installed=tuple(where.software))
         now = self._row
-        columns_.fill(now, 0, node, where)
+        columns_.fill(now, {0: node}, where)
         slots = now.index.shape[1]
         self._healthy[row] = now.healthy[0]
         self._guard.domain[row, :slots], self._guard.called[row, :slots] = now.domain[0], now.index[0]

@@ -17,14 +17,14 @@ from estate.law import Isolation
 from estate.snapshots import Snapshot
 from tools.placement import columns
 from tools.placement.columns import Columns, Flags, Ints
-from tools.placement.constraints.table import standing
+from tools.placement.constraints.table import inside, standing
 from tools.placement.constraints.tenancy import distance
 from tools.placement.planning import seats
 from tools.placement.planning.problems import AWAY, BARRED, BESIDE, NOWHERE, Problem
 from tools.placement.planning.seats import Guest, Place
 from tools.placement.port import Ask
 from tools.placement.searching import any_of
-from tools.placement.wishes import Wish
+from tools.placement.wishes import Room, Wish
 
 _LEVELS = {Isolation.SHARED_NODE: 0, Isolation.DEDICATED_NODE: BESIDE}
 """Any other keeps tenants in different racks; who may share a cluster is in the masks, and no move changes it."""
@@ -108,7 +108,8 @@ def _allowed(stripped: Snapshot, bare: Columns, guests: Sequence[Guest], terms: 
         workload = stripped.workload(name)
         assert workload is not None, "the stripped estate has every guest's workload"
         wish = Wish(stripped, bare, Ask(name, replicas, avoid=terms.avoid), workload)
-        found[name] = ~any_of(standing(wish), len(bare.ids))
+        masks = standing(wish) | inside(wish, Room(wish), None)
+        found[name] = ~any_of(masks, len(bare.ids))
         if not guest.across:
             found[name] &= bare.cluster == _position(bare.names.clusters, workload.cluster)
         if terms.only is not None:

@@ -31,7 +31,7 @@ class Guest:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Devices of one model and memory in one NVLink domain of one node."""
+    """Devices of one kind (model, memory, size, power limit) in one NVLink domain of one node."""
 
     row: int
     node: NodeId
@@ -60,7 +60,8 @@ def places(bare: Columns, rows: Iterable[int]) -> tuple[Place, ...]:
     for row in rows:
         kinds: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for slot in np.flatnonzero(bare.exists[row]).tolist():
-            kinds[int(bare.domain[row, slot]), int(bare.model[row, slot]), int(bare.memory[row, slot])].append(slot)
+            of = (bare.domain, bare.model, bare.memory, bare.profile, bare.limit)
+            kinds[tuple(int(column[row, slot]) for column in of)].append(slot)
         for slots in kinds.values() or ([],):
             free = np.array([s for s in slots if bare.free[row, s]], dtype=np.int64)
             found.append(Place(row, bare.ids[row], bare.names.clusters[bare.cluster[row]], free, len(slots)))
@@ -90,8 +91,13 @@ def suits(bare: Columns, workload: Workload, place: Place) -> bool:
     model = int(bare.model[row, slot])
     joined = contract.bandwidth is BandwidthClass.SAME_NVLINK_DOMAIN and contract.accelerators_per_replica > 1
     fits = contract.accepts(bare.models[model], bare.makers[model])
+    sized = bare.profiles[int(bare.profile[row, slot])] == contract.profile
+    shared = contract.share is None or bool(bare.shares[row, place.slots].all())
     return (
         fits
+        and sized
+        and shared
+        and int(bare.limit[row, slot]) >= (contract.limit_watts or -1)
         and int(bare.memory[row, slot]) >= contract.memory_mebibytes
         and (not joined or bare.domain[row, slot] >= 0)
     )
