@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import cycle
 from random import Random
 
@@ -146,7 +147,7 @@ def _masked(stage: Stage, masks: MaskEngine, engine: MaskEngine, single: list[Wo
     found = []
     for at in range(_MASKED):
         snapshot, ask = stage.change(), Ask(single[at % 3].id, (0,))
-        found.append(timed(lambda snapshot=snapshot, ask=ask: masks.seats(snapshot, ask)))
+        found.append(timed(partial(masks.seats, snapshot, ask)))
         assert masks.seats(snapshot, ask) == engine.seats(snapshot, ask), "masks and board disagree"
     return found
 
@@ -162,7 +163,7 @@ def _gangs(stage: Stage, engine: MaskEngine, like: Workload, at: str) -> list[Fi
                 continue  # no room for it in one rack of this fleet
             for _ in range(_GANGS // len(_SHAPES)):
                 estate = stage.change().with_workload(gang)
-                taken.append(timed(lambda estate=estate, ask=ask: engine.seats(estate, ask)))
+                taken.append(timed(partial(engine.seats, estate, ask)))
     return [
         figure(f"a gang of 4 to 72 {at}, p50", percentile(taken, 50) * 1e3, "ms"),
         figure(f"a gang of 4 to 72 {at}, p99", percentile(taken, 99) * 1e3, "ms", at_most=50),

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 import structlog
 
@@ -40,7 +41,7 @@ async def tend(engine: MaskEngine, newest: Callable[[], Snapshot], pace: Pace | 
         snapshot, may_look = newest(), loop.time() >= next_look
         if may_look:
             next_look = loop.time() + pace.looking.total_seconds()
-        await _aside(lambda snapshot=snapshot, may_look=may_look: _attend(engine, snapshot, may_look=may_look))
+        await _aside(partial(_attend, engine, snapshot, may_look=may_look))
         await asyncio.sleep(pace.following.total_seconds())
 
 

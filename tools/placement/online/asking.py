@@ -80,7 +80,11 @@ class Classes:
         if rows > self.room or kinds > before.allowed.shape[1]:
             self.room = max(self.room, rows if rows <= self.room else 2 * self.room)
             self.demand = demands.Columns(
-                *(_wider(column, self.room, kinds) for column in before[:4]), _wider(before.allowed, self.room, kinds)
+                cpu=_wider(before.cpu, self.room, kinds),
+                memory=_wider(before.memory, self.room, kinds),
+                devices=_wider(before.devices, self.room, kinds),
+                milli=_wider(before.milli, self.room, kinds),
+                allowed=_wider(before.allowed, self.room, kinds),
             )
             self._price = _wider(self._price, self.room, kinds)
         if len(self.weights.block) != kinds + 1 or self.weights.price is not self._price:

@@ -7,7 +7,7 @@ snapshot that it cannot follow, or a workload that somebody else's constraint ma
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -209,7 +209,7 @@ class Board:
     def _within(self, wish: Wish, asked: finding.Asked, rows: Ints) -> Seats | None:
         began, standing, bindings = len(self._shifts), _Standing(_kept(wish)), list[Binding]()
         for replica in sorted(wish.ask.replicas):
-            self._bar(wish, standing, bindings)
+            self._bar(wish, standing, near=bool(len(rows)), again=bool(bindings))
             node = self._found(asked, rows)
             if node < 0:
                 self._greedy |= bool(bindings)  # what was seated first may be why there is no room for the last
@@ -227,14 +227,14 @@ class Board:
     def _found(self, asked: finding.Asked, rows: Ints) -> int:
         return int(finding.find(self._pool, self._guard, self._classes.weights, self._classes.demand, asked, rows))
 
-    def _bar(self, wish: Wish, standing: _Standing, seated: Sequence[Binding]) -> None:
-        """Close what is to be avoided, and what is too far from the other replicas or too near."""
+    def _bar(self, wish: Wish, standing: _Standing, *, near: bool, again: bool) -> None:
+        """Close what is to be avoided or too near other replicas, and what is too far from them unless all is `near`."""
         contract, barred = wish.workload.contract, self._guard.barred
-        self._barred = True
-        if contract.together is not None or contract.spread is not None:
+        if contract.spread is not None or (contract.together is not None and not near):
             barred[:] = np.logical_or.reduce([*company.moving(wish, standing, None).values()])
-        elif seated or not wish.ask.avoid:
+        elif again or not wish.ask.avoid:
             return
+        self._barred = True
         barred[[row for name in wish.ask.avoid if (row := self._frame.rows.get(name)) is not None]] = True
 
     def _vacate(self, wish: Wish) -> None:
