@@ -228,7 +228,7 @@ class Board:
         return int(finding.find(self._pool, self._guard, self._classes.weights, self._classes.demand, asked, rows))
 
     def _bar(self, wish: Wish, standing: _Standing, *, near: bool, again: bool) -> None:
-        """Close what is to be avoided or too near other replicas, and what is too far from them unless all is `near`."""
+        """Close what is to be avoided or too near other replicas, and too far from them unless all is `near`."""
         contract, barred = wish.workload.contract, self._guard.barred
         if contract.spread is not None or (contract.together is not None and not near):
             barred[:] = np.logical_or.reduce([*company.moving(wish, standing, None).values()])
