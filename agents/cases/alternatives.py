@@ -8,7 +8,7 @@ from estate.changes import Change, CopyWorkload, MoveWorkload
 from estate.ids import RackId, SiteId
 from estate.snapshots import Snapshot
 from estate.workloads import Workload
-from tools.placement.port import Ask, Engine, Placement
+from tools.placement.port import Ask, Engine
 
 _RACKS_SAID = 4
 
@@ -40,4 +40,4 @@ def _fits(workload: Workload, site: SiteId, rack: RackId | None, snapshot: Snaps
     avoid = frozenset(n for r in elsewhere for n in r.nodes)
     replicas = tuple(range(workload.replicas))
     ask = Ask(workload=workload.id, replicas=replicas, sites=(site,), avoid=avoid)
-    return isinstance(engine.place(snapshot, ask), Placement)
+    return engine.seats(snapshot, ask) is not None

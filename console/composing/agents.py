@@ -17,11 +17,12 @@ async def compose(parts: Parts) -> Host:
     """The mind and the checkpoints that the configuration names."""
     installation, bus = parts.installation, await parts.bus(accounts.AGENT)
     inventory = parts.follower("agent", bus, past=True)
+    engine = MaskEngine()
     setting = Setting(
         bus=bus,
         reader=inventory,
         past=inventory,
-        engine=MaskEngine(),
+        engine=engine,
         mind=parts.adapters.mind(minds.chosen(installation.config.mind, installation.clock)),
         channels=channels_of(installation.config),
         clock=installation.clock,
@@ -32,4 +33,4 @@ async def compose(parts: Parts) -> Host:
         way=parts.way,
     )
     saver = PlacetSaver(parts.adapters.shelf(await shelves.opened(installation, bus, parts.stack)))
-    return AgentHost(await AgentProcess.open(setting, saver), inventory)
+    return AgentHost(await AgentProcess.open(setting, saver), inventory, engine)

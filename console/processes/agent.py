@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from agents.process import AgentProcess
 from console.processes.watching import keep
 from tools.inventory.follower import Follower
+from tools.placement.engine import MaskEngine
+from tools.placement.tending import tend
 
 NAME = "agent"
 
@@ -18,11 +20,17 @@ class AgentHost:
 
     agent: AgentProcess
     inventory: Follower
+    engine: MaskEngine
 
     async def run(self) -> None:
         """Until cancelled, or until a consumer fails."""
-        await keep(NAME, {"inventory": self.inventory.run(), "agents": self._consume()})
+        tasks = {"inventory": self.inventory.run(), "agents": self._consume(), "placement": self._tend()}
+        await keep(NAME, tasks)
 
     async def _consume(self) -> None:
         await self.inventory.ready()
         await self.agent.run(asyncio.Event())
+
+    async def _tend(self) -> None:
+        await self.inventory.ready()
+        await tend(self.engine, self.inventory.newest)

@@ -211,11 +211,12 @@ def estates(
         workloads=(),
     )
     for number in range(draw(st.integers(1, most_workloads))):
-        estate = _settled(draw, estate, draw(workloads(f"w{number}")))
+        estate = settled(draw, estate, draw(workloads(f"w{number}")))
     return estate
 
 
-def _settled(draw: st.DrawFn, estate: FrozenEstate, workload: Workload) -> FrozenEstate:
+def settled(draw: st.DrawFn, estate: FrozenEstate, workload: Workload) -> FrozenEstate:
+    """The estate with this workload, its replicas seated wherever they happen to fit."""
     estate = estate.with_workload(workload)
     for replica in range(workload.replicas):
         name = draw(among(NAMES))

@@ -3,6 +3,7 @@ the engine but the estate's own questions and the sovereignty axes."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 from math import ceil
@@ -59,6 +60,47 @@ def _available(snapshot: Snapshot, workload: Workload, ask: Ask, found: tuple[Bi
     kept = (b for b in workload.bindings if b.replica not in ask.replicas)
     seated = workload.model_copy(update={"bindings": (*kept, *found)})
     return naive_promises.permille(snapshot, seated) >= promised
+
+
+def faults(snapshot: Snapshot, ask: Ask, bindings: tuple[Binding, ...]) -> Iterator[str]:
+    """What is wrong with these homes, one after another; of a single one also whether it is the best by points."""
+    workload = snapshot.workload(ask.workload)
+    assert workload is not None
+    first = snapshot.node(bindings[0].node)
+    assert first is not None
+    if first.cluster not in _clusters(snapshot, workload, ask):
+        yield "the cluster is not open to it"
+    kept = tuple(b for b in workload.bindings if b.replica not in ask.replicas)
+    workload = workload.model_copy(update={"bindings": kept, "cluster": first.cluster})
+    running = snapshot.with_workload(workload)
+    for binding in bindings:
+        homes = {n.id: _home(running, workload, ask, n, binding.replica) for n in running.nodes()}
+        if homes.get(binding.node) != binding:
+            yield f"{binding} is no home: {homes.get(binding.node)} would be"
+        if len(bindings) == 1 and workload.contract.together is None:
+            best = max((points(running, workload, n), -at) for at, n in enumerate(running.nodes()) if homes[n.id])
+            if list(running.nodes())[-best[1]].id != binding.node:
+                yield f"{binding} is not the best home"
+        grown = max(workload.replicas, binding.replica + 1)
+        workload = workload.model_copy(update={"bindings": (*workload.bindings, binding), "replicas": grown})
+        running = running.with_workload(workload)
+
+
+def points(running: Snapshot, workload: Workload, node: Node) -> int:
+    """The published score by whole devices, where 1, 2, 4 and 8 of them are equally likely next."""
+    contract, levels = workload.contract, [_milli(running, node, a.index) for a in node.accelerators]
+    free, needed = levels.count(1000), contract.accelerators_per_replica
+
+    def useful(devices: int) -> float:
+        return sum(devices for size in (1, 2, 4, 8) if size <= devices) / 4
+
+    def gained(left: int, taken: float) -> int:
+        idle = 0 if needed else len(node.accelerators) / 10
+        return int(100 / (1 + math.exp(-(useful(left) - useful(free) + taken - idle))))
+
+    if contract.share is None:
+        return gained(free - needed, needed)
+    return max(gained(free - (level == 1000), contract.share / 1000) for level in levels if level >= contract.share)
 
 
 def span(snapshot: Snapshot, node: NodeId, over: Span) -> str:

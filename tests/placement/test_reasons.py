@@ -227,11 +227,15 @@ def test_an_empty_estate_is_answered_and_not_raised() -> None:
     assert refused(empty).nearest == "the estate has no nodes; add some"
 
 
-def test_the_tightest_fit_wins_and_the_next_is_the_runner_up() -> None:
-    """Large holes are kept for large work."""
+def test_what_spoils_least_wins_and_the_next_is_the_runner_up() -> None:
+    """Large holes are kept for large work; of those that are as good, the first comes next."""
     estate = builders.estate(workloads=(*builders.default_workloads(), builders.workload("w", replicas=1)))
     found = MaskEngine().place(estate, Ask(W, (0,)))
     assert isinstance(found, Placement)
     assert found.bindings[0].node == "eu-a1"
-    assert found.runner_up == "eu-b1"
-    assert {t.name: t.value for t in found.score} == {"free_accelerators_left": 0, "rack_fill_permille": 500}
+    assert found.runner_up == "eu-a2"
+    assert {t.name: t.value for t in found.score} == {
+        "points_lost": 27,
+        "free_accelerators_left": 0,
+        "rack_fill_permille": 500,
+    }

@@ -24,6 +24,8 @@ class Attempt:
     """Thousandths of the rack's budget that are drawn afterwards, when it was chosen."""
     aims: Counter[str] = field(default_factory=Counter)
     """What its kind of work is after, summed over the chosen nodes."""
+    points: list[int] = field(default_factory=list)
+    """Of each chosen node, where the search was given points."""
     runner_up: int | None = None
     room: Room | None = None
     """What is left after the replicas that were seated."""

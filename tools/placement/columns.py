@@ -6,6 +6,7 @@ Rows are nodes by id; devices lie in a padded matrix of nodes × slots. Numbers 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass, field, fields, replace
 from itertools import repeat
 
@@ -34,6 +35,7 @@ _SHARED = frozenset(
     {"names", "rows", "ids", "models", "makers", "profiles", "installed", "taints", "rack_budget", "seats", "insides"}
 )
 """What a renewal does not copy as an array."""
+_OF_RACKS = frozenset({"rack_drawn", "rack_budget"})
 UNKNOWN_TENANT = -1
 """The last row of `present`: work of a tenant that no fact knows."""
 
@@ -140,12 +142,23 @@ class Columns:
         drawn: Ints = np.minimum(self.idle + self.load, self.cap)
         return drawn
 
+    def of(self, rows: Ints) -> Columns:
+        """A copy of these rows alone."""
+        ids = tuple(self.ids[row] for row in rows.tolist())
+        cut = {name: getattr(self, name)[rows] for name in BY_NODE}
+        places = {name: row for row, name in enumerate(ids)}
+        return replace(self, ids=ids, rows=places, present=self.present[:, rows], seats=(), insides={}, **cut)
+
+
+BY_NODE = tuple(f.name for f in fields(Columns) if f.name not in _SHARED | _OF_RACKS | {"present"})
+"""The arrays whose first axis is the node."""
+
 
 def build(snapshot: Snapshot) -> Columns:
     """The columns of `snapshot`, every node read. A scan, where no ground has them in columns already."""
     nodes = tuple(snapshot.nodes())
     columns = _blank(snapshot, Names.of(snapshot.facts, (n.cluster for n in nodes)), nodes)
-    _fill(columns, dict(enumerate(nodes)), _Where(snapshot, columns))
+    fill(columns, dict(enumerate(nodes)), Where(snapshot, columns))
     return columns
 
 
@@ -155,17 +168,17 @@ def renewed(before: Columns, snapshot: Snapshot, touched: Iterable[NodeId]) -> C
     None when it does not fit the same frame: a node came or went, or has a name or a device that no column knows.
     """
     found = [(before.rows.get(name), snapshot.node(name)) for name in touched]
-    if not all(_fits(before, row, node) for row, node in found):
+    if not all(fits(before, row, node) for row, node in found):
         return None
     stale = {row: node for row, node in found if row is not None and node is not None}
     if not stale:
         return before
     columns = _copied(before, snapshot, stale)
-    _fill(columns, stale, _Where(snapshot, columns))
+    fill(columns, stale, Where(snapshot, columns))
     return columns
 
 
-class _Where:
+class Where:
     """Positions of names, for filling rows."""
 
     def __init__(self, snapshot: Snapshot, columns: Columns) -> None:
@@ -180,8 +193,15 @@ class _Where:
         self.software = {s: i for i, s in enumerate(columns.installed)}
         self.taint = {t: i for i, t in enumerate(columns.taints)}
 
+    def on(self, snapshot: Snapshot) -> Where:
+        """The same names, of another snapshot under the same facts."""
+        other = copy(self)
+        other.snapshot = snapshot
+        return other
 
-def _fits(before: Columns, row: int | None, node: Node | None) -> bool:
+
+def fits(before: Columns, row: int | None, node: Node | None) -> bool:
+    """Whether the node, now, can be told in the row of these columns that was its own."""
     if row is None or node is None:
         return row is None and node is None
     makers = dict(zip(before.models, before.makers, strict=True))
@@ -263,7 +283,7 @@ def _copied(before: Columns, snapshot: Snapshot, changed: Mapping[int, Node]) ->
     return replace(before, taints=taints, installed=installed, insides=insides, **fresh)
 
 
-def _fill(columns: Columns, rows: Mapping[int, Node], where: _Where) -> None:
+def fill(columns: Columns, rows: Mapping[int, Node], where: Where) -> None:
     """These rows as their nodes are, column by column: a write for each cell would cost more than all the reading."""
     if not rows:
         return
@@ -281,7 +301,7 @@ def _fill(columns: Columns, rows: Mapping[int, Node], where: _Where) -> None:
         getattr(columns, name)[at] = cells[:, :, place]
 
 
-def _load(node: Node, where: _Where) -> Load:
+def _load(node: Node, where: Where) -> Load:
     load = Load()
     for workload in where.snapshot.workloads_on(node.id):
         load.add(workload, workload.on(node.id))
@@ -294,10 +314,9 @@ _NODE = (
 )
 
 
-def _of_node(node: Node, load: Load, where: _Where) -> tuple[int, ...]:
+def _of_node(node: Node, load: Load, where: Where) -> tuple[int, ...]:
     """What `_NODE` names, in that order."""
     site, rack = where.snapshot.site_of(node.id), where.snapshot.rack_of(node.id)
-    cpu, memory = load.processors_left(node), load.memory_left(node)
     return (
         where.cluster[node.cluster],
         where.site[site] if site else -1,
@@ -308,10 +327,15 @@ def _of_node(node: Node, load: Load, where: _Where) -> tuple[int, ...]:
         HEALTHS.index(node.health),
         node.idle_watts,
         UNCAPPED if node.power_cap_watts is None else node.power_cap_watts,
-        sum(w.watts_per_accelerator * len(b.accelerators) for w, b in load.running),
-        UNTOLD if cpu is None else cpu,
-        UNTOLD if memory is None else memory,
+        *_beside(node, load),
     )
+
+
+def _beside(node: Node, load: Load) -> tuple[int, int, int]:
+    """What runs on a node draws, and the processors and memory that it leaves."""
+    cpu, memory = load.processors_left(node), load.memory_left(node)
+    watts = sum(w.watts_per_accelerator * len(b.accelerators) for w, b in load.running)
+    return watts, UNTOLD if cpu is None else cpu, UNTOLD if memory is None else memory
 
 
 _DEVICES = (
@@ -322,16 +346,16 @@ _NO_DEVICE = (-1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, NOBODY)
 """Of devices that are gone nothing may be left: reasons look at whole rows."""
 
 
-def _of_devices(node: Node, load: Load, where: _Where, width: int) -> list[tuple[int, ...]]:
+def _of_devices(node: Node, load: Load, where: Where, width: int) -> list[tuple[int, ...]]:
     """What `_DEVICES` names, in that order, for as many slots as there are."""
     domains = {d: i for i, d in enumerate(dict.fromkeys(a.nvlink_domain for a in node.accelerators if a.nvlink_domain))}
     found = [_of_device(a, load, where, domains) for a in node.accelerators]
     return found + [_NO_DEVICE] * (width - len(found))
 
 
-def _of_device(device: Accelerator, load: Load, where: _Where, domains: Mapping[str, int]) -> tuple[int, ...]:
+def _of_device(device: Accelerator, load: Load, where: Where, domains: Mapping[str, int]) -> tuple[int, ...]:
     index, healthy = device.index, device.health is Health.HEALTHY
-    left = load.milli_left(index) if healthy else 0
+    left, sharer = _shared(device, load, where)
     return (
         index,
         where.model[device.model],
@@ -344,8 +368,27 @@ def _of_device(device: Accelerator, load: Load, where: _Where, domains: Mapping[
         healthy and index not in load.tenants,
         device.sharing is not None,
         left,
-        one_of({where.tenant.get(t, SEVERAL) for t in load.tenants[index]}) if 0 < left < WHOLE else NOBODY,
+        sharer,
     )
+
+
+def _shared(device: Accelerator, load: Load, where: Where) -> tuple[int, int]:
+    """What is left of a device, and who shares it."""
+    left = load.milli_left(device.index) if device.health is Health.HEALTHY else 0
+    holders = load.tenants[device.index] if 0 < left < WHOLE else ()
+    return left, one_of({where.tenant.get(t, SEVERAL) for t in holders}) if holders else NOBODY
+
+
+def fill_work(columns: Columns, row: int, node: Node, where: Where) -> None:
+    """The row of a node of which nothing is otherwise but what runs there, and what that leaves."""
+    load = _load(node, where)
+    columns.load[row], columns.cpu_free[row], columns.memory_free[row] = _beside(node, load)
+    columns.present[:, row] = False
+    for tenant in load.payers():
+        columns.present[where.tenant.get(tenant, UNKNOWN_TENANT), row] = True
+    for slot, device in enumerate(node.accelerators):
+        columns.free[row, slot] = device.health is Health.HEALTHY and device.index not in load.tenants
+        columns.milli[row, slot], columns.sharer[row, slot] = _shared(device, load, where)
 
 
 def one_of(holders: Collection[int]) -> int:

@@ -1,34 +1,53 @@
-"""The placement engine: vectorised masks with reasons, best fit. The case graph and the tool catalogue ask it.
+"""The placement engine: the best place by what is to come, under every constraint, with reasons.
 
-Pure: the same snapshot and ask give the same answer, and nothing is logged. The only state is a cache of columns.
-It proposes homes; whether they may be used is the gate's decision.
+The case graph and the tool catalogue ask it. Pure: the same snapshot, ask and outlook give the same answer, and nothing
+is logged. What it keeps saves time and changes no answer: columns, and a board (`online.boards`), which it makes where
+somebody lets it, in the background (`look`). Until then, and wherever the board cannot tell, masks decide by the same
+numbers. It proposes homes; whether they may be used is the gate's decision.
 """
 
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING
 
 from estate.frozen import FrozenEstate
 from estate.snapshots import Snapshot
+from estate.workloads import Binding, Workload
 from tools.inventory.columns.grounds import ColumnarGround
 from tools.placement import columns, deliveries, grounding, relaxing, yielding
 from tools.placement.attempts import Attempt
 from tools.placement.columns import Columns
 from tools.placement.constraints import times
+from tools.placement.online.kinds import Kinds
+from tools.placement.online.outlooks import UNTOLD, Outlook
+from tools.placement.online.valuing import Valuation, Worth
+from tools.placement.packing.steps import POINTS
 from tools.placement.port import Ask, NoPlacement, Placement, Reason, Term
 from tools.placement.reasons import explain
 from tools.placement.searching import search
 from tools.placement.wishes import Room, Wish
 
+if TYPE_CHECKING:
+    from tools.placement.online.boards import Board
+
 _SNAPSHOTS_KEPT = 4
+_AHEAD = 1_024
+"""Changes of the estate after which another look is worth its time."""
+LARGE = 512
+"""Nodes from which on a board is worth its compilation: masks answer a smaller fleet in a millisecond or two."""
 
 
 class MaskEngine:
     """Satisfies `tools.placement.port.Engine`; safe to share between threads."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()  # protects `_recent`
+    def __init__(self, outlook: Outlook = UNTOLD) -> None:
+        self._lock = threading.Lock()  # protects `_recent` and `_valuation`
         self._recent: list[tuple[Snapshot, Columns]] = []
+        self._valuation: Valuation | None = None
+        self.outlook = outlook
+        self._board: Board | None = None
+        self._looked: Snapshot | None = None
 
     def place(self, snapshot: Snapshot, ask: Ask) -> Placement | NoPlacement:
         """Homes for the replicas, all or none; see the port."""
@@ -36,7 +55,7 @@ class MaskEngine:
         if workload is None:
             return _unknown(ask)
         wish = Wish(snapshot, self.columns_of(snapshot), ask, workload)
-        attempt = search(wish)
+        attempt = self._searched(wish)
         if attempt.complete:
             return _placement(wish, attempt)
         yields = yielding.preemption(self, wish)
@@ -45,6 +64,41 @@ class MaskEngine:
             nearest=relaxing.nearest(wish, attempt),
             preemption=yields.preemption if yields is not None else None,
         )
+
+    def seats(self, snapshot: Snapshot, ask: Ask) -> tuple[Binding, ...] | None:
+        """The homes that `place` would give, without a reason: at once where there is a board."""
+        workload = snapshot.workload(ask.workload)
+        if workload is None:
+            return None
+        found = self._boarded(snapshot, ask, workload)
+        if found is not None:
+            return found or None
+        attempt = self._searched(Wish(snapshot, self.columns_of(snapshot), ask, workload))
+        return tuple(attempt.bindings) if attempt.complete else None
+
+    def follow(self, snapshot: Snapshot) -> None:
+        """Catch up with the estate, so that no decision has far to go. Any thread may."""
+        board = self._board
+        if board is not None and not board.follow(snapshot):
+            self._board = None
+
+    def due(self, snapshot: Snapshot) -> bool:
+        """Whether another look is worth its time: a large fleet that has no board, or of which much has changed."""
+        if len(snapshot.facts.rack_of) < LARGE:
+            return False
+        last = 0 if self._looked is None else self._looked.version.sequence
+        return self._board is None or not last <= snapshot.version.sequence < last + _AHEAD
+
+    def look(self, snapshot: Snapshot) -> None:
+        """Learn what is to be expected, and make a board for it. Takes seconds, and a minute where nothing is compiled
+        yet; decisions go on meanwhile, by what was known. For the background."""
+        from tools.placement.online import looking  # loads the compiler, which most programs never need
+
+        read = _built(snapshot)
+        outlook = looking.outlook(snapshot, read)
+        board = looking.board(snapshot, read, outlook) if read.ids else None
+        with self._lock:
+            self.outlook, self._board, self._looked, self._valuation = outlook, board, snapshot, None
 
     def columns_of(self, snapshot: Snapshot) -> Columns:
         """The columns of a snapshot, by identity: rehearsed estates share a version and differ in content."""
@@ -62,6 +116,23 @@ class MaskEngine:
             if (touched := snapshot.touched_since(held)) is not None:
                 return columns.renewed(found, snapshot, touched)
         return None
+
+    def _searched(self, wish: Wish) -> Attempt:
+        """By points; where what is best first leaves no room for the last, by what is tightest first."""
+        with self._lock:
+            valued = self._worth(wish).of(wish)
+            attempt = search(valued)
+        return attempt if attempt.complete or len(wish.ask.replicas) < 2 else search(wish)
+
+    def _worth(self, wish: Wish) -> Worth:
+        known = self._valuation
+        if known is None or not known.kinds.tells(wish.columns):
+            known = self._valuation = Valuation(wish.snapshot, Kinds(wish.columns), self.outlook)
+        return Worth(known, wish.columns)
+
+    def _boarded(self, snapshot: Snapshot, ask: Ask, workload: Workload) -> tuple[Binding, ...] | None:
+        """What the board says: no seats where there are none for certain; None where it cannot tell."""
+        return None if self._board is None else self._board.seats(snapshot, ask, workload)
 
 
 def _built(snapshot: Snapshot) -> Columns:
@@ -81,6 +152,7 @@ def _placement(wish: Wish, attempt: Attempt) -> Placement:
         bindings=tuple(attempt.bindings),
         score=(
             *(Term(name=name, value=value) for name, value in attempt.aims.items()),
+            *(Term(name="points_lost", value=POINTS * len(found) - sum(found)) for found in (attempt.points,) if found),
             Term(name="free_milli_gpu_left" if wish.shared else "free_accelerators_left", value=sum(attempt.left)),
             Term(name="rack_fill_permille", value=max(attempt.fill, default=0)),
         ),

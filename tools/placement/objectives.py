@@ -12,7 +12,8 @@ from typing import Final, NamedTuple, assert_never
 
 import numpy as np
 
-from estate.workloads import Span, WorkloadKind
+from estate.snapshots import Snapshot
+from estate.workloads import Span, Workload, WorkloadKind
 from tools.placement import deliveries
 from tools.placement.columns import Ints
 from tools.placement.constraints import costs, times
@@ -32,6 +33,7 @@ class Aim(NamedTuple):
 
 def terms(wish: Wish, room: Room, rows: Ints) -> tuple[Aim, ...]:
     """The terms of seating the next replica on each of these rows."""
+    found: tuple[Aim, ...]
     match wish.workload.kind:
         case WorkloadKind.TRAINING | WorkloadKind.FINE_TUNING:
             near, soon = _steps(wish, room, rows), _done(wish)[rows]
@@ -40,11 +42,25 @@ def terms(wish: Wish, room: Room, rows: Ints) -> tuple[Aim, ...]:
             cheap = wish.measured("micro-dollars of requests", _priced)[rows]
             found = (Aim("seconds_of_data", deliveries.seconds(wish)[rows]), Aim("micro_usd_of_requests", cheap))
         case WorkloadKind.AGENT | WorkloadKind.BATCH:
-            gap = _broken(wish, room, rows)
-            found = (Aim("seconds_of_data", deliveries.seconds(wish)[rows]), Aim("whole_machines_broken", gap))
+            found = (Aim("seconds_of_data", deliveries.seconds(wish)[rows]),)
+            if wish.points is None:  # points are about the gaps
+                found = (*found, Aim("whole_machines_broken", _broken(wish, room, rows)))
         case unreachable:
             assert_never(unreachable)
     return tuple(aim for aim in found if aim.values.size and (aim.values != aim.values[0]).any())
+
+
+def concerns(snapshot: Snapshot, workload: Workload) -> bool:
+    """Whether what its kind of work is after could tell one open node from another."""
+    match workload.kind:
+        case WorkloadKind.TRAINING | WorkloadKind.FINE_TUNING:
+            return workload.replicas > 1 or bool(workload.datasets)
+        case WorkloadKind.INFERENCE:
+            return bool(workload.datasets) or next(snapshot.stock.all("price"), None) is not None
+        case WorkloadKind.AGENT | WorkloadKind.BATCH:
+            return bool(workload.datasets)
+        case unreachable:
+            assert_never(unreachable)
 
 
 def _steps(wish: Wish, room: Room, rows: Ints) -> Ints:

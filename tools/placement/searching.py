@@ -1,8 +1,9 @@
-"""Seat replicas one after another: best fit first, all in one cluster, all or none.
+"""Seat replicas one after another: the best first, all in one cluster, all or none.
 
-Score, lower is better, in this order: what its kind of work is after (`objectives`), free accelerators left on the
-node, the rack's draw afterwards in thousandths of its budget, the node's id. Replicas seated earlier count against
-later ones, devices and power alike.
+The best serves what its kind of work is after (`objectives`), then has most points (`online.scoring`), and of equals it
+is the first by id. Where a search is given no points it is best fit: fewest free accelerators left on the node, then
+least of its rack's budget drawn, then the first by id. Replicas seated earlier count against later ones, devices and
+power alike.
 """
 
 from __future__ import annotations
@@ -95,8 +96,10 @@ def _grounds(wish: Wish, cluster: int, without: Constraint | None) -> Iterator[F
         yield here
         return
     where = span(wish, over)
-    free = np.bincount(where[here & (where >= 0)], weights=room.units(wish)[here & (where >= 0)])
-    roomy = [d for d in np.argsort(free, kind="stable") if free[d] >= wish.needed * len(wish.ask.replicas)]
+    inside = here & (where >= 0)
+    free = np.bincount(where[inside], weights=room.units(wish)[inside])
+    seats = np.bincount(where[inside], weights=room.seats_on(wish)[inside])
+    roomy = [d for d in np.argsort(free, kind="stable") if seats[d] >= len(wish.ask.replicas)]
     yield from (here & (where == d) for d in roomy if (here & (where == d)).any())
     if not roomy:
         yield here
@@ -132,13 +135,17 @@ def _choose(wish: Wish, room: Room, open_rows: Flags, prefer: Ints | None, attem
     fill = _fill(wish, room)[rows]
     ahead = np.zeros(len(rows), dtype=np.int64) if prefer is None else prefer[rows]
     aims = objectives.terms(wish, room, rows)
-    order = np.lexsort((rows, fill, left, *(a.values for a in reversed(aims)), ahead))
+    points = None if wish.points is None else wish.points(room, rows)
+    fit = (rows, fill, left) if points is None else (rows, -points)
+    order = np.lexsort((*fit, *(a.values for a in reversed(aims)), ahead))
     best = order[0]
     if attempt.runner_up is None and not attempt.rows and rows.size > 1:
         attempt.runner_up = int(rows[order[1]])
     attempt.aims.update({a.name: int(a.values[best]) for a in aims})
     attempt.left.append(int(left[best]))
     attempt.fill.append(int(fill[best]))
+    if points is not None:
+        attempt.points.append(int(points[best]))
     return int(rows[best])
 
 

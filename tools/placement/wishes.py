@@ -5,7 +5,7 @@ Constraints read both; searches write the room. Neither knows a constraint by wh
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
@@ -55,6 +55,8 @@ class Wish:
     """What `suitable` has answered: it is asked anew for every replica."""
     spans: dict[Span, Ints] = field(default_factory=dict, compare=False)
     """What `span` has answered."""
+    points: Callable[[Room, Ints], Ints] | None = field(default=None, compare=False)
+    """What nodes are worth, more is better; where nobody says, the tightest are the best."""
     reservations: list[Kept | None] = field(default_factory=list, compare=False)
     """What `kept` has answered."""
     caps: tuple[tuple[Span, int], ...] = ()
@@ -113,7 +115,8 @@ class Wish:
     @property
     def whole(self) -> bool:
         """Whether every replica is asked for, so that the workload may change its cluster."""
-        return set(range(self.workload.replicas)) <= set(self.ask.replicas)
+        asked, all_ = self.ask.replicas, self.workload.replicas
+        return len(asked) >= all_ and set(range(all_)) <= set(asked)
 
     def stays(self) -> list[int]:
         """The nodes of its replicas that are not asked for."""
@@ -122,12 +125,15 @@ class Wish:
         return [row for row in rows if row is not None]
 
     def clusters(self) -> tuple[int, ...]:
-        """Positions of the clusters to try, the workload's own first; none where another has its name."""
-        own, every = self.workload.cluster, enumerate(self.columns.names.clusters)
-        if not self.whole:
-            return tuple(i for i, c in every if c == own)
-        open_to = [i for i, c in every if c == own or not self._named_in(c)]
-        return tuple(sorted(open_to, key=lambda i: (self.columns.names.clusters[i] != own, i)))
+        """Positions of the clusters to try."""
+        return tuple(self.in_turn())
+
+    def in_turn(self) -> Iterator[int]:
+        """Those one after another: the workload's own first, and none where another has its name."""
+        own, every = self.workload.cluster, self.columns.names.clusters
+        yield from (i for i, c in enumerate(every) if c == own)
+        if self.whole:
+            yield from (i for i, c in enumerate(every) if c != own and not self._named_in(c))
 
     def _named_in(self, cluster: ClusterId) -> bool:
         there = names.elsewhere(self.workload, cluster, self.workload.namespace)
@@ -168,6 +174,15 @@ class Room:
         if wish.kept is not None and not ignore_reserved:
             self.devices = self.unreserved & ~wish.kept.devices
             self.undrawn = wish.kept.undrawn
+
+    def seats_on(self, wish: Wish) -> Ints:
+        """How many replicas each node has devices for, at most."""
+        if wish.shared:
+            return self.units(wish)
+        if not wish.needed:
+            return np.full(len(self.devices), len(wish.ask.replicas), dtype=np.int64)
+        found: Ints = self.units(wish) // wish.needed
+        return found
 
     def units(self, wish: Wish) -> Ints:
         """How many devices, or shares of that size, each node has to give."""
@@ -224,16 +239,18 @@ class Room:
             present=present,
             cpu_free=self.cpu,
             memory_free=self.memory,
-            milli=self.milli if self._contract.share is not None else self._whole(),
+            milli=self.thousandths(),
             sharer=self.sharer,
             seats=(*c.seats, *self.seats),
             insides={kind: held.without(rows) for kind, held in list(c.insides.items())},
         )
 
-    def _whole(self) -> Ints:
-        """Thousandths free, where devices were taken and given back whole."""
-        lost = self._columns.free & ~self.free
-        found: Ints = np.where(lost, 0, np.where(self.free & ~self._columns.free, WHOLE, self.milli))
+    def thousandths(self, rows: Ints | slice = slice(None)) -> Ints:
+        """What is free of each device, whatever its size."""
+        if self._contract.share is not None:
+            return self.milli[rows]
+        before, free = self._columns.free[rows], self.free[rows]
+        found: Ints = np.where(before & ~free, 0, np.where(free & ~before, WHOLE, self.milli[rows]))
         return found
 
     def _shareable(self, wish: Wish) -> Flags:

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
+from estate.snapshots import Snapshot
 from estate.verdicts import Dimension
+from estate.workloads import Workload
 from policies import attaching
 from tools.placement.attempts import Attempt
 from tools.placement.columns import Flags
 from tools.placement.constraints.kinds import Constraint, Masks
 from tools.placement.constraints.rules import Refused, Rule, Words, chosen, some_nodes
 from tools.placement.wishes import Wish
+
+
+def concerns(snapshot: Snapshot, workload: Workload) -> bool:
+    """Whether it is attached to something, or machines are on networks that are not its tenant's."""
+    facts, own = snapshot.facts, workload.tenant
+    return bool(workload.attachments) or any(n.nodes and not n.admits(own) for n in facts.networks)
 
 
 def enduring(wish: Wish) -> Masks:

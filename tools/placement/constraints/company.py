@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 
 from estate.verdicts import Dimension
@@ -9,10 +11,17 @@ from estate.workloads import Span
 from tools.placement.columns import Ints
 from tools.placement.constraints.kinds import Constraint, Masks
 from tools.placement.constraints.rules import Refused, Rule, Words, chosen
-from tools.placement.wishes import Room, Wish
+from tools.placement.wishes import Wish
 
 
-def moving(wish: Wish, room: Room, _without: Constraint | None) -> Masks:
+class Standing(Protocol):
+    """Where others of a workload stand."""
+
+    seated: list[int]
+    """The rows of their nodes."""
+
+
+def moving(wish: Wish, room: Standing, _without: Constraint | None) -> Masks:
     """Where it would stand too far from its own replicas, or too near."""
     contract = wish.contract
     found: Masks = {}

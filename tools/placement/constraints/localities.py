@@ -6,13 +6,19 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from estate.workloads import BandwidthClass, Locality
+from estate.snapshots import Snapshot
+from estate.workloads import BandwidthClass, Locality, Workload
 from tools.placement.columns import Flags, Ints
 from tools.placement.constraints.devices import largest_domain, suitable
 from tools.placement.constraints.kinds import Constraint, Masks
 from tools.placement.constraints.rules import Refused, Rule, Words, chosen
 from tools.placement.insides import Parts
 from tools.placement.wishes import Room, Wish
+
+
+def concerns(_snapshot: Snapshot, workload: Workload) -> bool:
+    """Whether any of this could refuse a node to the workload."""
+    return workload.contract.locality is not None or bool(workload.contract.rails)
 
 
 def moving(wish: Wish, room: Room, without: Constraint | None) -> Masks:

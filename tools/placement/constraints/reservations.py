@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from estate import reserving
 from estate.law import Isolation
 from estate.snapshots import Snapshot
 from estate.uses.reservations import Reservation
 from estate.verdicts import Dimension
-from estate.workloads import BandwidthClass
+from estate.workloads import BandwidthClass, Workload
 from tools.placement.attempts import Attempt
 from tools.placement.columns import Columns, Flags
 from tools.placement.constraints.devices import largest_domain, suitable
@@ -17,6 +18,11 @@ from tools.placement.constraints.rules import Refused, Rule, Words, among, chose
 from tools.placement.constraints.tenancy import distance
 from tools.placement.reserved import Kept, devices
 from tools.placement.wishes import Room, Wish
+
+
+def concerns(snapshot: Snapshot, _workload: Workload) -> bool:
+    """Whether anything is reserved: it takes devices and watts."""
+    return next(reserving.every(snapshot), None) is not None
 
 
 def moving(wish: Wish, room: Room, without: Constraint | None) -> Masks:

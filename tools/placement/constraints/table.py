@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from estate import pledges
+from estate.snapshots import Snapshot
+from estate.workloads import Workload
 from tools.placement.constraints import (
     belongings,
     company,
@@ -37,6 +40,9 @@ from tools.placement.wishes import Room, Wish
 _PROMISES = (costs, data, stages, storage, supplies, times, uptimes, users, writing)
 _PLACES = (marks, reservations, devices, machines, localities, power, company, tenancy, belongings, law)
 _FAMILIES = (*_PLACES, *_PROMISES)
+_FOLDED = (marks, devices, machines, power, company, tenancy, law)
+"""What the compiled way knows (`tools.placement.online`). Every other family of places says in `concerns` whom it may
+refuse; one that does not say concerns everybody, and is left to the masks. What was promised concerns its holder."""
 _ENDURING = (marks.enduring, tenancy.enduring, belongings.enduring, law.enduring)
 _STANDING = (
     marks.standing,
@@ -70,6 +76,16 @@ def standing(wish: Wish) -> Masks:
     for family in _STANDING:
         found |= family(wish)
     return found | (enduring(wish) if wish.known is None else wish.known)
+
+
+def folded(snapshot: Snapshot, workload: Workload) -> bool:
+    """Whether no family but those that the compiled way knows could refuse a node to this workload."""
+    beyond = (getattr(family, "concerns", _everybody) for family in _PLACES if family not in _FOLDED)
+    return not pledges.beyond_devices(snapshot, workload) and not any(c(snapshot, workload) for c in beyond)
+
+
+def _everybody(_snapshot: Snapshot, _workload: Workload) -> bool:
+    return True
 
 
 def enduring(wish: Wish) -> Masks:

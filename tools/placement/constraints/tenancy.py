@@ -32,17 +32,25 @@ def _strange_namespace(wish: Wish) -> Flags:
 
 def _crowded(wish: Wish) -> Flags:
     """Where the workload would stand closer to another tenant than either of them may."""
-    c, facts = wish.columns, wish.facts
-    mine = facts.tenant.get(wish.workload.tenant)
-    if mine is None:
+    c = wish.columns
+    if wish.workload.tenant not in wish.facts.tenant:
         return np.ones(len(c.ids), dtype=np.bool_)
     refused = np.zeros(len(c.ids), dtype=np.bool_)
-    for position, name in enumerate((*c.names.tenants, None)):
-        other = facts.tenant.get(name) if name else None
+    for position, (kept, shared) in distances(wish).items():
+        refused |= _too_close(c, c.present[position], kept, shared)
+    return refused
+
+
+def distances(wish: Wish) -> dict[int, tuple[Isolation, frozenset[ClusterId]]]:
+    """By row of `present`: who is to be kept off the workload's node at least, how far, and the clusters they share."""
+    mine, names = wish.facts.tenant[wish.workload.tenant], wish.columns.names.tenants
+    found: dict[int, tuple[Isolation, frozenset[ClusterId]]] = {}
+    for position, name in enumerate((*names, None)):
+        other = wish.facts.tenant.get(name) if name else None
         kept = distance(mine, other)
         if name != mine.id and kept is not Isolation.SHARED_NODE:
-            refused |= _too_close(c, c.present[position], kept, _clusters_of(other))
-    return refused
+            found[position] = kept, _clusters_of(other)
+    return found
 
 
 def _clusters_of(tenant: Tenant | None) -> frozenset[ClusterId]:

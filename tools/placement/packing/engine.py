@@ -44,12 +44,16 @@ class Seat:
 class Packer:
     """A fleet and what is free of it. Not to be shared between threads."""
 
-    def __init__(self, fleet: Fleet, rule: Rule = Rule.GRADIENT, seed: int = 0) -> None:
+    def __init__(
+        self, fleet: Fleet, rule: Rule = Rule.GRADIENT, seed: int = 0, free: NDArray[np.int64] | None = None
+    ) -> None:
+        """`free`: node × device, in milli-GPU, where the fleet is not empty."""
         self.fleet = fleet
         self.rule = rule
         self.classes = Classes(fleet.kinds)
         kind = fleet.kind.astype(np.int32)
-        self._pool = pools.pool_of(kind, fleet.cpu_milli, fleet.memory_mebibytes, fleet.free, _CLASSES)
+        free = fleet.free if free is None else free
+        self._pool = pools.pool_of(kind, fleet.cpu_milli, fleet.memory_mebibytes, free, _CLASSES)
         self._dice = np.random.default_rng(seed)
         self._weights = weights_of(self.classes.columns, np.zeros(0))
 
@@ -106,7 +110,7 @@ class Packer:
         if len(self.classes) > len(self._pool.score):
             self._pool = pools.widened(self._pool, 2 * len(self._pool.score))
         rows, known = len(self.classes), len(self._weights.price)
-        price = np.zeros((rows, self.fleet.kinds))
+        price = np.zeros((rows, self.fleet.kinds), dtype=np.int64)
         price[:known] = self._weights.price
         self._weights = self._weights._replace(price=price)
 
@@ -114,6 +118,11 @@ class Packer:
         """Decide by these weights from now on."""
         self._weights = weights
         pools.forget(self._pool)
+
+    @property
+    def weights(self) -> Weights:
+        """Those that are decided by."""
+        return self._weights
 
     @property
     def free_milli(self) -> int:

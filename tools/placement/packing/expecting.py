@@ -7,6 +7,7 @@ calls says when: while `due`, in the background. It never sees a request before 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,13 +63,18 @@ class Foresight:
         self.arrived(request)
         return self.seat(request)
 
-    def arrived(self, request: Request) -> None:
-        """Count it among what is to be expected."""
+    def arrived(self, request: Request, times: int = 1) -> int:
+        """Count it among what is to be expected, so often; its class."""
         number = self.packer.number(request)
         if number >= len(self._counts):
             self._counts = np.append(self._counts, np.zeros(1 + number))
-        self._counts[number] += 1
-        self._seen += 1
+        self._counts[number] += times
+        self._seen += times
+        return number
+
+    def expect(self, requests: Iterable[tuple[Request, int]]) -> list[int]:
+        """Count what came before, so often each, without a seat for it; the class of each."""
+        return [self.arrived(request, count) for request, count in requests]
 
     def seat(self, request: Request) -> Seat | None:
         """A seat for a request that has arrived before, taken; None if it fits nowhere."""

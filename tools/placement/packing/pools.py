@@ -37,7 +37,8 @@ class Pool(NamedTuple):
     of_memory: NDArray[np.int64]
     of_free: NDArray[np.int64]
     """State × device, most free first."""
-    useful: NDArray[np.float64]
+    useful: NDArray[np.int64]
+    """Negative where it is not known."""
     after: NDArray[np.int32]
     """The next state of the same bucket."""
     buckets: NDArray[np.int32]
@@ -84,7 +85,7 @@ def _meld(pool, a, b):
 
 
 @njit(cache=True)
-def _leave(pool, node):
+def leave(pool, node):
     """Take a node out of its state; a state without nodes is given up."""
     state, up = pool.state[node], pool.above[node]
     rest = _meld(pool, pool.left[node], pool.right[node])
@@ -177,13 +178,13 @@ def _new(pool, bucket):
 def _bear(pool, state):
     pool.marks[BIRTHS] += 1
     pool.born[state] = pool.marks[BIRTHS]
-    pool.useful[state] = np.nan
+    pool.useful[state] = NONE
 
 
 @njit(cache=True)
 def change(pool, node, cpu, memory, devices, milli):
     """Add to what a node has free (or take, if negative), on these devices."""
-    _leave(pool, node)
+    leave(pool, node)
     pool.cpu[node] += cpu
     pool.memory[node] += memory
     for device in devices:
@@ -191,7 +192,7 @@ def change(pool, node, cpu, memory, devices, milli):
     join(pool, node)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _join_all(pool):
     for node in range(len(pool.kind) - 1, -1, -1):
         join(pool, np.int32(node))
@@ -228,7 +229,7 @@ def pool_of(
         of_cpu=np.zeros(states, dtype=np.int64),
         of_memory=np.zeros(states, dtype=np.int64),
         of_free=np.zeros((states, devices), dtype=np.int64),
-        useful=np.full(states, np.nan),
+        useful=np.full(states, NONE, dtype=np.int64),
         after=numbers(states),
         buckets=numbers(2 * nodes + 1),
         spare=numbers(states),

@@ -1,6 +1,7 @@
 """What is expected to be asked for, in the form that scoring reads, and what each kind of node is worth to a class.
 
 Called by `engine` and `expecting`. Probabilities of classes that differ in nothing a kind can tell apart are summed.
+Everything is a whole number, so that a score is the same to the last point however it is worked out.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tools.placement.packing.demands import Columns
+
+CERTAIN = 1 << 20
+"""The chance of what comes for certain. Sums of chances stay inside 32 bits, chances times milli-GPU inside 64."""
 
 
 class Weights(NamedTuple):
@@ -25,12 +29,13 @@ class Weights(NamedTuple):
     cpu: NDArray[np.int32]
     memory: NDArray[np.int32]
     devices: NDArray[np.int32]
-    chance: NDArray[np.float32]
-    price: NDArray[np.float64]
-    """Class × kind: what its place there is worth to others, in milli-GPU."""
+    chance: NDArray[np.int32]
+    """In parts of `CERTAIN`."""
+    price: NDArray[np.int64]
+    """Class × kind: what its place there is worth to others, in milli-GPU times `CERTAIN`, as strains are."""
     row: NDArray[np.int64]
     """By milli-GPU asked of one device, the row of `strain`."""
-    strain: NDArray[np.float64]
+    strain: NDArray[np.int64]
     """Share × what is free on a device: what such a share, taken there, spoils; see `cutting`."""
 
 
@@ -59,11 +64,16 @@ def weights_of(
         cpu=table[:, 0].astype(np.int32),
         memory=table[:, 1].astype(np.int32),
         devices=table[:, 2].astype(np.int32),
-        chance=table[:, 3].astype(np.float32),
-        price=np.zeros((len(columns.cpu), kinds)) if price is None else price,
+        chance=np.rint(table[:, 3] * CERTAIN).astype(np.int32),
+        price=np.zeros((len(columns.cpu), kinds), dtype=np.int64) if price is None else scaled(price),
         row=np.zeros(1001, dtype=np.int64) if strains is None else strains[0],
-        strain=np.zeros((1, 1001)) if strains is None else strains[1],
+        strain=np.zeros((1, 1001), dtype=np.int64) if strains is None else scaled(strains[1]),
     )
+
+
+def scaled(milli: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Milli-GPU in the unit of a score."""
+    return np.rint(milli * CERTAIN).astype(np.int64)
 
 
 def _merged(

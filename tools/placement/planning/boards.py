@@ -30,8 +30,15 @@ class Board:
     def of(cls, problem: Problem, seat: Ints) -> Board:
         """The board with these seats taken."""
         board = cls(problem)
-        for guest in np.flatnonzero(seat >= 0).tolist():
-            board.put(guest, int(seat[guest]))
+        guests = np.flatnonzero(seat >= 0)
+        places = seat[guests]
+        board.seat[guests] = places
+        np.subtract.at(board.room, places, problem.units[guests])
+        np.subtract.at(board.headroom, problem.rack[places], problem.watts[guests])
+        if board._distant:
+            party = problem.party[guests]
+            board._shut_hosts = _shut_by(board._at_host, board._beside, (party, problem.host[places]))
+            board._shut_racks = _shut_by(board._at_rack, board._away, (party, problem.rack[places]))
         return board
 
     def fits(self, guest: int) -> Flags:
@@ -84,3 +91,10 @@ class Board:
         there[at] = before + sign
         if (before == 0) != (there[at] == 0):
             shut[kept[at[0]], at[1]] += sign
+
+
+def _shut_by(there: Ints, kept: Flags, at: tuple[Ints, Ints]) -> Ints:
+    """Count guests in, all at once; by party and place, how many parties there shut it out."""
+    np.add.at(there, at, 1)
+    found: Ints = np.rint(kept.T.astype(np.float64) @ (there > 0)).astype(np.int64)
+    return found

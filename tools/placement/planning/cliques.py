@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from tools.placement.columns import Flags
 
 
 def clashes(apart: Flags) -> tuple[tuple[int, ...], ...]:
     """Groups of parties that are all apart from each other, every such pair in at least one. Greedy, so few."""
-    count, left = len(apart), {(i, j) for i in range(len(apart)) for j in range(i) if apart[i, j]}
-    found = []
-    while left:
-        i, j = min(left)
-        group = [i, j]
-        for k in range(count):
-            if k not in group and all(apart[k, g] for g in group):
-                group.append(k)
-        left -= {(a, b) for a in group for b in group}
-        found.append(tuple(sorted(group)))
+    far = [set(np.flatnonzero(apart[:, i]).tolist()) for i in range(len(apart))]
+    found, covered = list[tuple[int, ...]](), set[tuple[int, int]]()
+    for i in range(len(far)):
+        for j in sorted(k for k in far[i] if k < i):
+            if (i, j) in covered:
+                continue
+            group, open_to = [i, j], far[i] & far[j]
+            for k in sorted(open_to):
+                if k in open_to:
+                    group.append(k)
+                    open_to &= far[k]
+            covered.update((a, b) for a in group for b in group)
+            found.append(tuple(sorted(group)))
     return tuple(found)
 
 

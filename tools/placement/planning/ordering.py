@@ -23,7 +23,7 @@ from policies.playing import Play
 from tools.placement.constraints.devices import suitable
 from tools.placement.constraints.table import moving, standing
 from tools.placement.engine import MaskEngine
-from tools.placement.port import Ask, Placement
+from tools.placement.port import Ask
 from tools.placement.wishes import Room, Wish
 from tools.rehearsal.rehearsing import disturbs
 
@@ -116,11 +116,11 @@ class Ordering:
             return False
         replicas = tuple(t.replica for t in group.targets)
         here = {b.node for b in workload.bindings if b.replica in replicas}
-        answer = self.engine.place(self.snapshot, Ask(workload.id, replicas, avoid=self.avoid | here))
-        if not isinstance(answer, Placement) or not here:
+        seats = self.engine.seats(self.snapshot, Ask(workload.id, replicas, avoid=self.avoid | here))
+        if seats is None or not here:
             return False
-        inside = all(self._cluster(b.node) == workload.cluster for b in answer.bindings)
-        return inside and self._take(workload, group, answer.bindings, parked=True)
+        inside = all(self._cluster(b.node) == workload.cluster for b in seats)
+        return inside and self._take(workload, group, seats, parked=True)
 
     def _take(self, workload: Workload, group: Group, seats: tuple[Binding, ...], *, parked: bool = False) -> bool:
         changes = _changes(workload, seats, group.cluster)

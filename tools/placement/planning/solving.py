@@ -29,7 +29,7 @@ _NEAR, _EVEN = 0.6, 1.0
 class Effort:
     """How much is spent."""
 
-    rounds: int = 110
+    rounds: int = 100
     """Of two neighbourhoods each."""
     racks: int = 4
     """How many a neighbourhood has."""
