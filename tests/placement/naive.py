@@ -15,7 +15,7 @@ from estate.law import Isolation, Tenant
 from estate.machines import LinkState, Nic, NicUse
 from estate.snapshots import Snapshot
 from estate.uses.reservations import Reservation, Terms
-from estate.workloads import BandwidthClass, Binding, Locality, Span, Workload
+from estate.workloads import BandwidthClass, Binding, Locality, Span, Workload, WorkloadKind
 from policies import sovereignty
 from tests.placement import naive_promises
 from tools.placement.port import Ask
@@ -73,17 +73,28 @@ def faults(snapshot: Snapshot, ask: Ask, bindings: tuple[Binding, ...]) -> Itera
     kept = tuple(b for b in workload.bindings if b.replica not in ask.replicas)
     workload = workload.model_copy(update={"bindings": kept, "cluster": first.cluster})
     running = snapshot.with_workload(workload)
+    begun, free_choice = bool(kept), workload.contract.together is None and workload.contract.availability is None
+    if not _available(snapshot, workload, ask, bindings):
+        yield "less available than promised"
     for binding in bindings:
-        homes = {n.id: _home(running, workload, ask, n, binding.replica) for n in running.nodes()}
+        open_to = [n for n in running.nodes() if not naive_promises.refuses(running, workload, ask, n, begun)]
+        homes = {n.id: _home(running, workload, ask, n, binding.replica) for n in open_to}
         if homes.get(binding.node) != binding:
             yield f"{binding} is no home: {homes.get(binding.node)} would be"
-        if len(bindings) == 1 and workload.contract.together is None:
-            best = max((points(running, workload, n), -at) for at, n in enumerate(running.nodes()) if homes[n.id])
-            if list(running.nodes())[-best[1]].id != binding.node:
+        if len(bindings) == 1 and free_choice:
+            best = min((_worth(running, workload, ask, n), at) for at, n in enumerate(open_to) if homes[n.id])
+            if open_to[best[1]].id != binding.node:
                 yield f"{binding} is not the best home"
         grown = max(workload.replicas, binding.replica + 1)
         workload = workload.model_copy(update={"bindings": (*workload.bindings, binding), "replicas": grown})
         running = running.with_workload(workload)
+
+
+def _worth(running: Snapshot, workload: Workload, ask: Ask, node: Node) -> tuple[tuple[int, ...], int]:
+    """What its kind is after, then points: less is better. What agents and batch are after the points are about."""
+    aims = naive_promises.aims(running, workload, ask, node)
+    filling = workload.kind in (WorkloadKind.AGENT, WorkloadKind.BATCH)
+    return aims[:1] if filling else aims, -points(running, workload, node)
 
 
 def points(running: Snapshot, workload: Workload, node: Node) -> int:

@@ -15,10 +15,11 @@ import numpy as np
 
 from estate.ids import NodeId, WorkloadId
 from estate.snapshots import Snapshot
-from estate.workloads import Binding, Workload
-from tools.placement.columns import Columns, Flags, Ints
+from estate.workloads import WHOLE, Binding, Workload
+from tools.placement.columns import NOBODY, Columns, Flags, Ints
 
-_NOT_BY_NODE = frozenset({"names", "rows", "ids", "models", "makers", "taints", "rack_drawn", "rack_budget", "present"})
+_FLEETS = frozenset({"names", "rows", "ids", "models", "makers", "taints", "profiles", "installed", "seats", "insides"})
+_NOT_BY_NODE = _FLEETS | {"rack_drawn", "rack_budget", "present"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,8 @@ def extended(columns: Columns) -> Grounded:
     longer["load"][real:] = 0
     longer["healthy"][real:] = columns.exists[at]
     longer["free"][real:] = columns.exists[at]
+    longer["milli"][real:] = columns.exists[at] * WHOLE
+    longer["sharer"][real:] = NOBODY
     present = np.concatenate([columns.present, np.zeros((len(columns.present), len(at)), dtype=np.bool_)], axis=1)
     ids = (*columns.ids, *(NodeId(f"{columns.ids[row]}+") for row in like))
     rows = {name: row for row, name in enumerate(ids)}

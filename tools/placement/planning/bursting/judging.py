@@ -10,10 +10,12 @@ from collections.abc import Mapping, Sequence
 
 from estate.frozen import FrozenEstate
 from estate.hardware import Accelerator, Node
-from estate.ids import NodeId, OfferId, RackId, Uid, WorkloadId
+from estate.ids import NodeId, OfferId, PriceId, RackId, Uid, WorkloadId
 from estate.law import Facts, Rack
 from estate.snapshots import Snapshot
-from estate.units import Watts
+from estate.stock import Stock
+from estate.units import MicroUsd, Watts
+from estate.uses.offers import Price, Unit
 from estate.workloads import Workload
 from tools.placement import columns
 from tools.placement.constraints.table import moving, standing
@@ -65,9 +67,28 @@ def _known(snapshot: Snapshot, model: str) -> Accelerator | None:
 
 
 def _estate(snapshot: Snapshot, hire: Hire, workloads: Sequence[Workload]) -> FrozenEstate:
-    """One machine of the offer, and those who ask."""
+    """One machine of the offer at its price, those who ask, and what the estate knows of data, lines and promises."""
     node = machine(snapshot, hire, 1)
-    return FrozenEstate.of(snapshot.version, _facts(snapshot.facts, hire, node.id), (node,), workloads)
+    alone = FrozenEstate.of(snapshot.version, _facts(snapshot.facts, hire, node.id), (node,), workloads)
+    return alone.with_stock(_priced(snapshot.stock, hire))
+
+
+def _priced(stock: Stock, hire: Hire) -> Stock:
+    """With what the offer asks in the place of every other price of that accelerator there."""
+    offer = hire.offer
+    for price in [p for p in stock.all("price") if isinstance(p, Price) and p.site == offer.site]:
+        if price.unit is Unit.GPU_HOUR and price.model in ("", offer.model):
+            stock = stock.without(price.ref)
+    asked = Price(
+        id=PriceId(offer.id),
+        unit=Unit.GPU_HOUR,
+        amount=MicroUsd(hire.hourly),
+        model=offer.model,
+        site=offer.site,
+        stated_by=f"offer {offer.id}",
+        valid_until=offer.valid_until,
+    )
+    return stock.with_(asked)
 
 
 def _facts(facts: Facts, hire: Hire, node: NodeId) -> Facts:
