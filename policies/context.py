@@ -28,26 +28,22 @@ from estate.changes import (
 from estate.changes.kinds import tenants_on
 from estate.effects import Step
 from estate.hardware import Health
-from estate.identities import Role, SubjectKind
 from estate.ids import NodeId, TenantId, WorkloadId
 from estate.law import Facts
 from estate.snapshots import Snapshot
-from estate.things import Thing, ThingKind
+from estate.things import ThingKind
 from estate.uses.reservations import Seat
 from estate.wellbeing import runs
 from estate.workloads import Binding, Workload
 from policies import (
-    approving,
     attaching,
+    behind,
     completeness,
     evidence,
     levels,
     lineages,
-    makers,
-    mandates,
     objects,
     promises,
-    reaches,
     reservations,
     risks,
     sovereignty,
@@ -55,7 +51,6 @@ from policies import (
 from policies.approving import Counted
 from policies.asks import Ask, Context, ReadSet, names
 from policies.attaching import Foreign
-from policies.makers import Shown
 from policies.neighbours import Beside, beside, beside_tenant
 from policies.playing import Play
 from policies.profiles import Profile
@@ -65,20 +60,15 @@ from policies.risks import Needed
 
 def read(question: Question, play: Play, counted: Counted) -> ReadSet:
     """Everything that the law reads to decide `question`."""
-    who = _who(question.matter)
+    who = behind.who(question.matter)
     risk = risks.needed(question.bundle.profile, play)
     asks = (*_steps(question, play, counted, risk), *levels.asks(question, play, who))
     return ReadSet(str(question.matter.proposer), (*asks, _whole(question, play, counted, risk)))
 
 
-def authors_of(question: Question) -> frozenset[str]:
-    """Who wrote the facts and the rules that decide, by name: no approval of theirs counts."""
-    return frozenset({question.snapshot.facts.author, question.standing.ratified.author} - {""})
-
-
 def approving_ask(matter: Matter, given: Given, authors: Collection[str]) -> Ask:
     """The request whether this person's approval may count at all."""
-    return Ask("Approve", "Proposal", matter.proposal, {"people": _people(matter, (given,), authors)})
+    return Ask("Approve", "Proposal", matter.proposal, {"people": behind.people(matter, (given,), authors)})
 
 
 def standing_ask(matter: Matter, before: Snapshot, after: Snapshot, name: WorkloadId, now: datetime) -> Ask:
@@ -89,11 +79,7 @@ def standing_ask(matter: Matter, before: Snapshot, after: Snapshot, name: Worklo
     assert was is not None, name  # the caller names what is there
     assert stands is not None, name
     step = _Written(MoveWorkload.__name__, 1, was, stands, before, after)
-    return _workload(_who(matter), step, _Judging(now, Profile()))
-
-
-def _who(matter: Matter) -> Context:
-    return {"kind": matter.proposer.kind.value, "actsFor": names(matter.for_tenants)}
+    return _workload(behind.who(matter), step, _Judging(now, Profile()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +113,7 @@ def _steps(question: Question, play: Play, counted: Counted, risk: Needed) -> It
                 owners_needed=risk.owners,
                 lifted=question.lifted(f"workload/{workload}"),
             )
-            yield _workload(_who(question.matter), written, judging)
+            yield _workload(behind.who(question.matter), written, judging)
 
 
 def _on_workload(change: Change) -> str:
@@ -247,7 +233,7 @@ def _object(question: Question, step: Step, before: Snapshot, counted: Counted) 
     tenant = facts.tenant.get(owner) if owner is not None else None
     axes = sovereignty.exposure_of_tenant(facts, owner, found.address.cluster)
     context: Context = {
-        "who": _who(question.matter),
+        "who": behind.who(question.matter),
         "tenant": owner or "unassigned",
         "system": objects.is_system(found.address.namespace),
         "missing": names(objects.missing(facts, found.address)),
@@ -272,7 +258,7 @@ def _reservation(
     tenant = facts.tenant.get(owner)
     made = change if isinstance(change, ReserveCapacity) else None
     context: Context = {
-        "who": _who(question.matter),
+        "who": behind.who(question.matter),
         "lifted": question.lifted(str(change.target())),
         "tenant": owner,
         "places": made is not None,
@@ -359,7 +345,7 @@ def _node(question: Question, played: _Played, name: NodeId) -> Ask:
     assert node is not None, name  # the step was laid out
     devices = (a.health for a in node.accelerators)
     context: Context = {
-        "who": _who(question.matter),
+        "who": behind.who(question.matter),
         "lifted": question.lifted(f"node/{node.id}"),
         "missing": names(_missing_at(before, node.id)),
         "tenants": names(tenants_on(before, node.id)),
@@ -372,11 +358,11 @@ def _whole(question: Question, play: Play, counted: Counted, risk: Needed) -> As
     matter, facts, stands = question.matter, play.base.facts, question.standing
     blast = question.bundle.profile.blast
     context: Context = {
-        "who": _who(matter),
+        "who": behind.who(matter),
         "told": names(evidence.tells_of(matter.told, play.base) if matter.for_tenants else ()),
         "lifted": question.lifted(f"proposal/{matter.proposal}"),
-        "mandate": _mandate(matter),
-        "people": _people(matter, counted.approvers, authors_of(question)),
+        "mandate": behind.mandated(matter),
+        "people": behind.people(matter, counted.approvers, behind.authors(question)),
         "deniers": names(str(g.approval.approver) for g in counted.deniers),
         "operatorApprovals": _operators(question, counted),
         "operatorsNeeded": risk.operators,
@@ -386,7 +372,7 @@ def _whole(question: Question, play: Play, counted: Counted, risk: Needed) -> As
         "layoutMatches": play.matches,
         "executorKnown": stands.executor_known,
         "nodes": len({*play.footprint.nodes, *play.unplayed}),
-        "workloads": len(_written(play)),
+        "workloads": len(behind.written(play)),
         "objects": len({s.change.target() for s in play.asked if s.change.target().kind is ThingKind.OBJECT}),
         "disruptedReplicas": play.footprint.disrupted_replicas,
         "most": blast.json_form(),
@@ -397,80 +383,9 @@ def _whole(question: Question, play: Play, counted: Counted, risk: Needed) -> As
         "closures": names(map(str, stands.closures)),
         "freezes": names(f"{f.scope.site or '*'}/{f.scope.tenant or '*'}" for f in stands.freezes),
         "mode": stands.mode.value,
-        "mind": _mind(question.matter, play, question.now),
+        "mind": behind.made(question.matter, play, question.now),
     }
     return Ask("Execute", "Proposal", matter.proposal, context)
-
-
-def _mind(matter: Matter, play: Play, now: datetime) -> Context:
-    """Who made it without being registered for it as they are, and whose work they may not see."""
-    facts, made = play.base.facts, matter.makers
-    found = (play.base.workload(w) or play.after.workload(w) for w in _written(play))
-    concerned = [w for w in found if w is not None]
-    tenants = frozenset(w.tenant for w in concerned)
-    owners = (objects.owner_of(facts, o) for o in map(objects.address_of, _targets(play)) if o is not None)
-    shown = Shown(
-        tenants.union(t for t in owners if t is not None), frozenset(d for w in concerned for d in w.datasets)
-    )
-    return {
-        "unregistered": names(makers.unregistered(facts, made)),
-        "altered": names(makers.altered(facts, made)),
-        "lapsed": names(makers.lapsed(facts, made, now)),
-        "outside": names(makers.outside(facts, made, shown)),
-        "beyond": names(reaches.beyond(facts, matter.minds, shown.tenants)),
-    }
-
-
-def _targets(play: Play) -> Iterable[Thing]:
-    return (s.change.target() for s in play.asked)
-
-
-def _mandate(matter: Matter) -> Context:
-    mandate = matter.mandate
-    return {
-        "persons": names([str(mandate.person)] if mandate.person else []),
-        "claimed": names([str(matter.on_behalf_of)] if matter.on_behalf_of else []),
-        "tenants": names(mandate.tenants),
-        "roles": names(r.value for r in (matter.deputy.roles if matter.deputy else _VOUCHED)),
-        "outgrown": names(_outgrown(matter)),
-        "asWritten": mandate.changes is None or mandate.changes == mandates.digest_of(s.change for s in matter.steps),
-    }
-
-
-_VOUCHED: Final = (Role.REQUESTER,)
-"""Of a person whose rights were judged before: that they may ask is what the gate's signature says."""
-
-
-def _outgrown(matter: Matter) -> set[TenantId]:
-    """The tenants that the person spoke for when they commanded it and does not speak for now."""
-    return set() if matter.deputy is None else set(matter.mandate.tenants) - matter.deputy.tenants
-
-
-def _written(play: Play) -> set[WorkloadId]:
-    beyond = (s.change for s in play.asked[len(play.steps) :])
-    return {*play.footprint.workloads, *(w for c in beyond for w in c.disrupts(play.after))}
-
-
-def _people(matter: Matter, approvers: Iterable[Given], authors: Collection[str]) -> Context:
-    given = tuple(approvers)
-    called = {g: "/".join(approving.actor(g.approval.approver)) for g in given}
-    barred = {"/".join(approving.actor(s)) for s in approving.barred(matter)}
-    barred |= {name for g, name in called.items() if _wrote(g, authors) or _is_represented(g, matter)}
-    return {
-        "approvers": names(called.values()),
-        "kinds": names({g.approval.approver.kind.value for g in given}),
-        "roles": names({r.value for g in given for r in g.enrolment.roles}),
-        "barred": names(barred),
-    }
-
-
-def _is_represented(given: Given, matter: Matter) -> bool:
-    """Whether it is another account of the human whom the proposal is for."""
-    return matter.deputy is not None and given.enrolment.human == matter.deputy.human
-
-
-def _wrote(given: Given, authors: Collection[str]) -> bool:
-    return given.approval.approver.kind is SubjectKind.HUMAN and given.approval.approver.name in authors
 
 
 def _axis(axis: sovereignty.Axis) -> Context:

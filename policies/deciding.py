@@ -15,7 +15,7 @@ from estate.effects import Effect
 from estate.ids import Digest, PolicyId
 from estate.records import write_time
 from estate.verdicts import Decision, Dimension, Failure, Lifted, Requirement, Verdict
-from policies import approving, context, kernel, playing, risks, words
+from policies import approving, behind, context, kernel, playing, risks, words
 from policies.approving import Counted
 from policies.asks import Ask, ReadSet
 from policies.bundle import Answer, Rule
@@ -77,7 +77,7 @@ def _counted(question: Question, play: Play) -> tuple[Counted, tuple[Failure, ..
     refused: list[Failure] = []
 
     def admits(given: Given) -> bool:
-        ask = context.approving_ask(question.matter, given, context.authors_of(question))
+        ask = context.approving_ask(question.matter, given, behind.authors(question))
         (answer,) = question.bundle.ask([ask.request(str(given.approval.approver))])
         refused.extend(words.failure(r, ask, play) for r in answer.rules if r.forbids)
         return answer.allowed and not answer.errors
