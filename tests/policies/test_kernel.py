@@ -240,7 +240,7 @@ def changes(draw: st.DrawFn, on: FrozenEstate) -> Change:
 
 
 def _reserved(draw: st.DrawFn, on: FrozenEstate, node: NodeId) -> Change:
-    free = [i for i in range(8) if i not in on.taken(node)]
+    free = [i for i in range(8) if i not in on.taken(node)] or [0]
     holder = draw(st.sampled_from([*TENANTS, "nobody"]))
     return reserved.reserve("r-1", holder, reserved.seat(node, *free[: draw(st.integers(1, 4))]))
 
