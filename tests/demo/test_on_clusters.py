@@ -38,7 +38,7 @@ CLAIMED = (
     "the node was fenced first, gated and logged",
     "the gate forbade the stale plan for power",
     "eu-a1: its API server says unschedulable: True",
-    "a-chat: its API server has ready pods on eu-d1×4, eu-d2×4, eu-d2×4, and no others",
+    "a-chat: its API server has ready pods on eu-d1×4, eu-d1×4, eu-d2×4, and no others",
     "every failed dimension is named, legal too",
     "the estate is as before",
     "us-d2: its API server says unschedulable: True",
