@@ -77,6 +77,7 @@ def test_objects_are_written_in_the_namespaces_of_tenants_only() -> None:
     role: Any = next(o for o in rbac() if o["metadata"]["name"] == identities.OBJECTS)
     assert {o["roleRef"]["name"] for o in bound} == {role["metadata"]["name"]}
     needed = {"persistentvolumeclaims", "serviceaccounts", *grants.OWNERS}
+    needed |= {"jobs", "resourceclaims", "workloads", "workloads/status"}  # what a placement is written into
     written = {r for rule in role["rules"] for r in rule["resources"]}
     assert written == {r.plural for r in resources.APPLIED.values()} | needed
 
