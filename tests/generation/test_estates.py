@@ -27,7 +27,7 @@ from tools.generation.sizes import Size
 from tools.inventory import declarations, files, findings, writing
 
 UNTIL = datetime(2027, 12, 31, tzinfo=UTC)
-MISSING = {"virtual-machine", "machine-group", "health-check", "component", "part", "source"}
+MISSING = {"virtual-machine", "machine-group", "health-check", "component", "part", "reservation", "source"}
 """Kinds that nobody makes up: they come from what a cluster runs, what a BMC says, and whom the inventory hears."""
 sizes = st.builds(
     Size,

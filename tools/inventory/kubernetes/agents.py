@@ -45,12 +45,14 @@ class AgentPods:
         """None: the cluster's own source shows the cluster."""
 
     async def watch(self) -> AsyncIterator[Observed]:
-        """What runs now, and again everything whenever that is something else."""
+        """What runs now, and again everything whenever that is something else. Nobody waits for a cluster out of reach."""
         told: tuple[Component, ...] | None = None
         while True:
             found = await self._read()
-            if found != told and (found is not None or told is None):
-                told = found or ()
+            if found is None and told is None:
+                found = ()
+            if found is not None and found != told:
+                told = found
                 yield Observed(source=f"agent-pods-{self.of}", items=told, whole=True)
             await asyncio.sleep(self.interval.total_seconds())
 
