@@ -45,7 +45,7 @@ class AgentPods:
         """None: the cluster's own source shows the cluster."""
 
     async def watch(self) -> AsyncIterator[Observed]:
-        """What runs now, and again everything whenever that is something else. Nobody waits for a cluster out of reach."""
+        """What runs now, and everything again whenever that changes. A cluster out of reach keeps nobody waiting."""
         told: tuple[Component, ...] | None = None
         while True:
             found = await self._read()
