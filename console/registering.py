@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 from typing import Final
 
@@ -107,5 +108,10 @@ def _renewed(facts: Facts, known: Registration, shipped: Shipped, asked: Registe
     return known.model_copy(update={**told, **wide, **owner, **images})
 
 
+@cache
+def _release() -> str:
+    return metadata.version(DISTRIBUTION)
+
+
 def _provenance(shipped: Shipped) -> str:
-    return f"{shipped.says}, of placet {metadata.version(DISTRIBUTION)} as it is installed where the facts were signed"
+    return f"{shipped.says}, of placet {_release()} as it is installed where the facts were signed"

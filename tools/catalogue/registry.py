@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from langchain_core.tools import BaseTool, StructuredTool
 from pydantic import ValidationError
 
 from estate import canonical
@@ -38,6 +37,9 @@ from tools.inventory.port import Forgotten, Past
 from tools.placement.assurance.keeping import Keeper as Assured
 from tools.placement.port import Engine
 from tools.views.sums import Keeper
+
+if TYPE_CHECKING:
+    from langchain_core.tools import BaseTool
 
 TOOLS: tuple[Tool[Any, Any], ...] = (
     DESCRIBE_NODE,
@@ -156,6 +158,8 @@ class Catalogue:
         return [self._langchain(t) for t in self._tools.values()]
 
     def _langchain(self, tool: Tool[Any, Any]) -> BaseTool:
+        from langchain_core.tools import StructuredTool  # for models alone, and slow to load
+
         def run(**arguments: Any) -> str:
             try:
                 return canonical.dumps(self.call(tool.name, arguments)).decode()

@@ -28,6 +28,8 @@ from tools.sensors.alarms import Hold, Level
 from tools.sensors.levels import rising
 from tools.sensors.port import Condition, Judged, Measured, Seen, Sensor, Stimulus
 
+_MOST_WATTS = 2**33
+"""More than any site draws: a reading beyond it is none, and no sum of them may pass what JSON can hold."""
 _PARTS = frozenset({"pdu", "feed", "ups", "transformer", "substation"})
 
 
@@ -99,7 +101,7 @@ class Power(Sensor[Draw]):
             assert isinstance(reading, Measured)
             at, key = int(reading.at.timestamp()), str(reading.about)
             if reading.value >= 0 and (key not in known or known[key][1] < at):
-                known[key] = (round(reading.value), at)
+                known[key] = (min(round(reading.value), _MOST_WATTS), at)
         return {key: found for key, found in known.items() if found[1] > now - self.reading_seconds}
 
     def _exceeded(self, load: _Load) -> Condition:

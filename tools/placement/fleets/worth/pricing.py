@@ -8,15 +8,16 @@ little more is worth only as long as nothing else runs out; so it is asked again
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linprog
-from scipy.sparse import csr_array
 
 from tools.placement.columns import Ints
 from tools.placement.fleets.worth.markets import Market
+
+if TYPE_CHECKING:  # SciPy takes a second to load, which most programs never need
+    from scipy.sparse import csr_array
 
 SCALE: Final = 1 << 30
 """Prices are whole numbers, in parts of an accelerator at work."""
@@ -83,6 +84,8 @@ def programme(market: Market) -> Programme:
     has = [c.replicas for c in market.classes], market.members * market.devices
     left = [limit.left for limit in market.limits], [share.left for share in market.shares]
     begin = classes + groups
+    from scipy.sparse import csr_array
+
     return Programme(
         takes=csr_array((values, (rows, columns)), shape=(row, len(seats))),
         has=np.concatenate([np.array(part, dtype=np.int64) for part in (*has, *left)]),
@@ -121,6 +124,8 @@ def solved(problem: Programme, more: More | None = None) -> Prices:
         has, most = has + more.has, most + more.most
     if not len(most):
         return Prices(np.zeros(len(has)), np.zeros(0), 0.0)
+    from scipy.optimize import linprog
+
     scale = np.ones(len(has))
     scale[problem.watts] = _KILO
     takes = problem.takes.multiply(1 / scale[:, None]).tocsr()
