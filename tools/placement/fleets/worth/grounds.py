@@ -76,9 +76,13 @@ class Seat:
     binding: Binding
 
 
+def _has_whole_ones(workload: Workload) -> bool:
+    return bool(workload.contract.accelerators_per_replica) and workload.contract.share is None
+
+
 def seats(snapshot: Snapshot, columns: Columns, rows: Flags) -> tuple[Seat, ...]:
-    """Everything with accelerators that runs on these rows."""
-    found = ((w, b) for w in snapshot.workloads() if w.contract.accelerators_per_replica for b in w.bindings)
+    """Everything with whole accelerators that runs on these rows; a shared one is neither theirs nor free."""
+    found = ((w, b) for w in snapshot.workloads() if _has_whole_ones(w) for b in w.bindings)
     return tuple(Seat(w, b) for w, b in found if b.node in columns.rows and rows[columns.rows[b.node]])
 
 
@@ -97,10 +101,10 @@ def emptied(columns: Columns, leaving: Iterable[Seat]) -> Columns:
 
 
 def waiting(snapshot: Snapshot) -> dict[WorkloadId, tuple[int, ...]]:
-    """The replicas with accelerators that have no node."""
+    """The replicas of whole accelerators that have no node."""
     found = dict[WorkloadId, tuple[int, ...]]()
     for workload in snapshot.workloads():
         bound = {b.replica for b in workload.bindings}
-        if workload.contract.accelerators_per_replica and len(bound) < workload.replicas:
+        if _has_whole_ones(workload) and len(bound) < workload.replicas:
             found[workload.id] = tuple(r for r in range(workload.replicas) if r not in bound)
     return found
