@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
-from typing import TYPE_CHECKING
 
 from agents.minds.port import Briefing
 from estate.errors import BadInput, Denied
@@ -23,9 +21,6 @@ from policies import evidence, reaches
 from policies.evidence import Reader
 from policies.reaches import Sight
 from tools.catalogue.registry import Catalogue
-
-if TYPE_CHECKING:
-    from policies.bundle import Bundle
 
 _TENANTS_OWN = frozenset({"tenant", "workload", "dataset"})
 
@@ -65,18 +60,11 @@ def _telling(snapshot: Snapshot, reader: Reader) -> Callable[[str], None]:
 
     def check(answer: str) -> None:
         try:
-            evidence.check(_law(), reader, evidence.tells_of((answer,), snapshot))
+            evidence.check(reader, evidence.tells_of((answer,), snapshot))
         except Denied as error:
             raise BadInput(f"{error}; ask of what belongs to them only") from error
 
     return check
-
-
-@cache
-def _law() -> Bundle:
-    from policies.bundle import Bundle
-
-    return Bundle.load()
 
 
 def _concerned(briefing: Briefing) -> Iterator[Workload]:

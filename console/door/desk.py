@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
-from typing import TYPE_CHECKING
 
 from agents.incidents import Incidents
 from console.door.authorising import sees_everything
@@ -28,9 +26,6 @@ from policies.ledger.port import Ledger
 from tools.bus.port import Bus
 from tools.inventory.drifts import Drifts
 from tools.inventory.follower import Follower
-
-if TYPE_CHECKING:
-    from policies.bundle import Bundle
 
 
 class NotFound(NeverRetry):
@@ -72,15 +67,8 @@ class Desk:
 
         left = projected(incident, sight, _asked(caller, incident), tells_of)
         reader = Reader(str(caller.subject), caller.subject.kind.value, sight.tenants, sight.everything)
-        evidence.check(_law(), reader, () if sight.everything else told(left, sight, tells_of))
+        evidence.check(reader, () if sight.everything else told(left, sight, tells_of))
         return left
-
-
-@cache
-def _law() -> Bundle:
-    from policies.bundle import Bundle
-
-    return Bundle.load()
 
 
 def _asked(caller: Enrolment, incident: Incident) -> bool:

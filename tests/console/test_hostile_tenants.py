@@ -18,7 +18,6 @@ from estate.observations import EventType
 from estate.proposals import Lane
 from estate.verdicts import Decision, Dimension, Failure, Requirement, Verdict
 from policies import evidence
-from policies.bundle import Bundle
 from policies.evidence import Reader
 from tests.builders import INSTALLATION, START, estate, event, subject, version
 
@@ -128,7 +127,7 @@ def test_what_the_cut_forgot_the_law_does_not_hand_out(left: dict[str, Any]) -> 
     """Whatever is cut out wrongly: Cedar is asked of what is left, by what it names."""
     seen = projected(case(), OWN, asked=False, tells_of=tells_of)
     reader = Reader("ann", "human", OWN.tenants)
-    evidence.check(Bundle.load(), reader, told(seen, OWN, tells_of))
+    evidence.check(reader, told(seen, OWN, tells_of))
     forgotten = seen.model_copy(update=left)
     with pytest.raises(Denied, match="nobody reads evidence of another tenant"):
-        evidence.check(Bundle.load(), reader, told(forgotten, OWN, tells_of))
+        evidence.check(reader, told(forgotten, OWN, tells_of))

@@ -22,7 +22,7 @@ from policies.questions import Matter, Question, Standing
 from policies.reviewing import review
 from tests import builders
 from tests.policies.asking import law, mandate_of
-from tests.policies.test_kernel import estates
+from tests.policies.lawsuits import estates
 
 A_SERVE = WorkloadId("a-serve")
 SOVEREIGN = {Dimension.GEOGRAPHIC, Dimension.LEGAL, Dimension.OPERATIONAL}
