@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from estate import reserving
 from estate.ids import SiteId, TenantId
@@ -16,6 +17,10 @@ from estate.snapshots import Snapshot
 from policies import holdings
 from policies.holdings import Held, Holdings, Keeper
 from policies.profiles import Ceiling
+
+
+UNBOUNDED: Final = 10**12
+"""The most of what nobody bounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,10 @@ class Bound:
     def covers(self, site: SiteId | str | None, model: str) -> bool:
         """Whether accelerators of that model at that site count towards it."""
         return self.quota.site in (None, site) and self.quota.model in ("", model)
+
+    def left(self, used: Held) -> int:
+        """Accelerators that are left of it; negative beyond it, and without end where it bounds none."""
+        return UNBOUNDED if self.devices is None else self.devices - used.devices
 
     def exceeded(self, before: Held, after: Held) -> bool:
         """Whether `after` is beyond it, and no less so than `before`: as the rule has it."""
@@ -105,13 +114,13 @@ class Books:
         """What work of this tenant counts towards."""
         return tuple(bounds(facts, (tenant,), self.ceilings))
 
-    def held(self, snapshot: Snapshot, bound: Bound) -> Held:
-        """What replicas hold within it."""
-        return held(snapshot, bound, lambda: self.keeper.of(snapshot))
-
     def used(self, snapshot: Snapshot, bound: Bound) -> Held:
         """That, with what is reserved and not in use yet."""
         return used(snapshot, bound, lambda: self.keeper.of(snapshot))
+
+    def supposed(self, snapshot: Snapshot, after: Snapshot, bound: Bound) -> Held:
+        """What replicas would hold within it in what is supposed to come of `snapshot`."""
+        return held(after, bound, lambda: self.keeper.beyond(snapshot, after)[0])
 
     def exceeded(self, before: Snapshot, after: Snapshot, tenants: Iterable[TenantId]) -> Iterator[tuple[Bound, Held]]:
         """What the gate would forbid of a change from one to the other, with what would be used."""

@@ -77,7 +77,9 @@ class Placing:
         self._seen(snapshot, sight, question.workload)
         each, sites = question.each_node and sight.everything, question.sites
         found = explaining.pending(self._engine, snapshot, question.workload, sites, self._clock(), each_node=each)
-        return (found if sight.everything and not question.plainly else found.for_tenant()).json_form()
+        if sight.everything and not question.plainly:
+            return found.json_form()
+        return found.for_tenant(() if sight.everything else sight.tenants).json_form()
 
     def _place(self, sight: Sight, question: WouldPlace) -> Json:
         snapshot = self._newest()
@@ -90,7 +92,7 @@ class Placing:
         ask = Ask(workload.id, tuple(sorted(set(wanted))), question.sites, frozenset(question.avoid), at)
         answer = staging.answer(self._engine, snapshot, ask)
         if isinstance(answer, NoPlacement) and not sight.everything:
-            told = explaining.pending(self._engine, snapshot, workload.id, question.sites, at).for_tenant()
+            told = explaining.pending(self._engine, snapshot, workload.id, question.sites, at).for_tenant(sight.tenants)
             return {"fits": False, **told.json_form()}
         if not sight.everything and not isinstance(answer, NoPlacement):
             sites = sorted({str(snapshot.site_of(b.node) or "") for b in answer.bindings})
@@ -102,7 +104,7 @@ class Placing:
             raise NotFound(f"no tenant `{question.request.tenant}`; see `placet get tenants`")
         keeper = self._keeper(frozenset(domains.sort_of(w) for w in question.request.outlives))
         found = offers.offer(self._engine, keeper, self._newest(), question.request, self._clock(), question.window)
-        return (found if sight.everything else found.for_tenant()).json_form()
+        return (found if sight.everything else found.for_tenant(sight.tenants)).json_form()
 
     def _seen(self, snapshot: Snapshot, sight: Sight, name: WorkloadId) -> Workload:
         found = snapshot.workload(name)

@@ -13,7 +13,7 @@ from estate.ids import NodeId, RackId, WorkloadId
 from estate.snapshots import Snapshot
 from estate.workloads import Workload
 from policies import completeness, neighbours, remedies, sovereignty
-from tools.placement import quotas
+from policies.quotas import Books
 from tools.placement.supposing.outcomes import Moved, OverQuota, Unlawful, Unpowered
 
 
@@ -81,10 +81,12 @@ def moved(before: Snapshot, after: Snapshot) -> Iterator[Moved]:
 
 def over_quota(before: Snapshot, after: Snapshot) -> Iterator[OverQuota]:
     """Tenants that would use more than they may."""
-    was = quotas.uses(before)
-    for scope, use in quotas.uses(after).items():
-        if use.left < 0 and (scope not in was or was[scope].left >= 0):
-            yield OverQuota(tenant=scope.tenant, scope=str(scope), used=use.used, quota=use.quota)
+    books = Books()
+    was = {(b.tenant, b.scope): b.left(used) for b, used in books.every(before)}
+    for bound, used in books.every(after):
+        if bound.left(used) < 0 <= was.get((bound.tenant, bound.scope), 0):
+            most = bound.devices or 0
+            yield OverQuota(tenant=bound.tenant, scope=bound.scope, used=used.devices, quota=most)
 
 
 def free(snapshot: Snapshot) -> int:
