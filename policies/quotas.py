@@ -1,7 +1,7 @@
 """What tenants may hold at most, by whom that is said, and how much of it is used: the one reading of a quota. Pure.
 
-The gate (`levels`), placement, what-if questions and reports share it, so that none of them offers what another forbids.
-It decides nothing: what goes beyond a quota is rule `tenant-quota`'s.
+The gate (`levels`), placement, what-if questions and reports share it, so that none offers what another forbids. It
+decides nothing: what goes beyond a quota is rule `tenant-quota`'s.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from estate.snapshots import Snapshot
 from policies import holdings
 from policies.holdings import Held, Holdings, Keeper
 from policies.profiles import Ceiling
-
 
 UNBOUNDED: Final = 10**12
 """The most of what nobody bounds."""
@@ -96,9 +95,7 @@ def held(snapshot: Snapshot, bound: Bound, places: Callable[[], Holdings]) -> He
 
 def used(snapshot: Snapshot, bound: Bound, places: Callable[[], Holdings]) -> Held:
     """That, with what is reserved for them there and not in use yet."""
-    kept = reserving.unused(
-        snapshot, snapshot.facts.tenants_below[bound.tenant], bound.quota.site, bound.quota.model
-    )
+    kept = reserving.unused(snapshot, snapshot.facts.tenants_below[bound.tenant], bound.quota.site, bound.quota.model)
     now = held(snapshot, bound, places)
     return Held(now.devices + kept.devices, now.watts + kept.watts)
 

@@ -18,6 +18,7 @@ from estate.clocks import Clock
 from estate.ids import WorkloadId
 from estate.snapshots import Snapshot
 from estate.workloads import Workload
+from policies.profiles import Ceiling
 from tools.placement import staging
 from tools.placement.assurance import domains, reports
 from tools.placement.assurance.keeping import Keeper
@@ -34,11 +35,15 @@ class Placing:
     """Answers from the newest snapshot. Any thread may ask."""
 
     def __init__(
-        self, newest: Callable[[], Snapshot], clock: Clock, past: Callable[[datetime], Snapshot | None] = lambda _: None
+        self,
+        newest: Callable[[], Snapshot],
+        clock: Clock,
+        past: Callable[[datetime], Snapshot | None] = lambda _: None,
+        ceilings: tuple[Ceiling, ...] = (),
     ) -> None:
-        """`past` tells how the estate was at a time, as long as that is held."""
+        """`past` tells how the estate was at a time, as long as that is held; `ceilings` are the house's own."""
         self._newest, self._clock, self._past = newest, clock, past
-        self._engine = MaskEngine()
+        self._engine = MaskEngine(ceilings=ceilings)
         self._keepers: dict[frozenset[domains.Sort], Keeper] = {}
 
     def answer(self, sight: Sight, question: PlacementAsked) -> Json:

@@ -13,9 +13,10 @@ from estate.devices import Sharing, Vendor
 from estate.frozen import FrozenEstate
 from estate.hardware import Health, Node, Taint, TaintEffect
 from estate.ids import ClusterId, NodeId, ReservationId, SiteId, TenantId, WorkloadId
+from estate.law import Quota
 from estate.machines import LinkState, Nic, NicUse, NumaNode, Software
 from estate.results import Ok
-from estate.units import Mebibytes, MegabitsPerSecond
+from estate.units import Mebibytes, MegabitsPerSecond, MilliGpu, Watts
 from estate.uses.reservations import Meanwhile, Seat, Terms
 from estate.workloads import BandwidthClass, Locality, Requirement, Span, Toleration, Workload
 from tests import builders
@@ -126,6 +127,23 @@ def _software(driver: str) -> tuple[Software, ...]:
     return (Software(name="driver", version=driver), Software(name="kernel", version="6.12.0"))
 
 
+_QUOTAS = (
+    *[()] * 6,
+    (Quota(accelerators=MilliGpu(4_000)),),
+    (Quota(accelerators=MilliGpu(2_000), watts=Watts(4_000)), Quota(accelerators=MilliGpu(8_000))),
+    (Quota(site=SiteId("eu-de"), accelerators=MilliGpu(1_000)), Quota(site=SiteId("us-east"), watts=Watts(700))),
+    (Quota(model=_MODELS[0], accelerators=MilliGpu(2_000)),),
+    (Quota(site=SiteId("eu-de"), model=_MODELS[1], accelerators=MilliGpu(0)), Quota(watts=Watts(2_000))),
+)
+
+
+@st.composite
+def bounded(draw: st.DrawFn, tenant: str) -> dict[str, object]:
+    """Who stands above a tenant, and the quotas that it has, some of one site or model."""
+    over = {"tenant-b": (None, None, TenantId("tenant-a")), "tenant-c": (None, TenantId("tenant-b"))}
+    return {"quotas": draw(among(_QUOTAS)), "parent": draw(among(over.get(tenant, (None,))))}
+
+
 @st.composite
 def facts(draw: st.DrawFn) -> law.Facts:
     """The small estate's law base with other isolation, budgets and racks."""
@@ -136,6 +154,7 @@ def facts(draw: st.DrawFn) -> law.Facts:
             isolation=draw(isolation),
             apart_from=draw(among([(), (), ("tenant-c",), ("tenant-b",)])),
             residency=builders.residency(*draw(among([("DE", "FR"), ("DE", "FR", "US"), ("US",), ()]))),
+            **draw(bounded(t)),
         )
         for t in _TENANTS
     )
@@ -190,7 +209,9 @@ def roomy(draw: st.DrawFn) -> law.Facts:
     isolation = st.sampled_from([law.Isolation.SHARED_NODE] * 6 + list(law.Isolation)[:3])
     everywhere = builders.residency("DE", "FR", "US")
     residencies = st.sampled_from([everywhere, everywhere, builders.residency("DE", "FR")])
-    tenants = tuple(builders.tenant(t, isolation=draw(isolation), residency=draw(residencies)) for t in _TENANTS)
+    tenants = tuple(
+        builders.tenant(t, isolation=draw(isolation), residency=draw(residencies), **draw(bounded(t))) for t in _TENANTS
+    )
     racks = tuple(
         builders.rack(
             r, power_budget_watts=draw(st.integers(4_000, 9_000)), nodes=tuple(n for n in NAMES if n.startswith(r))

@@ -21,7 +21,7 @@ from tools.inventory.columns.grounds import ColumnarGround
 from tools.placement import columns, deliveries, grounding, relaxing, yielding
 from tools.placement.attempts import Attempt
 from tools.placement.columns import Columns
-from tools.placement.constraints import times
+from tools.placement.constraints import quotas, times
 from tools.placement.online.kinds import Kinds
 from tools.placement.online.outlooks import UNTOLD, Outlook
 from tools.placement.online.valuing import Valuation, Worth
@@ -137,8 +137,9 @@ class MaskEngine:
 
     def _boarded(self, snapshot: Snapshot, ask: Ask, workload: Workload) -> tuple[Binding, ...] | None:
         """What the board says: no seats where there are none for certain; None where it cannot tell."""
-        if self._board is None or any(c.tenant in (None, workload.tenant) for c in self._books.ceilings):
-            return None  # TODO
+        ceilings = self._books.ceilings
+        if self._board is None or (ceilings and quotas.concerns(snapshot, workload, ceilings)):
+            return None
         return self._board.seats(snapshot, ask, workload)
 
 

@@ -1,4 +1,4 @@
-"""What a wish counts towards: quotas, what is used of them without the replicas that are asked for, and what is reserved.
+"""What a wish counts towards: quotas, what is used of them without the asked replicas, and what is reserved.
 
 Read once for each wish, as the gate reads it (`policies.quotas`); `constraints.quotas` says what that refuses. Where
 nobody above the payer has a quota it costs nothing.

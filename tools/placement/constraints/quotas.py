@@ -6,7 +6,7 @@ before it count, those that move give back, and devices that are reserved for th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from estate.verdicts import Dimension
 from estate.workloads import Workload
 from policies import quotas
 from policies.holdings import Held
+from policies.profiles import Ceiling
 from policies.quotas import Bound
 from tools.placement import choosing
 from tools.placement.attempts import Attempt
@@ -28,14 +29,14 @@ from tools.placement.spending import Spending
 from tools.placement.wishes import Room, Wish
 
 
-def concerns(snapshot: Snapshot, workload: Workload) -> bool:
+def concerns(snapshot: Snapshot, workload: Workload, ceilings: Sequence[Ceiling] = ()) -> bool:
     """Whether a quota of the payer, or of somebody above, could be too small for all of its replicas.
 
     What is used everywhere is never less than what is used of one site or model, and is kept current.
     """
     devices = workload.replicas * workload.contract.accelerators_per_replica
     watts = devices * workload.watts_per_accelerator
-    for bound in quotas.bounds(snapshot.facts, (workload.tenant,)):
+    for bound in quotas.bounds(snapshot.facts, (workload.tenant,), ceilings):
         own = snapshot.facts.tenants_below[bound.tenant]
         kept = reserving.unused(snapshot, own)
         most = Held(
