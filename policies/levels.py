@@ -202,7 +202,7 @@ def _quotas(question: Question, play: Play, who: Context) -> Iterator[Ask]:
 
 @dataclass
 class _Counting:
-    """What is used of quotas before the play and after it, counted by site and model only where a quota asks for that."""
+    """What is used of quotas before the play and after it; by site and model only where a quota asks for that."""
 
     question: Question
     play: Play
