@@ -13,15 +13,16 @@ from estate.changes import Change, CopyWorkload, MoveWorkload, RemoveWorkload, R
 from estate.effects import effect
 from estate.frozen import FrozenEstate
 from estate.hardware import Node
-from estate.ids import NodeId, ReservationId, SiteId, TenantId, WorkloadId
+from estate.ids import ClusterId, NodeId, ReservationId, SiteId, TenantId, WorkloadId
 from estate.law import Quota
 from estate.results import Ok
-from estate.units import MilliGpu, Watts
+from estate.units import Mebibytes, MilliGpu, Watts
 from estate.uses.reservations import Seat, Terms
 from estate.workloads import Binding, Workload
 from policies.profiles import Ceiling
 from tests import builders
-from tests.placement import estates
+from tests.drawing import among
+from tests.placement import estates, naive
 from tests.policies.asking import verdict
 from tools.placement.assurance.keeping import Keeper
 from tools.placement.constraints import table
@@ -39,7 +40,8 @@ from tools.placement.supposing.settling import suppose
 from tools.placement.supposing.suppositions import SetQuota
 from tools.placement.wishes import Wish
 
-W, EU, H100 = WorkloadId("w"), SiteId("eu-de"), "H100-SXM5-80GB"
+W, EU = WorkloadId("w"), SiteId("eu-de")
+H100, A100 = estates.MODELS[:2]
 
 
 def proposed(estate: FrozenEstate, ask: Ask, bindings: tuple[Binding, ...]) -> tuple[Change, ...]:
@@ -64,19 +66,46 @@ def forbidden(estate: FrozenEstate, ask: Ask, bindings: tuple[Binding, ...]) -> 
     return "tenant-quota" in {f.policy for f in failures}
 
 
-@settings(max_examples=15)
-@given(st.data())
-def test_placement_and_gate_read_the_same_quotas(data: st.DataObject) -> None:
-    estate = data.draw(estates.reserved(data.draw(estates.estates(law_base=estates.roomy()))))
+@st.composite
+def contested(draw: st.DrawFn) -> FrozenEstate:
+    """Three nested tenants with quotas, room for everybody on three nodes at two sites, and some of it reserved."""
+    everywhere = builders.residency("DE", "FR", "US")
+    tenants = (builders.tenant(t, residency=everywhere, **draw(estates.bounded(t))) for t in estates.TENANTS)
+    law = builders.facts(tenants=tuple(tenants), datasets=())
+    models = draw(among([(H100,) * 4, (H100,) * 2 + (A100,) * 2, (A100,) * 4]))
+    devices_ = tuple(builders.accelerator("eu-a1", i, model=m, nvlink_domain="") for i, m in enumerate(models))
+    first = builders.node("eu-a1").model_copy(update={"accelerators": devices_})
+    nodes = (first, *(builders.node(n, accelerators=4) for n in ("eu-a2", "us-a1")))
+    estate = builders.estate(law_base=law, nodes=nodes, workloads=())
+    for number in range(4):
+        tenant = draw(among(estates.TENANTS))
+        work = builders.workload(
+            f"w{number}",
+            tenant=tenant,
+            replicas=draw(st.integers(1, 3)),
+            cluster=ClusterId(draw(among(["eu-1", "eu-1", "us-1"]))),
+            contract=builders.contract(draw(st.integers(1, 2))),
+            watts_per_accelerator=draw(among([0, 700])),
+        )
+        estate = estates.settled(draw, estate, work) if number else estate.with_workload(work)
+    return draw(estates.reserved(estate))
+
+
+@settings(max_examples=40)
+@given(contested(), st.data())
+def test_placement_and_gate_read_the_same_quotas(estate: FrozenEstate, data: st.DataObject) -> None:
+    """And a reading that counts everything there is says the same."""
     ask = data.draw(estates.asks(estate))
     workload = estate.workload(ask.workload)
     assert workload is not None
-    ask = replace(ask, replicas=tuple(r for r in ask.replicas if r < workload.replicas), at=builders.START)
-    engine = MaskEngine()
+    some = tuple(r for r in ask.replicas if r < workload.replicas)
+    ask, engine = Ask(ask.workload, some, at=builders.START), MaskEngine()
     found = engine.place(estate, ask)
     if isinstance(found, Placement):
+        assert [*naive.faults(estate, ask, found.bindings)] == []
         assert not forbidden(estate, ask, found.bindings)
         return
+    assert naive.place(estate, ask) is None
     one = Wish(estate, engine.columns_of(estate), replace(ask, replicas=ask.replicas[:1]), workload)
     refused = search(one).first
     others = np.logical_or.reduce([m for c, m in refused.items() if c is not Constraint.QUOTA])
@@ -153,7 +182,7 @@ def test_whoever_counts_towards_the_quota_of_another_reads_its_name_only_if_they
         (Quota(model="B200", accelerators=MilliGpu(0)), True),
         (Quota(site=SiteId("us-east"), accelerators=MilliGpu(0)), True),
         (Quota(site=EU, model=H100, accelerators=MilliGpu(3_000)), False),
-        (Quota(storage=0), True),  # type: ignore[arg-type]  # mebibytes
+        (Quota(storage=Mebibytes(0)), True),
     ],
 )
 def test_a_quota_counts_what_it_is_of(quota: Quota, fits: bool) -> None:
@@ -161,11 +190,9 @@ def test_a_quota_counts_what_it_is_of(quota: Quota, fits: bool) -> None:
 
 
 def test_of_a_node_of_two_models_the_devices_count_that_would_be_taken() -> None:
-    mixed = tuple(
-        builders.accelerator("eu-a2", i, model=H100 if i < 4 else "A100-SXM4-40GB", nvlink_domain="") for i in range(8)
-    )
+    mixed = tuple(builders.accelerator("eu-a2", i, model=H100 if i < 4 else A100, nvlink_domain="") for i in range(8))
     nodes = (builders.node("eu-a1"), builders.node("eu-a2").model_copy(update={"accelerators": mixed}))
-    other = bounded(devices(0, model="A100-SXM4-40GB"), nodes=nodes)
+    other = bounded(devices(0, model=A100), nodes=nodes)
     assert isinstance(MaskEngine().place(other, Ask(W, (0,))), Placement)
     refusal(bounded(devices(3, model=H100), nodes=nodes))
 

@@ -88,7 +88,7 @@ class _Seen:
 
     snapshot: Snapshot
     counted: Snapshot
-    """Without what stopped, and with what has a second home: for quotas."""
+    """Without what ran on lost nodes, and with what has a second home: for quotas."""
 
 
 def lose(ground: Ground, domain: Ref, nodes: Iterable[NodeId]) -> Aftermath:
@@ -153,7 +153,7 @@ def _round(
     lost: frozenset[NodeId],
     first: tuple[WorkloadId, ...],
 ) -> _Round:
-    done, seen = _Round(), _Seen(ground.snapshot, _stopped(ground.snapshot, stops))
+    done, seen = _Round(), _Seen(ground.snapshot, _stopped(ground.snapshot, lost))
     for name in _order(ground.snapshot, stops, first):
         workload = seen.snapshot.workload(name)
         assert workload is not None
@@ -175,12 +175,11 @@ def _round(
     return done
 
 
-def _stopped(snapshot: Snapshot, stops: Mapping[WorkloadId, tuple[Binding, ...]]) -> Snapshot:
-    """The estate without these, as far as quotas count them."""
-    for name, bindings in stops.items():
-        workload = snapshot.workload(name)
-        assert workload is not None
-        snapshot = _counting(snapshot, workload.without(bindings))
+def _stopped(snapshot: Snapshot, lost: Iterable[NodeId]) -> Snapshot:
+    """The estate without what ran on these nodes, as far as quotas count it."""
+    for node in lost:
+        for workload in snapshot.workloads_on(node):
+            snapshot = _counting(snapshot, workload.without(workload.on(node)))
     return snapshot
 
 

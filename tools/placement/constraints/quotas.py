@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from estate import reserving
-from estate.ids import NodeId, SiteId
+from estate.ids import NodeId
 from estate.snapshots import Snapshot
 from estate.verdicts import Dimension
 from estate.workloads import Workload
@@ -78,28 +78,27 @@ def _beyond(spending: Spending, seated: Held, devices: int, wish: Wish) -> bool:
 
 def _counts(wish: Wish, spending: Spending, without: Constraint | None) -> tuple[Ints, Flags]:
     """How many devices of a replica count on each node at most, and where it may be fewer: it depends on which ones."""
-    c, inside = wish.columns, within(wish, spending.bound)
-    fit = c.exists & suitable(wish, without).all
-    counts: Ints = np.minimum((fit & inside).sum(axis=1), wish.needed)
-    unsure: Flags = (counts > 0) & (fit & ~inside).any(axis=1)
+    c, bound = wish.columns, spending.bound
+    here = np.ones(len(c.ids), dtype=np.bool_) if bound.quota.site is None else c.site == _site(wish, bound)
+    counts: Ints = np.where(here, wish.needed, 0)
+    unsure = np.zeros(len(c.ids), dtype=np.bool_)
+    if bound.quota.model:
+        fit, named = c.exists & suitable(wish, without).all, c.model == _model(wish, bound)
+        counts = np.minimum((fit & named).sum(axis=1), counts)
+        unsure = (counts > 0) & (fit & ~named).any(axis=1)
     claimed = {node for _, devices in spending.claims for node, _ in devices}
     unsure[[row for node in claimed if (row := c.rows.get(node)) is not None]] = True
     return counts, unsure
 
 
-def within(wish: Wish, bound: Bound) -> Flags:
-    """The devices that count towards it, whoever holds them."""
-    c, quota = wish.columns, bound.quota
-    found = np.ones(c.exists.shape, dtype=np.bool_)
-    if quota.model:
-        found &= c.model == (c.models.index(quota.model) if quota.model in c.models else len(c.models))
-    if quota.site is not None:
-        found &= (c.site == _position(c.names.sites, quota.site))[:, None]
-    return found
+def _site(wish: Wish, bound: Bound) -> int:
+    names, site = wish.columns.names.sites, bound.quota.site
+    return names.index(site) if site in names else len(names)
 
 
-def _position(names: tuple[SiteId, ...], name: SiteId) -> int:
-    return names.index(name) if name in names else len(names)
+def _model(wish: Wish, bound: Bound) -> int:
+    names = wish.columns.models
+    return names.index(bound.quota.model) if bound.quota.model in names else len(names)
 
 
 def _exactly(wish: Wish, room: Room, spending: Spending, row: int, without: Constraint | None) -> bool:
@@ -121,10 +120,18 @@ def _seated(wish: Wish, room: Room, spending: Spending) -> Held:
 
 def _after(wish: Wish, spending: Spending, taken: list[tuple[int, Ints]]) -> Held:
     """What is used with these devices."""
-    inside = within(wish, spending.bound)
-    devices = sum(int(inside[row, slots].sum()) for row, slots in taken)
+    devices = sum(_counted(wish, spending.bound, row, slots) for row, slots in taken)
     watts = devices * wish.workload.watts_per_accelerator
     return spending.after(devices, watts, _named(wish, taken) if spending.claims else ())
+
+
+def _counted(wish: Wish, bound: Bound, row: int, slots: Ints) -> int:
+    """How many of these devices of one node count towards it."""
+    if bound.quota.site is not None and wish.columns.site[row] != _site(wish, bound):
+        return 0
+    if not bound.quota.model:
+        return len(slots)
+    return int((wish.columns.model[row, slots] == _model(wish, bound)).sum())
 
 
 def _named(wish: Wish, taken: list[tuple[int, Ints]]) -> frozenset[tuple[NodeId, int]]:
