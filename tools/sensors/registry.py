@@ -19,6 +19,7 @@ from tools.sensors.lawfulness import Lawfulness
 from tools.sensors.links import Links
 from tools.sensors.placements import Placements
 from tools.sensors.power import Power
+from tools.sensors.promises import Promises
 from tools.sensors.reservations import Reservations
 from tools.sensors.sensing import Sensors
 from tools.sensors.staleness import Staleness
@@ -40,6 +41,7 @@ class Settings(Model):
     lawfulness: Lawfulness = Lawfulness()
     assurance: Assurance = Field(default_factory=Assurance)
     reservations: Reservations = Reservations()
+    promises: Promises = Field(default_factory=Promises)
 
     def sensors(self) -> Sensors:
         """All of them by name."""
