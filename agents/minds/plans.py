@@ -142,6 +142,8 @@ class Diagnosis(Model):
     """Reservations that could not be kept as things are."""
     broken: tuple[WorkloadId, ...] = Field(default=(), max_length=64)
     """What stands where something that it was promised is not kept."""
+    healed: tuple[NodeId, ...] = Field(default=(), max_length=64)
+    """Nodes that are well again behind a fence."""
     waiting: tuple[WorkloadId, ...] = Field(default=(), max_length=64)
     """What waits until Placet has placed it."""
 
