@@ -29,7 +29,9 @@ from tools.placement.constraints import table
 from tools.placement.constraints.kinds import Constraint
 from tools.placement.engine import MaskEngine
 from tools.placement.offering import explaining
+from tools.placement.offering.cases import Case
 from tools.placement.offering.offers import Grade, offer
+from tools.placement.offering.relaxations import relaxations
 from tools.placement.offering.requests import Request
 from tools.placement.planning.planning import plan
 from tools.placement.planning.plans import Free
@@ -114,6 +116,10 @@ def test_placement_and_gate_read_the_same_quotas(estate: FrozenEstate, data: st.
         elsewhere = frozenset(one.columns.ids) - {one.columns.ids[row]}
         home = search(replace(one, ask=replace(one.ask, avoid=elsewhere)), Constraint.QUOTA)
         assert forbidden(estate, one.ask, tuple(home.bindings))
+    if alone.any() and isinstance(engine.place(estate, one.ask), NoPlacement):
+        helps = {r.relaxation.constraint: r for r in relaxations(Case(engine, one))}
+        raised = helps[Constraint.QUOTA]
+        assert [*naive.faults(raised.snapshot, raised.ask, raised.placement.bindings)] == []
 
 
 def bounded(
