@@ -103,10 +103,10 @@ def what_if(  # noqa: PLR0913, PLR0917 - options of a command
         command = Supposed.model_validate({"supposed": supposed})
     found = fields(answer(context, command, estate))
     worse = any(found[part] for part in ("unlawful", "unpowered", "homeless", "over_quota"))
-    worse |= not all(f["fits"] for f in rows(found["fits"]))
+    worse |= not all(f["fits"] for f in rows(found.get("fits")))
     if output is Output.TABLE:
         for part in ("unlawful", "unpowered", "homeless", "over_quota", "fits", "moved"):
-            if found[part]:
+            if found.get(part):
                 note(f"{part.replace('_', ' ')}:")
                 emit(found[part], output, _HOMELESS if part == "homeless" else ())
         free = f"{found['free_accelerators']} accelerators would be free ({found['free_accelerators_now']} are now)"
