@@ -7,6 +7,7 @@ before it count, those that move give back, and devices that are reserved for th
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 import numpy as np
 
@@ -28,6 +29,8 @@ from tools.placement.constraints.rules import Plain, Refused, Rule, Words, chose
 from tools.placement.spending import Spending
 from tools.placement.wishes import Room, Wish
 
+_NOTHING: Final = Held()
+
 
 def concerns(snapshot: Snapshot, workload: Workload, ceilings: Sequence[Ceiling] = ()) -> bool:
     """Whether a quota of the payer, or of somebody above, could be too small for all of its replicas.
@@ -36,14 +39,16 @@ def concerns(snapshot: Snapshot, workload: Workload, ceilings: Sequence[Ceiling]
     """
     devices = workload.replicas * workload.contract.accelerators_per_replica
     watts = devices * workload.watts_per_accelerator
+    reserved = next(reserving.every(snapshot), None) is not None
     for bound in quotas.bounds(snapshot.facts, (workload.tenant,), ceilings):
         own = snapshot.facts.tenants_below[bound.tenant]
-        kept = reserving.unused(snapshot, own)
-        most = Held(
-            sum(snapshot.tenant_devices(t) for t in own) + kept.devices + devices,
-            sum(int(snapshot.tenant_watts(t)) for t in own) + kept.watts + watts,
-        )
-        if bound.exceeded(Held(), most):
+        kept = reserving.unused(snapshot, own) if reserved else _NOTHING
+        if (
+            bound.devices is not None
+            and sum(map(snapshot.tenant_devices, own)) + kept.devices + devices > bound.devices
+        ):
+            return True
+        if bound.watts is not None and sum(map(snapshot.tenant_watts, own)) + kept.watts + watts > bound.watts:
             return True
     return False
 
