@@ -43,12 +43,11 @@ def concerns(snapshot: Snapshot, workload: Workload, ceilings: Sequence[Ceiling]
     for bound in quotas.bounds(snapshot.facts, (workload.tenant,), ceilings):
         own = snapshot.facts.tenants_below[bound.tenant]
         kept = reserving.unused(snapshot, own) if reserved else _NOTHING
-        if (
-            bound.devices is not None
-            and sum(map(snapshot.tenant_devices, own)) + kept.devices + devices > bound.devices
-        ):
-            return True
-        if bound.watts is not None and sum(map(snapshot.tenant_watts, own)) + kept.watts + watts > bound.watts:
+        more = (
+            (devices + kept.devices, bound.devices, snapshot.tenant_devices),
+            (watts + kept.watts, bound.watts, snapshot.tenant_watts),
+        )
+        if any(most is not None and sum(map(held, own)) + asked > most for asked, most, held in more):
             return True
     return False
 
