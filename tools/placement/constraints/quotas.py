@@ -6,7 +6,7 @@ before it count, those that move give back, and devices that are reserved for th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -43,13 +43,15 @@ def concerns(snapshot: Snapshot, workload: Workload, ceilings: Sequence[Ceiling]
     for bound in quotas.bounds(snapshot.facts, (workload.tenant,), ceilings):
         own = snapshot.facts.tenants_below[bound.tenant]
         kept = reserving.unused(snapshot, own) if reserved else _NOTHING
-        more = (
-            (devices + kept.devices, bound.devices, snapshot.tenant_devices),
-            (watts + kept.watts, bound.watts, snapshot.tenant_watts),
-        )
-        if any(most is not None and sum(map(held, own)) + asked > most for asked, most, held in more):
+        if _short(bound.devices, map(snapshot.tenant_devices, own), devices + kept.devices):
+            return True
+        if _short(bound.watts, map(snapshot.tenant_watts, own), watts + kept.watts):
             return True
     return False
+
+
+def _short(most: int | None, held: Iterable[int], more: int) -> bool:
+    return most is not None and sum(held) + more > most
 
 
 def moving(wish: Wish, room: Room, without: Constraint | None) -> Masks:
