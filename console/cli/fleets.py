@@ -42,11 +42,12 @@ def report(  # noqa: PLR0913, PLR0917 - options of a command
     from console.cli.rendering import emit, note
     from console.door.commands import FleetReported, Topology
 
+    _check_colour(colour_by)
     with as_written():
         command = FleetReported.model_validate({"site": site, "hours": hours, "worth": worth})
         picture = Topology.model_validate({"site": site, "nodes": False})
     found = fields(answer(context, command, estate))
-    if output is not Output.TABLE:
+    if not output.tabular:
         emit(found, output)
         return
     booked = fields(found["booked"])
@@ -129,6 +130,14 @@ def _tree(context: typer.Context, question: Asked, folder: Path | None) -> Topol
     return topology(Sums.of(read_estate(folder, None, now)), Scope(site=question.site, nodes=False, now=now))
 
 
+def _check_colour(colour_by: str) -> None:
+    from console.drawing.scales import Colouring
+    from estate.errors import BadInput
+
+    if colour_by not in (Colouring.USE, Colouring.POWER, Colouring.HEALTH):
+        raise BadInput(f"--colour-by: `{colour_by}` is none of use, power, health")
+
+
 def _heat(drawn: Topology, colour_by: str, file: Path | None) -> None:
     """The racks as a heat map, and as a picture where one is wanted."""
     from console.cli.rendering import data_console, note
@@ -136,8 +145,6 @@ def _heat(drawn: Topology, colour_by: str, file: Path | None) -> None:
     from console.drawing.scales import Colouring
     from estate.errors import BadInput
 
-    if colour_by not in (Colouring.USE, Colouring.POWER, Colouring.HEALTH):
-        raise BadInput(f"--colour-by: `{colour_by}` is none of use, power, health")
     terminal.draw(drawn, Colouring(colour_by), data_console())
     if file is not None:
         try:

@@ -17,6 +17,7 @@ from estate.ids import SiteId, TenantId, WorkloadId
 from estate.records import Model
 from estate.snapshots import Snapshot
 from estate.workloads import Workload
+from tools.placement import asking
 from tools.placement.columns import Flags
 from tools.placement.constraints.kinds import AXES, Constraint, Masks
 from tools.placement.constraints.table import RULES
@@ -92,7 +93,7 @@ def pending(
         BadInput: there is no such workload, or no such site.
     """
     workload, wanted = _workload(snapshot, name), tuple(sites)
-    check_sites(snapshot, wanted)
+    asking.check_sites(snapshot, wanted)
     bound = {b.replica for b in workload.bindings}
     waiting = tuple(r for r in range(workload.replicas) if r not in bound)
     ask = Ask(name, waiting, wanted, at=at)
@@ -152,10 +153,3 @@ def _workload(snapshot: Snapshot, name: WorkloadId) -> Workload:
     if found is None:
         raise BadInput(f"workload: no workload `{name}`; see `placet get workloads`")
     return found
-
-
-def check_sites(snapshot: Snapshot, sites: Iterable[SiteId]) -> None:
-    """Raises BadInput for a site that no fact knows."""
-    for site in sites:
-        if site not in snapshot.facts.site:
-            raise BadInput(f"sites: no site `{site}`; there are {', '.join(sorted(snapshot.facts.site))}")
