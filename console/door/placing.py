@@ -97,9 +97,7 @@ class Placing:
             return self._place_plainly(snapshot, workload, ask, answer)
         return {"fits": not isinstance(answer, NoPlacement), "workload": workload.id, **answer.json_form()}
 
-    def _place_plainly(
-        self, snapshot: Snapshot, workload: Workload, ask: Ask, answer: Placement | NoPlacement
-    ) -> Json:
+    def _place_plainly(self, snapshot: Snapshot, workload: Workload, ask: Ask, answer: Placement | NoPlacement) -> Json:
         if isinstance(answer, NoPlacement):
             wish = Wish(snapshot, self._engine.columns_of(snapshot), ask, workload)
             told = explaining.explained(Case(self._engine, wish)).for_tenant()

@@ -11,11 +11,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from estate.errors import BadInput
 from estate.frozen import FrozenEstate
+from estate.hardware import Health, Taint, TaintEffect
 from estate.ids import NodeId
 from estate.law import Isolation
 from estate.law.tenants import Quota
+from estate.machines import LinkState, Nic, NicUse, NumaNode, Software
 from estate.snapshots import Snapshot
 from estate.units import MilliGpu
+from estate.workloads import Requirement, Toleration
 from tests import builders
 from tests.placement import estates
 from tools.placement.engine import MaskEngine
@@ -76,6 +79,31 @@ def test_a_question_changes_nothing_and_has_one_answer(data: st.DataObject) -> N
 def test_more_of_the_same_may_be_supposed_twice() -> None:
     more = [{"kind": "add-nodes", "like": "eu-a1", "count": 2, "rack": rack} for rack in ("eu-a", "eu-b")]
     assert asked(builders.estate(), *more).harmless
+
+
+def test_a_node_that_is_added_is_like_the_other_inside_too() -> None:
+    """What asks for its driver, processors, ports and taints finds a home on it, busy and failed as the old one is."""
+    gpu = Taint(key="gpu", effect=TaintEffect.NO_SCHEDULE)
+    port = Nic(name="r0", use=NicUse.RDMA, speed=400_000, state=LinkState.DOWN, numa_node=0)
+    inside = {
+        "software": (Software(name="driver", version="580.65"),),
+        "millicores": 8_000,
+        "other_millicores": 8_000,
+        "numa_nodes": (NumaNode(index=0, cpus=8, memory_mebibytes=64_000),),
+        "nics": (port,),
+        "taints": (gpu,),
+        "health": Health.FAILED,
+    }
+    devices = tuple(builders.accelerator("eu-a1", i, numa_node=0, power_limit_watts=700) for i in range(2))
+    old = builders.node("eu-a1").model_copy(update=inside | {"accelerators": devices})
+    needs = {"software": (Requirement(name="driver", at_least="580"),), "locality": "numa", "rails": 1}
+    contract = builders.contract(2, **needs, millicores=4_000, limit_watts=700)
+    work = builders.workload("w", replicas=0, tolerations=(Toleration(key="gpu"),), contract=contract)
+    estate = builders.estate(nodes=(old,), workloads=(work,))
+    grow = {"kind": "grow", "workload": "w", "replicas": 1}
+    assert asked(estate, grow).homeless
+    found = asked(estate, {"kind": "add-nodes", "like": "eu-a1", "count": 1}, grow)
+    assert [m.target for m in found.moved] == ["eu-a1-more-1"], found.homeless
 
 
 def test_a_lost_rack_names_who_moves_and_who_has_no_home() -> None:

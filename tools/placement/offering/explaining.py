@@ -29,6 +29,7 @@ from tools.placement.searching import search
 from tools.placement.wishes import Room, Wish
 
 _MOST_HELP = 8
+_MOST_SAID = 3
 _HARDEST = (*AXES.values(), *(c for c in reversed(Constraint) if c not in AXES.values()))
 
 
@@ -123,6 +124,16 @@ def explained(case: Case, *, each_node: bool = False) -> Explanation:
             "nearest": answer.nearest if isinstance(answer, NoPlacement) and not helps else "",
         }
     )
+
+
+def in_plain_words(engine: Engine, snapshot: Snapshot, ask: Ask, _answer: NoPlacement) -> str:
+    """Why what is asked for has no home, in a line for whoever holds the contract."""
+    workload = snapshot.workload(ask.workload)
+    assert workload is not None, "it was asked for"
+    found = explained(Case(engine, Wish(snapshot, engine.columns_of(snapshot), ask, workload))).for_tenant()
+    helps = " or ".join(h.says for h in found.helps[:_MOST_SAID])
+    needed = "; ".join(p.needed for p in found.plainly)
+    return f"needed and not found: {needed}{f'; it would fit if you {helps}' if helps else ''}"
 
 
 def plainly(masks: Masks) -> Iterator[Plainly]:

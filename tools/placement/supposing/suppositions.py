@@ -20,7 +20,7 @@ from estate.machines import LinkState
 from estate.records import Model
 from estate.references import WrittenRef
 from estate.snapshots import Snapshot
-from estate.units import MegabitsPerSecond, Mebibytes, Millicores, MilliGpu, Watts
+from estate.units import Mebibytes, MegabitsPerSecond, Millicores, MilliGpu, Watts
 
 
 class Lose(Model):
