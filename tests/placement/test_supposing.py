@@ -189,12 +189,17 @@ def test_work_that_grows_or_moves_is_seated_or_told_what_stands_in_the_way() -> 
 @pytest.mark.parametrize(
     ("supposed", "field"),
     [
-        (lose("rack/eu-z"), "no rack `eu-z`; there are eu-a"),
-        (lose("node/eu-z1"), "no node `eu-z1`"),
-        (lose("moon/luna"), "`moon` is no failure domain"),
+        (lose("rack/eu-z"), "domain: no rack `eu-z`; there are eu-a"),
+        (lose("node/eu-z1"), "domain: no node `eu-z1`"),
+        (lose("moon/luna"), "domain: `moon` is no failure domain"),
         ({"kind": "add-nodes", "like": "eu-z1", "count": 1}, "like: no node `eu-z1`"),
         ({"kind": "add-nodes", "like": "eu-a1", "count": 1, "rack": "eu-z"}, "rack: `eu-z`"),
         ({"kind": "set-quota", "tenant": "nobody", "accelerators": 1}, "tenant: no tenant `nobody`"),
+        ({"kind": "set-quota", "tenant": "tenant-a", "accelerators": 1, "site": "moon"}, "site: no site `moon`"),
+        (
+            {"kind": "set-quota", "tenant": "tenant-a", "accelerators": 1, "model": "X"},
+            "model: nobody here has a `X`",
+        ),
         ({"kind": "set-budget", "rack": "eu-z", "watts": 1}, "rack: no rack `eu-z`"),
         ({"kind": "set-cap", "node": "eu-z1", "watts": 1}, "node: no node `eu-z1`"),
         ({"kind": "grow", "workload": "ghost", "replicas": 1}, "workload: no workload `ghost`"),
@@ -212,6 +217,7 @@ def test_what_is_not_there_cannot_be_supposed(supposed: dict[str, Any], field: s
         {"kind": "lose", "domain": "eu-a"},
         {"kind": "set-budget", "rack": "eu-a", "watts": -1},
         {"kind": "add-nodes", "like": "eu-a1", "count": 0},
+        {"kind": "move", "workload": "a-serve", "site": "eu-de", "rack": "us-a"},
         {"kind": "abolish", "law": "all"},
     ],
 )

@@ -50,5 +50,5 @@ def _check_terms(snapshot: Snapshot, request: Request) -> None:
     for feeder in request.fed_by:
         if staging.replicas_for(request.items_per_hour, feeder.items_per_hour) > _MOST_REPLICAS:
             raise BadInput(
-                f"fed_by: more than {_MOST_REPLICAS} replicas of `{feeder.name}` would be needed; state rates"
+                f"fed_by: more than {_MOST_REPLICAS} replicas of `{feeder.name}` would be needed; correct the rates"
             )

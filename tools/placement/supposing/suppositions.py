@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from estate.errors import BadInput
 from estate.hardware import Accelerator, Health, Node
@@ -70,6 +70,11 @@ class SetQuota(Model):
         known = facts.tenant.get(self.tenant)
         if known is None:
             raise BadInput(f"tenant: no tenant `{self.tenant}`; there are {', '.join(sorted(facts.tenant))}")
+        if self.site is not None and self.site not in facts.site:
+            raise BadInput(f"site: no site `{self.site}`; there are {', '.join(sorted(facts.site))}")
+        models = {a.model for n in snapshot.nodes() for a in n.accelerators}
+        if self.model and self.model not in models:
+            raise BadInput(f"model: nobody here has a `{self.model}`; there are {', '.join(sorted(models))}")
         others = [
             q for q in known.quotas if (q.site, q.model, q.accelerators is None) != (self.site, self.model, False)
         ]
@@ -129,6 +134,13 @@ class MoveWork(Model):
     workload: WorkloadId
     site: SiteId | None = None
     rack: RackId | None = None
+    """One of these at most."""
+
+    @model_validator(mode="after")
+    def _one_goal(self) -> Self:
+        if self.site is not None and self.rack is not None:
+            raise ValueError("site, rack: name one of them")
+        return self
 
 
 class Grow(Model):
