@@ -37,11 +37,12 @@ def assurance(
         command = Assured.model_validate({"losses": loss or ()})
     found = fields(answer(context, command, estate))
     without = rows(found["without"])
-    if output is Output.TABLE:
+    if output.tabular:
         if without:
             emit([*map(_unassured, without)], output, ("workload", "tenant", "replicas", "least", "lost", "lacks"))
         losses = ", ".join(f"{n} × {sort}" for sort, n in fields(found["losses"]).items())
-        note(f"{found['assured']} of {found['promised']} promised workloads outlive each single loss ({losses})")
+        told = f"{found['assured']} of {found['promised']} promised workloads outlive each single loss"
+        note(f"{told} ({losses})" if losses else told)
     else:
         emit(found, output)
     raise typer.Exit(1 if without else 0)
@@ -104,7 +105,7 @@ def what_if(  # noqa: PLR0913, PLR0917 - options of a command
     found = fields(answer(context, command, estate))
     worse = any(found[part] for part in ("unlawful", "unpowered", "homeless", "over_quota"))
     worse |= not all(f["fits"] for f in rows(found.get("fits")))
-    if output is Output.TABLE:
+    if output.tabular:
         for part in ("unlawful", "unpowered", "homeless", "over_quota", "fits", "moved"):
             if found.get(part):
                 note(f"{part.replace('_', ' ')}:")
@@ -131,7 +132,7 @@ def _pairs(given: list[str] | None, option: str) -> list[tuple[str, str]]:
     found = []
     for text in given or ():
         name, _, value = text.rpartition("=")
-        if not name or not value.isdigit():
+        if not name or not value.isdecimal():
             raise BadInput(f"{option}: `{text}` is not `name=number`; write it like `{option} name=8`")
         found.append((name, value))
     return found
@@ -155,9 +156,9 @@ def _added(text: str) -> Row:
 
     count, _, rest = text.replace("×", "x").partition("x")
     like, _, rack = rest.partition("@")
-    if not count.isdigit() or not like:
+    if not count.isdecimal() or not like:
         raise BadInput(f"--add: `{text}` is not `COUNTxNODE`; write it like `--add 4xeu-a1` or `--add 4xeu-a1@eu-b`")
-    return {"kind": "add-nodes", "count": int(count), "like": like, "rack": rack or None}
+    return {"kind": "add-nodes", "count": count, "like": like, "rack": rack or None}
 
 
 def _moved(text: str) -> Row:

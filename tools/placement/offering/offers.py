@@ -142,6 +142,8 @@ def offer(
     stages = (workload, *requests.feeders(columns, request, workload))
     if window is not None and len(stages) > 1:
         raise BadInput("fed_by: several stages are not reserved together; reserve each by a request of its own")
+    if window is not None:
+        reservations.check_workload(snapshot, window, request.tenant)
     times = reservations.span(window, request.deadline, now) if window is not None else None
     asked = _Asked(engine, keeper, snapshot, request, now, window, times)
     last: Unstaged | None = None
