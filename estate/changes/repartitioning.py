@@ -1,8 +1,8 @@
 """RepartitionAccelerator: the accelerators of a node cut anew, or made whole, by a layout that signed facts state.
 
 A partition manager is told one word for all of a node, takes the devices from everybody there while it works, and may
-restart the machine (`docs/decisions/0059`). So nothing may run on the node, it may not be fenced, and all of it is
-healthy. Whatever was reserved there by device is lost with the device: the law asks for that.
+restart the machine (`docs/decisions/0059`). So no device of the node may be in use, it may not be fenced, and all of it
+is healthy. Who runs there without a device, and whose reservation names one, is asked by the law.
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ class RepartitionAccelerator(NodeChange):
         if isinstance(made, str):
             return self._refused(RefusalCode.NOT_SUPPORTED, made)
         if layouts.sizes(made) == layouts.sizes(node):
-            return self._refused(RefusalCode.NOT_SUPPORTED, f"has as many devices of each size as `{self.layout}` makes")
+            return self._refused(
+                RefusalCode.NOT_SUPPORTED, f"has as many devices of each size as `{self.layout}` makes"
+            )
         return Ok(snapshot.with_node(made.model_copy(update={"partitioning": Partitioning(layout=self.layout)})))
 
     def preconditions(self, snapshot: Snapshot) -> tuple[Condition, ...]:
@@ -83,6 +85,6 @@ def _barred(snapshot: Snapshot, node: Node) -> str:
         return f"is not healthy: {sick[0]}"
     if node.health is not Health.HEALTHY:
         return f"is {node.health.value}"
-    if count := len(snapshot.workloads_on(node.id)):
-        return f"runs {count} workloads, and its partition manager may restart it; move them away first"
+    if held := snapshot.taken(node.id):
+        return f"has {len(held)} devices in use; move away what holds them first"
     return ""

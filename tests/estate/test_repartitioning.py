@@ -98,7 +98,7 @@ FENCE = Taint(key="placet.dev/fault", effect=TaintEffect.NO_SCHEDULE)
 @pytest.mark.parametrize(
     ("on", "change", "why"),
     [
-        (estate(), repartition("eu-a1"), "runs 2 workloads"),
+        (estate(), repartition("eu-a1"), "has 6 devices in use"),
         (estate(), repartition("eu-z9"), "is not in the estate"),
         (estate(), RepartitionAccelerator(node=EU_A3, layout="all-2g"), "state no layout `all-2g`, but `all-disabled`"),
         (estate(), repartition(layout=UNCUT), "as many devices of each size"),

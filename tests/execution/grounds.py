@@ -26,8 +26,8 @@ from estate.subjects import Subjects
 from estate.warrants import Warrant
 from tests import builders
 from tests.execution.clusters import ClusterWorld, bare, cluster_world, until
-from tests.execution.rig import LiveReader, Rig, sealed, warrant
 from tests.execution.mig_managers import LABELS
+from tests.execution.rig import LiveReader, Rig, sealed, warrant
 from tests.objects import apply, manifest
 from tests.partitioned import managed, stating
 from tools.bus.memory import MemoryBroker

@@ -20,7 +20,7 @@ from estate.effects import effect
 from estate.errors import NeverRetry
 from estate.hardware import Node
 from estate.ids import Uid
-from estate.results import Refusal
+from estate.results import Refusal, RefusalCode
 from tools.execution.kubernetes import keys
 from tools.execution.kubernetes.means import Means, refusal_of, uid_of
 from tools.execution.kubernetes.watching import Since
@@ -79,13 +79,14 @@ async def _objection(
     sight = await means.reach.sight((*preconditions, bound), means.reach.node_of(found))
     if missed := misses(sight, preconditions):
         return refusal_of(missed[0])
+    if count := len(sight.workloads_on(change.node)):
+        why = f"`{change.node}` runs {count} workloads, and its partition manager may restart it; move them away first"
+        return Refusal(code=RefusalCode.PRECONDITION_FAILED, about=str(change.target()), message=why)
     result = effect(change, sight)
     return result if isinstance(result, Refusal) else None
 
 
-async def _told(
-    found: Found, mark: str, change: RepartitionAccelerator, *, dry_run: bool = False
-) -> Refusal | None:
+async def _told(found: Found, mark: str, change: RepartitionAccelerator, *, dry_run: bool = False) -> Refusal | None:
     if others := ownership.holders(found.raw, *_LABEL):
         return held_by(found.address, others, f"the label {features.MIG_CONFIG}")
     wanted = deepcopy(ownership.owned(found.raw))
