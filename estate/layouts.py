@@ -72,7 +72,7 @@ def in_force(node: Node, known: Sequence[Layout]) -> Layout | None:
 
 
 def laid(node: Node, layout: Layout, known: Iterable[Layout]) -> Node | str:
-    """The node once it is cut so, or why it cannot be. Devices are numbered as kubelets do: whole ones, then by size."""
+    """The node once it is cut so, or why it cannot be. Devices are numbered as kubelets count: whole, then by size."""
     found = boards(node, known)
     if isinstance(found, str):
         return found

@@ -145,7 +145,7 @@ type _Lying = tuple[tuple[str, int], ...]
 
 
 def _placed(of: Sequence[Profile], wanted: Sequence[str], held: _Lying) -> _Lying | None:
-    """The first way to lay them beside those that are held; alike ones by rising starts, so that none is tried twice."""
+    """The first way to lay them beside those that are held; alike ones by rising starts, so none is tried twice."""
     if not wanted:
         return held
     after = held[-1][1] if held and held[-1][0] == wanted[0] else -1

@@ -109,6 +109,8 @@ def test_the_report_books_everything(folder: Path) -> None:
         (("what-if",), "suppose something"),
         (("what-if", "--lose", "eu-a"), "is not a reference"),
         (("what-if", "--grow", "a-serve"), "--grow: `a-serve` is not `name=number`"),
+        (("what-if", "--repartition", "eu-a1"), "--repartition: `eu-a1` is not `NODE=LAYOUT`"),
+        (("what-if", "--repartition", "eu-a1=all-1g"), "repartition: `eu-a1` has no partition manager"),
         (("what-if", "--add", "eu-a1"), "--add: `eu-a1` is not `COUNTxNODE`"),
         (("what-if", "--move", "a-serve=moon/x"), "--move: `a-serve=moon/x`"),
         (("what-if", "--facts", "nowhere.yaml"), "nowhere.yaml: cannot be read"),

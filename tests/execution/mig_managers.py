@@ -1,4 +1,4 @@
-"""The GPU operator's MIG manager as a cluster meets it: it answers one label by another, and the devices are counted anew.
+"""The GPU operator's MIG manager as a cluster meets it: it answers one label by another; then devices are counted anew.
 
 No more than that protocol: `nvidia.com/mig.config` is read, `nvidia.com/mig.config.state` and the kubelet's counts are
 written. What a configuration comes to is the operator's config map's, here the very layouts that facts state.

@@ -29,6 +29,7 @@ from tools.placement.supposing.suppositions import (
     Grow,
     Lose,
     MoveWork,
+    Repartition,
     SetBudget,
     SetCap,
     SetFacts,
@@ -62,7 +63,7 @@ class Settling:
                 self._grow(supposed)
             case AddNodes():
                 self.estate = supposed.apply(self.estate, self.base)
-            case SetQuota() | SetBudget() | SetCap() | SetFacts():
+            case SetQuota() | SetBudget() | SetCap() | SetFacts() | Repartition():
                 self.estate = supposed.apply(self.estate)
             case _:
                 assert_never(supposed)
