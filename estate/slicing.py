@@ -138,7 +138,9 @@ def parts(board: Accelerator, wanted: Sequence[str]) -> tuple[Accelerator, ...] 
         return None
     ordered = sorted(wanted, key=lambda w: (-known[_plain(w)].size, w))
     lying = _placed(of, ordered, ())
-    return (board,) if not wanted else lying and tuple(_part(board, *slice_) for slice_ in sorted(lying))
+    if not wanted:
+        return (board,)
+    return None if lying is None else tuple(_part(board, *lies) for lies in sorted(lying))
 
 
 type _Lying = tuple[tuple[str, int], ...]
