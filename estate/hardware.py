@@ -155,7 +155,7 @@ class Node(Model):
         **dict.fromkeys(("serial", "system_uuid", "provider_id"), Layer.IDENTITY),
         **dict.fromkeys(("idle_watts", "power_cap_watts"), Layer.POWER),
         **dict.fromkeys(("cordoned", "taints", "millicores", "allots_mebibytes"), Layer.SCHEDULING),
-        **dict.fromkeys(("other_millicores", "other_mebibytes"), Layer.SCHEDULING),
+        **dict.fromkeys(("other_millicores", "other_mebibytes", "partitioning"), Layer.SCHEDULING),
         "health": Layer.HEALTH,
         "nics": Layer.FABRIC,
         "software": Layer.SOFTWARE,

@@ -7,10 +7,14 @@ from dataclasses import replace
 
 import pytest
 
+from agents.cases.placing import place
+from agents.minds.plans import Plan, Seat
 from estate.effects import Step
 from estate.errors import NeverRetry
 from estate.ids import NodeId
 from estate.results import Refusal, RefusalCode
+from tests.builders import START
+from tests.execution import ways
 from tests.execution.clusters import QUICK, ClusterWorld, cluster_world, until
 from tests.execution.mig_managers import LABELS, mig_manager
 from tests.execution.rig import key
@@ -18,6 +22,7 @@ from tests.partitioned import HALVES, SEVENTHS, repartition
 from tools.controlplane.launching import ControlPlane
 from tools.kubernetes import resources
 from tools.kubernetes.connecting import MERGE
+from tools.placement.engine import MaskEngine
 
 pytestmark = pytest.mark.kubernetes
 
@@ -78,3 +83,25 @@ async def test_the_label_is_its_holders_and_the_manager_has_the_last_word(
             seen = (await world.sight()).node(first)
             assert seen is not None
             assert [a.cut for a in seen.accelerators] == [SEVENTHS.cuts[0].slices[0].profile] * 14
+
+
+async def test_what_waits_for_slices_is_rehearsed_and_bound_on_a_node_that_is_cut_in_the_same_plan(
+    control_plane: ControlPlane, cluster_names: Callable[[str], str]
+) -> None:
+    """The slice is one among whole accelerators: neither may be taken for the other."""
+    async with cluster_world(control_plane, cluster_names) as world:
+        node = await world.node("a1", labels=LABELS)
+        body = world.manifest("Deployment", "waits", pod=ways.GATED)
+        asked = body["spec"]["template"]["spec"]["containers"][0]["resources"]
+        asked["limits"] = {"nvidia.com/mig-4g.40gb": "1"}
+        way = await ways.waiting(world, "Deployment", body, replicas=1)
+        placed = place(
+            Plan(summary="seat", aims=(Seat(workload=way.workload),)), await world.sight(), MaskEngine(), START
+        ).changes
+        assert [c.kind for c in placed] == ["RepartitionAccelerator", "MoveWorkload"]
+        steps = await world.steps(*placed)
+        assert await world.target().rehearse(steps) is None
+        async with mig_manager(world, node, accelerators=8):
+            for step in steps:
+                assert await told(world, step, step.number) is None
+        assert await world.on("waits") == [node]
