@@ -189,7 +189,9 @@ class Config(Model):
     twin: Path | None = None
     """The twin's own store, which executors and inventory share. None: in the state directory."""
     nats_url: str | None = None
-    """None: an embedded server."""
+    """None: an embedded server. `tls://…` speaks TLS, `nats://…` does not."""
+    nats_authority: Path | None = None
+    """The authorities (PEM) that the server's certificate must come from. None: the installation's own."""
     nats_sync: Sync = Sync.ALWAYS
     """Of the embedded server; a server of your own has `sync_interval`."""
     ledger: str = "sqlite"
