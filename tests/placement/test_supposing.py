@@ -19,7 +19,7 @@ from estate.machines import LinkState, Nic, NicUse, NumaNode, Software
 from estate.snapshots import Snapshot
 from estate.units import MilliGpu
 from estate.workloads import Requirement, Toleration
-from tests import builders
+from tests import builders, partitioned
 from tests.placement import estates
 from tools.placement.engine import MaskEngine
 from tools.placement.supposing.outcomes import Outcome
@@ -186,6 +186,15 @@ def test_work_that_grows_or_moves_is_seated_or_told_what_stands_in_the_way() -> 
     assert any("legal sovereignty" in r for r in stuck.reasons)
 
 
+def test_accelerators_are_supposed_to_be_cut_and_what_grows_is_seated_on_their_slices() -> None:
+    contract = builders.contract(1, profile="1g.10gb")
+    on = partitioned.estate().with_workload(builders.workload("a-slim", contract=contract, replicas=0))
+    cut = {"kind": "repartition", "node": "eu-a3", "layout": "all-1g.10gb"}
+    grow = {"kind": "grow", "workload": "a-slim", "replicas": 2}
+    assert {m.target for m in asked(on, cut, grow).moved} == {"eu-a3"}
+    assert [h.workload for h in asked(on, grow).homeless] == ["a-slim"]
+
+
 @pytest.mark.parametrize(
     ("supposed", "field"),
     [
@@ -202,6 +211,7 @@ def test_work_that_grows_or_moves_is_seated_or_told_what_stands_in_the_way() -> 
         ),
         ({"kind": "set-budget", "rack": "eu-z", "watts": 1}, "rack: no rack `eu-z`"),
         ({"kind": "set-cap", "node": "eu-z1", "watts": 1}, "node: no node `eu-z1`"),
+        ({"kind": "repartition", "node": "eu-a3", "layout": "all-7g"}, "repartition: `eu-a3` has no partition manager"),
         ({"kind": "grow", "workload": "ghost", "replicas": 1}, "workload: no workload `ghost`"),
         ({"kind": "move", "workload": "a-serve", "site": "moon"}, "site: no site `moon`"),
     ],
