@@ -17,7 +17,7 @@ from estate.snapshots import Snapshot
 from estate.uses.reservations import Reservation, Terms
 from estate.workloads import BandwidthClass, Binding, Locality, Span, Workload, WorkloadKind
 from policies import sovereignty
-from tests.placement import naive_promises
+from tests.placement import naive_facilities, naive_promises
 from tools.placement.port import Ask
 
 type Cap = tuple[Span, int] | None
@@ -47,7 +47,7 @@ def _placed(snapshot: Snapshot, workload: Workload, ask: Ask, cap: Cap) -> tuple
         start = workload.model_copy(update={"bindings": kept, "cluster": cluster})
         running = snapshot.with_workload(start)
         for domain in _domains(running, start, ask):
-            found = _in_cluster(running, start, ask, domain, cap, begun=bool(workload.bindings))
+            found = _in_cluster(snapshot, running, start, ask, domain, cap, begun=bool(workload.bindings))
             if found is not None:
                 return found
     return None
@@ -78,7 +78,7 @@ def faults(snapshot: Snapshot, ask: Ask, bindings: tuple[Binding, ...]) -> Itera
         yield "less available than promised"
     for binding in bindings:
         open_to = [n for n in running.nodes() if not naive_promises.refuses(running, workload, ask, n, begun)]
-        homes = {n.id: _home(running, workload, ask, n, binding.replica) for n in open_to}
+        homes = {n.id: _home(snapshot, running, workload, ask, n, binding.replica) for n in open_to}
         if homes.get(binding.node) != binding:
             yield f"{binding} is no home: {homes.get(binding.node)} would be"
         if len(bindings) == 1 and free_choice:
@@ -168,8 +168,8 @@ def _clusters(snapshot: Snapshot, workload: Workload, ask: Ask) -> Iterator[Clus
         yield from sorted(others)
 
 
-def _in_cluster(
-    running: Snapshot, workload: Workload, ask: Ask, domain: str | None, cap: Cap, *, begun: bool
+def _in_cluster(  # noqa: PLR0913, PLR0917 - what a search is about
+    base: Snapshot, running: Snapshot, workload: Workload, ask: Ask, domain: str | None, cap: Cap, *, begun: bool
 ) -> tuple[Binding, ...] | None:
     bindings: list[Binding] = []
     over = workload.contract.together
@@ -182,7 +182,7 @@ def _in_cluster(
                 continue
             if naive_promises.refuses(running, workload, ask, node, begun):
                 continue
-            binding = _home(running, workload, ask, node, replica)
+            binding = _home(base, running, workload, ask, node, replica)
             if binding is not None:
                 aims = naive_promises.aims(running, workload, ask, node)
                 homes.append((aims, _score(running, workload, node, ask), node.id, binding))
@@ -196,12 +196,14 @@ def _in_cluster(
     return tuple(bindings)
 
 
-def _home(running: Snapshot, workload: Workload, ask: Ask, node: Node, replica: int) -> Binding | None:
+def _home(  # noqa: PLR0913, PLR0917 - one replica, on one node, in one estate that was another before
+    base: Snapshot, running: Snapshot, workload: Workload, ask: Ask, node: Node, replica: int
+) -> Binding | None:
     if node.id in ask.avoid or not _lawful_place(running, workload, ask, node):
         return None
     if not _near(running, workload, node):
         return None
-    if not _apart(running, workload, node) or not _powered(running, workload, node):
+    if not _apart(running, workload, node):
         return None
     if not _off_the_reserved(running, workload, node, ask) or not _equipped(running, workload, node):
         return None
@@ -209,6 +211,10 @@ def _home(running: Snapshot, workload: Workload, ask: Ask, node: Node, replica: 
     if devices is None:
         return None
     binding = Binding(replica=replica, node=node.id, accelerators=devices)
+    seated = running.with_workload(workload.model_copy(update={"bindings": (*workload.bindings, binding)}))
+    rack = running.facts.rack[running.facts.rack_of[node.id]]
+    if naive_facilities.watts(seated, rack.id) > rack.power_budget_watts or naive_facilities.overloads(base, seated):
+        return None
     return binding if seat(running, workload, (binding,)) is None else None
 
 
@@ -268,10 +274,8 @@ def _after(running: Snapshot, workload: Workload, node: Node) -> tuple[int, int]
     )
     more = node.idle_watts + load + workload.watts_per_accelerator * workload.contract.accelerators_per_replica
     drawn = more if node.power_cap_watts is None else min(more, node.power_cap_watts)
-    kept = _undrawn(running, workload, rack)
-    return running.rack_watts(rack) - running.node_watts(node.id) + drawn + kept, running.facts.rack[
-        rack
-    ].power_budget_watts
+    before = naive_facilities.watts(running, rack)
+    return before - running.node_watts(node.id) + drawn, running.facts.rack[rack].power_budget_watts
 
 
 def _others(running: Snapshot, workload: Workload) -> list[Terms]:
@@ -304,20 +308,6 @@ def _off_the_reserved(running: Snapshot, workload: Workload, node: Node, ask: As
             if there and ((level >= 1 and seat_.node == node.id) or (level >= 2 and same_rack)):
                 return False
     return True
-
-
-def _undrawn(running: Snapshot, workload: Workload, rack: RackId) -> int:
-    """What others' reserved devices of the rack may draw beyond what is drawn there, at the worst moment."""
-    found = [0]
-    for moment in (t.start for t in _others(running, workload)):
-        total = 0
-        for terms in (t for t in _others(running, workload) if t.start <= moment < t.end):
-            for node, index in ((s.node, i) for s in terms.seats for i in s.accelerators):
-                holders = [w for w in running.workloads_on(node) for b in w.on(node) if index in b.accelerators]
-                drawn = holders[0].watts_per_accelerator if holders else 0
-                total += max(0, terms.watts_per_accelerator - drawn) if running.rack_of(node) == rack else 0
-        found.append(total)
-    return max(found)
 
 
 def _powered(running: Snapshot, workload: Workload, node: Node) -> bool:

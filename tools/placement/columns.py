@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass, field, fields, replace
 from itertools import repeat
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,9 @@ from estate.snapshots import Snapshot
 from estate.workloads import WHOLE, Locality
 from tools.placement.insides import UNTOLD, Inside, Parts, Seat
 
+if TYPE_CHECKING:
+    from tools.placement.carriers import Carriers
+
 type Flags = NDArray[np.bool_]
 type Ints = NDArray[np.int64]
 
@@ -33,7 +37,7 @@ HEALTHS = tuple(Health)
 HEALTHY = HEALTHS.index(Health.HEALTHY)
 _SHARED = frozenset(
     {"names", "rows", "ids", "models", "makers", "profiles", "installed", "taints", "rack_budget", "seats", "insides"}
-)
+) | {"carriers"}
 """What a renewal does not copy as an array."""
 _OF_RACKS = frozenset({"rack_drawn", "rack_budget"})
 UNKNOWN_TENANT = -1
@@ -119,6 +123,8 @@ class Columns:
     """What was seated or lifted since these nodes were read, for the parts inside of them."""
     insides: dict[Locality | None, Inside] = field(default_factory=dict, compare=False)
     """The parts of nodes, as far as somebody asked for them."""
+    carriers: list[Carriers] = field(default_factory=list, compare=False)
+    """What carries the watts of its racks, where somebody asked; shared by all columns of one line."""
 
     def inside(self, snapshot: Snapshot, locality: Locality | None, rows: Iterable[int]) -> Parts:
         """The parts of that kind, known of these nodes. `snapshot` is the one that the columns are of."""

@@ -101,7 +101,8 @@ def _seated(engine: Engine, wish: Wish, leaving: list[_Stops], prefer: Ints | No
     bare = _without(wish.snapshot, leaving)
     columns = engine.columns_of(bare)
     return search(
-        replace(wish, snapshot=bare, columns=columns, known=None, suited={}, spans={}, measures={}), prefer=prefer
+        replace(wish, snapshot=bare, columns=columns, known=None, suited={}, spans={}, measures={}, claimed=[]),
+        prefer=prefer,
     )
 
 

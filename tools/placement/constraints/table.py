@@ -18,6 +18,7 @@ from tools.placement.constraints import (
     costs,
     data,
     devices,
+    facilities,
     law,
     localities,
     machines,
@@ -38,7 +39,7 @@ from tools.placement.constraints.rules import Rule
 from tools.placement.wishes import Room, Wish
 
 _PROMISES = (costs, data, stages, storage, supplies, times, uptimes, users, writing)
-_PLACES = (marks, reservations, devices, machines, localities, power, company, tenancy, belongings, law)
+_PLACES = (marks, reservations, devices, machines, localities, power, facilities, company, tenancy, belongings, law)
 _FAMILIES = (*_PLACES, *_PROMISES)
 _FOLDED = (marks, devices, machines, power, company, tenancy, law)
 """What the compiled way knows (`tools.placement.online`). Every other family of places says in `concerns` whom it may
@@ -60,6 +61,7 @@ _MOVING = (
     devices.moving,
     *_INSIDE,
     power.moving,
+    facilities.moving,
     company.moving,
     costs.moving,
     storage.moving,

@@ -19,7 +19,7 @@ from estate.workloads import WHOLE, Binding, Workload
 from tools.placement.columns import NOBODY, Columns, Flags, Ints
 
 _FLEETS = frozenset({"names", "rows", "ids", "models", "makers", "taints", "profiles", "installed", "seats", "insides"})
-_NOT_BY_NODE = _FLEETS | {"rack_drawn", "rack_budget", "present"}
+_NOT_BY_NODE = _FLEETS | {"carriers", "rack_drawn", "rack_budget", "present"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,107 @@
+"""What feeds and cools racks, as masks: where the gate would forbid it placement offers nothing, and nowhere else."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from estate.changes import Change, CopyWorkload, MoveWorkload, RemoveWorkload, ReplicaMove
+from estate.frozen import FrozenEstate
+from estate.workloads import Binding, Workload
+from policies import playing, supplies
+from policies.playing import Play
+from tests import builders
+from tests.placement import estates, naive
+from tools.placement import picking
+from tools.placement.constraints.facilities import BY_SORT
+from tools.placement.constraints.table import moving, standing
+from tools.placement.engine import MaskEngine
+from tools.placement.offering.cases import Case
+from tools.placement.offering.relaxations import relaxations
+from tools.placement.port import Ask, Placement
+from tools.placement.searching import any_of
+from tools.placement.wishes import Room, Wish
+
+OURS = frozenset(BY_SORT.values())
+
+
+def play(estate: FrozenEstate, workload: Workload, seats: tuple[Binding, ...]) -> Play:
+    """The seats as what a proposer would make of them."""
+    home = estate.node(seats[0].node)
+    assert home is not None
+    changes: tuple[Change, ...]
+    if home.cluster != workload.cluster:
+        copy = CopyWorkload(workload=workload.id, to_cluster=home.cluster, bindings=seats)
+        changes = (copy, RemoveWorkload(workload=workload.id, replaced_by=copy.named(workload)))
+    else:
+        at = {b.replica: b.node for b in workload.bindings}
+        moves = (
+            ReplicaMove(replica=b.replica, source=at.get(b.replica), target=b.node, accelerators=b.accelerators)
+            for b in seats
+        )
+        changes = (MoveWorkload(workload=workload.id, moves=tuple(moves)),)
+    return playing.play(estate, builders.steps(*changes, on=estate))
+
+
+def beyond(played: Play) -> list[str]:
+    """What the gate reads as beyond its limit, of power and of cooling."""
+    found = [str(s.ref) for s in supplies.supplies(played) if s.after > max(s.most, s.before)]
+    for rack in played.racks:
+        before, after = supplies.drawn(played, rack)
+        cooled = supplies.cooled(played.base, rack)
+        budget = played.base.facts.rack[rack].power_budget_watts
+        if after > before and (after > budget or (cooled is not None and after > cooled)):
+            found.append(f"rack/{rack}")
+    return found
+
+
+@st.composite
+def tight(draw: st.DrawFn) -> FrozenEstate:
+    """An estate with room but for what feeds and cools it; some of it reserved."""
+    estate = draw(estates.estates(law_base=estates.roomy()))
+    return draw(estates.supplied(draw(estates.reserved(estate))))
+
+
+@given(st.data())
+@settings(max_examples=60)
+def test_what_is_placed_is_fed_and_cooled_by_plain_rules_and_by_the_gates(data: st.DataObject) -> None:
+    estate, engine = data.draw(tight()), MaskEngine()
+    ask = data.draw(estates.asks(estate))
+    workload = estate.workload(ask.workload)
+    assert workload is not None
+    found = engine.place(estate, ask)
+    if isinstance(found, Placement):
+        assert [*naive.faults(estate, ask, found.bindings)] == []
+        assume(max(ask.replicas) < workload.replicas)
+        played = play(estate, workload, found.bindings)
+        assert played.refusal is None
+        assert beyond(played) == []
+        return
+    assert naive.place(estate, ask) is None
+    for relaxed in relaxations(Case(engine, Wish(estate, engine.columns_of(estate), ask, workload))):
+        assert [*naive.faults(relaxed.snapshot, relaxed.ask, relaxed.placement.bindings)] == [], relaxed.relaxation
+
+
+@given(st.data())
+@settings(max_examples=60)
+def test_where_nothing_else_refuses_the_gate_would_forbid(data: st.DataObject) -> None:
+    estate = data.draw(tight())
+    ask = data.draw(estates.asks(estate))
+    workload = estate.workload(ask.workload)
+    assert workload is not None
+    ask = Ask(workload.id, (min(ask.replicas),), ask.sites, ask.avoid, ask.at)
+    assume(ask.replicas[0] < workload.replicas)
+    wish = Wish(estate, MaskEngine().columns_of(estate), ask, workload)
+    room = Room(wish)
+    masks = standing(wish) | moving(wish, room, None)
+    others = any_of({c: m for c, m in masks.items() if c not in OURS}, len(wish.columns.ids))
+    ours = any_of({c: m for c, m in masks.items() if c in OURS}, len(wish.columns.ids))
+    names = wish.columns.names.clusters
+    here = np.array([names[c] == workload.cluster for c in wish.columns.cluster], dtype=np.bool_)
+    for row in np.flatnonzero(here & ~others).tolist():
+        slots = picking.devices(wish, room, row, None)
+        indexes = tuple(sorted(wish.columns.index[row, slots].tolist()))
+        played = play(estate, workload, (Binding(replica=ask.replicas[0], node=wish.columns.ids[row], accelerators=indexes),))
+        assert played.refusal is None
+        assert bool(beyond(played)) == bool(ours[row]), (wish.columns.ids[row], beyond(played))
