@@ -10,17 +10,12 @@ from estate import effects, law
 from estate.changes import ReserveCapacity
 from estate.changes.seating import seat
 from estate.devices import Sharing, Vendor
-from estate.facilities.cooling import Cdu, LeakSensor, Loop
-from estate.facilities.places import Cooling, CoolingMethod, RackSpace, SitePlan
-from estate.facilities.power import Feed, Redundancy
 from estate.frozen import FrozenEstate
 from estate.hardware import Health, Node, Taint, TaintEffect
-from estate.ids import CduId, ClusterId, FeedId, LoopId, NodeId, ReservationId, SiteId, TenantId, WorkloadId
-from estate.itemkinds import State
-from estate.items import Item
+from estate.ids import ClusterId, NodeId, ReservationId, SiteId, TenantId, WorkloadId
 from estate.machines import LinkState, Nic, NicUse, NumaNode, Software
 from estate.results import Ok
-from estate.units import Mebibytes, MegabitsPerSecond, Watts
+from estate.units import Mebibytes, MegabitsPerSecond
 from estate.uses.reservations import Meanwhile, Seat, Terms
 from estate.workloads import BandwidthClass, Locality, Requirement, Span, Toleration, Workload
 from tests import builders
@@ -281,59 +276,3 @@ def asks(draw: st.DrawFn, estate: FrozenEstate) -> Ask:
         avoid=frozenset(NodeId(n) for n in draw(st.lists(st.sampled_from(NAMES), max_size=2))),
         at=draw(among([None, builders.START, builders.START + timedelta(minutes=90)])),
     )
-
-
-_HEADROOMS = (0, 299, 300, 700, 1_400, 2_500, 6_000, 10**6)
-_STATES = st.sampled_from([State.OK] * 5 + [State.UNKNOWN, State.FAILED])
-
-
-@st.composite
-def supplied(draw: st.DrawFn, estate: FrozenEstate) -> FrozenEstate:
-    """The estate with feeds, pairs, connections, coolant units and loops, most of them nearly full."""
-    racks = tuple(r.model_copy(update={"power_feed": draw(among(["a", "a", "b"]))}) for r in estate.facts.racks)
-    fields = {name: getattr(estate.facts, name) for name in law.Facts.model_fields}
-    estate = estate.with_facts(law.Facts(**fields | {"racks": racks}))
-    stock = estate.stock
-    for item in (*draw(_power(estate)), *draw(_coolers(estate))):
-        stock = stock.with_(item)
-    return estate.with_stock(stock)
-
-
-def _near(draw: st.DrawFn, load: int) -> Watts:
-    return Watts(max(0, load + draw(st.sampled_from(_HEADROOMS)) - draw(among([0, 0, 0, 1_000]))))
-
-
-@st.composite
-def _power(draw: st.DrawFn, estate: FrozenEstate) -> list[Item]:
-    found: list[Item] = []
-    both = draw(among([Redundancy.N, Redundancy.TWO_N, Redundancy.TWO_N]))
-    for name, partner in (("a", "b"), ("b", draw(among(["a", "a", None])))):
-        fed = [r for r in estate.facts.racks if r.power_feed == name or (partner and both is Redundancy.TWO_N)]
-        watts = _near(draw, sum(estate.rack_watts(r.id) for r in fed))
-        other = None if partner is None else FeedId(partner)
-        found.append(
-            Feed(id=FeedId(name), capacity_watts=watts, partner=other, redundancy=both, state=draw(_STATES))
-        )
-    for site in ("eu-de", "us-east"):
-        if draw(st.booleans()):
-            found.append(SitePlan(id=SiteId(site), power_watts=_near(draw, estate.site_watts(SiteId(site)))))
-    return found
-
-
-@st.composite
-def _coolers(draw: st.DrawFn, estate: FrozenEstate) -> list[Item]:
-    found: list[Item] = []
-    drawn = {r.id: int(estate.rack_watts(r.id)) for r in estate.facts.racks}
-    for rack, watts in drawn.items():
-        cdus = draw(among([(), ("c1",), ("c1", "c2"), ("c2", "gone")]))
-        heat = (Cooling(method=CoolingMethod.AIR, watts=_near(draw, watts)),)
-        found.append(RackSpace(id=rack, cdus=cdus, cooling=draw(among([(), heat]))))
-    for unit, shared in (("c1", 1), ("c2", 2)):
-        wet = (LeakSensor(name="rope", wet=draw(among([None, False, False, False, True]))),)
-        watts = _near(draw, sum(drawn.values()) // shared)
-        loop = LoopId(draw(among(["l1", "l1", "l2"])))
-        found.append(
-            Cdu(id=CduId(unit), loop=loop, capacity_watts=watts, leak_sensors=wet, state=draw(_STATES))
-        )
-    found.append(Loop(id=LoopId("l1"), site=SiteId("eu-de"), capacity_watts=_near(draw, sum(drawn.values()))))
-    return found

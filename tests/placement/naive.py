@@ -47,7 +47,7 @@ def _placed(snapshot: Snapshot, workload: Workload, ask: Ask, cap: Cap) -> tuple
         start = workload.model_copy(update={"bindings": kept, "cluster": cluster})
         running = snapshot.with_workload(start)
         for domain in _domains(running, start, ask):
-            found = _in_cluster(snapshot, running, start, ask, domain, cap, begun=bool(workload.bindings))
+            found = _in_cluster(running, start, ask, domain, cap, snapshot, begun=bool(workload.bindings))
             if found is not None:
                 return found
     return None
@@ -78,7 +78,7 @@ def faults(snapshot: Snapshot, ask: Ask, bindings: tuple[Binding, ...]) -> Itera
         yield "less available than promised"
     for binding in bindings:
         open_to = [n for n in running.nodes() if not naive_promises.refuses(running, workload, ask, n, begun)]
-        homes = {n.id: _home(snapshot, running, workload, ask, n, binding.replica) for n in open_to}
+        homes = {n.id: _home(running, workload, ask, n, binding.replica, snapshot) for n in open_to}
         if homes.get(binding.node) != binding:
             yield f"{binding} is no home: {homes.get(binding.node)} would be"
         if len(bindings) == 1 and free_choice:
@@ -169,7 +169,7 @@ def _clusters(snapshot: Snapshot, workload: Workload, ask: Ask) -> Iterator[Clus
 
 
 def _in_cluster(  # noqa: PLR0913, PLR0917 - what a search is about
-    base: Snapshot, running: Snapshot, workload: Workload, ask: Ask, domain: str | None, cap: Cap, *, begun: bool
+    running: Snapshot, workload: Workload, ask: Ask, domain: str | None, cap: Cap, base: Snapshot, *, begun: bool
 ) -> tuple[Binding, ...] | None:
     bindings: list[Binding] = []
     over = workload.contract.together
@@ -182,7 +182,7 @@ def _in_cluster(  # noqa: PLR0913, PLR0917 - what a search is about
                 continue
             if naive_promises.refuses(running, workload, ask, node, begun):
                 continue
-            binding = _home(base, running, workload, ask, node, replica)
+            binding = _home(running, workload, ask, node, replica, base)
             if binding is not None:
                 aims = naive_promises.aims(running, workload, ask, node)
                 homes.append((aims, _score(running, workload, node, ask), node.id, binding))
@@ -197,7 +197,7 @@ def _in_cluster(  # noqa: PLR0913, PLR0917 - what a search is about
 
 
 def _home(  # noqa: PLR0913, PLR0917 - one replica, on one node, in one estate that was another before
-    base: Snapshot, running: Snapshot, workload: Workload, ask: Ask, node: Node, replica: int
+    running: Snapshot, workload: Workload, ask: Ask, node: Node, replica: int, base: Snapshot
 ) -> Binding | None:
     if node.id in ask.avoid or not _lawful_place(running, workload, ask, node):
         return None

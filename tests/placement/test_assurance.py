@@ -15,7 +15,7 @@ from estate.snapshots import Snapshot
 from estate.units import Watts
 from estate.workloads import Workload
 from tests import builders
-from tests.placement import estates, naive
+from tests.placement import estates, naive, supplied
 from tools.placement.assurance import domains, reports
 from tools.placement.assurance.domains import Sort
 from tools.placement.assurance.keeping import Keeper
@@ -43,7 +43,7 @@ def promising(draw: st.DrawFn) -> FrozenEstate:
         contract, seated = workload.contract.model_copy(update={"min_available": least}), estate.workload(workload.id)
         assert seated is not None
         estate = estate.with_workload(seated.model_copy(update={"contract": contract, "gangs": gangs}))
-    return estate
+    return draw(supplied.supplied(estate)) if draw(st.booleans()) else estate
 
 
 def struck(estate: Snapshot, lost: tuple[NodeId, ...]) -> Snapshot:
@@ -71,7 +71,7 @@ def settled(estate: Snapshot, found: Aftermath) -> Snapshot:
             ask = Ask(name, tuple(moving))
             running = estate.with_workload(workload)
             # Any devices of the node that the rules allow: which ones was the engine's choice.
-            assert naive._home(running, workload, ask, node, binding.replica) is not None, (found.domain, binding)
+            assert naive._home(running, workload, ask, node, binding.replica, estate) is not None, (found.domain, binding)
             workload = workload.model_copy(update={"bindings": (*workload.bindings, binding)})
         estate = estate.with_workload(workload)
     return estate
@@ -103,6 +103,7 @@ def test_what_is_kept_current_is_what_a_look_from_nothing_finds(data: st.DataObj
         found = estate.workload(gone)
         assert found is not None
         estate = estate.with_workload(found.without(found.bindings[:1]))
+        estate = data.draw(supplied.stocked(estate)) if data.draw(st.booleans()) else estate
         keeper.follow(estate)
     assert verdicts(keeper.all(estate)) == verdicts(Keeper().all(estate))
 

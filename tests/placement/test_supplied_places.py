@@ -12,8 +12,8 @@ from estate.workloads import Binding, Workload
 from policies import playing, supplies
 from policies.playing import Play
 from tests import builders
-from tests.placement import estates, naive
-from tools.placement import picking
+from tests.placement import naive, supplied
+from tools.placement import choosing
 from tools.placement.constraints.facilities import BY_SORT
 from tools.placement.constraints.table import moving, standing
 from tools.placement.engine import MaskEngine
@@ -56,18 +56,11 @@ def beyond(played: Play) -> list[str]:
     return found
 
 
-@st.composite
-def tight(draw: st.DrawFn) -> FrozenEstate:
-    """An estate with room but for what feeds and cools it; some of it reserved."""
-    estate = draw(estates.estates(law_base=estates.roomy()))
-    return draw(estates.supplied(draw(estates.reserved(estate))))
-
-
 @given(st.data())
 @settings(max_examples=60)
 def test_what_is_placed_is_fed_and_cooled_by_plain_rules_and_by_the_gates(data: st.DataObject) -> None:
-    estate, engine = data.draw(tight()), MaskEngine()
-    ask = data.draw(estates.asks(estate))
+    estate, engine = data.draw(supplied.tight()), MaskEngine()
+    ask = data.draw(supplied.asks(estate))
     workload = estate.workload(ask.workload)
     assert workload is not None
     found = engine.place(estate, ask)
@@ -86,8 +79,8 @@ def test_what_is_placed_is_fed_and_cooled_by_plain_rules_and_by_the_gates(data: 
 @given(st.data())
 @settings(max_examples=60)
 def test_where_nothing_else_refuses_the_gate_would_forbid(data: st.DataObject) -> None:
-    estate = data.draw(tight())
-    ask = data.draw(estates.asks(estate))
+    estate = data.draw(supplied.tight())
+    ask = data.draw(supplied.asks(estate))
     workload = estate.workload(ask.workload)
     assert workload is not None
     ask = Ask(workload.id, (min(ask.replicas),), ask.sites, ask.avoid, ask.at)
@@ -100,7 +93,7 @@ def test_where_nothing_else_refuses_the_gate_would_forbid(data: st.DataObject) -
     names = wish.columns.names.clusters
     here = np.array([names[c] == workload.cluster for c in wish.columns.cluster], dtype=np.bool_)
     for row in np.flatnonzero(here & ~others).tolist():
-        slots = picking.devices(wish, room, row, None)
+        slots = choosing.devices(wish, room, row, None)
         indexes = tuple(sorted(wish.columns.index[row, slots].tolist()))
         played = play(estate, workload, (Binding(replica=ask.replicas[0], node=wish.columns.ids[row], accelerators=indexes),))
         assert played.refusal is None

@@ -17,7 +17,7 @@ from estate.snapshots import Snapshot
 from estate.uses.reservations import Reservation, Terms
 from estate.workloads import Binding, Workload
 from policies import supplies
-from tools.placement.columns import Columns, Flags, Ints
+from tools.placement.columns import Columns, Flags, Ints, Names
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,12 @@ def undrawn(snapshot: Snapshot, columns: Columns, among: Iterable[Reservation]) 
     """In watts, by rack."""
     watts = reserving.undrawn_watts(snapshot, among)
     return np.array([watts.get(r, 0) for r in columns.names.racks], dtype=np.int64)
+
+
+def spoken_for(snapshot: Snapshot, names: Names) -> Ints:
+    """What each rack draws, and what is kept there for what is reserved, in watts."""
+    kept = reserving.undrawn_watts(snapshot, reserving.every(snapshot))
+    return np.array([snapshot.rack_watts(r) + kept.get(r, 0) for r in names.racks], dtype=np.int64)
 
 
 def withheld(snapshot: Snapshot, columns: Columns, guests: Sequence[Workload]) -> Columns:

@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from estate.workloads import Binding
-from tools.placement import availabilities, objectives, picking
+from tools.placement import availabilities, choosing, objectives
 from tools.placement.attempts import Attempt
 from tools.placement.columns import Flags, Ints
 from tools.placement.constraints.company import span
@@ -164,7 +164,7 @@ def _fill(wish: Wish, room: Room) -> Ints:
 
 
 def _seat(wish: Wish, room: Room, attempt: Attempt, replica: int, row: int, without: Constraint | None) -> None:
-    slots = picking.devices(wish, room, row, without)
+    slots = choosing.devices(wish, room, row, without)
     indexes = tuple(sorted(int(i) for i in wish.columns.index[row, slots]))
     attempt.bindings.append(Binding(replica=replica, node=wish.columns.ids[row], accelerators=indexes))
     attempt.rows.append(row)

@@ -61,6 +61,8 @@ class Wish:
     """What `kept` has answered."""
     claimed: list[Claims | None] = field(default_factory=list, compare=False)
     """What `claims` has answered."""
+    base: Ints | None = field(default=None, compare=False)
+    """What each rack draws as things are, reserved watts and all, where the columns suppose something else."""
     caps: tuple[tuple[Span, int], ...] = ()
     """How many of its replicas may stand in one domain: tried by a search for what was promised of availability."""
     measures: dict[str, Ints] = field(default_factory=dict, compare=False)
@@ -103,6 +105,8 @@ class Wish:
     @property
     def spoken_for(self) -> Ints:
         """What each rack draws as things are, and what is kept there for what is reserved."""
+        if self.base is not None:
+            return self.base
         drawn, held = self.columns.rack_drawn, self.claims
         return drawn if held is None else drawn + held.undrawn
 

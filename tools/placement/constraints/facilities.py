@@ -13,13 +13,17 @@ from typing import Final
 
 import numpy as np
 
+from estate import reserving
+from estate.snapshots import Snapshot
 from estate.verdicts import Dimension
-from tools.placement import carriers, picking, widening
+from estate.workloads import Workload
+from tools.placement import carriers, drawing, widening
 from tools.placement.attempts import Attempt
 from tools.placement.carriers import Carriers
-from tools.placement.columns import Ints
+from tools.placement.columns import UNCAPPED, Ints
 from tools.placement.constraints.kinds import Constraint, Masks
 from tools.placement.constraints.rules import Refused, Rule, Words, among
+from tools.placement.margins import Margins
 from tools.placement.wishes import Room, Wish
 
 BY_SORT: Final = {
@@ -30,6 +34,15 @@ BY_SORT: Final = {
     "loop": Constraint.LOOP,
 }
 _NAMED: Final = 3
+_MARGINS: Final = Margins()
+
+
+def concerns(snapshot: Snapshot, workload: Workload) -> bool:
+    """Whether any part could refuse any of its replicas: it has less left than they may draw together."""
+    least = _MARGINS.least(snapshot)
+    if least < UNCAPPED and next(reserving.every(snapshot), None) is not None:
+        return True  # what is reserved is drawn already
+    return workload.replicas * workload.contract.accelerators_per_replica * workload.watts_per_accelerator > least
 
 
 def moving(wish: Wish, room: Room, without: Constraint | None) -> Masks:
@@ -45,7 +58,7 @@ def moving(wish: Wish, room: Room, without: Constraint | None) -> Masks:
         refused = found[BY_SORT[sort]] = np.zeros(len(wish.columns.ids), dtype=np.bool_)
         near = np.flatnonzero(left < wish.watts)  # a replica adds no more than its watts
         if near.size:
-            added = picking.added(wish, room, without) if added is None else added
+            added = drawing.added(wish, room, without) if added is None else added
             rows = np.flatnonzero(among(len(left), near)[wish.columns.rack])
             refused[rows] = added[rows] > left[wish.columns.rack[rows]]
     return found
@@ -95,7 +108,7 @@ def _missing(sort: str) -> Callable[[Wish], Ints]:
         if behind is None or sort not in behind.slots:
             return np.zeros(len(wish.columns.ids), dtype=np.int64)
         left = behind.headroom(room.spoken_for, wish.spoken_for)[:, behind.slots[sort]].min(axis=1)
-        more = picking.added(wish, room, BY_SORT[sort]) - left[wish.columns.rack]
+        more = drawing.added(wish, room, BY_SORT[sort]) - left[wish.columns.rack]
         found: Ints = np.where(wish.columns.rack >= 0, np.maximum(more, 0), 0)
         return found
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from estate.ids import RackId
 from estate.verdicts import Dimension
-from tools.placement import picking
+from tools.placement import drawing
 from tools.placement.attempts import Attempt
 from tools.placement.columns import Ints
 from tools.placement.constraints.kinds import Constraint, Masks
@@ -24,7 +24,7 @@ def moving(wish: Wish, room: Room, without: Constraint | None) -> Masks:
 
 def _after(wish: Wish, room: Room, without: Constraint | None) -> Ints:
     """For each node, what its rack would draw with one more replica there."""
-    return room.rack_after(picking.added(wish, room, without))
+    return room.rack_after(drawing.added(wish, room, without))
 
 
 def _words(by: Refused) -> Words:

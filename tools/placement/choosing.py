@@ -1,8 +1,4 @@
-"""Which devices of a node a replica takes, and what its rack draws then. Called by searches and by constraints in watts.
-
-What is reserved counts as drawn already, whoever holds it, as the gate counts it; so a replica that sits on reserved
-devices adds only what it draws beyond what is reserved for them.
-"""
+"""Which devices of a node one replica takes. Called by `searching`, and by quotas that count them by model."""
 
 from __future__ import annotations
 
@@ -20,19 +16,6 @@ def devices(wish: Wish, room: Room, row: int, without: Constraint | None) -> Int
     usable = np.flatnonzero(room.devices[row] & suitable(wish, without).all[row])
     first = groups(wish, room, row, usable, without)[0]
     return _shared(wish, room, row, first) if wish.shared else _whole(wish, room, row, first)
-
-
-def added(wish: Wish, room: Room, without: Constraint | None) -> Ints:
-    """For each node, what one more replica there adds to the draw of its rack, reserved watts that it uses left out."""
-    found = room.added(wish.watts)
-    claims = room.claims
-    if claims is None or not wish.needed:
-        return found
-    usable = room.devices & suitable(wish, without).all
-    for row in np.flatnonzero((usable & claims.devices).any(axis=1) & (usable.sum(axis=1) >= wish.needed)).tolist():
-        if groups(wish, room, row, np.flatnonzero(usable[row]), without):
-            found[row] -= room.used_of_reserved(row, devices(wish, room, row, without))
-    return found
 
 
 def _shared(wish: Wish, room: Room, row: int, usable: Ints) -> Ints:
