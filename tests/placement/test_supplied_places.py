@@ -8,15 +8,18 @@ from hypothesis import strategies as st
 
 from estate.changes import Change, CopyWorkload, MoveWorkload, RemoveWorkload, ReplicaMove
 from estate.frozen import FrozenEstate
+from estate.ids import WorkloadId
 from estate.workloads import Binding, Workload
 from policies import playing, supplies
 from policies.playing import Play
 from tests import builders
 from tests.placement import naive, supplied
 from tools.placement import choosing
+from tools.placement.constraints import facilities
 from tools.placement.constraints.facilities import BY_SORT
 from tools.placement.constraints.table import moving, standing
 from tools.placement.engine import MaskEngine
+from tools.placement.margins import Margins
 from tools.placement.offering.cases import Case
 from tools.placement.offering.relaxations import relaxations
 from tools.placement.port import Ask, Placement
@@ -57,7 +60,7 @@ def beyond(played: Play) -> list[str]:
 
 
 @given(st.data())
-@settings(max_examples=60)
+@settings(max_examples=25)
 def test_what_is_placed_is_fed_and_cooled_by_plain_rules_and_by_the_gates(data: st.DataObject) -> None:
     estate, engine = data.draw(supplied.tight()), MaskEngine()
     ask = data.draw(supplied.asks(estate))
@@ -77,10 +80,13 @@ def test_what_is_placed_is_fed_and_cooled_by_plain_rules_and_by_the_gates(data: 
 
 
 @given(st.data())
-@settings(max_examples=60)
+@settings(max_examples=25)
 def test_where_nothing_else_refuses_the_gate_would_forbid(data: st.DataObject) -> None:
     estate = data.draw(supplied.tight())
+    facilities.concerns(estate, builders.workload("w"))
     ask = data.draw(supplied.asks(estate))
+    gone = data.draw(st.sampled_from(["w1", "w2"]))
+    estate = estate.without_workload(WorkloadId(gone)) if data.draw(st.booleans()) else estate
     workload = estate.workload(ask.workload)
     assert workload is not None
     ask = Ask(workload.id, (min(ask.replicas),), ask.sites, ask.avoid, ask.at)
@@ -90,6 +96,8 @@ def test_where_nothing_else_refuses_the_gate_would_forbid(data: st.DataObject) -
     masks = standing(wish) | moving(wish, room, None)
     others = any_of({c: m for c, m in masks.items() if c not in OURS}, len(wish.columns.ids))
     ours = any_of({c: m for c, m in masks.items() if c in OURS}, len(wish.columns.ids))
+    assert facilities.concerns(estate, workload) or not ours.any()
+    assert Margins().least(estate) == facilities._MARGINS.least(estate), "followed from another estate or read anew"
     names = wish.columns.names.clusters
     here = np.array([names[c] == workload.cluster for c in wish.columns.cluster], dtype=np.bool_)
     for row in np.flatnonzero(here & ~others).tolist():

@@ -120,9 +120,11 @@ def read(snapshot: Snapshot, racks: Sequence[RackId]) -> Carriers:
     told = (*supplies.parts(snapshot, racks), *_giving_away(snapshot, racks))
     parts = tuple(sorted(told, key=lambda p: (order[p.ref.kind], p.ref.id)))
     rows = {name: row for row, name in enumerate(racks)}
-    found: dict[str, list[list[tuple[int, int, bool]]]] = {}
+    found: dict[str, list[list[tuple[int, int, bool]]]] = {
+        sort: [[] for _ in racks] for sort in dict.fromkeys(p.ref.kind for p in parts)
+    }
     for place, part in enumerate(parts):
-        behind = found.setdefault(part.ref.kind, [[] for _ in racks])
+        behind = found[part.ref.kind]
         for rack, shared in part.racks.items():
             behind[rows[rack]].append((place, shared, rack in part.own))
     widths = {sort: max(map(len, behind)) for sort, behind in found.items()}
