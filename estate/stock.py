@@ -53,7 +53,7 @@ class Stock:
         return (held[name] for name in sorted(held))
 
     def same(self, other: Stock, kinds: Iterable[str]) -> bool:
-        """Whether one of these was made of the other without a change to items of these kinds. Looks at none of them."""
+        """Whether one was made of the other without a change to items of these kinds. Looks at none of them."""
         return self is other or all(self._kinds.get(k) is other._kinds.get(k) for k in kinds)
 
     def known_as(self, alias: Alias) -> Ref | None:

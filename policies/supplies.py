@@ -1,7 +1,7 @@
 """What feeds and cools racks beyond their own budgets: feeds, sites, CDUs and loops, before and after a play. Pure.
 
-The law asks for the weights of a play (`supplies`), placement for the parts themselves (`parts`): its masks, its reports
-and what it supposes are read off these, so that they can differ from the law in nothing.
+The law asks for the weights of a play (`supplies`), placement for the parts themselves (`parts`): its masks,
+reports and suppositions are read off these, so that they can differ from the law in nothing.
 
 Asked only of what the estate knows and the play makes draw otherwise. A part that has failed, or leaks, carries
 nothing: what would add to it is beyond its limit. Two feeds of a 2N pair are one: either must carry the load of both.

@@ -168,7 +168,7 @@ def _clusters(snapshot: Snapshot, workload: Workload, ask: Ask) -> Iterator[Clus
         yield from sorted(others)
 
 
-def _in_cluster(  # noqa: PLR0913, PLR0917 - what a search is about
+def _in_cluster(
     running: Snapshot, workload: Workload, ask: Ask, domain: str | None, cap: Cap, base: Snapshot, *, begun: bool
 ) -> tuple[Binding, ...] | None:
     bindings: list[Binding] = []
@@ -196,9 +196,7 @@ def _in_cluster(  # noqa: PLR0913, PLR0917 - what a search is about
     return tuple(bindings)
 
 
-def _home(  # noqa: PLR0913, PLR0917 - one replica, on one node, in one estate that was another before
-    running: Snapshot, workload: Workload, ask: Ask, node: Node, replica: int, base: Snapshot
-) -> Binding | None:
+def _home(running: Snapshot, workload: Workload, ask: Ask, node: Node, replica: int, base: Snapshot) -> Binding | None:
     if node.id in ask.avoid or not _lawful_place(running, workload, ask, node):
         return None
     if not _near(running, workload, node):

@@ -64,7 +64,11 @@ def _running(draw: st.DrawFn, estate: FrozenEstate, name: str, tenant: str) -> F
     for replica in range(draw(st.integers(0, workload.replicas))):
         needed = workload.contract.accelerators_per_replica
         open_to = [n for n in estate.nodes() if n.id.startswith(_SITES[cluster])]
-        homes = [(n.id, f) for n in open_to if len(f := [a.index for a in n.accelerators if a.index not in estate.taken(n.id)]) >= needed]
+        homes = [
+            (n.id, f)
+            for n in open_to
+            if len(f := [a.index for a in n.accelerators if a.index not in estate.taken(n.id)]) >= needed
+        ]
         if homes:
             node, free = draw(among([(n, tuple(f)) for n, f in homes]))
             seats.append(builders.binding(replica, node, *free[:needed]))
@@ -114,9 +118,7 @@ def _power(draw: st.DrawFn, estate: FrozenEstate) -> list[Item]:
         fed = [r for r in estate.facts.racks if r.power_feed == name or (partner and both is Redundancy.TWO_N)]
         watts = _near(draw, sum(estate.rack_watts(r.id) for r in fed))
         other = None if partner is None else FeedId(partner)
-        found.append(
-            Feed(id=FeedId(name), capacity_watts=watts, partner=other, redundancy=both, state=draw(_STATES))
-        )
+        found.append(Feed(id=FeedId(name), capacity_watts=watts, partner=other, redundancy=both, state=draw(_STATES)))
     for site in ("eu-de", "us-east"):
         if draw(st.booleans()):
             found.append(SitePlan(id=SiteId(site), power_watts=_near(draw, estate.site_watts(SiteId(site)))))
@@ -135,8 +137,6 @@ def _coolers(draw: st.DrawFn, estate: FrozenEstate) -> list[Item]:
         wet = (LeakSensor(name="rope", wet=draw(among([None, False, False, False, True]))),)
         watts = _near(draw, sum(drawn.values()) // shared)
         loop = LoopId(draw(among(["l1", "l1", "l2"])))
-        found.append(
-            Cdu(id=CduId(unit), loop=loop, capacity_watts=watts, leak_sensors=wet, state=draw(_STATES))
-        )
+        found.append(Cdu(id=CduId(unit), loop=loop, capacity_watts=watts, leak_sensors=wet, state=draw(_STATES)))
     found.append(Loop(id=LoopId("l1"), site=SiteId("eu-de"), capacity_watts=_near(draw, sum(drawn.values()))))
     return found

@@ -71,7 +71,10 @@ def settled(estate: Snapshot, found: Aftermath) -> Snapshot:
             ask = Ask(name, tuple(moving))
             running = estate.with_workload(workload)
             # Any devices of the node that the rules allow: which ones was the engine's choice.
-            assert naive._home(running, workload, ask, node, binding.replica, estate) is not None, (found.domain, binding)
+            assert naive._home(running, workload, ask, node, binding.replica, estate) is not None, (
+                found.domain,
+                binding,
+            )
             workload = workload.model_copy(update={"bindings": (*workload.bindings, binding)})
         estate = estate.with_workload(workload)
     return estate
@@ -143,6 +146,22 @@ def test_what_a_lost_node_drew_beyond_idle_is_there_for_its_second_home_and_not_
         nodes = [builders.node(f"eu-{r}") for r in ("a1", "a2")]
         estate = builders.estate(law_base=law, nodes=nodes, workloads=(full("one", "eu-a1"),))
         assert verdicts(Keeper().all(estate))[Ref("node", "eu-a1")] == homeless
+
+
+def test_a_second_home_is_lost_where_its_feed_fills_up_elsewhere_or_is_found_to_carry_less() -> None:
+    """One feed carries three machines of 1 000 W and eight accelerators of 700 W, wherever they stand, and no more."""
+    estate = builders.estate(
+        nodes=[builders.node(n) for n in ("eu-a1", "eu-b1", "us-a1")], workloads=(full("one", "eu-a1"),)
+    )
+
+    def fed(watts: int) -> FrozenEstate:
+        return estate.with_stock(estate.stock.with_(Feed(id=FeedId("a"), capacity_watts=Watts(watts))))
+
+    far = builders.workload("far", cluster="us-1", replicas=1, bindings=(builders.binding(0, "us-a1", 0),))
+    for after in (fed(8_600).with_workload(far), fed(8_599)):
+        keeper = Keeper()
+        assert verdicts(keeper.all(fed(8_600)))[Ref("node", "eu-a1")] == set()
+        assert verdicts(keeper.all(after))[Ref("node", "eu-a1")] == {"one"}
 
 
 def test_a_gang_begins_anew_as_a_whole_and_what_takes_its_chance_is_not_told_of() -> None:

@@ -100,7 +100,10 @@ QUOTA = (builders.tenant("tenant-a", quotas=(Quota(accelerators=MilliGpu(6_000))
         ),
         (behind(Feed(id=FeedId("a"), capacity_watts=Watts(5_500))), Cause.NO_POWER),
         (behind(SitePlan(id=SiteId("eu-de"), power_watts=Watts(5_500))), Cause.NO_POWER),
-        (behind(Cdu(id=CduId("c"), loop=LoopId("l"), capacity_watts=Watts(9_000), state=State.FAILED)), Cause.NO_COOLING),
+        (
+            behind(Cdu(id=CduId("c"), loop=LoopId("l"), capacity_watts=Watts(9_000), state=State.FAILED)),
+            Cause.NO_COOLING,
+        ),
         (fleet(builders.node("eu-a1", cordoned=True), beside=(HELD,)), Cause.UNHEALTHY),
     ],
 )
@@ -129,11 +132,11 @@ def test_a_rack_that_cannot_be_cooled_strands_what_is_free_there() -> None:
 
 
 def test_what_two_racks_share_strands_what_is_free_in_either_and_is_counted_once() -> None:
-    """An accelerator draws up to 700 W, and the feed of both racks carries 4 000 W of the 2 000 W that nodes draw idle."""
+    """An accelerator draws up to 700 W; the feed of both racks carries 4 000 W, of which nodes draw 2 000 W idle."""
     estate = fleet(builders.node("eu-a1", accelerators=2), builders.node("eu-b1", accelerators=2))
     feed = Feed(id=FeedId("a"), capacity_watts=Watts(4_000))
     racks = {r.rack: r for r in accounts.report(MaskEngine(), estate.with_stock(Stock.of([feed]))).racks if r.free}
-    told = [(r.binds, r.behind_left, r.stranded_accelerators) for r in (racks["eu-a"], racks["eu-b"])]
+    told = [(r.binds, r.behind_left, r.stranded_accelerators) for r in (racks[RackId("eu-a")], racks[RackId("eu-b")])]
     assert told == [("accelerators", 2_000, 0), ("feed/a", 600, 2)]
 
 

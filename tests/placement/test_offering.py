@@ -95,6 +95,7 @@ HOLDER = NEIGHBOUR.model_copy(update={"tenant": TenantId("tenant-a"), "namespace
 ALONE = (builders.tenant("tenant-a"), builders.tenant("tenant-b", isolation=Isolation.DEDICATED_NODE))
 LAKE = Attachment(sort=AttachmentSort.STORAGE, kind="nfs", name="10.0.0.7/lake")
 RAILS = Network(id="rails", tenants=("tenant-b",), nodes=(NodeId("eu-a1"),))
+WET = (LeakSensor(name="rope", wet=True),)
 FAULT = (Taint(key="fault", effect=TaintEffect.NO_SCHEDULE),)
 
 
@@ -230,9 +231,6 @@ def cdu(watts: int, **over: Any) -> Cdu:
 
 def loop(watts: int) -> Loop:
     return Loop(id=LoopId("l"), site=SiteId("eu-de"), capacity_watts=Watts(watts))
-
-
-WET = (LeakSensor(name="rope", wet=True),)
 
 
 def tight() -> Facts:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from estate.changes import Change, CopyWorkload, MoveWorkload, RemoveWorkload, ReplicaMove
+from estate.facilities.power import Feed
 from estate.frozen import FrozenEstate
-from estate.ids import WorkloadId
+from estate.ids import FeedId, NodeId, WorkloadId
+from estate.units import Watts
 from estate.workloads import Binding, Workload
 from policies import playing, supplies
 from policies.playing import Play
 from tests import builders
 from tests.placement import naive, supplied
+from tests.reserved import holding, reserve, seat
 from tools.placement import choosing
 from tools.placement.constraints import facilities
 from tools.placement.constraints.facilities import BY_SORT
@@ -22,7 +27,7 @@ from tools.placement.engine import MaskEngine
 from tools.placement.margins import Margins
 from tools.placement.offering.cases import Case
 from tools.placement.offering.relaxations import relaxations
-from tools.placement.port import Ask, Placement
+from tools.placement.port import Ask, NoPlacement, Placement
 from tools.placement.searching import any_of
 from tools.placement.wishes import Room, Wish
 
@@ -103,6 +108,42 @@ def test_where_nothing_else_refuses_the_gate_would_forbid(data: st.DataObject) -
     for row in np.flatnonzero(here & ~others).tolist():
         slots = choosing.devices(wish, room, row, None)
         indexes = tuple(sorted(wish.columns.index[row, slots].tolist()))
-        played = play(estate, workload, (Binding(replica=ask.replicas[0], node=wish.columns.ids[row], accelerators=indexes),))
+        played = play(
+            estate, workload, (Binding(replica=ask.replicas[0], node=wish.columns.ids[row], accelerators=indexes),)
+        )
         assert played.refusal is None
         assert bool(beyond(played)) == bool(ours[row]), (wish.columns.ids[row], beyond(played))
+
+
+def held(feed_watts: int, **work: Any) -> FrozenEstate:
+    """Two nodes of 1 000 W on one feed, in two racks; a device of each of the first is kept for tenant-a at 1 500 W."""
+    nodes = [builders.node(n, accelerators=2) for n in ("eu-a1", "eu-b1")]
+    wanted = builders.workload("w0", replicas=1, contract=builders.contract(1), **work)
+    estate = holding(
+        reserve("own", "tenant-a", seat("eu-a1", 0), watts_per_accelerator=1_500),
+        on=builders.estate(nodes=nodes, workloads=(wanted,)),
+    )
+    return estate.with_stock(estate.stock.with_(Feed(id=FeedId("a"), capacity_watts=Watts(feed_watts))))
+
+
+def test_who_sits_on_what_is_reserved_adds_only_what_is_not_kept_for_it() -> None:
+    """And nobody else has those watts: not their holder either, on other devices."""
+    found = MaskEngine().place(held(3_500), Ask(supplied.W, (0,)))
+    assert isinstance(found, Placement)
+    assert (found.bindings[0].node, found.bindings[0].accelerators) == ("eu-a1", (0,))
+    elsewhere = Ask(supplied.W, (0,), avoid=frozenset({NodeId("eu-a1")}))
+    assert isinstance(MaskEngine().place(held(3_500), elsewhere), NoPlacement)
+    assert isinstance(MaskEngine().place(held(4_200), elsewhere), Placement)
+
+
+def test_who_leaves_what_is_reserved_leaves_its_watts_kept() -> None:
+    """It draws 700 of 1 500 W where it is; elsewhere it adds 700, and the 1 500 stay."""
+    seats = (builders.binding(0, "eu-a1", 0),)
+    elsewhere = Ask(supplied.W, (0,), avoid=frozenset({NodeId("eu-a1")}))
+    for watts, fits in ((4_199, False), (4_200, True)):
+        estate = held(watts, bindings=seats)
+        workload = estate.workload(supplied.W)
+        assert workload is not None
+        assert isinstance(MaskEngine().place(estate, elsewhere), Placement) is fits
+        played = play(estate, workload, (builders.binding(0, "eu-b1", 0),))
+        assert bool(beyond(played)) is not fits

@@ -13,7 +13,6 @@ from estate.errors import BadInput
 from estate.facilities.power import Feed, Redundancy
 from estate.frozen import FrozenEstate
 from estate.ids import FeedId, NodeId
-from estate.itemkinds import State
 from estate.law import Isolation
 from estate.law.tenants import Quota
 from estate.snapshots import Snapshot

@@ -136,9 +136,9 @@ def read(snapshot: Snapshot, racks: Sequence[RackId]) -> Carriers:
             begin = slots[sort].start
             table[row, begin : begin + len(held)] = np.array(held, dtype=np.int64).reshape(-1, 3)
     most = np.array([*(p.most for p in parts), UNCAPPED], dtype=np.int64)
-    split = tuple(np.flatnonzero((table[:, :, 1] > 1).any(axis=0)).tolist())
-    part, shared, own = table[:, :, 0], table[:, :, 1], table[:, :, 2] > 0
-    return Carriers(snapshot.facts, snapshot.stock, parts, most, part.copy(), shared.copy(), own, slots, split)
+    place_of, among, own = table[:, :, 0].copy(), table[:, :, 1].copy(), table[:, :, 2] > 0
+    split = tuple(np.flatnonzero((among > 1).any(axis=0)).tolist())
+    return Carriers(snapshot.facts, snapshot.stock, parts, most, place_of, among, own, slots, split)
 
 
 def _giving_away(snapshot: Snapshot, racks: Sequence[RackId]) -> Iterator[Part]:

@@ -76,7 +76,9 @@ def _bound(snapshot: Snapshot, part: Part) -> tuple[Ref, ...]:
     item = snapshot.stock.get(part.ref)
     if isinstance(item, Feed) and item.partner is not None and item.redundancy is Redundancy.TWO_N:
         other = Ref("feed", item.partner)
-        return (part.ref, other) if snapshot.stock.get(other) is not None and not is_out(snapshot, other) else (part.ref,)
+        return (
+            (part.ref, other) if snapshot.stock.get(other) is not None and not is_out(snapshot, other) else (part.ref,)
+        )
     return (part.ref,)
 
 

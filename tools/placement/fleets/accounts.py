@@ -48,15 +48,15 @@ class RackAccount(Model):
     units_left: int | None
     """Rack units that no machine is told to fill; null where nobody says how tall they are."""
     binds: str
-    """What runs out first: accelerators, power or cooling of the rack itself, or a feed, site, CDU or loop behind it."""
+    """What runs out first: accelerators, the rack's own power or cooling, or a feed, site, CDU or loop behind it."""
     stranded_accelerators: int
     """Free, and no watts or no cooling for them."""
     stranded_watts: int
     """Within the budget, and no free accelerator to use them."""
     stranded_cooling: int
     behind_left: int | None = None
-    """Watts that what feeds and cools it together with others leaves it, once the racks before it had theirs; null where
-    nobody tells of such."""
+    """Watts that what feeds and cools it with others leaves it, once the racks before it had theirs; null where nobody
+    tells of such."""
 
 
 class SizeAccount(Model):
