@@ -15,13 +15,18 @@ from pydantic import ValidationError
 from estate.attachments import Attachment, AttachmentSort
 from estate.effects import lay_out
 from estate.errors import BadInput
+from estate.facilities.cooling import Cdu, LeakSensor, Loop
+from estate.facilities.places import RackSpace, SitePlan
+from estate.facilities.power import Feed
 from estate.frozen import FrozenEstate
 from estate.hardware import Health, Node, Taint, TaintEffect
-from estate.ids import NodeId, PriceId, SiteId, TenantId, WorkloadId
+from estate.ids import CduId, FeedId, LoopId, NodeId, PriceId, SiteId, TenantId, WorkloadId
+from estate.items import Item
 from estate.law import Facts, Isolation, Network
 from estate.machines import Nic, Software
 from estate.results import Ok
 from estate.snapshots import Snapshot
+from estate.stock import Stock
 from estate.units import MicroUsd, Watts
 from estate.uses.offers import Price, Unit
 from estate.workloads import BandwidthClass, Requirement, Workload
@@ -93,6 +98,7 @@ HOLDER = NEIGHBOUR.model_copy(update={"tenant": TenantId("tenant-a"), "namespace
 ALONE = (builders.tenant("tenant-a"), builders.tenant("tenant-b", isolation=Isolation.DEDICATED_NODE))
 LAKE = Attachment(sort=AttachmentSort.STORAGE, kind="nfs", name="10.0.0.7/lake")
 RAILS = Network(id="rails", tenants=("tenant-b",), nodes=(NodeId("eu-a1"),))
+WET = (LeakSensor(name="rope", wet=True),)
 FAULT = (Taint(key="fault", effect=TaintEffect.NO_SCHEDULE),)
 
 
@@ -105,6 +111,14 @@ FAULT = (Taint(key="fault", effect=TaintEffect.NO_SCHEDULE),)
         (Constraint.TAINT, lambda: waiting(one(taints=FAULT)), {}),
         (Constraint.FREE, lambda: waiting(one(), beside=(HOLDER,)), {}),
         (Constraint.POWER, lambda: waiting(one(), facts=tight()), {}),
+        (Constraint.FEED, lambda: stocked(Feed(id=FeedId("a"), capacity_watts=Watts(2_399))), {}),
+        (Constraint.FEED, lambda: stocked(Feed(id=FeedId("a"), capacity_watts=Watts(9_000), state="failed")), {}),
+        (Constraint.FEED, lambda: stocked(*pair(2_300, 2_399)), {}),
+        (Constraint.CONNECTION, lambda: stocked(SitePlan(id=SiteId("eu-de"), power_watts=Watts(2_399))), {}),
+        (Constraint.COOLING, lambda: stocked(space(2_399)), {}),
+        (Constraint.COOLANT, lambda: stocked(space(9_000), cdu(2_000, state="failed"), loop(9_000)), {}),
+        (Constraint.COOLANT, lambda: stocked(space(9_000), cdu(9_000, leak_sensors=WET), loop(9_000)), {}),
+        (Constraint.LOOP, lambda: stocked(space(9_000), cdu(9_000), loop(2_399)), {}),
         (Constraint.HEALTH, lambda: waiting(one(health=Health.DEGRADED)), {}),
         (
             Constraint.NVLINK,
@@ -223,6 +237,33 @@ def abroad() -> FrozenEstate:
     law = builders.facts(tenants=(builders.tenant("tenant-a", residency=builders.residency("DE", "US")),), datasets=())
     seat = (builders.binding(1, "eu-a1", 0, 1),)
     return waiting(one(), builders.node("us-a1"), facts=law, replicas=2, bindings=seat)
+
+
+def stocked(*items: Item) -> FrozenEstate:
+    """A node that draws 1 000 W, and two accelerators of 700 W that wait, behind these parts."""
+    estate = waiting(one())
+    return estate.with_stock(Stock.of(items))
+
+
+def pair(a: int, b: int) -> tuple[Feed, Feed]:
+    """A 2N pair of which the rack is on one half."""
+    twice = {"redundancy": "2n", "state": "ok"}
+    return (
+        Feed(id=FeedId("a"), capacity_watts=Watts(a), partner=FeedId("b"), **twice),
+        Feed(id=FeedId("b"), capacity_watts=Watts(b), partner=FeedId("a"), **twice),
+    )
+
+
+def space(watts: int) -> RackSpace:
+    return RackSpace.model_validate({"id": "eu-a", "cdus": ("c",), "cooling": ({"method": "air", "watts": watts},)})
+
+
+def cdu(watts: int, **over: Any) -> Cdu:
+    return Cdu(id=CduId("c"), loop=LoopId("l"), capacity_watts=Watts(watts), **over)
+
+
+def loop(watts: int) -> Loop:
+    return Loop(id=LoopId("l"), site=SiteId("eu-de"), capacity_watts=Watts(watts))
 
 
 def tight() -> Facts:

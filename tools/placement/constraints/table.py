@@ -18,6 +18,7 @@ from tools.placement.constraints import (
     costs,
     data,
     devices,
+    facilities,
     law,
     localities,
     machines,
@@ -39,7 +40,20 @@ from tools.placement.constraints.rules import Rule
 from tools.placement.wishes import Room, Wish
 
 _PROMISES = (costs, data, stages, storage, supplies, times, uptimes, users, writing)
-_PLACES = (marks, reservations, devices, machines, localities, power, quotas, company, tenancy, belongings, law)
+_PLACES = (
+    marks,
+    reservations,
+    devices,
+    machines,
+    localities,
+    power,
+    facilities,
+    quotas,
+    company,
+    tenancy,
+    belongings,
+    law,
+)
 _FAMILIES = (*_PLACES, *_PROMISES)
 _FOLDED = (marks, devices, machines, power, company, tenancy, law)
 """What the compiled way knows (`tools.placement.online`). Every other family of places says in `concerns` whom it may
@@ -61,6 +75,7 @@ _MOVING = (
     devices.moving,
     *_INSIDE,
     power.moving,
+    facilities.moving,
     company.moving,
     costs.moving,
     storage.moving,
