@@ -69,7 +69,7 @@ def _search(wish: Wish, without: Constraint | None, prefer: Ints | None) -> Atte
             if attempt.complete:
                 return attempt
             attempts.append(attempt)
-    return max(attempts, key=lambda a: len(a.bindings), default=_nowhere(wish, fixed, without))
+    return max(attempts, key=lambda a: len(a.bindings)) if attempts else _nowhere(wish, fixed, without)
 
 
 def _room(wish: Wish, without: Constraint | None) -> Room:

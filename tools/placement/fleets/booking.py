@@ -24,7 +24,9 @@ from estate.snapshots import Snapshot
 from estate.workloads import Workload
 from tools.placement import quotas
 from tools.placement.columns import HEALTHS, UNKNOWN_TENANT, Columns, Flags, Ints
-from tools.placement.constraints.kinds import AXES, Constraint
+from tools.placement.constraints.kinds import AXES, Constraint, Masks
+from tools.placement.constraints.table import moving, standing
+from tools.placement.fleets.likes import Enduring, alike
 from tools.placement.port import Ask
 from tools.placement.searching import search
 from tools.placement.wishes import Room, Wish
@@ -112,18 +114,21 @@ def book(snapshot: Snapshot, columns: Columns) -> Booked:
     unhealthy |= columns.free & closed[:, None]
     cause[unhealthy] = CAUSES.index(Cause.UNHEALTHY)
     left = columns.free & ~unhealthy
-    running, waiting = columns, []
+    running, known, waiting, hopeless = columns, Enduring(), list[Workload](), set[object]()
     for workload in _waiting(snapshot):
-        wish = _wish(snapshot, running, workload)
-        attempt = search(wish)
-        if not attempt.complete or attempt.room is None:
+        wish = known.knowing(_wish(snapshot, running, workload))
+        kind = (alike(wish), workload.bindings)
+        attempt = None if kind in hopeless else search(wish)
+        if attempt is None or not attempt.complete or attempt.room is None:
             waiting.append(workload)
+            if attempt is not None and not attempt.bindings and wish.contract.availability is None:
+                hopeless.add(kind)  # for not even one is there a seat, and less and less is free
             continue
         taken = running.free & ~attempt.room.free
         cause[taken & left] = CAUSES.index(Cause.UNBOUND)
         left &= ~taken
         running = _seated(running, workload, attempt.room, attempt.rows)
-    cause[left] = np.broadcast_to(_obstacle(snapshot, running, waiting)[:, None], left.shape)[left]
+    cause[left] = np.broadcast_to(_obstacle(snapshot, running, waiting, known)[:, None], left.shape)[left]
     return Booked(columns, cause)
 
 
@@ -147,21 +152,25 @@ def _seated(columns: Columns, workload: Workload, room: Room, rows: list[int]) -
     return room.columns(present)
 
 
-def _obstacle(snapshot: Snapshot, columns: Columns, waiting: list[Workload]) -> Ints:
+def _obstacle(snapshot: Snapshot, columns: Columns, waiting: list[Workload], known: Enduring) -> Ints:
     """Of each node what keeps the nearest waiting work away."""
     best = np.full(len(columns.ids), len(_EASY) - 1, dtype=np.int64)
-    uses, cooling = quotas.uses(snapshot), rack_cooling(snapshot, columns)
+    uses, cooling, kinds = quotas.uses(snapshot), rack_cooling(snapshot, columns), set[object]()
     for workload in waiting:
         wish = _wish(snapshot, columns, workload)
-        best = np.minimum(best, _hardest(wish, cooling, short=_short(snapshot, workload, uses)))
+        kind = (alike(wish), workload.bindings)
+        if kind not in kinds:
+            kinds.add(kind)
+            short = _short(snapshot, workload, uses)
+            best = np.minimum(best, _hardest(known.knowing(wish), cooling, short=short))
     return np.array(_EASY, dtype=np.int64)[best]
 
 
 def _hardest(wish: Wish, cooling: Ints, *, short: bool) -> Ints:
     """Of each node the hardest obstacle to one workload; where none is, its parts do not fit together."""
     # Each replica by itself: what the others would take is a matter of fragmentation.
-    alone = replace(wish, ask=replace(wish.ask, replicas=wish.ask.replicas[:1]), suited={})
-    found = search(alone).first
+    alone = replace(wish, ask=replace(wish.ask, replicas=wish.ask.replicas[:1]))
+    found = _refused(alone)
     rank = np.zeros(len(wish.columns.ids), dtype=np.int64)
     if short:
         rank[:] = _EASY.index(CAUSES.index(Cause.QUOTA))
@@ -173,6 +182,13 @@ def _hardest(wish: Wish, cooling: Ints, *, short: bool) -> Ints:
     after = Room(wish).rack_after(wish.watts)
     warm = (columns.rack >= 0) & (after > cooling[columns.rack]) if cooling.size else np.zeros_like(columns.cordoned)
     return np.where(warm, np.maximum(rank, hot), rank)
+
+
+def _refused(wish: Wish) -> Masks:
+    """What refuses its first replica where."""
+    if wish.contract.availability is not None:
+        return search(wish).first
+    return standing(wish) | moving(wish, Room(wish), None)
 
 
 def _short(snapshot: Snapshot, workload: Workload, uses: Mapping[quotas.Scope, quotas.Use]) -> bool:
