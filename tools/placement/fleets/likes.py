@@ -26,7 +26,8 @@ _BLANK: Final[Mapping[str, object]] = {}
 def alike(wish: Wish, blank: Mapping[str, object] = _BLANK) -> object:
     """What tells wishes apart on the same columns, whose replicas have no others; without these terms of a contract."""
     own = tuple(getattr(wish.workload, name) for name in _OWN)
-    return (own, tuple(sorted(wish.clusters())), _told(wish.contract, blank), _told(wish.workload.contract, blank))
+    terms, mine = _told(wish.contract, blank), wish.workload.contract
+    return (own, frozenset(wish.clusters()), terms, terms if wish.contract is mine else _told(mine, blank))
 
 
 def _told(contract: WorkloadContract, blank: Mapping[str, object]) -> tuple[object, ...]:

@@ -19,7 +19,7 @@ import numpy as np
 from estate.ids import WorkloadId
 from estate.snapshots import Snapshot
 from estate.workloads import WHOLE, BandwidthClass, Workload
-from tools.placement.columns import NOBODY, Columns, Flags, Ints
+from tools.placement.columns import NOBODY, Columns, Flags, Ints, counted, summed
 from tools.placement.constraints.devices import suitable
 from tools.placement.constraints.kinds import Constraint, Masks
 from tools.placement.constraints.table import standing
@@ -117,14 +117,12 @@ class Market:
     @cached_property
     def devices(self) -> Ints:
         """By group: thousandths of devices of one node that may be had."""
-        found: Ints = self.columns.milli[self.first].sum(axis=1)
-        return found
+        return summed(self.columns.milli[self.first])
 
     @cached_property
     def whole(self) -> Ints:
         """By group: those of devices that nobody has a part of."""
-        found: Ints = self.columns.free[self.first].sum(axis=1) * WHOLE
-        return found
+        return counted(self.columns.free[self.first]) * WHOLE
 
     def by_class(self, figures: Sequence[int]) -> Ints:
         """By seat, what is told by class."""
@@ -222,11 +220,11 @@ class _Classing:
         usable = suitable(wish, None).all & (_shareable(wish) if wish.shared else c.free)
         joined = contract.bandwidth is BandwidthClass.SAME_NVLINK_DOMAIN and wish.needed > 1
         if wish.shared:
-            seats: Ints = (c.milli * usable // contract.milli).sum(axis=1)
+            seats = summed(c.milli * usable // contract.milli)
         else:
-            seats = _in_domains(c, usable, wish.needed) if joined else usable.sum(axis=1) // wish.needed
+            seats = _in_domains(c, usable, wish.needed) if joined else counted(usable) // wish.needed
         # Under a cap a node draws no more; each device then counts its part of what is left below it.
-        whole = np.maximum(c.milli.sum(axis=1), 1)
+        whole = np.maximum(summed(c.milli), 1)
         below = np.maximum(c.cap - c.idle - c.load, 0) * (wish.needed * contract.milli) // whole
         return Class(wish.workload, names, count, np.where(open_to, seats, 0), np.minimum(wish.watts, below))
 
@@ -243,7 +241,7 @@ def _shareable(wish: Wish) -> Flags:
 def _in_domains(columns: Columns, usable: Flags, size: int) -> Ints:
     found = np.zeros(len(columns.ids), dtype=np.int64)
     for domain in range(int(columns.domain.max(initial=-1)) + 1):
-        found += (usable & (columns.domain == domain)).sum(axis=1) // size
+        found += counted(usable & (columns.domain == domain)) // size
     return found
 
 
@@ -295,7 +293,7 @@ def _groups(ground: Grounded, found: Sequence[Class]) -> tuple[Ints, Ints, Ints]
     """Nodes that are the same to everybody, by what they have and where they stand; each supposed machine by itself."""
     c, real = ground.columns, ground.real
     models = np.where(c.exists, c.model, -1)
-    looks = [c.rack, c.site, c.free.sum(axis=1), c.milli.sum(axis=1), *models.T]
+    looks = [c.rack, c.site, counted(c.free), summed(c.milli), *models.T]
     looks += [column for k in found for column in (k.seats, k.watts)]
     kind = np.zeros(real, dtype=np.int64)
     for begin in range(0, len(looks), _AT_ONCE):
