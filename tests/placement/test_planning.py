@@ -17,14 +17,16 @@ from estate.ids import ClusterId, NodeId, SiteId, TenantId, WorkloadId
 from estate.results import Ok
 from estate.snapshots import Snapshot
 from estate.units import Seconds
-from estate.workloads import Pace, Workload
+from estate.workloads import Pace, Span, Workload
 from tests import builders
 from tests.placement import estates, naive
+from tools.placement.engine import MaskEngine
 from tools.placement.planning import goals as posing
 from tools.placement.planning.ordering import Group, Ordering, Target
 from tools.placement.planning.planning import plan
 from tools.placement.planning.plans import AreaKind, Evacuate, Fill, Free, Goal, Plan, Repack, Takes
 from tools.placement.planning.solving import Effort
+from tools.placement.port import Ask
 
 QUICK = Effort(whole=0.3)
 ROOMY = tuple(builders.rack(r, power_budget_watts=60_000) for r in ("eu-a", "eu-b"))
@@ -305,6 +307,28 @@ def test_nobody_is_moved_who_would_miss_a_deadline_by_beginning_anew() -> None:
     assert plan(estate, Evacuate(area=AreaKind.NODE, name="eu-a1"), passed).met, (
         "a deadline that has passed keeps nobody"
     )
+
+
+def test_a_rack_that_nobody_has_a_part_of_stays_whole_where_all_else_is_equal() -> None:
+    """Trays of an NVL72 are nodes: two empty ones would do, one of them in a rack that is empty but for it."""
+    racks = {n: [builders.node(f"{n}{k}", accelerators=4) for k in (1, 2, 3)] for n in ("eu-a", "eu-b")}
+    for broken, whole in (("eu-a", "eu-b"), ("eu-b", "eu-a")):
+        work = [
+            builders.workload(
+                f"w-{k}",
+                replicas=1,
+                contract=builders.contract(4),
+                bindings=(builders.binding(0, f"{broken}{k}", 0, 1, 2, 3),),
+            )
+            for k in (1, 3)
+        ]
+        estate = builders.estate(nodes=[*racks["eu-a"], *racks["eu-b"]], workloads=work)
+        found = plan(estate, Evacuate(area=AreaKind.NODE, name=f"{broken}1"), effort=QUICK)
+        assert [m.targets for m in found.moves] == [(f"{broken}2",)], whole
+        wish = builders.workload("new", replicas=2, contract=builders.contract(2, together=Span.RACK))
+        homes = MaskEngine().seats(estate.with_workload(wish), Ask(wish.id, (0, 1)))
+        assert homes is not None
+        assert {b.node[:4] for b in homes} == {broken}, "so does a gang in one rack, placed at once"
 
 
 def test_room_that_comes_too_late_for_whoever_waits_is_short() -> None:
