@@ -16,9 +16,10 @@ from estate import law
 from estate.errors import BadInput
 from estate.frozen import FrozenEstate
 from estate.ids import Country, EntityId, GangId, OfferId, SiteId, TenantId, WorkloadId
+from estate.terms import Pace
 from estate.units import MicroUsdPerHour, Seconds
 from estate.uses.offers import Offer
-from estate.workloads import Gang, Pace, Workload
+from estate.workloads import Gang, Workload
 from tests import builders
 from tests.drawing import among
 from tests.items import UNTIL, item

@@ -5,11 +5,10 @@ Called by `booking` and `worth`, which look at everything that waits: a fleet ha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from estate.workloads import BandwidthClass, Workload, WorkloadContract
+from estate.workloads import Workload, WorkloadContract
 from tools.placement.constraints.kinds import Masks
 from tools.placement.constraints.table import enduring
 from tools.placement.wishes import Wish
@@ -18,19 +17,20 @@ _APART: Final = {"id", "uid", "name", "replicas", "bindings", "gangs", "counted"
 """What of a workload no mask of a replica reads that has no others; where it may go stands in its wish."""
 _OWN: Final = tuple(name for name in Workload.model_fields if name not in _APART)
 _TERMS: Final = tuple(WorkloadContract.model_fields)
-_SIZES: Final = {"accelerators_per_replica": 1, "models": (), "share": None, "bandwidth": BandwidthClass.SAME_NODE}
-_SIZES |= dict.fromkeys(("memory_mebibytes", "millicores", "host_mebibytes"), 0)
-_BLANK: Final[Mapping[str, object]] = {}
+_SIZES: Final = frozenset(
+    {"accelerators_per_replica", "models", "share", "bandwidth", "memory_mebibytes", "millicores", "host_mebibytes"}
+)
+_NOTHING: Final = frozenset[str]()
 
 
-def alike(wish: Wish, blank: Mapping[str, object] = _BLANK) -> object:
+def alike(wish: Wish, blank: frozenset[str] = _NOTHING) -> object:
     """What tells wishes apart on the same columns, whose replicas have no others; without these terms of a contract."""
     own = tuple(getattr(wish.workload, name) for name in _OWN)
     terms, mine = _told(wish.contract, blank), wish.workload.contract
     return (own, frozenset(wish.clusters()), terms, terms if wish.contract is mine else _told(mine, blank))
 
 
-def _told(contract: WorkloadContract, blank: Mapping[str, object]) -> tuple[object, ...]:
+def _told(contract: WorkloadContract, blank: frozenset[str]) -> tuple[object, ...]:
     return tuple(getattr(contract, name) for name in _TERMS if name not in blank)
 
 

@@ -32,8 +32,9 @@ from tools.placement.port import Ask
 from tools.placement.searching import any_of
 from tools.placement.wishes import Wish
 
-_NOT_TOLD: Final = {"min_available": 0, "cost_ceiling": None, "availability": None, "priority": 0, "preemptible": False}
-_NOT_TOLD |= dict.fromkeys(("together", "spread"))
+_NOT_TOLD: Final = frozenset(
+    {"min_available", "cost_ceiling", "availability", "priority", "preemptible", "together", "spread"}
+)
 """What of a contract no mask of a replica alone reads."""
 _AT_ONCE: Final = 64
 """Classes whose looks at nodes are in memory together."""
@@ -224,9 +225,21 @@ class _Classing:
         else:
             seats = _in_domains(c, usable, wish.needed) if joined else counted(usable) // wish.needed
         # Under a cap a node draws no more; each device then counts its part of what is left below it.
-        whole = np.maximum(summed(c.milli), 1)
-        below = np.maximum(c.cap - c.idle - c.load, 0) * (wish.needed * contract.milli) // whole
+        below = self._left * (wish.needed * contract.milli) // self._whole
         return Class(wish.workload, names, count, np.where(open_to, seats, 0), np.minimum(wish.watts, below))
+
+    @cached_property
+    def _left(self) -> Ints:
+        """Watts below each node's cap."""
+        c = self.ground.columns
+        found: Ints = np.maximum(c.cap - c.idle - c.load, 0)
+        return found
+
+    @cached_property
+    def _whole(self) -> Ints:
+        """Thousandths of devices that each node has to give."""
+        found: Ints = np.maximum(summed(self.ground.columns.milli), 1)
+        return found
 
     def _masks(self, wish: Wish) -> Masks:
         return {name: mask for name, mask in standing(self.enduring.knowing(wish)).items() if name not in self.beside}

@@ -66,11 +66,11 @@ def _asked(problem: Programme, has: Floats, most: Floats, seats: Any) -> Any:
     from scipy.sparse import csr_matrix
 
     takes = csr_matrix(problem.takes[:, seats].multiply(1 / problem.scale[:, None]))
-    model = messages.ModelBuilderHelper()
+    model: Any = messages.ModelBuilderHelper()
     none, no_least = np.zeros(len(seats)), np.full(len(has), -np.inf)
     gives = -problem.gives[seats] / _KILO
     model.fill_model_from_sparse_data(none, most[seats], gives, no_least, has / problem.scale, takes)
-    solver = messages.ModelSolverHelper("glop")
+    solver: Any = messages.ModelSolverHelper("glop")
     solver.solve(model)
     assert solver.status() == messages.SolveStatus.OPTIMAL, "nobody seated is always an answer, and seats are numbered"
     return solver
@@ -78,7 +78,8 @@ def _asked(problem: Programme, has: Floats, most: Floats, seats: Any) -> Any:
 
 def _earned(problem: Programme, rows: Floats) -> Floats:
     """By seat: what a replica there puts to work above these prices."""
-    return np.maximum(problem.gives - problem.takes.T @ rows, 0)
+    found: Floats = np.maximum(problem.gives - problem.takes.T @ rows, 0)
+    return found
 
 
 class Again:

@@ -9,6 +9,7 @@ machine more like those that stand there, which draws its idle watts too. A shar
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,8 +20,8 @@ from estate.records import Model
 from estate.snapshots import Snapshot
 from estate.workloads import WHOLE
 from tools.placement.columns import Columns, Flags, Ints
-from tools.placement.fleets.worth import goods, markets, programmes, solving
-from tools.placement.fleets.worth.goods import Sort
+from tools.placement.fleets.worth import markets, programmes, solving
+from tools.placement.fleets.worth.goods import Sort, heights
 from tools.placement.fleets.worth.grounds import seats, waiting
 from tools.placement.fleets.worth.markets import Market
 from tools.placement.fleets.worth.programmes import More, Programme, Rows
@@ -80,17 +81,20 @@ def worth(snapshot: Snapshot, columns: Columns, rows: Flags) -> Worth:
     at_work = sum(s.held for s in seats(snapshot, columns, rows))
     could, staying = markets.as_it_could_be(snapshot, columns, rows)
     anew = programmes.programme(could)
-    if_moved = max(staying + proved(anew, solving.solved(anew)), at_work)
-    now = markets.as_it_stands(snapshot, columns, rows)
-    problem = programmes.programme(now)
-    value = solving.solved(problem)
+    with ThreadPoolExecutor(1, "worth") as aside:  # the solver holds no lock of the interpreter
+        best = aside.submit(solving.solved, anew)
+        now = markets.as_it_stands(snapshot, columns, rows)
+        problem = programmes.programme(now)
+        value = solving.solved(problem)
+        goods = tuple(_goods(problem, value, now, snapshot))
+        if_moved = max(staying + proved(anew, best.result()), at_work)
     return Worth(
         at_work=at_work // WHOLE,
         waited_for=_waited_for(snapshot) // WHOLE,
         as_it_stands=-(-min(at_work + proved(problem, value), if_moved) // WHOLE),
         if_moved=-(-if_moved // WHOLE),
         gap_permille=1000 * (if_moved - at_work) // max(if_moved, 1),
-        goods=tuple(_goods(problem, value, now, snapshot)),
+        goods=goods,
     )
 
 
@@ -146,10 +150,10 @@ def units(snapshot: Snapshot, market: Market) -> Iterator[_Unit]:
         yield _Unit(limit.sort, of, More.of_row(rows.watts + place, _WATTS))
     for place, share in enumerate(market.shares):
         yield _Unit(Sort.QUOTA, f"{share.scope.tenant} ({share.scope})", More.of_row(rows.quotas + place, 1.0))
-    yield from _machines(market, goods.heights(snapshot))
+    yield from _machines(market, heights(snapshot))
 
 
-def _machines(market: Market, heights: Mapping[RackId, tuple[int, int]]) -> Iterator[_Unit]:
+def _machines(market: Market, units: Mapping[RackId, tuple[int, int]]) -> Iterator[_Unit]:
     """A machine more like one that stands there, by its accelerators; by its rack units where too few are left."""
     c, among = market.columns, np.array([limit.shared for limit in market.limits])
     order = np.argsort(market.at, kind="stable")
@@ -161,7 +165,7 @@ def _machines(market: Market, heights: Mapping[RackId, tuple[int, int]]) -> Iter
         machine = _machine(market, group, shared, order[ends[group] : ends[group + 1]])
         model, name = c.models[int(c.model[row, int(c.exists[row].argmax())])], c.names.racks[rack]
         yield _Unit(Sort.ACCELERATOR, f"{model} in rack/{name}", machine.scaled(1 / full), float(full))
-        left, height = heights.get(name, (0, 0))
+        left, height = units.get(name, (0, 0))
         if height and left < height:
             of = f"rack/{name}, for a machine of {model}"
             yield _Unit(Sort.RACK_UNIT, of, machine.scaled(1 / height), float(height))
