@@ -2,9 +2,9 @@
 
     python -m benchmarks.worth
 
-A generated estate of 728 racks, some 4 600 nodes, three quarters busy, in which three workloads wait for each rack: of 32
-tenants and 17 data sets, of 1 to 8 accelerators, every eighth a share of one. So there are some two thousand kinds of
-work, where a fleet of people's has tens. Processor time, loading the solver included.
+A generated estate of 728 racks, some 4 600 nodes, three quarters busy, in which three workloads wait for each rack: of
+32 tenants and 17 data sets, of 1 to 8 accelerators, every eighth a share of one. So there are some two thousand kinds
+of work, where a fleet of people's has tens. Processor time, loading the solver included.
 """
 
 from __future__ import annotations
