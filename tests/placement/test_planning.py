@@ -20,7 +20,7 @@ from estate.terms import Pace
 from estate.units import Seconds
 from estate.workloads import Span, Workload
 from tests import builders
-from tests.placement import estates, naive
+from tests.placement import estates, naive, naive_quotas
 from tools.placement.engine import MaskEngine
 from tools.placement.planning import goals as posing
 from tools.placement.planning.ordering import Group, Ordering, Target
@@ -126,6 +126,7 @@ def test_every_step_of_every_plan_is_lawful_and_the_gain_is_as_told(data: st.Dat
     assert found.met != bool(found.short)
     assert plan(estate, goal, effort=QUICK) == found
     assert ([*estate.nodes()], [*estate.workloads()]) == before
+    assert not [w.id for w in end.workloads() if naive_quotas.broken(estate, end, w)]
     if isinstance(goal, Evacuate) and found.met:
         racks = {"rack": [goal.name], "feed": ["eu-a", "eu-b", "us-a"]}.get(goal.area, [])
         assert not [n for n in end.nodes() if end.rack_of(n.id) in racks and end.workloads_on(n.id)]

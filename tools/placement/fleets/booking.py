@@ -8,7 +8,7 @@ waits, the obstacle that is easiest to lift, and of the obstacles of one workloa
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
@@ -21,8 +21,7 @@ from estate.hardware import Health
 from estate.ids import DatasetId, SiteId
 from estate.references import Ref
 from estate.snapshots import Snapshot
-from estate.workloads import Workload
-from tools.placement import quotas
+from estate.workloads import Binding, Workload
 from tools.placement.columns import HEALTHS, UNKNOWN_TENANT, Columns, Flags, Ints
 from tools.placement.constraints.kinds import AXES, Constraint, Masks
 from tools.placement.constraints.table import moving, standing
@@ -77,6 +76,7 @@ _BY_CONSTRAINT: Final[Mapping[Constraint, Cause]] = {
     Constraint.AVAILABILITY: Cause.FRAGMENTATION,
     Constraint.STAGES: Cause.FRAGMENTATION,
     Constraint.POWER: Cause.NO_POWER,
+    Constraint.QUOTA: Cause.QUOTA,
     Constraint.DATA: Cause.DATA_WAIT,
     Constraint.STORAGE: Cause.DATA_WAIT,
     Constraint.ISOLATION: Cause.LAW,
@@ -114,9 +114,10 @@ def book(snapshot: Snapshot, columns: Columns) -> Booked:
     unhealthy |= columns.free & closed[:, None]
     cause[unhealthy] = CAUSES.index(Cause.UNHEALTHY)
     left = columns.free & ~unhealthy
-    running, known, waiting, hopeless = columns, Enduring(), list[Workload](), set[object]()
+    running, seen, known = columns, snapshot, Enduring()
+    waiting, hopeless = list[Workload](), set[object]()
     for workload in _waiting(snapshot):
-        wish = known.knowing(_wish(snapshot, running, workload))
+        wish = known.knowing(_wish(snapshot, seen, running, workload))
         kind = (alike(wish), workload.bindings)
         attempt = None if kind in hopeless else search(wish)
         if attempt is None or not attempt.complete or attempt.room is None:
@@ -128,7 +129,8 @@ def book(snapshot: Snapshot, columns: Columns) -> Booked:
         cause[taken & left] = CAUSES.index(Cause.UNBOUND)
         left &= ~taken
         running = _seated(running, workload, attempt.room, attempt.rows)
-    cause[left] = np.broadcast_to(_obstacle(snapshot, running, waiting, known)[:, None], left.shape)[left]
+        seen = seen.with_workload(_bound(workload, attempt.bindings))
+    cause[left] = np.broadcast_to(_obstacle((snapshot, seen), running, waiting, known)[:, None], left.shape)[left]
     return Booked(columns, cause)
 
 
@@ -139,10 +141,10 @@ def _waiting(snapshot: Snapshot) -> list[Workload]:
     return sorted(wanted, key=lambda w: (-w.contract.accelerators_per_replica, -w.replicas, w.id))
 
 
-def _wish(snapshot: Snapshot, columns: Columns, workload: Workload) -> Wish:
+def _wish(snapshot: Snapshot, counted: Snapshot, columns: Columns, workload: Workload) -> Wish:
     bound = {b.replica for b in workload.bindings}
     ask = Ask(workload.id, tuple(r for r in range(workload.replicas) if r not in bound))
-    return Wish(snapshot, columns, ask, workload)
+    return Wish(snapshot, columns, ask, workload, counted=counted)
 
 
 def _seated(columns: Columns, workload: Workload, room: Room, rows: list[int]) -> Columns:
@@ -152,28 +154,29 @@ def _seated(columns: Columns, workload: Workload, room: Room, rows: list[int]) -
     return room.columns(present)
 
 
-def _obstacle(snapshot: Snapshot, columns: Columns, waiting: list[Workload], known: Enduring) -> Ints:
-    """Of each node what keeps the nearest waiting work away."""
+def _bound(workload: Workload, bindings: Sequence[Binding]) -> Workload:
+    return workload.model_copy(update={"bindings": (*workload.bindings, *bindings)})
+
+
+def _obstacle(seen: tuple[Snapshot, Snapshot], columns: Columns, waiting: list[Workload], known: Enduring) -> Ints:
+    """Of each node what keeps the nearest waiting work away; `seen`: the estate, and as quotas count it now."""
     best = np.full(len(columns.ids), len(_EASY) - 1, dtype=np.int64)
-    uses, cooling, kinds = quotas.uses(snapshot), rack_cooling(snapshot, columns), set[object]()
+    cooling, kinds = rack_cooling(seen[0], columns), set[object]()
     for workload in waiting:
-        wish = _wish(snapshot, columns, workload)
+        wish = _wish(*seen, columns, workload)
         kind = (alike(wish), workload.bindings)
         if kind not in kinds:
             kinds.add(kind)
-            short = _short(snapshot, workload, uses)
-            best = np.minimum(best, _hardest(known.knowing(wish), cooling, short=short))
+            best = np.minimum(best, _hardest(known.knowing(wish), cooling))
     return np.array(_EASY, dtype=np.int64)[best]
 
 
-def _hardest(wish: Wish, cooling: Ints, *, short: bool) -> Ints:
+def _hardest(wish: Wish, cooling: Ints) -> Ints:
     """Of each node the hardest obstacle to one workload; where none is, its parts do not fit together."""
     # Each replica by itself: what the others would take is a matter of fragmentation.
     alone = replace(wish, ask=replace(wish.ask, replicas=wish.ask.replicas[:1]))
     found = _refused(alone)
     rank = np.zeros(len(wish.columns.ids), dtype=np.int64)
-    if short:
-        rank[:] = _EASY.index(CAUSES.index(Cause.QUOTA))
     for constraint, refused in found.items():
         place = _EASY.index(CAUSES.index(_BY_CONSTRAINT.get(constraint, Cause.NO_DEMAND)))
         rank = np.where(refused, np.maximum(rank, place), rank)
@@ -189,13 +192,6 @@ def _refused(wish: Wish) -> Masks:
     if wish.contract.availability is not None:
         return search(wish).first
     return standing(wish) | moving(wish, Room(wish), None)
-
-
-def _short(snapshot: Snapshot, workload: Workload, uses: Mapping[quotas.Scope, quotas.Use]) -> bool:
-    """Whether a quota of its own, or of those above it, has no room for one more replica."""
-    payers = quotas.payers(snapshot, workload.tenant)
-    everywhere = (u for s, u in uses.items() if s.tenant in payers and s.site is None and not s.model)
-    return any(u.left < workload.contract.accelerators_per_replica for u in everywhere)
 
 
 def rack_cooling(snapshot: Snapshot, columns: Columns) -> Ints:

@@ -5,10 +5,11 @@ Made by `offers`; printed, and cut down for tenants, by the door, the CLI and th
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
 
 from estate.changes import ReserveCapacity
-from estate.ids import NodeId
+from estate.ids import NodeId, TenantId
 from estate.records import Model, Time, later
 from estate.references import Ref
 from tools.placement.offering.explaining import Explanation
@@ -70,16 +71,18 @@ class Offer(Model):
     reservation: ReserveCapacity | None = None
     """What reserves it, to be proposed; null where nobody asked for it, or there is nothing to reserve."""
 
-    def for_tenant(self) -> Offer:
+    def for_tenant(self, sees: Collection[TenantId] = ()) -> Offer:
         """What the holder of the contract may read."""
+        refusal = self.refusal.for_tenant(sees) if self.refusal is not None else None
+        told = self.because if refusal is None else tuple(p.needed for p in refusal.plainly)
         plain = {
             "places": tuple(p.model_copy(update={"nodes": ()}) for p in self.places),
-            "because": tuple(_unnamed(b) for b in self.because),
+            "because": tuple(_unnamed(b) for b in told),
             "counters": tuple(
                 c.model_copy(update={"when": "", "places": tuple(p.model_copy(update={"nodes": ()}) for p in c.places)})
                 for c in self.counters
             ),
-            "refusal": self.refusal.for_tenant() if self.refusal is not None else None,
+            "refusal": refusal,
             "yields": (),
         }
         return self.model_copy(update=plain)

@@ -134,10 +134,11 @@ class Market:
         c = self.columns
         mine = self.by_class([k.workload.tenant in share.tenants for k in self.classes]).astype(np.bool_)
         rows = self.first[self.at]
-        if share.scope.site is not None:
-            mine = mine & (c.site[rows] == c.names.sites.index(share.scope.site))
-        if share.scope.model:
-            named = c.models.index(share.scope.model) if share.scope.model in c.models else len(c.models)
+        if share.bound.quota.site is not None:
+            mine = mine & (c.site[rows] == c.names.sites.index(share.bound.quota.site))
+        if share.bound.quota.model:
+            model = share.bound.quota.model
+            named = c.models.index(model) if model in c.models else len(c.models)
             mine = mine & ((c.model[rows] == named) | ~c.exists[rows]).all(axis=1)
         return mine
 
@@ -263,7 +264,7 @@ def _market(
 ) -> Market:
     """The market of these classes on this ground; `now` is how the fleet is before anybody leaves."""
     back = Counter((s.workload.tenant, *used) for s in leaving for used in _held(snapshot, s))
-    shares = goods.shares(snapshot, back)
+    shares = goods.shares(snapshot, now, back)
     found = _merged(found, shares)
     first, members, like = _groups(ground, found)
     open_to = (np.flatnonzero(c.seats[first]) for c in found)
@@ -286,7 +287,7 @@ def _merged(found: Iterable[Class], shares: Sequence[Share]) -> tuple[Class, ...
     """Those together that have the same seats and count towards the same quotas."""
     kinds: dict[object, Class] = {}
     for one in found:
-        owed = tuple(s.scope for s in shares if one.workload.tenant in s.tenants)
+        owed = tuple(n for n, s in enumerate(shares) if one.workload.tenant in s.tenants)
         watts = np.where(one.seats > 0, one.watts, 0)
         key = (owed, one.milli, one.whole, one.seats.tobytes(), watts.tobytes())
         known = kinds.get(key)

@@ -149,7 +149,7 @@ def units(snapshot: Snapshot, market: Market) -> Iterator[_Unit]:
         of = " and ".join(f"{ref.kind}/{ref.id}" for ref in limit.of)
         yield _Unit(limit.sort, of, More.of_row(rows.watts + place, _WATTS))
     for place, share in enumerate(market.shares):
-        yield _Unit(Sort.QUOTA, f"{share.scope.tenant} ({share.scope})", More.of_row(rows.quotas + place, 1.0))
+        yield _Unit(Sort.QUOTA, f"{share.bound.tenant} ({share.bound.scope})", More.of_row(rows.quotas + place, 1.0))
     yield from _machines(market, heights(snapshot))
 
 
