@@ -202,8 +202,10 @@ def _tell(found: Plan) -> None:
     from console.cli.rendering import note
 
     gain = found.gain
-    note(f"{gain.of}: {gain.before} before, {gain.after} after, {gain.bound} at most ({found.considered})")
-    note(f"disturbs {found.disturbed} running replicas of {found.budget} allowed, in about {found.minutes} minutes")
+    bound = f"{gain.bound} at most, a gap of {gain.gap}"
+    note(f"{gain.of}: {gain.before} before, {gain.after} after, {bound} ({found.considered})")
+    lasts = f"in about {found.minutes} minutes{_until(found)}"
+    note(f"disturbs {found.disturbed} running replicas of {found.budget} allowed, {lasts}")
     if found.fences:
         note(f"first fences {len(found.fences)} nodes, and lifts none of that again")
     for late in found.late:
@@ -223,6 +225,10 @@ def _tell(found: Plan) -> None:
         note(f"must consent: {', '.join(found.consent)}")
     if found.short:
         note(f"short: {found.short}")
+
+
+def _until(found: Plan) -> str:
+    return f", done by {found.done:%Y-%m-%dT%H:%M:%SZ}" if found.done is not None and found.moves else ""
 
 
 def _propose(context: typer.Context, found: Plan, output: Output) -> None:

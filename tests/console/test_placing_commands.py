@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,13 @@ from typer.testing import CliRunner, Result
 
 from console.cli import planning
 from console.cli.commands import app
+from estate.ids import SiteId, TenantId
+from estate.units import MicroUsdPerHour
 from tests import builders
 from tests.placement import test_bursting as bursting
 from tools.inventory import writing
+from tools.placement.planning import plans
+from tools.placement.planning.planning import plan
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +161,30 @@ def test_a_plan_that_is_asked_for_wrongly_names_the_field(arguments: tuple[str, 
     asked = [arguments[0], "--", *arguments[1:]] if arguments[1] == "-3" else list(arguments)
     told = CliRunner().invoke(app, ["plan", *asked])
     assert says in (told.stderr or str(told.exception))
+
+
+@pytest.mark.parametrize(
+    "goal",
+    [
+        plans.Repack(size=8, moves=3),
+        plans.Free(tenant=TenantId("tenant-b"), accelerators=80, each=8, by=bursting.NOW + timedelta(hours=1)),
+        plans.Evacuate(area=plans.AreaKind.RACK, name="eu-a"),
+        plans.Fill(site=SiteId("eu-de")),
+        plans.Burst(ceiling=MicroUsdPerHour(0), tenant=TenantId("tenant-b"), accelerators=8, each=8),
+    ],
+    ids=lambda goal: goal.goal,
+)
+def test_every_plan_tells_what_it_gains_its_bound_and_the_gap(
+    goal: plans.Goal, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = plan(builders.estate(), goal, bursting.NOW, bursting.QUICK)
+    planning._tell(found)
+    gain, told = found.json_form()["gain"], capsys.readouterr().err
+    assert isinstance(gain, dict)
+    assert gain["gap"] == found.gain.bound - found.gain.after >= 0
+    assert "{before} before, {after} after, {bound} at most, a gap of {gap}".format(**gain) in told
+    assert f"of {found.budget} allowed, in about {found.minutes} minutes" in told
+    assert ("done by" in told) == bool(found.moves)
 
 
 def test_a_plan_to_rent_says_in_words_what_to_ask_of_whom_and_what_it_costs(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,8 @@ from estate import law
 from estate.errors import BadInput
 from estate.frozen import FrozenEstate
 from estate.ids import Country, EntityId, GangId, OfferId, SiteId, TenantId, WorkloadId
-from estate.units import MicroUsdPerHour
+from estate.terms import Pace
+from estate.units import MicroUsdPerHour, Seconds
 from estate.uses.offers import Offer
 from estate.workloads import Gang, Workload
 from tests import builders
@@ -88,6 +89,24 @@ def test_the_ceiling_is_kept_and_what_it_leaves_out_is_said() -> None:
     assert (found.met, found.hourly, found.gain.after, found.gain.bound) == (False, 32 * USD, 16, 16)
     assert [(k.workload, len(k.replicas)) for k in found.left] == [("a-many", 1)]
     assert "within 40.00 USD an hour" in found.left[0].reason
+
+
+def test_whoever_one_plan_does_not_look_at_is_named_and_counts_towards_the_bound() -> None:
+    """All that is offered is dearer than the ceiling, so that nothing is solved."""
+    there = estate(offer("dear", hourly=100 * USD), workloads=[wants("a-many", 1, replicas=304), wants("a-big", 8)])
+    found = planned(there, 40)
+    beyond = [k for k in found.left if k.reason.startswith("one plan looks at 300 replicas")]
+    assert [(k.workload, len(k.replicas)) for k in beyond] == [("a-many", 5)]
+    assert found.considered.startswith("300 of 305 replicas that fit nowhere here")
+    assert found.short.startswith("0 of 312 ")
+
+
+def test_an_offer_where_it_would_be_late_is_no_place_for_it() -> None:
+    due, paces = NOW + timedelta(hours=2), (Pace(run_time=Seconds(3 * 3_600)),)
+    late = builders.workload("a-late", contract=builders.contract(8, deadline=due, paces=paces), replicas=1)
+    found = planned(estate(offer("only"), workloads=[late]), 50)
+    assert (found.met, [t.workload for t in found.turned]) == (False, ["a-late"])
+    assert "done by" in found.turned[0].reason
 
 
 def test_a_gang_goes_whole_or_not_at_all() -> None:

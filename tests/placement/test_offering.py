@@ -37,9 +37,10 @@ from tools.placement.assurance.keeping import Keeper
 from tools.placement.constraints.kinds import Constraint
 from tools.placement.engine import MaskEngine
 from tools.placement.offering import explaining
+from tools.placement.offering.answers import Grade, Offer
 from tools.placement.offering.cases import Case
 from tools.placement.offering.explaining import Explanation
-from tools.placement.offering.offers import Grade, Offer, offer
+from tools.placement.offering.offers import offer
 from tools.placement.offering.relaxations import relaxations
 from tools.placement.offering.requests import Request
 from tools.placement.port import Ask, NoPlacement, Placement

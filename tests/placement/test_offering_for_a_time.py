@@ -23,7 +23,8 @@ from tests.reserved import TONIGHT, holding, reserve, seat
 from tools.placement.assurance.keeping import Keeper
 from tools.placement.engine import MaskEngine
 from tools.placement.offering import requests
-from tools.placement.offering.offers import Grade, Offer, offer
+from tools.placement.offering.answers import Grade, Offer
+from tools.placement.offering.offers import offer
 from tools.placement.offering.requests import Request
 from tools.placement.offering.reservations import Window
 

@@ -16,15 +16,21 @@ from estate.frozen import FrozenEstate
 from estate.ids import ClusterId, NodeId, SiteId, TenantId, WorkloadId
 from estate.results import Ok
 from estate.snapshots import Snapshot
-from estate.workloads import Workload
+from estate.terms import Pace
+from estate.units import Seconds
+from estate.workloads import Span, Workload
 from tests import builders
 from tests.placement import estates, naive, naive_facilities, naive_quotas, supplied
+from tools.placement.engine import MaskEngine
+from tools.placement.planning import goals as posing
 from tools.placement.planning.ordering import Group, Ordering, Target
 from tools.placement.planning.planning import plan
 from tools.placement.planning.plans import AreaKind, Evacuate, Fill, Free, Goal, Plan, Repack, Takes
 from tools.placement.planning.solving import Effort
+from tools.placement.port import Ask
 
 QUICK = Effort(whole=0.3)
+ROOMY = tuple(builders.rack(r, power_budget_watts=60_000) for r in ("eu-a", "eu-b"))
 
 
 @st.composite
@@ -34,16 +40,13 @@ def goals(draw: st.DrawFn, estate: Snapshot) -> Goal:
     present = [n.id for n in estate.nodes()]
     areas = [("rack", "eu-a"), ("rack", "eu-b"), ("site", site), ("feed", "a"), *(("node", n) for n in present[:3])]
     area, name = draw(st.sampled_from(areas))
-    return draw(
-        st.sampled_from(
-            [
-                Repack(size=2, moves=moves),
-                Free(tenant=TenantId("tenant-b"), accelerators=4, each=2, moves=moves),
-                Evacuate(area=AreaKind(area), name=name, across=draw(st.booleans()), moves=moves),
-                Fill(site=site, moves=moves),
-            ]
-        )
-    )
+    wanted: list[Goal] = [
+        Repack(size=2, moves=moves),
+        Free(tenant=TenantId("tenant-b"), accelerators=4, each=2, moves=moves),
+        Evacuate(area=AreaKind(area), name=name, across=draw(st.booleans()), moves=moves),
+        Fill(site=site, moves=moves),
+    ]
+    return draw(st.sampled_from(wanted))
 
 
 def judged(running: Snapshot, change: Change) -> tuple[Snapshot, int]:
@@ -122,6 +125,7 @@ def test_every_step_of_every_plan_is_lawful_and_the_gain_is_as_told(data: st.Dat
     end, disturbed = replayed(estate, found)
     assert disturbed == found.disturbed <= found.budget <= goal.moves
     assert found.gain.before <= found.gain.after <= found.gain.bound
+    assert found.gain.gap == found.gain.bound - found.gain.after
     assert found.met != bool(found.short)
     assert plan(estate, goal, effort=QUICK) == found
     assert ([*estate.nodes()], [*estate.workloads()]) == before
@@ -263,8 +267,7 @@ def test_room_by_a_time_counts_stated_durations_and_says_what_is_late_and_by_whe
     wish = Free(tenant=TenantId("tenant-b"), accelerators=16, each=8, site=SiteId("eu-de"))
     slow = tuple(Takes(workload=WorkloadId(f"a-{n}"), minutes=60) for n in (1, 2))
     by = wish.model_copy(update={"by": builders.START + timedelta(minutes=25), "takes": slow})
-    law_base = builders.facts(racks=tuple(builders.rack(r, power_budget_watts=60_000) for r in ("eu-a", "eu-b")))
-    estate = scattered().with_facts(law_base)
+    estate = scattered().with_facts(builders.facts(racks=ROOMY))
     whole = plan(estate, wish)
     assert (whole.met, whole.gain.after, whole.minutes, whole.late) == (True, 2, 20, ())
     found = plan(estate, by, builders.START)
@@ -275,6 +278,80 @@ def test_room_by_a_time_counts_stated_durations_and_says_what_is_late_and_by_whe
     assert [(late.count, late.minutes, late.at) for late in sooner.late] == [
         (1, 20, builders.START + timedelta(minutes=20))
     ]
+
+
+def test_nobody_is_moved_who_would_miss_a_deadline_by_beginning_anew() -> None:
+    """Two of four that could make room are promised to be done soon; the plan takes the others, and says why."""
+    paces = (Pace(run_time=Seconds(3_600)),)
+    soon = builders.START + timedelta(minutes=65)
+    estate = scattered().with_facts(builders.facts(racks=ROOMY))
+    for name in ("a-1", "a-2"):
+        work = estate.workload(WorkloadId(name))
+        assert work is not None
+        due = work.contract.model_copy(update={"deadline": soon, "paces": paces})
+        estate = estate.with_workload(work.model_copy(update={"contract": due}))
+    wish = Free(tenant=TenantId("tenant-b"), accelerators=16, each=8, site=SiteId("eu-de"))
+    found = plan(estate, wish, builders.START)
+    assert (found.gain.after, {m.workload for m in found.moves}) == (2, {"a-3", "a-4"})
+    assert found.done == builders.START + timedelta(minutes=20)
+    assert "2 replicas stay, because begun anew they would miss their deadlines" in found.considered
+    emptied = plan(estate, Evacuate(area=AreaKind.NODE, name="eu-a1"), builders.START)
+    assert (emptied.met, [k.reason for k in emptied.left]) == (
+        False,
+        [
+            "`a-1` would miss its deadline: begun anew it is done by 2026-11-21T09:10:00Z, and 2026-11-21T09:05:00Z was"
+            " promised"
+        ],
+    )
+    untold = estate.with_workload(scattered().workload(WorkloadId("a-1")) or builders.workload())
+    assert plan(untold, Evacuate(area=AreaKind.NODE, name="eu-a1"), builders.START).met
+    passed = soon + timedelta(minutes=1)
+    assert plan(estate, Evacuate(area=AreaKind.NODE, name="eu-a1"), passed).met, (
+        "a deadline that has passed keeps nobody"
+    )
+
+
+def test_a_rack_that_nobody_has_a_part_of_stays_whole_where_all_else_is_equal() -> None:
+    """Trays of an NVL72 are nodes: two empty ones would do, one of them in a rack that is empty but for it."""
+    racks = {n: [builders.node(f"{n}{k}", accelerators=4) for k in (1, 2, 3)] for n in ("eu-a", "eu-b")}
+    for broken, whole in (("eu-a", "eu-b"), ("eu-b", "eu-a")):
+        work = [
+            builders.workload(
+                f"w-{k}",
+                replicas=1,
+                contract=builders.contract(4),
+                bindings=(builders.binding(0, f"{broken}{k}", 0, 1, 2, 3),),
+            )
+            for k in (1, 3)
+        ]
+        estate = builders.estate(nodes=[*racks["eu-a"], *racks["eu-b"]], workloads=work)
+        found = plan(estate, Evacuate(area=AreaKind.NODE, name=f"{broken}1"), effort=QUICK)
+        assert [m.targets for m in found.moves] == [(f"{broken}2",)], whole
+        wish = builders.workload("new", replicas=2, contract=builders.contract(2, together=Span.RACK))
+        homes = MaskEngine().seats(estate.with_workload(wish), Ask(wish.id, (0, 1)))
+        assert homes is not None
+        assert {b.node[:4] for b in homes} == {broken}, "so does a gang in one rack, placed at once"
+
+
+def test_room_that_comes_too_late_for_whoever_waits_is_short() -> None:
+    paces, due = (Pace(run_time=Seconds(3_600)),), builders.START + timedelta(minutes=65)
+    waits = builders.workload("w", replicas=1, contract=builders.contract(8, deadline=due, paces=paces))
+    found = plan(scattered().with_workload(waits), Free(workload=WorkloadId("w")), builders.START)
+    assert (found.met, found.gain.after, found.gain.gap, found.minutes) == (False, 1, 0, 10)
+    assert found.short.startswith("`w` would miss its deadline")
+
+
+def test_what_a_plan_does_not_look_at_is_counted() -> None:
+    names = [f"eu-a{n}" for n in range(1, 78)]
+    pairs = [(k, (2 * k, 2 * k + 1)) for k in range(4)]
+    work = [
+        builders.workload(f"w-{n}", replicas=4, bindings=tuple(builders.binding(k, n, *held) for k, held in pairs))
+        for n in names
+    ]
+    estate = builders.estate(nodes=[builders.node(n) for n in names], workloads=work)
+    posed = posing.repack(estate, Repack(size=8))
+    assert (len(posed.guests), posed.beyond) == (posing.MOST_GUESTS, 8)
+    assert posing.repack(scattered(), Repack(size=8)).beyond == 0
 
 
 def test_a_time_bounds_the_moves_and_a_past_one_is_refused() -> None:

@@ -17,7 +17,8 @@ from tests import builders
 from tools.placement import staging
 from tools.placement.assurance.keeping import Keeper
 from tools.placement.engine import MaskEngine
-from tools.placement.offering.offers import Grade, Offer, offer
+from tools.placement.offering.answers import Grade, Offer
+from tools.placement.offering.offers import offer
 from tools.placement.offering.requests import Request
 from tools.placement.port import Ask, NoPlacement, Placement
 from tools.placement.staging import Staged, Unstaged

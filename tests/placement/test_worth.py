@@ -18,36 +18,42 @@ from estate.law.tenants import Quota
 from estate.units import MilliGpu, Watts
 from estate.workloads import Workload
 from tests import builders
-from tests.placement import estates, naive
+from tests.placement import estates, naive, pledged
 from tools.placement.engine import MaskEngine
 from tools.placement.fleets import accounts
-from tools.placement.fleets.worth import markets, pricing
+from tools.placement.fleets.worth import markets, programmes, solving
 from tools.placement.fleets.worth.goods import Sort
+from tools.placement.fleets.worth.proving import proved
+from tools.placement.fleets.worth.solving import Again
 from tools.placement.fleets.worth.worths import Good, Worth, units
 from tools.placement.port import Ask
 
 _LITTLE = 1e-2
 """Of a unit: a thousand times the hair that tells just enough from too little."""
-_NOTHING = 1e-6
+_NOTHING = 1e-3
 
 
 @settings(max_examples=8)
 @given(estates.estates(most_workloads=6, law_base=estates.roomy(quotas=False)))
 def test_a_price_times_a_little_is_what_the_bound_gains(estate: FrozenEstate) -> None:
-    """Without quotas, which count whole accelerators too: of two things that are as short neither alone helps."""
+    """And asked again with a few seats it gains what it gains with all of them. Without quotas, which count whole
+    accelerators too: of two things that are as short neither alone helps.
+    """
     columns = MaskEngine().columns_of(estate)
     market = markets.as_it_stands(estate, columns, np.ones(len(columns.ids), dtype=np.bool_))
-    problem = pricing.programme(market)
-    value = pricing.solved(problem).value
-    prices = pricing.solved(problem, pricing.hair(market, problem))
-    assert value <= pricing.proved(problem, prices) + 1, "any prices prove a bound"
+    problem = programmes.programme(market)
+    value = solving.solved(problem)
+    prices = solving.solved(problem, programmes.hair(market, problem))
+    again = Again(problem, value, prices)
+    assert value.value <= proved(problem, prices) + 1, "any prices prove a bound"
     for unit in units(estate, market):
-        price = prices.worth(unit.more)
-        if price > _NOTHING and ((problem.has + unit.more.has * unit.whole) >= 0).all():
-            little = pricing.gained(problem, value, pricing.scaled(unit.more, _LITTLE))
-            assert little == pytest.approx(price * _LITTLE, abs=1e-4), unit.of
-            whole = pricing.gained(problem, value, pricing.scaled(unit.more, unit.whole))
-            assert whole <= price * unit.whole + 1e-3, "a price never promises less than a unit yields"
+        price, whole = prices.worth(unit.more), unit.more.scaled(unit.whole)
+        if price > _NOTHING and (solving.grown(problem, whole)[0] >= 0).all():
+            little = again.gained(unit.more.scaled(_LITTLE))
+            assert little == pytest.approx(price * _LITTLE, abs=0.1), unit.of
+            gained = again.gained(whole)
+            assert gained <= price * unit.whole + 1, "a price never promises less than a unit yields"
+            assert gained == pytest.approx(solving.solved(problem, whole).value - value.value, abs=0.1)
 
 
 @settings(max_examples=5)
@@ -56,7 +62,7 @@ def test_no_placement_of_what_waits_passes_the_bound(estate: FrozenEstate) -> No
     """Placed by rules written a second time, one after the other, law and power held."""
     found = worth(estate)
     assert found.at_work <= found.as_it_stands <= found.if_moved
-    for workload in [w for w in estate.workloads() if w.contract.share is None]:
+    for workload in list(estate.workloads()):
         bound = {b.replica for b in workload.bindings}
         for replica in range(workload.replicas):
             seats = None if replica in bound else naive.place(estate, Ask(workload.id, (replica,)))
@@ -64,8 +70,8 @@ def test_no_placement_of_what_waits_passes_the_bound(estate: FrozenEstate) -> No
                 running = estate.workload(workload.id)
                 assert running is not None
                 estate = estate.with_workload(running.model_copy(update={"bindings": (*running.bindings, *seats)}))
-    whole = [w for w in estate.workloads() if w.contract.share is None]
-    assert sum(len(b.accelerators) for w in whole for b in w.bindings) <= found.as_it_stands
+    held = sum(len(b.accelerators) * w.contract.milli for w in estate.workloads() for b in w.bindings)
+    assert held <= 1000 * found.as_it_stands
 
 
 def worth(estate: FrozenEstate, site: str | None = None) -> Worth:
@@ -152,6 +158,32 @@ def test_cooling_a_sites_connection_rack_units_and_quotas_have_a_price() -> None
     quota = (builders.tenant("tenant-a", quotas=(Quota(accelerators=MilliGpu(6_000)),)),)
     found = good(full(1, tenants=quota, datasets=()), Sort.QUOTA)
     assert (found.of, found.price_milli, found.solved_milli) == ("tenant-a (everywhere/any)", 1000, 1000)
+
+
+def test_a_share_is_worth_its_part_of_a_device() -> None:
+    """Of one device that is shared three quarters are held: one quarter more fits."""
+    device = builders.accelerator("eu-a1", 0, sharing="mps")
+    node = builders.node("eu-a1").model_copy(update={"accelerators": (device,)})
+    quarter = builders.contract(1, share=MilliGpu(250))
+    held = builders.workload(
+        "held", replicas=3, contract=quarter, bindings=tuple(builders.binding(n, "eu-a1", 0) for n in range(3))
+    )
+    waits = builders.workload("w", replicas=9, contract=quarter)
+    whole = builders.workload("all", replicas=1, contract=builders.contract(1))
+    estate = builders.estate(nodes=(node,), workloads=(held, waits))
+    found = worth(estate)
+    assert (found.at_work, found.waited_for, found.as_it_stands, found.if_moved) == (0, 2, 1, 1)
+    assert found.gap_permille == 250
+    assert good(estate, Sort.ACCELERATOR).price_milli == 1000
+    assert worth(estate.with_workload(whole)).as_it_stands == 1, "nobody has all of what others share"
+
+
+def test_of_two_that_differ_in_a_promise_neither_lends_the_other_its_mask() -> None:
+    near, far = (builders.contract(1, latency=most, users=("us-east",)) for most in (5, 50))
+    work = (builders.workload(n, replicas=1, contract=c) for n, c in (("a", near), ("b", far)))
+    estate = builders.estate(nodes=(builders.node("eu-a1"),), workloads=tuple(work))
+    stock = estate.stock.with_(pledged.WAN).with_(pledged.line("site/eu-de", "site/us-east", latency=20))
+    assert worth(estate.with_stock(stock)).as_it_stands == 1
 
 
 def test_moving_what_runs_can_be_worth_more_than_any_purchase() -> None:

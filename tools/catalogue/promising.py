@@ -18,8 +18,8 @@ from tools.placement.assurance.reports import Unassured
 from tools.placement.fleets import accounts
 from tools.placement.fleets.accounts import FleetReport
 from tools.placement.offering import explaining, offers
+from tools.placement.offering.answers import Offer
 from tools.placement.offering.explaining import Explanation
-from tools.placement.offering.offers import Offer
 from tools.placement.offering.requests import Request
 from tools.placement.offering.reservations import Window
 from tools.placement.supposing import settling

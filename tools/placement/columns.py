@@ -235,6 +235,18 @@ def fits(before: Columns, row: int | None, node: Node | None) -> bool:
     return known and node.cluster in before.names.clusters and len(node.accelerators) <= before.index.shape[1]
 
 
+def counted(flags: Flags) -> Ints:
+    """How many are set in each row. Rows are short, and a product takes a fortieth of a sum's time."""
+    found: Ints = (flags.astype(np.float32) @ np.ones(flags.shape[1], dtype=np.float32)).astype(np.int64)
+    return found
+
+
+def summed(figures: Ints) -> Ints:
+    """The sum of each short row, likewise; of whole numbers that a float holds exactly."""
+    found: Ints = (figures.astype(np.float64) @ np.ones(figures.shape[1])).astype(np.int64)
+    return found
+
+
 def rack_columns(snapshot: Snapshot, names: Names) -> tuple[Ints, Ints]:
     """What each rack draws, and its budget, in watts."""
     drawn = np.array([snapshot.rack_watts(r) for r in names.racks], dtype=np.int64)

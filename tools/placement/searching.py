@@ -16,7 +16,7 @@ import numpy as np
 from estate.workloads import Binding
 from tools.placement import availabilities, choosing, objectives
 from tools.placement.attempts import Attempt
-from tools.placement.columns import Flags, Ints
+from tools.placement.columns import Flags, Ints, counted, summed
 from tools.placement.constraints.company import span
 from tools.placement.constraints.kinds import Constraint, Masks
 from tools.placement.constraints.table import moving, standing
@@ -60,14 +60,14 @@ def _unavailable(found: Sequence[Attempt]) -> Attempt:
 
 def _search(wish: Wish, without: Constraint | None, prefer: Ints | None) -> Attempt:
     fixed = {k: v for k, v in standing(wish).items() if k is not without}
-    attempts = []
+    begin, attempts = _left_open(wish, _room(wish, without), without), []
     for cluster in wish.clusters():
         for here in _grounds(wish, cluster, without):
-            attempt = _within(wish, cluster, here, fixed, without, prefer)
+            attempt = _within(wish, cluster, here, (fixed, begin), without, prefer)
             if attempt.complete:
                 return attempt
             attempts.append(attempt)
-    return max(attempts, key=lambda a: len(a.bindings)) if attempts else _nowhere(wish, fixed, without)
+    return max(attempts, key=lambda a: len(a.bindings)) if attempts else _nowhere(wish, fixed | begin)
 
 
 def _room(wish: Wish, without: Constraint | None) -> Room:
@@ -76,8 +76,7 @@ def _room(wish: Wish, without: Constraint | None) -> Room:
     return Room(wish, ignore_taken=taken, ignore_reserved=reserved)
 
 
-def _nowhere(wish: Wish, fixed: Masks, without: Constraint | None) -> Attempt:
-    masks = fixed | moving(wish, Room(wish), without)
+def _nowhere(wish: Wish, masks: Masks) -> Attempt:
     return Attempt(cluster=-1, wanted=len(wish.ask.replicas), room=Room(wish), first=masks, last=masks)
 
 
@@ -104,19 +103,24 @@ def _grounds(wish: Wish, cluster: int, without: Constraint | None) -> Iterator[F
 
 
 def _within(
-    wish: Wish, cluster: int, here: Flags, fixed: Masks, without: Constraint | None, prefer: Ints | None
+    wish: Wish, cluster: int, here: Flags, masks: tuple[Masks, Masks], without: Constraint | None, prefer: Ints | None
 ) -> Attempt:
-    room = _room(wish, without)
+    """`masks`: those that stay, and those before anybody is seated."""
+    room, (fixed, begin) = _room(wish, without), masks
     attempt = Attempt(cluster=cluster, wanted=len(wish.ask.replicas), room=room)
     for replica in sorted(wish.ask.replicas):
-        masks = {k: v for k, v in moving(wish, room, without).items() if k is not without or k in _RELAXED_INSIDE}
-        attempt.last = fixed | masks
+        attempt.last = fixed | (_left_open(wish, room, without) if attempt.rows else begin)
         attempt.first = attempt.first or attempt.last
         row = _choose(wish, room, here & ~any_of(attempt.last, len(here)), prefer, attempt)
         if row is None:
             return attempt
         _seat(wish, room, attempt, replica, row, without)
     return attempt
+
+
+def _left_open(wish: Wish, room: Room, without: Constraint | None) -> Masks:
+    """What refuses the next replica, without that constraint."""
+    return {k: v for k, v in moving(wish, room, without).items() if k is not without or k in _RELAXED_INSIDE}
 
 
 def any_of(masks: Masks, rows: int) -> Flags:
@@ -150,9 +154,9 @@ def _choose(wish: Wish, room: Room, open_rows: Flags, prefer: Ints | None, attem
 def _left(wish: Wish, room: Room) -> Ints:
     """What each node would have left of its devices: whole ones, or thousandths where shares are asked for."""
     if wish.shared:
-        left: Ints = room.milli.sum(axis=1) - wish.workload.contract.milli
+        left: Ints = summed(room.milli) - wish.workload.contract.milli
         return left
-    free: Ints = room.devices.sum(axis=1) - wish.needed
+    free: Ints = counted(room.devices) - wish.needed
     return free
 
 

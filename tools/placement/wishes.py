@@ -16,7 +16,7 @@ from estate.ids import ClusterId
 from estate.law import Facts
 from estate.snapshots import Snapshot
 from estate.workloads import WHOLE, Binding, Span, Workload, WorkloadContract
-from tools.placement.columns import NOBODY, SEVERAL, Columns, Flags, Ints
+from tools.placement.columns import NOBODY, SEVERAL, Columns, Flags, Ints, counted, summed
 from tools.placement.constraints.kinds import Constraint, Masks
 from tools.placement.insides import UNTOLD, Seat
 from tools.placement.port import Ask
@@ -225,10 +225,8 @@ class Room:
     def units(self, wish: Wish) -> Ints:
         """How many devices, or shares of that size, each node has to give."""
         if not wish.shared:
-            found: Ints = self.devices.sum(axis=1)
-            return found
-        shares: Ints = (self.milli * self.devices // wish.workload.contract.milli).sum(axis=1)
-        return shares
+            return counted(self.devices)
+        return summed(self.milli * self.devices // wish.workload.contract.milli)
 
     def added(self, watts: int) -> Ints:
         """What a replica of `watts` would add to the draw of each node, below its cap."""

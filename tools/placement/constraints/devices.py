@@ -7,7 +7,7 @@ import numpy as np
 from estate.verdicts import Dimension
 from estate.workloads import BandwidthClass
 from tools.placement.attempts import Attempt
-from tools.placement.columns import UNCAPPED, Columns, Flags, Ints
+from tools.placement.columns import UNCAPPED, Columns, Flags, Ints, counted
 from tools.placement.constraints import sizes
 from tools.placement.constraints.kinds import Constraint, Masks
 from tools.placement.constraints.rules import Refused, Rule, Words, among, chosen, models_on
@@ -17,7 +17,7 @@ from tools.placement.wishes import Room, Suited, Wish
 def moving(wish: Wish, room: Room, without: Constraint | None) -> Masks:
     """What the devices refuse that are left."""
     c, needed, suited = wish.columns, wish.needed, suitable(wish, without)
-    small = c.exists.sum(axis=1) < needed  # told by the model, whose words count accelerators
+    small = counted(c.exists) < needed  # told by the model, whose words count accelerators
     model = _short(wish, suited.of_model)
     memory = _short(wish, suited.of_memory) & ~small
     found = {Constraint.MODEL: model, Constraint.MEMORY: memory}
@@ -26,7 +26,7 @@ def moving(wish: Wish, room: Room, without: Constraint | None) -> Masks:
     if wish.workload.contract.limit_watts:
         found[Constraint.LIMIT] = _short(wish, suited.of_limit) & ~small
     usable = room.devices & suited.all
-    free = usable.sum(axis=1) < needed
+    free = counted(usable) < needed
     joined = wish.workload.contract.bandwidth is BandwidthClass.SAME_NVLINK_DOMAIN and needed > 1
     scattered = largest_domain(c, usable) < needed if joined else np.zeros(len(c.ids), dtype=np.bool_)
     elsewhere: Flags = np.logical_or.reduce(list(found.values()))
@@ -34,7 +34,7 @@ def moving(wish: Wish, room: Room, without: Constraint | None) -> Masks:
 
 
 def _short(wish: Wish, of_kind: Flags) -> Flags:
-    found: Flags = (wish.columns.exists & of_kind).sum(axis=1) < wish.needed
+    found: Flags = counted(wish.columns.exists & of_kind) < wish.needed
     return found
 
 
@@ -64,7 +64,7 @@ def largest_domain(columns: Columns, usable: Flags) -> Ints:
     """For each node, how many usable devices its best NVLink domain has."""
     most = np.zeros(len(columns.ids), dtype=np.int64)
     for domain in range(int(columns.domain.max(initial=-1)) + 1):
-        most = np.maximum(most, (usable & (columns.domain == domain)).sum(axis=1))
+        most = np.maximum(most, counted(usable & (columns.domain == domain)))
     return most
 
 
@@ -130,7 +130,7 @@ def _free_relaxed(wish: Wish, attempt: Attempt) -> str:
 
 
 def _lacking(wish: Wish) -> Ints:
-    usable = (Room(wish).devices & suitable(wish, None).all).sum(axis=1)
+    usable = counted(Room(wish).devices & suitable(wish, None).all)
     lacking: Ints = np.maximum(wish.needed - usable, 0)
     return lacking
 

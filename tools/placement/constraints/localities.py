@@ -8,7 +8,7 @@ import numpy as np
 
 from estate.snapshots import Snapshot
 from estate.workloads import BandwidthClass, Locality, Workload
-from tools.placement.columns import Flags, Ints
+from tools.placement.columns import Flags, Ints, counted
 from tools.placement.constraints.devices import largest_domain, suitable
 from tools.placement.constraints.kinds import Constraint, Masks
 from tools.placement.constraints.rules import Refused, Rule, Words, chosen
@@ -27,7 +27,7 @@ def moving(wish: Wish, room: Room, without: Constraint | None) -> Masks:
     if contract.locality is None and not contract.rails:
         return {}
     usable = room.devices & suitable(wish, without).all
-    enough = usable.sum(axis=1) >= wish.needed
+    enough = counted(usable) >= wish.needed
     near, railed = _open(wish, room, usable, np.flatnonzero(enough), without)
     found: Masks = {}
     if contract.locality is not None:
@@ -66,7 +66,7 @@ def _open(wish: Wish, room: Room, usable: Flags, rows: Ints, without: Constraint
     near = np.zeros(parts.cpu.shape, dtype=np.bool_)
     for p in range(near.shape[1]):
         here = usable & (parts.part == p)
-        near[:, p] = (largest_domain(c, here) if joined else here.sum(axis=1)) >= wish.needed
+        near[:, p] = (largest_domain(c, here) if joined else counted(here)) >= wish.needed
     if within(wish, without) is None:
         near[:, 0] = True
     near &= (parts.cpu >= contract.millicores) & (parts.memory >= contract.host_mebibytes)
@@ -88,7 +88,7 @@ def _locality_words(by: Refused) -> Words:
     assert contract.locality is not None
     parts = by.wish.columns.inside(by.wish.snapshot, contract.locality, np.flatnonzero(by.refused).tolist())
     usable = by.room.devices & suitable(by.wish, None).all
-    counts = np.stack([(usable & (parts.part == p)).sum(axis=1) for p in range(parts.cpu.shape[1])], axis=1)
+    counts = np.stack([counted(usable & (parts.part == p)) for p in range(parts.cpu.shape[1])], axis=1)
     most = int(counts[by.refused].max(initial=0))
     beside = _beside(contract.millicores, contract.host_mebibytes)
     needed = f"{by.wish.needed} accelerators{beside} in one {contract.locality.value}"

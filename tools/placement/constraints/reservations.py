@@ -11,7 +11,7 @@ from estate.uses.reservations import Reservation
 from estate.verdicts import Dimension
 from estate.workloads import BandwidthClass, Workload
 from tools.placement.attempts import Attempt
-from tools.placement.columns import Columns, Flags
+from tools.placement.columns import Columns, Flags, counted
 from tools.placement.constraints.devices import largest_domain, suitable
 from tools.placement.constraints.kinds import Constraint, Masks
 from tools.placement.constraints.rules import Refused, Rule, Words, among, chosen
@@ -46,7 +46,7 @@ def untold(found: Masks) -> Masks:
 
 def _lacks(wish: Wish, usable: Flags) -> Flags:
     joined = wish.workload.contract.bandwidth is BandwidthClass.SAME_NVLINK_DOMAIN and wish.needed > 1
-    found: Flags = usable.sum(axis=1) < wish.needed
+    found: Flags = counted(usable) < wish.needed
     return found | (largest_domain(wish.columns, usable) < wish.needed) if joined else found
 
 

@@ -36,8 +36,10 @@ def _crowded(wish: Wish) -> Flags:
     if wish.workload.tenant not in wish.facts.tenant:
         return np.ones(len(c.ids), dtype=np.bool_)
     refused = np.zeros(len(c.ids), dtype=np.bool_)
+    somewhere = c.present.any(axis=1)
     for position, (kept, shared) in distances(wish).items():
-        refused |= _too_close(c, c.present[position], kept, shared)
+        if somewhere[position] or kept is Isolation.DEDICATED_CLUSTER:
+            refused |= _too_close(c, c.present[position], kept, shared)
     return refused
 
 

@@ -23,7 +23,7 @@ from tools.placement.wishes import FAR, Wish
 def standing(wish: Wish) -> Masks:
     """Where it would be done too late."""
     contract, at = wish.contract, wish.ask.at
-    if contract.deadline is None or at is None or wish.workload.bindings or not _stated(wish):
+    if contract.deadline is None or at is None or wish.workload.bindings or not stated(wish):
         return {}
     left = contract.deadline - max(at, contract.start or at)
     return {Constraint.DEADLINE: lasts(wish) > int(left.total_seconds())}
@@ -39,12 +39,13 @@ def span(wish: Wish, rows: Sequence[int]) -> tuple[datetime | None, datetime | N
     contract, at = wish.contract, wish.ask.at
     waits = contract.start is not None and (at is None or contract.start > at)
     begins, lasting = contract.start if waits else at, lasts(wish)[list(rows)]
-    known = begins is not None and not wish.workload.bindings and _stated(wish) and (lasting < FAR).all()
+    known = begins is not None and not wish.workload.bindings and stated(wish) and (lasting < FAR).all()
     done = begins + timedelta(seconds=int(lasting.max(initial=0))) if known and begins is not None else None
     return contract.start if waits else None, done
 
 
-def _stated(wish: Wish) -> bool:
+def stated(wish: Wish) -> bool:
+    """Whether anybody says how long it runs."""
     return any(p.run_time is not None for p in wish.contract.paces)
 
 

@@ -22,7 +22,9 @@ from estate.references import Ref
 from estate.snapshots import Snapshot
 from estate.workloads import Binding, Workload
 from tools.placement.columns import HEALTHS, UNKNOWN_TENANT, Columns, Flags, Ints
-from tools.placement.constraints.kinds import AXES, Constraint
+from tools.placement.constraints.kinds import AXES, Constraint, Masks
+from tools.placement.constraints.table import moving, standing
+from tools.placement.fleets.likes import Enduring, alike
 from tools.placement.port import Ask
 from tools.placement.searching import search
 from tools.placement.wishes import Room, Wish
@@ -110,19 +112,23 @@ def book(snapshot: Snapshot, columns: Columns) -> Booked:
     unhealthy |= columns.free & closed[:, None]
     cause[unhealthy] = CAUSES.index(Cause.UNHEALTHY)
     left = columns.free & ~unhealthy
-    running, counted, waiting = columns, snapshot, []
+    running, seen, known = columns, snapshot, Enduring()
+    waiting, hopeless = list[Workload](), set[object]()
     for workload in _waiting(snapshot):
-        wish = _wish(snapshot, counted, running, workload)
-        attempt = search(wish)
-        if not attempt.complete or attempt.room is None:
+        wish = known.knowing(_wish(snapshot, seen, running, workload))
+        kind = (alike(wish), workload.bindings)
+        attempt = None if kind in hopeless else search(wish)
+        if attempt is None or not attempt.complete or attempt.room is None:
             waiting.append(workload)
+            if attempt is not None and not attempt.bindings and wish.contract.availability is None:
+                hopeless.add(kind)  # for not even one is there a seat, and less and less is free
             continue
         taken = running.free & ~attempt.room.free
         cause[taken & left] = CAUSES.index(Cause.UNBOUND)
         left &= ~taken
         running = _seated(running, workload, attempt.room, attempt.rows)
-        counted = counted.with_workload(_bound(workload, attempt.bindings))
-    cause[left] = np.broadcast_to(_obstacle(snapshot, counted, running, waiting)[:, None], left.shape)[left]
+        seen = seen.with_workload(_bound(workload, attempt.bindings))
+    cause[left] = np.broadcast_to(_obstacle((snapshot, seen), running, waiting, known)[:, None], left.shape)[left]
     return Booked(columns, cause)
 
 
@@ -150,24 +156,36 @@ def _bound(workload: Workload, bindings: Sequence[Binding]) -> Workload:
     return workload.model_copy(update={"bindings": (*workload.bindings, *bindings)})
 
 
-def _obstacle(snapshot: Snapshot, counted: Snapshot, columns: Columns, waiting: list[Workload]) -> Ints:
-    """Of each node what keeps the nearest waiting work away."""
+def _obstacle(seen: tuple[Snapshot, Snapshot], columns: Columns, waiting: list[Workload], known: Enduring) -> Ints:
+    """Of each node what keeps the nearest waiting work away; `seen`: the estate, and as quotas count it now."""
     best = np.full(len(columns.ids), len(_EASY) - 1, dtype=np.int64)
+    kinds = set[object]()
     for workload in waiting:
-        best = np.minimum(best, _hardest(_wish(snapshot, counted, columns, workload)))
+        wish = _wish(*seen, columns, workload)
+        kind = (alike(wish), workload.bindings)
+        if kind not in kinds:
+            kinds.add(kind)
+            best = np.minimum(best, _hardest(known.knowing(wish)))
     return np.array(_EASY, dtype=np.int64)[best]
 
 
 def _hardest(wish: Wish) -> Ints:
     """Of each node the hardest obstacle to one workload; where none is, its parts do not fit together."""
     # Each replica by itself: what the others would take is a matter of fragmentation.
-    alone = replace(wish, ask=replace(wish.ask, replicas=wish.ask.replicas[:1]), suited={})
-    found = search(alone).first
+    alone = replace(wish, ask=replace(wish.ask, replicas=wish.ask.replicas[:1]))
+    found = _refused(alone)
     rank = np.zeros(len(wish.columns.ids), dtype=np.int64)
     for constraint, refused in found.items():
         place = _EASY.index(CAUSES.index(_BY_CONSTRAINT.get(constraint, Cause.NO_DEMAND)))
         rank = np.where(refused, np.maximum(rank, place), rank)
     return rank
+
+
+def _refused(wish: Wish) -> Masks:
+    """What refuses its first replica where."""
+    if wish.contract.availability is not None:
+        return search(wish).first
+    return standing(wish) | moving(wish, Room(wish), None)
 
 
 def _fenced(columns: Columns) -> Flags:

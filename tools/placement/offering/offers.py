@@ -7,16 +7,12 @@ offer reserves nothing; asked to reserve, it looks at that time and holds the ch
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
 
-from estate.changes import RepartitionAccelerator, ReserveCapacity
 from estate.errors import BadInput
-from estate.ids import NodeId, SiteId, TenantId, WorkloadId
-from estate.records import Model, Time, later
-from estate.references import Ref
+from estate.ids import NodeId, SiteId, WorkloadId
 from estate.snapshots import Snapshot
 from estate.workloads import Binding, Workload
 from policies import promises
@@ -26,87 +22,17 @@ from tools.placement.assurance.keeping import Keeper
 from tools.placement.assurance.rehoming import Ground, lose
 from tools.placement.assurance.reports import written
 from tools.placement.offering import requests, reservations, timelines
+from tools.placement.offering.answers import Counter, Grade, Offer, Place
 from tools.placement.offering.cases import Case
-from tools.placement.offering.explaining import Explanation, explained
+from tools.placement.offering.explaining import explained
 from tools.placement.offering.relaxations import Relaxed, relaxations
 from tools.placement.offering.requests import NAME, Request
 from tools.placement.offering.reservations import Window
-from tools.placement.port import Ask, Delivery, Engine, NoPlacement, Yield
+from tools.placement.port import Ask, Engine, NoPlacement
 from tools.placement.staging import Staged, Unstaged
 from tools.placement.wishes import Wish
 
 _MOST_COUNTERS = 3
-
-
-class Grade(StrEnum):
-    """What is offered."""
-
-    GUARANTEED = "guaranteed"
-    BEST_EFFORT = "best-effort"
-    COUNTER_OFFER = "counter-offer"
-    REFUSED = "refused"
-
-
-class Place(Model):
-    """What somebody would have at one site."""
-
-    site: str
-    stage: str = later("")
-    """Which of several stages."""
-    replicas: int
-    accelerators: int
-    models: tuple[str, ...]
-    nodes: tuple[NodeId, ...]
-    """Empty for whoever may not know."""
-
-
-class Counter(Model):
-    """What could be had instead."""
-
-    instead: str
-    places: tuple[Place, ...]
-    micro_usd_per_hour: int | None
-    start: Time | None = None
-    """From when; null: from the time that was asked for."""
-    when: str = ""
-    """What ends then, in the hardware's words."""
-    change: RepartitionAccelerator | None = later()
-    """What must be done first, to be proposed like any other; absent for whoever may not know."""
-
-
-class Offer(Model):
-    """The answer."""
-
-    grade: Grade
-    snapshot: str
-    places: tuple[Place, ...] = ()
-    micro_usd_per_hour: int | None = None
-    """Of everything; null where nobody states a price."""
-    deliveries: tuple[Delivery, ...] = later(())
-    """Data that must be brought there first, with what that takes."""
-    done: Time | None = later()
-    """When it would be done, where its run time is stated."""
-    yields: tuple[Yield, ...] = later(())
-    """Whose work of a lower priority could yield to it; empty for whoever may not know."""
-    because: tuple[str, ...] = ()
-    """Why it is no more than that."""
-    counters: tuple[Counter, ...] = ()
-    refusal: Explanation | None = None
-    reservation: ReserveCapacity | None = None
-    """What reserves it, to be proposed; null where nobody asked for it, or there is nothing to reserve."""
-
-    def for_tenant(self, sees: Collection[TenantId] = ()) -> Offer:
-        """What the holder of the contract may read."""
-        refusal = self.refusal.for_tenant(sees) if self.refusal is not None else None
-        told = self.because if refusal is None else tuple(p.needed for p in refusal.plainly)
-        plain = {
-            "places": tuple(p.model_copy(update={"nodes": ()}) for p in self.places),
-            "because": tuple(_unnamed(b) for b in told),
-            "counters": tuple(_nameless(c) for c in self.counters),
-            "refusal": refusal,
-            "yields": (),
-        }
-        return self.model_copy(update=plain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,13 +191,6 @@ def _counter(found: Relaxed, now: datetime) -> Counter:
     )
 
 
-def _nameless(counter: Counter) -> Counter:
-    """A counter-offer as the holder of the contract may read it."""
-    places = tuple(p.model_copy(update={"nodes": ()}) for p in counter.places)
-    ours = {"instead": "wait until the platform has cut accelerators for it", "change": None} if counter.change else {}
-    return counter.model_copy(update={"when": "", "places": places, **ours})
-
-
 def _gaps(asked: _Asked, after: Snapshot, nodes: set[NodeId], own_work: frozenset[WorkloadId]) -> Iterator[str]:
     """The losses after which it would have no second home, or others would have lost theirs to it.
 
@@ -289,12 +208,6 @@ def _gaps(asked: _Asked, after: Snapshot, nodes: set[NodeId], own_work: frozense
             yield f"no second home when {written(domain)} is lost"
         if homeless - own_work - already:
             yield f"it would take the second home of others when {written(domain)} is lost"
-
-
-def _unnamed(why: str) -> str:
-    """Without the name of what is lost: a tenant sees no rack."""
-    head, found, domain = why.partition(" when ")
-    return f"{head} when a {Ref(*domain.split(' ')[0].split('/', 1)).kind} is lost" if found else why
 
 
 def _places(snapshot: Snapshot, bindings: Iterable[Binding], stage: str = "") -> tuple[Place, ...]:

@@ -24,7 +24,7 @@ from tools.placement.planning.wishes import fitting, wished
 
 MOST_GUESTS = 300
 """Replicas that are looked at beside those that a goal names; those on the emptiest nodes first."""
-_BEYOND = f"one plan looks at {MOST_GUESTS} replicas; plan again once it is done"
+BEYOND = f"one plan looks at {MOST_GUESTS} replicas; plan again once it is done"
 type Named = frozenset[tuple[WorkloadId, int]]
 
 
@@ -54,6 +54,8 @@ class Posed:
     """The replicas that the goal itself would have moved."""
     fixed: int = 0
     """What there is of it that no seat decides on."""
+    beyond: int = 0
+    """Replicas that might have been looked at as well."""
 
 
 def repack(snapshot: Snapshot, goal: Repack) -> Posed:
@@ -68,6 +70,7 @@ def repack(snapshot: Snapshot, goal: Repack) -> Posed:
         terms=Terms(lambda g, p: -costs.of(g, p), only=inside, block=goal.size, block_score=costs.weight),
         weight=costs.weight,
         why=f"leaves a block of {goal.size} free behind it, or fills a gap",
+        beyond=_beyond(snapshot, inside, guests),
         most=sum(_blocks_of(snapshot, n, goal.size, empty=True) for n in inside),
         count=lambda estate, _: sum(_blocks_of(estate, n, goal.size) for n in inside),
         inside=inside,
@@ -94,6 +97,7 @@ def free(snapshot: Snapshot, goal: Free) -> Posed:
         guests=guests,
         terms=Terms(score),
         weight=costs.weight,
+        beyond=_beyond(snapshot, around, guests),
         why=f"makes room for {what}",
         most=len(claims),
         count=lambda estate, engine: len(fitting(engine, estate, wish, waiting, inside)[1].bindings),
@@ -110,7 +114,7 @@ def evacuate(snapshot: Snapshot, goal: Evacuate, helpers: int = 0) -> Posed:
     left = [f for f in found if isinstance(f, Left)]
     if goal.across:
         leaving, left = _whole(snapshot, leaving, left)
-    left += [Left(workload=g.workload.id, replicas=(g.replica,), reason=_BEYOND) for g in leaving[MOST_GUESTS:]]
+    left += [Left(workload=g.workload.id, replicas=(g.replica,), reason=BEYOND) for g in leaving[MOST_GUESTS:]]
     leaving = leaving[:MOST_GUESTS]
     named = frozenset((g.workload.id, g.replica) for g in leaving if g.binding and g.binding.node in area)
     clusters = {g.workload.cluster for g in leaving}
@@ -148,7 +152,7 @@ def fill(snapshot: Snapshot, goal: Fill) -> Posed:
         if w.cluster in clusters
         for r in sorted(set(range(w.replicas)) - {b.replica for b in w.bindings})
     ]
-    waiting = waiting[:MOST_GUESTS]
+    beyond, waiting = max(len(waiting) - MOST_GUESTS, 0), waiting[:MOST_GUESTS]
     guests = (*waiting, *_brought(snapshot, inside, sum(map(_needs, waiting))))
     costs = Costs(snapshot, guests, goal)
     here = len(_on(snapshot, inside))
@@ -158,6 +162,7 @@ def fill(snapshot: Snapshot, goal: Fill) -> Posed:
         guests=guests,
         terms=Terms(lambda g, p: costs.weight - costs.of(g, p), only=inside),
         weight=costs.weight,
+        beyond=beyond,
         most=len(guests) + here,
         count=lambda estate, _: sum(len(w.on(n)) for n in inside for w in estate.workloads_on(n)),
         inside=inside,
@@ -168,6 +173,13 @@ def fill(snapshot: Snapshot, goal: Fill) -> Posed:
 
 def _on(snapshot: Snapshot, nodes: Iterable[NodeId]) -> Named:
     return frozenset((w.id, b.replica) for n in nodes for w in snapshot.workloads_on(n) for b in w.on(n))
+
+
+def _beyond(snapshot: Snapshot, nodes: Iterable[NodeId], guests: Iterable[Guest]) -> int:
+    """Where as many as a plan looks at run on these nodes, how many more there are."""
+    found = sum(g.binding is not None for g in guests)
+    there = sum(len(w.on(n)) for n in nodes for w in snapshot.workloads_on(n) if w.contract.accelerators_per_replica)
+    return there - found if found == MOST_GUESTS else 0
 
 
 def _needs(guest: Guest) -> int:

@@ -19,7 +19,9 @@ from tools.placement.planning.seats import Guest, Place
 ELSEWHERE: Final = 100
 """What leaving a cluster costs beside the trouble."""
 FRESH: Final = 5
-"""What it costs to break into devices none of which anybody else holds: domains stay whole where all else is equal."""
+"""What it costs to break into a domain none of whose devices anybody else holds, and again where its rack is as whole:
+both stay whole where all else is equal.
+"""
 
 
 def pinned(snapshot: Snapshot, workload: Workload, binding: Binding) -> str:
@@ -69,10 +71,10 @@ class Costs:
             * -(-goal.minutes_of(g.workload.id) // goal.minutes_per_move)
             for g in guests
         }
-        self.weight = 1 + sum(self._trouble.values()) + (ELSEWHERE + FRESH) * len(self._trouble)
+        self.weight = 1 + sum(self._trouble.values()) + (ELSEWHERE + 2 * FRESH) * len(self._trouble)
 
     def of(self, guest: Guest, place: Place) -> int:
         """What it costs to seat a guest at a place that is not its home."""
         elsewhere = ELSEWHERE if guest.workload.cluster != place.cluster else 0
-        fresh = FRESH if place.full and len(place.slots) == place.full else 0
+        fresh = FRESH * place.whole
         return self._trouble[guest.workload.id, guest.replica] + elsewhere + fresh

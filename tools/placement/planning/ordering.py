@@ -23,6 +23,7 @@ from policies.playing import Play
 from tools.placement.constraints.devices import suitable
 from tools.placement.constraints.table import moving, standing
 from tools.placement.engine import MaskEngine
+from tools.placement.planning.promising import UNTIMED, Deadlines
 from tools.placement.port import Ask
 from tools.placement.wishes import Room, Wish
 from tools.rehearsal.rehearsing import disturbs
@@ -76,6 +77,8 @@ class Ordering:
     """How many minutes a step with that workload lasts; they follow one another."""
     minutes: int | None = None
     """Those that there are; None: any number."""
+    deadlines: Deadlines = UNTIMED
+    """What is kept of what was promised."""
     engine: MaskEngine = field(default_factory=MaskEngine)
     done: list[Done] = field(default_factory=list)
     why: dict[Group, str] = field(default_factory=dict)
@@ -136,11 +139,21 @@ class Ordering:
         if self.minutes is not None and ends > self.minutes:
             self.why[group] = f"late: it would be done {ends} minutes from the beginning, and there are {self.minutes}"
             return False
+        if missed := self._missed(workload, seats, stops, ends):
+            self.why[group] = missed
+            return False
         moved = {b.replica for b in seats}
         sources = tuple(b.node for b in workload.bindings if b.replica in moved)
         self.done.append(Done(group, sources, seats, changes, stops, after, ends, parked))
         self.snapshot = after
         return True
+
+    def _missed(self, workload: Workload, seats: Sequence[Binding], stops: Iterable[WorkloadId], ends: int) -> str:
+        """Who would miss a deadline: whoever is moved, or stopped with it, begins anew."""
+        mates = (self.snapshot.workload(name) for name in stops)
+        anew = {w.id: {b.node for b in w.bindings} for w in mates if w is not None and w.id != workload.id}
+        anew[workload.id] = {b.node for b in seats}
+        return self.deadlines.missed(self.snapshot, self.engine.columns_of(self.snapshot), ends, anew)
 
     def _seats(self, workload: Workload, group: Group) -> tuple[Binding, ...] | str:
         """Devices for each replica as things are, by the masks; or why there are none."""

@@ -7,7 +7,7 @@ proposal, and the gate decides.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from estate.changes import CordonNode
@@ -16,12 +16,14 @@ from estate.errors import BadInput
 from estate.ids import NodeId, WorkloadId
 from estate.results import Ok
 from estate.snapshots import Snapshot
+from tools.placement.engine import MaskEngine
 from tools.placement.planning import areas, goals
 from tools.placement.planning.bursting.plans import burst
 from tools.placement.planning.goals import Posed
 from tools.placement.planning.ordering import Group, Ordering, Target
 from tools.placement.planning.plans import Burst, Evacuate, Fill, Free, Goal, Left, Plan, Repack
 from tools.placement.planning.problems import NOWHERE, Seating
+from tools.placement.planning.promising import Deadlines
 from tools.placement.planning.reading import Scene, read
 from tools.placement.planning.seats import Guest
 from tools.placement.planning.solving import Effort, solve
@@ -40,7 +42,7 @@ def plan(snapshot: Snapshot, goal: Goal, now: datetime | None = None, effort: Ef
         return burst(snapshot, goal, now, effort)
     minutes = _minutes(goal, now)
     fences, shut = _shut(snapshot, goal)
-    planning = _Planning(snapshot, shut, fences, goal, effort)
+    planning = _Planning(snapshot, shut, fences, goal, effort, Deadlines(now))
     if minutes is None or now is None:
         return planning.best(None)[0]
     found, _ = planning.best(minutes)
@@ -83,6 +85,8 @@ class _Planning:
     fences: tuple[CordonNode, ...]
     goal: Goal
     effort: Effort
+    deadlines: Deadlines
+    engine: MaskEngine = field(default_factory=MaskEngine)
 
     def best(self, minutes: int | None) -> tuple[Plan, tuple[Posed, Ordering]]:
         """The plan within so many minutes, and the steps behind it."""
@@ -109,7 +113,7 @@ class _Planning:
                 raise AssertionError("bursting is planned by itself")
 
     def _planned(self, posed: Posed, minutes: int | None, *, wide: bool) -> tuple[Plan, tuple[Posed, Ordering]]:
-        posed = replace(posed, guests=tuple(g for g in posed.guests if self._in_time(posed, g, minutes)))
+        posed, bound_to_stay = self._open_to(posed, minutes)
         budget = self._budget(posed, minutes, wide=wide)
         ordering = self._ordering(posed, budget, minutes)
         before = posed.count(self.shut, ordering.engine)
@@ -123,17 +127,30 @@ class _Planning:
         if posed.count(ordering.snapshot, ordering.engine) <= before:
             ordering = self._ordering(posed, budget, minutes)  # nobody is disturbed for nothing
         bound = _bound(posed, scene, seating, before)
-        outcome = Outcome(self.snapshot, ordering, before, bound, left, _considered(scene, self.goal), self.fences)
+        considered = _considered(scene, self.goal, posed.beyond, bound_to_stay)
+        outcome = Outcome(self.snapshot, ordering, before, bound, left, considered, self.fences)
         return told(self.goal, posed, outcome), (posed, ordering)
 
     def _ordering(self, posed: Posed, budget: int, minutes: int | None) -> Ordering:
-        return Ordering(self.shut, posed.terms.avoid, budget, self.goal.minutes_of, minutes)
+        avoid, takes = posed.terms.avoid, self.goal.minutes_of
+        return Ordering(self.shut, avoid, budget, takes, minutes, self.deadlines, self.engine)
+
+    def _open_to(self, posed: Posed, minutes: int | None) -> tuple[Posed, int]:
+        """Without those who could not move in that time, or by their deadlines anywhere; and how many the latter are.
+        Those that the goal names are kept, to say why they stay.
+        """
+        guests = [g for g in posed.guests if self._in_time(posed, g, minutes)]
+        columns, goal = self.engine.columns_of(self.shut), self.goal
+        late = {
+            w.id
+            for w in {g.workload.id: g.workload for g in guests if not _named(posed, g)}.values()
+            if self.deadlines.bound(self.shut, columns, w, goal.minutes_of(w.id))
+        }
+        free = tuple(g for g in guests if _named(posed, g) or g.workload.id not in late)
+        return replace(posed, guests=free), len(guests) - len(free)
 
     def _in_time(self, posed: Posed, guest: Guest, minutes: int | None) -> bool:
-        """Whether a guest could move at all in that time; those that the goal names are kept, to say that they are
-        late.
-        """
-        if minutes is None or guest.binding is None or (guest.workload.id, guest.replica) in posed.named:
+        if minutes is None or guest.binding is None or _named(posed, guest):
             return True
         return self.goal.minutes_of(guest.workload.id) <= minutes
 
@@ -147,6 +164,10 @@ class _Planning:
         shortest = min((self.goal.minutes_of(g.workload.id) for g in running), default=self.goal.minutes_per_move)
         largest = max((_disturbed_with(g) for g in running), default=1) if wide else 1
         return min(self.goal.moves, minutes // shortest * largest)
+
+
+def _named(posed: Posed, guest: Guest) -> bool:
+    return (guest.workload.id, guest.replica) in posed.named
 
 
 def _disturbed_with(guest: Guest) -> int:
@@ -166,9 +187,13 @@ def _bound(posed: Posed, scene: Scene, seating: Seating, before: int) -> int:
     return min(max(there + gained, before), posed.most)
 
 
-def _considered(scene: Scene, goal: Goal) -> str:
+def _considered(scene: Scene, goal: Goal, beyond: int, bound_to_stay: int) -> str:
     rows = len({p.row for p in scene.places})
     told = f"{len(scene.guests)} replicas over {rows} of {max(scene.rows, rows)} nodes that come into question"
+    if beyond:
+        told += f"; {beyond} more replicas were not looked at: {goals.BEYOND}"
+    if bound_to_stay:
+        told += f"; {bound_to_stay} replicas stay, because begun anew they would miss their deadlines"
     shut = len(_fenced(scene.snapshot, goal)) if isinstance(goal, Fill) else 0
     return f"{told}; {shut} nodes there are fenced and take nothing until somebody lifts that" if shut else told
 

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from estate.changes import Change, CordonNode
 from estate.ids import ClusterId, EntityId, MachineGroupId, NodeId, OfferId, SiteId, TenantId, WorkloadId
-from estate.records import Model, Time
+from estate.records import Model, Time, later
 from estate.units import MicroUsdPerHour
 from estate.workloads import Binding
 
@@ -143,11 +143,13 @@ class Gain(Model):
     after: int
     bound: int
     """No plan within the budget of moves comes to more; proved for the places and replicas that were considered."""
+    gap: int = 0
+    """What is missing to the bound."""
 
-    @property
-    def gap(self) -> int:
-        """What is missing to the bound."""
-        return max(self.bound - self.after, 0)
+    @classmethod
+    def told(cls, of: str, before: int, after: int, bound: int) -> Self:
+        """With its gap."""
+        return cls(of=of, before=before, after=after, bound=bound, gap=max(bound - after, 0))
 
 
 class Move(Model):
@@ -241,6 +243,9 @@ class Plan(Model):
     consent: tuple[TenantId, ...] = ()
     """Tenants who want to be asked before they are disturbed."""
     minutes: int
+    """Until the last step is done, by the times that were stated."""
+    done: Time | None = later()
+    """When that is, where somebody tells the time."""
     considered: str
     rentals: tuple[Rental, ...] = ()
     """What to rent, where that was asked."""

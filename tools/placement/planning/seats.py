@@ -10,7 +10,7 @@ import numpy as np
 
 from estate.ids import ClusterId, NodeId, WorkloadId
 from estate.workloads import BandwidthClass, Binding, Workload
-from tools.placement.columns import Columns, Flags, Ints
+from tools.placement.columns import Columns, Flags, Ints, counted
 from tools.placement.planning.problems import NOWHERE
 
 PLACES_EACH = 96
@@ -38,13 +38,13 @@ class Place:
     cluster: ClusterId
     slots: Ints
     """Those that are free once all guests have left."""
-    full: int
-    """Devices there are."""
+    whole: int
+    """How much of it nobody else holds a device of: 1 the domain, 2 its rack as well, where that has other nodes."""
 
 
 def rows(bare: Columns, guests: Sequence[Guest], allowed: Mapping[WorkloadId, Flags]) -> list[int]:
     """Homes, and of what each workload may use the nodes with the fewest free devices that suffice."""
-    free = bare.free.sum(axis=1)
+    free = counted(bare.free)
     rows = {bare.rows[g.binding.node] for g in guests if g.binding and g.binding.node in bare.rows}
     for name, needed in {(g.workload.id, g.workload.contract.accelerators_per_replica) for g in guests}:
         fitting = np.flatnonzero(allowed[name] & (free >= needed))
@@ -56,7 +56,7 @@ def rows(bare: Columns, guests: Sequence[Guest], allowed: Mapping[WorkloadId, Fl
 
 
 def places(bare: Columns, rows: Iterable[int]) -> tuple[Place, ...]:
-    found = []
+    found, whole = list[Place](), _whole_racks(bare)
     for row in rows:
         kinds: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for slot in np.flatnonzero(bare.exists[row]).tolist():
@@ -64,8 +64,19 @@ def places(bare: Columns, rows: Iterable[int]) -> tuple[Place, ...]:
             kinds[tuple(int(column[row, slot]) for column in of)].append(slot)
         for slots in kinds.values() or ([],):
             free = np.array([s for s in slots if bare.free[row, s]], dtype=np.int64)
-            found.append(Place(row, bare.ids[row], bare.names.clusters[bare.cluster[row]], free, len(slots)))
+            empty = 0 < len(free) == len(slots)
+            levels = int(empty) + int(empty and whole[bare.rack[row]])
+            found.append(Place(row, bare.ids[row], bare.names.clusters[bare.cluster[row]], free, levels))
     return tuple(found)
+
+
+def _whole_racks(bare: Columns) -> Flags:
+    """The racks of several nodes in which every device is free; the last is that of nodes without one."""
+    racks, placed = len(bare.names.racks), bare.rack >= 0
+    held = counted(bare.exists & ~bare.free)[placed]
+    there = bare.rack[placed]
+    whole = (np.bincount(there, weights=held, minlength=racks) == 0) & (np.bincount(there, minlength=racks) > 1)
+    return np.append(whole, np.False_)
 
 
 def home(guest: Guest, bare: Columns, places: Sequence[Place]) -> int:

@@ -44,18 +44,21 @@ def told(goal: Goal, posed: Posed, outcome: Outcome) -> Plan:
     wanted = bound if isinstance(goal, Repack) else posed.most + sum(len(k.replicas) for k in posed.left)
     met = after >= wanted and not outcome.left
     homes, short = _homes(posed, ordering, after)
+    minutes = ordering.done[-1].ends_after if ordering.done else 0
+    met = met and not short
     return Plan(
         aim=posed.aim,
         met=met,
         short="" if met else short or f"{after} of {wanted} {posed.counts}",
-        gain=Gain(of=posed.counts, before=outcome.before, after=after, bound=bound),
+        gain=Gain.told(posed.counts, outcome.before, after, bound),
         moves=tuple(_move(n, done, posed) for n, done in enumerate(ordering.done, start=1)),
         disturbed=ordering.disturbed,
         budget=ordering.budget,
         left=tuple(outcome.left),
         homes=homes,
         consent=_consent(outcome.snapshot, ordering),
-        minutes=ordering.done[-1].ends_after if ordering.done else 0,
+        minutes=minutes,
+        done=ordering.deadlines.at(minutes),
         fences=outcome.fences,
         considered=outcome.considered,
     )
@@ -104,7 +107,8 @@ def _homes(posed: Posed, ordering: Ordering, after: int) -> tuple[tuple[Binding,
     wish, attempt = fitting(ordering.engine, ordering.snapshot, posed.wish, replicas, posed.inside)
     homes = tuple(attempt.bindings)
     if attempt.complete:
-        return homes, ""
+        minutes, nodes = ordering.done[-1].ends_after if ordering.done else 0, {b.node for b in homes}
+        return homes, ordering.deadlines.missed(wish.snapshot, wish.columns, minutes, {wish.workload.id: nodes})
     return homes, f"{after} of {posed.most} {posed.counts}; {relaxing.nearest(wish, attempt)}"
 
 

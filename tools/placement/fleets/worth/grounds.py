@@ -71,25 +71,34 @@ class Seat:
     workload: Workload
     binding: Binding
 
+    @property
+    def held(self) -> int:
+        """Thousandths of accelerators that it holds."""
+        return len(self.binding.accelerators) * self.workload.contract.milli
 
-def _has_whole_ones(workload: Workload) -> bool:
-    return bool(workload.contract.accelerators_per_replica) and workload.contract.share is None
+
+def _has_some(workload: Workload) -> bool:
+    return bool(workload.contract.accelerators_per_replica)
 
 
 def seats(snapshot: Snapshot, columns: Columns, rows: Flags) -> tuple[Seat, ...]:
-    """Everything with whole accelerators that runs on these rows; a shared one is neither theirs nor free."""
-    found = ((w, b) for w in snapshot.workloads() if _has_whole_ones(w) for b in w.bindings)
+    """Everything with accelerators, or a share of one, that runs on these rows."""
+    found = ((w, b) for w in snapshot.workloads() if _has_some(w) for b in w.bindings)
     return tuple(Seat(w, b) for w, b in found if b.node in columns.rows and rows[columns.rows[b.node]])
 
 
 def emptied(columns: Columns, leaving: Iterable[Seat]) -> Columns:
     """The columns without these replicas, and as if nobody minded the neighbours that are left."""
-    free, load = columns.free.copy(), columns.load.copy()
+    load, milli, sharer = columns.load.copy(), columns.milli.copy(), columns.sharer.copy()
     for seat in leaving:
         row = columns.rows[seat.binding.node]
-        free[row] |= np.isin(columns.index[row], seat.binding.accelerators) & columns.healthy[row]
+        held = np.isin(columns.index[row], seat.binding.accelerators) & columns.healthy[row]
+        milli[row, held] = np.minimum(milli[row, held] + seat.workload.contract.milli, WHOLE)
+        sharer[row, held] = NOBODY
         load[row] -= seat.workload.watts_per_accelerator * len(seat.binding.accelerators)
-    bare = replace(columns, free=free, load=load, present=np.zeros_like(columns.present))
+    free = columns.free | (columns.healthy & (milli >= WHOLE))
+    present = np.zeros_like(columns.present)
+    bare = replace(columns, free=free, load=load, milli=milli, sharer=sharer, present=present)
     drawn = columns.rack_drawn.copy()
     placed = columns.rack >= 0
     np.add.at(drawn, columns.rack[placed], (bare.draw - columns.draw)[placed])
@@ -97,10 +106,10 @@ def emptied(columns: Columns, leaving: Iterable[Seat]) -> Columns:
 
 
 def waiting(snapshot: Snapshot) -> dict[WorkloadId, tuple[int, ...]]:
-    """The replicas of whole accelerators that have no node."""
+    """The replicas with accelerators, or a share of one, that have no node."""
     found = dict[WorkloadId, tuple[int, ...]]()
     for workload in snapshot.workloads():
         bound = {b.replica for b in workload.bindings}
-        if _has_whole_ones(workload) and len(bound) < workload.replicas:
+        if _has_some(workload) and len(bound) < workload.replicas:
             found[workload.id] = tuple(r for r in range(workload.replicas) if r not in bound)
     return found

@@ -1,36 +1,43 @@
 """A fleet as a market: classes of replicas that want seats, groups of nodes alike that have them, and every limit.
 
 Called by `worth`. Read off the engine's masks, so the law is nobody's here. It is looser than the truth, never
-stricter: gangs, company and neighbours among those that are seated are left out, and a part of a replica counts as a
-part. So what `pricing` proves of it holds for every placement.
+stricter: gangs, company and neighbours among those that are seated are left out, so are processors, memory and rails,
+whose share of a device is whose, and a part of a replica counts as a part. So what `pricing` proves of it holds for
+every placement.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Final
 
 import numpy as np
 
 from estate.ids import WorkloadId
 from estate.snapshots import Snapshot
-from estate.workloads import BandwidthClass, Workload
-from tools.placement.columns import Columns, Flags, Ints
+from estate.workloads import WHOLE, BandwidthClass, Workload
+from tools.placement.columns import NOBODY, Columns, Flags, Ints, counted, summed
 from tools.placement.constraints.devices import suitable
+from tools.placement.constraints.kinds import Constraint, Masks
 from tools.placement.constraints.table import standing
+from tools.placement.fleets.likes import Enduring, alike
 from tools.placement.fleets.worth import goods
 from tools.placement.fleets.worth.goods import Limit, Share
 from tools.placement.fleets.worth.grounds import Grounded, Seat, emptied, extended, seats, waiting
+from tools.placement.online.kinds import different
 from tools.placement.port import Ask
 from tools.placement.searching import any_of
 from tools.placement.wishes import Wish
 
-_NOT_TOLD: Final = {"min_available": 0, "latency": None, "cost_ceiling": None, "deadline": None} | dict.fromkeys(
-    ("together", "spread")
+_NOT_TOLD: Final = frozenset(
+    {"min_available", "cost_ceiling", "availability", "priority", "preemptible", "together", "spread"}
 )
 """What of a contract no mask of a replica alone reads."""
+_AT_ONCE: Final = 64
+"""Classes whose looks at nodes are in memory together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +54,22 @@ class Class:
     """By row: what one of them adds to its draw at least."""
 
     @property
-    def size(self) -> int:
-        """Accelerators of each."""
+    def accelerators(self) -> int:
+        """That each counts as: a share as one."""
         return self.workload.contract.accelerators_per_replica
 
+    @property
+    def milli(self) -> int:
+        """Thousandths of accelerators that each takes."""
+        return self.accelerators * self.workload.contract.milli
 
-@dataclass(frozen=True, slots=True, eq=False)
+    @property
+    def whole(self) -> bool:
+        """Whether nobody else may have a part of what it takes."""
+        return self.workload.contract.share is None
+
+
+@dataclass(frozen=True, eq=False)
 class Market:
     """The linear programme's numbers: seats of class by group, and what each of them takes."""
 
@@ -71,71 +88,90 @@ class Market:
     at: Ints
     """By seat: its group."""
 
-    @property
+    @cached_property
     def most(self) -> Ints:
         """By seat: how many replicas could sit there by the devices alone."""
-        return self.members[self.at] * self.each
+        found: Ints = self.members[self.at] * self.each
+        return found
 
-    @property
+    @cached_property
     def each(self) -> Ints:
         """By seat: how many one node of the group has room for."""
-        table = np.stack([c.seats for c in self.classes]) if self.classes else np.zeros((0, 0), dtype=np.int64)
-        found: Ints = table[self.of, self.first[self.at]]
-        return found
+        return self._of_seats([c.seats for c in self.classes])
 
-    @property
-    def size(self) -> Ints:
-        """By seat: the accelerators of a replica."""
-        return np.array([c.size for c in self.classes] or [0], dtype=np.int64)[self.of]
-
-    @property
-    def devices(self) -> Ints:
-        """By group: free devices of one node."""
-        found: Ints = self.columns.free[self.first].sum(axis=1)
-        return found
-
-    @property
+    @cached_property
     def watts(self) -> Ints:
         """By seat: what a replica adds to the draw of its rack."""
-        table = np.stack([c.watts for c in self.classes]) if self.classes else np.zeros((0, 0), dtype=np.int64)
-        found: Ints = table[self.of, self.first[self.at]]
+        return self._of_seats([c.watts for c in self.classes])
+
+    @cached_property
+    def milli(self) -> Ints:
+        """By seat: the thousandths of accelerators of a replica."""
+        return self.by_class([c.milli for c in self.classes])
+
+    @cached_property
+    def rack(self) -> Ints:
+        """By seat."""
+        found: Ints = self.columns.rack[self.first[self.at]]
         return found
+
+    @cached_property
+    def devices(self) -> Ints:
+        """By group: thousandths of devices of one node that may be had."""
+        return summed(self.columns.milli[self.first])
+
+    @cached_property
+    def whole(self) -> Ints:
+        """By group: those of devices that nobody has a part of."""
+        return counted(self.columns.free[self.first]) * WHOLE
+
+    def by_class(self, figures: Sequence[int]) -> Ints:
+        """By seat, what is told by class."""
+        return np.array(list(figures) or [0], dtype=np.int64)[self.of]
 
     def covered(self, share: Share) -> Flags:
         """By seat: whether it counts towards a quota. Of a node of two models nobody can tell which would be used."""
         c = self.columns
-        mine = np.array([k.workload.tenant in share.tenants for k in self.classes] or [False], dtype=np.bool_)[self.of]
+        mine = self.by_class([k.workload.tenant in share.tenants for k in self.classes]).astype(np.bool_)
         rows = self.first[self.at]
         if share.bound.quota.site is not None:
             mine = mine & (c.site[rows] == c.names.sites.index(share.bound.quota.site))
         if share.bound.quota.model:
-            named = c.models.index(share.bound.quota.model) if share.bound.quota.model in c.models else len(c.models)
+            model = share.bound.quota.model
+            named = c.models.index(model) if model in c.models else len(c.models)
             mine = mine & ((c.model[rows] == named) | ~c.exists[rows]).all(axis=1)
         return mine
+
+    def _of_seats(self, by_row: Sequence[Ints]) -> Ints:
+        rows, ends = self.first[self.at], np.searchsorted(self.of, np.arange(len(by_row) + 1))
+        found = [column[rows[ends[n] : ends[n + 1]]] for n, column in enumerate(by_row)]
+        return np.concatenate([np.zeros(0, dtype=np.int64), *found])
 
 
 def as_it_stands(snapshot: Snapshot, columns: Columns, rows: Flags) -> Market:
     """What waits, for what is free on these rows."""
     ground = extended(columns)
-    found = _classes(snapshot, ground, waiting(snapshot), _longer(ground, rows))
+    found = _Classing(snapshot, ground, _longer(ground, rows)).classes(waiting(snapshot))
     return _market(snapshot, ground, found, columns, ())
 
 
 def as_it_could_be(snapshot: Snapshot, columns: Columns, rows: Flags) -> tuple[Market, int]:
-    """What waits and what runs on these rows, all of it to be seated anew; and the accelerators of what cannot be.
+    """What waits and what runs on these rows, all of it to be seated anew; and the thousandths of accelerators that
+    those hold who cannot be.
 
     That is what stands where no mask would let it: it stays, and is no part of the market.
     """
-    leaving = seats(snapshot, columns, rows)
-    ground = extended(emptied(columns, leaving))
-    found = _classes(snapshot, ground, _wanted(snapshot, leaving), _longer(ground, rows))
-    home = {name: k.seats for k in found for name in k.names}
-    staying = [s for s in leaving if not _may_stay(s, home, ground)]
-    if staying:
-        leaving = tuple(s for s in leaving if _may_stay(s, home, ground))
+    leaving, held, known = seats(snapshot, columns, rows), 0, Enduring()
+    while True:
         ground = extended(emptied(columns, leaving))
-        found = _classes(snapshot, ground, _wanted(snapshot, leaving), _longer(ground, rows))
-    return _market(snapshot, ground, found, columns, leaving), sum(len(s.binding.accelerators) for s in staying)
+        classing = _Classing(snapshot, ground, _longer(ground, rows), frozenset({Constraint.STAGES}), known)
+        found = classing.classes(_wanted(snapshot, leaving))
+        home = {name: k.seats for k in found for name in k.names}
+        staying = [s for s in leaving if not _may_stay(s, home, ground)]
+        if not staying:
+            return _market(snapshot, ground, found, columns, leaving), held
+        held += sum(s.held for s in staying)
+        leaving = tuple(s for s in leaving if _may_stay(s, home, ground))
 
 
 def _may_stay(seat: Seat, home: Mapping[WorkloadId, Ints], ground: Grounded) -> bool:
@@ -156,44 +192,70 @@ def _longer(ground: Grounded, rows: Flags) -> Flags:
     return found
 
 
-def _classes(
-    snapshot: Snapshot, ground: Grounded, wanted: Mapping[WorkloadId, Sequence[int]], rows: Flags
-) -> tuple[Class, ...]:
-    """Who wants a seat, those that are alike together; nobody who could have none."""
-    found: dict[tuple[object, ...], tuple[Wish, list[WorkloadId], int]] = {}
-    for name, replicas in wanted.items():
-        workload = snapshot.workload(name)
-        assert workload is not None, "it is wanted in this snapshot"
-        wish = Wish(snapshot, ground.columns, Ask(name, tuple(replicas)), workload)
-        key = (*_alike(workload), wish.clusters())
-        first, names, count = found.get(key, (wish, [], 0))
-        found[key] = (first, [*names, name], count + len(replicas))
-    made = (_class(wish, tuple(names), count, rows) for wish, names, count in found.values())
-    return tuple(c for c in made if c.seats.any())
+@dataclass(frozen=True)
+class _Classing:
+    """Who wants a seat on some rows, those that are alike together."""
+
+    snapshot: Snapshot
+    ground: Grounded
+    rows: Flags
+    beside: frozenset[Constraint] = frozenset()
+    """What is not asked: where others stand who are to be seated anew."""
+    enduring: Enduring = field(default_factory=Enduring)
+
+    def classes(self, wanted: Mapping[WorkloadId, Sequence[int]]) -> tuple[Class, ...]:
+        """Nobody among them who could have no seat."""
+        found: dict[object, tuple[Wish, list[WorkloadId], int]] = {}
+        for name, replicas in wanted.items():
+            workload = self.snapshot.workload(name)
+            assert workload is not None, "it is wanted in this snapshot"
+            wish = Wish(self.snapshot, self.ground.columns, Ask(name, tuple(replicas)), workload)
+            key = alike(wish, _NOT_TOLD)
+            first, names, count = found.get(key, (wish, [], 0))
+            found[key] = (first, [*names, name], count + len(replicas))
+        made = (self._class(wish, tuple(names), count) for wish, names, count in found.values())
+        return tuple(c for c in made if c.seats.any())
+
+    def _class(self, wish: Wish, names: tuple[WorkloadId, ...], count: int) -> Class:
+        c, contract = wish.columns, wish.workload.contract
+        open_to = self.rows & ~any_of(self._masks(wish), len(c.ids))
+        usable = suitable(wish, None).all & (_shareable(wish) if wish.shared else c.free)
+        joined = contract.bandwidth is BandwidthClass.SAME_NVLINK_DOMAIN and wish.needed > 1
+        if wish.shared:
+            seats = summed(c.milli * usable // contract.milli)
+        else:
+            seats = _in_domains(c, usable, wish.needed) if joined else counted(usable) // wish.needed
+        # Under a cap a node draws no more; each device then counts its part of what is left below it.
+        below = self._left * (wish.needed * contract.milli) // self._whole
+        return Class(wish.workload, names, count, np.where(open_to, seats, 0), np.minimum(wish.watts, below))
+
+    @cached_property
+    def _left(self) -> Ints:
+        """Watts below each node's cap."""
+        c = self.ground.columns
+        found: Ints = np.maximum(c.cap - c.idle - c.load, 0)
+        return found
+
+    @cached_property
+    def _whole(self) -> Ints:
+        """Thousandths of devices that each node has to give."""
+        found: Ints = np.maximum(summed(self.ground.columns.milli), 1)
+        return found
+
+    def _masks(self, wish: Wish) -> Masks:
+        return {name: mask for name, mask in standing(self.enduring.knowing(wish)).items() if name not in self.beside}
 
 
-def _alike(workload: Workload) -> tuple[object, ...]:
-    """What tells workloads apart where they are alone."""
-    contract = workload.contract.model_copy(update=_NOT_TOLD)
-    who = (workload.tenant, workload.namespace, workload.datasets, workload.tolerations)
-    return (*who, contract, workload.watts_per_accelerator)
-
-
-def _class(wish: Wish, names: tuple[WorkloadId, ...], count: int, rows: Flags) -> Class:
-    c, size = wish.columns, wish.needed
-    open_to = rows & ~any_of(standing(wish), len(c.ids))
-    usable = c.free & suitable(wish, None).all
-    joined = wish.workload.contract.bandwidth is BandwidthClass.SAME_NVLINK_DOMAIN and size > 1
-    seats = _in_domains(c, usable, size) if joined else usable.sum(axis=1) // size
-    # Under a cap a node draws no more; each device then counts its part of what is left below it.
-    below = np.maximum(c.cap - c.idle - c.load, 0) * size // np.maximum(c.free.sum(axis=1), 1)
-    return Class(wish.workload, names, count, np.where(open_to, seats, 0), np.minimum(wish.watts, below))
+def _shareable(wish: Wish) -> Flags:
+    c = wish.columns
+    found: Flags = (c.milli >= wish.workload.contract.milli) & ((c.sharer == NOBODY) | (c.sharer == wish.payer))
+    return found
 
 
 def _in_domains(columns: Columns, usable: Flags, size: int) -> Ints:
     found = np.zeros(len(columns.ids), dtype=np.int64)
     for domain in range(int(columns.domain.max(initial=-1)) + 1):
-        found += (usable & (columns.domain == domain)).sum(axis=1) // size
+        found += counted(usable & (columns.domain == domain)) // size
     return found
 
 
@@ -201,20 +263,37 @@ def _market(
     snapshot: Snapshot, ground: Grounded, found: tuple[Class, ...], now: Columns, leaving: Sequence[Seat]
 ) -> Market:
     """The market of these classes on this ground; `now` is how the fleet is before anybody leaves."""
-    first, members, like = _groups(ground, found)
-    of, at = np.nonzero(np.stack([c.seats[first] for c in found])) if found else (np.zeros(0, dtype=np.int64),) * 2
     back = Counter((s.workload.tenant, *used) for s in leaving for used in _held(snapshot, s))
+    shares = goods.shares(snapshot, now, back)
+    found = _merged(found, shares)
+    first, members, like = _groups(ground, found)
+    open_to = (np.flatnonzero(c.seats[first]) for c in found)
+    pairs = [np.stack([np.full(len(at), n, dtype=np.int64), at]) for n, at in enumerate(open_to)]
+    of, at = np.concatenate([np.zeros((2, 0), dtype=np.int64), *pairs], axis=1)
     return Market(
         classes=found,
         limits=goods.limits(snapshot, ground.columns, now.rack_drawn),
-        shares=goods.shares(snapshot, now, back),
+        shares=shares,
         columns=ground.columns,
         first=first,
         members=members,
         like=like,
-        of=of.astype(np.int64),
-        at=at.astype(np.int64),
+        of=of,
+        at=at,
     )
+
+
+def _merged(found: Iterable[Class], shares: Sequence[Share]) -> tuple[Class, ...]:
+    """Those together that have the same seats and count towards the same quotas."""
+    kinds: dict[object, Class] = {}
+    for one in found:
+        owed = tuple(n for n, s in enumerate(shares) if one.workload.tenant in s.tenants)
+        watts = np.where(one.seats > 0, one.watts, 0)
+        key = (owed, one.milli, one.whole, one.seats.tobytes(), watts.tobytes())
+        known = kinds.get(key)
+        names, count = ((), 0) if known is None else (known.names, known.replicas)
+        kinds[key] = replace(one, names=(*names, *one.names), replicas=count + one.replicas, watts=watts)
+    return tuple(kinds.values())
 
 
 def _held(snapshot: Snapshot, seat: Seat) -> Iterator[tuple[str, str]]:
@@ -224,17 +303,21 @@ def _held(snapshot: Snapshot, seat: Seat) -> Iterator[tuple[str, str]]:
     yield from ((site, models.get(index, "")) for index in seat.binding.accelerators)
 
 
-def _groups(ground: Grounded, found: tuple[Class, ...]) -> tuple[Ints, Ints, Ints]:
+def _groups(ground: Grounded, found: Sequence[Class]) -> tuple[Ints, Ints, Ints]:
     """Nodes that are the same to everybody, by what they have and where they stand; each supposed machine by itself."""
     c, real = ground.columns, ground.real
     models = np.where(c.exists, c.model, -1)
-    looks = [c.rack[:, None], c.site[:, None], c.free.sum(axis=1)[:, None], models]
-    looks += [np.stack([k.seats, np.where(k.seats > 0, k.watts, 0)], axis=1) for k in found]
-    table = np.concatenate(looks, axis=1)[:real]
-    _, first, count = np.unique(table, axis=0, return_index=True, return_counts=True)
+    looks = [c.rack, c.site, counted(c.free), summed(c.milli), *models.T]
+    looks += [column for k in found for column in (k.seats, k.watts)]
+    kind = np.zeros(real, dtype=np.int64)
+    for begin in range(0, len(looks), _AT_ONCE):
+        part = np.stack([kind, *(look[:real] for look in looks[begin : begin + _AT_ONCE])], axis=1)
+        kind = different(part)[1].ravel()
+    _, first, count = np.unique(kind, return_index=True, return_counts=True)
+    order = np.argsort(first)
     supposed = np.arange(real, len(c.ids), dtype=np.int64)
     return (
-        np.concatenate([first.astype(np.int64), supposed]),
-        np.concatenate([count.astype(np.int64), np.zeros(len(supposed), dtype=np.int64)]),
+        np.concatenate([first[order].astype(np.int64), supposed]),
+        np.concatenate([count[order].astype(np.int64), np.zeros(len(supposed), dtype=np.int64)]),
         np.concatenate([np.full(len(first), -1, dtype=np.int64), np.array(ground.supposed, dtype=np.int64)]),
     )

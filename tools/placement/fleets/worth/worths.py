@@ -1,14 +1,15 @@
 """What one more unit of each scarce thing is worth, in accelerators at work, and how far the fleet is from its bounds.
 
-Called by `accounts` where a report asks for it: it solves two linear programmes and one more for each scarce thing, so
-that a large fleet takes seconds. A worth is the price of what waits now; each is asked again with a whole unit more,
-and the words tell both where they differ. Accelerators come in machines: a unit of them is a part of one machine more
-like those that stand there, which draws its idle watts too.
+Called by `accounts` where a report asks for it: it solves three linear programmes and a small one for each scarce
+thing, so that a large fleet takes seconds. A worth is the price of what waits now; each is asked again with a whole
+unit more, and the words tell both where they differ. Accelerators come in machines: a unit of them is a part of one
+machine more like those that stand there, which draws its idle watts too. A share counts as its part of a device.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,17 +18,20 @@ import numpy as np
 from estate.ids import RackId
 from estate.records import Model
 from estate.snapshots import Snapshot
-from tools.placement.columns import Columns, Flags
-from tools.placement.fleets.worth import goods, markets, pricing
-from tools.placement.fleets.worth.goods import Sort
+from estate.workloads import WHOLE
+from tools.placement.columns import Columns, Flags, Ints
+from tools.placement.fleets.worth import markets, programmes, solving
+from tools.placement.fleets.worth.goods import Sort, heights
 from tools.placement.fleets.worth.grounds import seats, waiting
 from tools.placement.fleets.worth.markets import Market
-from tools.placement.fleets.worth.pricing import More, Prices, Programme, scaled
+from tools.placement.fleets.worth.programmes import More, Programme, Rows
+from tools.placement.fleets.worth.proving import proved
+from tools.placement.fleets.worth.solving import Again, Prices
 
-_MOST_SEATS: Final = 400_000
-"""Seats that are solved again for one report, in all: as many scarce things as that allows are asked again."""
-_MOST_AGAIN: Final = 40
-_NOTHING: Final = 1e-6
+_MOST_AGAIN: Final = 150
+"""As many scarce things are asked again for one report, the dearest first."""
+_NOTHING: Final = 1e-3
+"""Thousandths of an accelerator."""
 _WATTS: Final = 1000
 
 
@@ -45,7 +49,9 @@ class Good(Model):
 
 
 class Worth(Model):
-    """What a fleet could do beyond what it does. Bounds are proved, and may lie a little above what can be had."""
+    """What a fleet could do beyond what it does. Bounds are proved, and may lie a little above what can be had. Shares
+    count as their parts of accelerators; what is left of one is rounded down, in bounds up.
+    """
 
     at_work: int
     """Accelerators that work holds."""
@@ -72,38 +78,44 @@ class _Unit:
 
 def worth(snapshot: Snapshot, columns: Columns, rows: Flags) -> Worth:
     """The worth of these rows of a fleet."""
-    now = markets.as_it_stands(snapshot, columns, rows)
-    problem = pricing.programme(now)
-    value = pricing.solved(problem)
-    prices = pricing.solved(problem, pricing.hair(now, problem))
-    at_work = sum(len(s.binding.accelerators) for s in seats(snapshot, columns, rows))
+    at_work = sum(s.held for s in seats(snapshot, columns, rows))
     could, staying = markets.as_it_could_be(snapshot, columns, rows)
-    anew = pricing.programme(could)
-    if_moved = max(staying + pricing.proved(anew, pricing.solved(anew)), at_work)
-    wanted = ((snapshot.workload(name), len(replicas)) for name, replicas in waiting(snapshot).items())
+    anew = programmes.programme(could)
+    with ThreadPoolExecutor(1, "worth") as aside:  # the solver holds no lock of the interpreter
+        best = aside.submit(solving.solved, anew)
+        now = markets.as_it_stands(snapshot, columns, rows)
+        problem = programmes.programme(now)
+        value = solving.solved(problem)
+        goods = tuple(_goods(problem, value, now, snapshot))
+        if_moved = max(staying + proved(anew, best.result()), at_work)
     return Worth(
-        at_work=at_work,
-        waited_for=sum(n * w.contract.accelerators_per_replica for w, n in wanted if w is not None),
-        as_it_stands=min(at_work + pricing.proved(problem, value), if_moved),
-        if_moved=if_moved,
+        at_work=at_work // WHOLE,
+        waited_for=_waited_for(snapshot) // WHOLE,
+        as_it_stands=-(-min(at_work + proved(problem, value), if_moved) // WHOLE),
+        if_moved=-(-if_moved // WHOLE),
         gap_permille=1000 * (if_moved - at_work) // max(if_moved, 1),
-        goods=tuple(_goods(problem, value.value, prices, units(snapshot, now))),
+        goods=goods,
     )
 
 
-def _goods(problem: Programme, value: float, prices: Prices, offered: Iterable[_Unit]) -> list[Good]:
-    priced = ((prices.worth(unit.more), unit) for unit in offered)
+def _waited_for(snapshot: Snapshot) -> int:
+    wanted = ((snapshot.workload(name), len(replicas)) for name, replicas in waiting(snapshot).items())
+    return sum(n * w.contract.accelerators_per_replica * w.contract.milli for w, n in wanted if w is not None)
+
+
+def _goods(problem: Programme, value: Prices, now: Market, snapshot: Snapshot) -> list[Good]:
+    prices = solving.solved(problem, programmes.hair(now, problem))
+    priced = ((prices.worth(unit.more), unit) for unit in units(snapshot, now))
     scarce = sorted(((p, u) for p, u in priced if p > _NOTHING), key=lambda pair: (-pair[0], pair[1].sort, pair[1].of))
-    again = min(_MOST_AGAIN, _MOST_SEATS // max(len(problem.most), 1) + 1)
-    found = list[Good]()
+    again, found = Again(problem, value, prices), list[Good]()
     for place, (price, unit) in enumerate(scarce):
-        more = pricing.gained(problem, value, scaled(unit.more, unit.whole)) if place < again else None
+        more = again.gained(unit.more.scaled(unit.whole)) if place < _MOST_AGAIN else None
         found.append(_good(unit, price, None if more is None else more / unit.whole))
     return sorted(found, key=lambda g: (g.solved_milli is None, -(g.solved_milli or 0)))
 
 
 def _good(unit: _Unit, price: float, gained: float | None) -> Good:
-    by_price, by_solving = round(1000 * price), None if gained is None else round(1000 * gained)
+    by_price, by_solving = round(price), None if gained is None else round(gained)
     return Good(
         sort=unit.sort,
         of=unit.of,
@@ -132,41 +144,40 @@ def _accelerators(milli: int) -> str:
 
 def units(snapshot: Snapshot, market: Market) -> Iterator[_Unit]:
     """One more of each thing that a market could be short of; of accelerators of a model in each rack."""
-    has, most = len(market.first) + len(market.classes), len(market.of)
-    rows = has + len(market.limits) + len(market.shares)
+    rows = Rows.of(market)
     for place, limit in enumerate(market.limits):
-        one = More(np.zeros(rows), np.zeros(most))
-        one.has[has + place] = _WATTS
-        yield _Unit(limit.sort, " and ".join(f"{ref.kind}/{ref.id}" for ref in limit.of), one)
+        of = " and ".join(f"{ref.kind}/{ref.id}" for ref in limit.of)
+        yield _Unit(limit.sort, of, More.of_row(rows.watts + place, _WATTS))
     for place, share in enumerate(market.shares):
-        one = More(np.zeros(rows), np.zeros(most))
-        one.has[has + len(market.limits) + place] = 1.0
-        yield _Unit(Sort.QUOTA, f"{share.bound.tenant} ({share.bound.scope})", one)
-    yield from _machines(market, goods.heights(snapshot))
+        yield _Unit(Sort.QUOTA, f"{share.bound.tenant} ({share.bound.scope})", More.of_row(rows.quotas + place, 1.0))
+    yield from _machines(market, heights(snapshot))
 
 
-def _machines(market: Market, heights: Mapping[RackId, tuple[int, int]]) -> Iterator[_Unit]:
+def _machines(market: Market, units: Mapping[RackId, tuple[int, int]]) -> Iterator[_Unit]:
     """A machine more like one that stands there, by its accelerators; by its rack units where too few are left."""
-    c, each = market.columns, market.each
+    c, among = market.columns, np.array([limit.shared for limit in market.limits])
+    order = np.argsort(market.at, kind="stable")
+    ends = np.searchsorted(market.at[order], np.arange(len(market.first) + 1))
     for group in np.flatnonzero(market.like >= 0).tolist():
         row = int(market.like[group])
         rack, full = int(c.rack[row]), int(c.exists[row].sum())
-        machine = _machine(market, group, np.where(market.at == group, each, 0).astype(float))
+        shared = among[:, rack] if len(among) else np.zeros(0, dtype=np.int64)
+        machine = _machine(market, group, shared, order[ends[group] : ends[group + 1]])
         model, name = c.models[int(c.model[row, int(c.exists[row].argmax())])], c.names.racks[rack]
-        yield _Unit(Sort.ACCELERATOR, f"{model} in rack/{name}", scaled(machine, 1 / full), float(full))
-        left, height = heights.get(name, (0, 0))
+        yield _Unit(Sort.ACCELERATOR, f"{model} in rack/{name}", machine.scaled(1 / full), float(full))
+        left, height = units.get(name, (0, 0))
         if height and left < height:
             of = f"rack/{name}, for a machine of {model}"
-            yield _Unit(Sort.RACK_UNIT, of, scaled(machine, 1 / height), float(height))
+            yield _Unit(Sort.RACK_UNIT, of, machine.scaled(1 / height), float(height))
 
 
-def _machine(market: Market, group: int, seats: pricing.Floats) -> More:
-    """What one more of that machine brings, its seats among it, and draws while it is idle."""
-    c, row = market.columns, int(market.first[group])
-    has = np.zeros(len(market.classes) + len(market.first) + len(market.limits) + len(market.shares))
-    has[len(market.classes) + group] = float(c.free[row].sum())
-    idle = min(int(c.idle[row]), int(c.cap[row]))
-    for place, limit in enumerate(market.limits):
-        if among := int(limit.shared[c.rack[row]]):
-            has[len(market.classes) + len(market.first) + place] = -idle / among
-    return More(has, seats)
+def _machine(market: Market, group: int, shared: Ints, seats: Ints) -> More:
+    """What one more of that machine brings, its seats among it, and draws while it is idle; `shared` by limit."""
+    c, row, rows = market.columns, int(market.first[group]), Rows.of(market)
+    idle, limits = min(int(c.idle[row]), int(c.cap[row])), np.flatnonzero(shared)
+    return More(
+        rows=np.concatenate([[rows.devices + group, rows.whole + group], rows.watts + limits]),
+        has=np.concatenate([[float(market.devices[group]), float(market.whole[group])], -idle / shared[limits]]),
+        seats=seats,
+        most=market.each[seats].astype(np.float64),
+    )

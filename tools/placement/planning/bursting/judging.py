@@ -7,6 +7,7 @@ for the cluster: so who can compel the provider counts on the legal axis as it w
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from estate.frozen import FrozenEstate
 from estate.hardware import Accelerator, Node
@@ -31,14 +32,14 @@ type Barred = Mapping[tuple[WorkloadId, OfferId], str]
 """Why a workload may not use an offer; who is not in it may."""
 
 
-def barred(snapshot: Snapshot, hires: Sequence[Hire], guests: Sequence[Guest]) -> Barred:
-    """Every workload against every offer."""
+def barred(snapshot: Snapshot, hires: Sequence[Hire], guests: Sequence[Guest], now: datetime) -> Barred:
+    """Every workload against every offer, were it rented now."""
     found: dict[tuple[WorkloadId, OfferId], str] = {}
     one = {g.workload.id: g for g in guests}
     for hire in hires:
         estate = _estate(snapshot, hire, [g.workload for g in one.values()])
         for name, guest in one.items():
-            if why := _dear(hire, guest.workload) or _elsewhere(hire, guest) or _refused(estate, hire, guest):
+            if why := _dear(hire, guest.workload) or _elsewhere(hire, guest) or _refused(estate, guest, now):
                 found[name, hire.offer.id] = why
     return found
 
@@ -118,11 +119,11 @@ def _elsewhere(hire: Hire, guest: Guest) -> str:
     return f"part of it runs in {guest.workload.cluster}, and only all of it may go to {hire.cluster}"
 
 
-def _refused(estate: FrozenEstate, hire: Hire, guest: Guest) -> str:
+def _refused(estate: FrozenEstate, guest: Guest, now: datetime) -> str:
     """What the masks say, in their words."""
     workload = guest.workload
     replicas = tuple(range(workload.replicas)) if guest.across else (guest.replica,)
-    wish = Wish(estate, columns.build(estate), Ask(workload.id, replicas), workload)
+    wish = Wish(estate, columns.build(estate), Ask(workload.id, replicas, at=now), workload)
     room = Room(wish)
     masks = {c: m for c, m in (standing(wish) | moving(wish, room, None)).items() if m.any()}
     reasons = explain(wish, masks, room)

@@ -24,7 +24,7 @@ from tools.placement.constraints.tenancy import distance
 from tools.placement.planning.bursting import markets
 from tools.placement.planning.bursting.judging import Barred, barred
 from tools.placement.planning.bursting.offers import Hire, hires, usd
-from tools.placement.planning.bursting.waiting import Waiting, waiting
+from tools.placement.planning.bursting.waiting import MOST_GUESTS, Waiting, waiting
 from tools.placement.planning.plans import Burst, Gain, Left, Plan, Rental, Seated, Turned
 from tools.placement.planning.problems import AWAY, BARRED, BESIDE, NOWHERE, Problem, Seating
 from tools.placement.planning.seats import Guest
@@ -47,7 +47,7 @@ class _Market:
     machines: tuple[int, ...]
     """The offer of each machine, as a position."""
     whole: bool
-    """Whether those are all machines that come into question."""
+    """Whether those are all machines that come into question, and all who look for one."""
 
 
 def burst(snapshot: Snapshot, goal: Burst, now: datetime | None, effort: Effort) -> Plan:
@@ -56,9 +56,9 @@ def burst(snapshot: Snapshot, goal: Burst, now: datetime | None, effort: Effort)
         raise BadInput("goal: offers end, and nobody here tells the time; ask where there is a clock")
     found = waiting(snapshot, goal)
     offered, turned = hires(snapshot, goal, now)
-    refused = barred(snapshot, offered, found.guests)
+    refused = barred(snapshot, offered, found.guests, now)
     machines, whole = _machines(offered, len(found.guests))
-    market = _Market(snapshot, goal, found.guests, offered, refused, machines, whole)
+    market = _Market(snapshot, goal, found.guests, offered, refused, machines, whole and not found.beyond)
     if not found.guests or not machines:
         return _told(market, found, Seating(np.full(len(found.guests), NOWHERE), 0, 0), turned)
     return _told(market, found, solve(_problem(market), effort), turned)
@@ -140,20 +140,20 @@ def _told(market: _Market, found: Waiting, seating: Seating, turned: Sequence[Tu
     least = markets.least(market.hires, gone)
     if market.whole and found.here + gone == bound:
         least = max(least, weight * gone - seating.bound)
-    left = tuple(_left(market, seating))
+    left = (*_left(market, seating), *_beyond(found))
     met = not left
     return Plan(
         aim=f"what waits{f' of {goal.tenant}' if goal.tenant else ''}, for at most {usd(goal.ceiling)} an hour",
         met=met,
         short="" if met else f"{found.here + gone} of {found.here + found.lacking} {_COUNTED}",
-        gain=Gain(of=_COUNTED, before=found.here, after=found.here + gone, bound=bound),
+        gain=Gain.told(_COUNTED, found.here, found.here + gone, bound),
         moves=(),
         disturbed=0,
         budget=goal.moves,
         left=left,
         minutes=0,
-        considered=f"{len(market.guests)} replicas that fit nowhere here, {len(market.machines)} machines of"
-        f" {len(market.hires)} offers",
+        considered=f"{len(market.guests)} of {len(market.guests) + len(found.beyond)} replicas that fit nowhere here,"
+        f" {len(market.machines)} of {sum(h.machines for h in market.hires)} machines of {len(market.hires)} offers",
         rentals=rentals,
         hourly=MicroUsdPerHour(hourly),
         least_hourly=MicroUsdPerHour(least),
@@ -221,6 +221,16 @@ def _left(market: _Market, seating: Seating) -> Iterator[Left]:
             spent = f"one plan looks at {len(market.machines)} machines; plan again once those are rented"
         reason = spent if open_to else "; ".join(why) or "nothing is offered that can be used"
         yield Left(workload=name, replicas=tuple(replicas), reason=reason)
+
+
+def _beyond(found: Waiting) -> Iterator[Left]:
+    """Who was not looked at."""
+    without: defaultdict[WorkloadId, list[int]] = defaultdict(list)
+    for guest in found.beyond:
+        without[guest.workload.id].append(guest.replica)
+    for name, replicas in without.items():
+        why = f"one plan looks at {MOST_GUESTS} replicas, the largest first; plan again once those are rented for"
+        yield Left(workload=name, replicas=tuple(replicas), reason=why)
 
 
 def _barred(market: _Market) -> Iterator[Turned]:

@@ -13,7 +13,7 @@ from tools.placement.planning.plans import Burst
 from tools.placement.planning.seats import Guest
 from tools.placement.planning.wishes import fitting, wished
 
-_MOST_GUESTS = 300
+MOST_GUESTS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,8 @@ class Waiting:
     here: int
     """Of what waits, so many fit here."""
     lacking: int
+    beyond: tuple[Guest, ...] = ()
+    """Of those that fit nowhere here, whoever one plan does not look at; they count as lacking."""
 
 
 def waiting(snapshot: Snapshot, goal: Burst) -> Waiting:
@@ -37,8 +39,8 @@ def waiting(snapshot: Snapshot, goal: Burst) -> Waiting:
         here += len(seated) * workload.contract.accelerators_per_replica
         across = not workload.bindings and not seated
         guests += [Guest(workload, r, None, across=across) for r in replicas if r not in seated]
-    guests = guests[:_MOST_GUESTS]
-    return Waiting(tuple(guests), here, sum(g.workload.contract.accelerators_per_replica for g in guests))
+    lacking = sum(g.workload.contract.accelerators_per_replica for g in guests)
+    return Waiting(tuple(guests[:MOST_GUESTS]), here, lacking, tuple(guests[MOST_GUESTS:]))
 
 
 def _asked(snapshot: Snapshot, goal: Burst) -> Iterator[tuple[Workload, tuple[int, ...]]]:
