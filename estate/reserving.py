@@ -44,6 +44,11 @@ def held_by(terms: Terms, workload: Workload) -> bool:
     return terms.tenant == workload.tenant and terms.workload in (None, workload.id)
 
 
+def in_force(terms: Terms, now: datetime | None) -> bool:
+    """Whether its time has come and is not over. Where nobody tells the time, none has."""
+    return now is not None and terms.start <= now < terms.end
+
+
 def admits(terms: Terms, workload: Workload, now: datetime | None) -> bool:
     """Whether this work may use the devices until it starts. Where nobody tells the time, only who says when it ends.
 

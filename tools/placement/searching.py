@@ -1,6 +1,6 @@
 """Seat replicas one after another: the best first, all in one cluster, all or none.
 
-The best serves what its kind of work is after (`objectives`), then has most points (`online.scoring`), and of equals it
+The best is what is reserved for it, then serves what its kind of work is after (`objectives`), then has most points (`online.scoring`), and of equals it
 is the first by id. Where a search is given no points it is best fit: fewest free accelerators left on the node, then
 least of its rack's budget drawn, then the first by id. Replicas seated earlier count against later ones, devices and
 power alike.
@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from estate.workloads import Binding
+from estate.workloads import BandwidthClass, Binding
 from tools.placement import availabilities, objectives
 from tools.placement.attempts import Attempt
 from tools.placement.columns import Flags, Ints
@@ -86,8 +86,9 @@ def _nowhere(wish: Wish, fixed: Masks, without: Constraint | None) -> Attempt:
 def _grounds(wish: Wish, cluster: int, without: Constraint | None) -> Iterator[Flags]:
     """The nodes to search at a time: all of the cluster, or one domain after the other where all must stand together.
 
-    The domain with the fewest free accelerators comes first, so that the roomy ones are kept whole. Where none has
-    enough for all, the whole cluster is searched, which tells what stands in the way.
+    The domain with the most of its reserved accelerators comes first, and of equals the one with the fewest free, so
+    that the roomy ones are kept whole. Where none has enough for all, the whole cluster is searched, which tells what
+    stands in the way.
     """
     here = wish.columns.cluster == cluster
     over = wish.contract.together
@@ -99,7 +100,9 @@ def _grounds(wish: Wish, cluster: int, without: Constraint | None) -> Iterator[F
     inside = here & (where >= 0)
     free = np.bincount(where[inside], weights=room.units(wish)[inside])
     seats = np.bincount(where[inside], weights=room.seats_on(wish)[inside])
-    roomy = [d for d in np.argsort(free, kind="stable") if seats[d] >= len(wish.ask.replicas)]
+    own = room.devices & wish.own if wish.own is not None else np.zeros_like(room.devices)
+    mine = np.bincount(where[inside], weights=own.sum(axis=1)[inside])
+    roomy = [d for d in np.lexsort((free, -mine)) if seats[d] >= len(wish.ask.replicas)]
     yield from (here & (where == d) for d in roomy if (here & (where == d)).any())
     if not roomy:
         yield here
@@ -176,30 +179,44 @@ def _seat(wish: Wish, room: Room, attempt: Attempt, replica: int, row: int, with
 def _devices(wish: Wish, room: Room, row: int, without: Constraint | None) -> Ints:
     """The slots to take: in the tightest part of the node that has all of it, where the contract names one."""
     usable = np.flatnonzero(room.devices[row] & suitable(wish, without).all[row])
-    first = groups(wish, room, row, usable, without)[0]
+    parts = groups(wish, room, row, usable, without)
+    first = min(parts, key=lambda part: -min(int(_own(wish, room, row, part).sum()), wish.needed))
     return _shared(wish, room, row, first) if wish.shared else _whole(wish, room, row, first)
 
 
+def _own(wish: Wish, room: Room, row: int, slots: Ints) -> Flags:
+    """Which of these are reserved for it and could be taken as things are."""
+    if wish.own is None:
+        return np.zeros(len(slots), dtype=np.bool_)
+    found: Flags = wish.own[row, slots] & room.open[row, slots]
+    return found
+
+
 def _shared(wish: Wish, room: Room, row: int, usable: Ints) -> Ints:
-    """The device with the least to spare; one that is open before one that is not."""
-    order = np.lexsort((wish.columns.index[row, usable], room.milli[row, usable], ~room.open[row, usable]))
+    """The device with the least to spare; one that is open before one that is not, and of those its own before all."""
+    spare, own = room.milli[row, usable], _own(wish, room, row, usable)
+    order = np.lexsort((wish.columns.index[row, usable], spare, ~own, ~room.open[row, usable]))
     return usable[order][:1].astype(np.int64)
 
 
 def _whole(wish: Wish, room: Room, row: int, usable: Ints) -> Ints:
     """From the tightest NVLink domain that holds them all, else wherever they may be.
 
-    Free ones first: only a search without the constraint on free devices sees others.
+    What is reserved for it comes first, and with it the domain that has most of that; several domains where only they
+    have all of it, and need not be one. Before that free ones: only a search without the constraint on free devices
+    sees others.
     """
     c, needed = wish.columns, wish.needed
-    domains, free = c.domain[row, usable], room.free[row, usable]
+    domains, free, own = c.domain[row, usable], room.free[row, usable], _own(wish, room, row, usable)
+    joined = wish.workload.contract.bandwidth is BandwidthClass.SAME_NVLINK_DOMAIN
+    least = 0 if joined else min(int(own.sum()), needed)
     fitting = [
-        (-min(int(free[domains == d].sum()), needed), int((domains == d).sum()), int(d))
+        (-min(int(free[here].sum()), needed), -int(own[here].sum()), int(here.sum()), int(d))
         for d in np.unique(domains[domains >= 0])
-        if (domains == d).sum() >= needed
+        if (here := domains == d).sum() >= needed and own[here].sum() >= least
     ]
     if fitting:
-        chosen = min(fitting)[2]
-        usable, free = usable[domains == chosen], free[domains == chosen]
-    order = np.lexsort((c.index[row, usable], ~free))
+        here = domains == min(fitting)[3]
+        usable, free, own = usable[here], free[here], own[here]
+    order = np.lexsort((c.index[row, usable], ~own, ~free))
     return usable[order][:needed].astype(np.int64)

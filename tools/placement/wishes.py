@@ -20,7 +20,7 @@ from tools.placement.columns import NOBODY, SEVERAL, Columns, Flags, Ints
 from tools.placement.constraints.kinds import Constraint, Masks
 from tools.placement.insides import UNTOLD, Seat
 from tools.placement.port import Ask
-from tools.placement.reserved import Kept, kept
+from tools.placement.reserved import Kept, kept, own
 
 FAR: Final = 2**60
 """More than any limit: what a measure says where nobody knows."""
@@ -59,6 +59,8 @@ class Wish:
     """What nodes are worth, more is better; where nobody says, the tightest are the best."""
     reservations: list[Kept | None] = field(default_factory=list, compare=False)
     """What `kept` has answered."""
+    held: list[Flags | None] = field(default_factory=list, compare=False)
+    """What `own` has answered."""
     caps: tuple[tuple[Span, int], ...] = ()
     """How many of its replicas may stand in one domain: tried by a search for what was promised of availability."""
     measures: dict[str, Ints] = field(default_factory=dict, compare=False)
@@ -90,6 +92,13 @@ class Wish:
         if not self.reservations:
             self.reservations.append(kept(self.snapshot, self.columns, self.workload, self.ask.at))
         return self.reservations[0]
+
+    @property
+    def own(self) -> Flags | None:
+        """The devices that are reserved for it now; None: there are none."""
+        if not self.held:
+            self.held.append(own(self.snapshot, self.columns, self.workload, self.ask.at))
+        return self.held[0]
 
     @property
     def needed(self) -> int:

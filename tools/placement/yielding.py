@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from estate import gangs, pledges
 from estate.changes import Change, MoveWorkload, ReplicaMove, ScaleWorkload
@@ -100,9 +101,8 @@ def _seated(engine: Engine, wish: Wish, leaving: list[_Stops], prefer: Ints | No
     """The wish on the estate without these."""
     bare = _without(wish.snapshot, leaving)
     columns = engine.columns_of(bare)
-    return search(
-        replace(wish, snapshot=bare, columns=columns, known=None, suited={}, spans={}, measures={}), prefer=prefer
-    )
+    fresh: dict[str, Any] = {"suited": {}, "spans": {}, "measures": {}, "reservations": [], "held": []}
+    return search(replace(wish, snapshot=bare, columns=columns, known=None, **fresh), prefer=prefer)
 
 
 def _groups(wish: Wish) -> Iterator[_Stops]:
