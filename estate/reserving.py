@@ -49,6 +49,21 @@ def in_force(terms: Terms, now: datetime | None) -> bool:
     return now is not None and terms.start <= now < terms.end
 
 
+def withholds(terms: Terms, now: datetime | None) -> bool:
+    """Whether nobody but its holder may come onto its devices now: it is in force, or lets nobody in before."""
+    return in_force(terms, now) or (now is not None and now < terms.start and terms.meanwhile is Meanwhile.NOBODY)
+
+
+def idle(snapshot: Snapshot, now: datetime | None) -> dict[NodeId, dict[int, Reservation]]:
+    """The devices that are kept free for their holders now: those withheld that no work holds, each with for what."""
+    found: dict[NodeId, dict[int, Reservation]] = defaultdict(dict)
+    for reserved in every(snapshot):
+        for seat in reserved.seats if withholds(reserved.terms, now) else ():
+            taken = snapshot.taken(seat.node)
+            found[seat.node] |= {i: reserved for i in seat.accelerators if i not in taken}
+    return found
+
+
 def admits(terms: Terms, workload: Workload, now: datetime | None) -> bool:
     """Whether this work may use the devices until it starts. Where nobody tells the time, only who says when it ends.
 

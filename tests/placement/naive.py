@@ -91,7 +91,8 @@ def faults(snapshot: Snapshot, ask: Ask, bindings: tuple[Binding, ...]) -> Itera
 
 
 def _worth(running: Snapshot, workload: Workload, ask: Ask, node: Node) -> tuple[tuple[int, ...], int]:
-    """What is reserved for it, what its kind is after, then points: less is better. What agents and batch are after the points are about."""
+    """What is reserved for it, what its kind is after, then points: less is better. What agents and batch are after
+    the points are about."""
     aims = naive_promises.aims(running, workload, ask, node)
     filling = workload.kind in (WorkloadKind.AGENT, WorkloadKind.BATCH)
     beyond = _beyond(running, workload, node, ask)
@@ -136,7 +137,7 @@ def _domains(running: Snapshot, workload: Workload, ask: Ask) -> list[str | None
         if node.cluster == workload.cluster and name:
             room[name] = room.get(name, 0) + _seats(running, workload, node, ask)
     needed = workload.contract.accelerators_per_replica * len(ask.replicas)
-    mine = {d: 0 for d in room}
+    mine = dict.fromkeys(room, 0)
     for node in running.nodes():
         name = span(running, node.id, over)
         if node.cluster == workload.cluster and name:
@@ -314,7 +315,8 @@ def _beyond(running: Snapshot, workload: Workload, node: Node, ask: Ask) -> int:
     usable, own = _usable(running, workload, node, ask), _own(running, workload, node, ask)
     if joined is not BandwidthClass.SAME_NVLINK_DOMAIN or needed < 2:
         return needed - min(needed, sum(a.index in own for a in usable))
-    domains = [[a.index in own for a in usable if a.nvlink_domain == d] for d in {a.nvlink_domain for a in usable} - {""}]
+    names = {a.nvlink_domain for a in usable} - {""}
+    domains = [[a.index in own for a in usable if a.nvlink_domain == d] for d in names]
     return needed - max((min(needed, sum(d)) for d in domains if len(d) >= needed), default=0)
 
 

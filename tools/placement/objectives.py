@@ -1,9 +1,9 @@
 """What each kind of work is after, as terms of a score: a number for each node that is open, lower is better.
 
 Called by `searching` for every replica, before the terms that all work shares (the tightest fit, the rack's draw). The
-terms come in the order in which they count. Before them all: whoever has a reservation goes there. Training wants its members near each other and an early end; inference the
-least cost of a request, its latency being a hard limit already; agents and batch fill gaps, so that whole machines stay
-whole. A term that would be the same everywhere is left out.
+terms come in the order in which they count. Before them all: whoever has a reservation goes there. Training wants its
+members near each other and an early end; inference the least cost of a request, its latency being a hard limit already;
+agents and batch fill gaps, so that whole machines stay whole. A term that would be the same everywhere is left out.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Seat replicas one after another: the best first, all in one cluster, all or none.
 
-The best is what is reserved for it, then serves what its kind of work is after (`objectives`), then has most points (`online.scoring`), and of equals it
-is the first by id. Where a search is given no points it is best fit: fewest free accelerators left on the node, then
-least of its rack's budget drawn, then the first by id. Replicas seated earlier count against later ones, devices and
-power alike.
+The best is what is reserved for it, then serves what its kind of work is after (`objectives`), then has most points
+(`online.scoring`), and of equals it is the first by id. Where a search is given no points it is best fit: fewest free
+accelerators left on the node, then least of its rack's budget drawn, then the first by id. Replicas seated earlier
+count against later ones, devices and power alike.
 """
 
 from __future__ import annotations

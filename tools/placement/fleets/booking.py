@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
 import numpy as np
 
+from estate import reserving
 from estate.fabrics.storage import Copy, Storage
 from estate.facilities.places import RackSpace
 from estate.hardware import Health
@@ -22,7 +24,7 @@ from estate.ids import DatasetId, SiteId
 from estate.references import Ref
 from estate.snapshots import Snapshot
 from estate.workloads import Workload
-from tools.placement import quotas
+from tools.placement import quotas, reserved
 from tools.placement.columns import HEALTHS, UNKNOWN_TENANT, Columns, Flags, Ints
 from tools.placement.constraints.kinds import AXES, Constraint
 from tools.placement.port import Ask
@@ -42,6 +44,8 @@ class Cause(StrEnum):
     """It, or its node, has failed, is fenced or cordoned."""
     UNBOUND = "not bound yet"
     """Something waits that would fit here."""
+    RESERVED = "reserved"
+    """Kept for somebody who does not use it, be it that nothing else may, or that what waits may not."""
     FRAGMENTATION = "fragmentation"
     """Something waits that needs more of them together."""
     NO_POWER = "no power"
@@ -58,6 +62,7 @@ _EASY: Final = tuple(
     CAUSES.index(c)
     for c in (
         Cause.FRAGMENTATION,
+        Cause.RESERVED,
         Cause.DATA_WAIT,
         Cause.NO_POWER,
         Cause.NO_COOLING,
@@ -68,6 +73,7 @@ _EASY: Final = tuple(
 )
 """Obstacles, the easiest to lift first."""
 _BY_CONSTRAINT: Final[Mapping[Constraint, Cause]] = {
+    Constraint.RESERVED: Cause.RESERVED,
     Constraint.FREE: Cause.FRAGMENTATION,
     Constraint.NVLINK: Cause.FRAGMENTATION,
     Constraint.TOGETHER: Cause.FRAGMENTATION,
@@ -100,8 +106,8 @@ class Booked:
         return {cause.value: int(n) for cause, n in zip(CAUSES, counts, strict=True)}
 
 
-def book(snapshot: Snapshot, columns: Columns) -> Booked:
-    """Every device of the fleet."""
+def book(snapshot: Snapshot, columns: Columns, at: datetime | None = None) -> Booked:
+    """Every device of the fleet. Without `at` nothing that is reserved has begun."""
     cause = np.full(columns.exists.shape, -1, dtype=np.int64)
     cause[columns.exists] = CAUSES.index(Cause.USEFUL)
     for row, slots in _hungry(snapshot, columns):
@@ -114,7 +120,7 @@ def book(snapshot: Snapshot, columns: Columns) -> Booked:
     left = columns.free & ~unhealthy
     running, waiting = columns, []
     for workload in _waiting(snapshot):
-        wish = _wish(snapshot, running, workload)
+        wish = _wish(snapshot, running, workload, at)
         attempt = search(wish)
         if not attempt.complete or attempt.room is None:
             waiting.append(workload)
@@ -123,8 +129,25 @@ def book(snapshot: Snapshot, columns: Columns) -> Booked:
         cause[taken & left] = CAUSES.index(Cause.UNBOUND)
         left &= ~taken
         running = _seated(running, workload, attempt.room, attempt.rows)
-    cause[left] = np.broadcast_to(_obstacle(snapshot, running, waiting)[:, None], left.shape)[left]
+    idle = left & kept_free(snapshot, columns, at)
+    cause[idle] = CAUSES.index(Cause.RESERVED)
+    left &= ~idle
+    cause[left] = np.broadcast_to(_obstacle(snapshot, running, waiting, at)[:, None], left.shape)[left]
+    beside = left & (cause == CAUSES.index(Cause.RESERVED)) & ~_reserved(snapshot, columns, at)
+    cause[beside] = CAUSES.index(Cause.FRAGMENTATION)
     return Booked(columns, cause)
+
+
+def kept_free(snapshot: Snapshot, columns: Columns, at: datetime | None) -> Flags:
+    """The devices that are kept free for whoever reserved them."""
+    held = (r.terms for r in reserving.every(snapshot) if reserving.withholds(r.terms, at))
+    return reserved.devices(columns, held) & columns.free
+
+
+def _reserved(snapshot: Snapshot, columns: Columns, at: datetime | None) -> Flags:
+    """The devices that are reserved for some time that is not over."""
+    every = (r.terms for r in reserving.every(snapshot) if at is None or at < r.terms.end)
+    return reserved.devices(columns, every)
 
 
 def _waiting(snapshot: Snapshot) -> list[Workload]:
@@ -134,9 +157,9 @@ def _waiting(snapshot: Snapshot) -> list[Workload]:
     return sorted(wanted, key=lambda w: (-w.contract.accelerators_per_replica, -w.replicas, w.id))
 
 
-def _wish(snapshot: Snapshot, columns: Columns, workload: Workload) -> Wish:
+def _wish(snapshot: Snapshot, columns: Columns, workload: Workload, at: datetime | None) -> Wish:
     bound = {b.replica for b in workload.bindings}
-    ask = Ask(workload.id, tuple(r for r in range(workload.replicas) if r not in bound))
+    ask = Ask(workload.id, tuple(r for r in range(workload.replicas) if r not in bound), at=at)
     return Wish(snapshot, columns, ask, workload)
 
 
@@ -147,12 +170,12 @@ def _seated(columns: Columns, workload: Workload, room: Room, rows: list[int]) -
     return room.columns(present)
 
 
-def _obstacle(snapshot: Snapshot, columns: Columns, waiting: list[Workload]) -> Ints:
+def _obstacle(snapshot: Snapshot, columns: Columns, waiting: list[Workload], at: datetime | None) -> Ints:
     """Of each node what keeps the nearest waiting work away."""
     best = np.full(len(columns.ids), len(_EASY) - 1, dtype=np.int64)
     uses, cooling = quotas.uses(snapshot), rack_cooling(snapshot, columns)
     for workload in waiting:
-        wish = _wish(snapshot, columns, workload)
+        wish = _wish(snapshot, columns, workload, at)
         best = np.minimum(best, _hardest(wish, cooling, short=_short(snapshot, workload, uses)))
     return np.array(_EASY, dtype=np.int64)[best]
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 import numpy as np
 
-from estate.ids import WorkloadId
+from estate import reserving
+from estate.ids import ReservationId, WorkloadId
 from estate.snapshots import Snapshot
 from estate.workloads import BandwidthClass, Workload
 from tools.placement.columns import Columns, Flags, Ints
@@ -114,27 +116,27 @@ class Market:
         return mine
 
 
-def as_it_stands(snapshot: Snapshot, columns: Columns, rows: Flags) -> Market:
+def as_it_stands(snapshot: Snapshot, columns: Columns, rows: Flags, at: datetime | None = None) -> Market:
     """What waits, for what is free on these rows."""
     ground = extended(columns)
-    found = _classes(snapshot, ground, waiting(snapshot), _longer(ground, rows))
+    found = _classes(snapshot, ground, waiting(snapshot), _longer(ground, rows), at)
     return _market(snapshot, ground, found, columns, ())
 
 
-def as_it_could_be(snapshot: Snapshot, columns: Columns, rows: Flags) -> tuple[Market, int]:
+def as_it_could_be(snapshot: Snapshot, columns: Columns, rows: Flags, at: datetime | None = None) -> tuple[Market, int]:
     """What waits and what runs on these rows, all of it to be seated anew; and the accelerators of what cannot be.
 
     That is what stands where no mask would let it: it stays, and is no part of the market.
     """
     leaving = seats(snapshot, columns, rows)
     ground = extended(emptied(columns, leaving))
-    found = _classes(snapshot, ground, _wanted(snapshot, leaving), _longer(ground, rows))
+    found = _classes(snapshot, ground, _wanted(snapshot, leaving), _longer(ground, rows), at)
     home = {name: k.seats for k in found for name in k.names}
     staying = [s for s in leaving if not _may_stay(s, home, ground)]
     if staying:
         leaving = tuple(s for s in leaving if _may_stay(s, home, ground))
         ground = extended(emptied(columns, leaving))
-        found = _classes(snapshot, ground, _wanted(snapshot, leaving), _longer(ground, rows))
+        found = _classes(snapshot, ground, _wanted(snapshot, leaving), _longer(ground, rows), at)
     return _market(snapshot, ground, found, columns, leaving), sum(len(s.binding.accelerators) for s in staying)
 
 
@@ -157,15 +159,15 @@ def _longer(ground: Grounded, rows: Flags) -> Flags:
 
 
 def _classes(
-    snapshot: Snapshot, ground: Grounded, wanted: Mapping[WorkloadId, Sequence[int]], rows: Flags
+    snapshot: Snapshot, ground: Grounded, wanted: Mapping[WorkloadId, Sequence[int]], rows: Flags, at: datetime | None
 ) -> tuple[Class, ...]:
     """Who wants a seat, those that are alike together; nobody who could have none."""
     found: dict[tuple[object, ...], tuple[Wish, list[WorkloadId], int]] = {}
     for name, replicas in wanted.items():
         workload = snapshot.workload(name)
         assert workload is not None, "it is wanted in this snapshot"
-        wish = Wish(snapshot, ground.columns, Ask(name, tuple(replicas)), workload)
-        key = (*_alike(workload), wish.clusters())
+        wish = Wish(snapshot, ground.columns, Ask(name, tuple(replicas), at=at), workload)
+        key = (*_alike(workload), _mine(snapshot, workload), wish.clusters())
         first, names, count = found.get(key, (wish, [], 0))
         found[key] = (first, [*names, name], count + len(replicas))
     made = (_class(wish, tuple(names), count, rows) for wish, names, count in found.values())
@@ -179,10 +181,17 @@ def _alike(workload: Workload) -> tuple[object, ...]:
     return (*who, contract, workload.watts_per_accelerator)
 
 
+def _mine(snapshot: Snapshot, workload: Workload) -> tuple[ReservationId, ...]:
+    """What is reserved for it: who holds the same may use the same."""
+    return tuple(r.id for r in reserving.every(snapshot) if reserving.held_by(r.terms, workload))
+
+
 def _class(wish: Wish, names: tuple[WorkloadId, ...], count: int, rows: Flags) -> Class:
     c, size = wish.columns, wish.needed
     open_to = rows & ~any_of(standing(wish), len(c.ids))
     usable = c.free & suitable(wish, None).all
+    if wish.kept is not None:
+        usable &= ~wish.kept.devices
     joined = wish.workload.contract.bandwidth is BandwidthClass.SAME_NVLINK_DOMAIN and size > 1
     seats = _in_domains(c, usable, size) if joined else usable.sum(axis=1) // size
     # Under a cap a node draws no more; each device then counts its part of what is left below it.

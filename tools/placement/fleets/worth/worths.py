@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 import numpy as np
@@ -70,14 +71,14 @@ class _Unit:
     whole: float = 1.0
 
 
-def worth(snapshot: Snapshot, columns: Columns, rows: Flags) -> Worth:
-    """The worth of these rows of a fleet."""
-    now = markets.as_it_stands(snapshot, columns, rows)
+def worth(snapshot: Snapshot, columns: Columns, rows: Flags, at: datetime | None = None) -> Worth:
+    """The worth of these rows of a fleet. What is reserved by then is for its holders alone."""
+    now = markets.as_it_stands(snapshot, columns, rows, at)
     problem = pricing.programme(now)
     value = pricing.solved(problem)
     prices = pricing.solved(problem, pricing.hair(now, problem))
     at_work = sum(len(s.binding.accelerators) for s in seats(snapshot, columns, rows))
-    could, staying = markets.as_it_could_be(snapshot, columns, rows)
+    could, staying = markets.as_it_could_be(snapshot, columns, rows, at)
     anew = pricing.programme(could)
     if_moved = max(staying + pricing.proved(anew, pricing.solved(anew)), at_work)
     wanted = ((snapshot.workload(name), len(replicas)) for name, replicas in waiting(snapshot).items())
