@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
+from math import ceil
 from typing import Final, NamedTuple
 
 from estate.hardware import Health, Node
@@ -144,6 +145,25 @@ def others_on(snapshot: Snapshot, terms: Terms) -> Iterator[tuple[NodeId, int, W
             if not held_by(terms, workload):
                 held = {i for b in workload.on(seat.node) for i in b.accelerators}
                 yield from ((seat.node, i, workload) for i in seat.accelerators if i in held)
+
+
+def in_the_way(snapshot: Snapshot, terms: Terms, now: datetime) -> Iterator[tuple[NodeId, int, Workload]]:
+    """The devices that others hold who will still be there when it starts. Until then work is taken at its word."""
+    for node, index, workload in others_on(snapshot, terms):
+        leaves = leaves_by(snapshot, workload)
+        if now >= terms.start or leaves is None or leaves > terms.start:
+            yield node, index, workload
+
+
+def rounds(snapshot: Snapshot, terms: Terms, now: datetime) -> int:
+    """In how many rounds, one after another, those in the way can be moved while their contracts are kept."""
+    found = {w.id: w for _, _, w in in_the_way(snapshot, terms, now)}
+    return max((ceil(len(sitting(w, terms)) / w.at_once) for w in found.values()), default=0)
+
+
+def sitting(workload: Workload, terms: Terms) -> tuple[Binding, ...]:
+    """The replicas of a workload that hold devices of a reservation."""
+    return tuple(b for b in workload.bindings if any((b.node, i) in terms.devices for i in b.accelerators))
 
 
 def rivals(snapshot: Snapshot, terms: Terms) -> Iterator[tuple[NodeId, int, Reservation]]:

@@ -175,7 +175,7 @@ def test_headroom_names_each_limit_with_its_basis(estate: FrozenEstate) -> None:
 
 
 def test_what_is_kept_free_for_a_holder_is_no_headroom_and_is_drawn_as_such() -> None:
-    """Two reservations of one rack, where four of its devices are held; a tenant is told of its own, and the devices of others are free to it."""
+    """Two reservations of one rack, where four devices are held; to a tenant what others reserved is free."""
     whole = reserve("b-night", "tenant-b", seat("eu-b2", *range(8)))
     made, rack = holding(whole, reserve("c-night", "tenant-c", seat("eu-b3", 0))), Ref("rack", "eu-b")
     sums = Sums.of(made)

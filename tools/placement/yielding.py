@@ -80,13 +80,13 @@ def _changes(wish: Wish, leaving: list[_Stops], seats: tuple[Binding, ...]) -> t
     if home is None or home.cluster != wish.workload.cluster or any(m.replica >= wish.workload.replicas for m in moves):
         return ()
     return (
-        *(_stopped(wish.snapshot, name, replicas) for name, replicas in sorted(stops.items())),
+        *(stopped(wish.snapshot, name, replicas) for name, replicas in sorted(stops.items())),
         MoveWorkload(workload=wish.workload.id, moves=moves),
     )
 
 
-def _stopped(snapshot: Snapshot, name: WorkloadId, replicas: set[int]) -> Change:
-    """Fewer of it where the last ones stop, which can be taken back; else those by number."""
+def stopped(snapshot: Snapshot, name: WorkloadId, replicas: set[int]) -> Change:
+    """The change: fewer of it where the last ones stop, which can be taken back; else those by number."""
     workload = snapshot.workload(name)
     assert workload is not None, "who yields was found in this estate"
     if {b.replica for b in workload.bindings if b.replica >= min(replicas)} == replicas:
