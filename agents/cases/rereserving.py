@@ -1,4 +1,4 @@
-"""A reservation that could not be kept, made good: other devices for those that are lost, and nobody else there in its time.
+"""A reservation that could not be kept, made good: other devices for those that are lost, and nobody else there then.
 
 Pure; called by `placing`. What is sound stays reserved. The gate judges the changes as it judges any others.
 """
