@@ -15,6 +15,8 @@ from estate.results import Refusal
 from tests import builders
 from tests.reserved import TONIGHT, release, reserve, seat
 from tools.bus.port import Bus
+from tools.execution.memory import MemoryTarget
+from tools.execution.reserving import WithReservations
 from tools.reservations.book import BUCKET, Book
 from tools.reservations.pages import Key
 from tools.reservations.source import ReservationSource
@@ -67,6 +69,19 @@ async def test_of_executors_that_race_for_one_device_one_gets_it(
     assert [r is None for r in results[:6]].count(True) == 1
     assert results[6:] == [None] * 6, "who waits for nobody loses nothing to a race"
     assert len((await books[0].page()).standing(clock())) == 7
+
+
+async def test_of_two_in_one_plan_neither_is_written_where_the_book_has_no_room_for_one(
+    connect_either: Connect, clock: builders.TestClock
+) -> None:
+    book = await opened(connect_either, clock)
+    assert await book.write(key("one"), reserve("b-night", "tenant-b", seat("us-a2", 0)), ()) is None
+    page = await book.page()
+    plan = reserve("c-eu", "tenant-c", seat("eu-b2", 0)), reserve("c-us", "tenant-c", seat("us-a2", 0))
+    refused = await WithReservations(MemoryTarget(builders.estate()), book).rehearse(builders.steps(*plan))
+    assert isinstance(refused, Refusal)
+    assert "reservation/c-us" in refused.message
+    assert await book.page() == page
 
 
 async def test_the_inventory_is_told_of_a_reservation_until_it_ends(connect_either: Connect, clock: builders.TestClock) -> None:  # noqa: E501 # fmt: skip
