@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -25,6 +25,7 @@ from tools.bus.streams import INTAKE
 from tools.inventory.follower import Follower
 from tools.reservations.book import BUCKET, Book
 from tools.reservations.pages import Page
+from tools.sensors import keeping
 
 _SOON = 30.0
 pytestmark = [pytest.mark.nats, pytest.mark.processes]
@@ -54,6 +55,12 @@ class Seen:
     async def told(self) -> list[bytes]:
         """The events of the sensor, by what they say."""
         return [d.data for d in await self.bus.replay(INTAKE) if b"reservation-unkept" in d.data]
+
+    async def remembered(self) -> list[str]:
+        """The reservations of which the sensor remembers that it told something."""
+        bucket = await self.bus.bucket(keeping.BUCKET)
+        cells = [await bucket.get(key) for key in await bucket.keys()]
+        return [c.key for c in cells if c is not None and b"raised_at" in c.value]
 
 
 @asynccontextmanager
@@ -94,8 +101,8 @@ async def test_what_ends_and_begins_while_nobody_runs_is_as_if_they_had_run(tmp_
         assert await seen.page() == written, "each step was done again and found itself"
         (told,) = await until(lambda: some(seen.told), "the sensor to tell who is still there", _SOON)
         assert b"`a-guest` still runs on eu-b2" in told
-        set_clock(7 * HOUR)
-        await seen.names("ahead")
+        await until(lambda: some(seen.remembered), "the sensor to remember it", _SOON)
+    set_clock(7 * HOUR)
     async with kept(tmp_path) as (_, seen):
         await seen.names("ahead")
         assert await seen.page() == written
@@ -113,7 +120,7 @@ def clock_of(folder: Path) -> Callable[[timedelta], None]:
     return to
 
 
-async def some(look: Callable[[], object], least: int = 1) -> list[bytes] | None:
+async def some[T](look: Callable[[], Awaitable[list[T]]], least: int = 1) -> list[T] | None:
     """What is seen, once it is so much."""
-    found = await look()  # type: ignore[misc]
+    found = await look()
     return found if len(found) >= least else None

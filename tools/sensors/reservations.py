@@ -52,10 +52,11 @@ class Reservations(Sensor[Nothing]):
 
     def judge(self, subject: str, memory: Nothing | None, stimuli: tuple[Stimulus, ...], seen: Seen) -> Judged[Nothing]:
         held = reserving.found(seen.after, ReservationId(read_ref(subject).id))
-        if held is None:
+        if held is None or held.end <= seen.now:
             return Judged()
         near = held.start - self._lead(held, seen)
-        due = near if seen.now < near else held.start if seen.now < held.start else None
+        # The end too: whoever runs again after it learns of no change, and is to resolve what was told before.
+        due = next(at for at in (near, held.start, held.end) if seen.now < at)
         return Judged(None, (self._condition(held, seen, stays=seen.now >= near),), due)
 
     def _lead(self, held: Reservation, seen: Seen) -> timedelta:
