@@ -50,7 +50,10 @@ from estate.workloads import Binding, Workload
 from policies import remedies
 from tools.kubernetes import naming
 from tools.placement import breaches
+from tools.placement.offering import explaining, recutting
+from tools.placement.offering.cases import Case
 from tools.placement.port import Ask, Engine, NoPlacement
+from tools.placement.wishes import Wish
 
 _SOURCE = "placement"
 
@@ -64,9 +67,20 @@ class Placed:
     unplaced: tuple[str, ...] = ()
 
 
-def place(plan: Plan, snapshot: Snapshot, engine: Engine, now: datetime, setbacks: Iterable[Setback] = ()) -> Placed:
-    """The changes that a plan comes to on `snapshot`, away from what earlier attempts were refused."""
-    placing = _Placing(snapshot, engine, _avoided(snapshot, setbacks, plan), now)
+def place(
+    plan: Plan,
+    snapshot: Snapshot,
+    engine: Engine,
+    now: datetime,
+    setbacks: Iterable[Setback] = (),
+    *,
+    plainly: bool = False,
+) -> Placed:
+    """The changes that a plan comes to on `snapshot`, away from what earlier attempts were refused.
+
+    With `plainly` what finds no home is told in the contract's words: no rack, no node, nobody else.
+    """
+    placing = _Placing(snapshot, engine, _avoided(snapshot, setbacks, plan), now, plainly)
     for aim in plan.aims:
         placing.pursue(aim)
     return Placed(tuple(placing.changes), tuple(placing.evidence), tuple(placing.unplaced))
@@ -88,6 +102,7 @@ class _Placing:
     engine: Engine
     avoid: frozenset[NodeId]
     now: datetime
+    plainly: bool
     changes: list[Change] = field(default_factory=list)
     evidence: list[Evidence] = field(default_factory=list)
     unplaced: list[str] = field(default_factory=list)
@@ -190,7 +205,11 @@ class _Placing:
             self.unplaced.append(f"{aim.workload}: nothing of it waits")
             return
         asked = len(self.unplaced)
-        if not self._seated(workload, waiting) and not workload.gangs:
+        if self._seated(workload, waiting):
+            return
+        if self._recut(workload, waiting):
+            del self.unplaced[asked:]
+        elif not workload.gangs:
             del self.unplaced[asked:]
             while waiting and self._seated(self.snapshot.workload(workload.id) or workload, waiting[:1]):
                 waiting = waiting[1:]
@@ -205,6 +224,17 @@ class _Placing:
         fresh = (ReplicaMove(replica=b.replica, source=None, target=b.node, accelerators=b.accelerators) for b in found)
         self._add(MoveWorkload(workload=workload.id, moves=tuple(fresh)))
         return True
+
+    def _recut(self, workload: Workload, waiting: tuple[int, ...]) -> bool:
+        """Whether all of it found homes once an idle node of its cluster is cut otherwise."""
+        ask = Ask(workload.id, waiting, self._home_sites(workload), self.avoid, self.now)
+        wish = Wish(self.snapshot, self.engine.columns_of(self.snapshot), ask, workload)
+        for recut, answer in recutting.told(Case(self.engine, wish)):
+            if recut.change is not None and all(self._cluster_of(b) == workload.cluster for b in answer.bindings):
+                self._cite(f"{workload.id}: {recut.says}")
+                self._add(recut.change)
+                return self._seated(workload, waiting)
+        return False
 
     def _evict(self, workload: Workload, out: tuple[Binding, ...]) -> None:
         """Off nodes that are shut for as long as it takes."""
@@ -269,11 +299,10 @@ class _Placing:
         ask = Ask(workload=workload.id, replicas=replicas, sites=sites, avoid=avoid, at=self.now)
         answer = self.engine.place(on or self.snapshot, ask)
         if isinstance(answer, NoPlacement):
-            told = "; ".join(f"{r.nodes} nodes refused for {r.constraint} ({r.found})" for r in answer.refused[:4])
-            self._cite(f"{workload.id}: no lawful home there: {told or answer.nearest}")
+            self._cite(f"{workload.id}: no lawful home there: {_refused(answer) or answer.nearest}")
             if not quietly:
-                yielding = f"; or {answer.preemption.says}" if answer.preemption is not None else ""
-                self.unplaced.append(f"{workload.id}: {told}; it would fit if: {answer.nearest}{yielding}")
+                why = explaining.in_plain_words if self.plainly else _in_the_hardwares_words
+                self.unplaced.append(f"{workload.id}: {why(self.engine, on or self.snapshot, ask, answer)}")
             return None
         for brought in answer.deliveries:
             self._cite(f"{workload.id}: {brought.says}")
@@ -298,6 +327,15 @@ class _Placing:
     def _cluster_of(self, binding: Binding) -> ClusterId:
         node = self.snapshot.node(binding.node)
         return node.cluster if node else ClusterId("")
+
+
+def _refused(answer: NoPlacement) -> str:
+    return "; ".join(f"{r.nodes} nodes refused for {r.constraint} ({r.found})" for r in answer.refused[:4])
+
+
+def _in_the_hardwares_words(_engine: Engine, _snapshot: Snapshot, _ask: Ask, answer: NoPlacement) -> str:
+    yielding = f"; or {answer.preemption.says}" if answer.preemption is not None else ""
+    return f"{_refused(answer)}; it would fit if: {answer.nearest}{yielding}"
 
 
 def _named(aim: FenceOff | Unfence | Cap | Verbatim) -> tuple[Change, ...]:

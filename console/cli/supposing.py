@@ -37,11 +37,12 @@ def assurance(
         command = Assured.model_validate({"losses": loss or ()})
     found = fields(answer(context, command, estate))
     without = rows(found["without"])
-    if output is Output.TABLE:
+    if output.tabular:
         if without:
             emit([*map(_unassured, without)], output, ("workload", "tenant", "replicas", "least", "lost", "lacks"))
         losses = ", ".join(f"{n} × {sort}" for sort, n in fields(found["losses"]).items())
-        note(f"{found['assured']} of {found['promised']} promised workloads outlive each single loss ({losses})")
+        told = f"{found['assured']} of {found['promised']} promised workloads outlive each single loss"
+        note(f"{told} ({losses})" if losses else told)
     else:
         emit(found, output)
     raise typer.Exit(1 if without else 0)
@@ -68,6 +69,9 @@ def what_if(  # noqa: PLR0913, PLR0917 - options of a command
     ] = None,
     budget: Annotated[list[str] | None, typer.Option(help="`rack=20000`: watts that it may draw.")] = None,
     cap: Annotated[list[str] | None, typer.Option(help="`node=6000`: watts that it may draw.")] = None,
+    repartition: Annotated[
+        list[str] | None, typer.Option(help="`node=layout`: its accelerators are cut by a layout that facts state.")
+    ] = None,
     facts: Annotated[Path | None, typer.Option(help="A facts file: another law.")] = None,
     move: Annotated[
         list[str] | None, typer.Option(help="`workload`, `workload=site/S` or `workload=rack/R`: all of it moves.")
@@ -92,6 +96,7 @@ def what_if(  # noqa: PLR0913, PLR0917 - options of a command
         *(_quota(k, v) for k, v in _pairs(quota, "--quota")),
         *({"kind": "set-budget", "rack": k, "watts": v} for k, v in _pairs(budget, "--budget")),
         *({"kind": "set-cap", "node": k, "watts": v} for k, v in _pairs(cap, "--cap")),
+        *map(_cut, repartition or ()),
         *map(_added, add or ()),
         *({"kind": "grow", "workload": k, "replicas": v} for k, v in _pairs(grow, "--grow")),
         *map(_moved, move or ()),
@@ -104,7 +109,7 @@ def what_if(  # noqa: PLR0913, PLR0917 - options of a command
     found = fields(answer(context, command, estate))
     worse = any(found[part] for part in ("unlawful", "unpowered", "homeless", "over_quota"))
     worse |= not all(f["fits"] for f in rows(found.get("fits")))
-    if output is Output.TABLE:
+    if output.tabular:
         for part in ("unlawful", "unpowered", "homeless", "over_quota", "fits", "moved"):
             if found.get(part):
                 note(f"{part.replace('_', ' ')}:")
@@ -131,7 +136,7 @@ def _pairs(given: list[str] | None, option: str) -> list[tuple[str, str]]:
     found = []
     for text in given or ():
         name, _, value = text.rpartition("=")
-        if not name or not value.isdigit():
+        if not name or not value.isdecimal():
             raise BadInput(f"{option}: `{text}` is not `name=number`; write it like `{option} name=8`")
         found.append((name, value))
     return found
@@ -155,9 +160,18 @@ def _added(text: str) -> Row:
 
     count, _, rest = text.replace("×", "x").partition("x")
     like, _, rack = rest.partition("@")
-    if not count.isdigit() or not like:
+    if not count.isdecimal() or not like:
         raise BadInput(f"--add: `{text}` is not `COUNTxNODE`; write it like `--add 4xeu-a1` or `--add 4xeu-a1@eu-b`")
-    return {"kind": "add-nodes", "count": int(count), "like": like, "rack": rack or None}
+    return {"kind": "add-nodes", "count": count, "like": like, "rack": rack or None}
+
+
+def _cut(text: str) -> Row:
+    from estate.errors import BadInput
+
+    node, _, layout = text.partition("=")
+    if not node or not layout:
+        raise BadInput(f"--repartition: `{text}` is not `NODE=LAYOUT`; write it like `--repartition eu-a1=all-1g.10gb`")
+    return {"kind": "repartition", "node": node, "layout": layout}
 
 
 def _moved(text: str) -> Row:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from agents.cases.alternatives import lawful
@@ -39,7 +41,7 @@ from estate.results import Ok
 from estate.units import Watts
 from estate.workloads import Gang, Workload
 from policies import reviewing
-from tests import builders
+from tests import builders, partitioned
 from tests.policies.asking import law
 from tools.placement.engine import MaskEngine
 from tools.rehearsal.rehearsing import rehearse
@@ -48,8 +50,8 @@ ESTATE = builders.estate()
 SERVE = WorkloadId("a-serve")
 
 
-def placed(*aims: Aim, on: FrozenEstate = ESTATE, setbacks: tuple[Setback, ...] = ()) -> Placed:
-    found = place(Plan(summary="test", aims=aims), on, MaskEngine(), builders.START, setbacks)
+def placed(*aims: Aim, on: FrozenEstate = ESTATE, setbacks: tuple[Setback, ...] = (), plainly: bool = False) -> Placed:
+    found = place(Plan(summary="test", aims=aims), on, MaskEngine(), builders.START, setbacks, plainly=plainly)
     assert isinstance(lay_out(found.changes, on), Ok), "what was placed can be laid out"
     return found
 
@@ -75,6 +77,22 @@ def test_what_waits_is_seated_whole_or_as_far_as_it_fits_and_a_gang_never_in_par
     assert seats(waits.model_copy(update={"gangs": (Gang(id=GangId("g")),)}), small) == []
 
 
+def test_for_slices_that_are_nowhere_an_idle_node_is_cut_and_all_that_waits_is_seated_there() -> None:
+    """And where the first idle node was refused, another; what fits as things are cuts nothing."""
+    on = partitioned.estate()
+    waits = builders.workload("a-wait", contract=builders.contract(1, profile="3g.40gb"), replicas=3, gated=True)
+    for avoided, node in (((), "eu-a3"), ((NodeId("eu-a3"), NodeId("eu-a4")), "eu-b2")):
+        refused = (Setback(attempt=1, nodes=avoided),) if avoided else ()
+        found = placed(Seat(workload=waits.id), on=on.with_workload(waits), setbacks=refused)
+        cut, *moves = found.changes
+        assert cut == partitioned.repartition(node, partitioned.HALVES)
+        assert {m.target for c in moves if isinstance(c, MoveWorkload) for m in c.moves} == {NodeId(node)}
+        assert isinstance(lay_out(found.changes, on.with_workload(waits)), Ok)
+    whole = waits.model_copy(update={"contract": builders.contract(2)})
+    fits = placed(Seat(workload=whole.id), on=on.with_workload(whole))
+    assert {c.kind for c in fits.changes} == {"MoveWorkload"}
+
+
 def seats(workload: Workload, on: FrozenEstate) -> list[ReplicaMove]:
     found = placed(Seat(workload=workload.id), on=on.with_workload(workload))
     return [m for c in found.changes if isinstance(c, MoveWorkload) for m in c.moves]
@@ -97,6 +115,14 @@ def test_what_has_no_home_is_left_and_explained() -> None:
     found = placed(Evacuate(node=NodeId("eu-a1")), setbacks=(full,))
     assert found.changes == ()
     assert len(found.unplaced) == 2
+
+
+def test_a_tenant_who_asks_is_told_in_the_contracts_words() -> None:
+    found = placed(Rescale(workload=SERVE, replicas=40), plainly=True).unplaced[0]
+    assert found.startswith("a-serve: needed and not found: ")
+    assert "it would fit if you ask for" in found
+    assert not re.search(r"(?:eu|us)-[ab]|tenant-[bc]|b-train|nodes", found)
+    assert "nodes refused for rack power budget" in placed(Rescale(workload=SERVE, replicas=40)).unplaced[0]
 
 
 def test_a_whole_workload_moves_in_steps_that_keep_its_promise() -> None:
@@ -166,6 +192,7 @@ def test_a_persons_own_changes_are_taken_as_they_are() -> None:
 def test_the_lawful_alternatives_name_sites_and_racks_with_room() -> None:
     unlawful = placed(Relocate(workload=SERVE, site=SiteId("us-east"))).changes
     assert lawful(unlawful, ESTATE, MaskEngine()) == ("lawful for a-serve: eu-de (racks with room: eu-a, eu-b)",)
+    assert lawful(unlawful, ESTATE, MaskEngine(), racks=False) == ("lawful for a-serve: eu-de",), "for a tenant"
 
 
 def test_where_nothing_is_lawful_that_is_said() -> None:

@@ -102,6 +102,12 @@ def test_the_report_books_everything(folder: Path) -> None:
     assert "eu-de" in told.stdout
     assert "us-east" not in picture.read_text()
     picture.unlink()
+    wide = said(folder, "report", "-o", "wide").stdout
+    assert "STRANDED-COOLING" in wide
+    assert "{" not in wide
+
+
+_RESERVED = ("offer", "--tenant", "tenant-a", "--accelerators", "1", "--until", "2099-01-01T00:00:00Z")
 
 
 @pytest.mark.parametrize(
@@ -111,10 +117,19 @@ def test_the_report_books_everything(folder: Path) -> None:
         (("what-if",), "suppose something"),
         (("what-if", "--lose", "eu-a"), "is not a reference"),
         (("what-if", "--grow", "a-serve"), "--grow: `a-serve` is not `name=number`"),
+        (("what-if", "--repartition", "eu-a1"), "--repartition: `eu-a1` is not `NODE=LAYOUT`"),
+        (("what-if", "--repartition", "eu-a1=all-1g"), "repartition: `eu-a1` has no partition manager"),
         (("what-if", "--add", "eu-a1"), "--add: `eu-a1` is not `COUNTxNODE`"),
         (("what-if", "--move", "a-serve=moon/x"), "--move: `a-serve=moon/x`"),
         (("what-if", "--facts", "nowhere.yaml"), "nowhere.yaml: cannot be read"),
+        (("what-if", "--add", "²xeu-a1"), "--add: `²xeu-a1` is not `COUNTxNODE`"),
+        (("what-if", "--add", "9999xeu-a1"), "count: input should be less than or equal to 1000; see"),
+        ((*_RESERVED, "--workload", "b-train"), "workload: no workload `b-train` of `tenant-a`"),
         (("why", "ghost"), "no workload `ghost`"),
+        (("place", "a-serve", "--replica", "-1"), "replicas: `a-serve` has no replica `-1`; name some of 0 to 1"),
+        (("place", "a-serve", "--replica", "1", "--replica", "2"), "has no replica `2`"),
+        (("place", "a-serve", "--avoid", "eu-z9"), "avoid: no node `eu-z9`"),
+        (("report", "--colour-by", "mood"), "--colour-by: `mood` is none of use, power, health"),
         (("offer", "--accelerators", "8"), "name `--tenant` and `--accelerators`"),
         (("offer", "--tenant", "tenant-a", "--accelerators", "-8"), "request.accelerators"),
         (("offer", "--tenant", "tenant-a", "--accelerators", "8", "--bandwidth", "near"), "request.bandwidth"),

@@ -13,18 +13,21 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from estate.attachments import Attachment, AttachmentSort
+from estate.effects import lay_out
 from estate.errors import BadInput
 from estate.frozen import FrozenEstate
 from estate.hardware import Health, Node, Taint, TaintEffect
 from estate.ids import NodeId, PriceId, SiteId, TenantId, WorkloadId
 from estate.law import Facts, Isolation, Network
 from estate.machines import Nic, Software
+from estate.results import Ok
 from estate.snapshots import Snapshot
 from estate.units import MicroUsd, Watts
 from estate.uses.offers import Price, Unit
 from estate.workloads import BandwidthClass, Requirement, Workload
-from tests import builders
+from tests import builders, partitioned
 from tests.placement import estates, naive
+from tests.reserved import holding, reserve, seat
 from tools.placement.assurance.keeping import Keeper
 from tools.placement.constraints.kinds import Constraint
 from tools.placement.engine import MaskEngine
@@ -34,7 +37,7 @@ from tools.placement.offering.explaining import Explanation
 from tools.placement.offering.offers import Grade, Offer, offer
 from tools.placement.offering.relaxations import relaxations
 from tools.placement.offering.requests import Request
-from tools.placement.port import Ask, NoPlacement
+from tools.placement.port import Ask, NoPlacement, Placement
 from tools.placement.wishes import Wish
 
 W = WorkloadId("w")
@@ -178,6 +181,36 @@ def test_boards_are_cut_anew_for_slices_that_are_nowhere() -> None:
         ("3g.40gb", "GPU-eu-a1-0", 4),
     ]
     assert naive.place(found.snapshot, found.ask) == found.placement.bindings
+
+
+def test_what_a_layout_makes_is_a_change_and_an_offer_that_tells_a_tenant_of_no_node() -> None:
+    """The first node that lets all of it in: where nothing runs and nothing is reserved, by a layout that suffices."""
+    law = partitioned.stating()
+    nodes = [partitioned.managed(builders.node(f"eu-a{n}")) for n in (1, 2, 3)]
+    guest = builders.workload("a", replicas=1, bindings=(builders.binding(0, "eu-a1", 0, 1),))
+    asked_for = builders.contract(4, profile="4g.40gb"), builders.contract(1, profile="4g.40gb")
+    wide, narrow = (waiting(*nodes, facts=law, beside=(guest,), contract=c) for c in asked_for)
+    wide, narrow = (holding(reserve("b", "tenant-b", seat("eu-a2", 7)), on=e) for e in (wide, narrow))
+    assert [h.change for h in why(wide).helps if h.change] == [], "the layout that makes such slices makes one"
+    (help_,) = [h for h in why(narrow).helps if h.change]
+    assert help_.says == "repartition accelerator 0 as 1g.10gb×3 + 4g.40gb×1 of `eu-a3`, by the layout `placet-mixed`"
+    assert help_.change == partitioned.repartition("eu-a3", partitioned.MIXED)
+    laid = lay_out((help_.change,), narrow)
+    assert isinstance(laid, Ok)
+    assert isinstance(MaskEngine().place(laid.value.after, Ask(W, (0,))), Placement)
+
+    bare = waiting(*nodes, facts=law, beside=(guest,))
+    found = asked(bare, accelerators=1, profile="4g.40gb")
+    (counter,) = [c for c in found.counters if c.change]
+    assert (found.grade, counter.change) == (Grade.COUNTER_OFFER, partitioned.repartition("eu-a2", partitioned.MIXED))
+    told = found.for_tenant()
+    assert "wait until the platform has cut accelerators for it" in [c.instead for c in told.counters]
+    assert "eu-a" not in told.model_dump_json()
+
+    cut = laid.value.after.node(NodeId("eu-a3"))
+    assert cut is not None
+    whole = waiting(cut, facts=law, contract=builders.contract(8))
+    assert [h.change for h in why(whole).helps if h.change] == [partitioned.repartition("eu-a3", partitioned.UNCUT)]
 
 
 def of_two(**contract: Any) -> dict[str, Any]:

@@ -289,6 +289,11 @@ def test_a_time_bounds_the_moves_and_a_past_one_is_refused() -> None:
         (Evacuate(area=AreaKind.RACK, name="nope"), "name: no fact names a rack `nope`"),
         (Evacuate(area=AreaKind.NODE, name="nope"), "name: no node `nope`"),
         (Free(tenant=TenantId("nobody"), accelerators=1), "tenant: no tenant `nobody`"),
+        (
+            Free(tenant=TenantId("tenant-a"), accelerators=1, models=("X1",)),
+            "models: nobody here has a `X1`; there are",
+        ),
+        (Repack(takes=(Takes(workload=WorkloadId("ghost"), minutes=5),)), "takes: no workload `ghost`"),
         (Free(workload=WorkloadId("nothing")), "workload: no workload `nothing`"),
         (Free(workload=WorkloadId("a-serve")), "workload: nothing of `a-serve` waits"),
     ],

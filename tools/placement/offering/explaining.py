@@ -17,6 +17,7 @@ from estate.ids import SiteId, TenantId, WorkloadId
 from estate.records import Model, later
 from estate.snapshots import Snapshot
 from estate.workloads import Workload
+from tools.placement import asking
 from tools.placement.columns import Flags
 from tools.placement.constraints.kinds import AXES, Constraint, Masks
 from tools.placement.constraints.rules import Refused
@@ -29,6 +30,7 @@ from tools.placement.searching import search
 from tools.placement.wishes import Room, Wish
 
 _MOST_HELP = 8
+_MOST_SAID = 3
 _HARDEST = (*AXES.values(), *(c for c in reversed(Constraint) if c not in AXES.values()))
 
 
@@ -106,7 +108,7 @@ def pending(
         BadInput: there is no such workload, or no such site.
     """
     workload, wanted = _workload(snapshot, name), tuple(sites)
-    check_sites(snapshot, wanted)
+    asking.check_sites(snapshot, wanted)
     bound = {b.replica for b in workload.bindings}
     waiting = tuple(r for r in range(workload.replicas) if r not in bound)
     ask = Ask(name, waiting, wanted, at=at)
@@ -136,6 +138,16 @@ def explained(case: Case, *, each_node: bool = False) -> Explanation:
             "nearest": answer.nearest if isinstance(answer, NoPlacement) and not helps else "",
         }
     )
+
+
+def in_plain_words(engine: Engine, snapshot: Snapshot, ask: Ask, _answer: NoPlacement) -> str:
+    """Why what is asked for has no home, in a line for whoever holds the contract."""
+    workload = snapshot.workload(ask.workload)
+    assert workload is not None, "it was asked for"
+    found = explained(Case(engine, Wish(snapshot, engine.columns_of(snapshot), ask, workload))).for_tenant()
+    helps = " or ".join(h.says for h in found.helps[:_MOST_SAID])
+    needed = "; ".join(p.needed for p in found.plainly)
+    return f"needed and not found: {needed}{f'; it would fit if you {helps}' if helps else ''}"
 
 
 def plainly(wish: Wish, masks: Masks, room: Room) -> Iterator[Plainly]:
@@ -175,10 +187,3 @@ def _workload(snapshot: Snapshot, name: WorkloadId) -> Workload:
     if found is None:
         raise BadInput(f"workload: no workload `{name}`; see `placet get workloads`")
     return found
-
-
-def check_sites(snapshot: Snapshot, sites: Iterable[SiteId]) -> None:
-    """Raises BadInput for a site that no fact knows."""
-    for site in sites:
-        if site not in snapshot.facts.site:
-            raise BadInput(f"sites: no site `{site}`; there are {', '.join(sorted(snapshot.facts.site))}")

@@ -29,6 +29,7 @@ from tools.placement.supposing.suppositions import (
     Grow,
     Lose,
     MoveWork,
+    Repartition,
     SetBudget,
     SetCap,
     SetFacts,
@@ -67,7 +68,7 @@ class Settling:
             case SetQuota():
                 self.payers.add(supposed.tenant)
                 self.estate = supposed.apply(self.estate)
-            case SetBudget() | SetCap() | SetFacts():
+            case SetBudget() | SetCap() | SetFacts() | Repartition():
                 self.estate = supposed.apply(self.estate)
             case _:
                 assert_never(supposed)
