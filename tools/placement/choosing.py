@@ -13,10 +13,14 @@ from tools.placement.wishes import Room, Wish
 
 
 def devices(wish: Wish, room: Room, row: int, without: Constraint | None) -> Ints:
-    """The slots to take: in the tightest part of the node that has all of it, where the contract names one."""
+    """The slots to take: in the tightest part of the node that has all of it, where the contract names one.
+
+    Raises:
+        IndexError: no part has all of it.
+    """
     usable = np.flatnonzero(room.devices[row] & suitable(wish, without).all[row])
     parts = groups(wish, room, row, usable, without)
-    first = min(parts, key=lambda part: -min(int(_own(wish, room, row, part).sum()), wish.needed))
+    first = sorted(parts, key=lambda part: -min(int(_own(wish, room, row, part).sum()), wish.needed))[0]
     return _shared(wish, room, row, first) if wish.shared else _whole(wish, room, row, first)
 
 
