@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
+from math import ceil
 from typing import Final, NamedTuple
 
 from estate.hardware import Health, Node
@@ -42,6 +43,26 @@ def on(snapshot: Snapshot, node: NodeId) -> Iterator[Reservation]:
 def held_by(terms: Terms, workload: Workload) -> bool:
     """Whether it was reserved for this work."""
     return terms.tenant == workload.tenant and terms.workload in (None, workload.id)
+
+
+def in_force(terms: Terms, now: datetime | None) -> bool:
+    """Whether its time has come and is not over. Where nobody tells the time, none has."""
+    return now is not None and terms.start <= now < terms.end
+
+
+def withholds(terms: Terms, now: datetime | None) -> bool:
+    """Whether nobody but its holder may come onto its devices now: it is in force, or lets nobody in before."""
+    return in_force(terms, now) or (now is not None and now < terms.start and terms.meanwhile is Meanwhile.NOBODY)
+
+
+def idle(snapshot: Snapshot, now: datetime | None) -> dict[NodeId, dict[int, Reservation]]:
+    """The devices that are kept free for their holders now: those withheld that no work holds, each with for what."""
+    found: dict[NodeId, dict[int, Reservation]] = defaultdict(dict)
+    for reserved in every(snapshot):
+        for seat in reserved.seats if withholds(reserved.terms, now) else ():
+            taken = snapshot.taken(seat.node)
+            found[seat.node] |= {i: reserved for i in seat.accelerators if i not in taken}
+    return found
 
 
 def admits(terms: Terms, workload: Workload, now: datetime | None) -> bool:
@@ -124,6 +145,25 @@ def others_on(snapshot: Snapshot, terms: Terms) -> Iterator[tuple[NodeId, int, W
             if not held_by(terms, workload):
                 held = {i for b in workload.on(seat.node) for i in b.accelerators}
                 yield from ((seat.node, i, workload) for i in seat.accelerators if i in held)
+
+
+def in_the_way(snapshot: Snapshot, terms: Terms, now: datetime) -> Iterator[tuple[NodeId, int, Workload]]:
+    """The devices that others hold who will still be there when it starts. Until then work is taken at its word."""
+    for node, index, workload in others_on(snapshot, terms):
+        leaves = leaves_by(snapshot, workload)
+        if now >= terms.start or leaves is None or leaves > terms.start:
+            yield node, index, workload
+
+
+def rounds(snapshot: Snapshot, terms: Terms, now: datetime) -> int:
+    """In how many rounds, one after another, those in the way can be moved while their contracts are kept."""
+    found = {w.id: w for _, _, w in in_the_way(snapshot, terms, now)}
+    return max((ceil(len(sitting(w, terms)) / w.at_once) for w in found.values()), default=0)
+
+
+def sitting(workload: Workload, terms: Terms) -> tuple[Binding, ...]:
+    """The replicas of a workload that hold devices of a reservation."""
+    return tuple(b for b in workload.bindings if any((b.node, i) in terms.devices for i in b.accelerators))
 
 
 def rivals(snapshot: Snapshot, terms: Terms) -> Iterator[tuple[NodeId, int, Reservation]]:

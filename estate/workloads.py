@@ -322,6 +322,11 @@ class Workload(Model):
         """Whether its replicas put up with `taint`."""
         return any(t.covers(taint) for t in self.tolerations)
 
+    @property
+    def at_once(self) -> int:
+        """How many replicas may be under way together without breaking the promise of those that keep running."""
+        return max(1, len(self.bindings) - self.contract.min_available)
+
     def without(self, bindings: Collection[Binding]) -> Self:
         """The workload once these replicas are pending."""
         return self.model_copy(update={"bindings": tuple(b for b in self.bindings if b not in bindings)})

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import batched
 from typing import assert_never
 
-from agents.cases import rereserving
+from agents.cases import moves, rereserving
 from agents.cases.claiming import Where, claim
 from agents.minds.plans import (
     Aim,
@@ -222,8 +221,8 @@ class _Placing:
             if found is not None:
                 self.unplaced.append(f"{workload.id}: its only homes are in another cluster")
             return False
-        moves = (ReplicaMove(replica=b.replica, source=None, target=b.node, accelerators=b.accelerators) for b in found)
-        self._add(MoveWorkload(workload=workload.id, moves=tuple(moves)))
+        fresh = (ReplicaMove(replica=b.replica, source=None, target=b.node, accelerators=b.accelerators) for b in found)
+        self._add(MoveWorkload(workload=workload.id, moves=tuple(fresh)))
         return True
 
     def _recut(self, workload: Workload, waiting: tuple[int, ...]) -> bool:
@@ -284,13 +283,8 @@ class _Placing:
             self._add(copy)
             self._add(RemoveWorkload(workload=workload.id, replaced_by=copy.named(workload)))
             return
-        running = {b.replica: b.node for b in workload.bindings}
-        moves = tuple(
-            ReplicaMove(replica=b.replica, source=running.get(b.replica), target=b.node, accelerators=b.accelerators)
-            for b in sorted(seats, key=lambda b: b.replica)
-        )
-        for batch in batched(moves, _at_once(workload)):
-            self._add(MoveWorkload(workload=workload.id, moves=batch))
+        for move in moves.in_turn(workload, seats):
+            self._add(move)
 
     def _ask(
         self,
@@ -359,11 +353,6 @@ def _named(aim: FenceOff | Unfence | Cap | Verbatim) -> tuple[Change, ...]:
 
 def _waiting(workload: Workload) -> tuple[int, ...]:
     return tuple(sorted(set(range(workload.replicas)) - {b.replica for b in workload.bindings}))
-
-
-def _at_once(workload: Workload) -> int:
-    """How many replicas may be under way together without breaking the promise of those that keep running."""
-    return max(1, len(workload.bindings) - workload.contract.min_available)
 
 
 def _where(aim: Relocate, snapshot: Snapshot) -> Where | None:

@@ -1,20 +1,20 @@
-"""A reservation that could not be kept, made good: other devices for those that are lost, or whoever stays moved away.
+"""A reservation that could not be kept, made good: other devices for those that are lost, and nobody else there then.
 
 Pure; called by `placing`. What is sound stays reserved. The gate judges the changes as it judges any others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from agents.cases.clearing import Clearing
 from estate import reserving
-from estate.changes import Change, MoveWorkload, ReleaseCapacity, ReplicaMove, ReserveCapacity
+from estate.changes import Change, ReleaseCapacity, ReserveCapacity
 from estate.ids import NodeId, ReservationId, Uid, WorkloadId
 from estate.snapshots import Snapshot
 from estate.uses.reservations import Reservation, Seat
-from estate.workloads import Binding, Workload, WorkloadContract, WorkloadKind
+from estate.workloads import Workload, WorkloadContract, WorkloadKind
 from policies import reservations
 from tools.placement.offering import timelines
 from tools.placement.offering.reservations import named
@@ -82,29 +82,9 @@ def _wanted(snapshot: Snapshot, held: Reservation, seat: Seat) -> Workload:
 
 
 def _cleared(snapshot: Snapshot, engine: Engine, held: Reservation, now: datetime) -> Remade:
-    """Whoever may be moved and still sits there goes where there is room."""
-    seats, changes = frozenset(s.node for s in held.seats), list[Change]()
-    for workload, sitting in _sitting(snapshot, held):
-        if not workload.contract.preemptible:
-            return Remade(why_not=f"{held.id}: `{workload.id}` is still there, and may not be moved for others")
-        replicas = tuple(sorted(b.replica for b in sitting))
-        answer = engine.place(snapshot, Ask(workload.id, replicas, avoid=seats, at=now))
-        if isinstance(answer, NoPlacement):
-            return Remade(why_not=f"{held.id}: `{workload.id}` has no other home: {answer.nearest}")
-        changes.append(MoveWorkload(workload=workload.id, moves=tuple(_moves(sitting, answer.bindings))))
-    return Remade(tuple(changes), "" if changes else f"{held.id}: it can be kept as it is")
-
-
-def _sitting(snapshot: Snapshot, held: Reservation) -> Iterator[tuple[Workload, list[Binding]]]:
-    found = {w.id: w for _, _, w in reserving.others_on(snapshot, held.terms)}
-    for name in sorted(found):
-        on = [b for b in found[name].bindings if any((b.node, i) in held.terms.devices for i in b.accelerators)]
-        yield found[name], on
-
-
-def _moves(sitting: list[Binding], homes: tuple[Binding, ...]) -> Iterator[ReplicaMove]:
-    running = {b.replica: b.node for b in sitting}
-    for home in homes:
-        yield ReplicaMove(
-            replica=home.replica, source=running[home.replica], target=home.node, accelerators=home.accelerators
-        )
+    """Whoever is in the way goes where there is room, or stops."""
+    clearing = Clearing(snapshot, engine, held, now)
+    clearing.clear()
+    if not clearing.changes and not clearing.left:
+        return Remade(why_not=f"{held.id}: it can be kept as it is")
+    return Remade(tuple(clearing.changes), f"{held.id}: {'; '.join(clearing.left)}" if clearing.left else "")

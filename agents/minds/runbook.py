@@ -27,9 +27,10 @@ from agents.minds.port import Briefing
 from agents.roster import RUNBOOK
 from estate import reserving
 from estate.events import Event
-from estate.ids import NodeId
+from estate.ids import NodeId, ReservationId
 from estate.observations import PROMISE_BROKEN, EventType
 from estate.proposals import Evidence
+from estate.uses.reservations import WORD, Reservation
 from estate.uses.running import Maker
 
 _LOST = frozenset({EventType.ACCELERATOR_FAILED, EventType.NODE_FAILED})
@@ -130,15 +131,29 @@ def _restoring(diagnosis: Diagnosis) -> Plan:
 
 
 def _unkept(briefing: Briefing) -> Diagnosis | None:
-    """The reservations on the nodes of which their sensor told last that something is amiss."""
+    """The reservations of which their sensor told last that something is amiss."""
     told = [e for e in briefing.incident.events if e.code == reserving.UNKEPT]
-    last = {e.place.node: e for e in sorted(told, key=lambda e: (e.received_at, e.resolved))}
-    still = [e for e in last.values() if not e.resolved and e.place.node is not None]
-    names = sorted({r.id for e in still if e.place.node for r in reserving.on(briefing.snapshot, e.place.node)})
+    last = {_subject(e): e for e in sorted(told, key=lambda e: (e.received_at, e.resolved))}
+    still = [e for e in last.values() if not e.resolved]
+    names = sorted({r.id for e in still for r in _told_of(e, briefing)})
     if not names:
         return None
     cause = "; ".join(e.message for e in still)[:2000]
     return Diagnosis(cause=cause, unkept=tuple(names[:64]), evidence=tuple(_cited(e) for e in still[:8]))
+
+
+def _subject(event: Event) -> str:
+    """What it is about: two reservations may lie on one node."""
+    return event.evidence.about if event.evidence is not None else str(event.place.node)
+
+
+def _told_of(event: Event, briefing: Briefing) -> tuple[Reservation, ...]:
+    """The reservation that its evidence names, or all on its node where it has none."""
+    if event.evidence is None:
+        return () if event.place.node is None else tuple(reserving.on(briefing.snapshot, event.place.node))
+    name = event.evidence.about.removeprefix(f"{WORD}/")
+    found = reserving.found(briefing.snapshot, ReservationId(name))
+    return () if found is None else (found,)
 
 
 def _reserving(diagnosis: Diagnosis) -> Plan:

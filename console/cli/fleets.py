@@ -34,8 +34,9 @@ def report(  # noqa: PLR0913, PLR0917 - options of a command
 ) -> None:
     """Tell what becomes of every accelerator, what is stranded where and by what, and which sizes still fit.
 
-    Each accelerator is booked to one cause. Stranded is what cannot be used because something else runs out first:
-    free accelerators without watts or cooling, watts without an accelerator. A heat map shows the racks. With
+    Each accelerator is booked to one cause; what is reserved and not used is one. Stranded is what cannot be used
+    because something else runs out first: free accelerators without watts or cooling, watts without an accelerator. A
+    heat map shows the racks. With
     `--worth`: what one more kilowatt, accelerator, rack unit or quota would put to work, each solved again with it, and
     how far the fleet is from the most that it could do; on a large fleet that takes seconds.
 
@@ -60,6 +61,7 @@ def report(  # noqa: PLR0913, PLR0917 - options of a command
     emit(found["sizes"], output)
     stranded = [r for r in rows(found["racks"]) if r["stranded_accelerators"] or r["stranded_watts"]]
     emit([*stranded[:12]], output, _RACKS)
+    _reserved(found)
     shares = (
         f"allocated {_percent(found['allocation_permille'])}, fragmented {_percent(found['fragmentation_permille'])}"
     )
@@ -75,6 +77,7 @@ _RACKS = (
     "rack",
     "site",
     "free",
+    "reserved",
     "watts_left",
     "cooling_left",
     "units_left",
@@ -102,7 +105,21 @@ def _hours(found: Row) -> None:
 
     booked = {c: int(str(n)) for c, n in fields(found["booked_minutes"]).items()}
     emit([{"booked_to": c, "accelerator_hours": f"{n / 60:.1f}"} for c, n in booked.items() if n], Output.TABLE)
+    for name, minutes in fields(found["idle_minutes"]).items():
+        note(f"reserved and not used: {name}, {int(str(minutes)) / 60:.1f} accelerator-hours")
     note(f"of the last {found['hours']} hours {int(str(found['held_minutes'])) / 60:.1f} are still known of")
+
+
+def _reserved(found: Row) -> None:
+    """What is reserved and who came, and who did not."""
+    from console.cli.rendering import emit, note
+
+    held = rows(found["reservations"])
+    if held:
+        emit([*held[:12]], Output.TABLE)
+    for one in (h for h in held if h["coming"] == "unused"):
+        kept = f"{one['accelerators']} accelerators are kept free until {one['end']}"
+        note(f"nobody of {one['tenant']} came for {one['reservation']}: {kept}")
 
 
 def _worth(found: Row) -> None:

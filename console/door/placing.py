@@ -67,11 +67,11 @@ class Placing:
                 assert_never(unreachable)
 
     def _report(self, question: FleetReported) -> Json:
-        found = accounts.report(self._engine, self._newest(), question.site, with_worth=question.worth)
+        now = self._clock()
+        found = accounts.report(self._engine, self._newest(), question.site, now, with_worth=question.worth)
         if question.hours:
-            held, booked = accounts.over(self._engine, self._past, self._clock(), question.hours, question.site)
-            update = {"hours": question.hours, "held_minutes": held, "booked_minutes": booked}
-            found = found.model_copy(update=update)
+            past = accounts.over(self._engine, self._past, now, question.hours, question.site)
+            found = found.model_copy(update={"hours": question.hours, **past._asdict()})
         return found.json_form()
 
     def _assured(self, sight: Sight, question: Assured) -> Json:

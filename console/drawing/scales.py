@@ -72,7 +72,7 @@ def scale(topology: Topology, by: Colouring) -> Scale:
     """The scale of one picture."""
     match by:
         case Colouring.USE:
-            return _shares("accelerators in use", lambda f: (f.taken, f.accelerators), "no accelerator")
+            return _use(topology)
         case Colouring.POWER:
             return _power(topology)
         case Colouring.TEMPERATURE:
@@ -101,6 +101,20 @@ def _shares(title: str, of: Callable[[Figures], tuple[int, int | None]], without
         return over if part >= whole else steps[min(part * len(steps) // whole, len(steps) - 1)]
 
     return Scale(title, (nothing, *steps, over, none), mark)
+
+
+def _use(topology: Topology) -> Scale:
+    """What is in use; a cell where nothing is, and all that is open is kept for somebody, says so."""
+    shares = _shares("accelerators in use", lambda f: (f.taken, f.accelerators), "no accelerator")
+    if not any(c.figures.reserved for _, c in every(topology)):
+        return shares
+    kept = Mark("#cc79a7", "R", "reserved, and nobody is there")
+
+    def mark(figures: Figures, site: SiteCell) -> Mark:
+        empty = figures.reserved and not (figures.taken or figures.free)
+        return kept if empty else shares.mark(figures, site)
+
+    return Scale(shares.title, (*shares.legend, kept), mark)
 
 
 def _edge(step: int) -> str:

@@ -145,7 +145,7 @@ def _block(sheet: _Sheet, x: int, label: str, racks: list[RackCell], site: SiteC
             mark = chosen.mark(cell.figures, site)
             words = f"{cell.name}: {mark.words}; {summary(cell.figures)}"
             at = x + column * (_CELL + _GAP), top + place * (_CELL + _GAP)
-            sheet.cell(*at, mark, words, signed=signed or mark.colour == UNKNOWN)
+            sheet.cell(*at, mark, words, signed=signed or mark.colour == UNKNOWN or mark.sign == "R")
         x += _width(rack)
     tall = min(max(len(cells(rack)) for rack in racks), _TALL)
     return top - sheet.y + tall * (_CELL + _GAP) + 10

@@ -64,6 +64,7 @@ def summary(figures: Figures) -> str:
     parts = [f"{figures.taken}/{figures.accelerators} accelerators", f"{figures.watts / 1000:.1f} kW"]
     if figures.budget_watts:
         parts[1] += f" of {figures.budget_watts / 1000:.0f}"
+    parts[0] += f" and {figures.reserved} reserved" if figures.reserved else ""
     parts += [f"{figures.fenced} fenced"] if figures.fenced else []
     parts += [f"{figures.failed} devices failed"] if figures.failed else []
     parts += [f"{figures.links_down} links down"] if figures.links_down else []

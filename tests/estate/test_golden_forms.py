@@ -51,6 +51,8 @@ from estate.workers import WorkerPresence
 from estate.worlds import EstateFile
 from tests import builders, telling
 from tests import items as building
+from tests.reserved import release, reserve, seat
+from tools.reservations.pages import Key, Page, written
 from tools.sensors.alarms import Alarm
 from tools.sensors.keeping import Kept, KeptTold
 
@@ -232,6 +234,17 @@ def _upgradable() -> Item:
     return building.item("cluster", made_from=made, origins=[origin])
 
 
+def _reservations() -> Page:
+    """One that stands, and one that was given back."""
+    key = Key(proposal=A, step="sha256:a:1:do")
+    page = written(Page(), key, reserve("b-night", "tenant-b", seat("eu-b2", 0, 1)), (), builders.START)
+    for change in (reserve("a-late", "tenant-a", seat("eu-b3", 7), workload="a-serve"), release("a-late", "tenant-a")):
+        assert isinstance(page, Page)
+        page = written(page, Key(proposal=B, step=f"{change.kind}:do"), change, (), builders.START)
+    assert isinstance(page, Page)
+    return page
+
+
 _PROVISIONED = ("machine-group", "health-check")
 _CAME_LATER = frozenset({"part", "source", "reservation", *_PROVISIONED})
 
@@ -274,6 +287,7 @@ RECORDS: dict[str, Record] = {
     "estate.v1": EstateFile(
         declared_at=builders.START, items=tuple(i for i in building.all_kinds() if i.kind not in _CAME_LATER)
     ),
+    "reservations.v1": _reservations(),
     "delta-heard.v1": Delta(
         version=builders.version(4), at=builders.START, items=(building.item("part"), building.item("source"))
     ),

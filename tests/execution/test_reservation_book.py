@@ -10,11 +10,13 @@ from datetime import timedelta
 import pytest
 
 from estate import canonical
+from estate.errors import NewerRecord
 from estate.results import Refusal
 from tests import builders
 from tests.reserved import TONIGHT, release, reserve, seat
 from tools.bus.port import Bus
-from tools.reservations import pages
+from tools.execution.memory import MemoryTarget
+from tools.execution.reserving import WithReservations
 from tools.reservations.book import BUCKET, Book
 from tools.reservations.pages import Key
 from tools.reservations.source import ReservationSource
@@ -69,6 +71,19 @@ async def test_of_executors_that_race_for_one_device_one_gets_it(
     assert len((await books[0].page()).standing(clock())) == 7
 
 
+async def test_of_two_in_one_plan_neither_is_written_where_the_book_has_no_room_for_one(
+    connect_either: Connect, clock: builders.TestClock
+) -> None:
+    book = await opened(connect_either, clock)
+    assert await book.write(key("one"), reserve("b-night", "tenant-b", seat("us-a2", 0)), ()) is None
+    page = await book.page()
+    plan = reserve("c-eu", "tenant-c", seat("eu-b2", 0)), reserve("c-us", "tenant-c", seat("us-a2", 0))
+    refused = await WithReservations(MemoryTarget(builders.estate()), book).rehearse(builders.steps(*plan))
+    assert isinstance(refused, Refusal)
+    assert "reservation/c-us" in refused.message
+    assert await book.page() == page
+
+
 async def test_the_inventory_is_told_of_a_reservation_until_it_ends(connect_either: Connect, clock: builders.TestClock) -> None:  # noqa: E501 # fmt: skip
     book = await opened(connect_either, clock)
     async with aclosing(ReservationSource(book, clock, interval=timedelta(milliseconds=5)).watch()) as seen:
@@ -85,7 +100,21 @@ async def test_the_inventory_is_told_of_a_reservation_until_it_ends(connect_eith
     assert [e.id for e in (await book.page()).entries] == ["new"], "what is long over is forgotten"
 
 
-def test_an_older_page_is_read_and_a_newer_one_is_not() -> None:
-    page = pages.written(pages.Page(), key("one"), reserve(), (), builders.START)
-    assert isinstance(page, pages.Page)
-    assert pages.Page.read(page.canonical()) == page
+async def test_a_page_that_a_newer_placet_wrote_is_neither_written_over_nor_taken_for_empty(
+    connect_either: Connect, clock: builders.TestClock
+) -> None:
+    bus = await connect_either()
+    bucket = await bus.bucket(BUCKET)
+    book = Book(bucket, clock)
+    assert await book.write(key("one"), reserve(), ()) is None
+    async with aclosing(ReservationSource(book, clock, interval=timedelta(milliseconds=5)).watch()) as seen:
+        assert [i.id for i in (await anext(seen)).items] == ["b-night"]
+        newer = canonical.dumps({**(await book.page()).json_form(), "v": 2})
+        await bucket.put("all", newer)
+        with pytest.raises(NewerRecord, match="version 2 was written by a newer placet"):
+            await book.write(key("two"), release(), ())
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(seen), 0.05)
+        stored = await bucket.get("all")
+        assert stored is not None
+        assert stored.value == newer

@@ -257,16 +257,19 @@ def settled(draw: st.DrawFn, estate: FrozenEstate, workload: Workload) -> Frozen
 
 
 @st.composite
-def reserved(draw: st.DrawFn, estate: FrozenEstate) -> FrozenEstate:
-    """The estate with up to four reservations of what is sound and free, made as they are made."""
+def reserved(draw: st.DrawFn, estate: FrozenEstate, holder: TenantId | None = None) -> FrozenEstate:
+    """The estate with up to four reservations of what is sound and free, made as they are made.
+
+    With a holder all are theirs and in force.
+    """
     sound = {n.id: _sound(estate, n) for n in estate.nodes() if n.health is Health.HEALTHY}
     homes = [(name, indexes) for name, indexes in sound.items() if indexes]
     for number in range(draw(st.integers(0, 4)) if homes else 0):
         node, free = draw(among(homes))
         indexes = free[: draw(st.integers(1, len(free)))]
-        start = builders.START + timedelta(hours=draw(st.integers(0, 3)))
+        start = builders.START + timedelta(hours=draw(st.integers(0, 0 if holder else 3)))
         terms = Terms(
-            tenant=draw(among([TenantId(t) for t in TENANTS])),
+            tenant=holder or draw(among([TenantId(t) for t in TENANTS])),
             workload=draw(among([None, None, WorkloadId("w0")])),
             seats=(Seat(node=node, accelerators=indexes),),
             watts_per_accelerator=draw(among([0, 700, 1_500])),

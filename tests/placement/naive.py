@@ -91,10 +91,12 @@ def faults(snapshot: Snapshot, ask: Ask, bindings: tuple[Binding, ...]) -> Itera
 
 
 def _worth(running: Snapshot, workload: Workload, ask: Ask, node: Node) -> tuple[tuple[int, ...], int]:
-    """What its kind is after, then points: less is better. What agents and batch are after the points are about."""
+    """What is reserved for it, what its kind is after, then points: less is better. What agents and batch are after
+    the points are about."""
     aims = naive_promises.aims(running, workload, ask, node)
     filling = workload.kind in (WorkloadKind.AGENT, WorkloadKind.BATCH)
-    return aims[:1] if filling else aims, -points(running, workload, node)
+    beyond = _beyond(running, workload, node, ask)
+    return (beyond, *(aims[:1] if filling else aims)), -points(running, workload, node)
 
 
 def points(running: Snapshot, workload: Workload, node: Node) -> int:
@@ -135,7 +137,12 @@ def _domains(running: Snapshot, workload: Workload, ask: Ask) -> list[str | None
         if node.cluster == workload.cluster and name:
             room[name] = room.get(name, 0) + _seats(running, workload, node, ask)
     needed = workload.contract.accelerators_per_replica * len(ask.replicas)
-    roomy = [d for d in sorted(room, key=lambda d: (room[d], d)) if room[d] >= needed]
+    mine = dict.fromkeys(room, 0)
+    for node in running.nodes():
+        name = span(running, node.id, over)
+        if node.cluster == workload.cluster and name:
+            mine[name] += len(_own(running, workload, node, ask) & {*_open(running, workload, node, ask)})
+    roomy = [d for d in sorted(room, key=lambda d: (-mine[d], room[d], d)) if room[d] >= needed]
     return [*roomy] or [None]
 
 
@@ -185,7 +192,8 @@ def _in_cluster(
                 continue
             binding = _home((base, running), workload, ask, node, replica)
             if binding is not None:
-                aims = naive_promises.aims(running, workload, ask, node)
+                beyond = _beyond(running, workload, node, ask)
+                aims = (beyond, *naive_promises.aims(running, workload, ask, node))
                 homes.append((aims, _score(running, workload, node, ask), node.id, binding))
         if not homes:
             return None
@@ -300,6 +308,25 @@ def _kept(running: Snapshot, workload: Workload, ask: Ask) -> list[Terms]:
     return found
 
 
+def _own(running: Snapshot, workload: Workload, node: Node, ask: Ask) -> set[int]:
+    """Its devices that are reserved for this workload at this time."""
+    every = [r.terms for r in running.stock.all("reservation") if isinstance(r, Reservation)]
+    mine = [t for t in every if t not in _others(running, workload)]
+    now = [t for t in mine if ask.at is not None and t.start <= ask.at < t.end]
+    return {i for t in now for s in t.seats if s.node == node.id for i in s.accelerators}
+
+
+def _beyond(running: Snapshot, workload: Workload, node: Node, ask: Ask) -> int:
+    """How many of its devices would not be reserved ones, wherever on the node they are."""
+    needed, joined = workload.contract.accelerators_per_replica, workload.contract.bandwidth
+    usable, own = _usable(running, workload, node, ask), _own(running, workload, node, ask)
+    if joined is not BandwidthClass.SAME_NVLINK_DOMAIN or needed < 2:
+        return needed - min(needed, sum(a.index in own for a in usable))
+    names = {a.nvlink_domain for a in usable} - {""}
+    domains = [[a.index in own for a in usable if a.nvlink_domain == d] for d in names]
+    return needed - max((min(needed, sum(d)) for d in domains if len(d) >= needed), default=0)
+
+
 def _off_the_reserved(running: Snapshot, workload: Workload, node: Node, ask: Ask) -> bool:
     """Whether nobody is near who reserved a place and was promised the distance."""
     mine = running.facts.tenant[workload.tenant]
@@ -400,13 +427,15 @@ def _usable(running: Snapshot, workload: Workload, node: Node, ask: Ask) -> list
 
 
 def _pick(running: Snapshot, workload: Workload, node: Node, ask: Ask) -> tuple[int, ...] | None:
-    usable = _usable(running, workload, node, ask)
+    usable, own = _usable(running, workload, node, ask), _own(running, workload, node, ask)
     parts = [_part(workload, a) for a in node.accelerators]
     order = list(dict.fromkeys(p for p in parts if p is not None))
     groups = [[a for a in usable if _part(workload, a) == p] for p in order] if workload.contract.locality else [usable]
-    found = [(len(g), n, _within(running, workload, node, g)) for n, g in enumerate(groups)]
-    fitting = [f for f in found if f[2] is not None and _serves(running, workload, node, order[f[1]] if order else "")]
-    return min(fitting)[2] if fitting else None
+    needed = workload.contract.accelerators_per_replica
+    mine = [min(needed, sum(a.index in own for a in g)) for g in groups]
+    found = [(-mine[n], len(g), n, _within(running, workload, node, g, own)) for n, g in enumerate(groups)]
+    fitting = [f for f in found if f[3] is not None and _serves(running, workload, node, order[f[2]] if order else "")]
+    return min(fitting)[3] if fitting else None
 
 
 def _part(workload: Workload, thing: Accelerator | Nic) -> object:
@@ -436,23 +465,34 @@ def _serves(running: Snapshot, workload: Workload, node: Node, part: object) -> 
     return enough and rails >= contract.rails
 
 
-def _within(running: Snapshot, workload: Workload, node: Node, usable: list[Accelerator]) -> tuple[int, ...] | None:
-    """Devices out of these."""
+def _within(
+    running: Snapshot, workload: Workload, node: Node, usable: list[Accelerator], own: set[int]
+) -> tuple[int, ...] | None:
+    """Devices out of these, those of its own first."""
     contract = workload.contract
     if contract.share is not None:
-        return min(((_milli(running, node, a.index), (a.index,)) for a in usable), default=(0, None))[1]
+        spare = ((a.index not in own, _milli(running, node, a.index), (a.index,)) for a in usable)
+        return min(spare, default=(False, 0, None))[2]
     needed = contract.accelerators_per_replica
     domains: dict[str, list[int]] = {}
     for device in usable:
         if device.nvlink_domain:
             domains.setdefault(device.nvlink_domain, []).append(device.index)
     order = list(dict.fromkeys(a.nvlink_domain for a in node.accelerators if a.nvlink_domain))
-    fitting = [(len(d), order.index(name), d) for name, d in domains.items() if len(d) >= needed]
-    if fitting:
-        return tuple(sorted(min(fitting)[2])[:needed])
-    if contract.bandwidth is BandwidthClass.SAME_NVLINK_DOMAIN and needed > 1:
+    joined = contract.bandwidth is BandwidthClass.SAME_NVLINK_DOMAIN
+    least = 0 if joined else min(needed, sum(a.index in own for a in usable))
+    held = {name: len(own & {*d}) for name, d in domains.items()}
+    fits = [name for name, d in domains.items() if len(d) >= needed and held[name] >= least]
+    if fits:
+        best = min(fits, key=lambda d: (-held[d], len(domains[d]), order.index(d)))
+        return _first(domains[best], own, needed)
+    if joined and needed > 1:
         return None
-    return tuple(sorted(a.index for a in usable)[:needed]) if len(usable) >= needed else None
+    return _first([a.index for a in usable], own, needed) if len(usable) >= needed else None
+
+
+def _first(indexes: list[int], own: set[int], needed: int) -> tuple[int, ...]:
+    return tuple(sorted(sorted(indexes, key=lambda i: (i not in own, i))[:needed]))
 
 
 def _score(running: Snapshot, workload: Workload, node: Node, ask: Ask) -> tuple[int, int]:

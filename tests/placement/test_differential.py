@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from estate.changes import CopyWorkload, MoveWorkload, ReplicaMove, ScaleWorkloa
 from estate.frozen import FrozenEstate
 from estate.results import Ok, Result
 from estate.snapshots import Snapshot
+from estate.workloads import BandwidthClass, Span, WorkloadKind
 from tests import builders
 from tests.drawing import among
 from tests.inventory.columns_histories import FACTS, nodes, typed, workloads
@@ -62,6 +65,25 @@ def test_the_engine_places_as_the_plain_rules_do(data: st.DataObject) -> None:
         assert [*naive.faults(estate, ask, found.bindings)] == []
     else:
         assert naive.place(estate, ask) is None, "the tightest first find homes for all"
+
+
+@given(st.data())
+@settings(max_examples=25)
+def test_a_holder_is_seated_on_what_it_reserved_as_the_plain_rules_do(data: st.DataObject) -> None:
+    """The node with most of it, and on that node the devices that are its own."""
+    estate = data.draw(estates.estates(2, st.just(builders.facts(datasets=()))))
+    size, kind = data.draw(st.integers(1, 3)), data.draw(among(list(WorkloadKind)))
+    how: dict[str, Any] = {"bandwidth": data.draw(among(list(BandwidthClass)))}
+    how |= {"together": data.draw(among([None, None, Span.NODE, Span.RACK]))}
+    how |= {"share": 400} if size == 1 and data.draw(st.booleans()) else {}
+    work = builders.workload("w0", kind=kind, contract=builders.contract(size, **how))
+    estate = data.draw(estates.reserved(estate.with_workload(work), work.tenant))
+    ask = Ask(work.id, tuple(range(data.draw(st.integers(1, 2)))), at=builders.START)
+    found = MaskEngine().place(estate, ask)
+    if isinstance(found, Placement):
+        assert [*naive.faults(estate, ask, found.bindings)] == []
+    else:
+        assert naive.place(estate, ask) is None
 
 
 @given(st.data())

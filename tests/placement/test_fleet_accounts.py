@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from estate.errors import BadInput
 from estate.fabrics.storage import Copy, Storage, StorageSort
@@ -24,22 +26,25 @@ from estate.units import MilliGpu, Watts
 from estate.workloads import Workload
 from tests import builders
 from tests.placement import estates
+from tests.reserved import TONIGHT, holding, reserve, seat
 from tools.placement.engine import MaskEngine
 from tools.placement.fleets import accounts
 from tools.placement.fleets.booking import Cause
+from tools.placement.fleets.holdings import Coming
 
 
-def booked(estate: FrozenEstate) -> dict[str, int]:
+def booked(estate: FrozenEstate, at: datetime | None = None) -> dict[str, int]:
     """What is booked, without what is not there."""
-    found = accounts.report(MaskEngine(), estate)
+    found = accounts.report(MaskEngine(), estate, at=at)
     assert sum(found.booked.values()) == found.accelerators
     return {cause: n for cause, n in found.booked.items() if n}
 
 
 @settings(max_examples=8)
-@given(estates.estates())
-def test_every_accelerator_is_booked_once(estate: FrozenEstate) -> None:
-    whole = accounts.report(MaskEngine(), estate)
+@given(st.data())
+def test_every_accelerator_is_booked_once(data: st.DataObject) -> None:
+    estate = data.draw(estates.reserved(data.draw(estates.estates())))
+    whole = accounts.report(MaskEngine(), estate, at=builders.START)
     assert sum(whole.booked.values()) == whole.accelerators == sum(len(n.accelerators) for n in estate.nodes())
     sites = Counter[str]()
     for site in estate.facts.site:
@@ -47,7 +52,7 @@ def test_every_accelerator_is_booked_once(estate: FrozenEstate) -> None:
     placed = sum(len(n.accelerators) for n in estate.nodes() if estate.site_of(n.id) is not None)
     assert sites.total() == placed
     for rack in whole.racks:
-        assert 0 <= rack.stranded_accelerators <= rack.free <= rack.accelerators
+        assert 0 <= rack.stranded_accelerators <= rack.free <= rack.accelerators - rack.reserved
     for size in whole.sizes:
         assert 0 <= size.by_power <= size.stranded
         assert size.accelerators * size.fit + size.stranded == whole.sizes[0].fit + whole.sizes[0].stranded
@@ -151,11 +156,49 @@ def test_the_hours_of_the_past_are_booked_for_as_long_as_each_state_lasted() -> 
         minutes = (builders.START - at).total_seconds() / 60  # type: ignore[operator]
         return full if minutes < 30 else gone if minutes < 45 else None
 
-    held, minutes = accounts.over(MaskEngine(), past, builders.START, 1, None)
+    held, minutes, _ = accounts.over(MaskEngine(), past, builders.START, 1, None)
     assert held == 45
     assert minutes["useful"] == 6 * 30
     assert minutes["no demand"] == 2 * 30 + 8 * 15
     assert sum(minutes.values()) == 8 * 45
+
+
+NIGHT = reserve("b-night", "tenant-b", seat("eu-a1", 6, 7), watts_per_accelerator=1_000)
+DURING, THEN = TONIGHT + timedelta(hours=1), TONIGHT + timedelta(hours=4)
+COMES = builders.workload("w", tenant="tenant-b", replicas=1, contract=builders.contract(2))
+
+
+def test_what_is_reserved_and_not_used_is_free_for_nobody_until_it_ends() -> None:
+    """Of eight devices six are held; the last two are tenant-b's for the night, and nobody of theirs comes."""
+    waits = fleet(builders.node("eu-a1"), beside=(HELD,), waits=job(2))
+    estate = holding(NIGHT, on=waits)
+    assert booked(estate, DURING) == {"useful": 6, "reserved": 2}
+    assert booked(estate, THEN) == {"useful": 6, "not bound yet": 2}, "given back"
+    comes = fleet(builders.node("eu-a1"), beside=(HELD,), waits=COMES)
+    assert booked(holding(NIGHT, on=comes), DURING)["not bound yet"] == 2, "theirs waits"
+    found = accounts.report(MaskEngine(), estate, at=DURING)
+    (rack,) = (r for r in found.racks if r.rack == "eu-a")
+    bare = next(r for r in accounts.report(MaskEngine(), waits, at=DURING).racks if r.rack == "eu-a")
+    assert (rack.free, rack.reserved, bare.free, bare.reserved) == (0, 2, 2, 0)
+    assert bare.watts_left - rack.watts_left == 2_000, "they may draw it at any moment"
+    assert [s.fit for s in found.sizes] == [0, 0, 0, 0]
+    (held,) = found.reservations
+    assert (held.coming, held.used, held.end) == (Coming.UNUSED, 0, THEN)
+    came = estate.with_workload(COMES.model_copy(update={"bindings": (builders.binding(0, "eu-a1", 6, 7),)}))
+    assert accounts.report(MaskEngine(), came, at=DURING).reservations[0].coming is Coming.USED
+    assert accounts.report(MaskEngine(), came, at=THEN).reservations == ()
+    past = accounts.over(MaskEngine(), lambda _: estate, THEN + timedelta(hours=1), 2, None)
+    assert past.booked_minutes["reserved"] == 2 * 60, "the last hour of it"
+    assert past.idle_minutes == {"b-night": 2 * 60}, "over, and not forgotten"
+
+
+def test_what_waits_and_may_not_come_before_a_reservation_is_booked_to_it() -> None:
+    """Devices that only work with an end may have till then: one without waits, and two beside them are too few."""
+    four = reserve("b-night", "tenant-b", seat("eu-a1", 2, 3, 4, 5))
+    free = fleet(builders.node("eu-a1"), waits=job(6), beside=(HELD.model_copy(update={"bindings": ()}),))
+    two = builders.workload("two", contract=builders.contract(2), bindings=(builders.binding(0, "eu-a1", 0, 1),))
+    estate = holding(four, on=free.with_workload(two.model_copy(update={"replicas": 1})).without_workload(HELD.id))
+    assert booked(estate, builders.START) == {"useful": 2, "reserved": 4, "fragmentation": 2}
 
 
 def test_a_site_that_no_fact_knows_is_named() -> None:

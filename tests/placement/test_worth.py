@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from estate.facilities.machines import Machine
 from estate.facilities.places import RackSpace, SitePlan
@@ -18,7 +19,9 @@ from estate.law.tenants import Quota
 from estate.units import MilliGpu, Watts
 from estate.workloads import Workload
 from tests import builders
+from tests.builders import START
 from tests.placement import estates, naive, pledged
+from tests.reserved import holding, reserve, seat
 from tools.placement.engine import MaskEngine
 from tools.placement.fleets import accounts
 from tools.placement.fleets.worth import markets, programmes, solving
@@ -57,15 +60,16 @@ def test_a_price_times_a_little_is_what_the_bound_gains(estate: FrozenEstate) ->
 
 
 @settings(max_examples=5)
-@given(estates.estates(most_workloads=6, law_base=estates.roomy()))
-def test_no_placement_of_what_waits_passes_the_bound(estate: FrozenEstate) -> None:
-    """Placed by rules written a second time, one after the other, law and power held."""
+@given(st.data())
+def test_no_placement_of_what_waits_passes_the_bound(data: st.DataObject) -> None:
+    """Placed by rules written a second time, one after the other, law, power and what is reserved held."""
+    estate = data.draw(estates.reserved(data.draw(estates.estates(most_workloads=6, law_base=estates.roomy()))))
     found = worth(estate)
     assert found.at_work <= found.as_it_stands <= found.if_moved
     for workload in list(estate.workloads()):
         bound = {b.replica for b in workload.bindings}
         for replica in range(workload.replicas):
-            seats = None if replica in bound else naive.place(estate, Ask(workload.id, (replica,)))
+            seats = None if replica in bound else naive.place(estate, Ask(workload.id, (replica,), at=START))
             if seats:
                 running = estate.workload(workload.id)
                 assert running is not None
@@ -75,7 +79,7 @@ def test_no_placement_of_what_waits_passes_the_bound(estate: FrozenEstate) -> No
 
 
 def worth(estate: FrozenEstate, site: str | None = None) -> Worth:
-    found = accounts.report(MaskEngine(), estate, SiteId(site) if site else None, with_worth=True).worth
+    found = accounts.report(MaskEngine(), estate, SiteId(site) if site else None, START, with_worth=True).worth
     assert found is not None
     return found
 
@@ -116,6 +120,11 @@ def test_a_machine_lets_in_what_waits_and_the_words_say_where_less_of_it_would_d
     fewer = good(full(3), Sort.ACCELERATOR)
     assert (fewer.price_milli, fewer.solved_milli) == (1000, 500)
     assert "0.5 accelerators more at work when solved again with it, 1 by the price of a little" in fewer.says
+
+
+def test_what_is_reserved_for_somebody_else_is_not_to_be_had() -> None:
+    kept = holding(reserve("b-night", "tenant-b", seat("eu-a1", 6, 7), start=START), on=full(1))
+    assert worth(kept).as_it_stands == 6
 
 
 def test_a_kilowatt_is_worth_the_accelerators_that_it_drives() -> None:

@@ -154,6 +154,19 @@ def test_who_approves_a_reservation_reads_every_device_and_both_times() -> None:
     assert line.undo == "release reservation b-night of tenant-b"
 
 
+def test_devices_in_two_clusters_are_two_reservations_of_one_proposal_each_judged_where_it_stands() -> None:
+    """All or none: one verdict, one warrant. Which of them the law refuses is named."""
+
+    def both(tenant: str) -> tuple[Change, ...]:
+        return reserve("here", tenant, seat("eu-b2", 0)), reserve("there", tenant, seat("us-a2", 0))
+
+    assert verdict(*both("tenant-c")).decision is Decision.PERMIT
+    found = verdict(*both("tenant-b"))
+    assert found.decision is Decision.FORBID
+    assert {f.about for f in found.failures} == {"reservation/there"}
+    assert Dimension.GEOGRAPHIC in {f.dimension for f in found.failures}
+
+
 def test_two_plans_for_one_device_are_not_both_permitted() -> None:
     """What is in flight counts: the second is decided as if the first stood already."""
     rival = reserve("c-night", "tenant-a")

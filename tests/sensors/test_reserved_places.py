@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
+
+import pytest
 
 from estate.frozen import FrozenEstate
 from estate.hardware import Health
 from estate.observations import EventType, Severity
 from estate.references import Ref
 from estate.reserving import UNKEPT as CODE
+from estate.workloads import Binding, Workload
 from tests import builders
 from tests.reserved import TONIGHT, holding, reserve
 from tests.sensors.series import Series
@@ -46,18 +50,34 @@ def test_a_lost_device_is_told_once_however_far_ahead_and_resolved_once() -> Non
     assert series.cleared(CODE) in {1, 2}
 
 
-def test_work_that_may_stay_till_the_start_is_told_of_only_when_that_is_near() -> None:
-    """A quarter of an hour is what the house gives people to have it moved."""
-    guest = builders.workload(
-        "a-guest", contract=builders.contract(2, preemptible=True), bindings=(builders.binding(0, "eu-b2", 0, 1),)
-    )
+def on_it(*bindings: Binding, **contract: Any) -> Workload:
+    """Work of tenant-a on the reserved devices."""
+    promised = builders.contract(2, **contract)
+    return builders.workload("a-guest", replicas=len(bindings), contract=promised, bindings=bindings)
+
+
+ONE, OTHER = builders.binding(0, "eu-b2", 0, 1), builders.binding(1, "eu-b2", 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("guest", "minutes"),
+    [
+        (on_it(ONE, preemptible=True), 17),
+        (on_it(ONE, OTHER, preemptible=True, min_available=1), 19),
+        (on_it(ONE, deadline=TONIGHT), 0),
+    ],
+    ids=["a quarter of an hour and a round", "and another round", "from the start on"],
+)
+def test_who_is_still_there_is_told_of_as_long_before_as_it_takes_to_clear_it(guest: Workload, minutes: int) -> None:
     series = watching(holding(reserve(), on=builders.estate().with_workload(guest)))
-    series.now = TONIGHT - timedelta(minutes=20)
-    series.wait(240, 30)
+    near = TONIGHT - timedelta(minutes=minutes)
+    series.now = near - timedelta(minutes=2)
+    series.wait(90, 30)
     assert series.told == []
-    series.wait(300, 30)
+    series.wait(90, 30)
     (raised,) = series.told
     assert (raised.severity, "`a-guest` still runs on eu-b2" in raised.message) == (Severity.CRITICAL, True)
+    assert near <= raised.at <= near + timedelta(minutes=1)
     series.put(guest.without(guest.bindings))
     series.wait(120, 30)
     assert series.cleared(CODE) == 1

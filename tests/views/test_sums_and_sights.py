@@ -25,6 +25,7 @@ from estate.references import Ref
 from tests import builders
 from tests.drawing import among
 from tests.items import all_kinds, item
+from tests.reserved import TONIGHT, holding, reserve, seat
 from tools.generation.estates import generate
 from tools.generation.sizes import Size
 from tools.views import coverages, headrooms, selecting, things, topologies
@@ -171,6 +172,26 @@ def test_headroom_names_each_limit_with_its_basis(estate: FrozenEstate) -> None:
             assert all(m.left is None or m.left == m.limit - (m.used or 0) for m in found if m.good != "accelerators")
     with pytest.raises(BadInput, match="a price has no headroom"):
         headrooms.margins(sums, Ref("price", "p"))
+
+
+def test_what_is_kept_free_for_a_holder_is_no_headroom_and_is_drawn_as_such() -> None:
+    """Two reservations of one rack, where four devices are held; to a tenant what others reserved is free."""
+    whole = reserve("b-night", "tenant-b", seat("eu-b2", *range(8)))
+    made, rack = holding(whole, reserve("c-night", "tenant-c", seat("eu-b3", 0))), Ref("rack", "eu-b")
+    sums = Sums.of(made)
+    for now, kept, watts in ((None, 0, 9 * 700), (TONIGHT, 9, 9 * 700), (TONIGHT + timedelta(hours=4), 0, 9 * 700)):
+        found = {m.basis: m for m in headrooms.margins(sums, rack, now)}
+        (devices,) = (m for m in found.values() if m.good == "accelerators")
+        assert (devices.left, f"{kept} kept free" in devices.basis) == (28 - kept, bool(kept))
+        promised = found["signed budgets, with what is reserved"]
+        assert promised.used == (found["signed budget"].used or 0) + watts
+    tree = topologies.topology(sums, topologies.Scope(now=TONIGHT))
+    figures = {r.id: r.figures for s in tree.sites for row in s.rows for r in row.racks}["eu-b"]
+    assert (figures.taken, figures.reserved, figures.free) == (4, 9, 19)
+    drawn = svg.drawn(tree, Colouring.USE)
+    assert "eu-b2: reserved, and nobody is there; 0/8 accelerators and 8 reserved" in drawn
+    told = topologies.topology(sums, topologies.Scope(now=TONIGHT, tenants=frozenset({TenantId("tenant-c")})))
+    assert sum(s.figures.reserved for s in told.sites) == 1
 
 
 def test_headroom_counts_what_was_measured_lately_and_says_so() -> None:

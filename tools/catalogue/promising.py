@@ -145,8 +145,8 @@ def _of(lost: str, question: AssuranceQuestion) -> bool:
 
 def fleet_report(desk: Desk, question: FleetQuestion) -> FleetAnswer:
     """What becomes of every accelerator."""
-    found = accounts.report(desk.engine, desk.snapshot, question.site, with_worth=question.worth)
-    cut: dict[str, object] = {"racks": found.racks[:_MOST]}
+    found = accounts.report(desk.engine, desk.snapshot, question.site, desk.now, with_worth=question.worth)
+    cut: dict[str, object] = {"racks": found.racks[:_MOST], "reservations": found.reservations[:_MOST]}
     if found.worth is not None:
         cut["worth"] = found.worth.model_copy(update={"goods": found.worth.goods[:_MOST]})
     return FleetAnswer(snapshot=desk.snapshot.version, report=found.model_copy(update=cut))

@@ -123,11 +123,14 @@ class MaskEngine:
         return None
 
     def _searched(self, wish: Wish) -> Attempt:
-        """By points; where what is best first leaves no room for the last, by what is tightest first."""
+        """By points; where what is best first leaves no room for the last, or is up too seldom, by what is tightest
+        first.
+        """
         with self._lock:
             valued = self._worth(wish).of(wish)
             attempt = search(valued)
-        return attempt if attempt.complete or len(wish.ask.replicas) < 2 else search(wish)
+        alone = len(wish.ask.replicas) < 2 and wish.contract.availability is None
+        return attempt if attempt.complete or alone else search(wish)
 
     def _worth(self, wish: Wish) -> Worth:
         known = self._valuation

@@ -1,9 +1,9 @@
 """What each kind of work is after, as terms of a score: a number for each node that is open, lower is better.
 
 Called by `searching` for every replica, before the terms that all work shares (the tightest fit, the rack's draw). The
-terms come in the order in which they count. Training wants its members near each other and an early end; inference the
-least cost of a request, its latency being a hard limit already; agents and batch fill gaps, so that whole machines stay
-whole. A term that would be the same everywhere is left out.
+terms come in the order in which they count. Before them all: whoever has a reservation goes there. Training wants its
+members near each other and an early end; inference the least cost of a request, its latency being a hard limit already;
+agents and batch fill gaps, so that whole machines stay whole. A term that would be the same everywhere is left out.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from typing import Final, NamedTuple, assert_never
 import numpy as np
 
 from estate.snapshots import Snapshot
-from estate.workloads import Span, Workload, WorkloadKind
+from estate.workloads import BandwidthClass, Span, Workload, WorkloadKind
 from tools.placement import deliveries
-from tools.placement.columns import Ints
+from tools.placement.columns import Flags, Ints
 from tools.placement.constraints import costs, times
 from tools.placement.constraints.company import span
+from tools.placement.constraints.devices import suitable
 from tools.placement.wishes import FAR, Room, Wish
 
 _NEARER: Final = (Span.NODE, Span.RACK, Span.LEAF, Span.SITE)
@@ -33,6 +34,11 @@ class Aim(NamedTuple):
 
 def terms(wish: Wish, room: Room, rows: Ints) -> tuple[Aim, ...]:
     """The terms of seating the next replica on each of these rows."""
+    found = (*_reserved(wish, room, rows), *_of_its_kind(wish, room, rows))
+    return tuple(aim for aim in found if aim.values.size and (aim.values != aim.values[0]).any())
+
+
+def _of_its_kind(wish: Wish, room: Room, rows: Ints) -> tuple[Aim, ...]:
     found: tuple[Aim, ...]
     match wish.workload.kind:
         case WorkloadKind.TRAINING | WorkloadKind.FINE_TUNING:
@@ -47,11 +53,13 @@ def terms(wish: Wish, room: Room, rows: Ints) -> tuple[Aim, ...]:
                 found = (*found, Aim("whole_machines_broken", _broken(wish, room, rows)))
         case unreachable:
             assert_never(unreachable)
-    return tuple(aim for aim in found if aim.values.size and (aim.values != aim.values[0]).any())
+    return found
 
 
 def concerns(snapshot: Snapshot, workload: Workload) -> bool:
-    """Whether what its kind of work is after could tell one open node from another."""
+    """Whether what its kind of work is after could tell one open node from another. What is reserved concerns the
+    masks anyway (`constraints.reservations.concerns`).
+    """
     match workload.kind:
         case WorkloadKind.TRAINING | WorkloadKind.FINE_TUNING:
             return workload.replicas > 1 or bool(workload.datasets)
@@ -61,6 +69,26 @@ def concerns(snapshot: Snapshot, workload: Workload) -> bool:
             return bool(workload.datasets)
         case unreachable:
             assert_never(unreachable)
+
+
+def _reserved(wish: Wish, room: Room, rows: Ints) -> tuple[Aim, ...]:
+    """How many of its devices there would not be those that are reserved for it now."""
+    if wish.own is None or not wish.needed:
+        return ()
+    usable = room.devices & suitable(wish, None).all
+    return (Aim("accelerators_not_its_reserved", wish.needed - _most_own(wish, usable, wish.own)[rows]),)
+
+
+def _most_own(wish: Wish, usable: Flags, own: Flags) -> Ints:
+    """How many of its own a replica could have on each node, in one NVLink domain where it must be one."""
+    joined = wish.workload.contract.bandwidth is BandwidthClass.SAME_NVLINK_DOMAIN and wish.needed > 1
+    mine: Ints = (usable & own).sum(axis=1)
+    if joined:
+        mine = np.zeros_like(mine)
+        for domain in range(int(wish.columns.domain.max(initial=-1)) + 1):
+            here = usable & (wish.columns.domain == domain)
+            mine = np.maximum(mine, np.where(here.sum(axis=1) >= wish.needed, (here & own).sum(axis=1), 0))
+    return np.minimum(mine, wish.needed)
 
 
 def _steps(wish: Wish, room: Room, rows: Ints) -> Ints:

@@ -1,7 +1,7 @@
-"""What reservations keep, in columns: devices from whom they are not for, and watts from everybody.
+"""What reservations keep, in columns: devices from whom they are not for, and for whom they are; watts from everybody.
 
-Read once for each wish; `Room` takes it off what is left, `constraints.reservations` says so. Where nothing is reserved
-it costs nothing.
+Read once for each wish; `Room` takes what others have off what is left, `constraints.reservations` says so, and
+`objectives` has the holder's work go to its own. Where nothing is reserved it costs nothing.
 """
 
 from __future__ import annotations
@@ -74,6 +74,13 @@ def kept(snapshot: Snapshot, columns: Columns, workload: Workload, at: datetime 
         return None
     off = tuple(r for r in others if reserving.keeps_off(r.terms, workload, at))
     return Kept(off, devices(columns, (r.terms for r in off)))
+
+
+def own(snapshot: Snapshot, columns: Columns, workload: Workload, at: datetime | None) -> Flags | None:
+    """The devices that are reserved for it now; None where there are none."""
+    found = [r.terms for r in reserving.every(snapshot) if reserving.in_force(r.terms, at)]
+    mine = [terms for terms in found if reserving.held_by(terms, workload)]
+    return devices(columns, mine) if mine else None
 
 
 def devices(columns: Columns, terms: Iterable[Terms]) -> Flags:

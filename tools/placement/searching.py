@@ -1,9 +1,9 @@
 """Seat replicas one after another: the best first, all in one cluster, all or none.
 
-The best serves what its kind of work is after (`objectives`), then has most points (`online.scoring`), and of equals it
-is the first by id. Where a search is given no points it is best fit: fewest free accelerators left on the node, then
-least of its rack's budget drawn, then the first by id. Replicas seated earlier count against later ones, devices and
-power alike.
+The best is what is reserved for it, then serves what its kind of work is after (`objectives`), then has most points
+(`online.scoring`), and of equals it is the first by id. Where a search is given no points it is best fit: fewest free
+accelerators left on the node, then least of its rack's budget drawn, then the first by id. Replicas seated earlier
+count against later ones, devices and power alike.
 """
 
 from __future__ import annotations
@@ -83,8 +83,9 @@ def _nowhere(wish: Wish, masks: Masks) -> Attempt:
 def _grounds(wish: Wish, cluster: int, without: Constraint | None) -> Iterator[Flags]:
     """The nodes to search at a time: all of the cluster, or one domain after the other where all must stand together.
 
-    The domain with the fewest free accelerators comes first, so that the roomy ones are kept whole. Where none has
-    enough for all, the whole cluster is searched, which tells what stands in the way.
+    The domain with the most of its reserved accelerators comes first, and of equals the one with the fewest free, so
+    that the roomy ones are kept whole. Where none has enough for all, the whole cluster is searched, which tells what
+    stands in the way.
     """
     here = wish.columns.cluster == cluster
     over = wish.contract.together
@@ -96,7 +97,9 @@ def _grounds(wish: Wish, cluster: int, without: Constraint | None) -> Iterator[F
     inside = here & (where >= 0)
     free = np.bincount(where[inside], weights=room.units(wish)[inside])
     seats = np.bincount(where[inside], weights=room.seats_on(wish)[inside])
-    roomy = [d for d in np.argsort(free, kind="stable") if seats[d] >= len(wish.ask.replicas)]
+    own = room.devices & wish.own if wish.own is not None else np.zeros_like(room.devices)
+    mine = np.bincount(where[inside], weights=own.sum(axis=1)[inside])
+    roomy = [d for d in np.lexsort((free, -mine)) if seats[d] >= len(wish.ask.replicas)]
     yield from (here & (where == d) for d in roomy if (here & (where == d)).any())
     if not roomy:
         yield here

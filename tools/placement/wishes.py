@@ -20,7 +20,7 @@ from tools.placement.columns import NOBODY, SEVERAL, Columns, Flags, Ints, count
 from tools.placement.constraints.kinds import Constraint, Masks
 from tools.placement.insides import UNTOLD, Seat
 from tools.placement.port import Ask
-from tools.placement.reserved import Claims, Kept, claims, kept
+from tools.placement.reserved import Claims, Kept, claims, kept, own
 from tools.placement.spending import Spending, spent
 
 FAR: Final = 2**60
@@ -64,6 +64,8 @@ class Wish:
     """What `claims` has answered."""
     base: Ints | None = field(default=None, compare=False)
     """What each rack draws as things are, reserved watts and all, where the columns suppose something else."""
+    held: list[Flags | None] = field(default_factory=list, compare=False)
+    """What `own` has answered."""
     caps: tuple[tuple[Span, int], ...] = ()
     """How many of its replicas may stand in one domain: tried by a search for what was promised of availability."""
     measures: dict[str, Ints] = field(default_factory=dict, compare=False)
@@ -99,6 +101,13 @@ class Wish:
         if not self.reservations:
             self.reservations.append(kept(self.snapshot, self.columns, self.workload, self.ask.at))
         return self.reservations[0]
+
+    @property
+    def own(self) -> Flags | None:
+        """The devices that are reserved for it now; None: there are none."""
+        if not self.held:
+            self.held.append(own(self.snapshot, self.columns, self.workload, self.ask.at))
+        return self.held[0]
 
     @property
     def spending(self) -> tuple[Spending, ...]:

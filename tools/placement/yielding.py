@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from estate import gangs, pledges
 from estate.changes import Change, MoveWorkload, ReplicaMove, ScaleWorkload
@@ -104,13 +105,13 @@ def _changes(wish: Wish, leaving: list[_Stops], seats: tuple[Binding, ...]) -> t
     if home is None or home.cluster != wish.workload.cluster or any(m.replica >= wish.workload.replicas for m in moves):
         return ()
     return (
-        *(_stopped(wish.snapshot, name, replicas) for name, replicas in sorted(stops.items())),
+        *(stopped(wish.snapshot, name, replicas) for name, replicas in sorted(stops.items())),
         MoveWorkload(workload=wish.workload.id, moves=moves),
     )
 
 
-def _stopped(snapshot: Snapshot, name: WorkloadId, replicas: set[int]) -> Change:
-    """Fewer of it where the last ones stop, which can be taken back; else those by number."""
+def stopped(snapshot: Snapshot, name: WorkloadId, replicas: set[int]) -> Change:
+    """The change: fewer of it where the last ones stop, which can be taken back; else those by number."""
     workload = snapshot.workload(name)
     assert workload is not None, "who yields was found in this estate"
     if {b.replica for b in workload.bindings if b.replica >= min(replicas)} == replicas:
@@ -125,12 +126,9 @@ def _seated(engine: Engine, wish: Wish, leaving: list[_Stops], prefer: Ints | No
     """The wish on the estate without these."""
     bare = _without(wish.snapshot, leaving)
     columns = engine.columns_of(bare)
-    return search(
-        replace(
-            wish, snapshot=bare, columns=columns, known=None, suited={}, spans={}, measures={}, spendings={}, claimed=[]
-        ),
-        prefer=prefer,
-    )
+    fresh: dict[str, Any] = {"suited": {}, "spans": {}, "measures": {}, "spendings": {}}
+    fresh |= {"reservations": [], "held": [], "claimed": []}
+    return search(replace(wish, snapshot=bare, columns=columns, known=None, **fresh), prefer=prefer)
 
 
 def _groups(wish: Wish) -> Iterator[_Stops]:

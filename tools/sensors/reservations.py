@@ -1,7 +1,8 @@
 """`contract.breached`: what is reserved could not be had: a node or a device is lost or shut, or others stay there.
 
 Told as soon as a reserved node or device is out of service, however far ahead its time is, so that other devices can be
-reserved; and shortly before it starts, where somebody else still runs there.
+reserved; and before it starts by as long as it takes to clear it, where somebody else still runs there. Who says to be
+gone by then is told of from the start on.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ class Reservations(Sensor[Nothing]):
     raise_after_seconds: Seconds = Seconds(30)
     clear_after_seconds: Seconds = Seconds(60)
     gone_before_seconds: Seconds = Seconds(900)
+    round_seconds: Seconds = Seconds(120)
+    """That much longer for each round in which those who are still there must be moved."""
 
     def touched(self, seen: Seen) -> Iterable[tuple[str, Stimulus | None]]:
         names = {ReservationId(ref.id) for ref in seen.change.items if ref.kind == WORD}
@@ -49,15 +52,20 @@ class Reservations(Sensor[Nothing]):
 
     def judge(self, subject: str, memory: Nothing | None, stimuli: tuple[Stimulus, ...], seen: Seen) -> Judged[Nothing]:
         held = reserving.found(seen.after, ReservationId(read_ref(subject).id))
-        if held is None:
+        if held is None or held.end <= seen.now:
             return Judged()
-        near = held.start - timedelta(seconds=self.gone_before_seconds)
-        due = near if seen.now < near else None
-        return Judged(None, (self._condition(held, seen, stays=due is None),), due)
+        near = held.start - self._lead(held, seen)
+        # The end too: whoever runs again after it learns of no change, and is to resolve what was told before.
+        due = next(at for at in (near, held.start, held.end) if seen.now < at)
+        return Judged(None, (self._condition(held, seen, stays=seen.now >= near),), due)
+
+    def _lead(self, held: Reservation, seen: Seen) -> timedelta:
+        rounds = reserving.rounds(seen.after, held.terms, seen.now)
+        return timedelta(seconds=self.gone_before_seconds + rounds * self.round_seconds)
 
     def _condition(self, held: Reservation, seen: Seen, *, stays: bool) -> Condition:
         unsound = dict(reserving.unsound(seen.after, held.terms))
-        others = [(n, w) for n, _, w in reserving.others_on(seen.after, held.terms)] if stays else []
+        others = [(n, w) for n, _, w in reserving.in_the_way(seen.after, held.terms, seen.now)] if stays else []
         told = [*unsound.values(), *sorted({f"`{w.id}` still runs on {n}" for n, w in others})]
         where = next(iter([*unsound, *(n for n, _ in others)]), held.seats[0].node)
         return Condition(

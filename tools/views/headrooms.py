@@ -8,21 +8,23 @@ is drawn is what was measured lately, where it was; else what is stated, and eac
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from estate import reserving
 from estate.errors import BadInput
 from estate.fabrics.links import Link
 from estate.facilities.cooling import Cdu, Loop
 from estate.facilities.places import RackSpace, SitePlan
 from estate.facilities.power import Feed, Pdu, PowerPart
-from estate.ids import RackId, SiteId, TenantId
+from estate.ids import NodeId, RackId, SiteId, TenantId
 from estate.machines import LinkState
 from estate.records import Model
 from estate.references import Ref, WrittenRef
 from estate.snapshots import Snapshot
+from tools.views import withheld
 from tools.views.meters import Drawn, Meter, Rest
 from tools.views.sums import Sums, Use
 
@@ -67,6 +69,12 @@ class View:
 
     sums: Sums
     meter: Meter
+    now: datetime | None = None
+
+    def idle(self, nodes: Iterable[NodeId]) -> int:
+        """The open devices of these nodes that are kept free for whoever reserved them."""
+        kept = withheld.devices(self.sums.snapshot, self.now)
+        return sum(kept.get(n, 0) for n in nodes)
 
 
 def margins(sums: Sums, ref: Ref, now: datetime | None = None) -> Iterator[Margin]:
@@ -78,7 +86,7 @@ def margins(sums: Sums, ref: Ref, now: datetime | None = None) -> Iterator[Margi
     found = _BY_KIND.get(ref.kind)
     if found is None:
         raise BadInput(f"a {ref.kind} has no headroom; ask for one of {', '.join(sorted(_BY_KIND))}")
-    return found(View(sums, Meter(sums.snapshot, now)), ref)
+    return found(View(sums, Meter(sums.snapshot, now), now), ref)
 
 
 def _rack(view: View, ref: Ref) -> Iterator[Margin]:
@@ -87,7 +95,8 @@ def _rack(view: View, ref: Ref) -> Iterator[Margin]:
     drawn = view.meter.racks([name] if rack is not None else [])
     if rack is not None:
         yield _power(ref, "signed budget", rack.power_budget_watts, drawn)
-        yield _devices(ref, view.sums.racks[name])
+        yield from _promised(view, ref, rack.power_budget_watts, drawn, [name])
+        yield _devices(ref, view.sums.racks[name], view.idle(rack.nodes))
     space = snapshot.stock.get(ref)
     if isinstance(space, RackSpace):
         yield from (m for pdu in space.pdus for m in _part(view, Ref("pdu", pdu)))
@@ -105,7 +114,9 @@ def _site(view: View, ref: Ref) -> Iterator[Margin]:
     drawn = view.meter.racks(r.id for r in racks)
     if isinstance(plan, SitePlan) and plan.power_watts is not None:
         yield _power(ref, "grid connection", plan.power_watts, drawn)
-    yield _power(ref, "sum of the racks' signed budgets", sum(r.power_budget_watts for r in racks), drawn)
+    budgets = sum(r.power_budget_watts for r in racks)
+    yield _power(ref, "sum of the racks' signed budgets", budgets, drawn)
+    yield from _promised(view, ref, budgets, drawn, [r.id for r in racks])
     loops = [loop for loop in snapshot.stock.all("loop") if isinstance(loop, Loop) and loop.site == site]
     if loops:
         yield _margin(
@@ -115,7 +126,7 @@ def _site(view: View, ref: Ref) -> Iterator[Margin]:
             sum(c.capacity_watts for c in loops),
             _known(c.carried_watts for c in loops),
         )
-    yield _devices(ref, use)
+    yield _devices(ref, use, view.idle(n for r in racks for n in r.nodes))
     yield from _links(snapshot, ref)
 
 
@@ -180,8 +191,18 @@ def _bandwidth(ref: Ref, basis: str, links: Iterable[Link]) -> Margin:
     return _margin(Good.BANDWIDTH, ref, basis, sum(one.capacity for one in found), used)
 
 
-def _devices(ref: Ref, use: Use) -> Margin:
+def _promised(view: View, ref: Ref, limit: int, drawn: Drawn, racks: Iterable[RackId]) -> Iterator[Margin]:
+    """The same limit once whoever reserved something there draws what they may, where somebody did."""
+    undrawn = reserving.undrawn_watts(view.sums.snapshot, reserving.every(view.sums.snapshot))
+    more = sum(undrawn.get(r, 0) for r in racks)
+    if more:
+        whole = replace(drawn, watts=None if drawn.watts is None else drawn.watts + more)
+        yield _power(ref, "signed budgets, with what is reserved", limit, whole)
+
+
+def _devices(ref: Ref, use: Use, reserved: int) -> Margin:
     basis = f"{use.failed} not healthy, {use.accelerators - use.taken - use.free - use.failed} on closed nodes"
+    basis += f", {reserved} kept free for whoever reserved them" if reserved else ""
     return Margin(
         good=Good.ACCELERATORS,
         unit=UNITS[Good.ACCELERATORS],
@@ -189,7 +210,7 @@ def _devices(ref: Ref, use: Use) -> Margin:
         basis=basis,
         limit=use.accelerators,
         used=use.taken,
-        left=use.free,
+        left=use.free - reserved,
     )
 
 

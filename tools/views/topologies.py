@@ -6,8 +6,8 @@ theirs add up to. Pure; `seen` says which racks and nodes a reader may know of, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from estate.fabrics.links import Link
@@ -22,10 +22,12 @@ from estate.records import Model
 from estate.references import Ref
 from estate.snapshots import Snapshot
 from estate.units import MilliCelsius
+from tools.views import withheld
 from tools.views.measured import fresh
 from tools.views.sums import Sums, Use, of_node, total
 
 _SUMMED = ("nodes", "fenced", "accelerators", "taken", "free", "failed", "watts", "links_down")
+_JOINED = (*_SUMMED, "reserved")
 MOST_NODES = 2_000
 """Up to so many nodes a tree has them, unless it is asked otherwise."""
 
@@ -38,6 +40,9 @@ class Figures(Model):
     accelerators: int
     taken: int
     free: int
+    """Kept for nobody."""
+    reserved: int = 0
+    """Kept free now for whoever reserved them."""
     failed: int
     watts: int
     links_down: int
@@ -106,12 +111,14 @@ class Scope:
     tenants: frozenset[TenantId] | None = None
     """Whose shares may be told; None: everybody's."""
     now: datetime | None = None
-    """For what is measured; None: nothing is."""
+    """For what is measured and reserved; None: nothing is."""
+    idle: Mapping[NodeId, int] = field(default_factory=dict)
+    """By node, what is kept free for tenants of whom the reader may be told; worked out by `topology`."""
 
 
 def topology(sums: Sums, scope: Scope) -> Topology:
     """The tree of one snapshot."""
-    facts = sums.snapshot.facts
+    facts, scope = sums.snapshot.facts, replace(scope, idle=withheld.devices(sums.snapshot, scope.now, scope.tenants))
     wanted = [r for r in facts.racks if scope.site in (None, r.site) and scope.rack in (None, r.id)]
     few = sum(len(r.nodes) for r in wanted) <= MOST_NODES
     deep = few if scope.nodes is None else scope.nodes
@@ -158,10 +165,11 @@ def _rack(sums: Sums, rack: Rack, scope: Scope, *, deep: bool) -> RackCell:
     snapshot, warm = sums.snapshot, coolant(sums.snapshot, rack.id)
     if scope.sees is None:
         budget, nodes = int(rack.power_budget_watts), snapshot.nodes_in(rack.id) if deep else ()
-        figures = _figures(sums.racks[rack.id], scope, budget, warm)
+        figures = _figures(sums.racks[rack.id], scope, budget, warm, sum(scope.idle.get(n, 0) for n in rack.nodes))
     else:
         nodes = tuple(n for n in snapshot.nodes_in(rack.id) if scope.sees(n.id))
-        figures = _figures(total(of_node(snapshot, n) for n in nodes), scope, None, None)
+        kept = sum(scope.idle.get(n.id, 0) for n in nodes)
+        figures = _figures(total(of_node(snapshot, n) for n in nodes), scope, None, None, kept)
     ordered = sorted(nodes if deep else (), key=lambda n: _natural(n.id))
     cells = tuple(_node(snapshot, n, scope, warm) for n in ordered)
     hot = max((c.figures.hottest for c in cells if c.figures.hottest is not None), default=None)
@@ -179,22 +187,23 @@ def _dark(snapshot: Snapshot, rack: RackId) -> int:
 
 def _node(snapshot: Snapshot, node: Node, scope: Scope, warm: MilliCelsius | None) -> NodeCell:
     cap = None if node.power_cap_watts is None else int(node.power_cap_watts)
-    figures = _figures(of_node(snapshot, node), scope, cap, warm if scope.sees is None else None)
+    kept = scope.idle.get(node.id, 0)
+    figures = _figures(of_node(snapshot, node), scope, cap, warm if scope.sees is None else None, kept)
     now = scope.now if scope.sees is None else None
     hot = fresh(snapshot, Ref("node", node.id), Gauge.TEMPERATURE, now) if now is not None else None
     return NodeCell(id=node.id, figures=figures.model_copy(update={"health": _worst(node), "hottest": hot}))
 
 
-def _figures(use: Use, scope: Scope, budget: int | None, warm: MilliCelsius | None) -> Figures:
+def _figures(use: Use, scope: Scope, budget: int | None, warm: MilliCelsius | None, kept: int) -> Figures:
     told = {t: n for t, n in sorted(use.tenants.items()) if scope.tenants is None or t in scope.tenants}
     sound = Health.DEGRADED if use.failed or use.unhealthy else Health.HEALTHY
-    fields = {name: getattr(use, name) for name in _SUMMED}
+    fields = {name: getattr(use, name) for name in _SUMMED} | {"free": use.free - kept, "reserved": kept}
     return Figures(**fields, budget_watts=budget, coolant=warm, health=sound, tenants=told)
 
 
 def _joined(parts: Iterable[Figures]) -> Figures:
     found = list(parts)
-    sums = {n: sum(getattr(f, n) for f in found) for n in _SUMMED}
+    sums = {n: sum(getattr(f, n) for f in found) for n in _JOINED}
     tenants: dict[TenantId, int] = {}
     for figures in found:
         for tenant, held in figures.tenants.items():

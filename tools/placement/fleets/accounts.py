@@ -1,33 +1,38 @@
 """The fleet's report: what becomes of every accelerator, what is stranded where and by what, and which sizes still fit.
 
 Called by the door (`placet report`), the CLI and the catalogue. Pure. Over time: what was held of the past, each state
-for as long as it lasted.
+for as long as it lasted. What is reserved and not used is free for nobody, and so is no part of what is left.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from pydantic import Field
 
+from estate import reserving
 from estate.errors import BadInput
 from estate.facilities.machines import Machine
 from estate.facilities.places import RackSpace
-from estate.ids import RackId, SiteId
+from estate.ids import RackId, ReservationId, SiteId
 from estate.records import Model
 from estate.references import Ref
 from estate.snapshots import Snapshot
 from policies import supplies
 from tools.kubernetes import power
 from tools.placement.columns import Columns, Flags, Ints
-from tools.placement.fleets.booking import CAUSES, Booked, Cause, book
+from tools.placement.fleets import holdings
+from tools.placement.fleets.booking import CAUSES, Booked, Cause, book, kept_free
 from tools.placement.fleets.headrooms import Headrooms
+from tools.placement.fleets.holdings import Held
 from tools.placement.fleets.worth.worths import Worth, worth
 from tools.placement.port import Engine
+from tools.placement.reserved import spoken_for
 
 SIZES: Final = (1, 2, 4, 8)
 _MOMENTS: Final = 60
@@ -41,8 +46,11 @@ class RackAccount(Model):
     accelerators: int
     useful: int
     free: int
-    """Of those, on nodes that are open and healthy."""
+    """Of those, on nodes that are open and healthy, and kept for nobody."""
+    reserved: int
+    """Kept free for whoever reserved them."""
     watts_left: int
+    """Without what is reserved and not drawn."""
     cooling_left: int | None
     """Null where nobody says what the rack can cool."""
     units_left: int | None
@@ -91,12 +99,23 @@ class FleetReport(Model):
     """Of those hours, what is still known of."""
     booked_minutes: dict[str, int] = Field(default_factory=dict)
     """Accelerator-minutes by cause: they add up to the accelerators that there were, for as long."""
+    reservations: tuple[Held, ...] = ()
+    """Every one that is not over, and who came; the next to end first."""
+    idle_minutes: dict[ReservationId, int] = Field(default_factory=dict)
+    """Over the same hours, by reservation, over or not: the accelerator-minutes that were kept free and not used."""
     worth: Worth | None = None
     """Where it was asked for: what scarce things are worth, and the bounds."""
 
 
-def report(engine: Engine, snapshot: Snapshot, site: SiteId | None = None, *, with_worth: bool = False) -> FleetReport:
-    """The report of one moment; `with_worth` takes seconds on a large fleet.
+def report(
+    engine: Engine,
+    snapshot: Snapshot,
+    site: SiteId | None = None,
+    at: datetime | None = None,
+    *,
+    with_worth: bool = False,
+) -> FleetReport:
+    """The report of one moment; `with_worth` takes seconds on a large fleet. Without `at` no reservation has begun.
 
     Raises:
         BadInput: no fact knows that site.
@@ -104,39 +123,54 @@ def report(engine: Engine, snapshot: Snapshot, site: SiteId | None = None, *, wi
     if site is not None and site not in snapshot.facts.site:
         raise BadInput(f"site: no site `{site}`; there are {', '.join(sorted(snapshot.facts.site))}")
     columns = engine.columns_of(snapshot)
-    booked, rows = book(snapshot, columns), _rows(columns, site)
-    racks = tuple(_racks(snapshot, booked, site))
+    booked, rows = book(snapshot, columns, at), _rows(columns, site)
+    kept = kept_free(snapshot, columns, at)
+    racks = tuple(_racks(snapshot, booked, site, kept))
     totals, count = booked.totals(rows), int(columns.exists[rows].sum())
-    open_rows = _open(columns) & rows
+    open_rows, left = _open(columns) & rows, replace(columns, free=columns.free & ~kept)
     return FleetReport(
         snapshot=str(snapshot.version),
         site=site,
         accelerators=count,
         booked=totals,
         allocation_permille=1000 * (totals[Cause.USEFUL] + totals[Cause.DATA_WAIT]) // max(count, 1),
-        fragmentation_permille=_fragmentation(snapshot, columns, open_rows),
+        fragmentation_permille=_fragmentation(snapshot, left, open_rows),
         racks=tuple(sorted(racks, key=lambda r: (-r.stranded_accelerators, -r.stranded_watts, r.rack))),
-        sizes=tuple(_size(columns, open_rows, size, racks) for size in SIZES),
-        worth=worth(snapshot, columns, rows) if with_worth else None,
+        sizes=tuple(_size(left, open_rows, size, racks) for size in SIZES),
+        reservations=holdings.every(snapshot, site, at),
+        worth=worth(snapshot, columns, rows, at) if with_worth else None,
     )
+
+
+class Past(NamedTuple):
+    """What became of the accelerators of some hours."""
+
+    held_minutes: int
+    """Of those hours, what is still known of."""
+    booked_minutes: dict[str, int]
+    idle_minutes: dict[ReservationId, int]
 
 
 def over(
     engine: Engine, past: Callable[[datetime], Snapshot | None], now: datetime, hours: int, site: SiteId | None
-) -> tuple[int, dict[str, int]]:
-    """The minutes of these hours that are still known of, and the accelerator-minutes by cause; sixty looks in all."""
-    total, known = Counter[str](), 0
-    last: tuple[Snapshot | None, dict[str, int]] = (None, {})
+) -> Past:
+    """The accelerator-minutes of these hours by cause, and by reservation those that were not used; sixty looks."""
+    total, unused, known = Counter[str](), Counter[ReservationId](), 0
+    last: tuple[Snapshot | None, frozenset[ReservationId], dict[str, int]] = (None, frozenset(), {})
     for number in range(_MOMENTS):
-        snapshot = past(now - timedelta(minutes=hours) * (number + 0.5))
+        at = now - timedelta(minutes=hours) * (number + 0.5)
+        snapshot = past(at)
         if snapshot is None:
             break  # what is further back is not held either
-        if snapshot is not last[0]:
+        begun = frozenset(r.id for r in reserving.every(snapshot) if reserving.withholds(r.terms, at))
+        if snapshot is not last[0] or begun != last[1]:
             columns = engine.columns_of(snapshot)
-            last = (snapshot, book(snapshot, columns).totals(_rows(columns, site)))
+            last = (snapshot, begun, book(snapshot, columns, at).totals(_rows(columns, site)))
         known += 1
-        total.update(last[1])
-    return known * hours, {cause.value: total[cause.value] * hours for cause in CAUSES}
+        total.update(last[2])
+        unused.update(holdings.idle(snapshot, site, at))
+    booked = {cause.value: total[cause.value] * hours for cause in CAUSES}
+    return Past(known * hours, booked, {name: n * hours for name, n in sorted(unused.items())})
 
 
 def _rows(columns: Columns, site: SiteId | None) -> Flags:
@@ -150,16 +184,18 @@ def _open(columns: Columns) -> Flags:
     return columns.fit & ~columns.cordoned
 
 
-def _racks(snapshot: Snapshot, booked: Booked, site: SiteId | None) -> Iterator[RackAccount]:
+def _racks(snapshot: Snapshot, booked: Booked, site: SiteId | None, kept: Flags) -> Iterator[RackAccount]:
     columns, behind = booked.columns, Headrooms.of(snapshot, booked.columns)
-    free = (columns.free & _open(columns)[:, None]).sum(axis=1)
+    drawn = spoken_for(snapshot, columns.names)
+    opened = columns.free & _open(columns)[:, None]
+    free, idle = (opened & ~kept).sum(axis=1), (opened & kept).sum(axis=1)
     useful = (booked.cause == CAUSES.index(Cause.USEFUL)).sum(axis=1)
     units = dict(_units_left(snapshot))
     for number, name in enumerate(columns.names.racks):
         rack, rows = snapshot.facts.rack[name], columns.rack == number
         if site in (None, rack.site):
             each = _watts_each(columns, rows)
-            left = int(columns.rack_budget[number] - columns.rack_drawn[number])
+            left = int(columns.rack_budget[number] - drawn[number])
             cooled = supplies.cooled(snapshot, name)
             shared = behind.left(number)
             found = _account(
@@ -169,8 +205,9 @@ def _racks(snapshot: Snapshot, booked: Booked, site: SiteId | None) -> Iterator[
                     accelerators=int(columns.exists[rows].sum()),
                     useful=int(useful[rows].sum()),
                     free=int(free[rows].sum()),
+                    reserved=int(idle[rows].sum()),
                     watts_left=left,
-                    cooling_left=None if cooled is None else cooled - int(columns.rack_drawn[number]),
+                    cooling_left=None if cooled is None else cooled - int(drawn[number]),
                     units_left=units.get(name),
                     binds="accelerators",
                     stranded_accelerators=0,

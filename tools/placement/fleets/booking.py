@@ -10,17 +10,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
 import numpy as np
 
+from estate import reserving
 from estate.fabrics.storage import Copy, Storage
 from estate.hardware import Health
 from estate.ids import DatasetId, SiteId
 from estate.references import Ref
 from estate.snapshots import Snapshot
 from estate.workloads import Binding, Workload
+from tools.placement import reserved
 from tools.placement.columns import HEALTHS, UNKNOWN_TENANT, Columns, Flags, Ints
 from tools.placement.constraints.kinds import AXES, Constraint, Masks
 from tools.placement.constraints.table import moving, standing
@@ -40,6 +43,8 @@ class Cause(StrEnum):
     """It, or its node, has failed, is fenced or cordoned."""
     UNBOUND = "not bound yet"
     """Something waits that would fit here."""
+    RESERVED = "reserved"
+    """Kept for somebody who does not use it, be it that nothing else may, or that what waits may not."""
     FRAGMENTATION = "fragmentation"
     """Something waits that needs more of them together."""
     NO_POWER = "no power"
@@ -56,6 +61,7 @@ _EASY: Final = tuple(
     CAUSES.index(c)
     for c in (
         Cause.FRAGMENTATION,
+        Cause.RESERVED,
         Cause.DATA_WAIT,
         Cause.NO_POWER,
         Cause.NO_COOLING,
@@ -66,6 +72,7 @@ _EASY: Final = tuple(
 )
 """Obstacles, the easiest to lift first."""
 _BY_CONSTRAINT: Final[Mapping[Constraint, Cause]] = {
+    Constraint.RESERVED: Cause.RESERVED,
     Constraint.FREE: Cause.FRAGMENTATION,
     Constraint.NVLINK: Cause.FRAGMENTATION,
     Constraint.TOGETHER: Cause.FRAGMENTATION,
@@ -100,8 +107,8 @@ class Booked:
         return {cause.value: int(n) for cause, n in zip(CAUSES, counts, strict=True)}
 
 
-def book(snapshot: Snapshot, columns: Columns) -> Booked:
-    """Every device of the fleet."""
+def book(snapshot: Snapshot, columns: Columns, at: datetime | None = None) -> Booked:
+    """Every device of the fleet. Without `at` nothing that is reserved has begun."""
     cause = np.full(columns.exists.shape, -1, dtype=np.int64)
     cause[columns.exists] = CAUSES.index(Cause.USEFUL)
     for row, slots in _hungry(snapshot, columns):
@@ -115,7 +122,7 @@ def book(snapshot: Snapshot, columns: Columns) -> Booked:
     running, seen, known = columns, snapshot, Enduring()
     waiting, hopeless = list[Workload](), set[object]()
     for workload in _waiting(snapshot):
-        wish = known.knowing(_wish(snapshot, seen, running, workload))
+        wish = known.knowing(_wish(snapshot, seen, running, workload, at))
         kind = (alike(wish), workload.bindings)
         attempt = None if kind in hopeless else search(wish)
         if attempt is None or not attempt.complete or attempt.room is None:
@@ -128,8 +135,26 @@ def book(snapshot: Snapshot, columns: Columns) -> Booked:
         left &= ~taken
         running = _seated(running, workload, attempt.room, attempt.rows)
         seen = seen.with_workload(_bound(workload, attempt.bindings))
-    cause[left] = np.broadcast_to(_obstacle((snapshot, seen), running, waiting, known)[:, None], left.shape)[left]
+    idle = left & kept_free(snapshot, columns, at)
+    cause[idle] = CAUSES.index(Cause.RESERVED)
+    left &= ~idle
+    obstacle = _obstacle((snapshot, seen), running, waiting, known, at)
+    cause[left] = np.broadcast_to(obstacle[:, None], left.shape)[left]
+    beside = left & (cause == CAUSES.index(Cause.RESERVED)) & ~_reserved(snapshot, columns, at)
+    cause[beside] = CAUSES.index(Cause.FRAGMENTATION)
     return Booked(columns, cause)
+
+
+def kept_free(snapshot: Snapshot, columns: Columns, at: datetime | None) -> Flags:
+    """The devices that are kept free for whoever reserved them."""
+    held = (r.terms for r in reserving.every(snapshot) if reserving.withholds(r.terms, at))
+    return reserved.devices(columns, held) & columns.free
+
+
+def _reserved(snapshot: Snapshot, columns: Columns, at: datetime | None) -> Flags:
+    """The devices that are reserved for some time that is not over."""
+    every = (r.terms for r in reserving.every(snapshot) if at is None or at < r.terms.end)
+    return reserved.devices(columns, every)
 
 
 def _waiting(snapshot: Snapshot) -> list[Workload]:
@@ -139,9 +164,9 @@ def _waiting(snapshot: Snapshot) -> list[Workload]:
     return sorted(wanted, key=lambda w: (-w.contract.accelerators_per_replica, -w.replicas, w.id))
 
 
-def _wish(snapshot: Snapshot, counted: Snapshot, columns: Columns, workload: Workload) -> Wish:
+def _wish(snapshot: Snapshot, counted: Snapshot, columns: Columns, workload: Workload, at: datetime | None) -> Wish:
     bound = {b.replica for b in workload.bindings}
-    ask = Ask(workload.id, tuple(r for r in range(workload.replicas) if r not in bound))
+    ask = Ask(workload.id, tuple(r for r in range(workload.replicas) if r not in bound), at=at)
     return Wish(snapshot, columns, ask, workload, counted=counted)
 
 
@@ -156,12 +181,18 @@ def _bound(workload: Workload, bindings: Sequence[Binding]) -> Workload:
     return workload.model_copy(update={"bindings": (*workload.bindings, *bindings)})
 
 
-def _obstacle(seen: tuple[Snapshot, Snapshot], columns: Columns, waiting: list[Workload], known: Enduring) -> Ints:
+def _obstacle(
+    seen: tuple[Snapshot, Snapshot],
+    columns: Columns,
+    waiting: list[Workload],
+    known: Enduring,
+    at: datetime | None,
+) -> Ints:
     """Of each node what keeps the nearest waiting work away; `seen`: the estate, and as quotas count it now."""
     best = np.full(len(columns.ids), len(_EASY) - 1, dtype=np.int64)
     kinds = set[object]()
     for workload in waiting:
-        wish = _wish(*seen, columns, workload)
+        wish = _wish(*seen, columns, workload, at)
         kind = (alike(wish), workload.bindings)
         if kind not in kinds:
             kinds.add(kind)

@@ -13,6 +13,7 @@ from estate.snapshots import Snapshot
 from tools.placement import carriers
 from tools.placement.carriers import Carriers
 from tools.placement.columns import Columns, Ints
+from tools.placement.reserved import spoken_for
 
 
 class Left(NamedTuple):
@@ -32,8 +33,8 @@ class Headrooms:
 
     @classmethod
     def of(cls, snapshot: Snapshot, columns: Columns) -> Self:
-        """As things are."""
-        behind, drawn = carriers.of(snapshot, columns), columns.rack_drawn.copy()
+        """As things are, with what is kept for what is reserved."""
+        behind, drawn = carriers.of(snapshot, columns), spoken_for(snapshot, columns.names)
         return cls(behind, drawn, [] if behind is None else behind.carried(drawn).tolist())
 
     def left(self, rack: int) -> Left | None:

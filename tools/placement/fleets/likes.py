@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from estate import reserving
+from estate.ids import ReservationId
 from estate.workloads import Workload, WorkloadContract
 from tools.placement.constraints.kinds import Masks
 from tools.placement.constraints.table import enduring
@@ -25,9 +27,14 @@ _NOTHING: Final = frozenset[str]()
 
 def alike(wish: Wish, blank: frozenset[str] = _NOTHING) -> object:
     """What tells wishes apart on the same columns, whose replicas have no others; without these terms of a contract."""
-    own = tuple(getattr(wish.workload, name) for name in _OWN)
+    own = (*(getattr(wish.workload, name) for name in _OWN), _reserved(wish))
     terms, mine = _told(wish.contract, blank), wish.workload.contract
     return (own, frozenset(wish.clusters()), terms, terms if wish.contract is mine else _told(mine, blank))
+
+
+def _reserved(wish: Wish) -> tuple[ReservationId, ...]:
+    """What is reserved for it: who holds the same may use the same."""
+    return tuple(r.id for r in reserving.every(wish.snapshot) if reserving.held_by(r.terms, wish.workload))
 
 
 def _told(contract: WorkloadContract, blank: frozenset[str]) -> tuple[object, ...]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import cached_property
 from typing import Final
 
@@ -148,14 +149,14 @@ class Market:
         return np.concatenate([np.zeros(0, dtype=np.int64), *found])
 
 
-def as_it_stands(snapshot: Snapshot, columns: Columns, rows: Flags) -> Market:
+def as_it_stands(snapshot: Snapshot, columns: Columns, rows: Flags, at: datetime | None = None) -> Market:
     """What waits, for what is free on these rows."""
     ground = extended(columns)
-    found = _Classing(snapshot, ground, _longer(ground, rows)).classes(waiting(snapshot))
+    found = _Classing(snapshot, ground, _longer(ground, rows), at=at).classes(waiting(snapshot))
     return _market(snapshot, ground, found, columns, ())
 
 
-def as_it_could_be(snapshot: Snapshot, columns: Columns, rows: Flags) -> tuple[Market, int]:
+def as_it_could_be(snapshot: Snapshot, columns: Columns, rows: Flags, at: datetime | None = None) -> tuple[Market, int]:
     """What waits and what runs on these rows, all of it to be seated anew; and the thousandths of accelerators that
     those hold who cannot be.
 
@@ -164,7 +165,7 @@ def as_it_could_be(snapshot: Snapshot, columns: Columns, rows: Flags) -> tuple[M
     leaving, held, known = seats(snapshot, columns, rows), 0, Enduring()
     while True:
         ground = extended(emptied(columns, leaving))
-        classing = _Classing(snapshot, ground, _longer(ground, rows), frozenset({Constraint.STAGES}), known)
+        classing = _Classing(snapshot, ground, _longer(ground, rows), frozenset({Constraint.STAGES}), known, at)
         found = classing.classes(_wanted(snapshot, leaving))
         home = {name: k.seats for k in found for name in k.names}
         staying = [s for s in leaving if not _may_stay(s, home, ground)]
@@ -202,6 +203,8 @@ class _Classing:
     beside: frozenset[Constraint] = frozenset()
     """What is not asked: where others stand who are to be seated anew."""
     enduring: Enduring = field(default_factory=Enduring)
+    at: datetime | None = None
+    """Whoever holds what is reserved by then has it."""
 
     def classes(self, wanted: Mapping[WorkloadId, Sequence[int]]) -> tuple[Class, ...]:
         """Nobody among them who could have no seat."""
@@ -209,7 +212,7 @@ class _Classing:
         for name, replicas in wanted.items():
             workload = self.snapshot.workload(name)
             assert workload is not None, "it is wanted in this snapshot"
-            wish = Wish(self.snapshot, self.ground.columns, Ask(name, tuple(replicas)), workload)
+            wish = Wish(self.snapshot, self.ground.columns, Ask(name, tuple(replicas), at=self.at), workload)
             key = alike(wish, _NOT_TOLD)
             first, names, count = found.get(key, (wish, [], 0))
             found[key] = (first, [*names, name], count + len(replicas))
@@ -220,6 +223,8 @@ class _Classing:
         c, contract = wish.columns, wish.workload.contract
         open_to = self.rows & ~any_of(self._masks(wish), len(c.ids))
         usable = suitable(wish, None).all & (_shareable(wish) if wish.shared else c.free)
+        if wish.kept is not None:
+            usable &= ~wish.kept.devices
         joined = contract.bandwidth is BandwidthClass.SAME_NVLINK_DOMAIN and wish.needed > 1
         if wish.shared:
             seats = summed(c.milli * usable // contract.milli)

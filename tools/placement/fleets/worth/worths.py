@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 import numpy as np
@@ -76,14 +77,14 @@ class _Unit:
     whole: float = 1.0
 
 
-def worth(snapshot: Snapshot, columns: Columns, rows: Flags) -> Worth:
-    """The worth of these rows of a fleet."""
+def worth(snapshot: Snapshot, columns: Columns, rows: Flags, at: datetime | None = None) -> Worth:
+    """The worth of these rows of a fleet. What is reserved by then is for its holders alone."""
     at_work = sum(s.held for s in seats(snapshot, columns, rows))
-    could, staying = markets.as_it_could_be(snapshot, columns, rows)
+    could, staying = markets.as_it_could_be(snapshot, columns, rows, at)
     anew = programmes.programme(could)
     with ThreadPoolExecutor(1, "worth") as aside:  # the solver holds no lock of the interpreter
         best = aside.submit(solving.solved, anew)
-        now = markets.as_it_stands(snapshot, columns, rows)
+        now = markets.as_it_stands(snapshot, columns, rows, at)
         problem = programmes.programme(now)
         value = solving.solved(problem)
         goods = tuple(_goods(problem, value, now, snapshot))
