@@ -22,12 +22,6 @@ _FIRST: Final = ("together", "spread", "residency", "stage", "paces", "priority"
 """The workload's own, or else what the other says."""
 
 
-_BEYOND: Final[Mapping[str, Any]] = {
-    name: WorkloadContract.model_fields[name].default
-    for name in (*_LEAST, "users", "storage", "availability", "start", "supply", "stage", "paces", "fault")
-}
-
-
 def of(snapshot: Snapshot, workload: Workload, now: datetime | None = None) -> WorkloadContract:
     """Its contract, joined with every one that names it and holds. Without `now` none has ended."""
     found = workload.contract
@@ -36,12 +30,6 @@ def of(snapshot: Snapshot, workload: Workload, now: datetime | None = None) -> W
         if contract.promised is not None and held:
             found = joined(found, contract.promised)
     return found
-
-
-def beyond_devices(snapshot: Snapshot, workload: Workload) -> bool:
-    """Whether anything was promised beside its devices and how its replicas stand to each other."""
-    promised = any(c.promised is not None for c in _naming(snapshot, workload))
-    return promised or any(getattr(workload.contract, name) != default for name, default in _BEYOND.items())
 
 
 def joined(own: WorkloadContract, other: WorkloadContract) -> WorkloadContract:

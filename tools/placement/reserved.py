@@ -6,46 +6,77 @@ it costs nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 
 import numpy as np
 
 from estate import reserving
+from estate.ids import RackId
 from estate.snapshots import Snapshot
 from estate.uses.reservations import Reservation, Terms
 from estate.workloads import Workload
 from tools.placement.columns import Columns, Flags, Ints
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Kept:
-    """What is kept from a workload by reservations of others."""
+    """What is kept from a workload by reservations of others: arrays for who looks at all nodes, else places."""
 
+    snapshot: Snapshot
+    columns: Columns
     by: tuple[Reservation, ...]
-    devices: Flags
-    undrawn: Ints
-    """Watts of each rack that its reserved devices may draw beyond what they do."""
+    """Those that keep it off their devices,"""
+    others: tuple[Reservation, ...]
+    """among all whose watts are not for it."""
+
+    @cached_property
+    def devices(self) -> Flags:
+        """The devices that it may not use."""
+        return devices(self.columns, (r.terms for r in self.by))
+
+    @property
+    def seats(self) -> Iterator[tuple[int, Ints]]:
+        """The same as rows, each with its slots."""
+        return seats(self.columns, (r.terms for r in self.by))
+
+    @cached_property
+    def undrawn(self) -> Ints:
+        """Watts of each rack that its reserved devices may draw beyond what they do."""
+        return undrawn(self.snapshot, self.columns, self.others)
+
+    @property
+    def watts(self) -> dict[RackId, int]:
+        """The same by name, of the racks where there are such."""
+        return reserving.undrawn_watts(self.snapshot, self.others)
 
 
 def kept(snapshot: Snapshot, columns: Columns, workload: Workload, at: datetime | None) -> Kept | None:
     """None where nothing is reserved for others."""
-    others = [r for r in reserving.every(snapshot) if not reserving.held_by(r.terms, workload)]
+    others = tuple(r for r in reserving.every(snapshot) if not reserving.held_by(r.terms, workload))
     if not others:
         return None
-    off = tuple(r for r in others if reserving.keeps_off(r.terms, workload, at))
-    return Kept(off, devices(columns, (r.terms for r in off)), undrawn(snapshot, columns, others))
+    return Kept(snapshot, columns, tuple(r for r in others if reserving.keeps_off(r.terms, workload, at)), others)
 
 
 def devices(columns: Columns, terms: Iterable[Terms]) -> Flags:
     """The devices that are theirs."""
     found = np.zeros(columns.exists.shape, dtype=np.bool_)
+    for row, slots in seats(columns, terms):
+        found[row, slots] = True
+    return found
+
+
+def seats(columns: Columns, terms: Iterable[Terms]) -> Iterator[tuple[int, Ints]]:
+    """The rows on which they have devices, each with the slots of those."""
     for seat in (s for each in terms for s in each.seats):
         row = columns.rows.get(seat.node)
         if row is not None:
-            found[row] |= np.isin(columns.index[row], seat.accelerators) & columns.exists[row]
-    return found
+            slots = np.flatnonzero(np.isin(columns.index[row], seat.accelerators) & columns.exists[row])
+            if slots.size:
+                yield row, slots
 
 
 def undrawn(snapshot: Snapshot, columns: Columns, among: Iterable[Reservation]) -> Ints:

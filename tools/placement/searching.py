@@ -166,14 +166,14 @@ def _fill(wish: Wish, room: Room) -> Ints:
 
 
 def _seat(wish: Wish, room: Room, attempt: Attempt, replica: int, row: int, without: Constraint | None) -> None:
-    slots = _devices(wish, room, row, without)
+    slots = devices(wish, room, row, without)
     indexes = tuple(sorted(int(i) for i in wish.columns.index[row, slots]))
     attempt.bindings.append(Binding(replica=replica, node=wish.columns.ids[row], accelerators=indexes))
     attempt.rows.append(row)
     room.seat(row, slots, wish.watts)
 
 
-def _devices(wish: Wish, room: Room, row: int, without: Constraint | None) -> Ints:
+def devices(wish: Wish, room: Room, row: int, without: Constraint | None) -> Ints:
     """The slots to take: in the tightest part of the node that has all of it, where the contract names one."""
     usable = np.flatnonzero(room.devices[row] & suitable(wish, without).all[row])
     first = groups(wish, room, row, usable, without)[0]

@@ -16,7 +16,7 @@ from tools.placement.constraints.devices import largest_domain, suitable
 from tools.placement.constraints.kinds import Constraint, Masks
 from tools.placement.constraints.rules import Refused, Rule, Words, among, chosen
 from tools.placement.constraints.tenancy import distance
-from tools.placement.reserved import Kept, devices
+from tools.placement.reserved import Kept, seats
 from tools.placement.wishes import Room, Wish
 
 
@@ -34,6 +34,12 @@ def moving(wish: Wish, room: Room, without: Constraint | None) -> Masks:
     left, without_any = room.devices & fit, (room.devices | (kept.devices & room.unreserved)) & fit
     found = _lacks(wish, left) & ~_lacks(wish, without_any)
     return {Constraint.RESERVED: found | _near(wish, kept)}
+
+
+def unfolded(wish: Wish, _room: Room, _without: Constraint | None) -> Masks:
+    """What it refuses that nobody else does: who finds no device or watt left is refused for that as well."""
+    kept = wish.kept
+    return {} if kept is None else {Constraint.RESERVED: _near(wish, kept)}
 
 
 def untold(found: Masks) -> Masks:
@@ -64,7 +70,8 @@ def _near(wish: Wish, kept: Kept) -> Flags:
 
 
 def _beside(columns: Columns, reserved: Reservation, *, racks: bool) -> Flags:
-    there: Flags = devices(columns, (reserved.terms,)).any(axis=1)
+    there = np.zeros(len(columns.ids), dtype=np.bool_)
+    there[[row for row, _ in seats(columns, (reserved.terms,))]] = True
     if not racks:
         return there
     return there | among(len(columns.names.racks), columns.rack[there & (columns.rack >= 0)])[columns.rack]

@@ -6,10 +6,10 @@ which is how the nearest relaxation is computed. A new family is a line in each 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping
+from types import ModuleType
+from typing import Final, NamedTuple
 
-from estate import pledges
 from estate.snapshots import Snapshot
 from estate.workloads import Workload
 from tools.placement.constraints import (
@@ -33,7 +33,7 @@ from tools.placement.constraints import (
     users,
     writing,
 )
-from tools.placement.constraints.kinds import Constraint, Masks
+from tools.placement.constraints.kinds import Constraint, Masks, Reach
 from tools.placement.constraints.rules import Rule
 from tools.placement.wishes import Room, Wish
 
@@ -41,8 +41,7 @@ _PROMISES = (costs, data, stages, storage, supplies, times, uptimes, users, writ
 _PLACES = (marks, reservations, devices, machines, localities, power, company, tenancy, belongings, law)
 _FAMILIES = (*_PLACES, *_PROMISES)
 _FOLDED = (marks, devices, machines, power, company, tenancy, law)
-"""What the compiled way knows (`tools.placement.online`). Every other family of places says in `concerns` whom it may
-refuse; one that does not say concerns everybody, and is left to the masks. What was promised concerns its holder."""
+"""What the compiled way knows (`tools.placement.online`). It asks every other by its own masks, see `beside`."""
 _ENDURING = (marks.enduring, tenancy.enduring, belongings.enduring, law.enduring)
 _STANDING = (
     marks.standing,
@@ -78,14 +77,39 @@ def standing(wish: Wish) -> Masks:
     return found | (enduring(wish) if wish.known is None else wish.known)
 
 
-def folded(snapshot: Snapshot, workload: Workload) -> bool:
-    """Whether no family but those that the compiled way knows could refuse a node to this workload."""
-    beyond = (getattr(family, "concerns", _everybody) for family in _PLACES if family not in _FOLDED)
-    return not pledges.beyond_devices(snapshot, workload) and not any(c(snapshot, workload) for c in beyond)
+class Family(NamedTuple):
+    """A family that is asked by its own masks, on all nodes or on those that count."""
+
+    concerns: Callable[[Snapshot, Workload], bool]
+    """Whom it may refuse; one that does not say concerns everybody."""
+    reach: Reach
+    still: tuple[Callable[[Wish], Masks], ...]
+    moves: tuple[Callable[[Wish, Room, Constraint | None], Masks], ...]
 
 
 def _everybody(_snapshot: Snapshot, _workload: Workload) -> bool:
     return True
+
+
+def _family(module: ModuleType) -> Family:
+    """As a family says it of itself; `unfolded` is what it refuses beyond devices and power, where that is less."""
+    still = tuple(m for m in (*_STANDING, *_ENDURING) if m.__module__ == module.__name__)
+    moves = tuple(m for m in _MOVING if m.__module__ == module.__name__)
+    concerns, reach = getattr(module, "concerns", _everybody), getattr(module, "REACH", Reach.FLEET)
+    return Family(concerns, reach, still, (module.unfolded,) if hasattr(module, "unfolded") else moves)
+
+
+_BESIDE = tuple(_family(module) for module in _FAMILIES if module not in _FOLDED)
+
+
+def beside(snapshot: Snapshot, workload: Workload) -> tuple[Family, ...]:
+    """The families that may refuse a node to this workload, and that the compiled way does not know."""
+    return tuple(family for family in _BESIDE if family.concerns(snapshot, workload))
+
+
+def of_kinds(wish: Wish) -> Masks:
+    """The enduring masks of the families that the compiled way knows: of `wish`, on one node of each kind."""
+    return {c: mask for module in _FOLDED if (f := getattr(module, "enduring", None)) for c, mask in f(wish).items()}
 
 
 def enduring(wish: Wish) -> Masks:

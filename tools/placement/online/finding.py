@@ -1,7 +1,8 @@
-"""The best node for a class, compiled: by points, and of equals the first that nothing refuses. Called by `boards`.
+"""The best node for a class, compiled: by points, and of equals the first that nothing refuses. Called by `questions`.
 
 What endures is in the kinds of the pool. What moves with every replica is asked of a node when its turn comes, and the
 node passed over where it refuses: devices that the class accepts, one NVLink domain, the rack's power, other tenants.
+What somebody else has worked out is in `Guard.barred` and `Asked.lead`.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ class Guard(NamedTuple):
     """Node × device: its index."""
     sharer: NDArray[np.int64]
     """Node × device: whose it is where it is shared, or `NOBODY`; see `columns`."""
+    shut: NDArray[np.bool_]
+    """Node × device: kept for others in this question."""
     drawn: NDArray[np.int64]
     """By rack, as the budget."""
     budget: NDArray[np.int64]
@@ -67,6 +70,8 @@ class Asked(NamedTuple):
     """The tenants that it keeps off its node,"""
     far: NDArray[np.int64]
     """and those that it keeps off its rack."""
+    lead: NDArray[np.int64]
+    """By kind, what counts before points, more is better; less than none where it may not be used."""
 
 
 @njit(cache=True)
@@ -94,6 +99,8 @@ def _apart(guard, asked, node):
 @njit(cache=True)
 def _usable(pool, guard, asked, milli, node, slot):
     if not (asked.slots[pool.kind[node]] >> slot) & 1 or pool.free[node, slot] < milli:
+        return False
+    if guard.shut[node, slot]:
         return False
     return not asked.shared or guard.sharer[node, slot] == NOBODY or guard.sharer[node, slot] == asked.payer
 
@@ -148,6 +155,16 @@ def _points(pool, weights, demand, asked, state):
     return (scores[state] & 255) - 1
 
 
+@njit(cache=True, inline="always")
+def _worth(pool, weights, demand, asked, state):
+    """What counts before points, then points; less than none where it may not be used."""
+    lead = asked.lead[pool.of_kind[state]]
+    if lead < 0:
+        return np.int64(-1)
+    point = _points(pool, weights, demand, asked, state)
+    return point if point < 0 else lead << 8 | point
+
+
 @njit(cache=True, nogil=True)
 def find(pool, guard, weights, demand, asked, rows):
     """The best node in the cluster (of these rows, where there are some), or none; and devices, in `guard.taken`."""
@@ -166,7 +183,7 @@ def _best(pool, guard, weights, demand, asked):
     for state in range(pool.marks[HIGH]):
         if first[state] < 0 or guard.cluster[pool.of_kind[state]] != asked.cluster:
             continue
-        point = _points(pool, weights, demand, asked, state)
+        point = _worth(pool, weights, demand, asked, state)
         if point > best or (point == best and best >= 0 and first[state] < node):
             best, node = point, first[state]
     if node < 0 or _open(pool, guard, demand, asked, node):
@@ -176,13 +193,13 @@ def _best(pool, guard, weights, demand, asked):
 
 @njit(cache=True)
 def _next(pool, guard, weights, demand, asked, level):
-    """The same where the first of the best is refused: down from this level of points."""
+    """The same where the first of the best is refused: down from this level of worth."""
     while level >= 0:
         found, lower = np.int32(NONE), np.int64(-1)
         for state in range(pool.marks[HIGH]):
             if pool.first[state] < 0 or guard.cluster[pool.of_kind[state]] != asked.cluster:
                 continue
-            point = _points(pool, weights, demand, asked, state)
+            point = _worth(pool, weights, demand, asked, state)
             if point == level:
                 found = _first_open(pool, guard, demand, asked, state, found)
             elif lower < point < level:
@@ -219,10 +236,51 @@ def _among(pool, guard, weights, demand, asked, rows):
     for node in rows:
         if guard.cluster[pool.kind[node]] != asked.cluster:
             continue
-        point = _points(pool, weights, demand, asked, np.int64(pool.state[node]))
+        point = _worth(pool, weights, demand, asked, np.int64(pool.state[node]))
         if point > best and _open(pool, guard, demand, asked, node):
             best, found = point, np.int32(node)
     return found
+
+
+@njit(cache=True, nogil=True)
+def likely(pool, guard, weights, demand, asked, rows, first, found):
+    """Nodes that may be the best if `first` is not: it, then others, better ones mostly earlier; how many."""
+    found[0], count = first, 1
+    for node in rows:
+        worth = _worth(pool, weights, demand, asked, np.int64(pool.state[node]))
+        if count < len(found) and node != first and worth >= 0 and _open(pool, guard, demand, asked, node):
+            found[count] = node
+            count += 1
+    level = np.int64(-1) if len(rows) else _worth(pool, weights, demand, asked, np.int64(pool.state[first]))
+    while level >= 0 and count < len(found):
+        lower = np.int64(-1)
+        for state in range(pool.marks[HIGH]):
+            if pool.first[state] < 0 or guard.cluster[pool.of_kind[state]] != asked.cluster:
+                continue
+            worth = _worth(pool, weights, demand, asked, state)
+            if worth == level:
+                count = _gather(pool, guard, demand, asked, state, found, count)
+            elif lower < worth < level:
+                lower = worth
+        level = lower
+    return count
+
+
+@njit(cache=True)
+def _gather(pool, guard, demand, asked, state, found, count):
+    """Open nodes of a state, as many as there is room for; the first of `found` is there already."""
+    guard.stack[0], size = pool.first[state], 1
+    while size and count < len(found):
+        size -= 1
+        node = guard.stack[size]
+        if node != found[0] and _open(pool, guard, demand, asked, node):
+            found[count] = node
+            count += 1
+        for child in (pool.right[node], pool.left[node]):
+            if child >= 0:
+                guard.stack[size] = child
+                size += 1
+    return count
 
 
 @njit(cache=True)
@@ -261,19 +319,24 @@ def _least(pool, guard, asked, milli, node):
 
 @njit(cache=True)
 def write(pool, guard, node, kind, sizes, free, sharer, present):
-    """All that moves of a node, as it is now; `sizes`: CPU, memory, idle, load, cap."""
-    leave(pool, node)
-    pool.kind[node], pool.cpu[node], pool.memory[node] = kind, sizes[0], sizes[1]
+    """All that moves of a node, as it is now; `sizes`: CPU, memory, idle, load, cap. Of one state, it stays in it."""
     guard.idle[node], guard.load[node], guard.cap[node] = sizes[2], sizes[3], sizes[4]
+    same = pool.kind[node] == kind and pool.cpu[node] == sizes[0] and pool.memory[node] == sizes[1]
     for slot in range(len(free)):
-        pool.free[node, slot], guard.sharer[node, slot] = free[slot], sharer[slot]
+        guard.sharer[node, slot] = sharer[slot]
+        same &= pool.free[node, slot] == free[slot]
+    if not same:
+        leave(pool, node)
+        pool.kind[node], pool.cpu[node], pool.memory[node] = kind, sizes[0], sizes[1]
+        for slot in range(len(free)):
+            pool.free[node, slot] = free[slot]
+        join(pool, node)
     rack = guard.rack[node]
     for tenant in range(len(present)):
         if present[tenant] != guard.present[tenant, node]:
             if rack >= 0:
                 guard.crowd[tenant, rack] += 1 if present[tenant] else -1
             guard.present[tenant, node] = present[tenant]
-    join(pool, node)
 
 
 @njit(cache=True)
@@ -293,10 +356,17 @@ def shift(pool, guard, node, slots, milli, cpu, memory, watts):
 
 
 @njit(cache=True, nogil=True)
-def spare(pool):
-    """How many devices of each node are wholly free."""
-    found = np.zeros(len(pool.kind), dtype=np.int64)
-    for node in range(len(found)):
+def spare(pool, guard, milli, payer, shared, rows):
+    """How many devices each of these nodes has wholly free, or how many shares of that size it has to give."""
+    found = np.zeros(len(rows), dtype=np.int64)
+    for at in range(len(rows)):
+        node = rows[at]
         for slot in range(pool.free.shape[1]):
-            found[node] += pool.free[node, slot] == WHOLE
+            free, whose = pool.free[node, slot], guard.sharer[node, slot]
+            if guard.shut[node, slot]:
+                continue
+            if not shared:
+                found[at] += free == WHOLE
+            elif free >= milli and whose in (NOBODY, payer):
+                found[at] += free // milli
     return found
