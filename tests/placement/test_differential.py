@@ -11,17 +11,17 @@ from estate.changes import CopyWorkload, MoveWorkload, ReplicaMove, ScaleWorkloa
 from estate.frozen import FrozenEstate
 from estate.results import Ok, Result
 from estate.snapshots import Snapshot
+from estate.stock import Stock
 from tests import builders
 from tests.drawing import among
 from tests.inventory.columns_histories import FACTS, nodes, typed, workloads
-from tests.placement import estates, naive
+from tests.placement import estates, naive, pledged
 from tools.inventory.columns.changes import Change, NodeSeen, WorkloadSeen
 from tools.inventory.columns.engine import Inventory
 from tools.inventory.columns.grounds import ColumnarGround
 from tools.inventory.columns.origins import Told
-from tools.placement import columns, grounding, objectives
+from tools.placement import columns, grounding
 from tools.placement.columns import Columns
-from tools.placement.constraints import table
 from tools.placement.engine import LARGE, MaskEngine
 from tools.placement.online import outlooks
 from tools.placement.online.boards import Board
@@ -190,7 +190,8 @@ def test_the_same_question_gets_the_same_answer_whatever_was_asked_before(data: 
 @settings(max_examples=25)
 def test_a_board_finds_what_the_masks_find_whatever_it_followed(data: st.DataObject) -> None:
     """Back and forth between estates that grew out of one another, by what was learned of the first."""
-    first = data.draw(estates.estates())
+    law_base = estates.facts() | estates.roomy() | pledged.facts()
+    first = stocked(data, data.draw(estates.estates(law_base=law_base)))
     assume(list(first.nodes()))
     outlook = Outlook(outlooks.counted(first, [n.id for n in first.nodes()]))
     board, masks, line = Board(first, columns.build(first), outlook), MaskEngine(outlook), [first]
@@ -198,6 +199,7 @@ def test_a_board_finds_what_the_masks_find_whatever_it_followed(data: st.DataObj
         estate = grown(data, line[data.draw(st.integers(0, len(line) - 1))])
         line.append(estate)
         ask = data.draw(estates.asks(estate))
+        estate = pledged.promised(data.draw, estate, ask.workload)
         workload = estate.workload(ask.workload)
         assert workload is not None
         found, expected = board.seats(estate, ask, workload), masks.seats(estate, ask)
@@ -223,9 +225,18 @@ def test_after_a_look_seats_are_those_that_place_explains(data: st.DataObject) -
     assert looked.seats(estate, ask) == (found.bindings if isinstance(found, Placement) else None)
 
 
+def stocked(data: st.DataObject, estate: FrozenEstate) -> FrozenEstate:
+    """With what there is beside nodes and work, some of it reserved."""
+    return data.draw(estates.reserved(estate.with_stock(Stock.of(data.draw(pledged.items())))))
+
+
 def grown(data: st.DataObject, estate: FrozenEstate) -> FrozenEstate:
     """An estate that grew out of this one: a node judged anew, or a workload stopped or seated."""
-    change = data.draw(st.integers(0, 3))
+    change = data.draw(st.integers(0, 5))
+    if change == 4 and len(names := [n.id for n in estate.nodes()]) > 1:
+        return estate.without_node(data.draw(among(names)))
+    if change == 5:
+        return stocked(data, estate)
     if change == 0:
         return estate.with_node(data.draw(estates.nodes(data.draw(among(estates.NAMES)))))
     if change == 1 and len(found := list(estate.workloads())) > 1:

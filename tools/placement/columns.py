@@ -6,7 +6,6 @@ Rows are nodes by id; devices lie in a padded matrix of nodes × slots. Numbers 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from copy import copy
 from dataclasses import dataclass, field, fields, replace
 from itertools import repeat
 
@@ -143,11 +142,18 @@ class Columns:
         return drawn
 
     def of(self, rows: Ints) -> Columns:
-        """A copy of these rows alone."""
+        """A copy of these rows alone, with what is known of their insides."""
         ids = tuple(self.ids[row] for row in rows.tolist())
         cut = {name: getattr(self, name)[rows] for name in BY_NODE}
         places = {name: row for row, name in enumerate(ids)}
-        return replace(self, ids=ids, rows=places, present=self.present[:, rows], seats=(), insides={}, **cut)
+        parts = {kind: held.of(rows) for kind, held in self.insides.items()}
+        present = self.present[:, rows]
+        return replace(self, ids=ids, rows=places, present=present, seats=(), insides=parts, **cut)
+
+    def learn(self, rows: Ints, other: Columns) -> None:
+        """What `other`, a copy of these rows, has found out of their insides."""
+        for kind, held in other.insides.items():
+            self.insides.setdefault(kind, Inside(kind, *self.exists.shape)).learn(rows, held)
 
 
 BY_NODE = tuple(f.name for f in fields(Columns) if f.name not in _SHARED | _OF_RACKS | {"present"})
@@ -193,12 +199,6 @@ class Where:
         self.software = {s: i for i, s in enumerate(columns.installed)}
         self.taint = {t: i for i, t in enumerate(columns.taints)}
 
-    def on(self, snapshot: Snapshot) -> Where:
-        """The same names, of another snapshot under the same facts."""
-        other = copy(self)
-        other.snapshot = snapshot
-        return other
-
 
 def fits(before: Columns, row: int | None, node: Node | None) -> bool:
     """Whether the node, now, can be told in the row of these columns that was its own."""
@@ -219,7 +219,7 @@ def resettled(before: Columns, ids: Sequence[NodeId]) -> tuple[Columns, Ints]:
     """The same frame with these nodes, in this order, and the row that each had; -1 where it is to be filled yet."""
     had = np.array([before.rows.get(name, -1) for name in ids], dtype=np.int64)
     rows = {name: row for row, name in enumerate(ids)}
-    return replace(before.of(np.maximum(had, 0)), ids=tuple(ids), rows=rows), had
+    return replace(before.of(np.maximum(had, 0)), ids=tuple(ids), rows=rows, insides={}), had
 
 
 def rack_columns(snapshot: Snapshot, names: Names) -> tuple[Ints, Ints]:

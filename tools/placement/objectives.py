@@ -46,22 +46,26 @@ def terms(wish: Wish, room: Room, rows: Ints) -> tuple[Aim, ...]:
 
 def of_kinds(wish: Wish) -> tuple[Aim, ...]:
     """The terms of all nodes that those of one kind (`online.kinds`) have in common. They come after nearness."""
+    if not tells_kinds(wish):
+        return ()
     match wish.workload.kind:
         case WorkloadKind.TRAINING | WorkloadKind.FINE_TUNING:
-            told = wish.workload.datasets or _paced(wish)
-            return (Aim("seconds_until_done", _done(wish)),) if told else ()
+            return (Aim("seconds_until_done", _done(wish)),)
         case WorkloadKind.INFERENCE:
-            told = next(wish.snapshot.stock.all("price"), None) is not None
-            cheap = wish.measured("micro-dollars of requests", _priced) if told else None
-            return (*_data(wish), *(() if cheap is None else (Aim("micro_usd_of_requests", cheap),)))
+            cheap = wish.measured("micro-dollars of requests", _priced)
+            return (Aim("seconds_of_data", deliveries.seconds(wish)), Aim("micro_usd_of_requests", cheap))
         case WorkloadKind.AGENT | WorkloadKind.BATCH:
-            return _data(wish)
+            return (Aim("seconds_of_data", deliveries.seconds(wish)),)
         case unreachable:
             assert_never(unreachable)
 
 
-def _data(wish: Wish) -> tuple[Aim, ...]:
-    return (Aim("seconds_of_data", deliveries.seconds(wish)),) if wish.workload.datasets else ()
+def tells_kinds(wish: Wish) -> bool:
+    """Whether any of these could differ."""
+    kind = wish.workload.kind
+    if wish.workload.datasets or (kind in _NEAR and _paced(wish)):
+        return True
+    return kind is WorkloadKind.INFERENCE and next(wish.snapshot.stock.all("price"), None) is not None
 
 
 def nearest(wish: Wish, seated: Sequence[int]) -> Iterator[tuple[int, Span, int]]:

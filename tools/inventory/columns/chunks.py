@@ -186,7 +186,7 @@ class Frozen[V]:
         chunk = row >> column.shift
         while True:
             images = column.past.get(chunk)
-            if images is not None:
+            if images is not None and images[-1][0] >= self._age:  # else all of them are of older snapshots
                 for until, image in images:
                     if until >= self._age:
                         return image[row & ((1 << column.shift) - 1)]

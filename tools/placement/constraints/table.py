@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Final, NamedTuple
 
+from estate import pledges
 from estate.snapshots import Snapshot
 from estate.workloads import Workload
 from tools.placement.constraints import (
@@ -80,8 +81,8 @@ def standing(wish: Wish) -> Masks:
 class Family(NamedTuple):
     """A family that is asked by its own masks, on all nodes or on those that count."""
 
-    concerns: Callable[[Snapshot, Workload], bool]
-    """Whom it may refuse; one that does not say concerns everybody."""
+    concerns: Callable[[Snapshot, Workload], bool] | None
+    """Whom it may refuse; one that does not say concerns everybody, or who was promised something beyond devices."""
     reach: Reach
     still: tuple[Callable[[Wish], Masks], ...]
     moves: tuple[Callable[[Wish, Room, Constraint | None], Masks], ...]
@@ -95,7 +96,8 @@ def _family(module: ModuleType) -> Family:
     """As a family says it of itself; `unfolded` is what it refuses beyond devices and power, where that is less."""
     still = tuple(m for m in (*_STANDING, *_ENDURING) if m.__module__ == module.__name__)
     moves = tuple(m for m in _MOVING if m.__module__ == module.__name__)
-    concerns, reach = getattr(module, "concerns", _everybody), getattr(module, "REACH", Reach.FLEET)
+    unsaid = None if module in _PROMISES else _everybody
+    concerns, reach = getattr(module, "concerns", unsaid), getattr(module, "REACH", Reach.FLEET)
     return Family(concerns, reach, still, (module.unfolded,) if hasattr(module, "unfolded") else moves)
 
 
@@ -104,7 +106,8 @@ _BESIDE = tuple(_family(module) for module in _FAMILIES if module not in _FOLDED
 
 def beside(snapshot: Snapshot, workload: Workload) -> tuple[Family, ...]:
     """The families that may refuse a node to this workload, and that the compiled way does not know."""
-    return tuple(family for family in _BESIDE if family.concerns(snapshot, workload))
+    promised = pledges.beyond_devices(snapshot, workload)
+    return tuple(f for f in _BESIDE if (promised if f.concerns is None else f.concerns(snapshot, workload)))
 
 
 def of_kinds(wish: Wish) -> Masks:

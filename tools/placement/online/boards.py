@@ -40,7 +40,7 @@ class Board:
         with self._lock:
             if not self._frame.follow(snapshot) or self._frame.columns.index.shape[1] > SLOTS:
                 return None
-            wish = Wish(snapshot, self._frame.columns, ask, workload, spans=self._frame.spans)
+            wish = Wish(snapshot, self._frame.columns, ask, workload, spans=self._frame.spans, alike=self._frame.alike)
             return Question(self._frame, self._classes, wish, table.beside(snapshot, workload)).answered()
 
     def follow(self, snapshot: Snapshot) -> bool:

@@ -28,7 +28,7 @@ from tools.placement.online.kinds import Kinds
 from tools.placement.online.valuing import ENOUGH
 from tools.placement.packing import pools
 from tools.placement.packing.pools import Pool
-from tools.placement.wishes import Wish
+from tools.placement.wishes import Alike, Wish
 
 _FOLLOWED = 4
 _FAR = 4_096
@@ -65,6 +65,11 @@ class Frame:
         self._lay(columns, self.kinds.number(columns), classes)
         self._followed: list[tuple[Snapshot, set[NodeId]]] = [(snapshot, set())]
 
+    @property
+    def alike(self) -> Alike:
+        """Which nodes are alike."""
+        return Alike(self.kinds.typical, self.pool.kind)
+
     def rack(self, name: RackId) -> int | None:
         """The position of a rack."""
         return self._where.rack.get(name)
@@ -98,7 +103,7 @@ class Frame:
         found = [self._looked_at(snapshot, name, None if name in above else ground) for name in touched]
         if not all(f.node is None or columns_.holds(self.columns, f.node) for f in found):
             return False
-        self._where = self._where.on(snapshot)
+        self._where.snapshot = snapshot
         if not self._settle(found):
             return False
         self._read([f for f in found if not f.gone], ground)
@@ -149,18 +154,20 @@ class Frame:
         self._domains: dict[Span, tuple[Ints, Ints]] = {}
 
     def _read(self, found: Sequence[_Found], ground: ColumnarGround | None) -> None:
-        self.columns.insides.clear()
-        reader = None if ground is None else grounding.Reader(ground)
+        reader = None
         for name, stamp, node in found:
             row = self.columns.rows[name]
+            for inside in self.columns.insides.values():
+                inside.forget(row)
             kind = int(self.pool.kind[row])
             if node is not None and self._met.get(name) is not node:
                 kind = self._meet(row, node)
             self._stamps[row] = stamp
-            if node is None and reader is not None:
+            if node is None:
+                assert ground is not None, "only columns have stamps"
+                reader = reader or grounding.Reader(ground)
                 work, has = reader.work_on(name), reader.has(name)
             else:
-                assert node is not None, "who is not known by a stamp was looked at"
                 work, has = columns_.work_on(self._where.snapshot, name), columns_.beside_devices(node)
             columns_.fill_work(self.columns, row, work, has, self._where)
             self._write(row, kind)

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from tools.placement import objectives, searching
-from tools.placement.columns import Flags, Ints
+from tools.placement.columns import Columns, Flags, Ints
 from tools.placement.constraints import company
 from tools.placement.constraints.kinds import Masks, Reach
 from tools.placement.constraints.table import Family
@@ -25,16 +25,18 @@ FEW: Final = 4
 MORE: Final = 8
 
 
-def leads(frame: Frame, wish: Wish, families: tuple[Family, ...]) -> Ints:
+def leads(wish: Wish, typical: Columns, families: tuple[Family, ...]) -> Ints:
     """Of each kind what its work is after, as ranks, more is better; -1 where a family refuses it."""
-    typical = frame.kinds.typical
-    at = Wish(wish.snapshot, typical, wish.ask, wish.workload, joined=wish.joined)
     found = np.zeros(len(typical.ids), dtype=np.int64)
+    asked = [still for f in families if f.reach is Reach.KIND for still in f.still]
+    if not asked and not objectives.tells_kinds(wish):
+        return found
+    at = Wish(wish.snapshot, typical, wish.ask, wish.workload, joined=wish.joined)
     aims = [aim.values for aim in objectives.of_kinds(at)]
     if aims:
         _, ranks = np.unique(np.stack(aims, axis=1), axis=0, return_inverse=True)
         found = int(ranks.max(initial=0)) - ranks.reshape(-1)
-    for still in (s for f in families if f.reach is Reach.KIND for s in f.still):
+    for still in asked:
         for mask in still(at).values():
             found[mask] = -1
     return found
@@ -92,6 +94,7 @@ class Passing:
         refused = np.zeros(len(rows), dtype=np.bool_)
         for mask in (m for found in self._asked(wish, room) for m in found.values()):
             refused |= mask
+        self._frame.columns.learn(rows, wish.columns)
         self._refused += rows[refused].tolist()
         self._passed.update(rows[~refused].tolist())
         self._frame.guard.barred[rows[refused]] = True

@@ -30,7 +30,9 @@ class Question:
 
     def __init__(self, frame: Frame, classes: Classes, wish: Wish, families: tuple[Family, ...]) -> None:
         """`families`: those that are asked by their own masks."""
-        self._frame, self._classes, self._wish, self._families = frame, classes, wish, families
+        self._frame, self._classes, self._families = frame, classes, families
+        self._wish = wish
+        self._lead = passing.leads(wish, frame.kinds.typical, families)
         self._supposed = Supposed(frame)
         self._still = passing.standing(frame, wish, families)
         self._unsure = False
@@ -42,40 +44,39 @@ class Question:
             if not self._supposed.vacate(self._wish):
                 return None
             self._supposed.withhold(self._wish)
-            lead = passing.leads(self._frame, self._wish, self._families)
-            found = self._promised(lead)
+            found = self._promised()
         finally:
             self._supposed.end()
         return () if found is None and not self._unsure else found
 
-    def _promised(self, lead: Ints) -> Seats | None:
+    def _promised(self) -> Seats | None:
         """As `searching.search`: where availability was promised, laid out ever wider until it is kept."""
         wish = self._wish
         promised = wish.contract.availability
         if promised is None:
-            return self._homes(wish, lead)
+            return self._homes(wish)
         for caps in availabilities.layouts(wish):
-            found = self._homes(replace(wish, caps=caps), lead)
+            found = self._homes(replace(wish, caps=caps))
             rows = [wish.columns.rows[b.node] for b in found or ()]
             if found is not None and availabilities.permille(wish, (*wish.stays(), *rows)) >= promised:
                 return found
             self._unsure |= found is not None and len(found) > 1
         return None
 
-    def _homes(self, wish: Wish, lead: Ints) -> Seats | None:
+    def _homes(self, wish: Wish) -> Seats | None:
         for cluster in wish.in_turn():
-            asked = self._asked(wish, cluster, lead)
+            asked = self._asked(wish, cluster)
             for rows in self._grounds(wish, asked):
                 found = self._within(wish, asked, rows)
                 if found is not None:
                     return found
         return None
 
-    def _asked(self, wish: Wish, cluster: int, lead: Ints) -> Asked:
+    def _asked(self, wish: Wish, cluster: int) -> Asked:
         if self._classes.full:
             self._classes.clear()
             self._frame.pool.score[:] = 0
-        asked = self._classes.asked(wish, cluster, lead)
+        asked = self._classes.asked(wish, cluster, self._lead)
         if self._classes.room > len(self._frame.pool.score):
             self._frame.widen(self._classes.room)
         return asked
