@@ -23,9 +23,10 @@ from benchmarks.figures import Figure, figure, main, percentile
 from estate.frozen import FrozenEstate
 from estate.ids import InstallationId, NodeId, PriceId, ReservationId, SiteId, TenantId, Uid, WorkloadId
 from estate.items import Item
+from estate.machines import LinkState, Nic, NicUse
 from estate.snapshots import SnapshotVersion
 from estate.stock import Stock
-from estate.units import MicroUsd, Watts
+from estate.units import MegabitsPerSecond, MicroUsd, Watts
 from estate.uses.offers import Price, Unit
 from estate.uses.reservations import Reservation, Seat
 from estate.workloads import Span, Workload, WorkloadKind
@@ -40,6 +41,16 @@ _DECISIONS, _MASKED, _GANGS = 1_000, 15, 40
 _ASKED, _MASKED_ASKS = 60, 4
 _SHAPES = ((1, 4), (9, 8), (18, 4), (36, 2), (72, 1))
 """Replicas and the accelerators of each: gangs of 4 to 72."""
+_NICS = tuple(
+    Nic(
+        name=f"rdma{i}",
+        use=NicUse.RDMA,
+        speed=MegabitsPerSecond(400_000),
+        state=LinkState.UP,
+        used=MegabitsPerSecond(0),
+    )
+    for i in range(2)
+)
 
 
 @dataclass
@@ -55,7 +66,7 @@ class Stage:
         """So many nodes, of which each has a random part in use."""
         made, chance = Estate(nodes, datetime(2100, 1, 1, tzinfo=UTC)), Random(7)
         inventory = Inventory(made.facts)
-        inventory.take([NodeSeen(n) for n in made.seen()], Told("cluster", 1))
+        inventory.take([NodeSeen(n.model_copy(update={"nics": _NICS})) for n in made.seen()], Told("cluster", 1))
         running = []
         for workload in made.running():
             kept = workload.bindings[: chance.randrange(len(workload.bindings))]

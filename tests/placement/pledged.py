@@ -216,6 +216,7 @@ def asks(draw: st.DrawFn, estate: FrozenEstate) -> Ask:
     return Ask(W, draw(among([replicas, replicas, replicas[:1]])), at=AT)
 
 
+@st.composite
 def promised(draw: st.DrawFn, estate: FrozenEstate, name: WorkloadId) -> FrozenEstate:
     """The same work of some kind, and with something promised to it, by its own contract or by one of the estate."""
     workload, terms = estate.workload(name), TERMS[draw(st.integers(0, len(TERMS) - 1))]

@@ -74,9 +74,10 @@ def seats(columns: Columns, terms: Iterable[Terms]) -> Iterator[tuple[int, Ints]
     for seat in (s for each in terms for s in each.seats):
         row = columns.rows.get(seat.node)
         if row is not None:
-            slots = np.flatnonzero(np.isin(columns.index[row], seat.accelerators) & columns.exists[row])
-            if slots.size:
-                yield row, slots
+            there = zip(columns.index[row].tolist(), columns.exists[row].tolist(), strict=True)
+            slots = [slot for slot, (index, exists) in enumerate(there) if exists and index in seat.accelerators]
+            if slots:
+                yield row, np.array(slots, dtype=np.int64)
 
 
 def undrawn(snapshot: Snapshot, columns: Columns, among: Iterable[Reservation]) -> Ints:

@@ -136,7 +136,7 @@ class Frame:
         if not gone and not came:
             return True
         ids = sorted({*rows, *came} - gone)
-        if not ids:
+        if not ids or not rows:
             return False
         columns, had = columns_.resettled(self.columns, ids)
         self._stamps, kind = self._stamps[had], self.pool.kind[had]
