@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from agents.incidents import Incidents
@@ -26,6 +26,7 @@ from policies.ledger.port import Ledger
 from tools.bus.port import Bus
 from tools.inventory.drifts import Drifts
 from tools.inventory.follower import Follower
+from tools.placement.engine import MaskEngine
 
 
 class NotFound(NeverRetry):
@@ -49,6 +50,8 @@ class Desk:
     spool: Spool
     clock: Clock
     heartbeat: timedelta = PERIOD
+    engine: MaskEngine = field(default_factory=MaskEngine)
+    """What answers where something would stand."""
 
     def sees(self, caller: Enrolment, incident: Incident) -> bool:
         """Whether the incident concerns the caller: its tenants are in sight, or the caller asked for it."""

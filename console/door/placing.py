@@ -34,11 +34,15 @@ class Placing:
     """Answers from the newest snapshot. Any thread may ask."""
 
     def __init__(
-        self, newest: Callable[[], Snapshot], clock: Clock, past: Callable[[datetime], Snapshot | None] = lambda _: None
+        self,
+        newest: Callable[[], Snapshot],
+        clock: Clock,
+        past: Callable[[datetime], Snapshot | None] = lambda _: None,
+        engine: MaskEngine | None = None,
     ) -> None:
-        """`past` tells how the estate was at a time, as long as that is held."""
+        """`past` tells how the estate was at a time, as long as that is held; who owns an engine may give it."""
         self._newest, self._clock, self._past = newest, clock, past
-        self._engine = MaskEngine()
+        self._engine = engine or MaskEngine()
         self._keepers: dict[frozenset[domains.Sort], Keeper] = {}
 
     def answer(self, sight: Sight, question: PlacementAsked) -> Json:
