@@ -20,7 +20,9 @@ from random import Random
 
 from benchmarks.estates import Estate
 from benchmarks.figures import Figure, figure, main, percentile
+from estate.devices import Sharing
 from estate.frozen import FrozenEstate
+from estate.hardware import Node
 from estate.ids import InstallationId, NodeId, PriceId, ReservationId, SiteId, TenantId, Uid, WorkloadId
 from estate.items import Item
 from estate.machines import LinkState, Nic, NicUse
@@ -66,7 +68,7 @@ class Stage:
         """So many nodes, of which each has a random part in use."""
         made, chance = Estate(nodes, datetime(2100, 1, 1, tzinfo=UTC)), Random(7)
         inventory = Inventory(made.facts)
-        inventory.take([NodeSeen(n.model_copy(update={"nics": _NICS})) for n in made.seen()], Told("cluster", 1))
+        inventory.take([NodeSeen(_fitted(n)) for n in made.seen()], Told("cluster", 1))
         running = []
         for workload in made.running():
             kept = workload.bindings[: chance.randrange(len(workload.bindings))]
@@ -93,6 +95,12 @@ class Stage:
         """Between two changes: what older snapshots needed is let go."""
         while self.inventory.reap():
             pass
+
+
+def _fitted(node: Node) -> Node:
+    """With ports of its own, and devices that may be shared."""
+    devices = tuple(a.model_copy(update={"sharing": Sharing.MPS}) for a in node.accelerators)
+    return node.model_copy(update={"nics": _NICS, "accelerators": devices})
 
 
 def pending(like: Workload, replicas: int, accelerators: int, together: Span | None = None) -> Workload:
