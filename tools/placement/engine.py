@@ -87,7 +87,7 @@ class MaskEngine:
         if len(snapshot.facts.rack_of) < LARGE:
             return False
         last = 0 if self._looked is None else self._looked.sequence
-        return self._board is None or not last <= snapshot.version.sequence < last + _AHEAD
+        return self._board is None or abs(snapshot.version.sequence - last) >= _AHEAD
 
     def look(self, snapshot: Snapshot) -> None:
         """Learn what is to be expected, and make a board for it: for whoever is alone."""

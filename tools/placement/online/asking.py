@@ -14,7 +14,7 @@ from estate.snapshots import Snapshot
 from estate.workloads import BandwidthClass
 from tools.placement.online import classes
 from tools.placement.online.classes import Key, Need
-from tools.placement.online.finding import Asked
+from tools.placement.online.guards import Asked
 from tools.placement.online.valuing import Valuation
 from tools.placement.packing import demands
 from tools.placement.wishes import Wish

@@ -40,8 +40,12 @@ class Board:
         with self._lock:
             if not self._frame.follow(snapshot) or self._frame.columns.index.shape[1] > SLOTS:
                 return None
-            wish = Wish(snapshot, self._frame.columns, ask, workload, spans=self._frame.spans, alike=self._frame.alike)
-            return Question(self._frame, self._classes, wish, table.beside(snapshot, workload)).answered()
+            return self._question(snapshot, ask, workload).answered()
+
+    def _question(self, snapshot: Snapshot, ask: Ask, workload: Workload) -> Question:
+        frame = self._frame
+        wish = Wish(snapshot, frame.columns, ask, workload, spans=frame.spans, alike=frame.alike)
+        return Question(frame, self._classes, wish, table.beside(snapshot, workload))
 
     def follow(self, snapshot: Snapshot) -> bool:
         """Become that snapshot, where that can be done."""
@@ -51,4 +55,7 @@ class Board:
     def practise(self, snapshot: Snapshot, workloads: Iterable[Workload]) -> None:
         """Decide for these once, so that nobody waits for what is worked out the first time."""
         for workload in workloads:
-            self.seats(snapshot, Ask(workload.id, (0,)), workload)
+            ask = Ask(workload.id, (0,))
+            if self.seats(snapshot, ask, workload):
+                with self._lock:
+                    self._question(snapshot, ask, workload).practise()

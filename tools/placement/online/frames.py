@@ -23,7 +23,7 @@ from tools.placement import columns as columns_
 from tools.placement import grounding
 from tools.placement.columns import Columns, Ints
 from tools.placement.constraints import company
-from tools.placement.online import finding, laying
+from tools.placement.online import changing, laying
 from tools.placement.online.kinds import Kinds
 from tools.placement.online.valuing import ENOUGH
 from tools.placement.packing import pools
@@ -177,7 +177,8 @@ class Frame:
         c = self.columns
         cpu, memory = min(c.cpu_free[row], ENOUGH), min(c.memory_free[row], ENOUGH)
         sizes = np.array([cpu, memory, c.idle[row], c.load[row], c.cap[row]], dtype=np.int64)
-        finding.write(self.pool, self.guard, row, kind, sizes, c.milli[row], c.sharer[row], c.present[:, row])
+        present = np.ascontiguousarray(c.present[:, row])  # of one form always: another would be compiled anew
+        changing.write(self.pool, self.guard, row, kind, sizes, c.milli[row], c.sharer[row], present)
 
     def _meet(self, row: int, node: Node) -> int:
         """What the node is, whatever runs there; its kind."""

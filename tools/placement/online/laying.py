@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tools.placement.columns import Columns, Ints
-from tools.placement.online.finding import Guard
+from tools.placement.online.guards import Guard
 from tools.placement.online.kinds import Kinds
 from tools.placement.online.valuing import bounded
 from tools.placement.packing import pools

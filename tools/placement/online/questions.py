@@ -12,10 +12,10 @@ from tools.placement import availabilities, objectives
 from tools.placement.columns import Ints
 from tools.placement.constraints import company
 from tools.placement.constraints.table import Family
-from tools.placement.online import finding, passing
+from tools.placement.online import changing, finding, passing
 from tools.placement.online.asking import Classes
-from tools.placement.online.finding import Asked
 from tools.placement.online.frames import Frame
+from tools.placement.online.guards import Asked
 from tools.placement.online.passing import Passing
 from tools.placement.online.supposing import Supposed
 from tools.placement.wishes import Wish
@@ -48,6 +48,17 @@ class Question:
         finally:
             self._supposed.end()
         return () if found is None and not self._unsure else found
+
+    def practise(self) -> None:
+        """Have everything compiled that a question may need."""
+        wish = self._wish
+        for cluster in wish.in_turn():
+            asked = self._asked(wish, cluster)
+            rows = np.flatnonzero(wish.columns.cluster == cluster)
+            changing.spare(self._frame.pool, self._frame.guard, asked.watts, wish.payer, wish.shared, rows)
+            if (node := self._found(asked, rows)) >= 0:
+                self._likely(asked, _EVERYWHERE, node, passing.FEW)
+                changing.shift(self._frame.pool, self._frame.guard, node, _EVERYWHERE, 0, 0, 0, 0)
 
     def _promised(self) -> Seats | None:
         """As `searching.search`: where availability was promised, laid out ever wider until it is kept."""
@@ -91,7 +102,7 @@ class Question:
         here = np.flatnonzero((wish.columns.cluster == asked.cluster) & (where >= 0))
         here = here[np.argsort(where[here], kind="stable")]
         milli = wish.workload.contract.milli
-        spare = finding.spare(self._frame.pool, self._frame.guard, milli, wish.payer, wish.shared, here)
+        spare = changing.spare(self._frame.pool, self._frame.guard, milli, wish.payer, wish.shared, here)
         each = spare if wish.shared or not wish.needed else spare // wish.needed
         free = np.bincount(where[here], weights=spare)
         seats = np.bincount(where[here], weights=each if wish.needed else np.full(len(here), replicas))

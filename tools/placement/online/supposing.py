@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tools.placement.columns import NOBODY, Ints
-from tools.placement.online import finding
+from tools.placement.online import changing
 from tools.placement.online.classes import Need
 from tools.placement.online.frames import Frame
 from tools.placement.packing.demands import WHOLE
@@ -24,7 +24,7 @@ type _Amounts = tuple[int, int, int, int]
 
 
 class _Shift(NamedTuple):
-    """See `finding.shift`; and whose the devices were."""
+    """See `changing.shift`; and whose the devices were."""
 
     row: int
     slots: Ints
@@ -89,7 +89,7 @@ class Supposed:
         pool, guard = self._frame.pool, self._frame.guard
         while len(self._shifts) > to:
             row, slots, amounts, sharers = self._shifts.pop()
-            finding.shift(pool, guard, row, slots, *(-amount for amount in amounts))
+            changing.shift(pool, guard, row, slots, *(-amount for amount in amounts))
             guard.sharer[row, slots] = sharers
 
     def end(self) -> None:
@@ -105,6 +105,6 @@ class Supposed:
     def _shift(self, row: int, slots: Ints, amounts: _Amounts, sharer: int | None = None) -> None:
         guard = self._frame.guard
         self._shifts.append(_Shift(row, slots, amounts, guard.sharer[row, slots].copy()))
-        finding.shift(self._frame.pool, guard, row, slots, *amounts)
+        changing.shift(self._frame.pool, guard, row, slots, *amounts)
         if sharer is not None:
             guard.sharer[row, slots] = sharer
