@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import cycle
+from itertools import batched, cycle
 from random import Random
 
 from benchmarks.estates import Estate
@@ -68,7 +68,8 @@ class Stage:
         """So many nodes, of which each has a random part in use."""
         made, chance = Estate(nodes, datetime(2100, 1, 1, tzinfo=UTC)), Random(7)
         inventory = Inventory(made.facts)
-        inventory.take([NodeSeen(_fitted(n)) for n in made.seen()], Told("cluster", 1))
+        for some in batched(made.seen(), 1_000, strict=False):
+            inventory.take([NodeSeen(_fitted(n)) for n in some], Told("cluster", 1))
         running = []
         for workload in made.running():
             kept = workload.bindings[: chance.randrange(len(workload.bindings))]
