@@ -120,6 +120,11 @@ def with_outcome(record: Incident, outcome: Outcome) -> Incident:
     )
 
 
+def of_a_tenant(record: Incident) -> bool:
+    """Whether it is somebody's who speaks for tenants alone: they are told no rack and nobody else's name."""
+    return any(s.tenants for e in record.events if (s := e.request or e.proposal) is not None)
+
+
 def with_state(record: Incident, state: CaseState, summary: str | None, at: datetime) -> Incident:
     """The record at another stage; a case that ended stays ended."""
     if record.state is state or record.state.ended:

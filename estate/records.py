@@ -8,12 +8,13 @@ paths.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import MAXYEAR, MINYEAR, UTC, datetime
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic_core import ErrorDetails
 
 from estate import canonical
 from estate.canonical import Json
@@ -145,11 +146,21 @@ def doubled[T: str](names: Iterable[T]) -> list[T]:
 
 def explain(error: ValidationError) -> str:
     """A Pydantic error as one line: each field with its fault, at most five of them."""
-    faults = [f"{'.'.join(str(p) for p in e['loc']) or 'document'}: {_begun_small(e['msg'])}" for e in error.errors()]
+    faults = [f"{'.'.join(str(p) for p in e['loc']) or 'document'}: {_begun_small(e['msg'])}" for e in _own(error)]
     more = f"; and {len(faults) - 5} more" if len(faults) > 5 else ""
     return "; ".join(faults[:5]) + more
 
 
+def _own(error: ValidationError) -> Iterator[ErrorDetails]:
+    """Its faults, without that a list is too short once those of its members that do not fit are left out."""
+    faults = error.errors()
+    for fault in faults:
+        within = (f["loc"] for f in faults if len(f["loc"]) > len(fault["loc"]))
+        if fault["type"] != "too_short" or not any(w[: len(fault["loc"])] == fault["loc"] for w in within):
+            yield fault
+
+
 def _begun_small(text: str) -> str:
-    """The sentence without its capital; what it quotes stays as it was written."""
-    return text[:1].lower() + text[1:]
+    """The sentence without its capital, and without pydantic's own word before ours; what it quotes stays."""
+    own = text.removeprefix("Value error, ")
+    return own[:1].lower() + own[1:]

@@ -131,10 +131,11 @@ class Thinking:
 
     async def place(self, case: Case) -> Done:
         """Aims become changes; the engine chooses the devices (in a thread: it is arithmetic over the whole estate)."""
-        _, snapshot = await self._look(case)
+        record, snapshot = await self._look(case)
         assert isinstance(case.plan, Plan), "only a plan leads here"
+        deps, plainly = self._deps, folding.of_a_tenant(record)
         placed = await asyncio.to_thread(
-            place, case.plan, snapshot, self._deps.engine, self._deps.clock(), case.setbacks
+            place, case.plan, snapshot, deps.engine, deps.clock(), case.setbacks, plainly=plainly
         )
         if not placed.changes:
             reason = "; ".join(placed.unplaced) or "the plan comes to no change"
@@ -151,7 +152,8 @@ class Thinking:
             return self._refused(case, drawn, record.origin)
         feasible = "feasible" if drawn.rehearsal is None or drawn.rehearsal.feasible else "not feasible"
         text = f"attempt {case.attempt} rehearsed on {snapshot.version}: {feasible}"
-        return Done(Case(proposal=drawn, next="submit"), Stage.REHEARSE, text, forecast(drawn.rehearsal))
+        told = () if folding.of_a_tenant(record) else forecast(drawn.rehearsal)
+        return Done(Case(proposal=drawn, next="submit"), Stage.REHEARSE, text, told)
 
     def _refused(self, case: Case, refusal: Refusal, origin: Origin) -> Done:
         reason = f"{refusal.about}: {refusal.message}"

@@ -51,6 +51,7 @@ from estate.workloads import Binding, Workload
 from policies import remedies
 from tools.kubernetes import naming
 from tools.placement import breaches
+from tools.placement.offering import explaining
 from tools.placement.port import Ask, Engine, NoPlacement
 
 _SOURCE = "placement"
@@ -65,9 +66,20 @@ class Placed:
     unplaced: tuple[str, ...] = ()
 
 
-def place(plan: Plan, snapshot: Snapshot, engine: Engine, now: datetime, setbacks: Iterable[Setback] = ()) -> Placed:
-    """The changes that a plan comes to on `snapshot`, away from what earlier attempts were refused."""
-    placing = _Placing(snapshot, engine, _avoided(snapshot, setbacks, plan), now)
+def place(
+    plan: Plan,
+    snapshot: Snapshot,
+    engine: Engine,
+    now: datetime,
+    setbacks: Iterable[Setback] = (),
+    *,
+    plainly: bool = False,
+) -> Placed:
+    """The changes that a plan comes to on `snapshot`, away from what earlier attempts were refused.
+
+    With `plainly` what finds no home is told in the contract's words: no rack, no node, nobody else.
+    """
+    placing = _Placing(snapshot, engine, _avoided(snapshot, setbacks, plan), now, plainly)
     for aim in plan.aims:
         placing.pursue(aim)
     return Placed(tuple(placing.changes), tuple(placing.evidence), tuple(placing.unplaced))
@@ -89,6 +101,7 @@ class _Placing:
     engine: Engine
     avoid: frozenset[NodeId]
     now: datetime
+    plainly: bool
     changes: list[Change] = field(default_factory=list)
     evidence: list[Evidence] = field(default_factory=list)
     unplaced: list[str] = field(default_factory=list)
@@ -275,11 +288,10 @@ class _Placing:
         ask = Ask(workload=workload.id, replicas=replicas, sites=sites, avoid=avoid, at=self.now)
         answer = self.engine.place(on or self.snapshot, ask)
         if isinstance(answer, NoPlacement):
-            told = "; ".join(f"{r.nodes} nodes refused for {r.constraint} ({r.found})" for r in answer.refused[:4])
-            self._cite(f"{workload.id}: no lawful home there: {told or answer.nearest}")
+            self._cite(f"{workload.id}: no lawful home there: {_refused(answer) or answer.nearest}")
             if not quietly:
-                yielding = f"; or {answer.preemption.says}" if answer.preemption is not None else ""
-                self.unplaced.append(f"{workload.id}: {told}; it would fit if: {answer.nearest}{yielding}")
+                why = explaining.in_plain_words if self.plainly else _in_the_hardwares_words
+                self.unplaced.append(f"{workload.id}: {why(self.engine, on or self.snapshot, ask, answer)}")
             return None
         for brought in answer.deliveries:
             self._cite(f"{workload.id}: {brought.says}")
@@ -304,6 +316,15 @@ class _Placing:
     def _cluster_of(self, binding: Binding) -> ClusterId:
         node = self.snapshot.node(binding.node)
         return node.cluster if node else ClusterId("")
+
+
+def _refused(answer: NoPlacement) -> str:
+    return "; ".join(f"{r.nodes} nodes refused for {r.constraint} ({r.found})" for r in answer.refused[:4])
+
+
+def _in_the_hardwares_words(_engine: Engine, _snapshot: Snapshot, _ask: Ask, answer: NoPlacement) -> str:
+    yielding = f"; or {answer.preemption.says}" if answer.preemption is not None else ""
+    return f"{_refused(answer)}; it would fit if: {answer.nearest}{yielding}"
 
 
 def _named(aim: FenceOff | Unfence | Cap | Verbatim) -> tuple[Change, ...]:

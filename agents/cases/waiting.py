@@ -124,7 +124,8 @@ class Waiting:
             return Done(update, Stage.PLAN, f"no lawful plan after {case.attempt} attempts", failed.reasons)
         refused = _refused(record.outcome_of(_proposal(case).digest))
         engine, newest = self._deps.engine, self._deps.reader.newest()
-        lawful = await asyncio.to_thread(alternatives.lawful, case.changes, newest, engine)
+        racks = not folding.of_a_tenant(record)
+        lawful = await asyncio.to_thread(alternatives.lawful, case.changes, newest, engine, racks=racks)
         lines = (*failed.reasons, *lawful)
         ending = CaseState.FAILED if refused else CaseState.FORBIDDEN
         return Done(Case(explanation=lines, ending=ending, next="close"), Stage.PLAN, ending.value, lines)

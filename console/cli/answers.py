@@ -11,10 +11,15 @@ from console.cli.completing import names
 from console.cli.invocations import ask_door
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from console.door.placing import PlacementAsked
     from estate.canonical import Json
+    from estate.snapshots import Snapshot
 
 type Row = dict[str, Json]
+_SLOW_MEGABYTES = 4
+"""Of files: what takes seconds to read, and so is said."""
 SitesOption = Annotated[
     list[str] | None,
     typer.Option("--site", help="Only at this site; may be given again.", autocompletion=names("site")),
@@ -26,16 +31,28 @@ EstateOption = Annotated[
 
 def answer(context: typer.Context, command: PlacementAsked, folder: Path | None) -> Json:
     """Of the running system, or of an estate that stands in a folder."""
-    if folder is None:
-        return ask_door(context, command).result
+    return ask_door(context, command).result if folder is None else of_files(*read(folder), command)
+
+
+def read(folder: Path) -> tuple[Snapshot, datetime]:
+    """The estate that stands in a folder, and when it was read. Raises BadInput."""
     from datetime import UTC, datetime
 
-    from console.door.placing import Placing
-    from console.door.views import Sight
+    from console.cli.rendering import note
     from console.judging import read_estate
 
+    megabytes = sum(f.stat().st_size for f in folder.glob("*.yaml")) // 1_000_000
+    if megabytes > _SLOW_MEGABYTES:
+        note(f"reading {megabytes} MB of files in {folder}")
     now = datetime.now(UTC)
-    snapshot = read_estate(folder, None, now)
+    return read_estate(folder, None, now), now
+
+
+def of_files(snapshot: Snapshot, now: datetime, command: PlacementAsked) -> Json:
+    """The answer of an estate that was read, to somebody who sees everything."""
+    from console.door.placing import Placing
+    from console.door.views import Sight
+
     return Placing(lambda: snapshot, lambda: now).answer(Sight(everything=True), command)
 
 

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console.cli.answers import EstateOption, Row, answer, fields, rows
+from console.cli.answers import EstateOption, Row, fields, of_files, read, rows
 from console.cli.completing import names
 from console.cli.invocations import Output, OutputOption, as_written, ask_door
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from console.door.commands import Topology as Asked
     from estate.canonical import Json
+    from estate.snapshots import Snapshot
     from tools.views.topologies import Topology
 
 
@@ -42,11 +45,13 @@ def report(  # noqa: PLR0913, PLR0917 - options of a command
     from console.cli.rendering import emit, note
     from console.door.commands import FleetReported, Topology
 
+    _check_colour(colour_by)
     with as_written():
         command = FleetReported.model_validate({"site": site, "hours": hours, "worth": worth})
         picture = Topology.model_validate({"site": site, "nodes": False})
-    found = fields(answer(context, command, estate))
-    if output is not Output.TABLE:
+    known = read(estate) if estate is not None else None
+    found = fields(of_files(*known, command) if known is not None else ask_door(context, command).result)
+    if not output.tabular:
         emit(found, output)
         return
     booked = fields(found["booked"])
@@ -63,7 +68,7 @@ def report(  # noqa: PLR0913, PLR0917 - options of a command
         _hours(found)
     if worth:
         _worth(fields(found["worth"]))
-    _heat(_tree(context, picture, estate), colour_by, svg)
+    _heat(_tree(context, picture, known), colour_by, svg)
 
 
 _RACKS = (
@@ -113,20 +118,23 @@ def _worth(found: Row) -> None:
     note(f"{_percent(found['gap_permille'])} of what could be is missing")
 
 
-def _tree(context: typer.Context, question: Asked, folder: Path | None) -> Topology:
+def _tree(context: typer.Context, question: Asked, known: tuple[Snapshot, datetime] | None) -> Topology:
     """Sites, rows and racks, of the running system or of files."""
-    from tools.views.topologies import Topology
-
-    if folder is None:
-        return Topology.model_validate(ask_door(context, question).result)
-    from datetime import UTC, datetime
-
-    from console.judging import read_estate
     from tools.views.sums import Sums
-    from tools.views.topologies import Scope, topology
+    from tools.views.topologies import Scope, Topology, topology
 
-    now = datetime.now(UTC)
-    return topology(Sums.of(read_estate(folder, None, now)), Scope(site=question.site, nodes=False, now=now))
+    if known is None:
+        return Topology.model_validate(ask_door(context, question).result)
+    snapshot, now = known
+    return topology(Sums.of(snapshot), Scope(site=question.site, nodes=False, now=now))
+
+
+def _check_colour(colour_by: str) -> None:
+    from console.drawing.scales import Colouring
+    from estate.errors import BadInput
+
+    if colour_by not in (Colouring.USE, Colouring.POWER, Colouring.HEALTH):
+        raise BadInput(f"--colour-by: `{colour_by}` is none of use, power, health")
 
 
 def _heat(drawn: Topology, colour_by: str, file: Path | None) -> None:
@@ -136,8 +144,6 @@ def _heat(drawn: Topology, colour_by: str, file: Path | None) -> None:
     from console.drawing.scales import Colouring
     from estate.errors import BadInput
 
-    if colour_by not in (Colouring.USE, Colouring.POWER, Colouring.HEALTH):
-        raise BadInput(f"--colour-by: `{colour_by}` is none of use, power, health")
     terminal.draw(drawn, Colouring(colour_by), data_console())
     if file is not None:
         try:

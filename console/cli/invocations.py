@@ -32,6 +32,11 @@ class Output(StrEnum):
     WIDE = "wide"
     """A table with every field."""
 
+    @property
+    def tabular(self) -> bool:
+        """Whether it is told to a person, in tables and lines."""
+        return self in {Output.TABLE, Output.WIDE}
+
 
 OutputOption = Annotated[Output, typer.Option("--output", "-o", help="How to write the answer.")]
 

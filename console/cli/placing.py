@@ -5,7 +5,7 @@ They only look, unless an offer is to be reserved; `placet release` gives that b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -51,11 +51,11 @@ def why(  # noqa: PLR0913, PLR0917 - options of a command
     from console.door.commands import Why
 
     with as_written():
-        each = each_node or output is not Output.TABLE
+        each = each_node or not output.tabular
         form = {"workload": workload, "sites": site or (), "plainly": plainly, "each_node": each}
         command = Why.model_validate(form)
     found = fields(answer(context, command, estate))
-    if output is not Output.TABLE:
+    if not output.tabular:
         emit(found, output)
         raise typer.Exit(0 if found["fits"] else 1)
     if not found["waiting"]:
@@ -68,6 +68,9 @@ def why(  # noqa: PLR0913, PLR0917 - options of a command
     raise typer.Exit(0 if found["fits"] else 1)
 
 
+_PLAIN = ("needed", "share_percent")
+
+
 def _obstacles(found: Row, *, each_node: bool = False) -> None:
     """A refusal as a table, and what would help."""
     from console.cli.rendering import emit, note
@@ -77,7 +80,7 @@ def _obstacles(found: Row, *, each_node: bool = False) -> None:
     elif reasons := rows(found["reasons"]):
         emit([*reasons], Output.TABLE, ("nodes", "constraint", "needed", "found"))
     else:
-        emit([*rows(found["plainly"])], Output.TABLE)
+        emit([*rows(found["plainly"])], Output.TABLE, _PLAIN)
     helps = [str(h["says"]) for h in rows(found["helps"])]
     for line in helps:
         note(f"it would fit if you {line}")
@@ -112,11 +115,11 @@ def place(  # noqa: PLR0913, PLR0917 - options of a command
         form = {"workload": workload, "replicas": replica or (), "sites": site or (), "avoid": avoid or ()}
         command = WouldPlace.model_validate(form)
     found = fields(answer(context, command, estate))
-    if output is not Output.TABLE:
+    if not output.tabular:
         emit(found, output)
     elif not found["fits"]:
         refused = rows(found.get("refused")) or rows(found.get("plainly"))
-        emit([*refused], output, ("nodes", "constraint", "needed", "found") if "refused" in found else ())
+        emit([*refused], output, ("nodes", "constraint", "needed", "found") if "refused" in found else _PLAIN)
         note(f"no home; nearest: {found.get('nearest') or 'see `placet why`'}")
         if isinstance(yielding := found.get("preemption"), dict):
             emit([*rows(yielding["yields"])], output)
@@ -210,7 +213,7 @@ def _answered(context: typer.Context, found: Row, reserve: bool, how: tuple[bool
     from console.cli.rendering import emit
 
     change, output = found["reservation"], how[2]
-    if output is Output.TABLE:
+    if output.tabular:
         _told(found)
     elif not (reserve and change):
         emit(found, output)
@@ -280,17 +283,22 @@ def _told(found: Row) -> None:
 
     note(f"{found['grade']}{_cost(found['micro_usd_per_hour'])}")
     if places := rows(found["places"]):
-        names = dict.fromkeys(name for place in places for name in place)
-        emit([{"stage": "", **place} for place in places], Output.TABLE, tuple(names))
+        emit([*places], Output.TABLE, _columns(places))
     _brought(found)
     for why in listed(found["because"]):
         note(f"because: {why}" if found["grade"] == "best-effort" else f"needed and not found: {why}")
     for counter in rows(found["counters"]):
         when = f" ({counter['when']})" if counter.get("when") else ""
         note(f"instead: {counter['instead']}{when}{_cost(counter['micro_usd_per_hour'])}")
-        emit([*rows(counter["places"])], Output.TABLE)
+        emit([*rows(counter["places"])], Output.TABLE, _columns(rows(counter["places"])))
     if isinstance(refusal := found["refusal"], dict):
         _obstacles(refusal)
+
+
+def _columns(places: Sequence[Row]) -> tuple[str, ...]:
+    """What is told of places: no stage where there is one alone, no nodes to whom may not know them."""
+    names = ("stage", "site", "replicas", "accelerators", "models", "nodes")
+    return tuple(n for n in names if any(place.get(n) for place in places))
 
 
 def _brought(found: Row) -> None:

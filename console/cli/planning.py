@@ -188,7 +188,7 @@ def _answer(context: typer.Context, form: dict[str, Any], output: Output, propos
         command = Planned.model_validate({"goal": form})
     result = ask_door(context, command).result
     found = Plan.model_validate(result)
-    if output is Output.TABLE:
+    if output.tabular:
         emit([m.json_form() for m in found.moves], output, _SHOWN)
         _tell(found)
     else:

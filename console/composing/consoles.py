@@ -10,7 +10,7 @@ from datetime import timedelta
 from starlette.applications import Starlette
 
 from agents.incidents import Incidents
-from console import successions
+from console import profiles, successions
 from console.composing.parts import Host, Parts
 from console.door.calls import Calls
 from console.door.desk import Desk
@@ -29,6 +29,7 @@ from tools.bus import accounts
 from tools.bus.port import Bus
 from tools.inventory.drifts import Drifts
 from tools.inventory.follower import Follower
+from tools.placement.engine import MaskEngine
 
 
 async def compose(parts: Parts) -> Host:
@@ -90,6 +91,7 @@ async def _desk(parts: Parts, bus: Bus, standing: Standing, inventory: Follower)
         spool=Spool(installation.state.run_path, start, installation.clock, installation.entropy),
         clock=installation.clock,
         heartbeat=installation.config.ledger_heartbeat,
+        engine=MaskEngine(ceilings=profiles.chosen(installation.config.profile).ceilings),
     )
 
 

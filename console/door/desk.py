@@ -51,7 +51,7 @@ class Desk:
     clock: Clock
     heartbeat: timedelta = PERIOD
     engine: MaskEngine = field(default_factory=MaskEngine)
-    """What answers where something would stand."""
+    """What answers where something would stand, within what the house lets tenants hold."""
 
     def sees(self, caller: Enrolment, incident: Incident) -> bool:
         """Whether the incident concerns the caller: its tenants are in sight, or the caller asked for it."""

@@ -18,14 +18,16 @@ from estate.clocks import Clock
 from estate.ids import WorkloadId
 from estate.snapshots import Snapshot
 from estate.workloads import Workload
-from tools.placement import staging
+from tools.placement import asking, staging
 from tools.placement.assurance import domains, reports
 from tools.placement.assurance.keeping import Keeper
 from tools.placement.engine import MaskEngine
 from tools.placement.fleets import accounts
 from tools.placement.offering import explaining, offers
-from tools.placement.port import Ask, NoPlacement
+from tools.placement.offering.cases import Case
+from tools.placement.port import Ask, NoPlacement, Placement
 from tools.placement.supposing.settling import suppose
+from tools.placement.wishes import Wish
 
 type PlacementAsked = Assured | Supposed | Why | WouldPlace | OfferAsked | FleetReported
 
@@ -81,7 +83,9 @@ class Placing:
         self._seen(snapshot, sight, question.workload)
         each, sites = question.each_node and sight.everything, question.sites
         found = explaining.pending(self._engine, snapshot, question.workload, sites, self._clock(), each_node=each)
-        return (found if sight.everything and not question.plainly else found.for_tenant()).json_form()
+        if sight.everything and not question.plainly:
+            return found.json_form()
+        return found.for_tenant(() if sight.everything else sight.tenants).json_form()
 
     def _place(self, sight: Sight, question: WouldPlace) -> Json:
         snapshot = self._newest()
@@ -89,24 +93,31 @@ class Placing:
         bound = {b.replica for b in workload.bindings}
         every = range(workload.replicas)
         wanted = question.replicas or tuple(r for r in every if r not in bound) or tuple(every)
-        explaining.check_sites(snapshot, question.sites)
-        at = self._clock()
-        ask = Ask(workload.id, tuple(sorted(set(wanted))), question.sites, frozenset(question.avoid), at)
+        asking.check_replicas(workload, wanted)
+        asking.check_sites(snapshot, question.sites)
+        if sight.everything:
+            asking.check_nodes(snapshot, question.avoid)
+        ask = Ask(workload.id, tuple(sorted(set(wanted))), question.sites, frozenset(question.avoid), self._clock())
         answer = staging.answer(self._engine, snapshot, ask)
-        if isinstance(answer, NoPlacement) and not sight.everything:
-            told = explaining.pending(self._engine, snapshot, workload.id, question.sites, at).for_tenant()
-            return {"fits": False, **told.json_form()}
-        if not sight.everything and not isinstance(answer, NoPlacement):
-            sites = sorted({str(snapshot.site_of(b.node) or "") for b in answer.bindings})
-            return {"fits": True, "workload": workload.id, "replicas": [*ask.replicas], "sites": [*sites]}
+        if not sight.everything:
+            return self._place_plainly(sight, snapshot, ask, answer)
         return {"fits": not isinstance(answer, NoPlacement), "workload": workload.id, **answer.json_form()}
+
+    def _place_plainly(self, sight: Sight, snapshot: Snapshot, ask: Ask, answer: Placement | NoPlacement) -> Json:
+        workload = self._seen(snapshot, sight, ask.workload)
+        if isinstance(answer, NoPlacement):
+            wish = Wish(snapshot, self._engine.columns_of(snapshot), ask, workload)
+            told = explaining.explained(Case(self._engine, wish)).for_tenant(sight.tenants)
+            return {**told.json_form(), "fits": False}
+        sites = sorted({str(snapshot.site_of(b.node) or "") for b in answer.bindings})
+        return {"fits": True, "workload": workload.id, "replicas": [*ask.replicas], "sites": [*sites]}
 
     def _offer(self, sight: Sight, question: OfferAsked) -> Json:
         if not sight.of_tenant(question.request.tenant):
             raise NotFound(f"no tenant `{question.request.tenant}`; see `placet get tenants`")
         keeper = self._keeper(frozenset(domains.sort_of(w) for w in question.request.outlives))
         found = offers.offer(self._engine, keeper, self._newest(), question.request, self._clock(), question.window)
-        return (found if sight.everything else found.for_tenant()).json_form()
+        return (found if sight.everything else found.for_tenant(sight.tenants)).json_form()
 
     def _seen(self, snapshot: Snapshot, sight: Sight, name: WorkloadId) -> Workload:
         found = snapshot.workload(name)

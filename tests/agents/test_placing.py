@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from agents.cases.alternatives import lawful
@@ -48,8 +50,8 @@ ESTATE = builders.estate()
 SERVE = WorkloadId("a-serve")
 
 
-def placed(*aims: Aim, on: FrozenEstate = ESTATE, setbacks: tuple[Setback, ...] = ()) -> Placed:
-    found = place(Plan(summary="test", aims=aims), on, MaskEngine(), builders.START, setbacks)
+def placed(*aims: Aim, on: FrozenEstate = ESTATE, setbacks: tuple[Setback, ...] = (), plainly: bool = False) -> Placed:
+    found = place(Plan(summary="test", aims=aims), on, MaskEngine(), builders.START, setbacks, plainly=plainly)
     assert isinstance(lay_out(found.changes, on), Ok), "what was placed can be laid out"
     return found
 
@@ -97,6 +99,14 @@ def test_what_has_no_home_is_left_and_explained() -> None:
     found = placed(Evacuate(node=NodeId("eu-a1")), setbacks=(full,))
     assert found.changes == ()
     assert len(found.unplaced) == 2
+
+
+def test_a_tenant_who_asks_is_told_in_the_contracts_words() -> None:
+    found = placed(Rescale(workload=SERVE, replicas=40), plainly=True).unplaced[0]
+    assert found.startswith("a-serve: needed and not found: ")
+    assert "it would fit if you ask for" in found
+    assert not re.search(r"(?:eu|us)-[ab]|tenant-[bc]|b-train|nodes", found)
+    assert "nodes refused for rack power budget" in placed(Rescale(workload=SERVE, replicas=40)).unplaced[0]
 
 
 def test_a_whole_workload_moves_in_steps_that_keep_its_promise() -> None:
@@ -166,6 +176,7 @@ def test_a_persons_own_changes_are_taken_as_they_are() -> None:
 def test_the_lawful_alternatives_name_sites_and_racks_with_room() -> None:
     unlawful = placed(Relocate(workload=SERVE, site=SiteId("us-east"))).changes
     assert lawful(unlawful, ESTATE, MaskEngine()) == ("lawful for a-serve: eu-de (racks with room: eu-a, eu-b)",)
+    assert lawful(unlawful, ESTATE, MaskEngine(), racks=False) == ("lawful for a-serve: eu-de",), "for a tenant"
 
 
 def test_where_nothing_is_lawful_that_is_said() -> None:

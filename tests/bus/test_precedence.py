@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from estate.subjects import Subjects
-from tests.bus.test_bus_contract import consumer, consuming, until
+from tests.bus.consuming import consumer, consuming, until
 from tools.bus.port import Bus, Delivery, Handler, StreamSpec
 from tools.bus.precedence import Precedence, RightOfWay
 

@@ -52,6 +52,8 @@ def test_what_if_tells_what_would_move_and_exits_by_whether_anybody_suffers(fold
     ill = said(folder, "what-if", "--lose", "provider/eu-hosting", "--budget", "us-a=1000", "--quota", "tenant-c=4")
     assert ill.exit_code == 1
     assert all(f"{part}:" in ill.stderr for part in ("homeless", "unpowered", "over quota"))
+    scoped = said(folder, "what-if", "--quota", "tenant-c@us-east=4", "--quota", "tenant-c@/H100-SXM5-80GB=8")
+    assert (scoped.exit_code, "over quota:" in scoped.stderr, "us-east/any" in scoped.stdout) == (1, True, True)
     assert read(folder, "what-if", "--move", "a-serve=rack/eu-b")["moved"][0]["target"][:4] == "eu-b"
     law = folder / "other.yaml"
     tenants = [t.json_form() | {"residency": builders.residency("US").json_form()} for t in builders.facts().tenants]
@@ -100,6 +102,12 @@ def test_the_report_books_everything(folder: Path) -> None:
     assert "eu-de" in told.stdout
     assert "us-east" not in picture.read_text()
     picture.unlink()
+    wide = said(folder, "report", "-o", "wide").stdout
+    assert "STRANDED-COOLING" in wide
+    assert "{" not in wide
+
+
+_RESERVED = ("offer", "--tenant", "tenant-a", "--accelerators", "1", "--until", "2099-01-01T00:00:00Z")
 
 
 @pytest.mark.parametrize(
@@ -112,7 +120,14 @@ def test_the_report_books_everything(folder: Path) -> None:
         (("what-if", "--add", "eu-a1"), "--add: `eu-a1` is not `COUNTxNODE`"),
         (("what-if", "--move", "a-serve=moon/x"), "--move: `a-serve=moon/x`"),
         (("what-if", "--facts", "nowhere.yaml"), "nowhere.yaml: cannot be read"),
+        (("what-if", "--add", "²xeu-a1"), "--add: `²xeu-a1` is not `COUNTxNODE`"),
+        (("what-if", "--add", "9999xeu-a1"), "count: input should be less than or equal to 1000; see"),
+        ((*_RESERVED, "--workload", "b-train"), "workload: no workload `b-train` of `tenant-a`"),
         (("why", "ghost"), "no workload `ghost`"),
+        (("place", "a-serve", "--replica", "-1"), "replicas: `a-serve` has no replica `-1`; name some of 0 to 1"),
+        (("place", "a-serve", "--replica", "1", "--replica", "2"), "has no replica `2`"),
+        (("place", "a-serve", "--avoid", "eu-z9"), "avoid: no node `eu-z9`"),
+        (("report", "--colour-by", "mood"), "--colour-by: `mood` is none of use, power, health"),
         (("offer", "--accelerators", "8"), "name `--tenant` and `--accelerators`"),
         (("offer", "--tenant", "tenant-a", "--accelerators", "-8"), "request.accelerators"),
         (("offer", "--tenant", "tenant-a", "--accelerators", "8", "--bandwidth", "near"), "request.bandwidth"),

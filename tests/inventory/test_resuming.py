@@ -12,7 +12,7 @@ from estate.errors import RetryLater
 from estate.ids import InstallationId
 from estate.subjects import Subjects
 from tests import builders
-from tests.inventory.test_following import ENVELOPE, change, running, send, until, verify, version, whole
+from tests.inventory.following import ENVELOPE, change, running, send, until, verify, version, whole
 from tools.bus.port import Bus
 from tools.inventory.columns import files
 from tools.inventory.columns.engine import Inventory

@@ -20,7 +20,7 @@ from estate.subjects import Subjects
 from tests import builders
 from tests import items as building
 from tests.conftest import Connect
-from tests.inventory.test_following import ENVELOPE, ListSource, running, until, verify, writer
+from tests.inventory.following import ENVELOPE, ListSource, running, until, verify, writer
 from tools.bus.memory import MemoryBroker
 from tools.bus.port import Bus
 from tools.bus.streams import TELEMETRY, streams

@@ -11,11 +11,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from estate.errors import BadInput
 from estate.frozen import FrozenEstate
+from estate.hardware import Health, Taint, TaintEffect
 from estate.ids import NodeId
 from estate.law import Isolation
 from estate.law.tenants import Quota
+from estate.machines import LinkState, Nic, NicUse, NumaNode, Software
 from estate.snapshots import Snapshot
 from estate.units import MilliGpu
+from estate.workloads import Requirement, Toleration
 from tests import builders
 from tests.placement import estates
 from tools.placement.engine import MaskEngine
@@ -76,6 +79,31 @@ def test_a_question_changes_nothing_and_has_one_answer(data: st.DataObject) -> N
 def test_more_of_the_same_may_be_supposed_twice() -> None:
     more = [{"kind": "add-nodes", "like": "eu-a1", "count": 2, "rack": rack} for rack in ("eu-a", "eu-b")]
     assert asked(builders.estate(), *more).harmless
+
+
+def test_a_node_that_is_added_is_like_the_other_inside_too() -> None:
+    """What asks for its driver, processors, ports and taints finds a home on it, busy and failed as the old one is."""
+    gpu = Taint(key="gpu", effect=TaintEffect.NO_SCHEDULE)
+    port = Nic(name="r0", use=NicUse.RDMA, speed=400_000, state=LinkState.DOWN, numa_node=0)
+    inside = {
+        "software": (Software(name="driver", version="580.65"),),
+        "millicores": 8_000,
+        "other_millicores": 8_000,
+        "numa_nodes": (NumaNode(index=0, cpus=8, memory_mebibytes=64_000),),
+        "nics": (port,),
+        "taints": (gpu,),
+        "health": Health.FAILED,
+    }
+    devices = tuple(builders.accelerator("eu-a1", i, numa_node=0, power_limit_watts=700) for i in range(2))
+    old = builders.node("eu-a1").model_copy(update=inside | {"accelerators": devices})
+    needs = {"software": (Requirement(name="driver", at_least="580"),), "locality": "numa", "rails": 1}
+    contract = builders.contract(2, **needs, millicores=4_000, limit_watts=700)
+    work = builders.workload("w", replicas=0, tolerations=(Toleration(key="gpu"),), contract=contract)
+    estate = builders.estate(nodes=(old,), workloads=(work,))
+    grow = {"kind": "grow", "workload": "w", "replicas": 1}
+    assert asked(estate, grow).homeless
+    found = asked(estate, {"kind": "add-nodes", "like": "eu-a1", "count": 1}, grow)
+    assert [m.target for m in found.moved] == ["eu-a1-more-1"], found.homeless
 
 
 def test_a_lost_rack_names_who_moves_and_who_has_no_home() -> None:
@@ -161,12 +189,17 @@ def test_work_that_grows_or_moves_is_seated_or_told_what_stands_in_the_way() -> 
 @pytest.mark.parametrize(
     ("supposed", "field"),
     [
-        (lose("rack/eu-z"), "no rack `eu-z`; there are eu-a"),
-        (lose("node/eu-z1"), "no node `eu-z1`"),
-        (lose("moon/luna"), "`moon` is no failure domain"),
+        (lose("rack/eu-z"), "domain: no rack `eu-z`; there are eu-a"),
+        (lose("node/eu-z1"), "domain: no node `eu-z1`"),
+        (lose("moon/luna"), "domain: `moon` is no failure domain"),
         ({"kind": "add-nodes", "like": "eu-z1", "count": 1}, "like: no node `eu-z1`"),
         ({"kind": "add-nodes", "like": "eu-a1", "count": 1, "rack": "eu-z"}, "rack: `eu-z`"),
         ({"kind": "set-quota", "tenant": "nobody", "accelerators": 1}, "tenant: no tenant `nobody`"),
+        ({"kind": "set-quota", "tenant": "tenant-a", "accelerators": 1, "site": "moon"}, "site: no site `moon`"),
+        (
+            {"kind": "set-quota", "tenant": "tenant-a", "accelerators": 1, "model": "X"},
+            "model: nobody here has a `X`",
+        ),
         ({"kind": "set-budget", "rack": "eu-z", "watts": 1}, "rack: no rack `eu-z`"),
         ({"kind": "set-cap", "node": "eu-z1", "watts": 1}, "node: no node `eu-z1`"),
         ({"kind": "grow", "workload": "ghost", "replicas": 1}, "workload: no workload `ghost`"),
@@ -184,6 +217,7 @@ def test_what_is_not_there_cannot_be_supposed(supposed: dict[str, Any], field: s
         {"kind": "lose", "domain": "eu-a"},
         {"kind": "set-budget", "rack": "eu-a", "watts": -1},
         {"kind": "add-nodes", "like": "eu-a1", "count": 0},
+        {"kind": "move", "workload": "a-serve", "site": "eu-de", "rack": "us-a"},
         {"kind": "abolish", "law": "all"},
     ],
 )

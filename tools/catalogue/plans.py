@@ -9,7 +9,7 @@ from estate.ids import NodeId, SiteId, WorkloadId
 from estate.proposals import Rehearsal
 from estate.records import Model
 from tools.catalogue.tools import Answer, Desk, Tool
-from tools.placement import staging
+from tools.placement import asking, staging
 from tools.placement.port import Ask, NoPlacement, Placement
 from tools.rehearsal.rehearsing import rehearse as play
 
@@ -44,8 +44,12 @@ class RehearseAnswer(Answer):
 
 def place(desk: Desk, question: PlaceQuestion) -> PlaceAnswer:
     """Homes for all the replicas, or none with reasons."""
+    workload = desk.workload(question.workload)
+    asking.check_replicas(workload, question.replicas)
+    asking.check_sites(desk.snapshot, question.sites)
+    asking.check_nodes(desk.snapshot, question.avoid)
     ask = Ask(
-        workload=desk.workload(question.workload).id,
+        workload=workload.id,
         replicas=tuple(sorted(set(question.replicas))),
         sites=question.sites,
         avoid=frozenset(question.avoid),

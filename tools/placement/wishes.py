@@ -22,6 +22,7 @@ from tools.placement.constraints.kinds import Constraint, Masks
 from tools.placement.insides import UNTOLD, Seat
 from tools.placement.port import Ask
 from tools.placement.reserved import Kept, kept
+from tools.placement.spending import Spending, spent
 
 FAR: Final = 2**60
 """More than any limit: what a measure says where nobody knows."""
@@ -68,6 +69,10 @@ class Wish:
     """Which nodes are alike, where somebody knows."""
     joined: list[WorkloadContract] = field(default_factory=list, compare=False)
     """What `contract` has answered."""
+    counted: Snapshot | None = None
+    """The estate whose holdings count towards quotas, where the columns have seats that `snapshot` has not."""
+    spendings: dict[tuple[int, ...], tuple[Spending, ...]] = field(default_factory=dict, compare=False)
+    """What `spending` has answered."""
 
     @property
     def contract(self) -> WorkloadContract:
@@ -99,6 +104,15 @@ class Wish:
         if not self.reservations:
             self.reservations.append(kept(self.snapshot, self.columns, self.workload, self.ask.at))
         return self.reservations[0]
+
+    @property
+    def spending(self) -> tuple[Spending, ...]:
+        """What it counts towards: its tenant's quotas, and those of everybody above it."""
+        asked = self.ask.replicas
+        if asked not in self.spendings:
+            known = self.counted or self.snapshot
+            self.spendings[asked] = spent(self.columns.books, known, self.workload, asked)
+        return self.spendings[asked]
 
     @property
     def needed(self) -> int:
@@ -174,6 +188,8 @@ class Room:
         self._payer = wish.payer
         self.seats: list[Seat] = []
         """What was lifted and seated, for the parts of nodes."""
+        self.taken: list[tuple[int, Ints]] = []
+        """The nodes and slots of those that were seated, for quotas."""
         self._vacate(wish)
         self.seated = wish.stays()
         """The nodes of its other replicas, and of those that were seated."""
@@ -234,6 +250,7 @@ class Room:
         else:
             self._share(row, slots)
         self._request(row, slots, 1)
+        self.taken.append((row, slots))
         self.seated.append(row)
         self._change_load(row, watts)
 

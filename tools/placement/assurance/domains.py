@@ -51,7 +51,7 @@ def sort_of(word: str) -> Sort:
     """The sort that a person names. Raises BadInput."""
     found = WORDS.get(word)
     if found is None:
-        raise BadInput(f"`{word}` is no failure domain; there are node, rack, leaf, feed, site and provider")
+        raise BadInput(f"domain: `{word}` is no failure domain; there are node, rack, leaf, feed, site and provider")
     return found
 
 
@@ -138,4 +138,4 @@ def doubled(snapshot: Snapshot, domain: Ref) -> bool:
 def _unknown(domain: Ref, known: Iterable[str]) -> BadInput:
     few = ", ".join(sorted(known)[:12])
     there = f"; there are {few}" if few else f"; see `placet get {domain.kind}s`"
-    return BadInput(f"no {domain.kind} `{domain.id}`{there}")
+    return BadInput(f"domain: no {domain.kind} `{domain.id}`{there}")

@@ -56,7 +56,7 @@ class Assurance(Model):
 
     snapshot: str
     losses: dict[str, int]
-    """How many domains of each sort were lost, one at a time."""
+    """How many domains of each sort were lost, one at a time; empty for whoever may not know how large the fleet is."""
     promised: int
     """Workloads that were promised to run."""
     assured: int
@@ -84,7 +84,7 @@ def report(
     )
     return Assurance(
         snapshot=str(snapshot.version),
-        losses=dict(Counter(_WORD[a.domain.kind] for a in found)),
+        losses=dict(Counter(_WORD[a.domain.kind] for a in found)) if sees is None else {},
         promised=len(owed),
         assured=len(owed) - len(without),
         without=without,

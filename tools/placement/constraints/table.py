@@ -24,6 +24,7 @@ from tools.placement.constraints import (
     machines,
     marks,
     power,
+    quotas,
     reservations,
     stages,
     storage,
@@ -39,7 +40,7 @@ from tools.placement.constraints.rules import Rule
 from tools.placement.wishes import Room, Wish
 
 _PROMISES = (costs, data, stages, storage, supplies, times, uptimes, users, writing)
-_PLACES = (marks, reservations, devices, machines, localities, power, company, tenancy, belongings, law)
+_PLACES = (marks, reservations, devices, machines, localities, power, quotas, company, tenancy, belongings, law)
 _FAMILIES = (*_PLACES, *_PROMISES)
 _FOLDED = (marks, devices, machines, power, company, tenancy, law)
 """What the compiled way knows (`tools.placement.online`). It asks every other by its own masks, see `beside`."""
@@ -65,6 +66,7 @@ _MOVING = (
     storage.moving,
     uptimes.moving,
     reservations.moving,
+    quotas.moving,
 )
 
 RULES: Final[Mapping[Constraint, Rule]] = {rule.constraint: rule for family in _FAMILIES for rule in family.RULES}

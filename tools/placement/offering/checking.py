@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Final
 from estate.errors import BadInput
 from estate.references import Ref
 from estate.snapshots import Snapshot
-from tools.placement import staging
+from tools.placement import asking, staging
 from tools.placement.columns import Columns
-from tools.placement.offering.explaining import check_sites
 
 if TYPE_CHECKING:
     from tools.placement.offering.requests import Request
@@ -39,7 +38,7 @@ def check(snapshot: Snapshot, columns: Columns, request: Request, now: datetime)
     if request.deadline is not None and request.deadline <= now:
         raise BadInput(f"deadline: `{request.deadline:%FT%TZ}` has passed; name a later one")
     _check_terms(snapshot, request)
-    check_sites(snapshot, request.sites)
+    asking.check_sites(snapshot, request.sites)
 
 
 def _check_terms(snapshot: Snapshot, request: Request) -> None:
@@ -51,5 +50,5 @@ def _check_terms(snapshot: Snapshot, request: Request) -> None:
     for feeder in request.fed_by:
         if staging.replicas_for(request.items_per_hour, feeder.items_per_hour) > _MOST_REPLICAS:
             raise BadInput(
-                f"fed_by: more than {_MOST_REPLICAS} replicas of `{feeder.name}` would be needed; state rates"
+                f"fed_by: more than {_MOST_REPLICAS} replicas of `{feeder.name}` would be needed; correct the rates"
             )

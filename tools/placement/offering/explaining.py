@@ -6,7 +6,7 @@ holder of the contract reads the same in the contract's own words, and learns of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from itertools import islice
 
@@ -14,11 +14,13 @@ import numpy as np
 
 from estate.errors import BadInput
 from estate.ids import SiteId, TenantId, WorkloadId
-from estate.records import Model
+from estate.records import Model, later
 from estate.snapshots import Snapshot
 from estate.workloads import Workload
+from tools.placement import asking
 from tools.placement.columns import Flags
 from tools.placement.constraints.kinds import AXES, Constraint, Masks
+from tools.placement.constraints.rules import Refused
 from tools.placement.constraints.table import RULES
 from tools.placement.offering.cases import Case
 from tools.placement.offering.relaxations import Relaxation, relaxations
@@ -28,6 +30,7 @@ from tools.placement.searching import search
 from tools.placement.wishes import Room, Wish
 
 _MOST_HELP = 8
+_MOST_SAID = 3
 _HARDEST = (*AXES.values(), *(c for c in reversed(Constraint) if c not in AXES.values()))
 
 
@@ -37,6 +40,16 @@ class Plainly(Model):
     needed: str
     share_percent: int
     """Of the places there are, how many it rules out, in tens."""
+    of: TenantId | None = later()
+    """Whose name is in it: of somebody above the holder of the contract, whose quota it is."""
+    unnamed: str = later("")
+    """The same without that name."""
+
+    def seen_by(self, tenants: Collection[TenantId]) -> Plainly:
+        """As somebody reads it who may know of these tenants."""
+        if self.of is None or self.of in tenants:
+            return self
+        return Plainly(needed=self.unnamed, share_percent=self.share_percent)
 
 
 class Home(Model):
@@ -69,11 +82,14 @@ class Explanation(Model):
     nearest: str = ""
     """Where no single change does: what comes closest."""
 
-    def for_tenant(self) -> Explanation:
-        """What its holder may read: no rack, no node, no other tenant."""
+    def for_tenant(self, sees: Collection[TenantId] = ()) -> Explanation:
+        """What its holder may read: no rack, no node, no other tenant than those that they see anyway."""
         mine = tuple(r.model_copy(update={"says": r.plain}) for r in self.helps if r.plain)
         return self.model_copy(
-            update={"homes": (), "nodes": 0, "reasons": (), "by_node": (), "helps": mine, "nearest": ""}
+            update={
+                **{"homes": (), "nodes": 0, "reasons": (), "by_node": (), "helps": mine, "nearest": ""},
+                "plainly": tuple(dict.fromkeys(p.seen_by(sees) for p in self.plainly)),
+            }
         )
 
 
@@ -92,7 +108,7 @@ def pending(
         BadInput: there is no such workload, or no such site.
     """
     workload, wanted = _workload(snapshot, name), tuple(sites)
-    check_sites(snapshot, wanted)
+    asking.check_sites(snapshot, wanted)
     bound = {b.replica for b in workload.bindings}
     waiting = tuple(r for r in range(workload.replicas) if r not in bound)
     ask = Ask(name, waiting, wanted, at=at)
@@ -117,14 +133,24 @@ def explained(case: Case, *, each_node: bool = False) -> Explanation:
             "nodes": len(wish.columns.ids),
             "reasons": explain(wish, attempt.last, room),
             "by_node": tuple(by_node(wish, attempt.last, room)) if each_node else (),
-            "plainly": tuple(plainly(attempt.last)),
+            "plainly": tuple(plainly(wish, attempt.last, room)),
             "helps": helps,
             "nearest": answer.nearest if isinstance(answer, NoPlacement) and not helps else "",
         }
     )
 
 
-def plainly(masks: Masks) -> Iterator[Plainly]:
+def in_plain_words(engine: Engine, snapshot: Snapshot, ask: Ask, _answer: NoPlacement) -> str:
+    """Why what is asked for has no home, in a line for whoever holds the contract."""
+    workload = snapshot.workload(ask.workload)
+    assert workload is not None, "it was asked for"
+    found = explained(Case(engine, Wish(snapshot, engine.columns_of(snapshot), ask, workload))).for_tenant()
+    helps = " or ".join(h.says for h in found.helps[:_MOST_SAID])
+    needed = "; ".join(p.needed for p in found.plainly)
+    return f"needed and not found: {needed}{f'; it would fit if you {helps}' if helps else ''}"
+
+
+def plainly(wish: Wish, masks: Masks, room: Room) -> Iterator[Plainly]:
     """The few obstacles that explain every place that is ruled out, the hardest first.
 
     What alone keeps it from some place is among them; of the others, whatever explains most of what is left.
@@ -139,7 +165,16 @@ def plainly(masks: Masks) -> Iterator[Plainly]:
         told[int((refusing & left).sum(axis=1).argmax())] = True
         left &= ~refusing[told].any(axis=0)
     for position in np.flatnonzero(told):
-        yield Plainly(needed=RULES[order[position]].plain, share_percent=_tens(refusing[position]))
+        yield from _plain(Refused(wish, refusing[position], room), order[position])
+
+
+def _plain(by: Refused, constraint: Constraint) -> Iterator[Plainly]:
+    rule, share = RULES[constraint], _tens(by.refused)
+    if rule.plainly is None:
+        yield Plainly(needed=rule.plain, share_percent=share)
+        return
+    for said in rule.plainly(by):
+        yield Plainly(needed=said.says, share_percent=share, of=said.of, unnamed=rule.plain if said.of else "")
 
 
 def _tens(refused: Flags) -> int:
@@ -152,10 +187,3 @@ def _workload(snapshot: Snapshot, name: WorkloadId) -> Workload:
     if found is None:
         raise BadInput(f"workload: no workload `{name}`; see `placet get workloads`")
     return found
-
-
-def check_sites(snapshot: Snapshot, sites: Iterable[SiteId]) -> None:
-    """Raises BadInput for a site that no fact knows."""
-    for site in sites:
-        if site not in snapshot.facts.site:
-            raise BadInput(f"sites: no site `{site}`; there are {', '.join(sorted(snapshot.facts.site))}")

@@ -12,8 +12,9 @@ from typing import Final
 
 from estate.changes import ReserveCapacity
 from estate.errors import BadInput
-from estate.ids import NodeId, ReservationId, WorkloadId
+from estate.ids import NodeId, ReservationId, TenantId, WorkloadId
 from estate.records import Model, Time
+from estate.snapshots import Snapshot
 from estate.uses.reservations import Afterwards, Meanwhile, Seat, Terms
 from estate.workloads import Binding, Workload
 
@@ -34,6 +35,13 @@ class Window(Model):
     """For this one of the tenant's alone, when it comes; None: for any of theirs."""
     meanwhile: Meanwhile = Meanwhile.PREEMPTIBLE
     afterwards: Afterwards = Afterwards.STAYS
+
+
+def check_workload(snapshot: Snapshot, window: Window, tenant: TenantId) -> None:
+    """Raises BadInput where it is to be for work of another tenant: nobody could use it."""
+    found = snapshot.workload(window.workload) if window.workload is not None else None
+    if found is not None and found.tenant != tenant:
+        raise BadInput(f"workload: no workload `{window.workload}` of `{tenant}`; see `placet get workloads`")
 
 
 def span(window: Window, deadline: datetime | None, now: datetime) -> tuple[datetime, datetime]:

@@ -45,7 +45,9 @@ class Board:
     def _question(self, snapshot: Snapshot, ask: Ask, workload: Workload) -> Question:
         frame = self._frame
         wish = Wish(snapshot, frame.columns, ask, workload, spans=frame.spans, alike=frame.alike)
-        return Question(frame, self._classes, wish, table.beside(snapshot, workload))
+        more = max(ask.replicas) + 1  # a workload that grows counts in full towards quotas
+        grown = workload if more <= workload.replicas else workload.model_copy(update={"replicas": more})
+        return Question(frame, self._classes, wish, table.beside(snapshot, grown))
 
     def follow(self, snapshot: Snapshot) -> bool:
         """Become that snapshot, where that can be done."""

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from tools.placement import objectives, searching
+from tools.placement import choosing, objectives
 from tools.placement.columns import Columns, Flags, Ints
 from tools.placement.constraints import company
 from tools.placement.constraints.kinds import Masks, Reach
@@ -105,7 +105,7 @@ class Passing:
         if self._wish.workload.contract.locality is None:
             return None
         wish, room = self._cut(np.array([row]))
-        return searching.devices(wish, room, 0, None)
+        return choosing.devices(wish, room, 0, None)
 
     def seat(self, row: int, slots: Ints) -> None:
         """A replica is there: the node is asked about anew."""
@@ -128,7 +128,7 @@ class Passing:
         columns = self._frame.columns.of(rows)
         few = Wish(wish.snapshot, columns, wish.ask, wish.workload, joined=wish.joined)
         room, at = Room(few), {row: place for place, row in enumerate(rows.tolist())}
-        for row, slots, watts in self.room.taken:
+        for row, slots, watts in self.room.put:
             if row in at:
                 room.seat(at[row], slots, watts)
         return few, room

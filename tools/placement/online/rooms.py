@@ -17,7 +17,8 @@ class LateRoom(Room):
     def __init__(self, wish: Wish) -> None:
         self._wish = wish
         self.seated = wish.stays()
-        self.taken: list[tuple[int, Ints, int]] = []
+        self.taken: list[tuple[int, Ints]] = []
+        self.put: list[tuple[int, Ints, int]] = []
         """What was seated: row, slots, watts."""
         self._made = False
 
@@ -27,14 +28,15 @@ class LateRoom(Room):
             raise AttributeError(name)
         self._made = True
         super().__init__(self._wish)
-        for seat in self.taken:
+        for seat in self.put:
             super().seat(*seat)
         return getattr(self, name)
 
     def seat(self, row: int, slots: Ints, watts: int) -> None:
         """As a room does."""
-        self.taken.append((row, slots, watts))
+        self.put.append((row, slots, watts))
         if self._made:
             super().seat(row, slots, watts)
         else:
+            self.taken.append((row, slots))
             self.seated.append(row)

@@ -33,6 +33,9 @@ EFFORT = Effort(rounds=30, racks=8, each=0.2, whole=2.0)
 
 def plan(snapshot: Snapshot, goal: Goal, now: datetime | None = None, effort: Effort = EFFORT) -> Plan:
     """The plan for a goal. Raises BadInput where it names what is not in the estate, or a time that has passed."""
+    for stated in goal.takes:
+        if snapshot.workload(stated.workload) is None:
+            raise BadInput(f"takes: no workload `{stated.workload}`; see `placet get workloads`")
     if isinstance(goal, Burst):
         return burst(snapshot, goal, now, effort)
     minutes = _minutes(goal, now)

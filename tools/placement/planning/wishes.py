@@ -52,6 +52,9 @@ def _made_up(snapshot: Snapshot, goal: Free | Burst) -> tuple[Workload, tuple[in
     if goal.tenant not in snapshot.facts.tenant:
         known = ", ".join(sorted(snapshot.facts.tenant)[:20])
         raise BadInput(f"tenant: no tenant `{goal.tenant}`; there are {known}")
+    here = {a.model for n in snapshot.nodes() for a in n.accelerators}
+    if isinstance(goal, Free) and (strange := sorted({*goal.models} - here)):
+        raise BadInput(f"models: nobody here has a `{strange[0]}`; there are {', '.join(sorted(here))}")
     space = _namespace(snapshot, goal.tenant, goal.site)
     replicas = goal.accelerators // goal.each
     contract = WorkloadContract(

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from estate.errors import BadInput
-from estate.hardware import Accelerator, Node
+from estate.hardware import Accelerator, Health, Node
 from estate.ids import NodeId, RackId, SiteId, TenantId, Uid, WorkloadId
 from estate.law import Facts, Rack, Tenant
 from estate.law.tenants import Quota
+from estate.machines import LinkState
 from estate.records import Model
 from estate.references import WrittenRef
 from estate.snapshots import Snapshot
-from estate.units import MilliGpu, Watts
+from estate.units import Mebibytes, MegabitsPerSecond, Millicores, MilliGpu, Watts
 
 
 class Lose(Model):
@@ -69,6 +70,11 @@ class SetQuota(Model):
         known = facts.tenant.get(self.tenant)
         if known is None:
             raise BadInput(f"tenant: no tenant `{self.tenant}`; there are {', '.join(sorted(facts.tenant))}")
+        if self.site is not None and self.site not in facts.site:
+            raise BadInput(f"site: no site `{self.site}`; there are {', '.join(sorted(facts.site))}")
+        models = {a.model for n in snapshot.nodes() for a in n.accelerators}
+        if self.model and self.model not in models:
+            raise BadInput(f"model: nobody here has a `{self.model}`; there are {', '.join(sorted(models))}")
         others = [
             q for q in known.quotas if (q.site, q.model, q.accelerators is None) != (self.site, self.model, False)
         ]
@@ -128,6 +134,13 @@ class MoveWork(Model):
     workload: WorkloadId
     site: SiteId | None = None
     rack: RackId | None = None
+    """One of these at most."""
+
+    @model_validator(mode="after")
+    def _one_goal(self) -> Self:
+        if self.site is not None and self.rack is not None:
+            raise ValueError("site, rack: name one of them")
+        return self
 
 
 class Grow(Model):
@@ -160,23 +173,35 @@ def _unused(like: NodeId, snapshot: Snapshot) -> Iterator[str]:
 
 
 def _another(like: Node, name: str) -> Node:
-    """An empty, healthy node of the same make."""
-    devices = tuple(_devices(like, name))
-    fresh = {"id": NodeId(name), "uid": Uid(f"uid-{name}"), "name": name, "accelerators": devices, "cordoned": False}
-    return Node(
-        **{"cluster": like.cluster, "idle_watts": like.idle_watts, "power_cap_watts": like.power_cap_watts} | fresh
-    )
+    """An empty, healthy, open node of the same make: nothing that was seen of the old one alone is said of it."""
+    fresh = {
+        "id": NodeId(name),
+        "uid": Uid(f"uid-{name}"),
+        "name": name,
+        "accelerators": tuple(_devices(like, name)),
+        "cordoned": False,
+        "health": Health.HEALTHY,
+        "taints": tuple(t for t in like.taints if not t.own),
+        "other_millicores": Millicores(0),
+        "other_mebibytes": Mebibytes(0),
+        "nics": tuple(n.model_copy(update=_IDLE) for n in like.nics),
+    }
+    return like.model_copy(update=fresh | dict.fromkeys(("boot_id", *_STRONG), "") | {"origins": ()})
+
+
+_STRONG = ("serial", "system_uuid", "provider_id")
+_IDLE = {"state": LinkState.UP, "used": MegabitsPerSecond(0), "address": ""}
 
 
 def _devices(like: Node, name: str) -> Iterator[Accelerator]:
     for device in like.accelerators:
-        domain = device.nvlink_domain and f"{name}-{device.nvlink_domain}"
-        yield Accelerator(
-            index=device.index,
-            uuid=f"GPU-{name}-{device.index}",
-            pci_address=device.pci_address,
-            model=device.model,
-            memory_mebibytes=device.memory_mebibytes,
-            nvlink_domain=domain,
-            vendor=device.vendor,
-        )
+        fresh = {
+            "uuid": f"GPU-{name}-{device.index}",
+            "nvlink_domain": device.nvlink_domain and f"{name}-{device.nvlink_domain}",
+            "board": device.board and f"{name}-{device.board}",
+            "serial": "",
+            "health": Health.HEALTHY,
+            "throttled_by": (),
+            "faults": (),
+        }
+        yield device.model_copy(update=fresh)
