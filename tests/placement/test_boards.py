@@ -8,7 +8,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from estate.frozen import FrozenEstate
+from estate.law import Facts
+from estate.law.tenants import Quota
 from estate.stock import Stock
+from estate.units import MilliGpu
 from tests import builders
 from tests.drawing import among
 from tests.inventory.columns_histories import FACTS, nodes, typed, workloads
@@ -38,8 +41,8 @@ from tools.placement.wishes import Room, Wish
 @settings(max_examples=20)
 def test_a_board_finds_what_the_masks_find_whatever_it_followed(data: st.DataObject) -> None:
     """Back and forth between estates that grew out of one another, by what was learned of the first."""
-    law_base = estates.facts() | estates.roomy() | pledged.facts()
-    first = stocked(data, data.draw(estates.estates(law_base=law_base)))
+    law_base = bounded(data, data.draw(estates.facts() | estates.roomy() | pledged.facts()))
+    first = stocked(data, data.draw(estates.estates(law_base=st.just(law_base))))
     assume(list(first.nodes()))
     outlook = Outlook(outlooks.counted(first, [n.id for n in first.nodes()]))
     board, masks, line = Board(first, columns.build(first), outlook), MaskEngine(outlook), [first]
@@ -71,6 +74,13 @@ def test_after_a_look_seats_are_those_that_place_explains(data: st.DataObject) -
     found = looked.place(estate, ask)
     assert found == masks.place(estate, ask)
     assert looked.seats(estate, ask) == (found.bindings if isinstance(found, Placement) else None)
+
+
+def bounded(data: st.DataObject, law_base: Facts) -> Facts:
+    """With a quota of some tenants."""
+    quotas = st.sampled_from([(), (), *((Quota(accelerators=MilliGpu(n)),) for n in (2_000, 4_000))])
+    tenants = tuple(t.model_copy(update={"quotas": data.draw(quotas)}) for t in law_base.tenants)
+    return law_base.model_copy(update={"tenants": tenants})
 
 
 def stocked(data: st.DataObject, estate: FrozenEstate) -> FrozenEstate:
