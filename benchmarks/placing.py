@@ -11,9 +11,9 @@ import gc
 import os
 import resource
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from itertools import batched, cycle
 from random import Random
@@ -23,14 +23,13 @@ from benchmarks.figures import Figure, figure, main, percentile
 from estate.devices import Sharing
 from estate.frozen import FrozenEstate
 from estate.hardware import Node
-from estate.ids import InstallationId, NodeId, PriceId, ReservationId, SiteId, TenantId, Uid, WorkloadId
+from estate.ids import InstallationId, PriceId, SiteId, Uid, WorkloadId
 from estate.items import Item
 from estate.machines import LinkState, Nic, NicUse
 from estate.snapshots import SnapshotVersion
 from estate.stock import Stock
-from estate.units import MegabitsPerSecond, MicroUsd, Watts
+from estate.units import MegabitsPerSecond, MicroUsd
 from estate.uses.offers import Price, Unit
-from estate.uses.reservations import Reservation, Seat
 from estate.workloads import Span, Workload, WorkloadKind
 from tools.inventory.columns.changes import NodeSeen, WorkloadSeen
 from tools.inventory.columns.engine import Inventory
@@ -185,7 +184,7 @@ def _masked(stage: Stage, masks: MaskEngine, engine: MaskEngine, single: list[Wo
     return found
 
 
-def _asks(like: Workload, site: SiteId, nodes: Sequence[NodeId]) -> Iterator[tuple[str, Workload, tuple[Item, ...]]]:
+def _asks(like: Workload, site: SiteId) -> Iterator[tuple[str, Workload, tuple[Item, ...]]]:
     """Asks of which more counts than devices, power, neighbours and distance, each with what the estate has for it."""
 
     def asked(name: str, replicas: int = 1, kind: WorkloadKind = like.kind, **terms: object) -> Workload:
@@ -198,7 +197,6 @@ def _asks(like: Workload, site: SiteId, nodes: Sequence[NodeId]) -> Iterator[tup
     yield "a ceiling of cost", asked("ceiling", cost_ceiling=10**9), prices
     yield "inference by its price", asked("price"), prices
     yield "rails of its own", asked("rails", rails=1), ()
-    yield "among 50 reservations", asked("among"), tuple(_reserved(n, node) for n, node in enumerate(nodes[:50]))
     yield "training of four", asked("near", 4, WorkloadKind.TRAINING), ()
     yield "four shares of a device", asked("shares", 4, share=250), ()
 
@@ -208,23 +206,10 @@ def _price(name: str, dollars: int, site: SiteId) -> Price:
     return Price(id=PriceId(name), unit=Unit.GPU_HOUR, amount=amount, site=site, stated_by="a list", valid_until=until)
 
 
-def _reserved(number: int, node: NodeId) -> Reservation:
-    begins = datetime(2099, 1, 1, tzinfo=UTC)
-    return Reservation(
-        id=ReservationId(f"r{number:03d}"),
-        tenant=TenantId("somebody-else"),
-        seats=(Seat(node=node, accelerators=(0, 1, 2, 3)),),
-        watts_per_accelerator=Watts(700),
-        start=begins,
-        end=begins + timedelta(days=1),
-    )
-
-
 def _beside(stage: Stage, masks: MaskEngine, engine: MaskEngine, like: Workload, at: str) -> list[Figure]:
     """By the board, and how many times as long masks take for the same, on the same estates."""
-    found, base = [], stage.snapshot()
-    names = sorted(base.facts.rack_of)
-    for name, workload, items in _asks(like, next(iter(base.facts.site)), names):
+    found, site = [], next(iter(stage.snapshot().facts.site))
+    for name, workload, items in _asks(like, site):
         ask = Ask(workload.id, tuple(range(workload.replicas)))
         quick, slow = [], []
         for number in range(_ASKED):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import StrEnum
 
+from estate import layouts
 from estate.ids import NodeId, ObjectId, Uid, WorkloadId
 from estate.objects import ABSENT, MADE, is_expected
 from estate.records import Model
@@ -34,6 +35,8 @@ class Field(StrEnum):
     TAINTS = "taints"
     FORM = "form"
     """What Placet holds of an object, by its digest; None where the object is not there."""
+    LAYOUT = "layout"
+    """How the accelerators of a node are cut: how many devices of each size."""
     TERMS = "terms"
     """What was reserved, by its digest; None where the reservation is not there."""
 
@@ -117,6 +120,8 @@ def _of_node(snapshot: Snapshot, name: NodeId, field: Field) -> tuple[Uid | None
             return node.uid, getattr(node, field.value)
         case Field.TAINTS:
             return node.uid, tuple(sorted(str(t) for t in node.taints))
+        case Field.LAYOUT:
+            return node.uid, layouts.sizes(node)
         case Field.BINDINGS:
             return node.uid, written_residents(snapshot, name)
         case _:

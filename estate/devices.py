@@ -56,6 +56,23 @@ class ThrottleReason(StrEnum):
         return self not in (ThrottleReason.IDLE, ThrottleReason.APPLICATION_CLOCKS, ThrottleReason.DISPLAY_CLOCKS)
 
 
+class PartitionState(StrEnum):
+    """How far a partition manager is, in the GPU operator's words (`nvidia.com/mig.config.state`)."""
+
+    PENDING = "pending"
+    REBOOTING = "rebooting"
+    SUCCESS = "success"
+    FAILED = "failed"
+
+
+class Partitioning(Model):
+    """What the partition manager of a node was told, and how far it is with it."""
+
+    layout: str = Field(default="", max_length=63)
+    """The layout that it was told last; empty: none, and the devices are as they were found."""
+    state: PartitionState = PartitionState.SUCCESS
+
+
 class Partition(Model):
     """One slice of a device that is cut (MIG, or a vendor's own way)."""
 

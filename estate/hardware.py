@@ -8,7 +8,7 @@ from typing import ClassVar, Final
 
 from pydantic import Field
 
-from estate.devices import Fault, Partition, Sharing, ThrottleReason, Vendor
+from estate.devices import Fault, Partition, Partitioning, Sharing, ThrottleReason, Vendor
 from estate.ids import ClusterId, NodeId, Uid
 from estate.machines import Disk, Nic, NumaNode, PcieSwitch, Software
 from estate.origins import Layer, Origin
@@ -89,6 +89,8 @@ class Accelerator(Model):
     """The uuid of the board that it is a slice of; empty where it is whole, or nobody tells."""
     start: int | None = later(ge=0, le=63)
     """The first memory slice of its board that it takes up."""
+    board_mebibytes: Mebibytes | None = later()
+    """The memory of the board that it is a slice of; None: it is whole, or nobody tells."""
     sharing: Sharing | None = later()
     """How replicas may share it; None: one alone may hold it."""
     power_limit_watts: Watts | None = later()
@@ -142,6 +144,8 @@ class Node(Model):
     other_millicores: Millicores = later(Millicores(0))
     """What pods request of it that are replicas of nothing here: its own agents', and of tenants that nobody knows."""
     other_mebibytes: Mebibytes = later(Mebibytes(0))
+    partitioning: Partitioning | None = later()
+    """Of its partition manager; None: no such manager is known on it."""
     end_of_life: Time | None = later()
     origins: tuple[Origin, ...] = later((), max_length=64)
     """Where each layer of these fields is from, and when it was seen. One without: as its cluster reports it."""
@@ -151,7 +155,7 @@ class Node(Model):
         **dict.fromkeys(("serial", "system_uuid", "provider_id"), Layer.IDENTITY),
         **dict.fromkeys(("idle_watts", "power_cap_watts"), Layer.POWER),
         **dict.fromkeys(("cordoned", "taints", "millicores", "allots_mebibytes"), Layer.SCHEDULING),
-        **dict.fromkeys(("other_millicores", "other_mebibytes"), Layer.SCHEDULING),
+        **dict.fromkeys(("other_millicores", "other_mebibytes", "partitioning"), Layer.SCHEDULING),
         "health": Layer.HEALTH,
         "nics": Layer.FABRIC,
         "software": Layer.SOFTWARE,

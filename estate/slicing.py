@@ -91,11 +91,11 @@ def cut(node: Node, taken: Iterable[int], profile: str, wanted: int) -> Node | N
     held, lacking = frozenset(taken), wanted
     fresh: list[Accelerator] = []
     gone: set[int] = set()
-    for whole, slices in _boards(node):
+    for board, slices in _boards(node):
         if lacking <= 0:
             break
-        made = list(_laid(whole, slices, profile, held, lacking))
-        lost = [a.index for a in slices or [whole] if a.index not in held]
+        made = list(_laid(board, slices, profile, held, lacking))
+        lost = [a.index for a in slices or [board] if a.index not in held]
         gain = len(made) - sum(a.cut == profile and a.index in lost for a in slices)
         if gain > 0:
             fresh, gone, lacking = [*fresh, *made], {*gone, *lost}, lacking - gain
@@ -114,31 +114,78 @@ def _boards(node: Node) -> Iterator[tuple[Accelerator, list[Accelerator]]]:
         if device.cut and device.board and device.start is not None:
             parts.setdefault(device.board, []).append(device)
     for slices in parts.values():
-        yield slices[0], slices
+        yield whole(slices[0]), slices
     for device in node.accelerators:
         if not device.cut and not device.partitions and device.sharing is None:
             yield device, []
 
 
 def _laid(
-    whole: Accelerator, slices: Sequence[Accelerator], profile: str, held: frozenset[int], most: int
+    board: Accelerator, slices: Sequence[Accelerator], profile: str, held: frozenset[int], most: int
 ) -> Iterator[Accelerator]:
-    if whole.health is not Health.HEALTHY or (not slices and whole.index in held):
+    if board.health is not Health.HEALTHY or (not slices and board.index in held):
         return
-    board = whole.board or whole.uuid
-    memory = whole.memory_mebibytes if not slices else _whole_memory(whole)
     kept = [(a.cut, a.start or 0) for a in slices if a.index in held]
-    for start in starts(profiles(whole.model, memory), profile, kept)[:most]:
-        yield whole.model_copy(
-            update={
-                "uuid": f"{board}/{profile}-{start}"[:128],
-                "model": f"{whole.model.split('-MIG-')[0]}-MIG-{profile}",
-                "memory_mebibytes": Mebibytes(_gigabytes(profile) * 1024),
-                "cut": profile,
-                "board": board,
-                "start": start,
-            }
-        )
+    for start in starts(profiles(board.model, board.memory_mebibytes), profile, kept)[:most]:
+        yield _part(board, profile, start)
+
+
+def parts(board: Accelerator, wanted: Sequence[str]) -> tuple[Accelerator, ...] | None:
+    """A whole board cut into just these slices, by profile; itself for none; None where they do not lie on it."""
+    of = profiles(board.model, board.memory_mebibytes)
+    known = {p.name: p for p in of}
+    if any(_plain(w) not in known for w in wanted):
+        return None
+    ordered = sorted(wanted, key=lambda w: (-known[_plain(w)].size, w))
+    lying = _placed(of, ordered, ())
+    if not wanted:
+        return (board,)
+    return None if lying is None else tuple(_part(board, *lies) for lies in sorted(lying))
+
+
+type _Lying = tuple[tuple[str, int], ...]
+
+
+def _placed(of: Sequence[Profile], wanted: Sequence[str], held: _Lying) -> _Lying | None:
+    """The first way to lay them beside those that are held; alike ones by rising starts, so none is tried twice."""
+    if not wanted:
+        return held
+    after = held[-1][1] if held and held[-1][0] == wanted[0] else -1
+    for start in (s for s in starts(of, wanted[0], held) if s > after):
+        if (found := _placed(of, wanted[1:], (*held, (wanted[0], start)))) is not None:
+            return found
+    return None
+
+
+def whole(part: Accelerator) -> Accelerator:
+    """The board that a slice is of, as it is when it is whole; a whole device itself."""
+    if not part.cut:
+        return part
+    return part.model_copy(
+        update={
+            "uuid": part.board or part.uuid,
+            "model": part.model.split("-MIG-")[0],
+            "memory_mebibytes": part.board_mebibytes or Mebibytes(_whole_memory(part)),
+            "cut": "",
+            "board": "",
+            "start": None,
+            "board_mebibytes": None,
+        }
+    )
+
+
+def _part(board: Accelerator, profile: str, start: int) -> Accelerator:
+    return board.model_copy(
+        update={
+            "uuid": f"{board.uuid}/{profile}-{start}"[:128],
+            "model": f"{board.model}-MIG-{profile}",
+            "memory_mebibytes": Mebibytes(_gigabytes(profile) * 1024),
+            "cut": profile,
+            "board": board.uuid,
+            "start": start,
+            "board_mebibytes": board.memory_mebibytes,
+        }
+    )
 
 
 def _whole_memory(part: Accelerator) -> int:

@@ -52,6 +52,10 @@ class Stock:
         held = self._kinds.get(kind, Map())
         return (held[name] for name in sorted(held))
 
+    def same(self, other: Stock, kinds: Iterable[str]) -> bool:
+        """Whether one was made of the other without a change to items of these kinds. Looks at none of them."""
+        return self is other or all(self._kinds.get(k) is other._kinds.get(k) for k in kinds)
+
     def known_as(self, alias: Alias) -> Ref | None:
         """Whom a strong alias names; None for a weak one, which proves nothing."""
         return self._aliases.get(str(alias))

@@ -22,6 +22,7 @@ from estate.changes import (
     MoveWorkload,
     ReleaseCapacity,
     RemoveWorkload,
+    RepartitionAccelerator,
     ReserveCapacity,
     TaintNode,
 )
@@ -351,6 +352,8 @@ def _node(question: Question, played: _Played, name: NodeId) -> Ask:
         "tenants": names(tenants_on(before, node.id)),
         "fit": all(h is Health.HEALTHY for h in (node.health, *devices)),
     }
+    if isinstance(played.change, RepartitionAccelerator):
+        context["reserved"] = names(reservations.cut_away(before, node.id, question.now))
     return Ask(played.change.kind, "Node", node.id, context, step=played.number)
 
 

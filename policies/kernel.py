@@ -13,7 +13,15 @@ from datetime import datetime
 from typing import Any
 
 from estate import effects
-from estate.changes import ApplyManifest, Change, CopyWorkload, DeleteObject, ReleaseCapacity, ReserveCapacity
+from estate.changes import (
+    ApplyManifest,
+    Change,
+    CopyWorkload,
+    DeleteObject,
+    ReleaseCapacity,
+    RepartitionAccelerator,
+    ReserveCapacity,
+)
 from estate.effects import Effect, Step
 from estate.identities import Role, Subject, SubjectKind
 from estate.ids import ClusterId, Country, GangId, NodeId, TenantId, WorkloadId
@@ -212,6 +220,8 @@ def _change(matter: Matter, change: Change, before: Snapshot, after: Snapshot, a
             yield Objection(Dimension.TENANT, f"workload/{now.id}", "its namespace is the cluster's own")
     if target.kind is ThingKind.NODE:
         yield from _node(matter, NodeId(target.id), before)
+    if isinstance(change, RepartitionAccelerator) and before.workloads_on(change.node):
+        yield Objection(Dimension.TENANT, f"node/{change.node}", "its accelerators would be cut under running work")
     if isinstance(change, ApplyManifest | DeleteObject):
         yield from _object(matter, change, before.facts)
     if isinstance(change, ReserveCapacity | ReleaseCapacity):

@@ -28,6 +28,11 @@ def broken_by(after: Snapshot, workload: Workload, fresh: Iterable[Binding], now
     return frozenset(taken | near)
 
 
+def cut_away(before: Snapshot, node: NodeId, now: datetime) -> frozenset[ReservationId]:
+    """The reservations of devices of a node whose devices will be others: their numbers mean something else then."""
+    return frozenset(r.id for r in reserving.on(before, node) if r.terms.end > now)
+
+
 def rivals(after: Snapshot, change: ReserveCapacity) -> frozenset[ReservationId]:
     """The reservations of other tenants in the same time that its devices would be too near to."""
     terms, nodes = change.terms, {s.node for s in change.terms.seats}

@@ -1,6 +1,7 @@
 """What feeds and cools racks beyond their own budgets: feeds, sites, CDUs and loops, before and after a play. Pure.
 
-The law asks for the weights of a play (`supplies`), the fleet's report for the parts themselves (`parts`).
+The law asks for the weights of a play (`supplies`), placement for the parts themselves (`parts`): its masks,
+reports and suppositions are read off these, so that they can differ from the law in nothing.
 
 Asked only of what the estate knows and the play makes draw otherwise. A part that has failed, or leaks, carries
 nothing: what would add to it is beyond its limit. Two feeds of a 2N pair are one: either must carry the load of both.
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from estate import reserving
 from estate.facilities.cooling import Cdu, CoolingPart, Loop
@@ -21,6 +23,9 @@ from estate.references import Ref
 from estate.snapshots import Snapshot
 from policies.playing import Play
 
+KINDS: Final = frozenset({"feed", "site", "rack", "cdu", "loop"})
+"""Of the items that parts, and what racks give away by themselves, are read off."""
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -31,6 +36,8 @@ class Part:
     racks: Mapping[RackId, int]
     most: int
     """Watts that it may carry."""
+    own: frozenset[RackId]
+    """Those of its racks whose change asks for it: half of a 2N pair has its partner's load to carry as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +68,34 @@ def parts(snapshot: Snapshot, racks: Iterable[RackId]) -> Iterator[Part]:
     yield from _cooling(snapshot, asked)
 
 
+def carried(snapshot: Snapshot, part: Part) -> int:
+    """What a part carries as things are, in watts."""
+    return sum(-(-_spoken_for(snapshot, rack) // shared) for rack, shared in part.racks.items())
+
+
+def relied_on(snapshot: Snapshot, part: Part) -> tuple[Ref | None, int]:
+    """Who carries the load of a part in truth, and how much it may: of a dead half of a 2N pair the other half.
+
+    None where a feed is dead and nobody takes its load: what it fed is dead as well.
+    """
+    item = snapshot.stock.get(part.ref)
+    if not isinstance(item, Feed) or item.state is not State.FAILED:
+        return part.ref, part.most
+    partner = _partner(snapshot, item)
+    return (None, 0) if partner is None else (partner.ref, int(partner.capacity_watts))
+
+
 def drawn(play: Play, rack: RackId) -> tuple[int, int]:
     """What a rack draws before the play and after it, in watts; what could not be laid out counts as it was wanted.
 
     What is reserved there counts as if it were drawn already.
     """
     beyond = sum(w for n, w in play.unplayed.items() if play.base.rack_of(n) == rack)
-    kept = [undrawn(s, rack) for s in (play.base, play.after)]
-    return int(play.base.rack_watts(rack)) + kept[0], int(play.after.rack_watts(rack)) + kept[1] + beyond
+    return _spoken_for(play.base, rack), _spoken_for(play.after, rack) + beyond
+
+
+def _spoken_for(snapshot: Snapshot, rack: RackId) -> int:
+    return int(snapshot.rack_watts(rack)) + undrawn(snapshot, rack)
 
 
 def undrawn(snapshot: Snapshot, rack: RackId) -> int:
@@ -90,7 +117,8 @@ def _feeds(snapshot: Snapshot, racks: Iterable[RackId]) -> Iterator[Part]:
         if isinstance(feed, Feed):
             pair = tuple(f for f in (feed, _partner(snapshot, feed)) if f is not None)
             fed = {r: 1 for f in pair for r in facts.racks_on_feed.get(f.id, ())}
-            yield Part(feed.ref, False, fed, min(_capacity(f.capacity_watts, f.state) for f in pair))
+            own = frozenset(facts.racks_on_feed.get(feed.id, ()))
+            yield Part(feed.ref, False, fed, min(_capacity(f.capacity_watts, f.state) for f in pair), own)
 
 
 def _partner(snapshot: Snapshot, feed: Feed) -> Feed | None:
@@ -105,7 +133,8 @@ def _sites(snapshot: Snapshot, racks: Iterable[RackId]) -> Iterator[Part]:
     for site in {facts.rack[r].site for r in racks}:
         plan = snapshot.stock.get(Ref("site", site))
         if isinstance(plan, SitePlan) and plan.power_watts is not None:
-            yield Part(plan.ref, False, dict.fromkeys(facts.racks_at.get(site, ()), 1), plan.power_watts)
+            there = facts.racks_at.get(site, ())
+            yield Part(plan.ref, False, dict.fromkeys(there, 1), plan.power_watts, frozenset(there))
 
 
 def _cooling(snapshot: Snapshot, racks: Iterable[RackId]) -> Iterator[Part]:
@@ -123,7 +152,8 @@ def _cooling(snapshot: Snapshot, racks: Iterable[RackId]) -> Iterator[Part]:
 
 def _cooler(part: CoolingPart, racks: Mapping[RackId, int]) -> Part:
     leaks = isinstance(part, Cdu) and part.leaks
-    return Part(part.ref, True, racks, 0 if leaks else _capacity(part.capacity_watts, part.state))
+    most = 0 if leaks else _capacity(part.capacity_watts, part.state)
+    return Part(part.ref, True, racks, most, frozenset(racks))
 
 
 def _carrying(play: Play, part: Part) -> Supply:

@@ -85,6 +85,10 @@ def _kept(context: Context) -> Told:
     return "devices that nobody else has reserved, and no neighbour of theirs", _by(context), ""
 
 
+def _running(context: Context) -> Told:
+    return "a node on which nothing runs", f"{len(_names(context['tenants']))} tenants have work there", ""
+
+
 def _by(context: Context) -> str:
     return f"reserved by {', '.join(_names(context['reserved']))}"
 
@@ -180,6 +184,8 @@ def _number(context: Context, name: str) -> int:
 
 _TELLS: Final[Mapping[str, Callable[[Context], Told]]] = {
     "reservation-kept": _kept,
+    "reservation-kept-by-layout": lambda context: ("devices that nobody has reserved", _by(context), ""),
+    "tenant-devices": _running,
     "reservation-term": _term,
     "blast-nodes": _blast("nodes", "nodes", "nodes"),
     "blast-workloads": _blast("workloads", "workloads", "workloads"),

@@ -262,6 +262,7 @@ _UNNAMED = {
     "tenant-evidence-of-proposal": "it tells of somebody else",
     "tenant-network": "it would be joined to a network that is not its own",
     "reservation-kept": "reserved by somebody",
+    "reservation-kept-by-layout": "reserved by somebody",
 }
 """What a rule found, without saying whose it is."""
 

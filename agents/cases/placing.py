@@ -51,8 +51,10 @@ from estate.workloads import Binding, Workload
 from policies import remedies
 from tools.kubernetes import naming
 from tools.placement import breaches
-from tools.placement.offering import explaining
+from tools.placement.offering import explaining, recutting
+from tools.placement.offering.cases import Case
 from tools.placement.port import Ask, Engine, NoPlacement
+from tools.placement.wishes import Wish
 
 _SOURCE = "placement"
 
@@ -204,7 +206,11 @@ class _Placing:
             self.unplaced.append(f"{aim.workload}: nothing of it waits")
             return
         asked = len(self.unplaced)
-        if not self._seated(workload, waiting) and not workload.gangs:
+        if self._seated(workload, waiting):
+            return
+        if self._recut(workload, waiting):
+            del self.unplaced[asked:]
+        elif not workload.gangs:
             del self.unplaced[asked:]
             while waiting and self._seated(self.snapshot.workload(workload.id) or workload, waiting[:1]):
                 waiting = waiting[1:]
@@ -219,6 +225,17 @@ class _Placing:
         moves = (ReplicaMove(replica=b.replica, source=None, target=b.node, accelerators=b.accelerators) for b in found)
         self._add(MoveWorkload(workload=workload.id, moves=tuple(moves)))
         return True
+
+    def _recut(self, workload: Workload, waiting: tuple[int, ...]) -> bool:
+        """Whether all of it found homes once an idle node of its cluster is cut otherwise."""
+        ask = Ask(workload.id, waiting, self._home_sites(workload), self.avoid, self.now)
+        wish = Wish(self.snapshot, self.engine.columns_of(self.snapshot), ask, workload)
+        for recut, answer in recutting.told(Case(self.engine, wish)):
+            if recut.change is not None and all(self._cluster_of(b) == workload.cluster for b in answer.bindings):
+                self._cite(f"{workload.id}: {recut.says}")
+                self._add(recut.change)
+                return self._seated(workload, waiting)
+        return False
 
     def _evict(self, workload: Workload, out: tuple[Binding, ...]) -> None:
         """Off nodes that are shut for as long as it takes."""

@@ -69,6 +69,9 @@ def what_if(  # noqa: PLR0913, PLR0917 - options of a command
     ] = None,
     budget: Annotated[list[str] | None, typer.Option(help="`rack=20000`: watts that it may draw.")] = None,
     cap: Annotated[list[str] | None, typer.Option(help="`node=6000`: watts that it may draw.")] = None,
+    repartition: Annotated[
+        list[str] | None, typer.Option(help="`node=layout`: its accelerators are cut by a layout that facts state.")
+    ] = None,
     facts: Annotated[Path | None, typer.Option(help="A facts file: another law.")] = None,
     move: Annotated[
         list[str] | None, typer.Option(help="`workload`, `workload=site/S` or `workload=rack/R`: all of it moves.")
@@ -93,6 +96,7 @@ def what_if(  # noqa: PLR0913, PLR0917 - options of a command
         *(_quota(k, v) for k, v in _pairs(quota, "--quota")),
         *({"kind": "set-budget", "rack": k, "watts": v} for k, v in _pairs(budget, "--budget")),
         *({"kind": "set-cap", "node": k, "watts": v} for k, v in _pairs(cap, "--cap")),
+        *map(_cut, repartition or ()),
         *map(_added, add or ()),
         *({"kind": "grow", "workload": k, "replicas": v} for k, v in _pairs(grow, "--grow")),
         *map(_moved, move or ()),
@@ -159,6 +163,15 @@ def _added(text: str) -> Row:
     if not count.isdecimal() or not like:
         raise BadInput(f"--add: `{text}` is not `COUNTxNODE`; write it like `--add 4xeu-a1` or `--add 4xeu-a1@eu-b`")
     return {"kind": "add-nodes", "count": count, "like": like, "rack": rack or None}
+
+
+def _cut(text: str) -> Row:
+    from estate.errors import BadInput
+
+    node, _, layout = text.partition("=")
+    if not node or not layout:
+        raise BadInput(f"--repartition: `{text}` is not `NODE=LAYOUT`; write it like `--repartition eu-a1=all-1g.10gb`")
+    return {"kind": "repartition", "node": node, "layout": layout}
 
 
 def _moved(text: str) -> Row:

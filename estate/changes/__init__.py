@@ -20,6 +20,7 @@ from estate.changes.kinds import Footprint, NoInverse
 from estate.changes.moving import MoveWorkload, ReplicaMove
 from estate.changes.power import SetPowerCap
 from estate.changes.removing import RemoveWorkload
+from estate.changes.repartitioning import RepartitionAccelerator
 from estate.changes.reserving import ReleaseCapacity, ReserveCapacity
 from estate.changes.scaling import ScaleWorkload
 from estate.changes.tainting import TaintNode, UntaintNode
@@ -36,6 +37,7 @@ type Change = Annotated[
     | RemoveWorkload
     | ScaleWorkload
     | SetPowerCap
+    | RepartitionAccelerator
     | ApplyManifest
     | DeleteObject
     | ReserveCapacity
@@ -58,6 +60,7 @@ __all__ = [
     "NoInverse",
     "ReleaseCapacity",
     "RemoveWorkload",
+    "RepartitionAccelerator",
     "ReplicaMove",
     "ReserveCapacity",
     "ScaleWorkload",

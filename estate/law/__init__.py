@@ -10,6 +10,7 @@ from estate.law.clusters import Certificate, Cluster, KeyModel
 from estate.law.datasets import DataClass, Dataset, DataSort, Declassification, Grant, Instrument, Transfer
 from estate.law.entities import Compulsion, Control, Holding, LegalEntity, Reach
 from estate.law.facts import Facts
+from estate.law.layouts import Cut, Layout, Slices
 from estate.law.places import Rack, Site
 from estate.law.registrations import Endpoint, Registration
 from estate.law.residencies import Residency
@@ -21,6 +22,7 @@ __all__ = [
     "ClusterName",
     "Compulsion",
     "Control",
+    "Cut",
     "DataClass",
     "DataSort",
     "Dataset",
@@ -33,6 +35,7 @@ __all__ = [
     "Instrument",
     "Isolation",
     "KeyModel",
+    "Layout",
     "LegalEntity",
     "Namespace",
     "Network",
@@ -42,6 +45,7 @@ __all__ = [
     "Registration",
     "Residency",
     "Site",
+    "Slices",
     "Tenant",
     "TenantLevel",
     "Transfer",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from estate.ids import ClusterId, Country, EntityId, SiteId, Uid
-from estate.records import Model, Time, later
+from estate.law.layouts import Layout
+from estate.records import Model, Time, doubled, later
 
 
 class KeyModel(StrEnum):
@@ -50,3 +52,11 @@ class Cluster(Model):
     key_model: KeyModel | None = later()
     """None: unknown."""
     certificates: tuple[Certificate, ...] = later((), max_length=100)
+    layouts: tuple[Layout, ...] = later((), max_length=256)
+    """What its partition manager can be told, and what that comes to."""
+
+    @model_validator(mode="after")
+    def _names_each_layout_once(self) -> Self:
+        if twice := doubled(x.name for x in self.layouts):
+            raise ValueError(f"layouts: `{twice[0]}` is there twice; keep one")
+        return self

@@ -135,6 +135,7 @@ BY_CHANGE: Final[Mapping[str, tuple[Grant, ...]]] = {
     "TaintNode": _NODE,
     "UntaintNode": _NODE,
     "SetPowerCap": (),  # no field of Kubernetes: the hands refuse it
+    "RepartitionAccelerator": _NODE,
     "EvictPod": (*_NODE, *_EVICT, *_DOOR),
     "DrainNode": (*_NODE, *_EVICT, *_DOOR),
     "ScaleWorkload": (*_OWNER, *_EVICT, *_CHOICE, *_RIVALS, *_HELD),

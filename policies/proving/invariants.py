@@ -185,6 +185,8 @@ INVARIANTS: Final[tuple[Invariant, ...]] = (
               "tenant-eviction", ("tenant", "who.actsFor"), _foreign),
     Invariant("own-nodes", "whoever acts for tenants touches no node that others use, or nobody",
               "tenant-eviction", ("tenants", "who.actsFor"), _shared_node, ("ChangeNode",)),
+    Invariant("devices-under-work", "no accelerators are cut on a node on which anybody's work runs",
+              "tenant-devices", ("tenants", "reserved"), lambda v: v.some("tenants"), ("ChangeNode",)),
     Invariant("promised-distance", "nothing is placed nearer to another tenant than its own was promised",
               "tenant-isolation", ("places", "beside.isolation", "beside.onNode", "beside.inRack", "beside.inCluster"),
               _close),

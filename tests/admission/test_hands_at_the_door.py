@@ -35,8 +35,10 @@ from policies.admission.roles import bound_in
 from tests import builders
 from tests.admission.clusters import Cluster, collection, named
 from tests.execution.clusters import CLUSTER, QUICK, ClusterWorld, cluster_world
+from tests.execution.mig_managers import LABELS, mig_manager
 from tests.execution.rig import key
 from tests.objects import SPECS, apply, delete, manifest
+from tests.partitioned import repartition
 from tools.execution.kubernetes.target import KubernetesTarget
 from tools.kubernetes.connecting import Access, Connection
 
@@ -87,6 +89,12 @@ async def test_a_node_is_fenced_and_freed(played: Played) -> None:
 async def test_a_node_is_tainted_and_freed(played: Played) -> None:
     taint = Taint(key="placet.dev/suspect", value="xid-79", effect=TaintEffect.NO_SCHEDULE)
     await played.done_and_undone(TaintNode(node=await played.world.node("a1"), taint=taint, reason="xid 79"))
+
+
+async def test_a_node_is_cut_and_made_whole_again(played: Played) -> None:
+    node = await played.world.node("a1", accelerators=2, labels=LABELS)
+    async with mig_manager(played.world, node):
+        await played.done_and_undone(repartition(node))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -41,7 +41,7 @@ from estate.results import Ok
 from estate.units import Watts
 from estate.workloads import Gang, Workload
 from policies import reviewing
-from tests import builders
+from tests import builders, partitioned
 from tests.policies.asking import law
 from tools.placement.engine import MaskEngine
 from tools.rehearsal.rehearsing import rehearse
@@ -75,6 +75,22 @@ def test_what_waits_is_seated_whole_or_as_far_as_it_fits_and_a_gang_never_in_par
     assert {m.replica for m in seats(waits, builders.estate(workloads=()))} == {0, 1, 2}
     assert [(m.replica, m.source, m.target) for m in seats(waits, small)] == [(0, None, "eu-a1"), (1, None, "eu-a1")]
     assert seats(waits.model_copy(update={"gangs": (Gang(id=GangId("g")),)}), small) == []
+
+
+def test_for_slices_that_are_nowhere_an_idle_node_is_cut_and_all_that_waits_is_seated_there() -> None:
+    """And where the first idle node was refused, another; what fits as things are cuts nothing."""
+    on = partitioned.estate()
+    waits = builders.workload("a-wait", contract=builders.contract(1, profile="3g.40gb"), replicas=3, gated=True)
+    for avoided, node in (((), "eu-a3"), ((NodeId("eu-a3"), NodeId("eu-a4")), "eu-b2")):
+        refused = (Setback(attempt=1, nodes=avoided),) if avoided else ()
+        found = placed(Seat(workload=waits.id), on=on.with_workload(waits), setbacks=refused)
+        cut, *moves = found.changes
+        assert cut == partitioned.repartition(node, partitioned.HALVES)
+        assert {m.target for c in moves if isinstance(c, MoveWorkload) for m in c.moves} == {NodeId(node)}
+        assert isinstance(lay_out(found.changes, on.with_workload(waits)), Ok)
+    whole = waits.model_copy(update={"contract": builders.contract(2)})
+    fits = placed(Seat(workload=whole.id), on=on.with_workload(whole))
+    assert {c.kind for c in fits.changes} == {"MoveWorkload"}
 
 
 def seats(workload: Workload, on: FrozenEstate) -> list[ReplicaMove]:

@@ -16,6 +16,7 @@ from estate.changes import (
     MoveWorkload,
     ReleaseCapacity,
     RemoveWorkload,
+    RepartitionAccelerator,
     ReplicaMove,
     ReserveCapacity,
     ScaleWorkload,
@@ -32,8 +33,12 @@ from estate.uses.reservations import Afterwards, Meanwhile, Seat, Terms
 from estate.workloads import Binding, Workload
 from tests import builders
 from tests.drawing import among
+from tests.partitioned import LAYOUTS
 
-REVERSIBLE = ("cordon", "uncordon", "taint", "untaint", "cap", "move", "scale", "copy", "reserve", "release")
+REVERSIBLE = (
+    *("cordon", "uncordon", "taint", "untaint", "cap", "repartition"),
+    *("move", "scale", "copy", "reserve", "release"),
+)
 """The kinds whose inverse brings everything back."""
 taints = st.builds(
     Taint,
@@ -63,6 +68,8 @@ def changes(
             return UntaintNode(node=node, taint=draw(taints))
         case "cap":
             return SetPowerCap(node=node, watts=draw(st.none() | st.integers(500, 9_000).map(Watts)))
+        case "repartition":
+            return RepartitionAccelerator(node=node, layout=draw(among(LAYOUTS)).name)
         case "evict":
             return draw(evictions(estate))
         case "reserve":

@@ -27,7 +27,7 @@ from estate.snapshots import Snapshot
 from estate.trails import LONGEST
 from estate.units import Watts
 from estate.workloads import Binding
-from tests import builders
+from tests import builders, partitioned
 from tests.drawing import among
 from tests.estate.estates_changing import REVERSIBLE, changes
 
@@ -84,7 +84,7 @@ def test_a_copy_of_what_runs_nowhere_is_not_taken_away_again() -> None:
 @given(st.data())
 def test_the_inverses_in_reverse_order_restore_the_estate(data: st.DataObject) -> None:
     """Undo is what makes a half-done plan safe. One thing it never does: return work to a fenced node."""
-    before = data.draw(among([builders.estate(), counting(), ganged()]))
+    before = data.draw(among([builders.estate(), counting(), ganged(), partitioned.estate()]))
     layout = laid_out(data, before, kinds=REVERSIBLE)
     assume(not any(_copies_what_stopped(s) for s in layout.steps))
     running = layout.after
@@ -124,7 +124,7 @@ def test_the_undo_of_a_drain_opens_the_node_and_brings_nothing_back(data: st.Dat
 @given(st.data())
 def test_what_lasts_of_the_conditions_of_a_plan_is_true_after_it(data: st.DataObject) -> None:
     """Verification checks this at the end: no later step may make a liar of an earlier one."""
-    start = data.draw(among([builders.estate(), counting(), ganged()]))
+    start = data.draw(among([builders.estate(), counting(), ganged(), partitioned.estate()]))
     layout = laid_out(data, start, most=8)
     lasting_ones = lasting(layout.steps)
     assert misses(layout.after, lasting_ones) == ()
@@ -146,7 +146,7 @@ def test_of_what_a_later_step_removes_nothing_earlier_is_checked() -> None:
 
 @given(st.data())
 def test_each_step_holds_before_and_after_where_it_says_so(data: st.DataObject) -> None:
-    start = data.draw(among([builders.estate(), counting(), ganged()]))
+    start = data.draw(among([builders.estate(), counting(), ganged(), partitioned.estate()]))
     running: Snapshot = start
     for step in laid_out(data, start).steps:
         assert misses(running, step.preconditions) == ()

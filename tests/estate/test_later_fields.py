@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from estate import hardware
-from estate.devices import Fault, Sharing, ThrottleReason, Vendor
+from estate.devices import Fault, Partitioning, PartitionState, Sharing, ThrottleReason, Vendor
 from estate.machines import Nic, NicUse, NumaNode, Software
 from estate.origins import Layer, Origin
 from estate.records import Model
@@ -43,12 +43,14 @@ SAID: dict[str, Any] = {
     "millicores": 188_000,
     "other_mebibytes": 8_192,
     "software": (Software(name="driver", version="580.65.06"),),
+    "partitioning": Partitioning(layout="all-1g.10gb", state=PartitionState.PENDING),
     "origins": (Origin(layer=Layer.HARDWARE, source="redfish/bmc-7", observed_at=builders.START),),
 }
 SAID_OF_A_DEVICE: dict[str, Any] = {
     "vendor": Vendor.NVIDIA,
     "numa_node": 0,
     "cut": "1g.10gb",
+    "board_mebibytes": 81_559,
     "sharing": Sharing.MPS,
     "throttled_by": (ThrottleReason.HARDWARE_THERMAL,),
     "faults": (Fault(code="xid-79", count=2, first_at=builders.START, last_at=builders.START),),

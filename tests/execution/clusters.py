@@ -7,7 +7,7 @@ the tenant's own field manager.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +22,7 @@ from estate.manifests import Address
 from estate.objects import Sighting
 from estate.things import Thing, ThingKind
 from tests import builders
+from tests.partitioned import stating
 from tools.controlplane import objects
 from tools.controlplane.launching import ControlPlane
 from tools.execution.kubernetes.reaching import Reach
@@ -33,7 +34,7 @@ from tools.kubernetes.connecting import APPLY, MERGE, Access, Connection, Object
 
 CLUSTER = ClusterId("eu-1")
 LABEL = "placet.dev/test"
-QUICK = Limits(evict=20.0, end=20.0, bind=20.0, between_looks=0.05)
+QUICK = Limits(evict=20.0, end=20.0, bind=20.0, cut=20.0, between_looks=0.05)
 SHORT = Limits(evict=1.0, end=1.0, bind=2.0, between_looks=0.05)
 
 
@@ -64,7 +65,7 @@ class ClusterWorld:
 
     def facts(self) -> law.Facts:
         """The law base that places the nodes made so far."""
-        base = builders.facts()
+        base = stating()
         clusters = tuple(c.model_copy(update={"uid": Uid(self.uid)}) if c.id == CLUSTER else c for c in base.clusters)
         names = tuple(NodeId(n) for n in self.nodes)
         racks = tuple(r.model_copy(update={"nodes": names if r.id == "eu-a" else ()}) for r in base.racks)
@@ -107,10 +108,10 @@ class ClusterWorld:
         """A request as the administrator."""
         return await self.connection.request(method, path, body=body, **more)
 
-    async def node(self, stem: str, *, accelerators: int = 8) -> NodeId:
+    async def node(self, stem: str, *, accelerators: int = 8, labels: Mapping[str, str] | None = None) -> NodeId:
         """A ready node with so many accelerators."""
         name = self.stem(stem)
-        about = {"name": name, "labels": {"kubernetes.io/hostname": name, LABEL: self.namespace}}
+        about = {"name": name, "labels": {"kubernetes.io/hostname": name, LABEL: self.namespace, **(labels or {})}}
         amounts = {"cpu": "64", "memory": "256Gi", "pods": "110", "nvidia.com/gpu": str(accelerators)}
         status = {"allocatable": amounts, "capacity": amounts, "conditions": [objects.ready("True", "KubeletReady")]}
         await self.ask("POST", resources.NODES.path(), {"metadata": about, "status": status})

@@ -26,8 +26,10 @@ from estate.subjects import Subjects
 from estate.warrants import Warrant
 from tests import builders
 from tests.execution.clusters import ClusterWorld, bare, cluster_world, until
+from tests.execution.mig_managers import LABELS
 from tests.execution.rig import LiveReader, Rig, sealed, warrant
 from tests.objects import apply, manifest
+from tests.partitioned import managed, stating
 from tools.bus.memory import MemoryBroker
 from tools.controlplane.launching import ControlPlane
 from tools.execution.memory import MemoryTarget
@@ -175,8 +177,8 @@ class TwinGround:
 @asynccontextmanager
 async def on_a_twin(directory: Path) -> AsyncIterator[Ground]:
     """The small estate."""
-    world = await World.open(directory / "twin.db", builders.facts())
-    await world.seed(builders.default_nodes(), builders.default_workloads())
+    world = await World.open(directory / "twin.db", stating())
+    await world.seed([*map(managed, builders.default_nodes())], builders.default_workloads())
     yield TwinGround(world, Names("eu-a3", "eu-b3", "eu-b4", "a-serve", "tenant-a"), await book())
     await world.close()
 
@@ -218,7 +220,8 @@ async def on_kubernetes(plane: ControlPlane, stems: Callable[[str], str]) -> Asy
         for name in ("a1", "a2"):
             await world.node(name, accelerators=2)
         serve = await world.workload("StatefulSet", "serve", updateStrategy={"type": "OnDelete"}, serviceName="serve")
-        empty, first, last = [await world.node(n, accelerators=2) for n in ("a3", "a4", "a5")]
+        empty = await world.node("a3", accelerators=2, labels=LABELS)
+        first, last = [await world.node(n, accelerators=2) for n in ("a4", "a5")]
         broken = [f"'{_named(f'break {n}')}:{n}:do'" for n in range(1, MOST_STEPS + 1)]
         mark = "object.metadata.?annotations[?'placet.dev/warrant'].orValue('')"
         refuses = f"![{', '.join(broken)}].exists(k, {mark}.contains(k))"

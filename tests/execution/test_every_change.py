@@ -7,7 +7,7 @@ equals what it was; where something cannot come back, the row says what, and the
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
@@ -20,6 +20,7 @@ from estate.changes import (
     DrainNode,
     EvictPod,
     MoveWorkload,
+    RepartitionAccelerator,
     ReplicaMove,
     ScaleWorkload,
     SetPowerCap,
@@ -34,6 +35,7 @@ from estate.units import Watts
 from estate.workloads import Binding
 from tests import reserved as reservations
 from tests.execution.grounds import BROKEN, ClusterGround, Ground, done_ahead, on_a_twin, on_kubernetes, run, settles
+from tests.execution.mig_managers import mig_manager
 from tests.execution.pairs import across
 from tests.objects import apply, delete, manifest
 
@@ -57,6 +59,8 @@ class Row:
     """Whether all that was done before it stands too, because it cannot be undone at all."""
     refused: str = ""
     """Why Kubernetes cannot do it."""
+    beside: Callable[[Ground], AbstractAsyncContextManager[None]] = nullcontext
+    """Who serves the ground while it is played."""
     elsewhere: str = ""
     """The module that plays its whole executions on Kubernetes, where that takes two control planes."""
 
@@ -155,6 +159,18 @@ async def release(ground: Ground) -> tuple[Change, ...]:
     return (reservations.release("b-night", "tenant-a"),)
 
 
+async def halved(ground: Ground) -> tuple[Change, ...]:
+    return (RepartitionAccelerator(node=empty(ground), layout="all-3g.40gb"),)
+
+
+async def cut(ground: Ground) -> Change:
+    return RepartitionAccelerator(node=empty(ground), layout="all-1g.10gb")
+
+
+def cutting(ground: Ground) -> AbstractAsyncContextManager[None]:
+    return mig_manager(ground.world, empty(ground)) if isinstance(ground, ClusterGround) else nullcontext()
+
+
 async def cordoned(ground: Ground) -> Change:
     return CordonNode(node=empty(ground))
 
@@ -179,6 +195,7 @@ ROWS = (
     Row("CopyWorkload", copy, elsewhere="test_copy_contract.py"),
     Row("RemoveWorkload", remove, lost="what it ran is not kept", stays=True, elsewhere="test_copy_contract.py"),
     Row("SetPowerCap", cap, refused="Kubernetes knows no power cap"),
+    Row("RepartitionAccelerator", halved, cut, beside=cutting),
     Row("ApplyManifest", make),
     Row("ReserveCapacity", reserve),
     Row("ReleaseCapacity", release, reserved),
@@ -227,6 +244,11 @@ async def ground(opening: AbstractAsyncContextManager[Ground]) -> AsyncIterator[
     ],
 )
 async def test_a_change_is_done_once_and_undone_whichever_write_fails(ground: Ground, row: Row) -> None:
+    async with row.beside(ground):
+        await _played(ground, row)
+
+
+async def _played(ground: Ground, row: Row) -> None:
     if (earlier := await row.ahead(ground)) is not None:
         await done_ahead(ground, earlier)
     if row.refused and isinstance(ground, ClusterGround):

@@ -21,6 +21,7 @@ from estate.changes import (
     MoveWorkload,
     ReleaseCapacity,
     RemoveWorkload,
+    RepartitionAccelerator,
     ReplicaMove,
     ReserveCapacity,
     ScaleWorkload,
@@ -38,6 +39,7 @@ from tests import objects
 from tests.builders import START
 from tests.hostile.claiming import Case
 from tests.hostile.grounds import CLUSTERS, TENANTS, seldom
+from tests.partitioned import LAYOUTS
 
 FENCE = Taint(key="placet.dev/fault", effect=TaintEffect.NO_SCHEDULE)
 _NAME = "kubernetes.io/metadata.name"
@@ -351,9 +353,24 @@ def _reserving(draw: st.DrawFn, on: FrozenEstate) -> list[Change]:
     return [made, *([then] if then else []), *([gone] if seldom(draw, 4) else [])]
 
 
+def _cutting(draw: st.DrawFn, on: FrozenEstate) -> list[Change]:
+    """Where nothing runs, or wherever; now and then what is cut is reserved first, or lived on, or made whole again."""
+    idle = sorted(n.id for n in on.nodes() if not on.taken(n.id))
+    node = draw(st.sampled_from(idle)) if idle and not seldom(draw, 4) else _node(draw, on)
+    names = st.sampled_from([*(x.name for x in LAYOUTS), "all-2g.20gb"])
+    cut = RepartitionAccelerator(node=node, layout=draw(names))
+    ahead = {
+        0: lambda: [_reserving(draw, on)[0]],
+        1: lambda: [_moved(draw, on, _work(draw, on))],
+        2: lambda: [CordonNode(node=node)],
+    }.get(draw(st.integers(0, 7)), lambda: [])()
+    again = [RepartitionAccelerator(node=node, layout="all-disabled")] if seldom(draw, 4) else []
+    return [*ahead, cut, *again]
+
+
 def _mixing(draw: st.DrawFn, on: FrozenEstate) -> list[Change]:
     """Whatever may be lawful alone, two to four of it in one plan."""
-    parts = [_nearly_lawful, _on_nodes, _resizing, _evicting, _writing, _abroad]
+    parts = [_nearly_lawful, _on_nodes, _resizing, _evicting, _writing, _abroad, _cutting]
     drawn = (draw(st.sampled_from(parts))(draw, on) for _ in range(draw(st.integers(2, 4))))
     return [c for part in drawn for c in part]
 
@@ -390,6 +407,7 @@ AIMS: dict[str, Aim] = {
     "objects": _writing,
     "another in its place": _replacing,
     "capacity reserved": _reserving,
+    "accelerators cut": _cutting,
     "several at once": _mixing,
     "what is not there": _inventing,
 }

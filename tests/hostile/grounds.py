@@ -43,6 +43,7 @@ from estate.uses.running import ComponentSort
 from estate.workloads import WorkloadKind
 from tests import builders
 from tests.builders import START
+from tests.partitioned import LAYOUTS
 from tools.generation.estates import Generated, generate
 from tools.generation.plans import Plan, Racks, Seat, Work
 
@@ -156,6 +157,7 @@ def _cluster(site: str, entity: str, keys: KeyModel | None) -> Cluster:
         admins_in=here,
         support_in=here,
         key_model=keys,
+        layouts=LAYOUTS,
         certificates=tuple(Certificate(scheme=s, valid_until=LATER) for s in held),
     )
 
@@ -217,6 +219,7 @@ def _work() -> tuple[Work, ...]:
         _runs("try", "acme-lab", batch, "de-a1:4567"),
         _runs("serve", "acme-1ab", serve, "de-b2:67", "de-b3:67", least=1),
         _runs("scan", "borel", train, "fr-a1:0123", "fr-a2:0123", data="borel-scans"),
+        _runs("index", "borel", batch, "fr-a3:", "fr-a4:"),
         _runs("leads", "corvus", batch, "de-b1:67", data="corvus-leads"),
         _runs("render", "corvus", batch, "us-a1:01234567", "us-a2:01234567"),
     )

@@ -36,10 +36,35 @@ def harms(
             found += _crowded(after, stands, {b.node for b in fresh})
     gone = [w for w in before.workloads() if after.workload(w.id) is None]
     found += _strangers([s for _, s in changed] + gone, set(speaks_for))
+    found += _undercut(before, after)
     found += [f"{r}: reserved for another tenant than they act for" for r in _foreign(before, after, set(speaks_for))]
     if relieved:
         return found
-    return [*found, *_overloaded(before, after), *_starved(before, after), *_taken(after, changed, now)]
+    promised = [*_taken(after, changed, now), *_cut_away(before, after, now)]
+    return [*found, *_overloaded(before, after), *_starved(before, after), *promised]
+
+
+def _undercut(before: FrozenEstate, after: FrozenEstate) -> Iterator[str]:
+    """Work that still runs where it ran, and whose devices are others now."""
+    for work in after.workloads():
+        was = before.workload(work.id)
+        for seat in set(work.bindings) & set(was.bindings if was else ()):
+            if any(_device(before, seat.node, i) != _device(after, seat.node, i) for i in seat.accelerators):
+                yield f"{work.id}: its devices on {seat.node} were cut under it"
+
+
+def _cut_away(before: FrozenEstate, after: FrozenEstate, now: datetime) -> Iterator[str]:
+    """Reserved devices that are others now."""
+    for held in after.stock.all("reservation"):
+        if isinstance(held, Reservation) and held.end > now and before.stock.get(held.ref) == held:
+            for node, i in ((s.node, i) for s in held.seats for i in s.accelerators):
+                if _device(before, node, i) != _device(after, node, i):
+                    yield f"{held.id}: accelerator {i} of {node} is another one now"
+
+
+def _device(on: FrozenEstate, node: NodeId, index: int) -> str:
+    found = on.node(node)
+    return next((a.uuid for a in found.accelerators if a.index == index), "") if found is not None else ""
 
 
 def _foreign(before: FrozenEstate, after: FrozenEstate, speaks_for: set[TenantId]) -> list[str]:

@@ -14,11 +14,12 @@ from estate.effects import effect
 from estate.ids import NodeId, TenantId
 from estate.law import Isolation, Network
 from estate.results import Ok
-from tests import builders
+from tests import builders, partitioned
 from tests.hostile.attacking import attacked
 from tests.hostile.campaigns import PROFILES
 from tests.hostile.harms import harms
 from tests.policies.asking import COPY_A_ABROAD, MOVE_A, move, scale
+from tests.reserved import holding, reserve, seat
 
 
 def test_nothing_unlawful_is_permitted_and_something_is() -> None:
@@ -36,6 +37,16 @@ BORROWED = {"datasets": tuple(d.model_copy(update={"tenant": TenantId("tenant-b"
 POOR = {"racks": tuple(builders.rack(r, power_budget_watts=6_000) for r in ("eu-a", "eu-b", "us-a", "us-b"))}
 JOINED = {"networks": (Network(id="rails", tenants=("tenant-b",), nodes=(NodeId("eu-b2"),)),)}
 BESIDE_B = move("a-serve", (0, "eu-a1", "eu-b1", (4, 5)))
+
+
+def test_the_third_opinion_sees_devices_that_are_cut_under_work_or_a_promise() -> None:
+    before = holding(reserve("b-night", "tenant-b", seat("eu-a3", 0)), on=partitioned.estate())
+    (work, *_) = before.workloads()
+    after = effect(partitioned.repartition(), before)
+    assert isinstance(after, Ok)
+    onto = (builders.binding(0, "eu-a3", 0, 1),)
+    both = (e.with_workload(work.model_copy(update={"bindings": onto})) for e in (before, after.value))
+    assert {h.partition(":")[0] for h in harms(*both, (), builders.START, relieved=False)} >= {"a-serve", "b-night"}
 
 
 @pytest.mark.parametrize(

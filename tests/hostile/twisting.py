@@ -37,6 +37,7 @@ from tests.hostile.grounds import (
     generated,
     registered,
 )
+from tests.partitioned import managed
 
 
 class Ground:
@@ -54,7 +55,7 @@ def estates(draw: st.DrawFn) -> Ground:
     """One of the estates with up to three things otherwise."""
     seed = draw(st.integers(0, SEEDS - 1))
     made = generated(seed)
-    parts, twists = _Parts(made.facts, made.world.nodes, made.world.workloads, made.items), list[str]()
+    parts, twists = _Parts(made.facts, _managed(seed), made.world.workloads, made.items), list[str]()
     for _ in range(draw(st.sampled_from([0, 0, 0, 1, 1, 2, 3]))):
         twist = draw(st.sampled_from(_TWISTS))
         parts = twist(draw, parts)
@@ -62,6 +63,12 @@ def estates(draw: st.DrawFn) -> Ground:
     estate = FrozenEstate.of(builders.version(), parts.facts, parts.nodes, parts.work)
     stock = _stocked(seed) if parts.items is made.items else Stock.of(parts.items)
     return Ground(seed, twists, estate.with_stock(stock))
+
+
+@cache
+def _managed(seed: int) -> tuple[Node, ...]:
+    """Each with a partition manager that was told nothing else yet."""
+    return tuple(map(managed, generated(seed).world.nodes))
 
 
 @cache

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from estate import alterations
-from estate.devices import Fault, Sharing, Vendor
+from estate.devices import Fault, Partitioning, Sharing, Vendor
 from estate.frozen import FrozenEstate
 from estate.hardware import Accelerator, Health, Node, Taint, TaintEffect
 from estate.ids import ClusterId, GangId, NodeId, RackId, SiteId, TenantId, WorkloadId
@@ -60,12 +60,12 @@ class _Fields(dict[str, Any]):
 _SIZES = (
     _Fields(),
     _Fields(sharing=Sharing.MPS),
-    _Fields(cut="1g.10gb", board="GPU-b", start=2, power_limit_watts=400),
+    _Fields(cut="1g.10gb", board="GPU-b", start=2, board_mebibytes=81_559, power_limit_watts=400),
 )
 _ROOMS = (
     _Fields(),
     _Fields(millicores=8_000, allots_mebibytes=16_000, other_millicores=500, software=_DRIVER),
-    _Fields(millicores=2_000, other_mebibytes=9),
+    _Fields(millicores=2_000, other_mebibytes=9, partitioning=Partitioning(layout="all-1g.10gb")),
 )
 _CONTRACTS = (
     *map(builders.contract, (0, 1, 2, 4)),

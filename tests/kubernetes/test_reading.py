@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from estate import names
 from estate.conditions import written_bindings
+from estate.devices import Partitioning, PartitionState
 from estate.errors import BadInput, Denied
 from estate.hardware import Health
 from estate.ids import ClusterId, DatasetId, NodeId, RackId, SiteId
@@ -94,6 +95,25 @@ class TestNodes:
         raw["status"]["allocatable"] = {"cpu": "7910m", "nvidia.com/gpu": "8"}
         found = nodes.node(raw, FACTS, EU)
         assert (found.millicores, found.allots_mebibytes) == (7_910, None)
+
+    @pytest.mark.parametrize(
+        ("labels", "told"),
+        [
+            ({}, None),
+            ({"nvidia.com/gpu.deploy.mig-manager": "false"}, None),
+            ({"nvidia.com/gpu.deploy.mig-manager": "true"}, Partitioning()),
+            ({"nvidia.com/mig.config": "a"}, Partitioning(layout="a", state=PartitionState.PENDING)),
+            (
+                {"nvidia.com/mig.config": "a", "nvidia.com/mig.config.state": "rebooting"},
+                Partitioning(layout="a", state=PartitionState.REBOOTING),
+            ),
+            ({"nvidia.com/mig.config": "a", "nvidia.com/mig.config.state": "success"}, Partitioning(layout="a")),
+        ],
+    )
+    def test_a_mig_manager_says_what_it_was_told_and_how_far_it_is(
+        self, labels: dict[str, str], told: Partitioning | None
+    ) -> None:
+        assert nodes.node(raws.node(labels=labels), FACTS, EU).partitioning == told
 
     def test_slices_are_known_by_the_name_they_must_be_asked_for(self) -> None:
         raw = raws.node(gpus=2)

@@ -17,7 +17,7 @@ from estate.snapshots import Snapshot
 from estate.uses.reservations import Reservation, Terms
 from estate.workloads import BandwidthClass, Binding, Locality, Span, Workload, WorkloadKind
 from policies import sovereignty
-from tests.placement import naive_promises, naive_quotas
+from tests.placement import naive_facilities, naive_promises, naive_quotas
 from tools.placement.port import Ask
 
 type Cap = tuple[Span, int] | None
@@ -204,7 +204,7 @@ def _home(estates: tuple[Snapshot, Snapshot], workload: Workload, ask: Ask, node
         return None
     if not _near(running, workload, node):
         return None
-    if not _apart(running, workload, node) or not _powered(running, workload, node):
+    if not _apart(running, workload, node):
         return None
     if not _off_the_reserved(running, workload, node, ask) or not _equipped(running, workload, node):
         return None
@@ -214,8 +214,11 @@ def _home(estates: tuple[Snapshot, Snapshot], workload: Workload, ask: Ask, node
     binding = Binding(replica=replica, node=node.id, accelerators=devices)
     if seat(running, workload, (binding,)) is not None:
         return None
-    seated = workload.model_copy(update={"bindings": (*workload.bindings, binding)})
-    return None if naive_quotas.broken(base, running.with_workload(seated), workload) else binding
+    seated = running.with_workload(workload.model_copy(update={"bindings": (*workload.bindings, binding)}))
+    rack = running.facts.rack[running.facts.rack_of[node.id]]
+    if naive_facilities.watts(seated, rack.id) > rack.power_budget_watts or naive_facilities.overloads(base, seated):
+        return None
+    return None if naive_quotas.broken(base, seated, workload) else binding
 
 
 def _lawful_place(running: Snapshot, workload: Workload, ask: Ask, node: Node) -> bool:
@@ -274,10 +277,8 @@ def _after(running: Snapshot, workload: Workload, node: Node) -> tuple[int, int]
     )
     more = node.idle_watts + load + workload.watts_per_accelerator * workload.contract.accelerators_per_replica
     drawn = more if node.power_cap_watts is None else min(more, node.power_cap_watts)
-    kept = _undrawn(running, workload, rack)
-    return running.rack_watts(rack) - running.node_watts(node.id) + drawn + kept, running.facts.rack[
-        rack
-    ].power_budget_watts
+    before = naive_facilities.watts(running, rack)
+    return before - running.node_watts(node.id) + drawn, running.facts.rack[rack].power_budget_watts
 
 
 def _others(running: Snapshot, workload: Workload) -> list[Terms]:
@@ -310,20 +311,6 @@ def _off_the_reserved(running: Snapshot, workload: Workload, node: Node, ask: As
             if there and ((level >= 1 and seat_.node == node.id) or (level >= 2 and same_rack)):
                 return False
     return True
-
-
-def _undrawn(running: Snapshot, workload: Workload, rack: RackId) -> int:
-    """What others' reserved devices of the rack may draw beyond what is drawn there, at the worst moment."""
-    found = [0]
-    for moment in (t.start for t in _others(running, workload)):
-        total = 0
-        for terms in (t for t in _others(running, workload) if t.start <= moment < t.end):
-            for node, index in ((s.node, i) for s in terms.seats for i in s.accelerators):
-                holders = [w for w in running.workloads_on(node) for b in w.on(node) if index in b.accelerators]
-                drawn = holders[0].watts_per_accelerator if holders else 0
-                total += max(0, terms.watts_per_accelerator - drawn) if running.rack_of(node) == rack else 0
-        found.append(total)
-    return max(found)
 
 
 def _powered(running: Snapshot, workload: Workload, node: Node) -> bool:

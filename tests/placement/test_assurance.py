@@ -15,7 +15,7 @@ from estate.snapshots import Snapshot
 from estate.units import Watts
 from estate.workloads import Workload
 from tests import builders
-from tests.placement import estates, naive
+from tests.placement import estates, naive, supplied
 from tools.placement.assurance import domains, reports
 from tools.placement.assurance.domains import Sort
 from tools.placement.assurance.keeping import Keeper
@@ -43,7 +43,7 @@ def promising(draw: st.DrawFn) -> FrozenEstate:
         contract, seated = workload.contract.model_copy(update={"min_available": least}), estate.workload(workload.id)
         assert seated is not None
         estate = estate.with_workload(seated.model_copy(update={"contract": contract, "gangs": gangs}))
-    return estate
+    return draw(supplied.supplied(estate)) if draw(st.booleans()) else estate
 
 
 def struck(estate: Snapshot, lost: tuple[NodeId, ...]) -> Snapshot:
@@ -104,6 +104,7 @@ def test_what_is_kept_current_is_what_a_look_from_nothing_finds(data: st.DataObj
         found = estate.workload(gone)
         assert found is not None
         estate = estate.with_workload(found.without(found.bindings[:1]))
+        estate = data.draw(supplied.stocked(estate)) if data.draw(st.booleans()) else estate
         keeper.follow(estate)
     assert verdicts(keeper.all(estate)) == verdicts(Keeper().all(estate))
 
@@ -143,6 +144,22 @@ def test_what_a_lost_node_drew_beyond_idle_is_there_for_its_second_home_and_not_
         nodes = [builders.node(f"eu-{r}") for r in ("a1", "a2")]
         estate = builders.estate(law_base=law, nodes=nodes, workloads=(full("one", "eu-a1"),))
         assert verdicts(Keeper().all(estate))[Ref("node", "eu-a1")] == homeless
+
+
+def test_a_second_home_is_lost_where_its_feed_fills_up_elsewhere_or_is_found_to_carry_less() -> None:
+    """One feed carries three machines of 1 000 W and eight accelerators of 700 W, wherever they stand, and no more."""
+    estate = builders.estate(
+        nodes=[builders.node(n) for n in ("eu-a1", "eu-b1", "us-a1")], workloads=(full("one", "eu-a1"),)
+    )
+
+    def fed(watts: int) -> FrozenEstate:
+        return estate.with_stock(estate.stock.with_(Feed(id=FeedId("a"), capacity_watts=Watts(watts))))
+
+    far = builders.workload("far", cluster="us-1", replicas=1, bindings=(builders.binding(0, "us-a1", 0),))
+    for after in (fed(8_600).with_workload(far), fed(8_599)):
+        keeper = Keeper()
+        assert verdicts(keeper.all(fed(8_600)))[Ref("node", "eu-a1")] == set()
+        assert verdicts(keeper.all(after))[Ref("node", "eu-a1")] == {"one"}
 
 
 def test_a_gang_begins_anew_as_a_whole_and_what_takes_its_chance_is_not_told_of() -> None:

@@ -10,11 +10,16 @@ from hypothesis import given, settings
 
 from estate.errors import BadInput
 from estate.fabrics.storage import Copy, Storage, StorageSort
-from estate.facilities.places import Cooling, CoolingMethod, RackSpace
+from estate.facilities.cooling import Cdu
+from estate.facilities.places import Cooling, CoolingMethod, RackSpace, SitePlan
+from estate.facilities.power import Feed
 from estate.frozen import FrozenEstate
 from estate.hardware import Health, Node
-from estate.ids import CopyId, DatasetId, SiteId, StorageId
+from estate.ids import CduId, CopyId, DatasetId, FeedId, LoopId, RackId, SiteId, StorageId
+from estate.itemkinds import State
+from estate.items import Item
 from estate.law.tenants import Quota, Tenant
+from estate.stock import Stock
 from estate.units import MilliGpu, Watts
 from estate.workloads import Workload
 from tests import builders
@@ -57,6 +62,12 @@ def job(size: int, **over: Any) -> Workload:
     return builders.workload("w", **({"replicas": 1, "contract": builders.contract(size)} | over))
 
 
+def behind(*items: Item) -> FrozenEstate:
+    """Two free accelerators that work waits for, and a node that draws 5 200 W, behind these parts."""
+    estate = fleet(builders.node("eu-a1"), beside=(HELD,), waits=job(2))
+    return estate.with_stock(Stock.of([RackSpace(id=RackId("eu-a"), cdus=(CduId("c"),)), *items]))
+
+
 HELD = builders.workload(
     "held", replicas=1, contract=builders.contract(6), bindings=(builders.binding(0, "eu-a1", *range(6)),)
 )
@@ -91,6 +102,12 @@ def quota(devices: int) -> tuple[Tenant, ...]:
             ),
             Cause.NO_DEMAND,
         ),
+        (behind(Feed(id=FeedId("a"), capacity_watts=Watts(5_500))), Cause.NO_POWER),
+        (behind(SitePlan(id=SiteId("eu-de"), power_watts=Watts(5_500))), Cause.NO_POWER),
+        (
+            behind(Cdu(id=CduId("c"), loop=LoopId("l"), capacity_watts=Watts(9_000), state=State.FAILED)),
+            Cause.NO_COOLING,
+        ),
         (fleet(builders.node("eu-a1", cordoned=True), beside=(HELD,)), Cause.UNHEALTHY),
     ],
 )
@@ -116,6 +133,15 @@ def test_a_rack_that_cannot_be_cooled_strands_what_is_free_there() -> None:
     row = next(r for r in accounts.report(MaskEngine(), hot).racks if r.rack == "eu-a")
     assert (row.binds, row.stranded_accelerators, row.cooling_left) == ("cooling", 2, 300)
     assert (row.stranded_watts, row.free) == (22_000 - 5_200, 2)
+
+
+def test_what_two_racks_share_strands_what_is_free_in_either_and_is_counted_once() -> None:
+    """An accelerator draws up to 700 W; the feed of both racks carries 4 000 W, of which nodes draw 2 000 W idle."""
+    estate = fleet(builders.node("eu-a1", accelerators=2), builders.node("eu-b1", accelerators=2))
+    feed = Feed(id=FeedId("a"), capacity_watts=Watts(4_000))
+    racks = {r.rack: r for r in accounts.report(MaskEngine(), estate.with_stock(Stock.of([feed]))).racks if r.free}
+    told = [(r.binds, r.behind_left, r.stranded_accelerators) for r in (racks[RackId("eu-a")], racks[RackId("eu-b")])]
+    assert told == [("accelerators", 2_000, 0), ("feed/a", 600, 2)]
 
 
 def test_the_hours_of_the_past_are_booked_for_as_long_as_each_state_lasted() -> None:

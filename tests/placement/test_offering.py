@@ -13,18 +13,26 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from estate.attachments import Attachment, AttachmentSort
+from estate.effects import lay_out
 from estate.errors import BadInput
+from estate.facilities.cooling import Cdu, LeakSensor, Loop
+from estate.facilities.places import RackSpace, SitePlan
+from estate.facilities.power import Feed
 from estate.frozen import FrozenEstate
 from estate.hardware import Health, Node, Taint, TaintEffect
-from estate.ids import NodeId, PriceId, SiteId, TenantId, WorkloadId
+from estate.ids import CduId, FeedId, LoopId, NodeId, PriceId, SiteId, TenantId, WorkloadId
+from estate.items import Item
 from estate.law import Facts, Isolation, Network
 from estate.machines import Nic, Software
+from estate.results import Ok
 from estate.snapshots import Snapshot
+from estate.stock import Stock
 from estate.units import MicroUsd, Watts
 from estate.uses.offers import Price, Unit
 from estate.workloads import BandwidthClass, Requirement, Workload
-from tests import builders
+from tests import builders, partitioned
 from tests.placement import estates, naive
+from tests.reserved import holding, reserve, seat
 from tools.placement.assurance.keeping import Keeper
 from tools.placement.constraints.kinds import Constraint
 from tools.placement.engine import MaskEngine
@@ -34,7 +42,7 @@ from tools.placement.offering.explaining import Explanation
 from tools.placement.offering.offers import Grade, Offer, offer
 from tools.placement.offering.relaxations import relaxations
 from tools.placement.offering.requests import Request
-from tools.placement.port import Ask, NoPlacement
+from tools.placement.port import Ask, NoPlacement, Placement
 from tools.placement.wishes import Wish
 
 W = WorkloadId("w")
@@ -90,6 +98,7 @@ HOLDER = NEIGHBOUR.model_copy(update={"tenant": TenantId("tenant-a"), "namespace
 ALONE = (builders.tenant("tenant-a"), builders.tenant("tenant-b", isolation=Isolation.DEDICATED_NODE))
 LAKE = Attachment(sort=AttachmentSort.STORAGE, kind="nfs", name="10.0.0.7/lake")
 RAILS = Network(id="rails", tenants=("tenant-b",), nodes=(NodeId("eu-a1"),))
+WET = (LeakSensor(name="rope", wet=True),)
 FAULT = (Taint(key="fault", effect=TaintEffect.NO_SCHEDULE),)
 
 
@@ -102,6 +111,14 @@ FAULT = (Taint(key="fault", effect=TaintEffect.NO_SCHEDULE),)
         (Constraint.TAINT, lambda: waiting(one(taints=FAULT)), {}),
         (Constraint.FREE, lambda: waiting(one(), beside=(HOLDER,)), {}),
         (Constraint.POWER, lambda: waiting(one(), facts=tight()), {}),
+        (Constraint.FEED, lambda: stocked(Feed(id=FeedId("a"), capacity_watts=Watts(2_399))), {}),
+        (Constraint.FEED, lambda: stocked(Feed(id=FeedId("a"), capacity_watts=Watts(9_000), state="failed")), {}),
+        (Constraint.FEED, lambda: stocked(*pair(2_300, 2_399)), {}),
+        (Constraint.CONNECTION, lambda: stocked(SitePlan(id=SiteId("eu-de"), power_watts=Watts(2_399))), {}),
+        (Constraint.COOLING, lambda: stocked(space(2_399)), {}),
+        (Constraint.COOLANT, lambda: stocked(space(9_000), cdu(2_000, state="failed"), loop(9_000)), {}),
+        (Constraint.COOLANT, lambda: stocked(space(9_000), cdu(9_000, leak_sensors=WET), loop(9_000)), {}),
+        (Constraint.LOOP, lambda: stocked(space(9_000), cdu(9_000), loop(2_399)), {}),
         (Constraint.HEALTH, lambda: waiting(one(health=Health.DEGRADED)), {}),
         (
             Constraint.NVLINK,
@@ -180,6 +197,36 @@ def test_boards_are_cut_anew_for_slices_that_are_nowhere() -> None:
     assert naive.place(found.snapshot, found.ask) == found.placement.bindings
 
 
+def test_what_a_layout_makes_is_a_change_and_an_offer_that_tells_a_tenant_of_no_node() -> None:
+    """The first node that lets all of it in: where nothing runs and nothing is reserved, by a layout that suffices."""
+    law = partitioned.stating()
+    nodes = [partitioned.managed(builders.node(f"eu-a{n}")) for n in (1, 2, 3)]
+    guest = builders.workload("a", replicas=1, bindings=(builders.binding(0, "eu-a1", 0, 1),))
+    asked_for = builders.contract(4, profile="4g.40gb"), builders.contract(1, profile="4g.40gb")
+    wide, narrow = (waiting(*nodes, facts=law, beside=(guest,), contract=c) for c in asked_for)
+    wide, narrow = (holding(reserve("b", "tenant-b", seat("eu-a2", 7)), on=e) for e in (wide, narrow))
+    assert [h.change for h in why(wide).helps if h.change] == [], "the layout that makes such slices makes one"
+    (help_,) = [h for h in why(narrow).helps if h.change]
+    assert help_.says == "repartition accelerator 0 as 1g.10gb×3 + 4g.40gb×1 of `eu-a3`, by the layout `placet-mixed`"
+    assert help_.change == partitioned.repartition("eu-a3", partitioned.MIXED)
+    laid = lay_out((help_.change,), narrow)
+    assert isinstance(laid, Ok)
+    assert isinstance(MaskEngine().place(laid.value.after, Ask(W, (0,))), Placement)
+
+    bare = waiting(*nodes, facts=law, beside=(guest,))
+    found = asked(bare, accelerators=1, profile="4g.40gb")
+    (counter,) = [c for c in found.counters if c.change]
+    assert (found.grade, counter.change) == (Grade.COUNTER_OFFER, partitioned.repartition("eu-a2", partitioned.MIXED))
+    told = found.for_tenant()
+    assert "wait until the platform has cut accelerators for it" in [c.instead for c in told.counters]
+    assert "eu-a" not in told.model_dump_json()
+
+    cut = laid.value.after.node(NodeId("eu-a3"))
+    assert cut is not None
+    whole = waiting(cut, facts=law, contract=builders.contract(8))
+    assert [h.change for h in why(whole).helps if h.change] == [partitioned.repartition("eu-a3", partitioned.UNCUT)]
+
+
 def of_two(**contract: Any) -> dict[str, Any]:
     """Two replicas of two."""
     return {"replicas": 2, "contract": builders.contract(2, **contract)}
@@ -190,6 +237,33 @@ def abroad() -> FrozenEstate:
     law = builders.facts(tenants=(builders.tenant("tenant-a", residency=builders.residency("DE", "US")),), datasets=())
     seat = (builders.binding(1, "eu-a1", 0, 1),)
     return waiting(one(), builders.node("us-a1"), facts=law, replicas=2, bindings=seat)
+
+
+def stocked(*items: Item) -> FrozenEstate:
+    """A node that draws 1 000 W, and two accelerators of 700 W that wait, behind these parts."""
+    estate = waiting(one())
+    return estate.with_stock(Stock.of(items))
+
+
+def pair(a: int, b: int) -> tuple[Feed, Feed]:
+    """A 2N pair of which the rack is on one half."""
+    twice = {"redundancy": "2n", "state": "ok"}
+    return (
+        Feed(id=FeedId("a"), capacity_watts=Watts(a), partner=FeedId("b"), **twice),
+        Feed(id=FeedId("b"), capacity_watts=Watts(b), partner=FeedId("a"), **twice),
+    )
+
+
+def space(watts: int) -> RackSpace:
+    return RackSpace.model_validate({"id": "eu-a", "cdus": ("c",), "cooling": ({"method": "air", "watts": watts},)})
+
+
+def cdu(watts: int, **over: Any) -> Cdu:
+    return Cdu(id=CduId("c"), loop=LoopId("l"), capacity_watts=Watts(watts), **over)
+
+
+def loop(watts: int) -> Loop:
+    return Loop(id=LoopId("l"), site=SiteId("eu-de"), capacity_watts=Watts(watts))
 
 
 def tight() -> Facts:

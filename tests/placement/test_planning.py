@@ -18,7 +18,7 @@ from estate.results import Ok
 from estate.snapshots import Snapshot
 from estate.workloads import Workload
 from tests import builders
-from tests.placement import estates, naive, naive_quotas
+from tests.placement import estates, naive, naive_facilities, naive_quotas, supplied
 from tools.placement.planning.ordering import Group, Ordering, Target
 from tools.placement.planning.planning import plan
 from tools.placement.planning.plans import AreaKind, Evacuate, Fill, Free, Goal, Plan, Repack, Takes
@@ -104,7 +104,9 @@ def replayed(estate: Snapshot, found: Plan) -> tuple[Snapshot, int]:
     """The estate after all steps, each judged on what the one before leaves."""
     running, disturbed = estate, 0
     for change in found.changes:
+        before = running
         running, stopped = judged(running, change)
+        assert naive_facilities.overloads(before, running) == []
         disturbed += stopped
     return running, disturbed
 
@@ -113,6 +115,7 @@ def replayed(estate: Snapshot, found: Plan) -> tuple[Snapshot, int]:
 @settings(max_examples=30)
 def test_every_step_of_every_plan_is_lawful_and_the_gain_is_as_told(data: st.DataObject) -> None:
     estate = data.draw(estates.estates())
+    estate = data.draw(supplied.supplied(estate)) if data.draw(st.booleans()) else estate
     goal = data.draw(goals(estate))
     before = [*estate.nodes()], [*estate.workloads()]
     found = plan(estate, goal, effort=QUICK)

@@ -10,16 +10,18 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from estate.errors import BadInput
+from estate.facilities.power import Feed, Redundancy
 from estate.frozen import FrozenEstate
 from estate.hardware import Health, Taint, TaintEffect
-from estate.ids import NodeId
+from estate.ids import FeedId, NodeId
 from estate.law import Isolation
 from estate.law.tenants import Quota
 from estate.machines import LinkState, Nic, NicUse, NumaNode, Software
 from estate.snapshots import Snapshot
-from estate.units import MilliGpu
+from estate.stock import Stock
+from estate.units import MilliGpu, Watts
 from estate.workloads import Requirement, Toleration
-from tests import builders
+from tests import builders, partitioned
 from tests.placement import estates
 from tools.placement.engine import MaskEngine
 from tools.placement.supposing.outcomes import Outcome
@@ -176,6 +178,25 @@ def test_limits_tell_by_how_much_they_are_exceeded() -> None:
     assert asked(over, lose("node/eu-b4")).over_quota == (), "what is so already is no consequence"
 
 
+def test_a_lost_half_of_a_pair_leaves_its_load_to_the_other_and_takes_nothing_more() -> None:
+    """All racks are on feed a."""
+    estate = builders.estate()
+    drawn = sum(estate.rack_watts(r.id) for r in estate.facts.racks)
+    pair = [
+        Feed(id=FeedId(n), capacity_watts=Watts(w), partner=FeedId(o), redundancy=Redundancy.TWO_N)
+        for n, w, o in (("a", 90_000, "b"), ("b", drawn - 1, "a"))
+    ]
+    estate = estate.with_stock(Stock.of([pair[0], pair[1].model_copy(update={"capacity_watts": Watts(90_000)})]))
+    found = asked(estate, lose("feed/a"), {"kind": "grow", "workload": "a-serve", "replicas": 3})
+    assert (found.stopped, found.unpowered) == (0, ())
+    (row,) = found.homeless
+    assert (row.workload, row.replicas) == ("a-serve", (2,))
+    assert "power feed (feed/a failed or leaks)" in " ".join(row.reasons)
+    assert row.nearest == "have `feed/a` repaired"
+    (over,) = asked(estate.with_stock(Stock.of(pair)), lose("feed/a")).unpowered
+    assert (over.of, over.drawn_watts, over.budget_watts) == ("feed/b", drawn, drawn - 1)
+
+
 def test_work_that_grows_or_moves_is_seated_or_told_what_stands_in_the_way() -> None:
     grown = asked(builders.estate(), {"kind": "grow", "workload": "a-serve", "replicas": 4})
     assert [(m.workload, m.replica, m.source) for m in grown.moved] == [("a-serve", 2, None), ("a-serve", 3, None)]
@@ -184,6 +205,15 @@ def test_work_that_grows_or_moves_is_seated_or_told_what_stands_in_the_way() -> 
     (stuck,) = asked(builders.estate(), {"kind": "move", "workload": "a-serve", "site": "us-east"}).homeless
     assert stuck.workload == "a-serve"
     assert any("legal sovereignty" in r for r in stuck.reasons)
+
+
+def test_accelerators_are_supposed_to_be_cut_and_what_grows_is_seated_on_their_slices() -> None:
+    contract = builders.contract(1, profile="1g.10gb")
+    on = partitioned.estate().with_workload(builders.workload("a-slim", contract=contract, replicas=0))
+    cut = {"kind": "repartition", "node": "eu-a3", "layout": "all-1g.10gb"}
+    grow = {"kind": "grow", "workload": "a-slim", "replicas": 2}
+    assert {m.target for m in asked(on, cut, grow).moved} == {"eu-a3"}
+    assert [h.workload for h in asked(on, grow).homeless] == ["a-slim"]
 
 
 @pytest.mark.parametrize(
@@ -202,6 +232,7 @@ def test_work_that_grows_or_moves_is_seated_or_told_what_stands_in_the_way() -> 
         ),
         ({"kind": "set-budget", "rack": "eu-z", "watts": 1}, "rack: no rack `eu-z`"),
         ({"kind": "set-cap", "node": "eu-z1", "watts": 1}, "node: no node `eu-z1`"),
+        ({"kind": "repartition", "node": "eu-a3", "layout": "all-7g"}, "repartition: `eu-a3` has no partition manager"),
         ({"kind": "grow", "workload": "ghost", "replicas": 1}, "workload: no workload `ghost`"),
         ({"kind": "move", "workload": "a-serve", "site": "moon"}, "site: no site `moon`"),
     ],

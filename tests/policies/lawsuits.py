@@ -36,7 +36,7 @@ from estate.proposals import Evidence
 from estate.results import Refusal
 from estate.workloads import Binding, Workload
 from policies.questions import Matter, Question, Standing
-from tests import builders, reserved
+from tests import builders, partitioned, reserved
 from tests.policies.asking import law, mandate_of
 
 COUNTRIES = st.sampled_from([Country(c) for c in ("DE", "FR", "US")])
@@ -57,7 +57,7 @@ CLAIMS = (
     "uses `a-records`, and nobody-knows-what",
     "eu-1.b-train--b-trains",
 )
-_DEFAULT = builders.facts()
+_DEFAULT = partitioned.stating()
 
 
 @st.composite
@@ -198,7 +198,9 @@ def estates(draw: st.DrawFn) -> FrozenEstate:
     fenced = draw(st.sets(st.sampled_from(NODES), max_size=3))
     drawn = builders.estate(
         law_base=draw(laws()),
-        nodes=[n.model_copy(update={"cordoned": n.id in fenced}) for n in builders.default_nodes()],
+        nodes=[
+            partitioned.managed(n.model_copy(update={"cordoned": n.id in fenced})) for n in builders.default_nodes()
+        ],
         workloads=[work(w) for w in draw(st.sampled_from([builders.default_workloads(), builders.ganged_workloads()]))],
     )
     return reserved.holding(reserved.reserve("c-night", "tenant-c", reserved.seat("us-a3", 0)), on=drawn)
@@ -216,7 +218,8 @@ def changes(draw: st.DrawFn, on: FrozenEstate) -> Change:
         case 0:
             return draw(st.sampled_from([CordonNode(node=node), UncordonNode(node=node)]))
         case 1:
-            return SetPowerCap(node=node, watts=None)
+            cut = partitioned.repartition(node, draw(st.sampled_from(partitioned.LAYOUTS)))
+            return draw(st.sampled_from([SetPowerCap(node=node, watts=None), cut]))
         case 2:
             return draw(st.sampled_from([TaintNode(node=node, taint=FENCE), UntaintNode(node=node, taint=FENCE)]))
         case 3 | 4:

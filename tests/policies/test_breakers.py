@@ -34,6 +34,7 @@ from policies.recents import Recents
 from policies.signing.memory import MemorySigner
 from tests import builders
 from tests.builders import INSTALLATION, START, TestClock, TestEntropy, estate, facts, proposal, rack
+from tests.partitioned import repartition
 from tests.policies.asking import (
     COPY_A_ABROAD,
     MOVE_A,
@@ -91,6 +92,7 @@ DISTURBING: list[tuple[Change, set[Sort]]] = [
     (cordon("eu-a1"), {Sort.NVLINK_DOMAIN, Sort.NODE, Sort.RACK, Sort.POWER_FEED, Sort.LEAF_SWITCH, Sort.SITE}),
     (TaintNode(node=NodeId("eu-a1"), taint=FAULT), {Sort.NODE, Sort.RACK, Sort.SITE}),
     (SetPowerCap(node=NodeId("eu-a1"), watts=Watts(5_000)), {Sort.NODE, Sort.RACK, Sort.POWER_FEED}),
+    (repartition("eu-a3"), {Sort.NVLINK_DOMAIN, Sort.NODE, Sort.RACK, Sort.POWER_FEED, Sort.LEAF_SWITCH, Sort.SITE}),
     (drain("eu-a1"), {Sort.ACCELERATOR, Sort.NODE, Sort.RACK, Sort.TENANT}),
     (evict("a-serve", 0, "eu-a1"), {Sort.ACCELERATOR, Sort.NVLINK_DOMAIN, Sort.NODE, Sort.TENANT}),
     (MOVE_A, {Sort.ACCELERATOR, Sort.NVLINK_DOMAIN, Sort.NODE, Sort.RACK, Sort.TENANT}),

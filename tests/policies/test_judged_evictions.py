@@ -16,7 +16,7 @@ from estate.verdicts import Decision, Dimension
 from policies import approving, playing
 from policies.mandates import Mandate
 from policies.questions import Matter
-from tests import builders
+from tests import builders, partitioned
 from tests.builders import (
     binding,
     contract,
@@ -75,6 +75,7 @@ LAWFUL: tuple[tuple[Change | tuple[Change, ...], FrozenEstate], ...] = (
     ((COPY, REMOVE), estate()),
     (scale("a-serve", 3), estate()),
     (adapter.validate_python({"kind": "SetPowerCap", "node": "eu-a1", "watts": 6_000}), estate()),
+    (partitioned.repartition(), partitioned.estate()),
     (apply(manifest()), estate()),
     (delete(manifest()), estate()),
     (reserve("a-night", "tenant-a"), estate()),

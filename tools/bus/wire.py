@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 import ssl
 from collections import defaultdict
@@ -65,10 +66,16 @@ def _tls(credentials: Credentials) -> ssl.SSLContext | None:
     """What is asked of the server's certificate; None where no TLS is spoken."""
     if not credentials.url.startswith("tls://"):
         return None
+    logging.getLogger("asyncio").addFilter(_bearable)
     try:
         return ssl.create_default_context(cafile=credentials.authority)
     except (OSError, ssl.SSLError) as error:
         raise BadInput(f"`{credentials.authority}` holds no certificates: {error}; correct `nats_authority`") from error
+
+
+def _bearable(record: logging.LogRecord) -> bool:
+    """All but what asyncio says whenever the other side ends a connection that spoke TLS only after it was opened."""
+    return not record.getMessage().startswith("returning true from eof_received()")
 
 
 class NotFound(RetryLater):

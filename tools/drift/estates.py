@@ -173,7 +173,7 @@ def _of_node(desired: Node, difference: Difference) -> Remedy:
         case "f:taints":
             return _taint(desired, difference)
         case "f:accelerators" if "f:partitions" in difference.path:
-            return "no change cuts devices; the GPU operator does, by the node's label `nvidia.com/mig.config`"
+            return "how devices are cut is a layout that facts state; ask for it by a change `RepartitionAccelerator`"
         case "f:accelerators":
             return "no change puts a device in; look at the machine"
         case _:

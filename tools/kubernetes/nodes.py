@@ -87,6 +87,7 @@ def read(raw: Raw, facts: Facts, cluster: ClusterId) -> Reading:
         millicores=parts.read(partial(_allots, status, "cpu", amounts.milli), None),
         allots_mebibytes=parts.read(partial(_allots, status, "memory", _mebibytes), None),
         software=_software(labels, status),
+        partitioning=features.partitioning(labels),
     )
     faults = tuple(parts.faults)
     watts = max((d.device for d in draws), default=0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import repeat
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,9 @@ from estate.workloads import WHOLE, Locality
 from policies.quotas import Books
 from tools.placement.insides import UNTOLD, Inside, Parts, Seat
 
+if TYPE_CHECKING:
+    from tools.placement.carriers import Carriers
+
 type Flags = NDArray[np.bool_]
 type Ints = NDArray[np.int64]
 
@@ -34,7 +38,7 @@ HEALTHY = HEALTHS.index(Health.HEALTHY)
 _SHARED = frozenset(
     {
         *("names", "rows", "ids", "models", "makers", "profiles", "installed", "taints", "rack_budget"),
-        *("seats", "insides", "books"),
+        *("seats", "insides", "books", "carriers"),
     }
 )
 """What a renewal does not copy as an array."""
@@ -124,6 +128,8 @@ class Columns:
     """The parts of nodes, as far as somebody asked for them."""
     books: Books = field(default_factory=Books, compare=False)
     """What tenants hold, for quotas of one site or model; shared by all columns of a line."""
+    carriers: list[Carriers] = field(default_factory=list, compare=False)
+    """What carries the watts of its racks, where somebody asked; shared by all columns of one line."""
 
     def inside(self, snapshot: Snapshot, locality: Locality | None, rows: Iterable[int]) -> Parts:
         """The parts of that kind, known of these nodes. `snapshot` is the one that the columns are of."""

@@ -1,4 +1,4 @@
-"""What reservations keep from one workload, in columns: devices, and watts that are not to be drawn.
+"""What reservations keep, in columns: devices from whom they are not for, and watts from everybody.
 
 Read once for each wish; `Room` takes it off what is left, `constraints.reservations` says so. Where nothing is reserved
 it costs nothing.
@@ -9,56 +9,71 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cached_property
 
 import numpy as np
 
 from estate import reserving
-from estate.ids import RackId
 from estate.snapshots import Snapshot
 from estate.uses.reservations import Reservation, Terms
-from estate.workloads import Workload
-from tools.placement.columns import Columns, Flags, Ints
+from estate.workloads import Binding, Workload
+from policies import supplies
+from tools.placement.columns import Columns, Flags, Ints, Names
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Kept:
-    """What is kept from a workload by reservations of others: arrays for who looks at all nodes, else places."""
+    """What is kept from a workload by reservations of others."""
+
+    by: tuple[Reservation, ...]
+    devices: Flags
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """Everything that is reserved, by whomever, as the gate counts its watts: those that nobody draws yet."""
 
     snapshot: Snapshot
     columns: Columns
-    by: tuple[Reservation, ...]
-    """Those that keep it off their devices,"""
-    others: tuple[Reservation, ...]
-    """among all whose watts are not for it."""
+    workload: Workload
+    devices: Flags
+    undrawn: Ints
+    """Watts of each rack that its reserved devices may draw beyond what they do."""
 
-    @cached_property
-    def devices(self) -> Flags:
-        """The devices that it may not use."""
-        return devices(self.columns, (r.terms for r in self.by))
+    def touched(self, bindings: Iterable[Binding]) -> bool:
+        """Whether any of these devices is reserved."""
+        rows = self.columns.rows
+        held = ((rows[b.node], b) for b in bindings if b.node in rows)
+        return any(bool(self.devices[row][np.isin(self.columns.index[row], b.accelerators)].any()) for row, b in held)
 
-    @property
-    def seats(self) -> Iterator[tuple[int, Ints]]:
-        """The same as rows, each with its slots."""
-        return seats(self.columns, (r.terms for r in self.by))
+    def once(self, bindings: Iterable[Binding]) -> Ints:
+        """The same, were these all replicas of the workload."""
+        estate = self._with(bindings)
+        return undrawn(estate, self.columns, reserving.every(estate))
 
-    @cached_property
-    def undrawn(self) -> Ints:
-        """Watts of each rack that its reserved devices may draw beyond what they do."""
-        return undrawn(self.snapshot, self.columns, self.others)
+    def once_in(self, rack: int, bindings: Iterable[Binding]) -> int:
+        """The same of one rack, by its number."""
+        return supplies.undrawn(self._with(bindings), self.columns.names.racks[rack])
 
-    @property
-    def watts(self) -> dict[RackId, int]:
-        """The same by name, of the racks where there are such."""
-        return reserving.undrawn_watts(self.snapshot, self.others)
+    def _with(self, bindings: Iterable[Binding]) -> Snapshot:
+        return self.snapshot.with_workload(self.workload.model_copy(update={"bindings": tuple(bindings)}))
+
+
+def claims(snapshot: Snapshot, columns: Columns, workload: Workload) -> Claims | None:
+    """None where nothing is reserved at all."""
+    every = tuple(reserving.every(snapshot))
+    if not every:
+        return None
+    reserved = devices(columns, (r.terms for r in every))
+    return Claims(snapshot, columns, workload, reserved, undrawn(snapshot, columns, every))
 
 
 def kept(snapshot: Snapshot, columns: Columns, workload: Workload, at: datetime | None) -> Kept | None:
     """None where nothing is reserved for others."""
-    others = tuple(r for r in reserving.every(snapshot) if not reserving.held_by(r.terms, workload))
+    others = [r for r in reserving.every(snapshot) if not reserving.held_by(r.terms, workload)]
     if not others:
         return None
-    return Kept(snapshot, columns, tuple(r for r in others if reserving.keeps_off(r.terms, workload, at)), others)
+    off = tuple(r for r in others if reserving.keeps_off(r.terms, workload, at))
+    return Kept(off, devices(columns, (r.terms for r in off)))
 
 
 def devices(columns: Columns, terms: Iterable[Terms]) -> Flags:
@@ -84,6 +99,12 @@ def undrawn(snapshot: Snapshot, columns: Columns, among: Iterable[Reservation]) 
     """In watts, by rack."""
     watts = reserving.undrawn_watts(snapshot, among)
     return np.array([watts.get(r, 0) for r in columns.names.racks], dtype=np.int64)
+
+
+def spoken_for(snapshot: Snapshot, names: Names) -> Ints:
+    """What each rack draws, and what is kept there for what is reserved, in watts."""
+    kept = reserving.undrawn_watts(snapshot, reserving.every(snapshot))
+    return np.array([snapshot.rack_watts(r) + kept.get(r, 0) for r in names.racks], dtype=np.int64)
 
 
 def withheld(snapshot: Snapshot, columns: Columns, guests: Sequence[Workload]) -> Columns:

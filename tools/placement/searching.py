@@ -160,7 +160,7 @@ def _fill(wish: Wish, room: Room) -> Ints:
     c = wish.columns
     if not c.rack_budget.size:
         return np.zeros(len(c.ids), dtype=np.int64)
-    return room.rack_after(wish.watts) * 1000 // np.maximum(c.rack_budget[c.rack], 1)
+    return room.rack_after(room.added(wish.watts)) * 1000 // np.maximum(c.rack_budget[c.rack], 1)
 
 
 def _seat(wish: Wish, room: Room, attempt: Attempt, replica: int, row: int, without: Constraint | None) -> None:

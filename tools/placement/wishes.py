@@ -16,12 +16,12 @@ from estate import names, pledges
 from estate.ids import ClusterId
 from estate.law import Facts
 from estate.snapshots import Snapshot
-from estate.workloads import WHOLE, Span, Workload, WorkloadContract
+from estate.workloads import WHOLE, Binding, Span, Workload, WorkloadContract
 from tools.placement.columns import NOBODY, SEVERAL, Columns, Flags, Ints
 from tools.placement.constraints.kinds import Constraint, Masks
 from tools.placement.insides import UNTOLD, Seat
 from tools.placement.port import Ask
-from tools.placement.reserved import Kept, kept
+from tools.placement.reserved import Claims, Kept, claims, kept
 from tools.placement.spending import Spending, spent
 
 FAR: Final = 2**60
@@ -61,6 +61,10 @@ class Wish:
     """What nodes are worth, more is better; where nobody says, the tightest are the best."""
     reservations: list[Kept | None] = field(default_factory=list, compare=False)
     """What `kept` has answered."""
+    claimed: list[Claims | None] = field(default_factory=list, compare=False)
+    """What `claims` has answered."""
+    base: Ints | None = field(default=None, compare=False)
+    """What each rack draws as things are, reserved watts and all, where the columns suppose something else."""
     caps: tuple[tuple[Span, int], ...] = ()
     """How many of its replicas may stand in one domain: tried by a search for what was promised of availability."""
     measures: dict[str, Ints] = field(default_factory=dict, compare=False)
@@ -113,6 +117,21 @@ class Wish:
             known = self.counted or self.snapshot
             self.spendings[asked] = spent(self.columns.books, known, self.workload, asked)
         return self.spendings[asked]
+
+    @property
+    def claims(self) -> Claims | None:
+        """Everything that is reserved, its own as well; None: nothing is."""
+        if not self.claimed:
+            self.claimed.append(claims(self.snapshot, self.columns, self.workload))
+        return self.claimed[0]
+
+    @property
+    def spoken_for(self) -> Ints:
+        """What each rack draws as things are, and what is kept there for what is reserved."""
+        if self.base is not None:
+            return self.base
+        drawn, held = self.columns.rack_drawn, self.claims
+        return drawn if held is None else drawn + held.undrawn
 
     @property
     def needed(self) -> int:
@@ -190,6 +209,12 @@ class Room:
         """What was lifted and seated, for the parts of nodes."""
         self.taken: list[tuple[int, Ints]] = []
         """The nodes and slots of those that were seated, for quotas."""
+        self.claims = None if ignore_reserved else wish.claims
+        """What is reserved, as far as it counts here."""
+        self._holds = list(wish.workload.bindings)
+        """All that the workload holds, of what is reserved at least."""
+        self.undrawn = None if self.claims is None else self.claims.undrawn
+        """Watts of each rack that are kept for what is reserved there."""
         self._vacate(wish)
         self.seated = wish.stays()
         """The nodes of its other replicas, and of those that were seated."""
@@ -201,11 +226,8 @@ class Room:
             self.unreserved, self.milli = c.healthy.copy(), c.healthy * WHOLE
         self.devices = self.unreserved
         """What may be taken."""
-        self.undrawn: Ints | None = None
-        """Watts of each rack that are kept for what is reserved there."""
         if wish.kept is not None and not ignore_reserved:
             self.devices = self.unreserved & ~wish.kept.devices
-            self.undrawn = wish.kept.undrawn
 
     def seats_on(self, wish: Wish) -> Ints:
         """How many replicas each node has devices for, at most."""
@@ -230,11 +252,16 @@ class Room:
         more: Ints = np.minimum(c.idle + self.load + watts, c.cap) - np.minimum(c.idle + self.load, c.cap)
         return more
 
-    def rack_after(self, watts: int) -> Ints:
-        """For each node, what its rack would draw with one more replica there."""
-        if not self.rack_drawn.size:
-            return self.added(watts)
-        return self.spoken_for[self._columns.rack] + self.added(watts)
+    def rack_after(self, added: Ints) -> Ints:
+        """For each node, what its rack would draw with so much more there."""
+        return self.spoken_for[self._columns.rack] + added if self.rack_drawn.size else added
+
+    def used_of_reserved(self, row: int, slots: Ints) -> int:
+        """The watts kept for reserved devices that a replica on these slots would draw itself."""
+        rack = int(self._columns.rack[row])
+        if self.claims is None or self.undrawn is None or rack < 0 or not self.claims.devices[row, slots].any():
+            return 0
+        return int(self.undrawn[rack]) - self.claims.once_in(rack, (*self._holds, self._binding(row, slots)))
 
     @property
     def spoken_for(self) -> Ints:
@@ -253,6 +280,14 @@ class Room:
         self.taken.append((row, slots))
         self.seated.append(row)
         self._change_load(row, watts)
+        if self.claims is not None and self.claims.devices[row, slots].any():
+            self._holds.append(self._binding(row, slots))
+            self.undrawn = self.claims.once(self._holds)
+
+    def _binding(self, row: int, slots: Ints) -> Binding:
+        c, number = self._columns, len(self.seated)
+        indexes = tuple(c.index[row, slots].tolist())
+        return Binding(replica=number, node=c.ids[row], accelerators=indexes)
 
     def _share(self, row: int, slots: Ints) -> None:
         left = self.milli[row, slots] = np.maximum(self.milli[row, slots] - self._contract.milli, 0)
@@ -305,6 +340,10 @@ class Room:
             self.free[row] |= held
             self._request(row, np.flatnonzero(np.isin(wish.columns.index[row], binding.accelerators)), -1)
             self._change_load(row, -wish.workload.watts_per_accelerator * len(binding.accelerators))
+        lifted = [b for b in self._holds if b.replica in moved]
+        self._holds = [b for b in self._holds if b.replica not in moved]
+        if self.claims is not None and self.claims.touched(lifted):
+            self.undrawn = self.claims.once(self._holds)
 
     def _request(self, row: int, slots: Ints, sign: int) -> None:
         """Processors and memory of a node, and of its parts."""

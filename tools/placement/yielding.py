@@ -126,7 +126,9 @@ def _seated(engine: Engine, wish: Wish, leaving: list[_Stops], prefer: Ints | No
     bare = _without(wish.snapshot, leaving)
     columns = engine.columns_of(bare)
     return search(
-        replace(wish, snapshot=bare, columns=columns, known=None, suited={}, spans={}, measures={}, spendings={}),
+        replace(
+            wish, snapshot=bare, columns=columns, known=None, suited={}, spans={}, measures={}, spendings={}, claimed=[]
+        ),
         prefer=prefer,
     )
 

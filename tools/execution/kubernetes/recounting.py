@@ -7,6 +7,7 @@ free devices.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import count, islice
 
 from estate.changes import Change, CopyWorkload, MoveWorkload, ReplicaMove, ScaleWorkload
@@ -28,7 +29,7 @@ def recounted(step: Step, sight: FrozenEstate) -> tuple[Change, FrozenEstate]:
     if isinstance(change, MoveWorkload):
         return _moved(change, workload, sight), sight
     if isinstance(change, CopyWorkload):
-        return _copied(change, sight), sight
+        return _copied(change, workload, sight), sight
     renumbered = _numbered(workload, change.replicas, goals.seated(step.postconditions, change.target()))
     return _scaled(change, renumbered, sight), sight.with_workload(renumbered)
 
@@ -36,7 +37,7 @@ def recounted(step: Step, sight: FrozenEstate) -> tuple[Change, FrozenEstate]:
 def _moved(change: MoveWorkload, workload: Workload, sight: FrozenEstate) -> MoveWorkload:
     bound = list(workload.bindings)
     unbound = [n for n in range(workload.replicas) if n not in {b.replica for b in bound}]
-    devices = _Devices(sight)
+    devices = _Devices(sight, workload.contract.profile)
     moves = []
     for move in change.moves:
         at = next((b for b in bound if b.node == move.source), None)
@@ -60,8 +61,8 @@ def _moved(change: MoveWorkload, workload: Workload, sight: FrozenEstate) -> Mov
     )
 
 
-def _copied(change: CopyWorkload, sight: FrozenEstate) -> CopyWorkload:
-    devices = _Devices(sight)
+def _copied(change: CopyWorkload, workload: Workload, sight: FrozenEstate) -> CopyWorkload:
+    devices = _Devices(sight, workload.contract.profile)
     bindings = tuple(
         b.model_copy(update={"accelerators": devices.take(b.node, len(b.accelerators))}) for b in change.bindings
     )
@@ -69,7 +70,7 @@ def _copied(change: CopyWorkload, sight: FrozenEstate) -> CopyWorkload:
 
 
 def _scaled(change: ScaleWorkload, workload: Workload, sight: FrozenEstate) -> ScaleWorkload:
-    devices = _Devices(sight)
+    devices = _Devices(sight, workload.contract.profile)
     bindings = tuple(
         Binding(replica=number, node=b.node, accelerators=devices.take(b.node, len(b.accelerators)))
         for number, b in enumerate(change.bindings, start=workload.replicas)
@@ -97,8 +98,9 @@ def _numbered(workload: Workload, kept: int, seats: goals.Seats | None) -> Workl
 class _Devices:
     """Free device indexes while a change is written anew."""
 
-    def __init__(self, sight: FrozenEstate) -> None:
-        self._sight = sight
+    def __init__(self, sight: FrozenEstate, profile: str) -> None:
+        """`profile` is the size that is asked for; on a node with others only devices of that size are taken."""
+        self._sight, self._profile = sight, profile
         self._taken: dict[NodeId, set[int]] = {}
 
     def free(self, binding: Binding) -> None:
@@ -108,9 +110,15 @@ class _Devices:
     def take(self, node: NodeId, wanted: int) -> tuple[int, ...]:
         """The lowest free ones."""
         taken = self._of(node)
-        indexes = tuple(islice((i for i in count() if i not in taken), wanted))
+        indexes = tuple(islice((i for i in self._fit(node) if i not in taken), wanted))
         taken.update(indexes)
         return indexes
+
+    def _fit(self, node: NodeId) -> Iterable[int]:
+        """Of a node that counts no devices any number: whether there are so many is its cluster's to say."""
+        found = self._sight.node(node)
+        devices = found.accelerators if found is not None else ()
+        return (a.index for a in devices if a.cut == self._profile) if devices else count()
 
     def _of(self, node: NodeId) -> set[int]:
         return self._taken.setdefault(node, set(self._sight.taken(node)))

@@ -22,6 +22,7 @@ from estate.changes import (
     MoveWorkload,
     ReleaseCapacity,
     RemoveWorkload,
+    RepartitionAccelerator,
     ReserveCapacity,
     ScaleWorkload,
     SetPowerCap,
@@ -36,7 +37,16 @@ from estate.ids import ClusterId, NodeId, Uid
 from estate.manifests import Form
 from estate.results import Refusal
 from estate.things import Thing, ThingKind
-from tools.execution.kubernetes import applying, capping, copying, cordoning, draining, moving, removing
+from tools.execution.kubernetes import (
+    applying,
+    capping,
+    copying,
+    cordoning,
+    draining,
+    moving,
+    removing,
+    repartitioning,
+)
 from tools.execution.kubernetes.means import Means, refusal_of
 from tools.execution.kubernetes.recounting import recounted
 from tools.execution.port import StepKey
@@ -71,6 +81,8 @@ async def _by_server(means: Means, step: Step, earlier: Sequence[Step]) -> Refus
             return await removing.rehearsed(means, key, change)
         case EvictPod() | DrainNode():
             return await draining.rehearsed(means, key, change, step.preconditions)
+        case RepartitionAccelerator():
+            return await repartitioning.rehearsed(means, key, change, step.preconditions)
         case ApplyManifest() | DeleteObject():
             return await applying.rehearsed(means, key, change)
         case SetPowerCap() | ReserveCapacity() | ReleaseCapacity():

@@ -22,6 +22,7 @@ from estate.changes import (
     MoveWorkload,
     ReleaseCapacity,
     RemoveWorkload,
+    RepartitionAccelerator,
     ReserveCapacity,
     ScaleWorkload,
     SetPowerCap,
@@ -47,6 +48,7 @@ from tools.execution.kubernetes import (
     preserving,
     rehearsing,
     removing,
+    repartitioning,
     verifying,
 )
 from tools.execution.kubernetes.means import Means
@@ -108,6 +110,8 @@ class KubernetesTarget:
                     return await removing.write(self._means, key, change, preconditions)
                 case EvictPod() | DrainNode():
                     return await draining.write(self._means, key, change, preconditions)
+                case RepartitionAccelerator():
+                    return await repartitioning.write(self._means, key, change, preconditions, expected)
                 case ApplyManifest() | DeleteObject():
                     return await applying.write(self._means, key, change, preconditions)
                 case SetPowerCap() | ReserveCapacity() | ReleaseCapacity():

@@ -29,6 +29,8 @@ class Limits:
     """For an evicted pod to be gone, its grace period and finalizers included."""
     bind: float = 600.0
     """For pods to bind where the plan wants them."""
+    cut: float = 1_800.0
+    """For a partition manager to cut the accelerators of a node, a restart of the machine included."""
     between_looks: float = 0.5
     """The least between two looks, however much happens."""
     resync: float = 30.0

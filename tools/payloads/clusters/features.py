@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from estate.devices import Partitioning, PartitionState
 from tools.payloads import reading
 from tools.payloads.clusters import vendors
 from tools.payloads.clusters.sheets import Sheet
@@ -50,6 +51,11 @@ _RUNTIMES = (
 )
 _CAPABILITY = (("nvidia.com/gpu.compute.major", "nvidia.com/gpu.compute.minor"),)
 CLIQUE = "nvidia.com/gpu.clique"
+MIG_CONFIG = "nvidia.com/mig.config"
+"""What the MIG manager of a node is told; its answer stands in the label of the same name with `.state`."""
+_MIG_STATE = f"{MIG_CONFIG}.state"
+_MIG_MANAGER = "nvidia.com/gpu.deploy.mig-manager"
+_MANAGED = frozenset({"true", "paused-for-mig-change"})
 _MACHINES = ("node.kubernetes.io/instance-type", "nvidia.com/gpu.machine")
 _GROUPS: Mapping[str, str] = {
     CLIQUE: "nvlink-clique",
@@ -150,3 +156,11 @@ def _dotted(labels: Mapping[str, str], ways: tuple[tuple[str, ...], ...]) -> str
         if all(labels.get(k) for k in keys):
             return reading.name(".".join(labels[k] for k in keys))
     return ""
+
+
+def partitioning(labels: Mapping[str, str]) -> Partitioning | None:
+    """What the MIG manager was told, and how far it says to be; None where the GPU operator puts none on the node."""
+    told, states = labels.get(MIG_CONFIG, ""), {s.value: s for s in PartitionState}
+    if told:
+        return Partitioning(layout=told[:63], state=states.get(labels.get(_MIG_STATE, ""), PartitionState.PENDING))
+    return Partitioning() if labels.get(_MIG_MANAGER) in _MANAGED else None

@@ -17,6 +17,7 @@ import numpy as np
 from estate.ids import NodeId, RackId, WorkloadId
 from estate.references import Ref
 from estate.snapshots import Snapshot
+from tools.placement import carriers
 from tools.placement.assurance import domains
 from tools.placement.assurance.domains import Sort
 from tools.placement.assurance.rehoming import Aftermath, Ground, Homeless, lose
@@ -34,6 +35,8 @@ class _Books:
     breaches: dict[WorkloadId, dict[Ref, Homeless]] = field(default_factory=dict)
     waiting: dict[Ref, None] = field(default_factory=dict)
     members: dict[Ref, tuple[NodeId, ...]] = field(default_factory=dict)
+    watts: dict[Ref, int] = field(default_factory=dict)
+    """What all homes of each loss draw together."""
 
 
 class Keeper:
@@ -55,11 +58,12 @@ class Keeper:
                 return
             self._ground = Ground(snapshot, self._engine.columns_of(snapshot), now)
             touched = None if before is None else snapshot.touched_since(before.snapshot)
-            if touched is None or before is None or before.columns.ids != self._ground.columns.ids:
+            if touched is None or before is None or not _comparable(before, self._ground):
                 self._begin()
             else:
                 homes = {b.node for w in promised if (f := snapshot.workload(w)) is not None for b in f.bindings}
-                self._queue(touched | homes, helps=_helps(before.columns, self._ground.columns, touched))
+                pressed = self._pressed(before.columns)
+                self._queue(touched | homes, pressed, helps=_helps(before.columns, self._ground.columns, touched))
 
     def work(self, most: int | None = None, stopped: Callable[[], bool] = lambda: False) -> frozenset[WorkloadId]:
         """Look at what waits; the workloads of which something else is known now.
@@ -92,12 +96,15 @@ class Keeper:
     def resting_on(self, racks: Iterable[RackId]) -> set[Ref]:
         """The losses whose second homes, or whose victims, are in these racks."""
         with self._lock:
-            return set[Ref]().union(*(self._books.resting.get(r, set()) for r in racks))
+            return self._resting_on(racks)
 
     def breaches(self, workload: WorkloadId) -> dict[Ref, Homeless]:
         """The losses after which that workload has no second home."""
         with self._lock:
             return dict(self._books.breaches.get(workload, {}))
+
+    def _resting_on(self, racks: Iterable[RackId]) -> set[Ref]:
+        return set[Ref]().union(*(self._books.resting.get(r, set()) for r in racks))
 
     def _begin(self) -> None:
         assert self._ground is not None
@@ -107,11 +114,27 @@ class Keeper:
         breaches = {w: b for w, b in kept.items() if b}
         self._books = _Books(members=members, waiting=dict.fromkeys(members), breaches=breaches)
 
-    def _queue(self, touched: Iterable[NodeId], *, helps: bool) -> None:
+    def _pressed(self, before: Columns) -> set[Ref]:
+        """The losses whose homes hang on what carries more than before, and has less left than they may draw."""
+        assert self._ground is not None
+        ground, books = self._ground, self._books
+        behind = carriers.of(ground.snapshot, ground.columns)
+        if behind is None:
+            return set()
+        now = behind.carried(ground.columns.rack_drawn)
+        left, most = behind.most - now, max(books.watts.values(), default=0)
+        racks = ground.columns.names.racks
+        found = set[Ref]()
+        for place in np.flatnonzero((now > behind.carried(before.rack_drawn)) & (left < most)).tolist():
+            near = self._resting_on(racks[r] for r in np.flatnonzero((behind.part == place).any(axis=1)))
+            found |= {ref for ref in near if books.watts.get(ref, 0) > left[place]}
+        return found
+
+    def _queue(self, touched: Iterable[NodeId], pressed: set[Ref], *, helps: bool) -> None:
         assert self._ground is not None
         books, snapshot = self._books, self._ground.snapshot
         struck = list(touched)
-        stale = domains.around(snapshot, struck, self._sorts)
+        stale = domains.around(snapshot, struck, self._sorts) | pressed
         for rack in {r for n in struck if (r := snapshot.rack_of(n)) is not None}:
             stale |= books.resting.get(rack, set())
         helped = {ref for breaches in books.breaches.values() for ref in breaches} if helps else set[Ref]()
@@ -135,6 +158,7 @@ class Keeper:
                 del books.breaches[name]
         seen_first = set() if ref in books.found else set(after.concerned)
         books.found[ref] = after
+        books.watts[ref] = self._drawn_by(after)
         self._rest(ref, self._rests_on(after))
         return changed | seen_first
 
@@ -143,6 +167,11 @@ class Keeper:
         if known is not None:
             return {h.workload.id: h for h in known.homeless}
         return {w: found[ref] for w, found in self._books.breaches.items() if ref in found}
+
+    def _drawn_by(self, after: Aftermath) -> int:
+        assert self._ground is not None
+        work = ((self._ground.snapshot.workload(name), bindings) for name, bindings in after.homes.items())
+        return sum(w.watts_per_accelerator * len(b.accelerators) for w, bs in work if w is not None for b in bs)
 
     def _rests_on(self, after: Aftermath) -> frozenset[RackId]:
         assert self._ground is not None
@@ -160,6 +189,14 @@ class Keeper:
         for rack in racks:
             books.resting.setdefault(rack, set()).add(ref)
         books.racks[ref] = racks
+
+
+def _comparable(before: Ground, after: Ground) -> bool:
+    """Whether both have the same nodes behind the same parts, so that what changed is on nodes alone."""
+    if before.columns.ids != after.columns.ids:
+        return False
+    was, now = (carriers.of(g.snapshot, g.columns) for g in (before, after))
+    return was is now or (was is not None and now is not None and was.alike(now))
 
 
 def _helps(before: Columns, after: Columns, touched: Iterable[NodeId]) -> bool:

@@ -6,6 +6,7 @@ import numpy as np
 
 from estate.ids import RackId
 from estate.verdicts import Dimension
+from tools.placement import drawing
 from tools.placement.attempts import Attempt
 from tools.placement.columns import Ints
 from tools.placement.constraints.kinds import Constraint, Masks
@@ -13,12 +14,17 @@ from tools.placement.constraints.rules import Refused, Rule, Words
 from tools.placement.wishes import Room, Wish
 
 
-def moving(wish: Wish, room: Room, _without: Constraint | None) -> Masks:
+def moving(wish: Wish, room: Room, without: Constraint | None) -> Masks:
     """Where one more replica would be too much for the rack."""
     c = wish.columns
     if not c.rack_budget.size:
         return {Constraint.POWER: np.zeros(len(c.ids), dtype=np.bool_)}
-    return {Constraint.POWER: (c.rack >= 0) & (room.rack_after(wish.watts) > c.rack_budget[c.rack])}
+    return {Constraint.POWER: (c.rack >= 0) & (_after(wish, room, without) > c.rack_budget[c.rack])}
+
+
+def _after(wish: Wish, room: Room, without: Constraint | None) -> Ints:
+    """For each node, what its rack would draw with one more replica there."""
+    return room.rack_after(drawing.added(wish, room, without))
 
 
 def _words(by: Refused) -> Words:
@@ -31,9 +37,7 @@ def _words(by: Refused) -> Words:
 
 def lacking_watts(wish: Wish, attempt: Attempt) -> dict[RackId, int]:
     """Watts that each rack would lack, with all replicas seated as in the attempt."""
-    room, columns = Room(wish), wish.columns
-    for row in attempt.rows:
-        room.seat(row, np.array([], dtype=np.int64), wish.watts)
+    room, columns = attempt.room or Room(wish), wish.columns
     over = room.spoken_for - columns.rack_budget
     racks = sorted({int(columns.rack[r]) for r in attempt.rows if columns.rack[r] >= 0})
     return {columns.names.racks[r]: int(over[r]) for r in racks if over[r] > 0}
@@ -48,7 +52,7 @@ def _missing(wish: Wish) -> Ints:
     c = wish.columns
     if not c.rack_budget.size:
         return np.zeros(len(c.ids), dtype=np.int64)
-    over: Ints = np.maximum(Room(wish).rack_after(wish.watts) - c.rack_budget[c.rack], 0)
+    over: Ints = np.maximum(_after(wish, Room(wish), Constraint.POWER) - c.rack_budget[c.rack], 0)
     return over
 
 

@@ -36,12 +36,6 @@ def moving(wish: Wish, room: Room, without: Constraint | None) -> Masks:
     return {Constraint.RESERVED: found | _near(wish, kept)}
 
 
-def unfolded(wish: Wish, _room: Room, _without: Constraint | None) -> Masks:
-    """What it refuses that nobody else does: who finds no device or watt left is refused for that as well."""
-    kept = wish.kept
-    return {} if kept is None else {Constraint.RESERVED: _near(wish, kept)}
-
-
 def untold(found: Masks) -> Masks:
     """The masks of one moment, where what is reserved is not also said to be taken."""
     reserved = found.get(Constraint.RESERVED)

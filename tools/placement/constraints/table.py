@@ -19,6 +19,7 @@ from tools.placement.constraints import (
     costs,
     data,
     devices,
+    facilities,
     law,
     localities,
     machines,
@@ -40,7 +41,20 @@ from tools.placement.constraints.rules import Rule
 from tools.placement.wishes import Room, Wish
 
 _PROMISES = (costs, data, stages, storage, supplies, times, uptimes, users, writing)
-_PLACES = (marks, reservations, devices, machines, localities, power, quotas, company, tenancy, belongings, law)
+_PLACES = (
+    marks,
+    reservations,
+    devices,
+    machines,
+    localities,
+    power,
+    facilities,
+    quotas,
+    company,
+    tenancy,
+    belongings,
+    law,
+)
 _FAMILIES = (*_PLACES, *_PROMISES)
 _FOLDED = (marks, devices, machines, power, company, tenancy, law)
 """What the compiled way knows (`tools.placement.online`). It asks every other by its own masks, see `beside`."""
@@ -61,6 +75,7 @@ _MOVING = (
     devices.moving,
     *_INSIDE,
     power.moving,
+    facilities.moving,
     company.moving,
     costs.moving,
     storage.moving,
@@ -95,12 +110,12 @@ def _everybody(_snapshot: Snapshot, _workload: Workload) -> bool:
 
 
 def _family(module: ModuleType) -> Family:
-    """As a family says it of itself; `unfolded` is what it refuses beyond devices and power, where that is less."""
+    """As a family says it of itself."""
     still = tuple(m for m in (*_STANDING, *_ENDURING) if m.__module__ == module.__name__)
     moves = tuple(m for m in _MOVING if m.__module__ == module.__name__)
     unsaid = None if module in _PROMISES else _everybody
     concerns, reach = getattr(module, "concerns", unsaid), getattr(module, "REACH", Reach.FLEET)
-    return Family(concerns, reach, still, (module.unfolded,) if hasattr(module, "unfolded") else moves)
+    return Family(concerns, reach, still, moves)
 
 
 _BESIDE = tuple(_family(module) for module in _FAMILIES if module not in _FOLDED)

@@ -21,9 +21,11 @@ from estate.ids import RackId, SiteId
 from estate.records import Model
 from estate.references import Ref
 from estate.snapshots import Snapshot
+from policies import supplies
 from tools.kubernetes import power
 from tools.placement.columns import Columns, Flags, Ints
-from tools.placement.fleets.booking import CAUSES, UNKNOWN_COOLING, Booked, Cause, book, rack_cooling
+from tools.placement.fleets.booking import CAUSES, Booked, Cause, book
+from tools.placement.fleets.headrooms import Headrooms
 from tools.placement.fleets.worth.worths import Worth, worth
 from tools.placement.port import Engine
 
@@ -46,12 +48,15 @@ class RackAccount(Model):
     units_left: int | None
     """Rack units that no machine is told to fill; null where nobody says how tall they are."""
     binds: str
-    """What runs out first: accelerators, power or cooling."""
+    """What runs out first: accelerators, the rack's own power or cooling, or a feed, site, CDU or loop behind it."""
     stranded_accelerators: int
     """Free, and no watts or no cooling for them."""
     stranded_watts: int
     """Within the budget, and no free accelerator to use them."""
     stranded_cooling: int
+    behind_left: int | None = None
+    """Watts that what feeds and cools it with others leaves it, once the racks before it had theirs; null where nobody
+    tells of such."""
 
 
 class SizeAccount(Model):
@@ -146,7 +151,7 @@ def _open(columns: Columns) -> Flags:
 
 
 def _racks(snapshot: Snapshot, booked: Booked, site: SiteId | None) -> Iterator[RackAccount]:
-    columns, cooling = booked.columns, rack_cooling(snapshot, booked.columns)
+    columns, behind = booked.columns, Headrooms.of(snapshot, booked.columns)
     free = (columns.free & _open(columns)[:, None]).sum(axis=1)
     useful = (booked.cause == CAUSES.index(Cause.USEFUL)).sum(axis=1)
     units = dict(_units_left(snapshot))
@@ -155,8 +160,9 @@ def _racks(snapshot: Snapshot, booked: Booked, site: SiteId | None) -> Iterator[
         if site in (None, rack.site):
             each = _watts_each(columns, rows)
             left = int(columns.rack_budget[number] - columns.rack_drawn[number])
-            cool = None if cooling[number] == UNKNOWN_COOLING else int(cooling[number] - columns.rack_drawn[number])
-            yield _account(
+            cooled = supplies.cooled(snapshot, name)
+            shared = behind.left(number)
+            found = _account(
                 RackAccount(
                     rack=name,
                     site=rack.site,
@@ -164,15 +170,19 @@ def _racks(snapshot: Snapshot, booked: Booked, site: SiteId | None) -> Iterator[
                     useful=int(useful[rows].sum()),
                     free=int(free[rows].sum()),
                     watts_left=left,
-                    cooling_left=cool,
+                    cooling_left=None if cooled is None else cooled - int(columns.rack_drawn[number]),
                     units_left=units.get(name),
                     binds="accelerators",
                     stranded_accelerators=0,
                     stranded_watts=0,
                     stranded_cooling=0,
+                    behind_left=None if shared is None else shared.watts,
                 ),
                 each,
+                "" if shared is None else str(shared.of),
             )
+            behind.take(number, (found.free - found.stranded_accelerators) * each)
+            yield found
 
 
 def _units_left(snapshot: Snapshot) -> Iterator[tuple[RackId, int]]:
@@ -186,11 +196,13 @@ def _units_left(snapshot: Snapshot) -> Iterator[tuple[RackId, int]]:
             yield rack, space.units - used
 
 
-def _account(known: RackAccount, each: int) -> RackAccount:
-    """With what binds: of accelerators, power and cooling the one that the fewest more accelerators can have."""
+def _account(known: RackAccount, each: int, behind: str) -> RackAccount:
+    """With what binds: of all that it needs what the fewest more accelerators can have."""
     limits = {"accelerators": known.free, "power": max(known.watts_left, 0) // each}
     if known.cooling_left is not None:
         limits["cooling"] = max(known.cooling_left, 0) // each
+    if known.behind_left is not None:
+        limits[behind] = max(known.behind_left, 0) // each
     binds = min(limits, key=lambda name: limits[name])
     usable = limits[binds]
     return known.model_copy(

@@ -16,7 +16,6 @@ from typing import Final
 import numpy as np
 
 from estate.fabrics.storage import Copy, Storage
-from estate.facilities.places import RackSpace
 from estate.hardware import Health
 from estate.ids import DatasetId, SiteId
 from estate.references import Ref
@@ -27,8 +26,6 @@ from tools.placement.constraints.kinds import AXES, Constraint
 from tools.placement.port import Ask
 from tools.placement.searching import search
 from tools.placement.wishes import Room, Wish
-
-UNKNOWN_COOLING: Final = 10**12
 
 
 class Cause(StrEnum):
@@ -73,8 +70,9 @@ _BY_CONSTRAINT: Final[Mapping[Constraint, Cause]] = {
     Constraint.SPREAD: Cause.FRAGMENTATION,
     Constraint.AVAILABILITY: Cause.FRAGMENTATION,
     Constraint.STAGES: Cause.FRAGMENTATION,
-    Constraint.POWER: Cause.NO_POWER,
+    **dict.fromkeys((Constraint.POWER, Constraint.FEED, Constraint.CONNECTION), Cause.NO_POWER),
     Constraint.QUOTA: Cause.QUOTA,
+    **dict.fromkeys((Constraint.COOLING, Constraint.COOLANT, Constraint.LOOP), Cause.NO_COOLING),
     Constraint.DATA: Cause.DATA_WAIT,
     Constraint.STORAGE: Cause.DATA_WAIT,
     Constraint.ISOLATION: Cause.LAW,
@@ -155,13 +153,12 @@ def _bound(workload: Workload, bindings: Sequence[Binding]) -> Workload:
 def _obstacle(snapshot: Snapshot, counted: Snapshot, columns: Columns, waiting: list[Workload]) -> Ints:
     """Of each node what keeps the nearest waiting work away."""
     best = np.full(len(columns.ids), len(_EASY) - 1, dtype=np.int64)
-    cooling = rack_cooling(snapshot, columns)
     for workload in waiting:
-        best = np.minimum(best, _hardest(_wish(snapshot, counted, columns, workload), cooling))
+        best = np.minimum(best, _hardest(_wish(snapshot, counted, columns, workload)))
     return np.array(_EASY, dtype=np.int64)[best]
 
 
-def _hardest(wish: Wish, cooling: Ints) -> Ints:
+def _hardest(wish: Wish) -> Ints:
     """Of each node the hardest obstacle to one workload; where none is, its parts do not fit together."""
     # Each replica by itself: what the others would take is a matter of fragmentation.
     alone = replace(wish, ask=replace(wish.ask, replicas=wish.ask.replicas[:1]), suited={})
@@ -170,18 +167,7 @@ def _hardest(wish: Wish, cooling: Ints) -> Ints:
     for constraint, refused in found.items():
         place = _EASY.index(CAUSES.index(_BY_CONSTRAINT.get(constraint, Cause.NO_DEMAND)))
         rank = np.where(refused, np.maximum(rank, place), rank)
-    hot = _EASY.index(CAUSES.index(Cause.NO_COOLING))
-    columns = wish.columns
-    after = Room(wish).rack_after(wish.watts)
-    warm = (columns.rack >= 0) & (after > cooling[columns.rack]) if cooling.size else np.zeros_like(columns.cordoned)
-    return np.where(warm, np.maximum(rank, hot), rank)
-
-
-def rack_cooling(snapshot: Snapshot, columns: Columns) -> Ints:
-    """The heat that leaves each rack at most, in watts; without limit where nobody says."""
-    found = (snapshot.stock.get(Ref("rack", r)) for r in columns.names.racks)
-    offered = (sum(c.watts for c in s.cooling) if isinstance(s, RackSpace) and s.cooling else None for s in found)
-    return np.array([UNKNOWN_COOLING if w is None else w for w in offered], dtype=np.int64)
+    return rank
 
 
 def _fenced(columns: Columns) -> Flags:

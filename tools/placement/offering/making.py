@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -20,10 +21,12 @@ from estate.snapshots import Snapshot
 from estate.units import Mebibytes, MilliGpu, Watts
 from estate.workloads import BandwidthClass, Workload
 from policies.holdings import Held
+from tools.placement import widening
 from tools.placement.attempts import Attempt
 from tools.placement.columns import Ints
 from tools.placement.constraints import machines, quotas, sizes
 from tools.placement.constraints.devices import least_limit
+from tools.placement.constraints.facilities import BY_SORT
 from tools.placement.constraints.kinds import Constraint
 from tools.placement.constraints.localities import most_rails
 from tools.placement.constraints.power import lacking_watts
@@ -115,6 +118,11 @@ def _enough(quota: Quota, used: Held) -> Quota:
         "watts": None if watts is None else Watts(max(watts, used.watts)),
     }
     return quota.model_copy(update=over)
+
+
+def _widened(sort: str, case: Case, attempt: Attempt) -> Change:
+    """What feeds or cools the racks is repaired, or gets the watts that it lacks."""
+    return widening.widened(case.wish, attempt, sort).snapshot, case.ask
 
 
 def _added(case: Case, field: str, lacking: Mapping[int, int]) -> Change:
@@ -253,6 +261,7 @@ APPLIED: dict[Constraint, Callable[[Case, Attempt], Change]] = {
     Constraint.SOFTWARE: _upgraded,
     Constraint.POWER: _powered,
     Constraint.QUOTA: _raised,
+    **{c: partial(_widened, sort) for sort, c in BY_SORT.items()},
     Constraint.HEALTH: lambda c, a: _with_nodes(c, a, health=Health.HEALTHY),
     Constraint.NVLINK: lambda c, _: (with_contract(c, bandwidth=BandwidthClass.SAME_NODE), c.ask),
     Constraint.TOGETHER: lambda c, _: (with_contract(c, together=None), c.ask),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from estate.changes import ReserveCapacity
+from estate.changes import RepartitionAccelerator, ReserveCapacity
 from estate.errors import BadInput
 from estate.ids import NodeId, SiteId, TenantId, WorkloadId
 from estate.records import Model, Time, later
@@ -70,6 +70,8 @@ class Counter(Model):
     """From when; null: from the time that was asked for."""
     when: str = ""
     """What ends then, in the hardware's words."""
+    change: RepartitionAccelerator | None = later()
+    """What must be done first, to be proposed like any other; absent for whoever may not know."""
 
 
 class Offer(Model):
@@ -100,10 +102,7 @@ class Offer(Model):
         plain = {
             "places": tuple(p.model_copy(update={"nodes": ()}) for p in self.places),
             "because": tuple(_unnamed(b) for b in told),
-            "counters": tuple(
-                c.model_copy(update={"when": "", "places": tuple(p.model_copy(update={"nodes": ()}) for p in c.places)})
-                for c in self.counters
-            ),
+            "counters": tuple(_nameless(c) for c in self.counters),
             "refusal": refusal,
             "yields": (),
         }
@@ -241,9 +240,11 @@ def _countered(asked: _Asked, last: Unstaged, stages: Sequence[Workload]) -> Off
     stuck = last.snapshot.workload(last.ask.workload)
     assert stuck is not None, "every stage was put into the estate"
     case = Case(engine, Wish(last.snapshot, engine.columns_of(last.snapshot), last.ask, stuck))
-    theirs = [r for r in relaxations(case) if r.theirs]
+    found = list(relaxations(case))
+    theirs = [r for r in found if r.theirs]
+    ours = [r for r in found if r.relaxation.change is not None and asked.times is None]
     told = explained(case)
-    counters = (*_later(asked, stages), *(_counter(r, now) for r in theirs[:_MOST_COUNTERS]))
+    counters = (*_later(asked, stages), *(_counter(r, now) for r in (*theirs[:_MOST_COUNTERS], *ours)))
     return Offer(
         grade=Grade.COUNTER_OFFER if counters else Grade.REFUSED,
         snapshot=str(case.snapshot.version),
@@ -257,10 +258,18 @@ def _countered(asked: _Asked, last: Unstaged, stages: Sequence[Workload]) -> Off
 def _counter(found: Relaxed, now: datetime) -> Counter:
     bindings = found.placement.bindings
     return Counter(
-        instead=found.relaxation.plain,
+        instead=found.relaxation.plain or found.relaxation.says,
         places=_places(found.snapshot, bindings),
         micro_usd_per_hour=promises.hourly_cost(found.snapshot, bindings, now),
+        change=found.relaxation.change,
     )
+
+
+def _nameless(counter: Counter) -> Counter:
+    """A counter-offer as the holder of the contract may read it."""
+    places = tuple(p.model_copy(update={"nodes": ()}) for p in counter.places)
+    ours = {"instead": "wait until the platform has cut accelerators for it", "change": None} if counter.change else {}
+    return counter.model_copy(update={"when": "", "places": places, **ours})
 
 
 def _gaps(asked: _Asked, after: Snapshot, nodes: set[NodeId], own_work: frozenset[WorkloadId]) -> Iterator[str]:

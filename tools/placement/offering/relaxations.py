@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from estate import pledges, slicing
-from estate.records import Model
+from estate import pledges
+from estate.changes import RepartitionAccelerator
+from estate.records import Model, later
 from estate.snapshots import Snapshot
 from tools.placement import relaxing, yielding
 from tools.placement.attempts import Attempt
@@ -22,16 +23,13 @@ from tools.placement.constraints.devices import least_limit
 from tools.placement.constraints.kinds import AXES, Constraint
 from tools.placement.constraints.rules import models_on
 from tools.placement.constraints.table import RULES, mentioned
+from tools.placement.offering import recutting
 from tools.placement.offering.aside import MOVED_FOR, aside
 from tools.placement.offering.cases import Case, Change
 from tools.placement.offering.making import APPLIED, least_memory, rails, with_contract
 from tools.placement.port import Ask, Placement
-from tools.placement.searching import any_of, search
+from tools.placement.searching import search
 
-_MOST_CUT = 8
-"""Nodes that are looked at for boards to be cut."""
-_UNCUT = frozenset({Constraint.FREE, Constraint.SIZE, Constraint.MODEL, Constraint.MEMORY, Constraint.LOCALITY})
-"""What may be otherwise once boards are cut."""
 _THEIRS = frozenset(
     {
         Constraint.AVOID,
@@ -60,6 +58,8 @@ class Relaxation(Model):
     """In the hardware's words."""
     plain: str
     """In the contract's own words; empty where only the platform's people can do it."""
+    change: RepartitionAccelerator | None = later()
+    """What does it, to be proposed like any other; absent where no change of Placet's does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,20 +149,13 @@ def _fewer(case: Case) -> Iterator[Relaxed]:
 
 
 def _recut(case: Case) -> Iterator[Relaxed]:
-    """Boards that nobody holds are cut, or cut anew, into the slices that are asked for."""
-    profile, wish = case.workload.contract.profile, case.wish
-    if not profile:
+    """Boards that nobody holds are cut, or cut anew, into what is asked for: by a change of Placet's if one does."""
+    for recut, answer in recutting.told(case):
+        told = Relaxation(constraint=str(Constraint.SIZE), says=recut.says, plain="", change=recut.change)
+        yield Relaxed(told, recut.snapshot, case.ask, answer)
         return
-    refused = search(wish).last
-    others = any_of({c: m for c, m in refused.items() if c not in _UNCUT}, len(wish.columns.ids))
-    for row in np.flatnonzero(~others)[:_MOST_CUT]:
-        node = case.snapshot.node(wish.columns.ids[row])
-        assert node is not None
-        made = slicing.cut(node, case.snapshot.taken(node.id), profile, wish.needed * len(case.ask.replicas))
-        says = f"cut free accelerators of `{node.id}` anew, into slices `{profile}`"
-        change = case.snapshot.with_node(made or node), case.ask
-        found = [] if made is None else list(_tried(case, Constraint.SIZE, says, "", change))
-        if found:
+    for recut in recutting.by_hand(case):
+        if found := list(_tried(case, Constraint.SIZE, recut.says, "", (recut.snapshot, case.ask))):
             yield found[0]
             return
 

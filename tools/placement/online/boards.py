@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 
+from estate import reserving
 from estate.snapshots import Snapshot
 from estate.workloads import Workload
 from tools.placement.columns import Columns
@@ -35,8 +36,8 @@ class Board:
 
     def seats(self, snapshot: Snapshot, ask: Ask, workload: Workload) -> Seats | None:
         """Homes for the replicas, all or none: no seats where there are none for certain; None where it cannot tell."""
-        if not ask.replicas:
-            return None
+        if not ask.replicas or next(reserving.every(snapshot), None) is not None:
+            return None  # watts that are reserved change with the very devices that are taken
         with self._lock:
             if not self._frame.follow(snapshot) or self._frame.columns.index.shape[1] > SLOTS:
                 return None

@@ -60,8 +60,6 @@ def spare(pool, guard, milli, payer, shared, rows):
         node = rows[at]
         for slot in range(pool.free.shape[1]):
             free, whose = pool.free[node, slot], guard.sharer[node, slot]
-            if guard.shut[node, slot]:
-                continue
             if not shared:
                 found[at] += free == WHOLE
             elif free >= milli and whose in (NOBODY, payer):

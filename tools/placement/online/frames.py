@@ -15,7 +15,7 @@ import numpy as np
 
 from estate.frozen import FrozenEstate
 from estate.hardware import Node
-from estate.ids import NodeId, RackId
+from estate.ids import NodeId
 from estate.snapshots import Snapshot
 from estate.workloads import Span
 from tools.inventory.columns.grounds import ColumnarGround
@@ -69,10 +69,6 @@ class Frame:
     def alike(self) -> Alike:
         """Which nodes are alike."""
         return Alike(self.kinds.typical, self.pool.kind)
-
-    def rack(self, name: RackId) -> int | None:
-        """The position of a rack."""
-        return self._where.rack.get(name)
 
     def follow(self, snapshot: Snapshot) -> bool:
         """Become that snapshot, from one of those that were followed last; whether it could."""

@@ -30,8 +30,6 @@ class Guard(NamedTuple):
     """Node × device: its index."""
     sharer: NDArray[np.int64]
     """Node × device: whose it is where it is shared, or `NOBODY`; see `columns`."""
-    shut: NDArray[np.bool_]
-    """Node × device: kept for others in this question."""
     drawn: NDArray[np.int64]
     """By rack, as the budget."""
     budget: NDArray[np.int64]
@@ -94,8 +92,6 @@ def _apart(guard, asked, node):
 @njit(cache=True)
 def usable(pool, guard, asked, milli, node, slot):
     if not (asked.slots[pool.kind[node]] >> slot) & 1 or pool.free[node, slot] < milli:
-        return False
-    if guard.shut[node, slot]:
         return False
     return not asked.shared or guard.sharer[node, slot] == NOBODY or guard.sharer[node, slot] == asked.payer
 

@@ -33,7 +33,6 @@ def guard_of(columns: Columns, pool: Pool, kinds: Kinds) -> Guard:
         domain=blank if narrow else columns.domain,
         called=blank if narrow else columns.index,
         sharer=blank if narrow else columns.sharer.copy(),
-        shut=np.zeros((nodes, slots), dtype=np.bool_),
         drawn=columns.rack_drawn.copy(),
         budget=columns.rack_budget,
         present=columns.present.copy(),

@@ -43,10 +43,9 @@ class Question:
         try:
             if not self._supposed.vacate(self._wish):
                 return None
-            self._supposed.withhold(self._wish)
             found = self._promised()
         finally:
-            self._supposed.end()
+            self._supposed.undo()
         return () if found is None and not self._unsure else found
 
     def practise(self) -> None:

@@ -1,4 +1,4 @@
-"""What is supposed of a frame for the length of one question, and taken back: homes given back, seats, what is kept.
+"""What is supposed of a frame for the length of one question, and taken back: homes given back, and seats.
 
 Called by `questions`. It does to the compiled part what a `Room` does to columns.
 """
@@ -38,25 +38,10 @@ class Supposed:
     def __init__(self, frame: Frame) -> None:
         self._frame = frame
         self._shifts: list[_Shift] = []
-        self._shut: list[tuple[int, Ints]] = []
-        self._drawn: list[tuple[int, int]] = []
 
     def __len__(self) -> int:
         """What `undo` goes back to."""
         return len(self._shifts)
-
-    def withhold(self, wish: Wish) -> None:
-        """What reservations keep from it: devices, and watts."""
-        if wish.kept is None:
-            return
-        guard = self._frame.guard
-        for row, slots in wish.kept.seats:
-            guard.shut[row, slots] = True
-            self._shut.append((row, slots))
-        for name, watts in wish.kept.watts.items():
-            if (rack := self._frame.rack(name)) is not None:
-                guard.drawn[rack] += watts
-                self._drawn.append((rack, watts))
 
     def vacate(self, wish: Wish) -> bool:
         """Give back what the asked replicas hold now; whether the devices can have been theirs."""
@@ -91,16 +76,6 @@ class Supposed:
             row, slots, amounts, sharers = self._shifts.pop()
             changing.shift(pool, guard, row, slots, *(-amount for amount in amounts))
             guard.sharer[row, slots] = sharers
-
-    def end(self) -> None:
-        """Nothing is supposed any more."""
-        self.undo()
-        guard = self._frame.guard
-        for row, slots in self._shut:
-            guard.shut[row, slots] = False
-        for rack, watts in self._drawn:
-            guard.drawn[rack] -= watts
-        self._shut, self._drawn = [], []
 
     def _shift(self, row: int, slots: Ints, amounts: _Amounts, sharer: int | None = None) -> None:
         guard = self._frame.guard

@@ -17,6 +17,7 @@ from estate.law import Isolation
 from estate.snapshots import Snapshot
 from tools.placement import columns, reserved
 from tools.placement.columns import Columns, Flags, Ints
+from tools.placement.constraints import facilities
 from tools.placement.constraints.table import inside, standing
 from tools.placement.constraints.tenancy import distance
 from tools.placement.planning import seats
@@ -63,8 +64,10 @@ class Terms:
 def read(snapshot: Snapshot, guests: Sequence[Guest], terms: Terms) -> Scene:
     """The problem of seating these guests."""
     stripped = without(snapshot, guests)
-    bare = reserved.withheld(stripped, columns.build(stripped), [g.workload for g in guests])
-    allowed = _allowed(stripped, bare, guests, terms)
+    plain = columns.build(stripped)
+    bare = reserved.withheld(stripped, plain, [g.workload for g in guests])
+    fed = _fed(snapshot, stripped, plain, guests)
+    allowed = {name: open_to & fed[name] for name, open_to in _allowed(stripped, bare, guests, terms).items()}
     rows = seats.rows(bare, guests, allowed)
     places = seats.places(bare, rows)
     homes = np.array([seats.home(g, bare, places) for g in guests], dtype=np.int64)
@@ -114,6 +117,18 @@ def _allowed(stripped: Snapshot, bare: Columns, guests: Sequence[Guest], terms: 
             found[name] &= bare.cluster == _position(bare.names.clusters, workload.cluster)
         if terms.only is not None:
             found[name] &= np.array([n in terms.only for n in bare.ids], dtype=np.bool_)
+    return found
+
+
+def _fed(snapshot: Snapshot, stripped: Snapshot, plain: Columns, guests: Sequence[Guest]) -> dict[WorkloadId, Flags]:
+    """Of each workload, the nodes where what feeds and cools the rack has room for a replica, were it the only one."""
+    base = reserved.spoken_for(snapshot, plain.names)
+    found: dict[WorkloadId, Flags] = {}
+    for guest in guests:
+        name, workload = guest.workload.id, stripped.workload(guest.workload.id)
+        if name not in found and workload is not None:
+            wish = Wish(stripped, plain, Ask(name, (guest.replica,)), workload, base=base)
+            found[name] = ~any_of(facilities.moving(wish, Room(wish), None), len(plain.ids))
     return found
 
 

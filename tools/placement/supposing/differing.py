@@ -13,7 +13,7 @@ from estate.hardware import Health
 from estate.ids import NodeId, RackId, TenantId, WorkloadId
 from estate.snapshots import Snapshot
 from estate.workloads import Workload
-from policies import completeness, neighbours, remedies, sovereignty
+from policies import completeness, neighbours, remedies, sovereignty, supplies
 from policies.quotas import Books
 from tools.placement.port import Ask, Engine
 from tools.placement.supposing.outcomes import Fit, Moved, OverQuota, Unlawful, Unpowered
@@ -55,16 +55,32 @@ def _broken(snapshot: Snapshot, workload: Workload, nodes: tuple[NodeId, ...]) -
 
 
 def unpowered(before: Snapshot, after: Snapshot) -> Iterator[Unpowered]:
-    """Racks that would draw more than they may."""
+    """Racks that would draw more than they may, and what feeds and cools them that would carry more than it may."""
     for rack in after.facts.racks:
         drawn, budget = int(after.rack_watts(rack.id)), int(rack.power_budget_watts)
         if drawn > budget and not _over_budget(before, rack.id):
             yield Unpowered(of=f"rack/{rack.id}", drawn_watts=drawn, budget_watts=budget)
+    was = {over.of: over for over in _overloaded(before)}
+    yield from (over for over in _overloaded(after) if over.of not in was)
 
 
 def _over_budget(snapshot: Snapshot, rack: RackId) -> bool:
     known = snapshot.facts.rack.get(rack)
     return known is not None and snapshot.rack_watts(rack) > known.power_budget_watts
+
+
+def _overloaded(snapshot: Snapshot) -> Iterator[Unpowered]:
+    """Everything behind racks that carries more than it may. What a dead half of a pair fed, its partner feeds."""
+    racks = tuple(snapshot.facts.rack)
+    for rack in racks:
+        cooled, drawn = supplies.cooled(snapshot, rack), int(snapshot.rack_watts(rack))
+        if cooled is not None and drawn > cooled:
+            yield Unpowered(of=f"cooling of rack/{rack}", drawn_watts=drawn, budget_watts=cooled)
+    for part in supplies.parts(snapshot, racks):
+        ref, most = supplies.relied_on(snapshot, part)
+        load = supplies.carried(snapshot, part)
+        if ref is not None and load > most:
+            yield Unpowered(of=str(ref), drawn_watts=load, budget_watts=most)
 
 
 def moved(before: Snapshot, after: Snapshot) -> Iterator[Moved]:

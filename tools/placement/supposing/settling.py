@@ -14,8 +14,10 @@ from typing import assert_never
 
 from estate import gangs
 from estate.errors import BadInput
+from estate.facilities.power import Feed
 from estate.hardware import Health
 from estate.ids import ClusterId, NodeId, TenantId, WorkloadId
+from estate.itemkinds import State
 from estate.references import Ref
 from estate.snapshots import Snapshot
 from estate.workloads import Binding, Workload
@@ -29,6 +31,7 @@ from tools.placement.supposing.suppositions import (
     Grow,
     Lose,
     MoveWork,
+    Repartition,
     SetBudget,
     SetCap,
     SetFacts,
@@ -67,7 +70,7 @@ class Settling:
             case SetQuota():
                 self.payers.add(supposed.tenant)
                 self.estate = supposed.apply(self.estate)
-            case SetBudget() | SetCap() | SetFacts():
+            case SetBudget() | SetCap() | SetFacts() | Repartition():
                 self.estate = supposed.apply(self.estate)
             case _:
                 assert_never(supposed)
@@ -97,7 +100,8 @@ class Settling:
                 self.estate = self.estate.with_workload(self._seated(workload, answer.bindings))
 
     def _lose(self, supposed: Lose) -> None:
-        lost = domains.nodes_in(self.estate, Ref(domains.sort_of(supposed.domain.kind).value, supposed.domain.id))
+        domain = Ref(domains.sort_of(supposed.domain.kind).value, supposed.domain.id)
+        lost = domains.nodes_in(self.estate, domain)
         leaving: dict[WorkloadId, list[Binding]] = {}
         for node in lost:
             for workload in self.estate.workloads_on(node):
@@ -112,6 +116,9 @@ class Settling:
                 # Without devices, so that nobody is told to repair what is supposed to be lost.
                 gone_node = found.model_copy(update={"health": Health.FAILED, "accelerators": ()})
                 self.estate = self.estate.with_node(gone_node)
+        if isinstance(feed := self.estate.stock.get(domain), Feed):  # what it fed, its partner must carry
+            failed = feed.model_copy(update={"state": State.FAILED})
+            self.estate = self.estate.with_stock(self.estate.stock.with_(failed))
 
     def _move(self, supposed: MoveWork) -> None:
         workload, facts = self._workload(supposed.workload), self.estate.facts

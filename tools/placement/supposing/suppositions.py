@@ -11,14 +11,17 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from estate.changes import RepartitionAccelerator
 from estate.errors import BadInput
 from estate.hardware import Accelerator, Health, Node
 from estate.ids import NodeId, RackId, SiteId, TenantId, Uid, WorkloadId
 from estate.law import Facts, Rack, Tenant
+from estate.law.layouts import LayoutName
 from estate.law.tenants import Quota
 from estate.machines import LinkState
 from estate.records import Model
 from estate.references import WrittenRef
+from estate.results import Refusal
 from estate.snapshots import Snapshot
 from estate.units import Mebibytes, MegabitsPerSecond, Millicores, MilliGpu, Watts
 
@@ -116,6 +119,21 @@ class SetCap(Model):
         return snapshot.with_node(node.model_copy(update={"power_cap_watts": Watts(self.watts)}))
 
 
+class Repartition(Model):
+    """The accelerators of a node are cut by a layout that facts state for its cluster."""
+
+    kind: Literal["repartition"] = "repartition"
+    node: NodeId
+    layout: LayoutName
+
+    def apply(self, snapshot: Snapshot) -> Snapshot:
+        """The estate with them; whatever bars the change bars what is supposed."""
+        result = RepartitionAccelerator(node=self.node, layout=self.layout).effect(snapshot)
+        if isinstance(result, Refusal):
+            raise BadInput(f"repartition: {result.message}")
+        return result.value
+
+
 class SetFacts(Model):
     """Another law: facts as somebody would sign them."""
 
@@ -152,7 +170,8 @@ class Grow(Model):
 
 
 type Supposition = Annotated[
-    Lose | AddNodes | SetQuota | SetBudget | SetCap | SetFacts | MoveWork | Grow, Field(discriminator="kind")
+    Lose | AddNodes | SetQuota | SetBudget | SetCap | Repartition | SetFacts | MoveWork | Grow,
+    Field(discriminator="kind"),
 ]
 
 
