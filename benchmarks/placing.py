@@ -15,15 +15,22 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from itertools import cycle
+from itertools import batched, cycle
 from random import Random
 
 from benchmarks.estates import Estate
 from benchmarks.figures import Figure, figure, main, percentile
+from estate.devices import Sharing
 from estate.frozen import FrozenEstate
-from estate.ids import InstallationId, Uid, WorkloadId
+from estate.hardware import Node
+from estate.ids import InstallationId, PriceId, SiteId, Uid, WorkloadId
+from estate.items import Item
+from estate.machines import LinkState, Nic, NicUse
 from estate.snapshots import SnapshotVersion
-from estate.workloads import Span, Workload
+from estate.stock import Stock
+from estate.units import MegabitsPerSecond, MicroUsd
+from estate.uses.offers import Price, Unit
+from estate.workloads import Span, Workload, WorkloadKind
 from tools.inventory.columns.changes import NodeSeen, WorkloadSeen
 from tools.inventory.columns.engine import Inventory
 from tools.inventory.columns.origins import Told
@@ -32,8 +39,19 @@ from tools.placement.port import Ask
 
 SIZES = tuple(int(s) for s in os.environ.get("PLACET_BENCH_NODES", "1200,12000,100000").split(","))
 _DECISIONS, _MASKED, _GANGS = 1_000, 15, 40
+_ASKED, _MASKED_ASKS = 60, 4
 _SHAPES = ((1, 4), (9, 8), (18, 4), (36, 2), (72, 1))
 """Replicas and the accelerators of each: gangs of 4 to 72."""
+_NICS = tuple(
+    Nic(
+        name=f"rdma{i}",
+        use=NicUse.RDMA,
+        speed=MegabitsPerSecond(400_000),
+        state=LinkState.UP,
+        used=MegabitsPerSecond(0),
+    )
+    for i in range(2)
+)
 
 
 @dataclass
@@ -49,7 +67,8 @@ class Stage:
         """So many nodes, of which each has a random part in use."""
         made, chance = Estate(nodes, datetime(2100, 1, 1, tzinfo=UTC)), Random(7)
         inventory = Inventory(made.facts)
-        inventory.take([NodeSeen(n) for n in made.seen()], Told("cluster", 1))
+        for some in batched(made.seen(), 1_000, strict=False):
+            inventory.take([NodeSeen(_fitted(n)) for n in some], Told("cluster", 1))
         running = []
         for workload in made.running():
             kept = workload.bindings[: chance.randrange(len(workload.bindings))]
@@ -71,6 +90,17 @@ class Stage:
         seen = WorkloadSeen(workload.model_copy(update={"bindings": bindings}))
         self.inventory.take([seen], Told("cluster", self.sequence))
         return self.snapshot()
+
+    def rest(self) -> None:
+        """Between two changes: what older snapshots needed is let go."""
+        while self.inventory.reap():
+            pass
+
+
+def _fitted(node: Node) -> Node:
+    """With ports of its own, and devices that may be shared."""
+    devices = tuple(a.model_copy(update={"sharing": Sharing.MPS}) for a in node.accelerators)
+    return node.model_copy(update={"nics": _NICS, "accelerators": devices})
 
 
 def pending(like: Workload, replicas: int, accelerators: int, together: Span | None = None) -> Workload:
@@ -122,6 +152,7 @@ def _figures(nodes: int) -> list[Figure]:
         figure(f"the same with the estate's change before it {at}, p99", percentile(changed, 99) * 1e6, "µs"),
         figure(f"the inventory's own part of a change {at}, p50", percentile(inventory, 50) * 1e6, "µs"),
         figure(f"the same by masks {at}, p50", percentile(slow, 50) * 1e6, "µs"),
+        *_beside(stage, masks, engine, like, at),
         *_gangs(stage, engine, like, at),
         figure(f"a look {at}, in the background", again, "s"),
         figure(f"the first look {at}: loaded, or compiled", look, "s"),
@@ -138,6 +169,7 @@ def _changing(stage: Stage, engine: MaskEngine, single: list[Workload]) -> tuple
         began = time.process_time_ns()
         snapshot = stage.change()
         told.append((time.process_time_ns() - began) / 1e9)
+        stage.rest()
         decided.append(_seated(engine, snapshot, single[at % 3]))
     return decided, told
 
@@ -149,6 +181,48 @@ def _masked(stage: Stage, masks: MaskEngine, engine: MaskEngine, single: list[Wo
         snapshot, ask = stage.change(), Ask(single[at % 3].id, (0,))
         found.append(timed(partial(masks.seats, snapshot, ask)))
         assert masks.seats(snapshot, ask) == engine.seats(snapshot, ask), "masks and board disagree"
+    return found
+
+
+def _asks(like: Workload, site: SiteId) -> Iterator[tuple[str, Workload, tuple[Item, ...]]]:
+    """Asks of which more counts than devices, power, neighbours and distance, each with what the estate has for it."""
+
+    def asked(name: str, replicas: int = 1, kind: WorkloadKind = like.kind, **terms: object) -> Workload:
+        found = pending(like, replicas, 1)
+        own = {"id": WorkloadId(name), "uid": Uid(name), "name": name, "kind": kind}
+        return found.model_copy(update={**own, "contract": found.contract.model_copy(update=terms)})
+
+    prices = tuple(_price(name, amount, site) for name, amount in (("here", 3), ("other", 2)))
+    yield "latency promised", asked("latency", latency=30, users=(site,)), ()
+    yield "a ceiling of cost", asked("ceiling", cost_ceiling=10**9), prices
+    yield "inference by its price", asked("price"), prices
+    yield "rails of its own", asked("rails", rails=1), ()
+    yield "training of four", asked("near", 4, WorkloadKind.TRAINING), ()
+    yield "four shares of a device", asked("shares", 4, share=250), ()
+
+
+def _price(name: str, dollars: int, site: SiteId) -> Price:
+    until, amount = datetime(2100, 1, 1, tzinfo=UTC), MicroUsd(dollars * 10**6)
+    return Price(id=PriceId(name), unit=Unit.GPU_HOUR, amount=amount, site=site, stated_by="a list", valid_until=until)
+
+
+def _beside(stage: Stage, masks: MaskEngine, engine: MaskEngine, like: Workload, at: str) -> list[Figure]:
+    """By the board, and how many times as long masks take for the same, on the same estates."""
+    found, site = [], next(iter(stage.snapshot().facts.site))
+    for name, workload, items in _asks(like, site):
+        ask = Ask(workload.id, tuple(range(workload.replicas)))
+        quick, slow = [], []
+        for number in range(_ASKED):
+            stage.rest()
+            estate = stage.change().with_stock(Stock.of(items)).with_workload(workload)
+            quick.append(timed(partial(engine.seats, estate, ask)))
+            if number % (_ASKED // _MASKED_ASKS) == 0:
+                slow.append(timed(partial(masks.seats, estate, ask)))
+                assert masks.seats(estate, ask) == engine.seats(estate, ask), f"masks and board disagree: {name}"
+        found += [
+            figure(f"{name} {at}, p50", percentile(quick[1:], 50) * 1e6, "µs"),
+            figure(f"{name} {at}: masks take", percentile(slow[1:], 50) / percentile(quick[1:], 50), "times as long"),
+        ]
     return found
 
 

@@ -18,14 +18,17 @@ from estate.workloads import Workload, WorkloadContract
 _LEAST: Final = ("latency", "cost_ceiling", "deadline", "ready_within", "data_cost_ceiling")
 """Of two limits the smaller is the stricter."""
 _MOST: Final = ("storage", "availability", "start", "preemptible", "min_available")
+_OF_DEVICES: Final = frozenset(
+    {
+        *("accelerators_per_replica", "models", "vendors", "memory_mebibytes", "bandwidth", "limit_watts"),
+        *("millicores", "host_mebibytes", "share", "profile", "software", "locality", "rails", "rail_speed"),
+        *("together", "spread", "min_available", "residency", "priority", "preemptible"),
+    }
+)
 _FIRST: Final = ("together", "spread", "residency", "stage", "paces", "priority")
 """The workload's own, or else what the other says."""
 
-
-_BEYOND: Final[Mapping[str, Any]] = {
-    name: WorkloadContract.model_fields[name].default
-    for name in (*_LEAST, "users", "storage", "availability", "start", "supply", "stage", "paces", "fault")
-}
+_BEYOND: Final = tuple((n, f.default) for n, f in WorkloadContract.model_fields.items() if n not in _OF_DEVICES)
 
 
 def of(snapshot: Snapshot, workload: Workload, now: datetime | None = None) -> WorkloadContract:
@@ -39,9 +42,12 @@ def of(snapshot: Snapshot, workload: Workload, now: datetime | None = None) -> W
 
 
 def beyond_devices(snapshot: Snapshot, workload: Workload) -> bool:
-    """Whether anything was promised beside its devices and how its replicas stand to each other."""
-    promised = any(c.promised is not None for c in _naming(snapshot, workload))
-    return promised or any(getattr(workload.contract, name) != default for name, default in _BEYOND.items())
+    """Whether anything may have been promised beside its devices and how its replicas stand to each other.
+
+    A field that nobody has counted among those of devices is such a promise.
+    """
+    own = workload.contract.__dict__
+    return next(_naming(snapshot, workload), None) is not None or any(own[n] != default for n, default in _BEYOND)
 
 
 def joined(own: WorkloadContract, other: WorkloadContract) -> WorkloadContract:

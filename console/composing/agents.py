@@ -12,6 +12,7 @@ from console.processes.agent import AgentHost
 from estate.identities import SubjectKind
 from tools.bus import accounts
 from tools.placement.engine import MaskEngine
+from tools.placement.online.publishing import Outlooks
 
 
 async def compose(parts: Parts) -> Host:
@@ -34,4 +35,4 @@ async def compose(parts: Parts) -> Host:
         way=parts.way,
     )
     saver = PlacetSaver(parts.adapters.shelf(await shelves.opened(installation, bus, parts.stack)))
-    return AgentHost(await AgentProcess.open(setting, saver), inventory, engine)
+    return AgentHost(await AgentProcess.open(setting, saver), inventory, engine, await Outlooks.open(bus))

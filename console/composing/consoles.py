@@ -29,6 +29,7 @@ from tools.bus import accounts
 from tools.bus.port import Bus
 from tools.inventory.drifts import Drifts
 from tools.inventory.follower import Follower
+from tools.placement.engine import MaskEngine
 
 
 async def compose(parts: Parts) -> Host:
@@ -90,7 +91,7 @@ async def _desk(parts: Parts, bus: Bus, standing: Standing, inventory: Follower)
         spool=Spool(installation.state.run_path, start, installation.clock, installation.entropy),
         clock=installation.clock,
         heartbeat=installation.config.ledger_heartbeat,
-        ceilings=profiles.chosen(installation.config.profile).ceilings,
+        engine=MaskEngine(ceilings=profiles.chosen(installation.config.profile).ceilings),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from agents.incidents import Incidents
@@ -23,10 +23,10 @@ from policies.evidence import Reader
 from policies.heartbeats import PERIOD
 from policies.ledger.archives import Archive
 from policies.ledger.port import Ledger
-from policies.profiles import Ceiling
 from tools.bus.port import Bus
 from tools.inventory.drifts import Drifts
 from tools.inventory.follower import Follower
+from tools.placement.engine import MaskEngine
 
 
 class NotFound(NeverRetry):
@@ -50,8 +50,8 @@ class Desk:
     spool: Spool
     clock: Clock
     heartbeat: timedelta = PERIOD
-    ceilings: tuple[Ceiling, ...] = ()
-    """What the house lets tenants hold, by its profile."""
+    engine: MaskEngine = field(default_factory=MaskEngine)
+    """What answers where something would stand, within what the house lets tenants hold."""
 
     def sees(self, caller: Enrolment, incident: Incident) -> bool:
         """Whether the incident concerns the caller: its tenants are in sight, or the caller asked for it."""

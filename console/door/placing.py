@@ -18,7 +18,6 @@ from estate.clocks import Clock
 from estate.ids import WorkloadId
 from estate.snapshots import Snapshot
 from estate.workloads import Workload
-from policies.profiles import Ceiling
 from tools.placement import asking, staging
 from tools.placement.assurance import domains, reports
 from tools.placement.assurance.keeping import Keeper
@@ -41,11 +40,11 @@ class Placing:
         newest: Callable[[], Snapshot],
         clock: Clock,
         past: Callable[[datetime], Snapshot | None] = lambda _: None,
-        ceilings: tuple[Ceiling, ...] = (),
+        engine: MaskEngine | None = None,
     ) -> None:
-        """`past` tells how the estate was at a time, as long as that is held; `ceilings` are the house's own."""
+        """`past` tells how the estate was at a time, as long as that is held; who owns an engine may give it."""
         self._newest, self._clock, self._past = newest, clock, past
-        self._engine = MaskEngine(ceilings=ceilings)
+        self._engine = engine or MaskEngine()
         self._keepers: dict[frozenset[domains.Sort], Keeper] = {}
 
     def answer(self, sight: Sight, question: PlacementAsked) -> Json:

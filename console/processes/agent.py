@@ -9,6 +9,7 @@ from agents.process import AgentProcess
 from console.processes.watching import keep
 from tools.inventory.follower import Follower
 from tools.placement.engine import MaskEngine
+from tools.placement.online.publishing import Outlooks
 from tools.placement.tending import tend
 
 NAME = "agent"
@@ -21,6 +22,7 @@ class AgentHost:
     agent: AgentProcess
     inventory: Follower
     engine: MaskEngine
+    outlooks: Outlooks
 
     async def run(self) -> None:
         """Until cancelled, or until a consumer fails."""
@@ -33,4 +35,4 @@ class AgentHost:
 
     async def _tend(self) -> None:
         await self.inventory.ready()
-        await tend(self.engine, self.inventory.newest)
+        await tend(self.engine, self.inventory.newest, self.outlooks)

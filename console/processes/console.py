@@ -23,6 +23,7 @@ from policies.heartbeats import Pulse, Watch
 from policies.ledger import checkpoints
 from policies.signing.port import Signer
 from tools.inventory.follower import Follower
+from tools.placement.online.publishing import Outlooks
 
 NAME = "console"
 
@@ -58,10 +59,17 @@ class ConsoleProcess:
                 "heartbeat": self._listen(),
                 "strangers": self._meet(),
                 "clocks": self._compare_clocks(),
+                "outlook": self._expect(),
                 "key": self._succeed(self.succession),
                 "second key": self._succeed(self.second_succession),
             },
         )
+
+    async def _expect(self) -> None:
+        """What whoever looks ahead has published is expected here too: one installation has one answer."""
+        outlooks = await Outlooks.open(self.desk.bus)
+        async for foretold in outlooks.followed():
+            self.desk.engine.expect(foretold.outlook)
 
     async def _checkpoint(self) -> None:
         """Sign the heads of a ledger that has grown and show them to its witnesses, where its key is here."""

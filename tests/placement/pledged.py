@@ -15,6 +15,7 @@ from estate.facilities.power import Feed, Pdu, Redundancy, Ups
 from estate.frozen import FrozenEstate
 from estate.ids import (
     ClusterId,
+    ContractId,
     CopyId,
     DatasetId,
     FabricId,
@@ -39,7 +40,8 @@ from estate.stock import Stock
 from estate.terms import Pace, Supply
 from estate.units import Mebibytes, MegabitsPerSecond, MegabytesPerSecond, MicroUsd, Milliseconds, Watts
 from estate.uses.offers import Price, Unit
-from estate.workloads import Span, Stage, WorkloadKind
+from estate.uses.promises import Contract
+from estate.workloads import Span, Stage, WorkloadContract, WorkloadKind
 from tests import builders
 from tests.drawing import among
 from tests.placement import estates
@@ -212,3 +214,21 @@ def asks(draw: st.DrawFn, estate: FrozenEstate) -> Ask:
     assert workload is not None
     replicas = tuple(range(workload.replicas))
     return Ask(W, draw(among([replicas, replicas, replicas[:1]])), at=AT)
+
+
+@st.composite
+def promised(draw: st.DrawFn, estate: FrozenEstate, name: WorkloadId) -> FrozenEstate:
+    """The same work of some kind, and with something promised to it, by its own contract or by one of the estate."""
+    workload, terms = estate.workload(name), TERMS[draw(st.integers(0, len(TERMS) - 1))]
+    assert workload is not None
+    update: dict[str, Any] = {"kind": draw(among(list(WorkloadKind)))}
+    if DATA in estate.facts.dataset:
+        update["datasets"] = draw(among([(), (), (DATA,)]))
+    apart = WorkloadContract(accelerators_per_replica=workload.contract.accelerators_per_replica).model_copy(
+        update=terms
+    )
+    if draw(st.booleans()):
+        beside = Contract(id=ContractId("c"), workload=name, promised=apart)
+        return estate.with_workload(workload.model_copy(update=update)).with_stock(estate.stock.with_(beside))
+    update["contract"] = workload.contract.model_copy(update=terms)
+    return estate.with_workload(workload.model_copy(update=update))

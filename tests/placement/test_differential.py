@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -18,17 +17,13 @@ from tests import builders
 from tests.drawing import among
 from tests.inventory.columns_histories import FACTS, nodes, typed, workloads
 from tests.placement import estates, naive
+from tests.placement.sameness import assert_same, new_to
 from tools.inventory.columns.changes import Change, NodeSeen, WorkloadSeen
 from tools.inventory.columns.engine import Inventory
 from tools.inventory.columns.grounds import ColumnarGround
 from tools.inventory.columns.origins import Told
-from tools.placement import columns, grounding, objectives
-from tools.placement.columns import Columns
-from tools.placement.constraints import table
-from tools.placement.engine import LARGE, MaskEngine
-from tools.placement.online import outlooks
-from tools.placement.online.boards import Board
-from tools.placement.online.outlooks import Outlook
+from tools.placement import columns, grounding
+from tools.placement.engine import MaskEngine
 from tools.placement.port import Ask, NoPlacement, Placement
 from tools.placement.searching import search
 from tools.placement.wishes import Wish
@@ -116,37 +111,6 @@ def assert_left(estate: FrozenEstate, ask: Ask, found: Placement, after: Snapsho
     assert_same(room.columns(fresh.present), fresh)
 
 
-def new_to(before: Snapshot, after: Snapshot) -> bool:
-    """Whether a node of `after` has a cluster, a model or more devices than any of `before`."""
-    old, new = list(before.nodes()), list(after.nodes())
-    clusters = {n.cluster for n in new} - {n.cluster for n in old} - set(before.facts.cluster)
-    models = {a.model for n in new for a in n.accelerators} - {a.model for n in old for a in n.accelerators}
-    models |= {a.cut for n in new for a in n.accelerators} - {a.cut for n in old for a in n.accelerators}
-    slots = max(len(n.accelerators) for n in new) > max(len(n.accelerators) for n in old)
-    return bool(clusters or models or slots)
-
-
-ARRAYS: tuple[str, ...] = (
-    *("cluster", "site", "rack", "cordoned", "health", "idle", "load", "cap", "index", "memory", "domain"),
-    *("exists", "healthy", "free", "present", "rack_drawn", "rack_budget"),
-    *("cpu_free", "memory_free", "milli", "shares", "sharer", "limit"),
-)
-
-
-def assert_same(one: Columns, other: Columns) -> None:
-    """Two frames of one width mean the same."""
-    for name in ARRAYS:
-        assert (getattr(one, name) == getattr(other, name)).all(), name
-    models = [
-        [c.models[m] if e else "" for m, e in zip(c.model.flat, c.exists.flat, strict=True)] for c in (one, other)
-    ]
-    assert models[0] == models[1]
-    assert [one.taints[t] for t in one.taint] == [other.taints[t] for t in other.taint]
-    assert [one.installed[s] for s in one.software] == [other.installed[s] for s in other.software]
-    cuts = [[c.profiles[p] if p >= 0 else None for p in c.profile.flat] for c in (one, other)]
-    assert cuts[0] == cuts[1]
-
-
 @given(st.lists(st.one_of(nodes().map(NodeSeen), workloads().map(WorkloadSeen), typed()), max_size=14))
 def test_columns_off_the_inventory_are_those_that_a_scan_builds(happened: list[Change]) -> None:
     inventory = Inventory(FACTS[0])
@@ -204,58 +168,3 @@ def test_the_same_question_gets_the_same_answer_whatever_was_asked_before(data: 
     used.place(estate, first)
     used.place(estate.without_workload(first.workload), second)
     assert used.place(estate, second) == fresh.place(estate, second)
-
-
-@pytest.mark.xdist_group("packing")  # one worker compiles, where nothing is compiled yet
-@pytest.mark.timeout(400)
-@given(st.data())
-@settings(max_examples=25)
-def test_a_board_finds_what_the_masks_find_whatever_it_followed(data: st.DataObject) -> None:
-    """Back and forth between estates that grew out of one another, by what was learned of the first."""
-    first = data.draw(estates.estates())
-    assume(list(first.nodes()))
-    outlook = Outlook(outlooks.counted(first, [n.id for n in first.nodes()]))
-    board, masks, line = Board(first, columns.build(first), outlook), MaskEngine(outlook), [first]
-    for _ in range(data.draw(st.integers(1, 4))):
-        estate = grown(data, line[data.draw(st.integers(0, len(line) - 1))])
-        line.append(estate)
-        ask = data.draw(estates.asks(estate))
-        workload = estate.workload(ask.workload)
-        assert workload is not None
-        found, expected = board.seats(estate, ask, workload), masks.seats(estate, ask)
-        if found is None:
-            known = not new_to(first, estate) and len({n.id for n in first.nodes()}) == len(columns.build(estate).ids)
-            contract = workload.contract
-            beyond = contract.share is not None or contract.locality is not None or contract.rails
-            for_masks = not table.folded(estate, workload) or objectives.concerns(estate, workload)
-            assert beyond or for_masks or len(ask.replicas) > 1 or not known
-        else:
-            assert (found or None) == expected
-
-
-@pytest.mark.xdist_group("packing")
-@pytest.mark.timeout(400)
-@given(st.data())
-@settings(max_examples=5)
-def test_after_a_look_seats_are_those_that_place_explains(data: st.DataObject) -> None:
-    """And nothing that was looked at changes what masks say by the same outlook."""
-    estate = data.draw(estates.estates())
-    looked = MaskEngine()
-    assert not looked.due(estate), f"masks are quick enough for fewer than {LARGE} nodes"
-    looked.look(estate)
-    masks, ask = MaskEngine(looked.outlook), data.draw(estates.asks(estate))
-    found = looked.place(estate, ask)
-    assert found == masks.place(estate, ask)
-    assert looked.seats(estate, ask) == (found.bindings if isinstance(found, Placement) else None)
-
-
-def grown(data: st.DataObject, estate: FrozenEstate) -> FrozenEstate:
-    """An estate that grew out of this one: a node judged anew, or a workload stopped or seated."""
-    change = data.draw(st.integers(0, 3))
-    if change == 0:
-        return estate.with_node(data.draw(estates.nodes(data.draw(among(estates.NAMES)))))
-    if change == 1 and len(found := list(estate.workloads())) > 1:
-        return estate.without_workload(data.draw(among(found)).id)
-    if change == 2:
-        return estates.settled(data.draw, estate, data.draw(estates.workloads("w9")))
-    return estate

@@ -25,7 +25,7 @@ from tests.drawing import among
 from tests.placement import estates, naive
 from tests.policies.asking import verdict
 from tools.placement.assurance.keeping import Keeper
-from tools.placement.constraints import table
+from tools.placement.constraints import quotas, table
 from tools.placement.constraints.kinds import Constraint
 from tools.placement.engine import MaskEngine
 from tools.placement.offering import explaining
@@ -303,10 +303,10 @@ def test_second_homes_are_within_the_quota_of_the_site_that_they_are_at() -> Non
     assert lost["node/us-a1"] == ["c1"]
 
 
-def test_only_a_quota_that_could_be_too_small_keeps_the_board_from_deciding() -> None:
+def test_a_board_asks_about_quotas_only_where_one_could_be_too_small() -> None:
     def told(estate: FrozenEstate, workload: Workload | None) -> bool:
         assert workload is not None
-        return table.folded(estate, workload)
+        return not any(quotas.moving in family.moves for family in table.beside(estate, workload))
 
     for most, folded in ((9, False), (10, True)):
         estate = bounded(above=(devices(most, site=EU),))

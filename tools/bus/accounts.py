@@ -126,8 +126,8 @@ class Accounts:
             consume=self._consumers(AGENT),
             read=(*_FOLLOWED, streams.CONTROLS),
             buckets=("incidents", "checkpoints"),
-            reads_buckets=("drifts", "workers"),
-            keys=(("workers", f"{AGENT}.*"),),
+            reads_buckets=("drifts", "workers", "outlooks"),
+            keys=(("workers", f"{AGENT}.*"), ("outlooks", "newest")),
         )
 
     def _gate(self) -> Grant:
@@ -179,7 +179,7 @@ class Accounts:
             consume=self._consumers(CONSOLE),
             read=_CONSOLE_READS,
             delete=(streams.DEAD,),
-            reads_buckets=("incidents", "drifts"),
+            reads_buckets=("incidents", "drifts", "outlooks"),
             answers=True,
         )
 

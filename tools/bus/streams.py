@@ -33,7 +33,7 @@ TELEMETRY = "TELEMETRY"
 CONTROLS = "CONTROLS"
 DEAD = "DEAD"
 
-BUCKETS = ("incidents", "leases", "left", "checkpoints", "drifts", "sensors", "workers", "reservations")
+BUCKETS = ("incidents", "leases", "left", "checkpoints", "drifts", "sensors", "workers", "reservations", "outlooks")
 """Buckets that several processes share; the administrator makes them before the others connect."""
 
 _MEBIBYTE = 1024**2

@@ -5,8 +5,7 @@ Rows are nodes by id; devices lie in a padded matrix of nodes × slots. Numbers 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from copy import copy
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import repeat
 from typing import TYPE_CHECKING
@@ -155,11 +154,18 @@ class Columns:
         return drawn
 
     def of(self, rows: Ints) -> Columns:
-        """A copy of these rows alone."""
+        """A copy of these rows alone, with what is known of their insides."""
         ids = tuple(self.ids[row] for row in rows.tolist())
         cut = {name: getattr(self, name)[rows] for name in BY_NODE}
         places = {name: row for row, name in enumerate(ids)}
-        return replace(self, ids=ids, rows=places, present=self.present[:, rows], seats=(), insides={}, **cut)
+        parts = {kind: held.of(rows) for kind, held in self.insides.items()}
+        present = self.present[:, rows]
+        return replace(self, ids=ids, rows=places, present=present, seats=(), insides=parts, **cut)
+
+    def learn(self, rows: Ints, other: Columns) -> None:
+        """What `other`, a copy of these rows, has found out of their insides."""
+        for kind, held in other.insides.items():
+            self.insides.setdefault(kind, Inside(kind, *self.exists.shape)).learn(rows, held)
 
 
 BY_NODE = tuple(f.name for f in fields(Columns) if f.name not in _SHARED | _OF_RACKS | {"present"})
@@ -216,17 +222,14 @@ class Where:
         self.software = {s: i for i, s in enumerate(columns.installed)}
         self.taint = {t: i for i, t in enumerate(columns.taints)}
 
-    def on(self, snapshot: Snapshot) -> Where:
-        """The same names, of another snapshot under the same facts."""
-        other = copy(self)
-        other.snapshot = snapshot
-        return other
-
 
 def fits(before: Columns, row: int | None, node: Node | None) -> bool:
     """Whether the node, now, can be told in the row of these columns that was its own."""
-    if row is None or node is None:
-        return row is None and node is None
+    return row is None and node is None if row is None or node is None else holds(before, node)
+
+
+def holds(before: Columns, node: Node) -> bool:
+    """Whether these columns have words for the node, and room for its devices."""
     makers = dict(zip(before.models, before.makers, strict=True))
     known = all(
         a.model in makers and a.vendor in (None, makers[a.model]) and a.cut in before.profiles
@@ -245,6 +248,13 @@ def summed(figures: Ints) -> Ints:
     """The sum of each short row, likewise; of whole numbers that a float holds exactly."""
     found: Ints = (figures.astype(np.float64) @ np.ones(figures.shape[1])).astype(np.int64)
     return found
+
+
+def resettled(before: Columns, ids: Sequence[NodeId]) -> tuple[Columns, Ints]:
+    """The same frame with these nodes, in this order, and the row that each had; -1 where it is to be filled yet."""
+    had = np.array([before.rows.get(name, -1) for name in ids], dtype=np.int64)
+    rows = {name: row for row, name in enumerate(ids)}
+    return replace(before.of(np.maximum(had, 0)), ids=tuple(ids), rows=rows, insides={}), had
 
 
 def rack_columns(snapshot: Snapshot, names: Names) -> tuple[Ints, Ints]:
@@ -323,10 +333,10 @@ def fill(columns: Columns, rows: Mapping[int, Node], where: Where) -> None:
     if not rows:
         return
     at = np.fromiter(rows, dtype=np.int64, count=len(rows))
-    loads = [_load(node, where) for node in rows.values()]
+    loads = [work_on(where.snapshot, node.id) for node in rows.values()]
     for name, values in zip(_NODE, zip(*map(_of_node, rows.values(), loads, repeat(where)), strict=True), strict=True):
         getattr(columns, name)[at] = values
-    for present, tenants in zip(at.tolist(), (load.payers() for load in loads), strict=True):
+    for present, tenants in zip(at.tolist(), (load.payers for load in loads), strict=True):
         columns.present[:, present] = False
         columns.present[[where.tenant.get(t, UNKNOWN_TENANT) for t in tenants], present] = True
     width = columns.index.shape[1]
@@ -336,11 +346,27 @@ def fill(columns: Columns, rows: Mapping[int, Node], where: Where) -> None:
         getattr(columns, name)[at] = cells[:, :, place]
 
 
-def _load(node: Node, where: Where) -> Load:
+@dataclass(slots=True)
+class Work:
+    """What runs on a node takes of it."""
+
+    watts: int = 0
+    millicores: int = 0
+    mebibytes: int = 0
+    payers: set[TenantId] = field(default_factory=set)
+    milli: dict[int, int] = field(default_factory=dict)
+    """By device index: how many thousandths are taken."""
+    tenants: dict[int, set[TenantId]] = field(default_factory=dict)
+    """By device index: whose replicas hold it."""
+
+
+def work_on(snapshot: Snapshot, node: NodeId) -> Work:
+    """What runs there, by the models."""
     load = Load()
-    for workload in where.snapshot.workloads_on(node.id):
-        load.add(workload, workload.on(node.id))
-    return load
+    for workload in snapshot.workloads_on(node):
+        load.add(workload, workload.on(node))
+    watts = sum(w.watts_per_accelerator * len(b.accelerators) for w, b in load.running)
+    return Work(watts, load.millicores, load.mebibytes, load.payers(), load.milli, load.tenants)
 
 
 _NODE = (
@@ -349,7 +375,7 @@ _NODE = (
 )
 
 
-def _of_node(node: Node, load: Load, where: Where) -> tuple[int, ...]:
+def _of_node(node: Node, load: Work, where: Where) -> tuple[int, ...]:
     """What `_NODE` names, in that order."""
     site, rack = where.snapshot.site_of(node.id), where.snapshot.rack_of(node.id)
     return (
@@ -366,11 +392,20 @@ def _of_node(node: Node, load: Load, where: Where) -> tuple[int, ...]:
     )
 
 
-def _beside(node: Node, load: Load) -> tuple[int, int, int]:
+def _beside(node: Node, load: Work) -> tuple[int, int, int]:
     """What runs on a node draws, and the processors and memory that it leaves."""
-    cpu, memory = load.processors_left(node), load.memory_left(node)
-    watts = sum(w.watts_per_accelerator * len(b.accelerators) for w, b in load.running)
-    return watts, UNTOLD if cpu is None else cpu, UNTOLD if memory is None else memory
+    return load.watts, *_left(load, *beside_devices(node))
+
+
+def _left(load: Work, cpu: int, memory: int) -> tuple[int, int]:
+    left = cpu if cpu >= UNTOLD else cpu - load.millicores
+    return left, memory if memory >= UNTOLD else memory - load.mebibytes
+
+
+def beside_devices(node: Node) -> tuple[int, int]:
+    """Millicores and mebibytes that a node has for replicas; `UNTOLD` where nobody tells."""
+    cpu = UNTOLD if node.millicores is None else node.millicores - node.other_millicores
+    return cpu, UNTOLD if node.allots_mebibytes is None else node.allots_mebibytes - node.other_mebibytes
 
 
 _DEVICES = (
@@ -381,16 +416,16 @@ _NO_DEVICE = (-1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, NOBODY)
 """Of devices that are gone nothing may be left: reasons look at whole rows."""
 
 
-def _of_devices(node: Node, load: Load, where: Where, width: int) -> list[tuple[int, ...]]:
+def _of_devices(node: Node, load: Work, where: Where, width: int) -> list[tuple[int, ...]]:
     """What `_DEVICES` names, in that order, for as many slots as there are."""
     domains = {d: i for i, d in enumerate(dict.fromkeys(a.nvlink_domain for a in node.accelerators if a.nvlink_domain))}
     found = [_of_device(a, load, where, domains) for a in node.accelerators]
     return found + [_NO_DEVICE] * (width - len(found))
 
 
-def _of_device(device: Accelerator, load: Load, where: Where, domains: Mapping[str, int]) -> tuple[int, ...]:
+def _of_device(device: Accelerator, load: Work, where: Where, domains: Mapping[str, int]) -> tuple[int, ...]:
     index, healthy = device.index, device.health is Health.HEALTHY
-    left, sharer = _shared(device, load, where)
+    left, sharer = _shared(index, load, where) if healthy else (0, NOBODY)
     return (
         index,
         where.model[device.model],
@@ -407,23 +442,27 @@ def _of_device(device: Accelerator, load: Load, where: Where, domains: Mapping[s
     )
 
 
-def _shared(device: Accelerator, load: Load, where: Where) -> tuple[int, int]:
-    """What is left of a device, and who shares it."""
-    left = load.milli_left(device.index) if device.health is Health.HEALTHY else 0
-    holders = load.tenants[device.index] if 0 < left < WHOLE else ()
+def _shared(index: int, load: Work, where: Where) -> tuple[int, int]:
+    """What is left of a healthy device, and who shares it."""
+    left = max(WHOLE - load.milli.get(index, 0), 0)
+    holders = load.tenants[index] if 0 < left < WHOLE else ()
     return left, one_of({where.tenant.get(t, SEVERAL) for t in holders}) if holders else NOBODY
 
 
-def fill_work(columns: Columns, row: int, node: Node, where: Where) -> None:
-    """The row of a node of which nothing is otherwise but what runs there, and what that leaves."""
-    load = _load(node, where)
-    columns.load[row], columns.cpu_free[row], columns.memory_free[row] = _beside(node, load)
+def fill_work(columns: Columns, row: int, load: Work, has: tuple[int, int], where: Where) -> None:
+    """A row of which nothing is otherwise but what runs there; `has`: see `beside_devices`."""
+    columns.load[row], columns.cpu_free[row], columns.memory_free[row] = load.watts, *_left(load, *has)
     columns.present[:, row] = False
-    for tenant in load.payers():
+    for tenant in load.payers:
         columns.present[where.tenant.get(tenant, UNKNOWN_TENANT), row] = True
-    for slot, device in enumerate(node.accelerators):
-        columns.free[row, slot] = device.health is Health.HEALTHY and device.index not in load.tenants
-        columns.milli[row, slot], columns.sharer[row, slot] = _shared(device, load, where)
+    healthy = columns.healthy[row]
+    columns.free[row], columns.milli[row], columns.sharer[row] = healthy, healthy * WHOLE, NOBODY
+    if not load.milli:
+        return
+    for slot, index in enumerate(columns.index[row].tolist()):
+        if index in load.tenants and healthy[slot]:
+            columns.free[row, slot] = False
+            columns.milli[row, slot], columns.sharer[row, slot] = _shared(index, load, where)
 
 
 def one_of(holders: Collection[int]) -> int:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from estate.frozen import FrozenEstate
-from estate.snapshots import Snapshot
+from estate.snapshots import Snapshot, SnapshotVersion
 from estate.workloads import Binding, Workload
 from policies.profiles import Ceiling
 from policies.quotas import Books
@@ -52,7 +52,7 @@ class MaskEngine:
         self.outlook = outlook
         self._books = Books(ceilings=ceilings)
         self._board: Board | None = None
-        self._looked: Snapshot | None = None
+        self._looked: SnapshotVersion | None = None
 
     def place(self, snapshot: Snapshot, ask: Ask) -> Placement | NoPlacement:
         """Homes for the replicas, all or none; see the port."""
@@ -91,19 +91,31 @@ class MaskEngine:
         """Whether another look is worth its time: a large fleet that has no board, or of which much has changed."""
         if len(snapshot.facts.rack_of) < LARGE:
             return False
-        last = 0 if self._looked is None else self._looked.version.sequence
-        return self._board is None or not last <= snapshot.version.sequence < last + _AHEAD
+        last = 0 if self._looked is None else self._looked.sequence
+        return self._board is None or abs(snapshot.version.sequence - last) >= _AHEAD
 
     def look(self, snapshot: Snapshot) -> None:
-        """Learn what is to be expected, and make a board for it. Takes seconds, and a minute where nothing is compiled
-        yet; decisions go on meanwhile, by what was known. For the background."""
+        """Learn what is to be expected, and make a board for it: for whoever is alone."""
+        self.adopt(snapshot, self.foresee(snapshot), snapshot.version)
+
+    def foresee(self, snapshot: Snapshot) -> Outlook:
+        """What is to be expected, by what runs. Takes seconds, and a minute where nothing is compiled yet; decisions go
+        on meanwhile, by what was known. For the background, as `adopt`."""
         from tools.placement.online import looking  # loads the compiler, which most programs never need
 
-        read = _built(snapshot)
-        outlook = looking.outlook(snapshot, read)
-        board = looking.board(snapshot, read, outlook) if read.ids else None
+        return looking.outlook(snapshot, _built(snapshot))
+
+    def adopt(self, snapshot: Snapshot, outlook: Outlook, seen: SnapshotVersion) -> None:
+        """Expect this, which was seen in an estate of that version; where the fleet is large, with a board for it."""
+        large = len(snapshot.facts.rack_of) >= LARGE
+        board = _board(snapshot, outlook) if large else None
         with self._lock:
-            self.outlook, self._board, self._looked, self._valuation = outlook, board, snapshot, None
+            self.outlook, self._board, self._looked, self._valuation = outlook, board, seen, None
+
+    def expect(self, outlook: Outlook) -> None:
+        """Expect this, and decide by masks: for whoever is asked seldom."""
+        with self._lock:
+            self.outlook, self._board, self._valuation = outlook, None, None
 
     def columns_of(self, snapshot: Snapshot) -> Columns:
         """The columns of a snapshot, by identity: rehearsed estates share a version and differ in content."""
@@ -144,6 +156,13 @@ class MaskEngine:
         if self._board is None or (ceilings and quotas.concerns(snapshot, workload, ceilings)):
             return None
         return self._board.seats(snapshot, ask, workload)
+
+
+def _board(snapshot: Snapshot, outlook: Outlook) -> Board | None:
+    from tools.placement.online import looking  # as in `foresee`
+
+    read = _built(snapshot)
+    return looking.board(snapshot, read, outlook) if read.ids else None
 
 
 def _built(snapshot: Snapshot) -> Columns:

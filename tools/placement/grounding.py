@@ -1,7 +1,7 @@
 """The columns of a snapshot that stands on the inventory's: read off those as arrays, and not one `Node` made.
 
-Called by `engine`. What they mean is what `columns.build` reads off nodes; what the snapshot adds to its ground is left
-to `columns.renewed`.
+Called by `engine`, and by `online.frames` for what runs on a node. What they mean is what `columns.build` reads off
+nodes; what the snapshot adds to its ground is left to `columns.renewed`.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from tools.placement.columns import (
     Flags,
     Ints,
     Names,
+    Work,
     one_of,
     rack_columns,
 )
@@ -59,6 +60,50 @@ def build(snapshot: Snapshot, ground: ColumnarGround) -> Columns:
         rack_drawn=drawn,
         rack_budget=budget,
     )
+
+
+class Reader:
+    """What runs on nodes, read off the columns of one ground; equal to `columns.work_on`."""
+
+    def __init__(self, ground: ColumnarGround) -> None:
+        self._ground = ground
+        self._owner, of = ground.replicas_of["workload"], ground.workloads_of
+        self._contract, self._tenant, self._watts = of["contract"], of["tenant"], of["watts_per_accelerator"]
+        self._contracts, self._tenants = ground.meanings("workload", "contract"), ground.meanings("workload", "tenant")
+        self._nodes = ground.nodes_of
+
+    def has(self, node: NodeId) -> tuple[int, int]:
+        """See `columns.beside_devices`; of a node that is seen."""
+        row, nodes = self._ground.row(node), self._nodes
+        cpu, memory = nodes["millicores"][row], nodes["allots_mebibytes"][row]
+        return (
+            UNTOLD if cpu < 0 else cpu - nodes["other_millicores"][row],
+            UNTOLD if memory < 0 else memory - nodes["other_mebibytes"][row],
+        )
+
+    def work_on(self, node: NodeId) -> Work:
+        """What runs there."""
+        found = Work()
+        for replica in self._ground.replicas_on(node):
+            workload = self._owner[replica]
+            contract, tenant = self._contracts[self._contract[workload]], self._tenants[self._tenant[workload]]
+            held = self._ground.held(replica)
+            found.watts += self._watts[workload] * len(held)
+            found.millicores += contract.millicores
+            found.mebibytes += contract.host_mebibytes
+            found.payers.add(tenant)
+            for index in held:
+                found.milli[index] = found.milli.get(index, 0) + contract.milli
+                found.tenants.setdefault(index, set()).add(tenant)
+        return found
+
+
+def stamps(ground: ColumnarGround, names: Iterable[NodeId]) -> Ints:
+    """Of each node what `ColumnarGround.stamp` says; -1 where it is not seen."""
+    ids, known = ground.nodes_of["id"].values(), ground.nodes_of["stamp"].view
+    seen = np.flatnonzero(ground.nodes_of["state"].view & SEEN)
+    by_name = dict(zip(map(ids.__getitem__, seen.tolist()), known[seen].tolist(), strict=True))
+    return np.array([by_name.get(name, -1) for name in names], dtype=np.int64)
 
 
 def _places(snapshot: Snapshot, names: Names, ids: Iterable[NodeId]) -> dict[str, Any]:

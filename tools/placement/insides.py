@@ -50,6 +50,10 @@ class Parts:
     """Of each port, in megabits a second; -1: there is none."""
     port_part: Ints
 
+    def of(self, rows: Ints) -> Parts:
+        """These rows alone."""
+        return Parts(self.undivided, *(getattr(self, name)[rows] for name in _MATRICES))
+
     def copy(self) -> Parts:
         """One whose sums may be written."""
         sums = self.cpu.copy(), self.memory.copy(), self.held.copy()
@@ -73,6 +77,9 @@ class Parts:
             self.cpu[seat.row, p] -= seat.sign * -(-contract.millicores * here // count)
             self.memory[seat.row, p] -= seat.sign * -(-contract.host_mebibytes * here // count)
             self.held[seat.row, p] += seat.sign * -(-contract.rails * here // count)
+
+
+_MATRICES = ("part", "cpu", "memory", "held", "headroom", "port_part")
 
 
 class Inside:
@@ -110,15 +117,34 @@ class Inside:
         """One in which these nodes are not known any more."""
         made = Inside(self.locality, len(self.known), self._parts.part.shape[1])
         with self._lock:
-            before = self._parts
             made.known = self.known.copy()
-            kept = (before.part, before.cpu, before.memory, before.held, before.headroom, before.port_part)
-            made._parts = Parts(before.undivided, *(matrix.copy() for matrix in kept))
+            made._parts = self._parts.of(np.arange(len(self.known)))
         stale = list(rows)
         made.known[stale] = False
         for matrix in (made._parts.part, made._parts.headroom, made._parts.cpu):
             matrix[stale] = _GONE
         return made
+
+    def of(self, rows: Ints) -> Inside:
+        """What is known of these rows, as an own one."""
+        made = Inside(self.locality, len(rows), self._parts.part.shape[1])
+        with self._lock:
+            made.known, made._parts = self.known[rows], self._parts.of(rows)
+        return made
+
+    def learn(self, rows: Ints, other: Inside) -> None:
+        """What `other` has found out of these rows, which are all of its own."""
+        with self._lock, other._lock:
+            for name in _MATRICES:
+                theirs = getattr(other._parts, name)
+                ours = _wider(getattr(self._parts, name), theirs.shape[1])
+                ours[rows], ours[rows, : theirs.shape[1]] = _GONE, theirs
+                setattr(self._parts, name, ours)
+            self.known[rows] = other.known
+
+    def forget(self, row: int) -> None:
+        """That node is another one now."""
+        self.known[row] = False
 
     def _supply(self, row: int, supplies: list[Supply]) -> None:
         parts, at = self._parts, 0

@@ -8,12 +8,12 @@ agents and batch fill gaps, so that whole machines stay whole. A term that would
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple, assert_never
 
 import numpy as np
 
-from estate.snapshots import Snapshot
-from estate.workloads import BandwidthClass, Span, Workload, WorkloadKind
+from estate.workloads import BandwidthClass, Span, WorkloadKind
 from tools.placement import deliveries
 from tools.placement.columns import Flags, Ints
 from tools.placement.constraints import costs, times
@@ -22,6 +22,8 @@ from tools.placement.constraints.devices import suitable
 from tools.placement.wishes import FAR, Room, Wish
 
 _NEARER: Final = (Span.NODE, Span.RACK, Span.LEAF, Span.SITE)
+_NEAR: Final = (WorkloadKind.TRAINING, WorkloadKind.FINE_TUNING)
+_GAPS: Final = (WorkloadKind.AGENT, WorkloadKind.BATCH)
 _REQUESTS: Final = 1000
 
 
@@ -34,39 +36,28 @@ class Aim(NamedTuple):
 
 def terms(wish: Wish, room: Room, rows: Ints) -> tuple[Aim, ...]:
     """The terms of seating the next replica on each of these rows."""
-    found = (*_reserved(wish, room, rows), *_of_its_kind(wish, room, rows))
+    kind = wish.workload.kind
+    found = tuple(Aim(aim.name, aim.values[rows]) for aim in of_kinds(wish))
+    if kind in _NEAR:
+        found = (Aim("steps_to_its_others", _steps(wish, room, rows)), *found)
+    if kind in _GAPS and wish.points is None:  # points are about the gaps
+        found = (*found, Aim("whole_machines_broken", _broken(wish, room, rows)))
+    found = (*_reserved(wish, room, rows), *found)
     return tuple(aim for aim in found if aim.values.size and (aim.values != aim.values[0]).any())
 
 
-def _of_its_kind(wish: Wish, room: Room, rows: Ints) -> tuple[Aim, ...]:
-    found: tuple[Aim, ...]
+def of_kinds(wish: Wish) -> tuple[Aim, ...]:
+    """The terms of all nodes that those of one kind (`online.kinds`) have in common. They come after nearness."""
+    if not tells_kinds(wish):
+        return ()
     match wish.workload.kind:
         case WorkloadKind.TRAINING | WorkloadKind.FINE_TUNING:
-            near, soon = _steps(wish, room, rows), _done(wish)[rows]
-            found = (Aim("steps_to_its_others", near), Aim("seconds_until_done", soon))
+            return (Aim("seconds_until_done", _done(wish)),)
         case WorkloadKind.INFERENCE:
-            cheap = wish.measured("micro-dollars of requests", _priced)[rows]
-            found = (Aim("seconds_of_data", deliveries.seconds(wish)[rows]), Aim("micro_usd_of_requests", cheap))
+            cheap = wish.measured("micro-dollars of requests", _priced)
+            return (Aim("seconds_of_data", deliveries.seconds(wish)), Aim("micro_usd_of_requests", cheap))
         case WorkloadKind.AGENT | WorkloadKind.BATCH:
-            found = (Aim("seconds_of_data", deliveries.seconds(wish)[rows]),)
-            if wish.points is None:  # points are about the gaps
-                found = (*found, Aim("whole_machines_broken", _broken(wish, room, rows)))
-        case unreachable:
-            assert_never(unreachable)
-    return found
-
-
-def concerns(snapshot: Snapshot, workload: Workload) -> bool:
-    """Whether what its kind of work is after could tell one open node from another. What is reserved concerns the
-    masks anyway (`constraints.reservations.concerns`).
-    """
-    match workload.kind:
-        case WorkloadKind.TRAINING | WorkloadKind.FINE_TUNING:
-            return workload.replicas > 1 or bool(workload.datasets)
-        case WorkloadKind.INFERENCE:
-            return bool(workload.datasets) or next(snapshot.stock.all("price"), None) is not None
-        case WorkloadKind.AGENT | WorkloadKind.BATCH:
-            return bool(workload.datasets)
+            return (Aim("seconds_of_data", deliveries.seconds(wish)),)
         case unreachable:
             assert_never(unreachable)
 
@@ -91,23 +82,39 @@ def _most_own(wish: Wish, usable: Flags, own: Flags) -> Ints:
     return np.minimum(mine, wish.needed)
 
 
+def tells_kinds(wish: Wish) -> bool:
+    """Whether any of these could differ."""
+    kind = wish.workload.kind
+    if wish.workload.datasets or (kind in _NEAR and _paced(wish)):
+        return True
+    return kind is WorkloadKind.INFERENCE and next(wish.snapshot.stock.all("price"), None) is not None
+
+
+def nearest(wish: Wish, seated: Sequence[int]) -> Iterator[tuple[int, Span, int]]:
+    """For work that wants its replicas near: the domains that hold all those seated, the nearest first, with steps."""
+    if wish.workload.kind not in _NEAR or not seated:
+        return
+    for steps, over in enumerate(_NEARER):
+        others = set(span(wish, over)[list(seated)].tolist())
+        if len(others) == 1 and (domain := others.pop()) >= 0:
+            yield steps, over, domain
+
+
 def _steps(wish: Wish, room: Room, rows: Ints) -> Ints:
     """How far the nearest domain reaches that holds a node and all of its seated replicas: 0 the node itself."""
     found = np.full(len(rows), len(_NEARER), dtype=np.int64)
-    if not room.seated:
-        return np.zeros_like(found)
-    for steps in range(len(_NEARER) - 1, -1, -1):
-        where = span(wish, _NEARER[steps])
-        others = np.unique(where[room.seated])
-        if others.size == 1 and others[0] >= 0:
-            found[where[rows] == others[0]] = steps
+    for steps, over, domain in reversed([*nearest(wish, room.seated)]):
+        found[span(wish, over)[rows] == domain] = steps
     return found
 
 
 def _done(wish: Wish) -> Ints:
     """Until it is done where its pace is stated, else until its data is there."""
-    paced = any(p.run_time is not None for p in wish.contract.paces)
-    return times.lasts(wish) if paced else deliveries.seconds(wish)
+    return times.lasts(wish) if _paced(wish) else deliveries.seconds(wish)
+
+
+def _paced(wish: Wish) -> bool:
+    return any(p.run_time is not None for p in wish.contract.paces)
 
 
 def _priced(wish: Wish) -> Ints:

@@ -6,7 +6,7 @@ Read once for each wish; `Room` takes what others have off what is left, `constr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -86,11 +86,20 @@ def own(snapshot: Snapshot, columns: Columns, workload: Workload, at: datetime |
 def devices(columns: Columns, terms: Iterable[Terms]) -> Flags:
     """The devices that are theirs."""
     found = np.zeros(columns.exists.shape, dtype=np.bool_)
+    for row, slots in seats(columns, terms):
+        found[row, slots] = True
+    return found
+
+
+def seats(columns: Columns, terms: Iterable[Terms]) -> Iterator[tuple[int, Ints]]:
+    """The rows on which they have devices, each with the slots of those."""
     for seat in (s for each in terms for s in each.seats):
         row = columns.rows.get(seat.node)
         if row is not None:
-            found[row] |= np.isin(columns.index[row], seat.accelerators) & columns.exists[row]
-    return found
+            there = zip(columns.index[row].tolist(), columns.exists[row].tolist(), strict=True)
+            slots = [slot for slot, (index, exists) in enumerate(there) if exists and index in seat.accelerators]
+            if slots:
+                yield row, np.array(slots, dtype=np.int64)
 
 
 def undrawn(snapshot: Snapshot, columns: Columns, among: Iterable[Reservation]) -> Ints:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from estate import names, pledges
 from estate.ids import ClusterId
@@ -70,6 +71,8 @@ class Wish:
     """How many of its replicas may stand in one domain: tried by a search for what was promised of availability."""
     measures: dict[str, Ints] = field(default_factory=dict, compare=False)
     """What `measured` has answered."""
+    alike: Alike | None = field(default=None, compare=False)
+    """Which nodes are alike, where somebody knows."""
     joined: list[WorkloadContract] = field(default_factory=list, compare=False)
     """What `contract` has answered."""
     counted: Snapshot | None = None
@@ -84,11 +87,17 @@ class Wish:
             self.joined.append(pledges.of(self.snapshot, self.workload, self.ask.at))
         return self.joined[0]
 
-    def measured(self, name: str, measure: Callable[[Wish], Ints]) -> Ints:
-        """A figure for each node that no seated replica changes, worked out once."""
+    def measured(self, name: str, measure: Callable[[Wish], Ints], *, of_kind: bool = False) -> Ints:
+        """A figure for each node that no seated replica changes, worked out once; `of_kind`: the same for all of a
+        kind (`online.kinds`), and worked out once for each where somebody knows them."""
         if name not in self.measures:
-            self.measures[name] = measure(self)
+            alike = self.alike if of_kind else None
+            self.measures[name] = measure(self) if alike is None else measure(self.typical(alike))[alike.kind]
         return self.measures[name]
+
+    def typical(self, alike: Alike) -> Wish:
+        """The same wish on one node of each kind."""
+        return Wish(self.snapshot, alike.columns, self.ask, self.workload, joined=self.joined)
 
     @property
     def facts(self) -> Facts:
@@ -180,6 +189,13 @@ class Wish:
     def _named_in(self, cluster: ClusterId) -> bool:
         there = names.elsewhere(self.workload, cluster, self.workload.namespace)
         return self.snapshot.workload(there) is not None
+
+
+class Alike(NamedTuple):
+    """One node of each kind, and the kind of each node."""
+
+    columns: Columns
+    kind: NDArray[np.int32]
 
 
 class Room:

@@ -186,7 +186,7 @@ class Frozen[V]:
         chunk = row >> column.shift
         while True:
             images = column.past.get(chunk)
-            if images is not None:
+            if images is not None and images[-1][0] >= self._age:  # else all of them are of older snapshots
                 for until, image in images:
                     if until >= self._age:
                         return image[row & ((1 << column.shift) - 1)]
@@ -237,6 +237,8 @@ class FrozenTable(dict[str, Frozen[Any]]):
         self._age, self._tables = age, tables
 
     def __missing__(self, name: str) -> Frozen[Any]:
-        column = next(t[name] for t in self._tables if name in t)
-        found = self[name] = Frozen(column, self._age)
-        return found
+        for table in self._tables:
+            if name in table:
+                found = self[name] = Frozen(table[name], self._age)
+                return found
+        raise KeyError(name)

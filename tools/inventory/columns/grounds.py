@@ -136,7 +136,7 @@ class ColumnarGround:
         return self._fields(table).meanings(field)
 
     def node(self, node: NodeId) -> Node | None:
-        row = self._row(node)
+        row = self.row(node)
         return None if row == NONE else self._node(row)
 
     def workload(self, workload: WorkloadId) -> Workload | None:
@@ -155,14 +155,14 @@ class ColumnarGround:
 
     def residents(self, node: NodeId) -> frozenset[WorkloadId] | None:
         ids, owner = self.workloads_of["id"], self.replicas_of["workload"]
-        return frozenset(ids[owner[at]] for at in self._replicas_on(node)) or None
+        return frozenset(ids[owner[at]] for at in self.replicas_on(node)) or None
 
     def taken(self, node: NodeId) -> frozenset[int]:
         held, values = self.replicas_of["held"], self._residents.held.values
-        return frozenset(index for at in self._replicas_on(node) for index in values[held[at]])
+        return frozenset(index for at in self.replicas_on(node) for index in values[held[at]])
 
     def node_watts(self, node: NodeId) -> Watts:
-        row = self._row(node)
+        row = self.row(node)
         return Watts(0 if row == NONE else self.nodes_of["watts"][row])
 
     def rack_watts(self, rack: RackId) -> int:
@@ -224,6 +224,16 @@ class ColumnarGround:
         found: tuple[int, ...] = self._residents.held.values[self.replicas_of["held"][replica]]
         return found
 
+    def replicas_on(self, node: NodeId) -> Sequence[int]:
+        """The rows of the replicas that run on a node."""
+        row = self._ids.find(node)
+        return () if row == NONE else rows_of(self.nodes_of["resident"][row])
+
+    def stamp(self, node: NodeId) -> int | None:
+        """What is another number once the node itself is otherwise; None: no such node is seen."""
+        row = self.row(node)
+        return None if row == NONE else self.nodes_of["stamp"][row]
+
     def reading(self, metric: Metric, uuid: str) -> int:
         """The newest reading of a device, or what stands for none (`readings.ABSENT`, …)."""
         device = self._uuids.find(uuid)
@@ -248,7 +258,7 @@ class ColumnarGround:
 
     def node_told(self, node: NodeId) -> Told | None:
         """Whose word the node is, and when it was given."""
-        row = self._row(node)
+        row = self.row(node)
         return None if row == NONE else self._told(self.nodes_of["told"][row])
 
     def workload_told(self, workload: WorkloadId) -> Told | None:
@@ -266,7 +276,8 @@ class ColumnarGround:
         """Freeing what it needed takes longer than a decision may: `Inventory.reap` does it, bit by bit."""
         self._ages.end(self._age)
 
-    def _row(self, node: NodeId) -> int:
+    def row(self, node: NodeId) -> int:
+        """The row of a node that is seen, or `NONE`."""
         row = self._ids.find(node)
         return row if row != NONE and self.nodes_of["state"][row] & SEEN else NONE
 
@@ -315,10 +326,6 @@ class ColumnarGround:
             "workload": self._residents.fields,
         }
         return tables[table]
-
-    def _replicas_on(self, node: NodeId) -> Sequence[int]:
-        row = self._ids.find(node)
-        return () if row == NONE else rows_of(self.nodes_of["resident"][row])
 
     def _homes(self, workload: WorkloadId) -> frozenset[NodeId]:
         """The nodes on which a workload runs."""

@@ -30,7 +30,7 @@ def moving(wish: Wish, room: Room, _without: Constraint | None) -> Masks:
 
 def hourly(wish: Wish) -> Ints:
     """Micro-dollars an hour that one replica costs on each node, on the dearest devices that would do; or `FAR`."""
-    return wish.measured("micro-dollars an hour", _hourly)
+    return wish.measured("micro-dollars an hour", _hourly, of_kind=True)
 
 
 def _hourly(wish: Wish) -> Ints:

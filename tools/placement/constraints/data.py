@@ -6,9 +6,11 @@ from estate.verdicts import Dimension
 from tools.placement import deliveries
 from tools.placement.attempts import Attempt
 from tools.placement.columns import Ints
-from tools.placement.constraints.kinds import Constraint, Masks
+from tools.placement.constraints.kinds import Constraint, Masks, Reach
 from tools.placement.constraints.rules import Easing, Refused, Words, promise
 from tools.placement.wishes import FAR, Wish
+
+REACH = Reach.KIND
 
 
 def standing(wish: Wish) -> Masks:

@@ -65,6 +65,17 @@ AXES = {
 }
 
 
+class Reach(StrEnum):
+    """What the masks of a family look at, beside the contract, facts and stock. Who says nothing looks at the fleet."""
+
+    FLEET = "fleet"
+    """Other nodes as well, or where other replicas stand."""
+    NODE = "node"
+    """A node, and what is seated on it: a few rows are told what they are told among all."""
+    KIND = "kind"
+    """What kinds of nodes differ in (`tools.placement.online.kinds`): one node is told what all of its kind are."""
+
+
 type Masks = dict[Constraint, Flags]
 
 """For each constraint the nodes that it refuses."""

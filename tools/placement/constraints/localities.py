@@ -10,10 +10,12 @@ from estate.snapshots import Snapshot
 from estate.workloads import BandwidthClass, Locality, Workload
 from tools.placement.columns import Flags, Ints, counted
 from tools.placement.constraints.devices import largest_domain, suitable
-from tools.placement.constraints.kinds import Constraint, Masks
+from tools.placement.constraints.kinds import Constraint, Masks, Reach
 from tools.placement.constraints.rules import Refused, Rule, Words, chosen
 from tools.placement.insides import Parts
 from tools.placement.wishes import Room, Wish
+
+REACH = Reach.NODE
 
 
 def concerns(_snapshot: Snapshot, workload: Workload) -> bool:

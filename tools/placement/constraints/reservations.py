@@ -11,12 +11,12 @@ from estate.uses.reservations import Reservation
 from estate.verdicts import Dimension
 from estate.workloads import BandwidthClass, Workload
 from tools.placement.attempts import Attempt
-from tools.placement.columns import Columns, Flags, counted
+from tools.placement.columns import Columns, Flags, Ints, counted
 from tools.placement.constraints.devices import largest_domain, suitable
 from tools.placement.constraints.kinds import Constraint, Masks
 from tools.placement.constraints.rules import Refused, Rule, Words, among, chosen
 from tools.placement.constraints.tenancy import distance
-from tools.placement.reserved import Kept, devices
+from tools.placement.reserved import Kept, seats
 from tools.placement.wishes import Room, Wish
 
 
@@ -51,37 +51,46 @@ def _lacks(wish: Wish, usable: Flags) -> Flags:
 
 
 def _near(wish: Wish, kept: Kept) -> Flags:
-    c, tenants = wish.columns, wish.facts.tenant
-    found = np.zeros(len(c.ids), dtype=np.bool_)
-    mine = tenants.get(wish.workload.tenant)
+    """Where it would stand nearer to what is reserved than it may to who reserved it."""
+    c, nodes, racks = wish.columns, list[int](), list[int]()
     for reserved in kept.by:
-        if mine is None or reserved.terms.tenant == mine.id:
-            continue
-        apart = distance(mine, tenants.get(reserved.terms.tenant))
+        apart = _apart(wish, reserved)
         if apart is not Isolation.SHARED_NODE:
-            found |= _beside(c, reserved, racks=apart is not Isolation.DEDICATED_NODE)
+            here = [row for row, _ in seats(c, (reserved.terms,))]
+            nodes += here
+            racks += here if apart is not Isolation.DEDICATED_NODE else ()
+    found = np.zeros(len(c.ids), dtype=np.bool_)
+    found[nodes] = True
+    return found | _in_racks(c, np.array(racks, dtype=np.int64)) if racks else found
+
+
+def _apart(wish: Wish, reserved: Reservation) -> Isolation:
+    tenants, theirs = wish.facts.tenant, reserved.terms.tenant
+    mine = tenants.get(wish.workload.tenant)
+    return Isolation.SHARED_NODE if mine is None or mine.id == theirs else distance(mine, tenants.get(theirs))
+
+
+def _in_racks(columns: Columns, rows: Ints) -> Flags:
+    """The nodes in the racks of these."""
+    found: Flags = among(len(columns.names.racks), columns.rack[rows][columns.rack[rows] >= 0])[columns.rack]
     return found
 
 
-def _beside(columns: Columns, reserved: Reservation, *, racks: bool) -> Flags:
-    there: Flags = devices(columns, (reserved.terms,)).any(axis=1)
-    if not racks:
-        return there
-    return there | among(len(columns.names.racks), columns.rack[there & (columns.rack >= 0)])[columns.rack]
+def _beside(wish: Wish, reserved: Reservation) -> Flags:
+    """The nodes where it would be too near to that reservation, or on its devices."""
+    c = wish.columns
+    rows = np.array([row for row, _ in seats(c, (reserved.terms,))], dtype=np.int64)
+    there = np.zeros(len(c.ids), dtype=np.bool_)
+    there[rows] = True
+    by_node = _apart(wish, reserved) in (Isolation.SHARED_NODE, Isolation.DEDICATED_NODE)
+    return there if by_node else there | _in_racks(c, rows)
 
 
 def keeping(wish: Wish, rows: Flags) -> tuple[Reservation, ...]:
     """The reservations that keep it off these nodes."""
     if wish.kept is None:
         return ()
-    return tuple(r for r in wish.kept.by if (_beside(wish.columns, r, racks=_by_rack(wish, r)) & rows).any())
-
-
-def _by_rack(wish: Wish, reserved: Reservation) -> bool:
-    tenants, theirs = wish.facts.tenant, reserved.terms.tenant
-    mine = tenants.get(wish.workload.tenant)
-    near = (Isolation.SHARED_NODE, Isolation.DEDICATED_NODE)
-    return mine is not None and mine.id != theirs and distance(mine, tenants.get(theirs)) not in near
+    return tuple(r for r in wish.kept.by if (_beside(wish, r) & rows).any())
 
 
 def released(wish: Wish, attempt: Attempt) -> Snapshot:

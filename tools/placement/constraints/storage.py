@@ -31,8 +31,8 @@ def moving(wish: Wish, room: Room, without: Constraint | None) -> Masks:
 
 def _left(wish: Wish, room: Room) -> Ints:
     """Megabytes a second that are left at each node, its own seated replicas served."""
-    pool = wish.measured("pool of storage", _pools)
-    offered = wish.measured("storage left by others", _offered)
+    pool = wish.measured("pool of storage", _pools, of_kind=True)
+    offered = wish.measured("storage left by others", _offered, of_kind=True)
     own = np.bincount(pool[room.seated], minlength=int(pool.max(initial=0)) + 1) if room.seated else None
     used = own[pool] * wish.contract.storage if own is not None else 0
     found: Ints = np.where(pool == 0, 0, offered - used)

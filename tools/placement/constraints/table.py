@@ -6,8 +6,9 @@ which is how the nearest relaxation is computed. A new family is a line in each 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping
+from types import ModuleType
+from typing import Final, NamedTuple
 
 from estate import pledges
 from estate.snapshots import Snapshot
@@ -35,7 +36,7 @@ from tools.placement.constraints import (
     users,
     writing,
 )
-from tools.placement.constraints.kinds import Constraint, Masks
+from tools.placement.constraints.kinds import Constraint, Masks, Reach
 from tools.placement.constraints.rules import Rule
 from tools.placement.wishes import Room, Wish
 
@@ -56,8 +57,7 @@ _PLACES = (
 )
 _FAMILIES = (*_PLACES, *_PROMISES)
 _FOLDED = (marks, devices, machines, power, company, tenancy, law)
-"""What the compiled way knows (`tools.placement.online`). Every other family of places says in `concerns` whom it may
-refuse; one that does not say concerns everybody, and is left to the masks. What was promised concerns its holder."""
+"""What the compiled way knows (`tools.placement.online`). It asks every other by its own masks, see `beside`."""
 _ENDURING = (marks.enduring, tenancy.enduring, belongings.enduring, law.enduring)
 _STANDING = (
     marks.standing,
@@ -95,14 +95,41 @@ def standing(wish: Wish) -> Masks:
     return found | (enduring(wish) if wish.known is None else wish.known)
 
 
-def folded(snapshot: Snapshot, workload: Workload) -> bool:
-    """Whether no family but those that the compiled way knows could refuse a node to this workload."""
-    beyond = (getattr(family, "concerns", _everybody) for family in _PLACES if family not in _FOLDED)
-    return not pledges.beyond_devices(snapshot, workload) and not any(c(snapshot, workload) for c in beyond)
+class Family(NamedTuple):
+    """A family that is asked by its own masks, on all nodes or on those that count."""
+
+    concerns: Callable[[Snapshot, Workload], bool] | None
+    """Whom it may refuse; one that does not say concerns everybody, or who was promised something beyond devices."""
+    reach: Reach
+    still: tuple[Callable[[Wish], Masks], ...]
+    moves: tuple[Callable[[Wish, Room, Constraint | None], Masks], ...]
 
 
 def _everybody(_snapshot: Snapshot, _workload: Workload) -> bool:
     return True
+
+
+def _family(module: ModuleType) -> Family:
+    """As a family says it of itself."""
+    still = tuple(m for m in (*_STANDING, *_ENDURING) if m.__module__ == module.__name__)
+    moves = tuple(m for m in _MOVING if m.__module__ == module.__name__)
+    unsaid = None if module in _PROMISES else _everybody
+    concerns, reach = getattr(module, "concerns", unsaid), getattr(module, "REACH", Reach.FLEET)
+    return Family(concerns, reach, still, moves)
+
+
+_BESIDE = tuple(_family(module) for module in _FAMILIES if module not in _FOLDED)
+
+
+def beside(snapshot: Snapshot, workload: Workload) -> tuple[Family, ...]:
+    """The families that may refuse a node to this workload, and that the compiled way does not know."""
+    promised = pledges.beyond_devices(snapshot, workload)
+    return tuple(f for f in _BESIDE if (promised if f.concerns is None else f.concerns(snapshot, workload)))
+
+
+def of_kinds(wish: Wish) -> Masks:
+    """The enduring masks of the families that the compiled way knows: of `wish`, on one node of each kind."""
+    return {c: mask for module in _FOLDED if (f := getattr(module, "enduring", None)) for c, mask in f(wish).items()}
 
 
 def enduring(wish: Wish) -> Masks:

@@ -15,9 +15,11 @@ from tools.placement import deliveries
 from tools.placement.attempts import Attempt
 from tools.placement.columns import Flags, Ints
 from tools.placement.constraints.devices import suitable
-from tools.placement.constraints.kinds import Constraint, Masks
+from tools.placement.constraints.kinds import Constraint, Masks, Reach
 from tools.placement.constraints.rules import Easing, Refused, Words, promise
 from tools.placement.wishes import FAR, Wish
+
+REACH = Reach.KIND
 
 
 def standing(wish: Wish) -> Masks:

@@ -8,9 +8,11 @@ from estate.fabrics import latencies
 from estate.references import Ref
 from tools.placement.attempts import Attempt
 from tools.placement.columns import Ints
-from tools.placement.constraints.kinds import Constraint, Masks
+from tools.placement.constraints.kinds import Constraint, Masks, Reach
 from tools.placement.constraints.rules import Easing, Refused, Words, promise
 from tools.placement.wishes import FAR, Wish
+
+REACH = Reach.KIND
 
 
 def standing(wish: Wish) -> Masks:

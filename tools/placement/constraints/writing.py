@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from tools.placement.attempts import Attempt
-from tools.placement.constraints.kinds import Constraint, Masks
+from tools.placement.constraints.kinds import Constraint, Masks, Reach
 from tools.placement.constraints.rules import Easing, Refused, Words, promise
 from tools.placement.wishes import Wish
+
+REACH = Reach.KIND
 
 
 def standing(wish: Wish) -> Masks:

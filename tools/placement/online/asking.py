@@ -1,4 +1,4 @@
-"""The classes that were asked for, as the arrays that the compiled search reads. Called by `boards`.
+"""The classes that were asked for, as the arrays that the compiled search reads. Called by `questions`.
 
 A class is worked out once for each kind, and again for kinds that are met later.
 """
@@ -14,12 +14,13 @@ from estate.snapshots import Snapshot
 from estate.workloads import BandwidthClass
 from tools.placement.online import classes
 from tools.placement.online.classes import Key, Need
-from tools.placement.online.finding import Asked
+from tools.placement.online.guards import Asked
 from tools.placement.online.valuing import Valuation
 from tools.placement.packing import demands
 from tools.placement.wishes import Wish
 
-_ROOM, _MOST = 32, 512
+ROOM, _MOST = 32, 512
+_NO_LEAD = np.zeros(0, dtype=np.int64)
 
 
 class _Known(NamedTuple):
@@ -39,8 +40,8 @@ class Classes:
         """Forget all; who remembers anything by number forgets it as well."""
         self._number: dict[Key, int] = {}
         self._known: list[_Known] = []
-        self.room = _ROOM
-        self.demand = _demand(_ROOM, len(self._valuation.kinds))
+        self.room = ROOM
+        self.demand = _demand(ROOM, len(self._valuation.kinds))
         self._price = np.zeros_like(self.demand.allowed, dtype=np.int64)
         self.weights = self._valuation.weights._replace(price=self._price)
 
@@ -49,8 +50,8 @@ class Classes:
         """Whether it holds as many as it may."""
         return len(self._known) >= _MOST
 
-    def asked(self, wish: Wish, cluster: int) -> Asked:
-        """The class of an ask, in one cluster."""
+    def asked(self, wish: Wish, cluster: int, lead: NDArray[np.int64]) -> Asked:
+        """The class of an ask, in one cluster, and what counts there before points."""
         key = classes.key_of(wish.workload, wish.ask.sites)
         number = self._number.get(key)
         if number is None:
@@ -58,7 +59,7 @@ class Classes:
             self._learn(wish, number)
         elif self._known[number].kinds < len(self._valuation.kinds):
             self._learn(wish, number)
-        return self._known[number].asked._replace(cluster=cluster, watts=wish.watts)
+        return self._known[number].asked._replace(cluster=cluster, watts=wish.watts, lead=lead)
 
     def _learn(self, wish: Wish, number: int) -> None:
         self._grow(number + 1, len(self._valuation.kinds))
@@ -71,7 +72,7 @@ class Classes:
         self._price[number, :kinds] = self._valuation.price(at)
         near, far = classes.kept_off(at)
         joined = wish.workload.contract.bandwidth is BandwidthClass.SAME_NVLINK_DOMAIN
-        asked = Asked(number, 0, 0, joined, wish.shared, wish.payer, classes.slots(at), near, far)
+        asked = Asked(number, 0, 0, joined, wish.shared, wish.payer, classes.slots(at), near, far, _NO_LEAD)
         known = _Known(asked, kinds)
         self._known[number : number + 1] = [known]
 

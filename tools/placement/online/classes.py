@@ -59,7 +59,7 @@ def admitted(wish: Wish) -> Flags:
     """The kinds that the class may use at all."""
     if wish.workload.tenant not in wish.facts.tenant:
         return np.zeros(len(wish.columns.ids), dtype=np.bool_)
-    masks = marks.standing(wish) | machines.standing(wish) | table.enduring(wish)
+    masks = marks.standing(wish) | machines.standing(wish) | table.of_kinds(wish)
     for constraint in (Constraint.AVOID, Constraint.CLUSTER):  # one question's own
         del masks[constraint]
     usable = (wish.columns.exists & _suited(wish)).sum(axis=1) >= wish.needed

@@ -6,18 +6,23 @@ all of a kind (`typical`), so that every mask that endures is worked out once a 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from tools.placement.columns import BY_NODE, Columns, Ints
+from estate.canonical import Json, digest_of
+from estate.ids import Digest
+from tools.placement.columns import BY_NODE, HEALTHS, Columns, Ints
 
 _CODED = {"taint": "taints", "software": "installed"}
 """Columns of codes whose meanings grow: they count by what they mean."""
 _MOVES = frozenset({"idle", "load", "cap", "healthy", "free", "milli", "sharer", "cpu_free", "memory_free"})
 """What changes with what runs there, or with power, and no constraint of a kind reads. A rack counts as one or none."""
+_KEPT = tuple(name for name in BY_NODE if name not in _MOVES and name != "rack")
+"""What tells kinds apart beside whether a fact names the rack."""
 
 
 class Kinds:
@@ -27,8 +32,8 @@ class Kinds:
         self._names, self._models = columns.names, columns.models
         self._number: dict[bytes, int] = {}
         self._codes: dict[str, dict[object, int]] = {name: {} for name in _CODED}
-        self.marks: list[bytes] = []
-        """Of each kind, what tells it from others; the same wherever the law's names and the models are."""
+        self.marks: list[Digest] = []
+        """Of each kind, what tells it from others: by names and figures, so that another process has the same."""
         self.typical = columns.of(np.array([], dtype=np.int64))
 
     def __len__(self) -> int:
@@ -40,7 +45,7 @@ class Kinds:
 
     def number(self, columns: Columns) -> Ints:
         """The kind of each row."""
-        columns = self._coded(columns)
+        given, columns = columns, self._coded(columns)
         table = _told(columns)
         rows, inverse = different(table)
         found, fresh = [], []
@@ -48,7 +53,7 @@ class Kinds:
             mark = table[row].tobytes()
             if mark not in self._number:
                 self._number[mark] = len(self.marks)
-                self.marks.append(mark)
+                self.marks.append(_mark(given, row))
                 fresh.append(row)
             found.append(self._number[mark])
         if fresh:
@@ -78,9 +83,36 @@ class Kinds:
         )
 
 
+def _mark(columns: Columns, row: int) -> Digest:
+    """A kind in the words of one of its nodes. Devices that other nodes have more of are no part of it."""
+    width = int(np.flatnonzero(columns.exists[row]).max(initial=-1)) + 1
+    meant: dict[str, Json] = {"rack": bool(columns.rack[row] >= 0)}
+    for name in _KEPT:
+        found = getattr(columns, name)[row]
+        codes = found[:width].tolist() if found.ndim else [int(found)]
+        meanings = _spelled(columns, name)
+        meant[name] = [code if meanings is None or code < 0 else str(meanings[code]) for code in codes]
+    return digest_of(meant)
+
+
+def _spelled(columns: Columns, name: str) -> Sequence[object] | None:
+    """What the codes of a column stand for; None: they are figures."""
+    names = columns.names
+    known: dict[str, Sequence[object]] = {
+        "cluster": names.clusters,
+        "site": names.sites,
+        "model": columns.models,
+        "profile": columns.profiles,
+        "taint": columns.taints,
+        "software": columns.installed,
+        "health": HEALTHS,
+    }
+    return known.get(name)
+
+
 def _told(columns: Columns) -> Ints:
     """Node × all that constraints of a kind read, as numbers."""
-    parts = [getattr(columns, name) for name in BY_NODE if name not in _MOVES and name != "rack"]
+    parts = [getattr(columns, name) for name in _KEPT]
     parts.append(columns.rack >= 0)
     return np.concatenate([p if p.ndim > 1 else p[:, None] for p in parts], axis=1, dtype=np.int64)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from estate.ids import NodeId
+from estate.ids import Digest, NodeId
 from estate.snapshots import Snapshot
 from estate.workloads import Workload
 from tools.placement.online.classes import Key, Need, key_of
@@ -39,7 +39,7 @@ class Outlook:
     """What is expected, what a place on a kind is worth to that, and what a share of a device spoils of it."""
 
     expected: tuple[Expected, ...] = tuple(map(Expected, _ANYBODY))
-    price: Mapping[tuple[Key, bytes], int] = field(default_factory=dict)
+    price: Mapping[tuple[Key, Digest], int] = field(default_factory=dict)
     """By class and kind, in the unit of a score."""
     strains: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
 
