@@ -21,6 +21,7 @@ from estate.changes.moving import MoveWorkload, ReplicaMove
 from estate.changes.power import SetPowerCap
 from estate.changes.removing import RemoveWorkload
 from estate.changes.reserving import ReleaseCapacity, ReserveCapacity
+from estate.changes.resizing import ScaleMachineGroup
 from estate.changes.scaling import ScaleWorkload
 from estate.changes.tainting import TaintNode, UntaintNode
 
@@ -39,7 +40,8 @@ type Change = Annotated[
     | ApplyManifest
     | DeleteObject
     | ReserveCapacity
-    | ReleaseCapacity,
+    | ReleaseCapacity
+    | ScaleMachineGroup,
     Field(discriminator="kind"),
 ]
 
@@ -60,6 +62,7 @@ __all__ = [
     "RemoveWorkload",
     "ReplicaMove",
     "ReserveCapacity",
+    "ScaleMachineGroup",
     "ScaleWorkload",
     "SetPowerCap",
     "TaintNode",
