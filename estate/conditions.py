@@ -123,7 +123,7 @@ def _of_group(found: object, field: Field) -> tuple[Uid | None, Value]:
         case Field.MACHINES:
             return found.uid, found.wanted
         case Field.MACHINES_READY:
-            return found.uid, found.ready
+            return found.uid, found.ready or 0
         case _:
             return None, None
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from estate import reserving
+from estate import pooling, reserving
 from estate.facilities.cooling import Cdu, CoolingPart, Loop
 from estate.facilities.places import RackSpace, SitePlan
 from estate.facilities.power import Feed, Redundancy
@@ -64,10 +64,10 @@ def parts(snapshot: Snapshot, racks: Iterable[RackId]) -> Iterator[Part]:
 def drawn(play: Play, rack: RackId) -> tuple[int, int]:
     """What a rack draws before the play and after it, in watts; what could not be laid out counts as it was wanted.
 
-    What is reserved there counts as if it were drawn already.
+    What is reserved there, and machines that are still to come, count as if they were drawn already.
     """
     beyond = sum(w for n, w in play.unplayed.items() if play.base.rack_of(n) == rack)
-    kept = [undrawn(s, rack) for s in (play.base, play.after)]
+    kept = [undrawn(s, rack) + pooling.coming_watts(s, rack) for s in (play.base, play.after)]
     return int(play.base.rack_watts(rack)) + kept[0], int(play.after.rack_watts(rack)) + kept[1] + beyond
 
 
@@ -130,7 +130,9 @@ def _carrying(play: Play, part: Part) -> Supply:
     """A part with its share of each rack's load, before and after."""
     if part.ref.kind == "site":  # what a site draws is kept current: no rack that stays as it is need be looked at
         kept = reserving.undrawn_watts(play.base, reserving.every(play.base))
-        before = int(play.base.site_watts(SiteId(part.ref.id))) + sum(w for r, w in kept.items() if r in part.racks)
+        coming = sum(pooling.coming_watts(play.base, r) for r in part.racks) if play.base.facts.pools else 0
+        drawn_now = int(play.base.site_watts(SiteId(part.ref.id)))
+        before = drawn_now + coming + sum(w for r, w in kept.items() if r in part.racks)
         changes = (drawn(play, r) for r in play.racks if r in part.racks)
         after = before + sum(a - b for b, a in changes)
         return Supply(part.ref, part.cooling, before, after, part.most, frozenset(part.racks))

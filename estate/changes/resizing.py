@@ -100,6 +100,8 @@ class ScaleMachineGroup(Model):
             return f"shall have {max(fewer, 0)} machines less, and {len(self.leaving)} are named in `leaving`; name fewer"
         if fewer > len(self.leaving) and (group.ready or 0) - len(self.leaving) > self.machines:
             return f"has {group.ready} machines that work; name those that leave in `leaving`, shut and empty"
+        if fewer < 0 and group.coming:
+            return f"has {group.coming} machines that do not work yet; wait for them, or have them mended, before more come"
         pool = snapshot.facts.pool.get(self.group)
         if self.leaving and pool is None:
             return "is in no signed fact (`pools`), so nobody knows whether these nodes are its own"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from estate import canonical, reserving
+from estate import canonical, pooling, reserving
 from estate.changes import Change
 from estate.conditions import Condition
 from estate.frozen import FrozenEstate
@@ -24,7 +24,7 @@ from estate.results import Refusal, RefusalCode
 from estate.stock import Stock
 from estate.subjects import Subjects
 from estate.warrants import Warrant
-from tests import builders
+from tests import builders, pooled
 from tests.execution.clusters import ClusterWorld, bare, cluster_world, until
 from tests.execution.rig import LiveReader, Rig, sealed, warrant
 from tests.objects import apply, manifest
@@ -164,7 +164,8 @@ class TwinGround:
 
     async def content(self) -> tuple[object, object, object]:
         now, held = await self.look(), await self.object(self.names.settings)
-        return tuple(now.nodes()), tuple(now.workloads()), (held.form, _terms(now))
+        groups = tuple(now.stock.all(pooling.WORD))
+        return tuple(now.nodes()), tuple(now.workloads()), (held.form, _terms(now), groups)
 
     async def will_break(self, given: Warrant, number: int) -> None:
         change = given.steps[number - 1].change
@@ -175,8 +176,8 @@ class TwinGround:
 @asynccontextmanager
 async def on_a_twin(directory: Path) -> AsyncIterator[Ground]:
     """The small estate."""
-    world = await World.open(directory / "twin.db", builders.facts())
-    await world.seed(builders.default_nodes(), builders.default_workloads())
+    world = await World.open(directory / "twin.db", pooled.facts())
+    await world.seed(builders.default_nodes(), builders.default_workloads(), (pooled.group(),))
     yield TwinGround(world, Names("eu-a3", "eu-b3", "eu-b4", "a-serve", "tenant-a"), await book())
     await world.close()
 

@@ -23,15 +23,17 @@ from estate.changes import (
     RemoveWorkload,
     ReplicaMove,
     ReserveCapacity,
+    ScaleMachineGroup,
     ScaleWorkload,
     SetPowerCap,
     TaintNode,
     UncordonNode,
     UntaintNode,
 )
+from estate import pooling
 from estate.frozen import FrozenEstate
 from estate.hardware import Node, Taint, TaintEffect
-from estate.ids import ClusterId, NodeId, WorkloadId
+from estate.ids import ClusterId, MachineGroupId, NodeId, WorkloadId
 from estate.units import Watts
 from estate.workloads import Binding, Workload
 from tests import objects
@@ -351,6 +353,21 @@ def _reserving(draw: st.DrawFn, on: FrozenEstate) -> list[Change]:
     return [made, *([then] if then else []), *([gone] if seldom(draw, 4) else [])]
 
 
+def _ordering(draw: st.DrawFn, on: FrozenEstate) -> list[Change]:
+    """More machines of somebody's group in one step or in many, or one given back with a node that somebody uses."""
+    groups = [g for _, g in pooling.pools(on)]
+    if not groups:
+        return [ScaleMachineGroup(group=MachineGroupId("de-1.fleet.workers.none"), machines=draw(st.integers(0, 9)))]
+    group = draw(st.sampled_from(groups))
+    wanted = group.wanted or 0
+    if draw(st.integers(0, 3)):
+        sizes = range(wanted + 1, wanted + 1 + draw(st.sampled_from([1, 1, 2, 9])))
+        return [ScaleMachineGroup(group=group.id, machines=n) for n in sizes]
+    node = _node(draw, on)
+    gone = ScaleMachineGroup(group=group.id, machines=max(0, wanted - 1), leaving=(node,))
+    return [CordonNode(node=node), gone] if draw(st.booleans()) else [gone]
+
+
 def _mixing(draw: st.DrawFn, on: FrozenEstate) -> list[Change]:
     """Whatever may be lawful alone, two to four of it in one plan."""
     parts = [_nearly_lawful, _on_nodes, _resizing, _evicting, _writing, _abroad]
@@ -390,6 +407,7 @@ AIMS: dict[str, Aim] = {
     "objects": _writing,
     "another in its place": _replacing,
     "capacity reserved": _reserving,
+    "machines ordered": _ordering,
     "several at once": _mixing,
     "what is not there": _inventing,
 }

@@ -23,6 +23,7 @@ from estate.changes import (
     ReleaseCapacity,
     RemoveWorkload,
     ReserveCapacity,
+    ScaleMachineGroup,
     ScaleWorkload,
     SetPowerCap,
     TaintNode,
@@ -36,7 +37,7 @@ from estate.ids import ClusterId, NodeId, Uid
 from estate.manifests import Form
 from estate.results import Refusal
 from estate.things import Thing, ThingKind
-from tools.execution.kubernetes import applying, capping, copying, cordoning, draining, moving, removing
+from tools.execution.kubernetes import applying, capping, copying, cordoning, draining, moving, removing, resizing
 from tools.execution.kubernetes.means import Means, refusal_of
 from tools.execution.kubernetes.recounting import recounted
 from tools.execution.port import StepKey
@@ -73,6 +74,8 @@ async def _by_server(means: Means, step: Step, earlier: Sequence[Step]) -> Refus
             return await draining.rehearsed(means, key, change, step.preconditions)
         case ApplyManifest() | DeleteObject():
             return await applying.rehearsed(means, key, change)
+        case ScaleMachineGroup():
+            return await resizing.rehearsed(means, key, change, step.preconditions)
         case SetPowerCap() | ReserveCapacity() | ReleaseCapacity():
             return capping.refused(change)
         case unreachable:

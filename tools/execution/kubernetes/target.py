@@ -23,6 +23,7 @@ from estate.changes import (
     ReleaseCapacity,
     RemoveWorkload,
     ReserveCapacity,
+    ScaleMachineGroup,
     ScaleWorkload,
     SetPowerCap,
     TaintNode,
@@ -47,6 +48,7 @@ from tools.execution.kubernetes import (
     preserving,
     rehearsing,
     removing,
+    resizing,
     verifying,
 )
 from tools.execution.kubernetes.means import Means
@@ -110,6 +112,8 @@ class KubernetesTarget:
                     return await draining.write(self._means, key, change, preconditions)
                 case ApplyManifest() | DeleteObject():
                     return await applying.write(self._means, key, change, preconditions)
+                case ScaleMachineGroup():
+                    return await resizing.write(self._means, key, change, preconditions)
                 case SetPowerCap() | ReserveCapacity() | ReleaseCapacity():
                     return capping.refused(change)
                 case unreachable:

@@ -29,6 +29,8 @@ class Limits:
     """For an evicted pod to be gone, its grace period and finalizers included."""
     bind: float = 600.0
     """For pods to bind where the plan wants them."""
+    machines: float = 86_400.0
+    """For machines that were ordered to work, where the change allows as long."""
     between_looks: float = 0.5
     """The least between two looks, however much happens."""
     resync: float = 30.0
