@@ -21,7 +21,6 @@ from estate.manifests import Address
 from estate.objects import Sighting
 from estate.outcomes import Ending, Outcome
 from estate.results import Refusal, RefusalCode
-from estate.stock import Stock
 from estate.subjects import Subjects
 from estate.warrants import Warrant
 from tests import builders, pooled
@@ -129,7 +128,10 @@ class BreakingBook(Book):
     async def on(self, estate: FrozenEstate) -> FrozenEstate:
         """That estate with what stands here."""
         standing = (await self.page()).standing(self.now())
-        return estate.with_stock(Stock.of(standing))
+        stock = estate.stock
+        for reserved in standing:
+            stock = stock.with_(reserved)
+        return estate.with_stock(stock)
 
     def will_break(self, given: Warrant, number: int) -> None:
         """The write of that step fails."""

@@ -187,7 +187,7 @@ ROWS = (
     Row("ApplyManifest", make),
     Row("ReserveCapacity", reserve),
     Row("ReleaseCapacity", release, reserved),
-    Row("ScaleMachineGroup", grow, elsewhere="test_kubernetes_machine_groups.py"),
+    Row("ScaleMachineGroup", grow, lost="4 machines that work", stays=True, elsewhere="test_kubernetes_machine_groups.py"),
     Row("DeleteObject", unmake, made, lost_on_kubernetes="undone, and the estate is not as it was"),
 )
 
@@ -202,7 +202,7 @@ def test_every_kind_of_change_has_a_row() -> None:
 @pytest.mark.parametrize("row", [r for r in ROWS if r.elsewhere], ids=lambda r: r.kind)
 def test_what_takes_more_than_a_cluster_is_played_where_the_row_says(row: Row) -> None:
     text = (Path(__file__).parent / row.elsewhere).read_text(encoding="utf-8")
-    assert "pair_of(" in text or "definitions.install(" in text, "on two control planes, or with others' kinds"
+    assert "pair_of(" in text or "provider_in(" in text, "on two control planes, or with others' kinds"
     assert ".execute(sealed(" in text, "as whole executions"
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from estate import names
-from estate.ids import EntityId, OfferId, RackId, SiteId, TenantId
+from estate.aliases import Alias, AliasKind
+from estate.ids import EntityId, MachineGroupId, OfferId, RackId, SiteId, TenantId
 from estate.law import Facts
 from estate.stock import Stock
 from estate.units import MicroUsd, MicroUsdPerHour, Watts
@@ -62,8 +63,13 @@ def test_a_lawful_order_waits_for_an_operator_alone() -> None:
     unasked = house(machines=Ordering(unasked=1))
     assert verdict(pooled.scale(4), on=pooled.estate(), bundle=unasked).decision is Decision.PERMIT
     assert verdict(pooled.scale(5), on=pooled.estate(), bundle=unasked).decision is Decision.NEEDS_APPROVAL
-    step_by_step = (pooled.scale(4), pooled.scale(5))
-    assert verdict(*step_by_step, on=pooled.estate(pooled.group(3, 3)), bundle=unasked).decision is not Decision.PERMIT
+    other = MachineGroupId("eu-1.fleet.workers.more")
+    two = pooled.estate(
+        pooled.group(), pooled.group(id=other, aliases=()), under=pooled.facts(pooled.pool(), pooled.pool(id=other))
+    )
+    shown = two.with_stock(two.stock.with_(pooled.group(id=other, aliases=(Alias(kind=AliasKind.UID, value="uid-2"),))))
+    parts = (pooled.scale(4), pooled.scale(4).model_copy(update={"group": other}))
+    assert verdict(*parts, on=shown, bundle=unasked).decision is Decision.NEEDS_APPROVAL, "no order is cut into parts"
 
 
 def test_what_leaves_empty_asks_nobody() -> None:
