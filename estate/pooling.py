@@ -48,6 +48,20 @@ def pools(snapshot: Snapshot) -> Iterator[tuple[Pool, MachineGroup]]:
             yield pool, group
 
 
+def shut(snapshot: Snapshot, pool: Pool, group: MachineGroup) -> str:
+    """Why nobody should order more of it now; empty where somebody may. Not the law: what would come to nothing."""
+    if group.uid is None or group.wanted is None:
+        return "is shown by no cluster"
+    if group.coming:
+        return f"has {group.coming} machines that do not work yet"
+    if group.wanted >= pool.most:
+        return f"has all of the {pool.most} machines that facts allow"
+    strange = [n.id for n in snapshot.nodes() if n.cluster == pool.cluster and snapshot.rack_of(n.id) is None]
+    if strange:
+        return f"made nodes that facts place in no rack (`{strange[0]}`); have them signed, so that work may run there"
+    return ""
+
+
 def coming_watts(snapshot: Snapshot, rack: RackId) -> int:
     """What machines that are to come may draw in a rack. Where they may come into several, each must bear all."""
     return sum(g.coming * int(p.watts_each) for p, g in pools(snapshot) if rack in p.racks)

@@ -296,9 +296,7 @@ def _reserved(question: Question, played: _Played, made: ReserveCapacity | None,
 _NO_TIME: Final = timedelta()
 
 
-def _machines(
-    question: Question, played: _Played, change: ScaleMachineGroup, base: Snapshot, counted: Counted
-) -> Ask:
+def _machines(question: Question, played: _Played, change: ScaleMachineGroup, base: Snapshot, counted: Counted) -> Ask:
     """Machines that are ordered, or given back."""
     before, after, facts = played.before, played.after, played.before.facts
     pool, was = facts.pool.get(change.group), pooling.found(before, change.group)

@@ -13,7 +13,15 @@ from datetime import datetime
 from typing import Any
 
 from estate import effects
-from estate.changes import ApplyManifest, Change, CopyWorkload, DeleteObject, ReleaseCapacity, ReserveCapacity, ScaleMachineGroup
+from estate.changes import (
+    ApplyManifest,
+    Change,
+    CopyWorkload,
+    DeleteObject,
+    ReleaseCapacity,
+    ReserveCapacity,
+    ScaleMachineGroup,
+)
 from estate.effects import Effect, Step
 from estate.identities import Role, Subject, SubjectKind
 from estate.ids import ClusterId, Country, GangId, NodeId, TenantId, WorkloadId

@@ -113,9 +113,10 @@ def _offers(snapshot: Snapshot, pool: Pool, now: datetime) -> Iterator[Offer]:
     site, entity = _site(snapshot.facts, pool), snapshot.facts.entity.get(pool.provider)
     names = (pool.provider, entity.name if entity is not None else "")
     for offer in snapshot.stock.all("offer"):
-        if isinstance(offer, Offer) and offer.valid_until > now and offer.site == site:
-            if offer.provider in names and offer.model == pool.model:
-                yield offer
+        if not isinstance(offer, Offer) or offer.valid_until <= now or offer.site != site:
+            continue
+        if offer.provider in names and offer.model == pool.model:
+            yield offer
 
 
 def _site(facts: Facts, pool: Pool) -> SiteId | None:

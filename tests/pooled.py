@@ -1,4 +1,4 @@
-"""A group of machines of the small estate, as facts know it and as its cluster shows it; a test states only what counts.
+"""A group of machines of the small estate, as facts know it and as its cluster shows it.
 
 Three machines of `eu-1` that work, of the site's owner, who may have eight of them in rack `eu-b` for 2 USD each.
 """

@@ -1,8 +1,8 @@
 """ScaleMachineGroup: more machines in a group that Cluster API keeps, or fewer.
 
-Machines that are to come are no capacity: nothing is added to the estate until nodes report. Which machine leaves is the
-provider's to choose, so a smaller group names the nodes that leave; what it does not name may only be a machine that
-never became a node. See `docs/decisions/0060`.
+Machines that are to come are no capacity: nothing is added to the estate until nodes report. Which machine leaves is
+the provider's to choose, so a smaller group names the nodes that leave; what it does not name may only be a machine
+that never became a node. See `docs/decisions/0060`.
 """
 
 from __future__ import annotations
@@ -97,11 +97,13 @@ class ScaleMachineGroup(Model):
         if len(set(self.leaving)) != len(self.leaving):
             return "names a node twice in `leaving`; name each once"
         if len(self.leaving) > max(fewer, 0):
-            return f"shall have {max(fewer, 0)} machines less, and {len(self.leaving)} are named in `leaving`; name fewer"
+            return (
+                f"shall have {max(fewer, 0)} machines less, and {len(self.leaving)} are named in `leaving`; name fewer"
+            )
         if fewer > len(self.leaving) and (group.ready or 0) - len(self.leaving) > self.machines:
             return f"has {group.ready} machines that work; name those that leave in `leaving`, shut and empty"
         if fewer < 0 and group.coming:
-            return f"has {group.coming} machines that do not work yet; wait for them, or have them mended, before more come"
+            return f"has {group.coming} machines that do not work yet; wait for them, or have them mended, first"
         pool = snapshot.facts.pool.get(self.group)
         if self.leaving and pool is None:
             return "is in no signed fact (`pools`), so nobody knows whether these nodes are its own"

@@ -174,7 +174,8 @@ def _warrant_checks() -> Sequence[Check]:
         ),
         Check(
             "variables.keeps.all(k, (k == 'replicas' && request.resource.resource == 'machinedeployments') || "
-            "(k in variables.kept && variables.keeps[k] == variables.kept[k])) && variables.kept.all(k, k in variables.keeps)",
+            "(k in variables.kept && variables.keeps[k] == variables.kept[k])) && "
+            "variables.kept.all(k, k in variables.keeps)",
             "'placet-warrant: placet says how many machines ' + variables.named + ' has, never which'",
         ),
         Check(

@@ -187,7 +187,13 @@ ROWS = (
     Row("ApplyManifest", make),
     Row("ReserveCapacity", reserve),
     Row("ReleaseCapacity", release, reserved),
-    Row("ScaleMachineGroup", grow, lost="4 machines that work", stays=True, elsewhere="test_kubernetes_machine_groups.py"),
+    Row(
+        "ScaleMachineGroup",
+        grow,
+        lost="4 machines that work",
+        stays=True,
+        elsewhere="test_kubernetes_machine_groups.py",
+    ),
     Row("DeleteObject", unmake, made, lost_on_kubernetes="undone, and the estate is not as it was"),
 )
 

@@ -84,7 +84,9 @@ async def test_a_group_grows_by_one_execution_and_comes_back_where_its_machines_
         assert await fleet.target().apply(own, step.change, step.preconditions, step.postconditions) is None
     assert len(await fleet.machines()) == 4
     fleet.births = False
-    _, undone = await executed(fleet, "late", CordonNode(node=NodeId(fleet.world.nodes[0])), sized(fleet, 6), limits=HASTY)
+    _, undone = await executed(
+        fleet, "late", CordonNode(node=NodeId(fleet.world.nodes[0])), sized(fleet, 6), limits=HASTY
+    )
     assert undone.ending is Ending.ROLLED_BACK, undone
     assert "of which 4 work" in undone.reason
     assert await fleet.sized() == (4, 4)
@@ -137,7 +139,9 @@ async def test_what_would_leave_the_choice_to_somebody_else_is_refused_before_an
     """Each says who stands in the way, and leaves marks and numbers as they were."""
     chosen = NodeId(fleet.world.nodes[1])
     opened = sized(fleet, 2, chosen)
-    assert await fleet.world.ask("PATCH", f"/api/v1/nodes/{chosen}", {"spec": {"unschedulable": True}}, content_type=MERGE)
+    assert await fleet.world.ask(
+        "PATCH", f"/api/v1/nodes/{chosen}", {"spec": {"unschedulable": True}}, content_type=MERGE
+    )
     mark = {"metadata": {"annotations": {LEAVES: "theirs"}}}
     await fleet.patch("gpu-1", mark)
     assert "`gpu-1` marked to leave by somebody else" in await refusal(fleet, opened)

@@ -12,6 +12,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from estate import pooling
 from estate.changes import (
     Change,
     CopyWorkload,
@@ -30,7 +31,6 @@ from estate.changes import (
     UncordonNode,
     UntaintNode,
 )
-from estate import pooling
 from estate.frozen import FrozenEstate
 from estate.hardware import Node, Taint, TaintEffect
 from estate.ids import ClusterId, MachineGroupId, NodeId, WorkloadId

@@ -35,6 +35,7 @@ from tests.hostile.grounds import (
     WIDE,
     countries,
     generated,
+    groups,
     registered,
 )
 
@@ -60,13 +61,13 @@ def estates(draw: st.DrawFn) -> Ground:
         parts = twist(draw, parts)
         twists.append(twist.__name__.strip("_"))
     estate = FrozenEstate.of(builders.version(), parts.facts, parts.nodes, parts.work)
-    stock = _stocked(seed) if parts.items is made.items else Stock.of(parts.items)
+    stock = _stocked(seed) if parts.items is made.items else Stock.of((*parts.items, *groups()))
     return Ground(seed, twists, estate.with_stock(stock))
 
 
 @cache
 def _stocked(seed: int) -> Stock:
-    return Stock.of(generated(seed).items)
+    return Stock.of((*generated(seed).items, *groups()))
 
 
 class _Parts:

@@ -23,7 +23,7 @@ from estate.snapshots import Snapshot
 from estate.units import MicroUsd, Watts
 from estate.uses.offers import Price, Unit
 from estate.workloads import BandwidthClass, Requirement, Workload
-from tests import builders
+from tests import builders, pooled
 from tests.placement import estates, naive
 from tools.placement.assurance.keeping import Keeper
 from tools.placement.constraints.kinds import Constraint
@@ -161,6 +161,22 @@ def test_each_obstacle_has_a_relaxation_of_its_own(constraint: str, estate: Any,
     assert constraint in [f.relaxation.constraint for f in found]
     for one_change in found:
         assert naive.place(one_change.snapshot, one_change.ask) == one_change.placement.bindings
+
+
+def test_machines_that_would_hold_what_waits_are_named_with_the_change_that_orders_them() -> None:
+    """As few as hold what finds no home here, of a group that facts know; those who may not read of it are not told."""
+    pools = (pooled.pool(model=builders.accelerator("eu-a1", 0).model),)
+    asked, engine = waiting(one(), replicas=3, contract=builders.contract(8)), MaskEngine()
+    known = asked.with_facts(asked.facts.model_copy(update={"pools": pools}))
+    ready = known.with_stock(known.stock.with_(pooled.group()))
+    told = explaining.pending(engine, ready, W)
+    (order,) = [r for r in told.helps if r.changes]
+    assert (order.constraint, order.changes) == ("machines", (pooled.scale(6),))
+    assert order.says.startswith(f"order 3 machines more of `{pooled.GROUP}` (8 × ")
+    assert not [r for r in told.for_tenant().helps if r.changes]
+    for closed in (pooled.group(6), pooled.group(4, 3)):
+        shut = known.with_stock(known.stock.with_(closed))
+        assert not [r for r in explaining.pending(engine, shut, W).helps if r.changes]
 
 
 def test_boards_are_cut_anew_for_slices_that_are_nowhere() -> None:

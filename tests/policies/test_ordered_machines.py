@@ -11,7 +11,6 @@ from estate import names
 from estate.aliases import Alias, AliasKind
 from estate.ids import EntityId, MachineGroupId, OfferId, RackId, SiteId, TenantId
 from estate.law import Facts
-from estate.stock import Stock
 from estate.units import MicroUsd, MicroUsdPerHour, Watts
 from estate.uses.offers import Offer
 from estate.verdicts import Decision
@@ -20,10 +19,13 @@ from policies.admission import registering
 from policies.profiles import Ceiling, Ordering
 from policies.questions import Matter
 from tests import builders, pooled
-from tests.policies.asking import mandate_of, verdict
+from tests.policies.asking import mandate_of, move, verdict
 from tests.policies.houses import failing, house
 
 ASKED = "machines-ask-operator"
+
+ONTO = move("a-serve", (0, "eu-a1", "eu-b2", (0, 1)))
+"""Work that comes to the same rack."""
 
 
 def told(machines: int = 4, *, under: Facts | None = None, **over: Any) -> dict[str, str]:
@@ -114,15 +116,15 @@ def test_whoever_acts_for_a_tenant_orders_for_that_tenants_own_group_only() -> N
 
 
 def test_the_rack_and_what_feeds_it_bear_machines_that_are_still_to_come() -> None:
-    """Two that were ordered and do not work yet count as drawn; where they stand at a provider, nothing here is asked."""
+    """What was ordered and does not work yet counts as drawn."""
     heavy = pooled.facts(pooled.pool(watts_each=Watts(9_000)))
+    draws = int(builders.estate().rack_watts(RackId("eu-b")))
     assert "rack-power" not in told(4, under=heavy)
-    assert "27000 W" in told(5, under=heavy)["rack-power"] or "W after" in told(5, under=heavy)["rack-power"]
-    coming = pooled.estate(pooled.group(4, 3), under=heavy)
-    onto = builders.facts().rack[RackId("eu-b")]
-    assert onto.power_budget_watts == builders.RACK_BUDGET
-    grown = coming.with_stock(Stock.of((pooled.group(4, 4),)))
-    assert "rack-power" not in told(5, on=grown)
+    two = told(5, under=heavy)["rack-power"]
+    assert f"18000 W more within a budget of {builders.RACK_BUDGET} W / {draws} W drawn already" in two
+    coming = failing(ONTO, on=pooled.estate(pooled.group(5, 3), under=heavy))
+    assert f"{draws + 18_000} W drawn already" in coming["rack-power"], "work finds the watts spoken for"
+    assert "rack-power" not in failing(ONTO, on=pooled.estate(pooled.group(5), under=heavy))
 
 
 def test_size_and_price_and_offer_bound_an_order() -> None:

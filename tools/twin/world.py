@@ -161,9 +161,7 @@ class World:
         with self._storage.writing():
             write()
 
-    def _seeded(
-        self, nodes: Sequence[Node], workloads: Sequence[Workload], groups: Sequence[MachineGroup]
-    ) -> bool:
+    def _seeded(self, nodes: Sequence[Node], workloads: Sequence[Workload], groups: Sequence[MachineGroup]) -> bool:
         with self._storage.writing():
             if self._storage.revision():
                 return False

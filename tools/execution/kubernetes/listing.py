@@ -17,7 +17,9 @@ class Listing:
     since: Since
 
 
-async def listing(connection: Connection, kind: Resource, namespace: str = "", *, fields: str = "", labels: str = "") -> Listing:
+async def listing(
+    connection: Connection, kind: Resource, namespace: str = "", *, fields: str = "", labels: str = ""
+) -> Listing:
     """A whole list as of one version, narrowed by selectors where they are given."""
     items: list[Object] = []
     version = ""

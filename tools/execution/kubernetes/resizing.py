@@ -120,9 +120,7 @@ def _already_marked(machines: Sequence[Member], key: StepKey | None) -> str:
     return f"has machine `{foreign[0].found.address.name}` marked to leave by somebody else" if foreign else ""
 
 
-async def _behind(
-    means: Means, change: ScaleMachineGroup, machines: Sequence[Member], node: NodeId
-) -> Member | None:
+async def _behind(means: Means, change: ScaleMachineGroup, machines: Sequence[Member], node: NodeId) -> Member | None:
     """The machine that is that node: of the cluster that facts name, by the provider's id of both."""
     pool, found = means.reach.facts.pool.get(change.group), await means.reach.node(node)
     if pool is None or found is None or means.reach.cluster_of(found) != pool.cluster:
@@ -144,9 +142,7 @@ async def _marked(member: Member, key: StepKey, *, dry_run: bool = False) -> Fou
     return await apply(found, keys.stamped(found.raw, key), held, dry_run=dry_run)
 
 
-async def _sized(
-    group: Found, key: StepKey, change: ScaleMachineGroup, *, dry_run: bool = False
-) -> Found | Refusal:
+async def _sized(group: Found, key: StepKey, change: ScaleMachineGroup, *, dry_run: bool = False) -> Found | Refusal:
     held = with_replicas(ownership.owned(group.raw), change.machines)
     return await apply(group, keys.stamped(group.raw, key), held, dry_run=dry_run)
 
@@ -157,7 +153,9 @@ async def _taken_back(marked: Sequence[Found], key: StepKey, refusal: Refusal) -
         held = ownership.owned(found.raw)
         about = dict(held.get("metadata") or {})
         notes = {k: v for k, v in (about.get("annotations") or {}).items() if k != LEAVES}
-        await apply(found, keys.stamped(found.raw, key, withdrawn=True), {**held, "metadata": {**about, "annotations": notes}})
+        await apply(
+            found, keys.stamped(found.raw, key, withdrawn=True), {**held, "metadata": {**about, "annotations": notes}}
+        )
     return refusal
 
 

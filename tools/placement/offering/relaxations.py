@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from estate import changes as estate_changes
 from estate import pledges, slicing
-from estate.records import Model
+from estate.records import Model, later
 from estate.snapshots import Snapshot
 from tools.placement import relaxing, yielding
 from tools.placement.attempts import Attempt
@@ -25,6 +26,7 @@ from tools.placement.constraints.table import RULES, mentioned
 from tools.placement.offering.aside import MOVED_FOR, aside
 from tools.placement.offering.cases import Case, Change
 from tools.placement.offering.making import APPLIED, least_memory, rails, with_contract
+from tools.placement.offering.ordering import orders
 from tools.placement.port import Ask, Placement
 from tools.placement.searching import any_of, search
 
@@ -60,6 +62,8 @@ class Relaxation(Model):
     """In the hardware's words."""
     plain: str
     """In the contract's own words; empty where only the platform's people can do it."""
+    changes: tuple[estate_changes.Change, ...] = later(())
+    """What a proposal would hold to bring it about, where a change is there for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,9 @@ class Relaxed:
 
 
 def relaxations(case: Case) -> Iterator[Relaxed]:
-    """Every single change that was found to let it in, from the cheapest; less of the same comes last."""
+    """Every single change that was found to let it in, from the cheapest; less of the same comes late, more machines
+    last.
+    """
     concerned = mentioned(case.wish)
     for constraint in (c for c in Constraint if c in concerned):
         if constraint not in AXES.values():
@@ -87,6 +93,7 @@ def relaxations(case: Case) -> Iterator[Relaxed]:
             yield from _yielded(case)
     yield from _recut(case)
     yield from _fewer(case)
+    yield from _ordered(case)
 
 
 def _one(case: Case, constraint: Constraint) -> Iterator[Relaxed]:
@@ -165,6 +172,14 @@ def _recut(case: Case) -> Iterator[Relaxed]:
         if found:
             yield found[0]
             return
+
+
+def _ordered(case: Case) -> Iterator[Relaxed]:
+    """Machines ordered of a group that facts know, with the change that orders them."""
+    for order in orders(case):
+        for found in _tried(case, "machines", order.says, "", (order.snapshot, case.ask)):
+            told = found.relaxation.model_copy(update={"changes": (order.change,)})
+            yield replace(found, relaxation=told)
 
 
 def _yielded(case: Case) -> Iterator[Relaxed]:
