@@ -101,7 +101,7 @@ def moment(event: Event) -> datetime:
 def _covers(incident: Incident, event: Event) -> bool:
     if not incident.state.ended:
         return True
-    if folding.asks_for_a_place(event):
+    if folding.asks(event):
         return False  # each is a question of its own, that an answer of some minutes ago is no answer to
     if folding.material(event) and not any(folding.same_fact(event, e) for e in incident.events):
         return False

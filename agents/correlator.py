@@ -14,7 +14,7 @@ from agents.correlation import Ignore, Open, correlate, domains
 from agents.incidents import Domain, Held, Incidents
 from agents.observing import Observer
 from agents.turns import Turns
-from estate.errors import RetryLater
+from estate.errors import NotYet, RetryLater
 from estate.events import Event
 from estate.ids import IncidentId
 from estate.incidents import Incident
@@ -57,7 +57,7 @@ class Correlator:
         incident = await self.settle(event, snapshot)
         if incident is None:
             if delivery.attempt <= _PATIENCE:
-                raise RetryLater("nothing is open there yet; a companion may overtake its fault")
+                raise NotYet("nothing is open there yet; a companion may overtake its fault")
             return
         contained = await self._containment.contain(event, incident, snapshot)
         if contained.node is not None:

@@ -10,7 +10,7 @@ from datetime import datetime
 from estate.events import Event
 from estate.ids import Digest, EventId, IncidentId, NodeId, TenantId
 from estate.incidents import EVENTS_KEPT, CaseState, Fence, Incident, Origin
-from estate.observations import PLACEMENT_AWAITED, EventType, Severity
+from estate.observations import FENCE_IDLE, PLACEMENT_AWAITED, EventType, Severity
 from estate.outcomes import Ending, Outcome
 from estate.verdicts import Verdict
 
@@ -140,6 +140,16 @@ def material(event: Event) -> bool:
 def asks_for_a_place(event: Event) -> bool:
     """Whether something waits that nobody but Placet lets go."""
     return event.code == PLACEMENT_AWAITED and event.type is EventType.CAPACITY_PRESSURE and not event.resolved
+
+
+def asks(event: Event) -> bool:
+    """Whether it asks Placet itself for something, each time anew: an answer that was given before is none to it."""
+    return asks_for_a_place(event) or tells_of_an_idle_fence(event)
+
+
+def tells_of_an_idle_fence(event: Event) -> bool:
+    """Whether a node is well again, and takes no work."""
+    return event.code == FENCE_IDLE and event.type is EventType.CAPACITY_PRESSURE and not event.resolved
 
 
 def same_fact(event: Event, other: Event) -> bool:

@@ -37,6 +37,8 @@ from tools.placement.packing.weights import weights_of
 TYPICAL = 0.95
 """The published policy knows the commonest classes of the trace that come to so much of it."""
 OURS, GRADIENT = "placet", "gradient"
+BESIDE = "published_results.csv"
+"""Published results are read from it, where it lies beside the pods."""
 BASELINES = ("random", "first fit", "best fit", GRADIENT)
 PUBLISHED = {"random": "01-Random", "best fit": "05-BestFit", GRADIENT: "06-FGD"}
 TOLERANCE = 0.1
@@ -165,7 +167,8 @@ def main() -> None:
     options = _options()
     known = trace(options.nodes, options.pods)
     name = options.pods.stem.removeprefix("openb_pod_list_")
-    said = published(options.published, name) if options.published else {}
+    told_in = options.published or options.pods.with_name(BESIDE)
+    said = published(told_in, name) if options.published or told_in.exists() else {}
     found = measure(known, options.seeds, options.at, {*options.policies, GRADIENT, OURS})
     made = scores(found, options.at, said)
     timed = timeline(known, options.offered) if all(pod.creation_time is not None for pod in known.pods) else None
@@ -207,18 +210,20 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.placement", description=__doc__.splitlines()[0])
     parser.add_argument("--nodes", type=Path, required=True, metavar="FILE", help="the nodes, as CSV")
     parser.add_argument("--pods", type=Path, required=True, metavar="FILE", help="the pods, as CSV")
-    parser.add_argument("--published", type=Path, metavar="FILE", help="published results, as CSV")
+    parser.add_argument(
+        "--published", type=Path, metavar="FILE", help=f"published results, as CSV ({BESIDE} beside the pods)"
+    )
     parser.add_argument("--seeds", type=_span, default=_span("42-51"), metavar="A-B", help="first and last (42-51)")
     parser.add_argument("--at", type=_loads, default=[100, 130], metavar="K,K", help="loads in per cent (100,130)")
     parser.add_argument(
         "--policies",
-        type=lambda text: text.split(","),
+        type=_baselines,
         default=BASELINES,
         metavar="P,P",
-        help="baselines besides the published policy (all)",
+        help=f"baselines besides the published policy: {', '.join(BASELINES[:-1])} (all)",
     )
     parser.add_argument(
-        "--offered", type=float, default=1.5, metavar="X", help="peak load of the track with times, of its fleet (1.5)"
+        "--offered", type=_load, default=1.5, metavar="X", help="peak load of the track with times, of its fleet (1.5)"
     )
     parser.add_argument("-o", choices=("table", "json"), default="table")
     return parser.parse_args()
@@ -232,6 +237,23 @@ def _span(text: str) -> Sequence[int]:
         raise argparse.ArgumentTypeError(f"`{text}` is no span of seeds: give one as `42-51`") from None
     if not found:
         raise argparse.ArgumentTypeError(f"`{text}` holds no seed: give the smaller one first")
+    return found
+
+
+def _baselines(text: str) -> list[str]:
+    found = [name.strip() for name in text.split(",") if name.strip()]
+    if unknown := [name for name in found if name not in BASELINES]:
+        raise argparse.ArgumentTypeError(f"`{unknown[0]}` is no baseline: choose of {', '.join(BASELINES)}")
+    return found
+
+
+def _load(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not 0.0 < found <= 100.0:
+        raise argparse.ArgumentTypeError(f"`{text}` is no peak load: give one above 0, as 1.5")
     return found
 
 

@@ -51,7 +51,16 @@ _OWN_CHANNELS = frozenset({"front-door", "inventory"})
 """What only a process of ours may say: a sender of that name would speak in its place."""
 
 
-class Channel(Model):
+class Pace(Model):
+    """How fast somebody may ask."""
+
+    per_second: Annotated[int, Field(ge=1, le=100_000)] = 200
+    """Times a second in the long run: posts to the HTTP door, or calls to the front door."""
+    burst: Annotated[int, Field(ge=1, le=1_000_000)] = 4_000
+    """Times at once, after a rest."""
+
+
+class Channel(Pace):
     """An authenticated way in. Its credential fixes clusters and tenant; a payload never does."""
 
     id: ChannelId
@@ -61,10 +70,6 @@ class Channel(Model):
     formats: tuple[Format, ...] = tuple(Format)
     token_sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
     """Hexadecimal SHA-256 of the bearer token; the token itself is never written down here. None: no way in by HTTP."""
-    per_second: Annotated[int, Field(ge=1, le=100_000)] = 200
-    """Posts a second that the HTTP door takes of it in the long run."""
-    burst: Annotated[int, Field(ge=1, le=1_000_000)] = 4_000
-    """Posts that it takes at once, after a rest."""
 
 
 class ExecutorSpec(Model):
@@ -184,7 +189,9 @@ class Config(Model):
     twin: Path | None = None
     """The twin's own store, which executors and inventory share. None: in the state directory."""
     nats_url: str | None = None
-    """None: an embedded server."""
+    """None: an embedded server. `tls://…` speaks TLS, `nats://…` does not."""
+    nats_authority: Path | None = None
+    """The authorities (PEM) that the server's certificate must come from. None: the installation's own."""
     nats_sync: Sync = Sync.ALWAYS
     """Of the embedded server; a server of your own has `sync_interval`."""
     ledger: str = "sqlite"
@@ -220,6 +227,8 @@ class Config(Model):
     sensors: SensorSettings = SensorSettings()
     """What is watched, and the thresholds at which it is told."""
     http: Http = Http()
+    people: Pace = Pace()
+    """How fast each person may call the front door."""
     mind: Annotated[RunbookMind | ModelMind, Field(discriminator="kind")] = RunbookMind()
     """What plans inside a graph. It can only propose."""
 

@@ -50,6 +50,7 @@ def examine(invocation: Invocation) -> tuple[Finding, ...]:
         *([_checked("facts", lambda: _facts(state))] if _role(state) is None or state.facts_path.exists() else []),
         _checked("rules", lambda: _rules(invocation)),
         *([_checked("nats-server", _nats_server)] if _role(state) is None else []),
+        *([_checked("certificate of the NATS server", lambda: _served(state))] if state.served_path.exists() else []),
         *_world(state),
         *_clusters(invocation),
         *_sources(invocation),
@@ -120,6 +121,16 @@ def _rules(invocation: Invocation) -> str:
 
     law = profiles.bundle(invocation.settings().profile)
     return f"{law.digest}, profile {law.profile.name}"
+
+
+def _served(state: StateDirectory) -> str:
+    from console import authorities
+    from estate.errors import BadInput
+
+    until = authorities.ends(state.served_path.read_bytes())
+    if until < datetime.now(UTC) + FACTS_SOON:
+        raise BadInput(f"it ends on {until:%Y-%m-%d}; run `placet issue nats`, and reload the server")
+    return f"good until {until:%Y-%m-%d}"
 
 
 def _nats_server() -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from console import config as settings
 from console import databases, profiles
+from console.authorities import Authority, hosts_of, secured
 from console.config import Channel, Cluster, Config, Credentials, Sync
 from console.installations import Installation
 from console.provisioning import stores, users
@@ -91,6 +92,7 @@ class Issuing:
         issued, need = StateDirectory(self.out / name), needs(name)
         self._refuse_foreign(issued, name)
         folders = [issued.root / "keys", issued.run_path]
+        folders += [issued.authority_path.parent] if secured(self.installation.config.nats_url) else []
         issued.make(*folders, *([issued.identity_path("").parent] if name == "client" else []))
         for path, data in self._files(issued, name, need).items():
             write_private(path, data)
@@ -114,6 +116,8 @@ class Issuing:
         seconds = {issued.second_key_path(key): whole.second_key_path(key) for key in need.keys}
         seconds |= {i.with_suffix(".next"): w.with_suffix(".next") for i, w in seconds.items()}
         files |= {path: source.read_bytes() for path, source in seconds.items() if source.exists()}
+        if secured(here.config.nats_url):
+            files[issued.authority_path] = self._authority
         if own := self._own_profile:
             files[issued.root / PROFILE] = own.read_bytes()
         if need.law:
@@ -183,6 +187,7 @@ class Issuing:
             update={
                 "facts": None,
                 "world": None,
+                "nats_authority": None,
                 "profile": str(issued.root / PROFILE) if self._own_profile else config.profile,
                 "twin": self._twin if need.law else None,
                 "ledger": config.ledger if need.ledger else plain.ledger,
@@ -202,12 +207,41 @@ class Issuing:
         if name == "nats":
             config, store = self.installation.config, issued.root / "store"
             StateDirectory(store).make_private()
-            place = Place(listening(config.nats_url or ""), store, config.nats_sync is Sync.ALWAYS)
+            certificate = self._certificate(issued)
+            place = Place(listening(config.nats_url or ""), store, config.nats_sync is Sync.ALWAYS, certificate)
             write_private(issued.root / "nats.conf", self.nats_configuration(place).encode())
         elif stores(self.installation):
             password = self.installation.state.postgres_password(databases.SUPERUSER)
             write_private(issued.root / "password", password.encode())
         return issued.root
+
+    @property
+    def _authority(self) -> bytes:
+        """Whom every role trusts to say which the NATS server is."""
+        named, here = self.installation.config.nats_authority, self.installation
+        if named is None:
+            Authority.of(here.state, here.record.id, here.clock())
+            return here.state.authority_path.read_bytes()
+        try:
+            return named.read_bytes()
+        except OSError as error:
+            raise BadInput(f"nats_authority: `{named}`: {error.strerror}; correct the path") from error
+
+    def _certificate(self, issued: StateDirectory) -> Path | None:
+        """Where the server's new certificate lies; None where it speaks no TLS, or has one of somebody else's."""
+        here = self.installation
+        url = here.config.nats_url or ""
+        if not secured(url) or here.config.nats_authority is not None:
+            return None
+        now, path = here.clock(), issued.root / "server.pem"
+        certificate, key = Authority.of(here.state, here.record.id, now).serving(hosts_of(url), now)
+        for where, data in (
+            (path, certificate),
+            (path.with_suffix(".key"), key),
+            (here.state.served_path, certificate),
+        ):
+            write_private(where, data)
+        return path
 
     def _refuse_foreign(self, issued: StateDirectory, name: str) -> None:
         if not issued.exists():

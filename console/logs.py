@@ -23,6 +23,11 @@ def verbose() -> None:
     configure(logging.DEBUG)
 
 
+def _bearable(record: logging.LogRecord) -> bool:
+    """All but what asyncio says whenever the other side ends a connection that became TLS's after it was opened."""
+    return not record.getMessage().startswith("returning true from eof_received()")
+
+
 def configure(level: int = logging.INFO, *, as_json: bool = False) -> None:
     """Write structlog's and the standard library's events of `level` and above to stderr."""
     renderer: structlog.types.Processor = (
@@ -40,4 +45,5 @@ def configure(level: int = logging.INFO, *, as_json: bool = False) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
+    logging.getLogger("asyncio").addFilter(_bearable)
     logging.basicConfig(level=max(level, logging.WARNING), stream=sys.stderr, force=True)

@@ -127,6 +127,21 @@ class StateDirectory:
         return self.root / "ledger.vkey"
 
     @property
+    def authority_path(self) -> Path:
+        """The certificate of the authority that the NATS server's own must come from, where TLS is spoken to it."""
+        return self.root / "tls" / "authority.pem"
+
+    @property
+    def authority_key_path(self) -> Path:
+        """The key of that authority, in a whole installation only."""
+        return self.root / "tls" / "authority.key"
+
+    @property
+    def served_path(self) -> Path:
+        """The certificate that was made for the NATS server last: a copy, to tell when it ends."""
+        return self.root / "tls" / "nats.pem"
+
+    @property
     def nats_secret_path(self) -> Path:
         """The secret from which the password of every user of NATS and PostgreSQL follows."""
         return self.root / "keys" / "nats.secret"

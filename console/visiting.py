@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from console import whereabouts
+from console import authorities, whereabouts
 from console.config import Config
 from console.door.calls import Caller
 from console.door.client import DoorClient
@@ -41,8 +41,14 @@ async def visiting(state: StateDirectory, config: Config, identity: Identity) ->
 
 async def connect(installation: Installation, url: str, user: str, way: RightOfWay | None = None) -> NatsBus:
     """A connection as one of the installation's NATS users; `way` is shared by those of one interpreter."""
-    credentials = Credentials(url, user, installation.state.nats_password(user))
+    credentials = credentials_of(installation, url, user)
     return await NatsBus.connect(credentials, installation.subjects, name=f"placet-{user}", way=way)
+
+
+def credentials_of(installation: Installation, url: str, user: str) -> Credentials:
+    """How one of its NATS users connects there. Raises BadInput: what it takes is not in this directory."""
+    password = installation.state.nats_password(user)
+    return Credentials(url, user, password, authorities.trusted(installation, url))
 
 
 def client_of(installation: Installation, bus: Bus, identity: Identity) -> DoorClient:

@@ -21,6 +21,10 @@ class RetryLater(PlacetError):
     """A passing fault: the same call may succeed later."""
 
 
+class NotYet(RetryLater):
+    """Nothing is wrong: what it needs is expected to come first, and it may be there already when it is looked for."""
+
+
 class NeverRetry(PlacetError):
     """The same call can never succeed."""
 

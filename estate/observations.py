@@ -13,6 +13,10 @@ from estate.records import Model, Time, later
 
 PLACEMENT_AWAITED: Final = "placement-awaited"
 """The code of a `capacity.pressure` that asks Placet itself: its own gate holds back what waits."""
+FENCE_IDLE: Final = "fence-idle"
+"""The code of a `capacity.pressure` about a node that is well again behind its fence."""
+PROMISE_BROKEN: Final = "promise"
+"""With which the code of every event begins that tells of a promise which its place does not keep."""
 
 
 class EventType(StrEnum):

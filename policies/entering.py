@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from estate.errors import Denied, RetryLater
+from estate.errors import Denied, NotYet
 from estate.identities import SubjectKind
 from estate.ids import InstallationId
 from estate.proposals import Proposal
@@ -35,10 +35,10 @@ def check(proposal: Proposal, installation: InstallationId, now: datetime) -> No
 
 
 def check_caught_up(proposal: Proposal, snapshot: Snapshot) -> None:
-    """A plan may be ahead of this snapshot by a delta; judging it now would call it stale. Raises RetryLater."""
+    """A plan may be ahead of this snapshot by a delta; judging it now would call it stale. Raises NotYet."""
     planned, seen = proposal.snapshot, snapshot.version
     if (planned.epoch, planned.sequence) > (seen.epoch, seen.sequence):
-        raise RetryLater(f"planned on snapshot `{planned}`, this gate has seen `{seen}`; deliver it again")
+        raise NotYet(f"planned on snapshot `{planned}`, this gate has seen `{seen}`; deliver it again")
 
 
 def _check_proposer(proposal: Proposal, installation: InstallationId) -> None:

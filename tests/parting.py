@@ -70,7 +70,7 @@ async def taken_apart(
     outside = await founding(
         folder / "state",
         name,
-        nats_url=f"nats://127.0.0.1:{nats}",
+        nats_url=f"tls://127.0.0.1:{nats}",
         ledger=f"postgresql://127.0.0.1:{database}/ledger",
         checkpoints=f"postgresql://127.0.0.1:{database}/checkpoints",
         twin=folder / "world" / "twin.sqlite",

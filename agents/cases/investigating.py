@@ -50,7 +50,7 @@ def symptom(incident: Incident, snapshot: Snapshot) -> tuple[str, ...]:
 def fences(incident: Incident, snapshot: Snapshot) -> tuple[str, ...]:
     """What is said of each fence at the end. The symptom decides whether it may go; a proposal of its own lifts it."""
     still = symptom(incident, snapshot)
-    why = "; ".join(still) if still else "until somebody proposes to lift it, now that the symptom is gone"
+    why = "; ".join(still) if still else "until it has been well for a while, which is proposed on its own"
     return tuple(_fence(f.node, why, snapshot) for f in incident.fences)
 
 

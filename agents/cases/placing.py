@@ -20,6 +20,7 @@ from agents.minds.plans import (
     Evacuate,
     FenceOff,
     Plan,
+    Rehome,
     Relocate,
     Rescale,
     ReserveAgain,
@@ -49,6 +50,7 @@ from estate.snapshots import Snapshot
 from estate.workloads import Binding, Workload
 from policies import remedies
 from tools.kubernetes import naming
+from tools.placement import breaches
 from tools.placement.port import Ask, Engine, NoPlacement
 
 _SOURCE = "placement"
@@ -100,20 +102,16 @@ class _Placing:
                 self._relocate(aim)
             case Restore():
                 self._restore(aim)
+            case Rehome():
+                self._rehome(aim)
             case Seat():
                 self._seat(aim)
             case Rescale():
                 self._rescale(aim)
-            case FenceOff():
-                self._add(CordonNode(node=aim.node, reason=aim.reason))
-            case Unfence():
-                self._add(UncordonNode(node=aim.node))
-            case Cap():
-                self._add(SetPowerCap(node=aim.node, watts=aim.watts))
             case ReserveAgain():
                 self._reserve_again(aim)
-            case Verbatim():
-                for change in aim.changes:
+            case FenceOff() | Unfence() | Cap() | Verbatim():
+                for change in _named(aim):
                     self._add(change)
             case _:
                 assert_never(aim)
@@ -168,6 +166,22 @@ class _Placing:
             self._move(workload, found)
         elif len(out) == len(workload.bindings):
             self._add(ScaleWorkload(workload=workload.id, replicas=0))
+
+    def _rehome(self, aim: Rehome) -> None:
+        """Those of its replicas that would keep a place which breaks a promise go elsewhere."""
+        workload = self.snapshot.workload(aim.workload)
+        broken = breaches.standing(self.snapshot, workload, self.now) if workload is not None else ()
+        nodes = {n for breach in broken for n in breach.nodes}
+        if workload is None or not nodes:
+            self.unplaced.append(f"{aim.workload}: every promise that a place can keep is kept where it stands")
+            return
+        if naming.is_bare(workload):
+            self.unplaced.append(f"{workload.id}: nobody would make its pods again elsewhere; its owner must")
+            return
+        out = {b.replica: b.node for b in workload.bindings if b.node in nodes}
+        found = self._ask(workload, tuple(sorted(out)), (), self.avoid)
+        if moved := tuple(b for b in found or () if b.node != out[b.replica]):
+            self._move(workload, moved)
 
     def _seat(self, aim: Seat) -> None:
         """All that waits; where not all of it fits, gangs wait on and others begin with what does."""
@@ -300,6 +314,19 @@ class _Placing:
     def _cluster_of(self, binding: Binding) -> ClusterId:
         node = self.snapshot.node(binding.node)
         return node.cluster if node else ClusterId("")
+
+
+def _named(aim: FenceOff | Unfence | Cap | Verbatim) -> tuple[Change, ...]:
+    """The changes of an aim that leaves nothing to choose."""
+    match aim:
+        case FenceOff():
+            return (CordonNode(node=aim.node, reason=aim.reason),)
+        case Unfence():
+            return (UncordonNode(node=aim.node),)
+        case Cap():
+            return (SetPowerCap(node=aim.node, watts=aim.watts),)
+        case Verbatim():
+            return aim.changes
 
 
 def _waiting(workload: Workload) -> tuple[int, ...]:

@@ -24,7 +24,7 @@ from agents.checkpoints.port import Fenced
 from agents.turns import Turns
 from agents.wakes import Wake
 from estate import canonical
-from estate.errors import BadInput, RetryLater
+from estate.errors import BadInput, NotYet, RetryLater
 from estate.ids import Digest, IncidentId
 from estate.incidents import CaseState, Incident, Origin
 from estate.outcomes import Outcome
@@ -55,7 +55,7 @@ class CaseWorker:
         incident = Wake.read(delivery.data).incident
         record = await self._deps.incidents.read(incident)
         if delivery.attempt <= _PATIENCE and _premature(record, self._deps.clock()):
-            raise RetryLater(f"`{incident}` has companions only so far; its fault may still be under way")
+            raise NotYet(f"`{incident}` has companions only so far; its fault may still be under way")
         await self.drive(incident)
 
     async def on_verdict(self, delivery: Delivery) -> None:

@@ -43,6 +43,13 @@ class Restore(Model):
     workload: WorkloadId
 
 
+class Rehome(Model):
+    """Move the replicas of a workload whose place breaks a promise to where every one is kept."""
+
+    aim: Literal["rehome"] = "rehome"
+    workload: WorkloadId
+
+
 class Seat(Model):
     """Give every replica of a workload that waits a home, in the cluster that it waits in."""
 
@@ -96,7 +103,7 @@ class Verbatim(Model):
 
 
 type Aim = Annotated[
-    Evacuate | Relocate | Restore | Seat | Rescale | FenceOff | Unfence | Cap | ReserveAgain | Verbatim,
+    Evacuate | Relocate | Restore | Rehome | Seat | Rescale | FenceOff | Unfence | Cap | ReserveAgain | Verbatim,
     Field(discriminator="aim"),
 ]
 
@@ -133,6 +140,10 @@ class Diagnosis(Model):
     """What stands where the law would not have let it."""
     unkept: tuple[ReservationId, ...] = Field(default=(), max_length=64)
     """Reservations that could not be kept as things are."""
+    broken: tuple[WorkloadId, ...] = Field(default=(), max_length=64)
+    """What stands where something that it was promised is not kept."""
+    healed: tuple[NodeId, ...] = Field(default=(), max_length=64)
+    """Nodes that are well again behind a fence."""
     waiting: tuple[WorkloadId, ...] = Field(default=(), max_length=64)
     """What waits until Placet has placed it."""
 

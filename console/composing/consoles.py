@@ -18,11 +18,11 @@ from console.door.server import DoorServer
 from console.door.spooling import Spool
 from console.http.app import Door, application
 from console.http.channels import Channels
-from console.http.rates import Rates
 from console.http.server import bound
 from console.installations import Installation
 from console.processes.console import ConsoleProcess
 from console.processes.settings import Standing
+from console.rates import Rates
 from console.rotating import LedgerSuccession
 from policies.signing.files import FileSigner, MldsaFileSigner
 from tools.bus import accounts
@@ -38,7 +38,9 @@ async def compose(parts: Parts) -> Host:
     standing, inventory = parts.standing(), parts.follower("console", bus, past=True)
     enrolments = standing.enrolments
     desk = await _desk(parts, bus, standing, inventory)
-    calls = Calls(installation.record.id, enrolments.ring(), enrolments.of_key, installation.clock)
+    calls = Calls(
+        installation.record.id, enrolments, installation.clock, Rates(time.monotonic), installation.config.people
+    )
     host = ConsoleProcess(
         desk,
         DoorServer(desk, calls),
@@ -94,8 +96,9 @@ async def _desk(parts: Parts, bus: Bus, standing: Standing, inventory: Follower)
 def _application(parts: Parts, bus: Bus, inventory: Follower) -> Starlette:
     installation = parts.installation
     channels = Channels(installation.config.channels)
-    rates = Rates(installation.config.channels, time.monotonic)
-    return application(Door(bus, installation.subjects, channels, rates, _readiness(inventory), installation.clock))
+    return application(
+        Door(bus, installation.subjects, channels, Rates(time.monotonic), _readiness(inventory), installation.clock)
+    )
 
 
 def _listener(parts: Parts) -> socket.socket:

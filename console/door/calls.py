@@ -8,21 +8,22 @@ call to another installation.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 from pydantic import StringConstraints
 
+from console.config import Pace
 from console.door.commands import Command
+from console.rates import Rates
 from estate.clocks import Clock, Entropy
-from estate.errors import BadInput, Denied
+from estate.errors import BadInput, Denied, RetryLater
 from estate.identities import Enrolment, Subject
 from estate.ids import InstallationId, KeyId
 from estate.records import Record, Time
 from policies import dsse
-from policies.keyrings import KeyRing
+from policies.enrolments import Enrolments
 from policies.signing.port import Signer
 from policies.signing.sealing import seal
 
@@ -77,18 +78,18 @@ class Opened:
     caller: Enrolment
 
 
-type EnrolmentOf = Callable[[KeyId, datetime], Enrolment | None]
-"""The enrolment that is in force for a key at a time."""
-
-
 class Calls:
     """Opens calls to one installation. Remembers nonces for as long as the clocks would let a copy through."""
 
-    def __init__(self, installation: InstallationId, ring: KeyRing, enrolment_of: EnrolmentOf, clock: Clock) -> None:
+    def __init__(
+        self, installation: InstallationId, enrolments: Enrolments, clock: Clock, rates: Rates[Subject], pace: Pace
+    ) -> None:
         self._installation = installation
-        self._ring = ring
-        self._enrolment_of = enrolment_of
+        self._ring = enrolments.ring()
+        self._enrolment_of = enrolments.of_key
         self._clock = clock
+        self._rates = rates
+        self._pace = pace
         self._seen: OrderedDict[str, datetime] = OrderedDict()
 
     def open(self, data: bytes) -> Opened:
@@ -97,6 +98,7 @@ class Calls:
         Raises:
             Unauthenticated: the call does not prove who gives it, or is stale or a copy.
             BadInput: the command is none that this program knows.
+            RetryLater: this person asks faster than anybody may.
         """
         now = self._clock()
         try:
@@ -105,6 +107,7 @@ class Calls:
             raise Unauthenticated(str(error)) from error
         call = Call.read(opened.payload)
         caller = self._caller(call, opened.key_ids, now)
+        self._in_turn(caller.subject)
         self._check_fresh(call, now)
         return Opened(call, caller)
 
@@ -116,6 +119,12 @@ class Calls:
             if enrolment is not None and enrolment.subject == call.subject:
                 return enrolment
         raise Unauthenticated(f"`{call.subject}` is not enrolled with key `{keys[0]}`; ask an administrator")
+
+    def _in_turn(self, person: Subject) -> None:
+        """Before the call is remembered: whose flood it is has it refused, and nobody else."""
+        if seconds := self._rates.wait(person, self._pace):
+            most = self._pace.per_second
+            raise RetryLater(f"`{person}` asks more than {most} times a second; ask again in {seconds} s")
 
     def _check_fresh(self, call: Call, now: datetime) -> None:
         if abs(now - call.at) > SKEW:

@@ -22,10 +22,11 @@ from console.config import Channel, Format
 from console.http.bodies import BodyTooLarge, read_body
 from console.http.channels import Channels, takes
 from console.http.cloudevents import Batch, Binary, Structured, Unreadable, unpack
-from console.http.rates import Rates
+from console.rates import Rates
 from estate import canonical
 from estate.clocks import Clock
 from estate.errors import PlacetError, RetryLater
+from estate.ids import ChannelId
 from estate.records import write_time
 from estate.subjects import Subjects
 from tools.bus.port import Bus, StreamFull, SubjectFull, TooLarge
@@ -53,7 +54,7 @@ class Door:
     bus: Bus
     subjects: Subjects
     channels: Channels
-    rates: Rates
+    rates: Rates[ChannelId]
     ready: Callable[[], Awaitable[bool]]
     clock: Clock
 
@@ -111,7 +112,7 @@ def _admitted(door: Door, format: Format, request: Request) -> Channel:
 
 
 def _in_turn(door: Door, channel: Channel) -> None:
-    if seconds := door.rates.wait(channel):
+    if seconds := door.rates.wait(channel.id, channel):
         told = f"channel `{channel.id}` posts more than {channel.per_second} a second; send it again in {seconds} s"
         raise Refused(429, f"{told}, or in batches", {"Retry-After": str(seconds)})
 

@@ -114,7 +114,7 @@ def test_the_symptom_is_gone_when_the_device_recovered_and_the_node_is_healthy()
     ill = builders.estate().with_node(builders.node("eu-a1", health=Health.DEGRADED))
     assert symptom(record(back, fences=(fence,)), ill) == ("eu-a1 is degraded",)
     fenced = builders.estate().with_node(builders.node("eu-a1", cordoned=True))
-    assert "proposes to lift it" in fences(record(back, fences=(fence,)), fenced)[0]
+    assert "well for a while" in fences(record(back, fences=(fence,)), fenced)[0]
 
 
 def test_an_outcome_that_overtakes_its_fence_is_found_by_it() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 from console import config
 from console.bootstrap import PROCESSES
@@ -17,7 +18,7 @@ from console.initialising import Founding, found
 from console.installations import Installation
 from console.issuing import Issuing
 from console.provisioning import users
-from console.roles import roles
+from console.roles import SERVERS, roles
 from console.serving import serve
 from console.state import ROLE_KEYS, StateDirectory
 from estate.errors import BadInput, Denied
@@ -33,7 +34,7 @@ EXECUTORS = (
 )
 EVERY = roles(tuple(e.id for e in EXECUTORS))
 SETTINGS: dict[str, Any] = {
-    "nats_url": "nats://nats:4222",
+    "nats_url": "tls://nats:4222",
     "ledger": "postgresql://postgres/ledger",
     "checkpoints": "postgresql://postgres/checkpoints",
     "executors": EXECUTORS,
@@ -68,7 +69,8 @@ def secrets_of(installation: Installation) -> dict[str, bytes]:
     nats = {f"nats {u.name}": u.password.encode() for u in users(installation)}
     databases = {f"postgres {n}": state.postgres_password(n).encode() for n in (*EVERY, SUPERUSER)}
     whole = {"secret": state.nats_secret_path.read_bytes(), "token": (state.root / "keys" / "local.token").read_bytes()}
-    return keys | nats | databases | whole
+    authority = {"key of the authority": state.authority_key_path.read_bytes()} if state.authority_path.exists() else {}
+    return keys | nats | databases | whole | authority
 
 
 def held(directory: Path, secrets: dict[str, bytes]) -> set[str]:
@@ -182,9 +184,37 @@ def test_issuing_again_keeps_every_password(tmp_path: Path) -> None:
     """A process that runs goes on; what is new is added."""
     made = issuing(tmp_path)
     made.issue(())
-    before = {p: p.read_bytes() for p in made.out.rglob("*") if p.is_file() and p.name != "nats.conf"}
+    anew = {"nats.conf", "server.pem", "server.key"}
+    before = {p: p.read_bytes() for p in made.out.rglob("*") if p.is_file() and p.name not in anew}
     made.issue(())
     assert {p: p.read_bytes() for p in before} == before
+
+
+def test_every_role_knows_whom_the_servers_certificate_is_from_and_the_server_alone_has_one(tmp_path: Path) -> None:
+    made = issuing(tmp_path, nats_url="tls://nats:4222,tls://10.0.0.7:4222")
+    made.issue(())
+    own = made.installation.state.authority_path.read_bytes()
+    processes = [role for role in EVERY if role not in SERVERS]
+    assert all(StateDirectory(made.out / role).authority_path.read_bytes() == own for role in processes)
+    served = x509.load_pem_x509_certificate((made.out / "nats" / "server.pem").read_bytes())
+    served.verify_directly_issued_by(x509.load_pem_x509_certificate(own))
+    names = served.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["nats"]
+    assert [str(a) for a in names.get_values_for_type(x509.IPAddress)] == ["10.0.0.7"]
+    assert "server.pem" in (made.out / "nats" / "nats.conf").read_text()
+
+
+def test_whoever_has_an_authority_of_their_own_names_it_and_makes_the_servers_certificate_too(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.pem"
+    with pytest.raises(BadInput, match=r"nats_authority: .*mine\.pem.*correct the path"):
+        issuing(tmp_path, nats_authority=mine).issue(("agent",))
+    mine.write_bytes(b"mine")
+    made = issuing(tmp_path / "again", nats_authority=mine)
+    agent, nats = made.issue(("agent", "nats"))
+    assert StateDirectory(agent).authority_path.read_bytes() == b"mine"
+    assert config.load(StateDirectory(agent).config_path, {}).nats_authority is None
+    assert not (nats / "server.pem").exists()
+    assert not made.installation.state.authority_path.exists()
 
 
 def test_the_servers_configuration_holds_hashes_only(tmp_path: Path) -> None:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
+
 import psycopg
 import pytest
 
 from console import config, databases
+from console.authorities import Authority
 from console.composing import meeting
 from console.databases import as_user
 from console.installations import Installation
+from console.state import StateDirectory
+from console.visiting import credentials_of
+from estate.errors import BadInput, RetryLater
 from tests.crash.supervision import Child, Outside
 from tools.bus import accounts
 from tools.bus.port import NotAllowed
@@ -35,12 +42,12 @@ def enters(address: str, statement: str = "SELECT 1") -> bool:
 
 async def test_an_agents_password_makes_nobody_an_administrator(apart: Outside) -> None:
     agent = issued(apart, "agent")
-    url, password = agent.config.nats_url, agent.state.nats_password("agent")
-    assert url is not None
+    own = credentials_of(agent, str(agent.config.nats_url), "agent")
     for user in (accounts.ADMINISTRATOR, accounts.GATE, accounts.CONSOLE, "executor-eu", "executor-us"):
         with pytest.raises(NotAllowed):
-            await Wire.connect(Credentials(url, user, password), name="thief")
-    wire = await Wire.connect(Credentials(url, "agent", password), name="thief")
+            await Wire.connect(replace(own, user=user), name="thief")
+    await nobody_else_is_believed(apart, own)
+    wire = await Wire.connect(own, name="thief")
     try:
         for call in ("STREAM.CREATE.EVIL", "STREAM.DELETE.apart_DEAD", "STREAM.LIST", "ACCOUNT.INFO"):
             with pytest.raises(NotAllowed):
@@ -49,6 +56,19 @@ async def test_an_agents_password_makes_nobody_an_administrator(apart: Outside) 
             await wire.request(agent.subjects.verdict("eu-de", "permit"), b"{}")
     finally:
         await wire.close()
+
+
+async def nobody_else_is_believed(outside: Outside, own: Credentials) -> None:
+    """A server with another's certificate gets no password, and one that is spoken to in the clear gives no answer."""
+    other = StateDirectory(outside.state.root.parent / "other")
+    Authority.of(other, "other", datetime.now(UTC))
+    with pytest.raises(RetryLater, match="certificate verify failed"):
+        await Wire.connect(replace(own, authority=other.authority_path), name="deceived")
+    with pytest.raises(RetryLater, match="no NATS server at"):
+        await Wire.connect(replace(own, url=own.url.replace("tls://", "nats://")), name="overheard")
+    (other.root / "empty.pem").touch()
+    with pytest.raises(BadInput, match="holds no certificates"):
+        await Wire.connect(replace(own, authority=other.root / "empty.pem"), name="careless")
 
 
 def test_an_agent_enters_the_checkpoints_and_never_the_ledger(apart: Outside) -> None:

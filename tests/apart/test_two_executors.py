@@ -11,6 +11,7 @@ import pytest
 
 from console.door.commands import Ask, DeadLetters, Get, Kind
 from console.installations import Installation
+from console.visiting import credentials_of
 from estate.ids import ExecutorId, NodeId
 from estate.proposals import Lane
 from policies.ledger.port import Entry, EntryKind
@@ -19,7 +20,6 @@ from tests.crash.supervision import Child, Outside, until
 from tools.bus import accounts, streams
 from tools.bus.nats import NatsBus
 from tools.bus.port import Delivery
-from tools.bus.wire import Credentials
 
 pytestmark = [pytest.mark.nats, pytest.mark.postgres, pytest.mark.processes, pytest.mark.timeout(300)]
 REST = ("agent", "console", "gate", "inventory")
@@ -40,7 +40,7 @@ async def processes(outside: Outside, log: Path, *executors: str) -> AsyncIterat
 async def administrator(outside: Outside) -> AsyncIterator[NatsBus]:
     """Who may publish anywhere: worse than a gate that was taken over, which could address both as well."""
     installation, user = Installation.open(outside.state, outside.settings), accounts.ADMINISTRATOR
-    credentials = Credentials(str(installation.config.nats_url), user, outside.state.nats_password(user))
+    credentials = credentials_of(installation, str(installation.config.nats_url), user)
     bus = await NatsBus.connect(credentials, installation.subjects, name="administrator")
     try:
         yield bus

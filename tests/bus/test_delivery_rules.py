@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
-from estate.errors import BadInput, NewerRecord, RetryLater
+from estate.errors import BadInput, NewerRecord, NotYet, RetryLater
 from estate.subjects import Subjects
 from tools.bus.handling import FULL_DELAY, NEWER_DELAY, Handling, backoff
 from tools.bus.memory import MemoryBroker
@@ -95,3 +96,17 @@ async def test_the_memory_bus_can_play_a_user_that_may_not_publish(memory_broker
     await bus.close()
     with pytest.raises(RetryLater, match="closed"):
         await bus.signal(subjects.progress("i1"), b"x")
+
+
+async def test_what_only_waits_for_something_else_alarms_nobody_and_ends_like_any_other(left: Bucket):
+    with capture_logs() as logs:
+        waits, fails = await treated(1, left, NotYet("its fault comes")), await treated(1, left, RetryLater("down"))
+    assert (len(waits), len(fails)) == (1, 1)
+    assert [(line["event"], line["log_level"]) for line in logs] == [
+        ("delivery waits", "info"),
+        ("delivery failed", "warning"),
+    ]
+    assert await treated(3, left, NotYet("its fault comes")) == [
+        "NotYet: its fault comes (attempt 3 of 3)",
+        "terminated",
+    ]

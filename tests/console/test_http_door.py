@@ -13,7 +13,7 @@ from agents.intake.receiving import RECEIVED_AT
 from console.config import Channel, Format
 from console.http.app import Door, application
 from console.http.channels import Channels, token_digest
-from console.http.rates import Rates
+from console.rates import Rates
 from estate.ids import ChannelId, ClusterId
 from estate.records import write_time
 from estate.subjects import Subjects
@@ -67,7 +67,7 @@ async def http(bus: MemoryBus) -> AsyncIterator[httpx.AsyncClient]:
         return True
 
     known = Channels(CHANNELS)
-    app = application(Door(bus, SUBJECTS, known, Rates(CHANNELS, PACE), ready, TestClock()))
+    app = application(Door(bus, SUBJECTS, known, Rates(PACE), ready, TestClock()))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://door") as client:
         yield client
 

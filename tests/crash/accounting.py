@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from console import whereabouts
-from console.bootstrap import Installation
+from console.installations import Installation
 from console.provisioning import as_owner
+from console.visiting import credentials_of
 from estate import canonical
 from estate.hardware import Health, Node
 from estate.ids import NodeId, WorkloadId
@@ -25,7 +26,7 @@ from policies.ledger.verifier_keys import VerifierKey
 from policies.ledger.verifying import verify
 from tests.crash.supervision import EVENTS, FAILING, SELDOM, Outside, until
 from tools.bus import accounts
-from tools.bus.wire import Credentials, Wire
+from tools.bus.wire import Wire
 
 TENANTS_WORK = (WorkloadId("a-chat"), WorkloadId("b-imaging"))
 
@@ -140,8 +141,8 @@ async def everything_was_heard(outside: Outside) -> None:
 async def streams_come_to_rest(outside: Outside) -> None:
     """Every message is handled and acknowledged, and none was given up. Waits for redeliveries."""
     url = outside.settings.nats_url or whereabouts.read(outside.state).nats_url
-    password = outside.state.nats_password(accounts.ADMINISTRATOR)
-    wire = await Wire.connect(Credentials(url, accounts.ADMINISTRATOR, password), name="accounting")
+    installation = Installation.open(outside.state, outside.settings)
+    wire = await Wire.connect(credentials_of(installation, url, accounts.ADMINISTRATOR), name="accounting")
     unrest: list[str] = []
 
     async def resting() -> bool | None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from console.bootstrap import Installation
+from console.installations import Installation
+from console.visiting import credentials_of
 from estate.incidents import CaseState
 from estate.proposals import Lane
 from estate.verdicts import Decision, Verdict
@@ -15,7 +16,6 @@ from tests.crash.accounting import estate_is_right, everything_was_heard, ledger
 from tests.crash.supervision import Child, Outside, until
 from tools.bus import accounts, streams
 from tools.bus.nats import NatsBus
-from tools.bus.wire import Credentials
 
 pytestmark = [pytest.mark.nats, pytest.mark.postgres, pytest.mark.processes, pytest.mark.timeout(300)]
 RACERS = ("one", "two")
@@ -59,8 +59,8 @@ async def both_are_told(outside: Outside, race: Path) -> None:
     """Deliver the permit again, as a stream may, until both processes hold it."""
     user, url = accounts.ADMINISTRATOR, outside.settings.nats_url
     assert url is not None
-    credentials = Credentials(url, user, outside.state.nats_password(user))
-    bus = await NatsBus.connect(credentials, Installation.open(outside.state, outside.settings).subjects, name="again")
+    installation = Installation.open(outside.state, outside.settings)
+    bus = await NatsBus.connect(credentials_of(installation, url, user), installation.subjects, name="again")
     copies = iter(range(100))
 
     async def told() -> bool | None:

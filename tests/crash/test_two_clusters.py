@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from console.bootstrap import Installation
+from console.installations import Installation
+from console.visiting import credentials_of
 from estate.incidents import CaseState
 from estate.proposals import Lane
 from policies.admission import identities
@@ -24,7 +25,6 @@ from tests.parting import taken_apart
 from tools.bus import accounts, streams
 from tools.bus.dead_letters import REASON
 from tools.bus.nats import NatsBus
-from tools.bus.wire import Credentials
 from tools.controlplane import auditing
 
 pytestmark = [
@@ -97,8 +97,8 @@ async def bus_of(outside: Outside) -> AsyncIterator[NatsBus]:
     """The administrator's own connection, which may publish anything."""
     user, url = accounts.ADMINISTRATOR, outside.settings.nats_url
     assert url is not None
-    credentials = Credentials(url, user, outside.state.nats_password(user))
-    bus = await NatsBus.connect(credentials, Installation.open(outside.state, outside.settings).subjects, name="astray")
+    installation = Installation.open(outside.state, outside.settings)
+    bus = await NatsBus.connect(credentials_of(installation, url, user), installation.subjects, name="astray")
     try:
         yield bus
     finally:

@@ -100,7 +100,7 @@ def test_a_look_that_takes_long_keeps_nobody_waiting_and_ends_when_it_is_stopped
     keeper.follow(estate)
     losses = keeper.waiting()
     assert (keeper.work(stopped=lambda: True), keeper.waiting()) == (frozenset(), losses)
-    assert (keeper.work(), keeper.waiting()) == ({"a-serve"}, 0)
+    assert (keeper.work(), keeper.waiting()) == ({WorkloadId("a-serve")}, 0)
 
 
 @contextmanager

@@ -28,6 +28,8 @@ class Place:
     listen: str
     store: Path
     sync_always: bool = True
+    certificate: Path | None = None
+    """PEM, its key beside it as `.key`. None: no TLS."""
 
 
 def listening(url: str) -> str:
@@ -47,8 +49,17 @@ def configuration(users: Sequence[User], place: Place) -> str:
         "  max_file_store: 64GB",
         *(["  sync_interval: always"] if place.sync_always else []),
         "}",
+        *_tls(place.certificate),
     ]
     return "\n".join(lines) + "\n" + users_block([_hashed(user) for user in users])
+
+
+def _tls(certificate: Path | None) -> list[str]:
+    """Whoever does not speak TLS is turned away."""
+    if certificate is None:
+        return []
+    files = {"cert_file": certificate, "key_file": certificate.with_suffix(".key")}
+    return ["tls {", *(f"  {name}: {json.dumps(str(path))}" for name, path in files.items()), "}"]
 
 
 def _hashed(user: User) -> User:

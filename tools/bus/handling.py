@@ -15,7 +15,7 @@ from typing import Protocol
 
 import structlog
 
-from estate.errors import NeverRetry, NewerRecord, PlacetError
+from estate.errors import NeverRetry, NewerRecord, NotYet, PlacetError
 from tools.bus.port import Bucket, ConsumerSpec, Delivery, Handler, StreamFull
 from tools.bus.precedence import Precedence, RightOfWay
 
@@ -116,7 +116,10 @@ class Handling:
             await self._dead(letter, f"{reason_of(error)} (attempt {attempt} of {self.spec.max_deliver})")
             return
         delay = backoff(self.spec, attempt)
-        self._log(letter).warning("delivery failed", error=reason_of(error), attempt=attempt, again_in=str(delay))
+        if isinstance(error, NotYet):
+            self._log(letter).info("delivery waits", reason=reason_of(error), attempt=attempt, again_in=str(delay))
+        else:
+            self._log(letter).warning("delivery failed", error=reason_of(error), attempt=attempt, again_in=str(delay))
         await letter.again(delay)
 
     async def _dead(self, letter: Letter, reason: str) -> None:

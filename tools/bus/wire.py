@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import ssl
 from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import nats
@@ -45,6 +47,8 @@ class Credentials:
     url: str
     user: str = ""
     password: str = field(default="", repr=False)
+    authority: Path | None = None
+    """Whose certificates the server must have (PEM) where its address is `tls://…`. None: the system's authorities."""
 
     @property
     def inbox(self) -> str:
@@ -55,6 +59,16 @@ class Credentials:
 def inbox_of(user: str) -> str:
     """The prefix of every reply subject of that user."""
     return f"_INBOX_{user}" if user else "_INBOX"
+
+
+def _tls(credentials: Credentials) -> ssl.SSLContext | None:
+    """What is asked of the server's certificate; None where no TLS is spoken."""
+    if not credentials.url.startswith("tls://"):
+        return None
+    try:
+        return ssl.create_default_context(cafile=credentials.authority)
+    except (OSError, ssl.SSLError) as error:
+        raise BadInput(f"`{credentials.authority}` holds no certificates: {error}; correct `nats_authority`") from error
 
 
 class NotFound(RetryLater):
@@ -115,6 +129,7 @@ class Wire:
             max_reconnect_attempts=-1,
             reconnect_time_wait=1,
             allow_reconnect=True,
+            tls=_tls(credentials),
             error_cb=self._on_error,
             reconnected_cb=self._on_reconnect,
         )

@@ -162,6 +162,17 @@ def build(snapshot: Snapshot) -> Columns:
     return columns
 
 
+def build_some(snapshot: Snapshot, names: Iterable[NodeId]) -> Columns:
+    """The columns of these nodes alone, as far as they are there, with the names of their own places."""
+    nodes = tuple(n for n in map(snapshot.node, dict.fromkeys(names)) if n is not None)
+    racks = {r for n in nodes if (r := snapshot.rack_of(n.id)) is not None}
+    sites = {s for n in nodes if (s := snapshot.site_of(n.id)) is not None}
+    here = Names(tuple(sorted(sites)), tuple(sorted(racks)), tuple(sorted({n.cluster for n in nodes})), ())
+    columns = _blank(snapshot, here, nodes)
+    fill(columns, dict(enumerate(nodes)), Where(snapshot, columns))
+    return columns
+
+
 def renewed(before: Columns, snapshot: Snapshot, touched: Iterable[NodeId]) -> Columns | None:
     """The columns of `snapshot`, which differs from that of `before` on the touched nodes at most.
 

@@ -18,7 +18,7 @@ from estate.evidence import Quantity
 from estate.ids import WorkloadId
 from estate.observations import EventType, Severity
 from estate.records import Model
-from estate.references import Ref, read_ref
+from estate.references import read_ref
 from estate.units import Seconds
 from estate.workloads import Workload
 from tools.placement.assurance import domains, reports
@@ -61,7 +61,7 @@ class Assurance(Sensor[Nothing]):
         if not self.losses:
             return
         looking = self._of(seen)
-        self._promises |= {w for ref in seen.change.items if ref.kind == "contract" for w in self._bound(ref, seen)}
+        self._promises |= {w for ref in seen.change.items if ref.kind == "contract" for w in seen.promised_by(ref)}
         found = looking.collect()
         self._breaches |= found
         yield from ((f"workload/{name}", None) for name in sorted(found))
@@ -93,12 +93,6 @@ class Assurance(Sensor[Nothing]):
             self._breaches.clear()
             self._looking = Looking({domains.sort_of(word) for word in self.losses})
         return self._looking
-
-    def _bound(self, contract: Ref, seen: Seen) -> Iterable[WorkloadId]:
-        for snapshot in (seen.before, seen.after):
-            item = snapshot.stock.get(contract)
-            if item is not None:
-                yield from (WorkloadId(named.id) for _, named in item.named() if named.kind == "workload")
 
     def _condition(self, workload: Workload, breaches: Breaches) -> Condition:
         replicas = max((len(h.replicas) for h in breaches.values()), default=0)

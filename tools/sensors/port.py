@@ -7,7 +7,7 @@ at a cost that does not grow with the estate. Times, memory and repetitions are 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar
@@ -89,6 +89,13 @@ class Seen:
     def first(self) -> bool:
         """Whether the estate is seen for the first time: what was summed up before counts no more."""
         return self.before.version.sequence == 0
+
+    def promised_by(self, contract: Ref) -> Iterator[WorkloadId]:
+        """Whom a contract names, or named before."""
+        for snapshot in (self.before, self.after):
+            item = snapshot.stock.get(contract)
+            if item is not None:
+                yield from (WorkloadId(named.id) for _, named in item.named() if named.kind == "workload")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,12 @@ from tools.sensors.capacity import Capacity
 from tools.sensors.conflicts import Conflicts
 from tools.sensors.contracts import Contracts
 from tools.sensors.cooling import Cooling
+from tools.sensors.fences import Fences
 from tools.sensors.lawfulness import Lawfulness
 from tools.sensors.links import Links
 from tools.sensors.placements import Placements
 from tools.sensors.power import Power
+from tools.sensors.promises import Promises
 from tools.sensors.reservations import Reservations
 from tools.sensors.sensing import Sensors
 from tools.sensors.staleness import Staleness
@@ -40,6 +42,8 @@ class Settings(Model):
     lawfulness: Lawfulness = Lawfulness()
     assurance: Assurance = Field(default_factory=Assurance)
     reservations: Reservations = Reservations()
+    fences: Fences = Fences()
+    promises: Promises = Field(default_factory=Promises)
 
     def sensors(self) -> Sensors:
         """All of them by name."""

@@ -112,6 +112,17 @@ def moving(wish: Wish, room: Room, without: Constraint | None) -> Masks:
     return reservations.untold(found)
 
 
+def promised(wish: Wish, room: Room) -> Masks:
+    """The masks of what was promised beside devices: what the contract does not mention has none."""
+    found: Masks = {}
+    for family in (*_PROMISES, company):
+        if standing := getattr(family, "standing", None):
+            found |= standing(wish)
+        if moving := getattr(family, "moving", None):
+            found |= moving(wish, room, None)
+    return found
+
+
 def mentioned(wish: Wish) -> frozenset[Constraint]:
     """What has a say in this wish at all: the terms of its contract, and what holds for everybody."""
     return frozenset(standing(wish) | moving(wish, Room(wish), None))
