@@ -100,8 +100,12 @@ class ScaleMachineGroup(Model):
             return (
                 f"shall have {max(fewer, 0)} machines less, and {len(self.leaving)} are named in `leaving`; name fewer"
             )
-        if fewer > len(self.leaving) and (group.ready or 0) - len(self.leaving) > self.machines:
-            return f"has {group.ready} machines that work; name those that leave in `leaving`, shut and empty"
+        if fewer > len(self.leaving) and (group.ready or 0) - len(self.leaving) != self.machines:
+            told = "an unknown number of" if group.ready is None else group.ready
+            return (
+                f"has {told} machines that work; name those that leave in `leaving`, shut and empty: unnamed go all that"
+                " never worked, and no other"
+            )
         if fewer < 0 and group.coming:
             return f"has {group.coming} machines that do not work yet; wait for them, or have them mended, first"
         pool = snapshot.facts.pool.get(self.group)

@@ -29,7 +29,8 @@ def test_machines_to_come_are_no_capacity_and_only_what_never_worked_leaves_unna
     change = pooled.scale(machines)
     done = effect(change, before)
     if isinstance(done, Refusal):
-        assert min(ready, wanted) > machines or (machines > wanted > ready), done.message
+        broken = machines < wanted and min(ready, wanted) != machines
+        assert broken or machines > wanted > ready, done.message
         return
     after = done.value
     assert list(after.nodes()) == list(before.nodes())
@@ -76,6 +77,8 @@ def test_a_node_leaves_with_its_machine_and_is_known_to_have_been_shut_and_empty
     ("estate", "change", "told"),
     [
         (pooled.estate(), pooled.scale(2), "name those that leave"),
+        (pooled.estate(pooled.group(5, 3)), pooled.scale(4), "unnamed go all that never worked"),
+        (pooled.estate(pooled.group(3).model_copy(update={"ready": None})), pooled.scale(2), "an unknown number of"),
         (pooled.estate(), pooled.scale(2, "eu-a1"), "runs 2 workloads"),
         (pooled.estate(emptied=False), pooled.scale(2, pooled.SPARE), "cordon it first"),
         (pooled.estate(), pooled.scale(2, "us-a4"), "is one of us-1"),

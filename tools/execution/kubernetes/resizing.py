@@ -160,7 +160,7 @@ async def _taken_back(marked: Sequence[Found], key: StepKey, refusal: Refusal) -
 
 
 async def _awaited(means: Means, change: ScaleMachineGroup, group: Found) -> None:
-    """Until all of it works, or what should leave is gone. Raises NeverRetry when its time is over."""
+    """Until all of it works, or what was named is gone. Raises NeverRetry when its time is over."""
     home = pooling.home(change.group)
     assert home is not None, "it was found by that"
 
@@ -168,7 +168,9 @@ async def _awaited(means: Means, change: ScaleMachineGroup, group: Found) -> Non
         return await means.reach.group(home)
 
     def settled(found: Found | None) -> bool:
-        return found is not None and _count(found) == groups.working(found) == change.machines
+        if found is None or _count(found) != change.machines:
+            return False
+        return bool(change.leaving) or groups.working(found) == change.machines
 
     at = group.address
     watched = [Since.of(group.connection, at.resource, at.namespace, at.name)]
