@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
 import pytest
 
-from estate import canonical
+from estate import canonical, conditions
 from estate.changes import Change, CordonNode, ScaleMachineGroup, SetPowerCap
+from estate.conditions import Condition, Field
 from estate.ids import MachineGroupId, NodeId
 from estate.outcomes import Ending, Outcome
+from estate.references import Ref
 from estate.results import Refusal
+from estate.stock import Stock
 from estate.units import Watts
 from estate.warrants import Warrant
 from tests import builders
-from tests.execution.clusters import QUICK, cluster_world
+from tests.execution.clusters import CLUSTER, QUICK, cluster_world
 from tests.execution.providers import Provider, kinds_in, provider_in
 from tests.execution.rig import LiveReader, Rig, key, sealed, warrant
+from tests.kubernetes.clusters import QUICK as QUICKLY
 from tools.controlplane.launching import ControlPlane
 from tools.execution.kubernetes.groups import LEAVES
 from tools.execution.kubernetes.waiting import Limits
 from tools.execution.memory import MemoryTarget
+from tools.inventory.kubernetes.source import KubernetesSource
 from tools.kubernetes.connecting import MERGE
 
 pytestmark = pytest.mark.kubernetes
+SIZES = (Field.MACHINES, Field.MACHINES_READY)
 HASTY = replace(QUICK, machines=1.0)
 
 
@@ -69,13 +77,26 @@ async def refusal(fleet: Provider, change: Change) -> str:
     return found.message
 
 
+async def followed(fleet: Provider) -> tuple[Condition, ...]:
+    """What the inventory's own source says of the group: what is decided on is what is written."""
+    source = KubernetesSource(fleet.world.connection, CLUSTER, fleet.facts, QUICKLY)
+    async with asyncio.timeout(30), contextlib.aclosing(source.watch()) as batches:
+        async for seen in batches:
+            for item in seen.items:
+                if item.ref == Ref("machine-group", fleet.group):
+                    now = builders.estate().with_stock(Stock.of((item,)))
+                    return conditions.observed(now, sized(fleet, 0).target(), *SIZES)
+    return ()
+
+
 def sized(fleet: Provider, machines: int, *leaving: NodeId) -> ScaleMachineGroup:
     return ScaleMachineGroup(group=fleet.group, machines=machines, leaving=leaving)
 
 
 async def test_a_group_grows_by_one_execution_and_comes_back_where_its_machines_never_do(fleet: Provider) -> None:
     """Done, delivered twice and asked twice; then a provider that makes machines which become nothing."""
-    given, done = await executed(fleet, "grow", sized(fleet, 4))
+    grown = sized(fleet, 4)
+    given, done = await executed(fleet, "grow", grown)
     assert done.ending is Ending.VERIFIED, done
     assert await fleet.sized() == (4, 4)
     for step in given.steps:
@@ -83,6 +104,7 @@ async def test_a_group_grows_by_one_execution_and_comes_back_where_its_machines_
         own = replace(own, proposal=given.proposal)
         assert await fleet.target().apply(own, step.change, step.preconditions, step.postconditions) is None
     assert len(await fleet.machines()) == 4
+    assert await followed(fleet) == conditions.observed(await fleet.sight(), grown.target(), *SIZES)
     fleet.births = False
     _, undone = await executed(
         fleet, "late", CordonNode(node=NodeId(fleet.world.nodes[0])), sized(fleet, 6), limits=HASTY
