@@ -69,16 +69,20 @@ def coming_watts(snapshot: Snapshot, rack: RackId) -> int:
 
 def used(snapshot: Snapshot, nodes: Iterable[NodeId]) -> dict[NodeId, str]:
     """Which of these nodes may not be taken away, and why."""
-    told = ((n, _use(snapshot, n)) for n in nodes)
+    told = ((n, busy(snapshot, n) or _kept(snapshot, n)) for n in nodes)
     return {n: why for n, why in told if why}
 
 
-def _use(snapshot: Snapshot, name: NodeId) -> str:
+def busy(snapshot: Snapshot, name: NodeId) -> str:
+    """Why a node cannot be taken away as things are; empty where it is shut and nothing runs there."""
     node = snapshot.node(name)
     if node is None:
         return "is not in the estate"
     if running := snapshot.workloads_on(name):
         return f"runs {len(running)} workloads; drain it first"
-    if any(reserving.on(snapshot, name)):
-        return "is reserved for somebody; have that released first"
     return "" if node.cordoned else "takes new work; cordon it first"
+
+
+def _kept(snapshot: Snapshot, name: NodeId) -> str:
+    """What is promised of it is the law's to keep: nothing of it stands on the node."""
+    return "is reserved for somebody; have that released first" if any(reserving.on(snapshot, name)) else ""

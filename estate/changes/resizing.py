@@ -103,8 +103,8 @@ class ScaleMachineGroup(Model):
         if fewer > len(self.leaving) and (group.ready or 0) - len(self.leaving) != self.machines:
             told = "an unknown number of" if group.ready is None else group.ready
             return (
-                f"has {told} machines that work; name those that leave in `leaving`, shut and empty: unnamed go all that"
-                " never worked, and no other"
+                f"has {told} machines that work; name those that leave in `leaving`, shut and empty: unnamed go all"
+                " that never worked, and no other"
             )
         if fewer < 0 and group.coming:
             return f"has {group.coming} machines that do not work yet; wait for them, or have them mended, first"
@@ -115,7 +115,8 @@ class ScaleMachineGroup(Model):
             node = snapshot.node(name)
             if node is not None and pool is not None and node.cluster != pool.cluster:
                 return f"makes nodes of {pool.cluster}, and `{name}` is one of {node.cluster}"
-        return "; ".join(f"node `{n}` {why}" for n, why in pooling.used(snapshot, self.leaving).items())
+        told = ((n, pooling.busy(snapshot, n)) for n in self.leaving)
+        return "; ".join(f"node `{n}` {why}" for n, why in told if why)
 
     def _refused(self, why: str) -> Refusal:
         about = str(self.target())

@@ -16,7 +16,6 @@ from estate.law import Facts
 from estate.results import Ok, Refusal
 from estate.uses.clusters import GroupSort
 from tests import pooled
-from tests.reserved import holding, reserve, seat
 
 
 @settings(max_examples=60)
@@ -77,7 +76,7 @@ def test_a_node_leaves_with_its_machine_and_is_known_to_have_been_shut_and_empty
     ("estate", "change", "told"),
     [
         (pooled.estate(), pooled.scale(2), "name those that leave"),
-        (pooled.estate(pooled.group(5, 3)), pooled.scale(4), "unnamed go all that never worked"),
+        (pooled.estate(pooled.group(5, 3)), pooled.scale(4), "unnamed go all that never worked, and no other"),
         (pooled.estate(pooled.group(3).model_copy(update={"ready": None})), pooled.scale(2), "an unknown number of"),
         (pooled.estate(), pooled.scale(2, "eu-a1"), "runs 2 workloads"),
         (pooled.estate(emptied=False), pooled.scale(2, pooled.SPARE), "cordon it first"),
@@ -85,7 +84,6 @@ def test_a_node_leaves_with_its_machine_and_is_known_to_have_been_shut_and_empty
         (pooled.estate(), pooled.scale(2, "eu-z9"), "is not in the estate"),
         (pooled.estate(), pooled.scale(1, pooled.SPARE, pooled.SPARE), "twice"),
         (pooled.estate(), pooled.scale(3, pooled.SPARE), "name fewer"),
-        (holding(reserve("r", "tenant-a", seat("eu-a4", 0)), on=pooled.estate()), pooled.scale(2, "eu-a4"), "reserved"),
         (pooled.estate(pooled.group(5, 3)), pooled.scale(6), "2 machines that do not work yet"),
         (pooled.estate(pooled.group(sort=GroupSort.CONTROL_PLANE)), pooled.scale(5), "control plane"),
         (pooled.estate(pooled.group(aliases=())), pooled.scale(5), "shown by no cluster"),

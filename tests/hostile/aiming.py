@@ -363,9 +363,14 @@ def _ordering(draw: st.DrawFn, on: FrozenEstate) -> list[Change]:
     if draw(st.integers(0, 3)):
         sizes = range(wanted + 1, wanted + 1 + draw(st.sampled_from([1, 1, 2, 9])))
         return [ScaleMachineGroup(group=group.id, machines=n) for n in sizes]
-    node = _node(draw, on)
+    (pool,) = (p for p in on.facts.pools if p.id == group.id)
+    idle = [n for n in _within(on, pool.cluster) if not on.workloads_on(n.id)]
+    node = draw(st.sampled_from(idle)).id if idle and draw(st.integers(0, 3)) else _node(draw, on)
     gone = ScaleMachineGroup(group=group.id, machines=max(0, wanted - 1), leaving=(node,))
-    return [CordonNode(node=node), gone] if draw(st.booleans()) else [gone]
+    first = [_reserving(draw, on)[0]] if seldom(draw, 2) else []
+    named = first[0].seats(on)[0].node if first and isinstance(first[0], ReserveCapacity) else node
+    left = gone.model_copy(update={"leaving": (named,)}) if first else gone
+    return [*first, CordonNode(node=left.leaving[0]), left] if draw(st.integers(0, 3)) else [gone]
 
 
 def _mixing(draw: st.DrawFn, on: FrozenEstate) -> list[Change]:

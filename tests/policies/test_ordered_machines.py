@@ -21,6 +21,7 @@ from policies.questions import Matter
 from tests import builders, pooled
 from tests.policies.asking import mandate_of, move, verdict
 from tests.policies.houses import failing, house
+from tests.reserved import holding, reserve, seat
 
 ASKED = "machines-ask-operator"
 
@@ -76,6 +77,9 @@ def test_a_lawful_order_waits_for_an_operator_alone() -> None:
 
 def test_what_leaves_empty_asks_nobody() -> None:
     assert verdict(pooled.scale(2, pooled.SPARE), on=pooled.estate()).decision is Decision.PERMIT
+    reserved = holding(reserve("r", "tenant-a", seat(pooled.SPARE, 0)), on=pooled.estate())
+    kept = failing(pooled.scale(2, pooled.SPARE), on=reserved)
+    assert "eu-a4 is reserved for somebody" in kept["machines-idle"]
     under = pooled.facts(pooled.pool(least=3))
     assert "3 to 8 machines" in failing(pooled.scale(2, pooled.SPARE), on=pooled.estate(under=under))["machines-size"]
 
