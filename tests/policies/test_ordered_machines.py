@@ -75,8 +75,7 @@ def test_a_lawful_order_waits_for_an_operator_alone() -> None:
     assert verdict(*parts, on=shown, bundle=unasked).decision is Decision.NEEDS_APPROVAL, "no order is cut into parts"
 
 
-def test_what_leaves_empty_asks_nobody() -> None:
-    assert verdict(pooled.scale(2, pooled.SPARE), on=pooled.estate()).decision is Decision.PERMIT
+def test_what_is_reserved_or_the_least_of_a_group_does_not_leave() -> None:
     reserved = holding(reserve("r", "tenant-a", seat(pooled.SPARE, 0)), on=pooled.estate())
     kept = failing(pooled.scale(2, pooled.SPARE), on=reserved)
     assert "eu-a4 is reserved for somebody" in kept["machines-idle"]
