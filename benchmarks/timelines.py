@@ -11,6 +11,7 @@ import heapq
 import sys
 from collections import Counter, deque
 from dataclasses import dataclass, field, replace
+from math import inf
 from statistics import mean
 
 import numpy as np
@@ -22,6 +23,8 @@ from tools.placement.packing.engine import Packer, Rule, Seat
 from tools.placement.packing.queueing import Queue, Step, Ticket
 
 _HALVINGS = 30
+_SECOND = 10**9
+"""Times are whole nanoseconds: who would begin at the same moment does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,14 @@ class _FirstCome:
             self._packer.release(self.course.seats[pod][1])
         self._serve()
 
+    @property
+    def due(self) -> float | None:
+        """It waits for nothing but arrivals and ends."""
+        return None
+
+    def wake(self) -> None:
+        return
+
     def _serve(self) -> None:
         while self._queue and (seat := self._packer.place(self._queue[0][1])) is not None:
             pod, request, lasts = self._queue.popleft()
@@ -148,6 +159,13 @@ class _Ours:
     def leave(self, pods: list[int]) -> None:
         self._take(self.queue.leave([self._tickets[pod] for pod in pods], self.course.now))
 
+    @property
+    def due(self) -> float | None:
+        return self.queue.due
+
+    def wake(self) -> None:
+        self._take(self.queue.pass_time(self.course.now))
+
     def _take(self, steps: list[Step]) -> None:
         for step in steps:
             pod = self._pods[step.ticket.order]
@@ -167,18 +185,27 @@ def timeline(known: Trace, offered: float) -> Timeline:
     for name, run in runs.items():
         print(f"timeline: {name}", file=sys.stderr, flush=True)
         for pod, (at, lasts, request) in enumerate(came):
-            _until(run, (at - came[0][0]) / pace)
+            _until(run, round((at - came[0][0]) / pace * _SECOND))
             run.course.came[pod] = run.course.now
-            run.arrive(pod, request, lasts)
+            run.arrive(pod, request, lasts * _SECOND)
     return _beside(known, came, Timeline(offered, round(pace, 1), (), len(set(known.requests)), 0, 0, 0.0), runs)
 
 
 def _until(run: _FirstCome | _Ours, then: float) -> None:
     course = run.course
-    while course.leaving and course.leaving[0][0] <= then:
-        course.move(course.leaving[0][0])
-        run.leave(course.done())
+    while (at := _next(run)) <= then:
+        course.move(at)
+        if ended := course.done():
+            run.leave(ended)
+        else:
+            run.wake()
     course.move(then)
+
+
+def _next(run: _FirstCome | _Ours) -> float:
+    """When something happens of itself."""
+    ends = run.course.leaving[0][0] if run.course.leaving else inf
+    return min(ends, inf if run.due is None else run.due)
 
 
 def _pace(came: list[tuple[int, int, Request]], wanted: float) -> float:
@@ -218,7 +245,7 @@ def _beside(
         tracks=tuple(_track(name, run.course, known) for name, run in runs.items()),
         classes_below=sum(1 for request, count in started[0].items() if started[1][request] < count),
         later=len(late),
-        later_seconds_most=round(max(late, default=0.0), 1),
+        later_seconds_most=round(max(late, default=0.0) / _SECOND, 1),
     )
 
 
@@ -228,7 +255,7 @@ def _track(name: str, course: _Course, known: Trace) -> Track:
         name,
         round(100 * (course.area - course.lost) / max(course.now * known.milli, 1), 3),
         round(100 * len(waits) / len(known.pods), 3),
-        round(mean(waits), 1) if waits else 0.0,
+        round(mean(waits) / _SECOND, 1) if waits else 0.0,
         course.sent_back,
         round(100 * course.lost / max(course.area, 1), 3),
     )

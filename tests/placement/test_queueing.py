@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -10,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.referees import Referee
+from benchmarks.timelines import timeline
+from benchmarks.traces import PodRow, Trace
 from tools.placement.packing.demands import WHOLE, Request
 from tools.placement.packing.fleets import Fleet
 from tools.placement.packing.queueing import Queue, Step, Ticket
@@ -83,6 +86,28 @@ def test_whoever_first_come_first_served_has_started_runs_or_has_ended(data: st.
     while left := [t for t in hall.tickets if t.order in hall.seated]:
         hall.leave(now + 2, *left)
     assert all(t.ended is not None for t in hall.tickets)
+
+
+def coming_and_going(seed: int) -> Trace:
+    """Some nodes, of which every other is used, and pods that come and go."""
+    dice, pods, now = random.Random(seed), list[PodRow](), 0
+    requests = tuple(dice.choices([ONE, ONE, BOTH, SHARED, ELSEWHERE], k=60))
+    for number, request in enumerate(requests):
+        now += dice.randint(0, 6)
+        until = now + dice.choice([1, 2, 5, 20, 60, 200])
+        shape = {"num_gpu": request.devices, "cpu_milli": 1, "memory_mib": 1, "gpu_milli": 1}
+        pods.append(PodRow(name=str(number), creation_time=now, deletion_time=until, **shape))
+    return Trace(fleet(2, 0, 2, 0, 1, 0, 2), ("a", "b"), tuple(pods), requests)
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 2**32), st.sampled_from([1.2, 2.0, 4.0]))
+def test_nobody_begins_later_than_under_first_come_first_served(seed: int, offered: float) -> None:
+    """Beside another queue, that knows nothing of guests; both learn how long a pod lasts from its end alone."""
+    found = timeline(coming_and_going(seed), offered)
+    assert (found.later, found.classes_below) == (0, 0)
+    fair, ours = found.tracks
+    assert ours.admitted_percent >= fair.admitted_percent
 
 
 def test_a_guest_goes_ahead_and_is_sent_back_once_it_is_in_the_way() -> None:

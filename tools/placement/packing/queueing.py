@@ -1,15 +1,15 @@
 """A queue before a packer: whoever fits may go ahead, and nobody pays for it against first come, first served.
 
 Called by whoever admits work that waits (`benchmarks.timelines`). A *shadow* of the fleet serves the same arrivals
-strictly in their order, first fit, nobody overtaking. Whatever starts in the shadow starts here too, on the same seat
-if it is free; whatever the shadow leaves free goes to those who fit, in the order of their arrival. The shadow needs no
-foresight: nothing starts in it before it has started here, so how long it lasts is known by its end there.
+strictly in their order, first fit, nobody overtaking. Whatever starts in the shadow starts here too, at that moment and
+on that seat, its *home*; whatever the shadow leaves free goes to those who fit, in the order of their arrival. The
+shadow needs no foresight: nothing starts in it before it has started here, so how long it lasts is known by its end.
 
-Who went ahead is a guest until the shadow starts it too: where it sits in the way of somebody whom the shadow starts,
-it is sent back to its old place in the queue, the least work lost first. Without that nobody could overtake: how long
-a guest lasts nobody knows, and the room that it takes may be what the head of the queue waits for. Where guests alone
-are not in the way, those who sit elsewhere than in the shadow begin anew on their seats there: all of these together
-are free by construction. So whoever has started in the shadow runs here, or has ended.
+Who went ahead is a guest until the shadow starts it too. A guest on somebody's home is sent back to its old place in
+the queue, the least work lost first; one whose own home is elsewhere begins anew there. So homes are free of all but
+guests, by construction; whoever runs at home began when it would have begun, and ends when it would have ended; and the
+shadow is first come, first served to the last moment. Whatever may overtake otherwise takes that from somebody: the
+room that a guest takes may be what the head of the queue waits for, and how long it stays nobody knows.
 """
 
 from __future__ import annotations
@@ -91,6 +91,11 @@ class Shadow:
         if ticket.fair is not None:
             self._leave(ticket, now)
 
+    @property
+    def due(self) -> float | None:
+        """When somebody leaves who has ended here already."""
+        return self._leaving[0][0] if self._leaving else None
+
     def until(self, then: float) -> None:
         """Let time pass."""
         while self._leaving and self._leaving[0][0] <= then:
@@ -124,8 +129,8 @@ class Queue:
         self._shadow = Shadow(fleet)
         self._lines: dict[Request, list[Ticket]] = {}
         """Those who wait with the same request, in the order of their arrival."""
-        self._loose: defaultdict[int, list[Ticket]] = defaultdict(list)
-        """By node, those who do not sit there in the shadow, as they came."""
+        self._guests: defaultdict[int, list[Ticket]] = defaultdict(list)
+        """By node, those who went ahead, as they came."""
         self._steps: list[Step] = []
         self._count = 0
 
@@ -155,56 +160,36 @@ class Queue:
         self._shadow.until(now)
         return self._served(now, freed | self._follow(now))
 
+    @property
+    def due(self) -> float | None:
+        """When the caller must tell the time again, though nothing may happen until then."""
+        return self._shadow.due
+
+    def pass_time(self, now: float) -> list[Step]:
+        """What changes because it is that late."""
+        self._shadow.until(now)
+        return self._served(now, self._follow(now))
+
     def _follow(self, now: float) -> set[int]:
         """Start here whatever has started in the shadow; the nodes whose guests were sent back for it."""
-        started, freed = self._shadow.started(), set[int]()
-        for ticket in started:
-            if ticket.ended is None and ticket.at_home:
-                self._loose[ticket.sits.node].remove(ticket)
-        for ticket in started:
-            if ticket.seat is None:
-                assert ticket.fair is not None, "it has started there"
-                self._start(ticket, ticket.fair, now, freed)
+        started = [t for t in self._shadow.started() if t.ended is None]
+        for ticket in [t for t in started if t.at_home]:
+            self._guests[ticket.sits.node].remove(ticket)
+        freed = set[int]()
+        for ticket in [t for t in started if not t.at_home]:
+            if ticket.seat is not None:
+                freed.add(self._send_back(ticket))
+            self._settle(ticket, now, freed)
         return freed
 
-    def _start(self, ticket: Ticket, fair: Seat, now: float, freed: set[int], *, first: bool = True) -> None:
-        """On its seat in the shadow, on any other, or on one that others give up, its own in the shadow at the last."""
-        foresight = self._foresight
-        seat = foresight.take(ticket.request, fair.node, fair.devices) or foresight.seat(ticket.request)
-        leaving = list[Ticket]()
-        if seat is None:
-            leaving = self._in_the_way(ticket.request, now, guests=not first)
-            freed.update(map(self._send_back, leaving))
-            seat = foresight.seat(ticket.request)
-        while seat is None and (seat := foresight.take(ticket.request, fair.node, fair.devices)) is None:
-            leaving.append(max(self._loose[fair.node], key=_cheapest))
-            freed.add(self._send_back(leaving[-1]))
+    def _settle(self, ticket: Ticket, now: float, freed: set[int]) -> None:
+        """At home, once as many guests have left as must."""
+        home = ticket.fair
+        assert home is not None, "it has started in the shadow"
+        while (seat := self._foresight.take(ticket.request, home.node, home.devices)) is None:
+            in_the_way = self._guests[home.node]
+            freed.add(self._send_back(max(in_the_way, key=lambda g: (_share(g.sits, home), g.since))))
         self._go(ticket, now, seat)
-        for other in leaving:
-            if other.fair is not None:
-                self._start(other, other.fair, now, freed, first=False)
-
-    def _in_the_way(self, request: Request, now: float, *, guests: bool) -> list[Ticket]:
-        """Those of that node where the least work is lost if they make room for the request; none: nowhere."""
-        chosen, least = list[Ticket](), float("inf")
-        for node, loose in self._loose.items():
-            there = sorted((t for t in loose if not guests or t.fair is None), key=_cheapest)
-            leaving = self._last(request, node, there) if there else []
-            lost = sum(t.request.gpu_milli * (now - t.since) for t in leaving)
-            if leaving and lost < least:
-                chosen, least = leaving, lost
-        return chosen
-
-    def _last(self, request: Request, node: int, there: list[Ticket]) -> list[Ticket]:
-        """The fewest of the last of them without whom a node has room; none if it has none without all of them."""
-        packer, leaving = self._foresight.packer, list[Ticket]()
-        while there and not packer.fits(request, node):
-            leaving.append(there.pop())
-            packer.release(leaving[-1].sits)
-        room = packer.fits(request, node)
-        for ticket in leaving:
-            packer.take(ticket.request, node, ticket.sits.devices)
-        return leaving if room else []
 
     def _served(self, now: float, freed: set[int]) -> list[Step]:
         """Start those for whom there is room on the nodes that were freed, in the order of their arrival."""
@@ -224,8 +209,8 @@ class Queue:
         if not line:
             del self._lines[ticket.request]
         ticket.seat, ticket.began = seat, now
-        if not ticket.at_home:
-            self._loose[seat.node].append(ticket)
+        if ticket.fair is None:
+            self._guests[seat.node].append(ticket)
         self._steps.append(Step(ticket, seat))
 
     def _send_back(self, ticket: Ticket) -> int:
@@ -238,12 +223,12 @@ class Queue:
 
     def _vacate(self, ticket: Ticket) -> int:
         seat = ticket.sits
-        if not ticket.at_home:
-            self._loose[seat.node].remove(ticket)
+        if ticket in self._guests[seat.node]:
+            self._guests[seat.node].remove(ticket)
         self._foresight.release(seat)
         return seat.node
 
 
-def _cheapest(ticket: Ticket) -> tuple[bool, float]:
-    """Who is sent back rather comes last: guests, and of them the last comers."""
-    return (ticket.fair is None, ticket.since)
+def _share(one: Seat, other: Seat) -> bool:
+    """Whether both take of one device."""
+    return not set(one.devices).isdisjoint(other.devices)
