@@ -48,7 +48,7 @@ class ScaleMachineGroup(Model):
         group = pooling.found(snapshot, self.group)
         if group is None:
             return unknown(self.target())
-        if why := _unfit(group) or self._unfit_leaving(snapshot, group):
+        if why := _unfit(group) or self._unfit_size(snapshot, group):
             return self._refused(why)
         left = None if group.ready is None else min(group.ready - len(self.leaving), self.machines)
         if self.machines >= (group.wanted or 0):
@@ -92,7 +92,7 @@ class ScaleMachineGroup(Model):
         """No node of it is there yet: `pooling.coming_watts` tells of what is to come."""
         return dict.fromkeys(self.leaving, 0)
 
-    def _unfit_leaving(self, snapshot: Snapshot, group: MachineGroup) -> str:
+    def _unfit_size(self, snapshot: Snapshot, group: MachineGroup) -> str:
         fewer = (group.wanted or 0) - self.machines
         if len(set(self.leaving)) != len(self.leaving):
             return "names a node twice in `leaving`; name each once"
@@ -101,13 +101,16 @@ class ScaleMachineGroup(Model):
                 f"shall have {max(fewer, 0)} machines less, and {len(self.leaving)} are named in `leaving`; name fewer"
             )
         if fewer > len(self.leaving) and (group.ready or 0) - len(self.leaving) != self.machines:
-            told = "an unknown number of" if group.ready is None else group.ready
+            work = "an unknown number of" if group.ready is None else group.ready
             return (
-                f"has {told} machines that work; name those that leave in `leaving`, shut and empty: unnamed go all"
+                f"has {work} machines that work; name those that leave in `leaving`, shut and empty: unnamed go all"
                 " that never worked, and no other"
             )
         if fewer < 0 and group.coming:
             return f"has {group.coming} machines that do not work yet; wait for them, or have them mended, first"
+        return self._unfit_nodes(snapshot)
+
+    def _unfit_nodes(self, snapshot: Snapshot) -> str:
         pool = snapshot.facts.pool.get(self.group)
         if self.leaving and pool is None:
             return "is in no signed fact (`pools`), so nobody knows whether these nodes are its own"
