@@ -174,18 +174,35 @@ class Unused(NamedTuple):
     by: tuple[ReservationId, ...]
 
 
+type Claim = tuple[Reservation, frozenset[tuple[NodeId, int]]]
+"""A reservation, and the devices of it, by node and index, that nobody of those who may claim them holds now."""
+
+
 def unused(snapshot: Snapshot, tenants: Collection[TenantId], site: SiteId | None = None, model: str = "") -> Unused:
     """What these tenants may still claim, of one site and model where such are named."""
-    known = [r for r in every(snapshot) if r.terms.tenant in tenants]
+    return unclaimed(claims(snapshot, tenants, site, model))
 
-    def claimed(seat: Seat) -> int:
+
+def claims(
+    snapshot: Snapshot, tenants: Collection[TenantId], site: SiteId | None = None, model: str = ""
+) -> tuple[Claim, ...]:
+    """The devices behind that, by reservation."""
+
+    def of(seat: Seat) -> Iterator[tuple[NodeId, int]]:
         wanted = _of_kind(snapshot, seat, site, model)
-        return len(wanted - _of_tenants(snapshot, seat.node, tenants)) if wanted else 0
+        idle = wanted - _of_tenants(snapshot, seat.node, tenants) if wanted else wanted
+        return ((seat.node, index) for index in idle)
 
-    idle = [(r.terms, sum(map(claimed, r.terms.seats))) for r in known]
+    known = (r for r in every(snapshot) if r.terms.tenant in tenants)
+    return tuple((r, frozenset(d for seat in r.terms.seats for d in of(seat))) for r in known)
+
+
+def unclaimed(found: Iterable[Claim], taken: Collection[tuple[NodeId, int]] = frozenset()) -> Unused:
+    """How much that is, once they hold the devices `taken` as well."""
+    left = [(r, len(devices.difference(taken))) for r, devices in found]
+    idle = [(r.terms, count) for r, count in left]
     watts = [(terms, count * terms.watts_per_accelerator) for terms, count in idle]
-    by = tuple(r.id for r, (_, count) in zip(known, idle, strict=True) if count)
-    return Unused(_fullest(idle), _fullest(watts), by)
+    return Unused(_fullest(idle), _fullest(watts), tuple(r.id for r, count in left if count))
 
 
 def _of_kind(snapshot: Snapshot, seat: Seat, site: SiteId | None, model: str) -> set[int]:

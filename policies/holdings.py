@@ -1,6 +1,6 @@
 """What tenants hold at each site of each accelerator model: devices, and what their replicas are stated to draw.
 
-Called by `levels` for quotas of one site or model; those of a whole tenant the estate keeps itself. Kept from one
+Called by `quotas` for those of one site or model; what a whole tenant holds the estate keeps itself. Kept from one
 snapshot to the next, so that a decision costs the nodes that changed since the last one, and only the first a scan.
 """
 
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 from estate.ids import Digest, NodeId, SiteId, TenantId
 from estate.snapshots import Snapshot
@@ -42,39 +42,50 @@ class _Known:
     facts: Digest
     whole: Counter[tuple[Place, bool]]
     """Devices (False) and watts (True)."""
+    places: Holdings
+
+
+_KEPT: Final = 4
+"""Snapshots from which to go on: what is supposed of an estate and the estate itself are asked of in turn."""
 
 
 @dataclass(slots=True)
 class Keeper:
-    """The holdings of a snapshot, from those of the one that was asked of before. One task at a time uses it."""
+    """The holdings of a snapshot, from those of one that was asked of before. Threads may share it: what it knows is
+    exchanged as a whole, and at worst counted twice.
+    """
 
-    _known: _Known | None = field(default=None)
+    _known: tuple[_Known, ...] = ()
 
     def of(self, snapshot: Snapshot) -> Holdings:
-        """All that is held in a snapshot that others will follow."""
-        known = self._known
-        if known is None or known.snapshot is not snapshot:
-            known = _counted(snapshot) if known is None else _after(known, snapshot)
-            self._known = known
-        return _holdings(known.whole)
+        """All that is held in a snapshot that others may follow."""
+        return self._reached(snapshot).places
 
     def beyond(self, snapshot: Snapshot, *others: Snapshot) -> tuple[Holdings, ...]:
         """The holdings of what is supposed to come of `snapshot`, without keeping them."""
-        self.of(snapshot)
-        assert self._known is not None
+        known = self._reached(snapshot)
+        return tuple((_after(known, other) or _counted(other)).places for other in others)
+
+    def _reached(self, snapshot: Snapshot) -> _Known:
         known = self._known
-        return tuple(_holdings(_after(known, other).whole) for other in others)
+        found = next((k for k in reversed(known) if k.snapshot is snapshot), None)
+        if found is None:
+            found = next((k for old in reversed(known) if (k := _after(old, snapshot)) is not None), None)
+        found = found or _counted(snapshot)
+        self._known = (*(k for k in known if k.snapshot is not snapshot), found)[-_KEPT:]
+        return found
 
 
-def _after(known: _Known, snapshot: Snapshot) -> _Known:
+def _after(known: _Known, snapshot: Snapshot) -> _Known | None:
+    """None where it is not known what differs."""
     touched = snapshot.touched_since(known.snapshot)
     if touched is None or known.facts != snapshot.facts.facts_digest:
-        return _counted(snapshot)
+        return None
     whole = known.whole.copy()
     for node in touched:
         whole.subtract(_on(known.snapshot, node))
         whole.update(_on(snapshot, node))
-    return _Known(snapshot, known.facts, whole)
+    return _known(snapshot, whole)
 
 
 def _counted(snapshot: Snapshot) -> _Known:
@@ -82,7 +93,11 @@ def _counted(snapshot: Snapshot) -> _Known:
     nodes = {b.node for workload in snapshot.workloads() for b in workload.bindings}
     for node in nodes:
         whole.update(_on(snapshot, node))
-    return _Known(snapshot, Digest(snapshot.facts.facts_digest), whole)
+    return _known(snapshot, whole)
+
+
+def _known(snapshot: Snapshot, whole: Counter[tuple[Place, bool]]) -> _Known:
+    return _Known(snapshot, Digest(snapshot.facts.facts_digest), whole, _holdings(whole))
 
 
 def _on(snapshot: Snapshot, node: NodeId) -> Counter[tuple[Place, bool]]:

@@ -7,23 +7,23 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
 from estate import reserving
 from estate.canonical import Json
-from estate.ids import NodeId, RackId, ReservationId, TenantId
-from estate.law import Quota, Tenant
+from estate.ids import NodeId, RackId, ReservationId
 from estate.snapshots import Snapshot
 from estate.units import PerMille
-from policies import domains, spans, supplies
+from policies import domains, quotas, spans, supplies
 from policies.asks import Ask, Context, names
 from policies.domains import Domain, Sort
-from policies.holdings import Held, Holdings, held
+from policies.holdings import Held, Holdings
 from policies.playing import Play
 from policies.questions import Question
+from policies.quotas import Bound
 
 UNBOUNDED: Final = 10**12
 """The most of what nobody bounds."""
@@ -194,17 +194,15 @@ def _companies(play: Play, who: Context, question: Question) -> Iterator[Ask]:
 def _quotas(question: Question, play: Play, who: Context) -> Iterator[Ask]:
     """Each quota, and each ceiling of the house, of a tenant whose work the play changes and of those above it."""
     counting = _Counting(question, play)
-    for tenant in _above(play):
-        ceilings = (c for c in question.bundle.profile.ceilings if c.tenant in (None, tenant.id))
-        for quota in (*tenant.quotas, *ceilings):
-            ask = _quota(question, counting, who, tenant, quota)
-            if ask is not None:
-                yield ask
+    for bound in quotas.bounds(play.base.facts, play.footprint.tenants, question.bundle.profile.ceilings):
+        ask = _quota(question, counting, who, bound)
+        if ask is not None:
+            yield ask
 
 
 @dataclass
 class _Counting:
-    """What tenants hold before the play and after it, counted by site and model only where a quota asks for that."""
+    """What is used of quotas before the play and after it; by site and model only where a quota asks for that."""
 
     question: Question
     play: Play
@@ -213,62 +211,37 @@ class _Counting:
     def _places(self) -> tuple[Holdings, ...]:
         return self.question.holdings.beyond(self.question.snapshot, self.play.base, self.play.after)
 
-    def held(self, tenant: TenantId, quota: Quota) -> tuple[Held, Held]:
-        """By the tenant and all below it, within the scope of the quota."""
-        own, (base, after) = self.play.base.facts.tenants_below[tenant], (self.play.base, self.play.after)
-        if quota.site is None and not quota.model:
-            before, then = _whole(base, own), _whole(after, own)
-        else:
-            before, then = (held(h, own, quota.site, quota.model) for h in self._places)
-        return _claimed(base, own, quota, before), _claimed(after, own, quota, then)
+    def used(self, bound: Bound) -> tuple[Held, Held]:
+        """By the tenant and all below it."""
+        base, after = self.play.base, self.play.after
+        before = quotas.used(base, bound, lambda: self._places[0])
+        return before, quotas.used(after, bound, lambda: self._places[1])
 
-    def reserved(self, tenant: TenantId, quota: Quota) -> tuple[ReservationId, ...]:
+    def reserved(self, bound: Bound) -> tuple[ReservationId, ...]:
         """What they may still claim of it by reservations."""
-        own = self.play.base.facts.tenants_below[tenant]
-        return reserving.unused(self.play.after, own, quota.site, quota.model).by
+        own = self.play.base.facts.tenants_below[bound.tenant]
+        return reserving.unused(self.play.after, own, bound.quota.site, bound.quota.model).by
 
 
-def _claimed(snapshot: Snapshot, own: Collection[TenantId], quota: Quota, before: Held) -> Held:
-    """With what is reserved for them there and not in use yet."""
-    kept = reserving.unused(snapshot, own, quota.site, quota.model)
-    return Held(before.devices + kept.devices, before.watts + kept.watts)
-
-
-def _whole(snapshot: Snapshot, tenants: Iterable[TenantId]) -> Held:
-    own = tuple(tenants)
-    return Held(sum(snapshot.tenant_devices(t) for t in own), sum(int(snapshot.tenant_watts(t)) for t in own))
-
-
-def _quota(question: Question, counting: _Counting, who: Context, tenant: Tenant, quota: Quota) -> Ask | None:
-    before, after = counting.held(tenant.id, quota)
+def _quota(question: Question, counting: _Counting, who: Context, bound: Bound) -> Ask | None:
+    before, after = counting.used(bound)
     if before == after:
         return None
     context: Context = {
         "who": who,
-        "lifted": question.lifted(f"tenant/{tenant.id}"),
-        "scope": quota.scope,
+        "lifted": question.lifted(f"tenant/{bound.tenant}"),
+        "scope": bound.quota.scope,
         "devicesBefore": before.devices,
         "devicesAfter": after.devices,
         "wattsBefore": before.watts,
         "wattsAfter": after.watts,
-        "reserved": names(counting.reserved(tenant.id, quota)),
+        "reserved": names(counting.reserved(bound)),
     }
-    if quota.accelerators is not None:
-        context["devicesMost"] = quota.accelerators // 1000
-    if quota.watts is not None:
-        context["wattsMost"] = int(quota.watts)
-    return Ask("AffectTenant", "Tenant", tenant.id, context, tenant.id)
-
-
-def _above(play: Play) -> list[Tenant]:
-    """The tenants whose work the play changes, with everybody above them, by id."""
-    facts, found = play.base.facts, set[TenantId]()
-    for name in play.footprint.tenants:
-        over: TenantId | None = name
-        while over is not None and over in facts.tenant and over not in found:
-            found.add(over)
-            over = facts.tenant[over].parent
-    return [facts.tenant[t] for t in sorted(found)]
+    if bound.devices is not None:
+        context["devicesMost"] = bound.devices
+    if bound.watts is not None:
+        context["wattsMost"] = bound.watts
+    return Ask("AffectTenant", "Tenant", bound.tenant, context, bound.tenant)
 
 
 def _kept(watts: int, reserve: PerMille) -> int:

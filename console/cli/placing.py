@@ -68,6 +68,9 @@ def why(  # noqa: PLR0913, PLR0917 - options of a command
     raise typer.Exit(0 if found["fits"] else 1)
 
 
+_PLAIN = ("needed", "share_percent")
+
+
 def _obstacles(found: Row, *, each_node: bool = False) -> None:
     """A refusal as a table, and what would help."""
     from console.cli.rendering import emit, note
@@ -77,7 +80,7 @@ def _obstacles(found: Row, *, each_node: bool = False) -> None:
     elif reasons := rows(found["reasons"]):
         emit([*reasons], Output.TABLE, ("nodes", "constraint", "needed", "found"))
     else:
-        emit([*rows(found["plainly"])], Output.TABLE)
+        emit([*rows(found["plainly"])], Output.TABLE, _PLAIN)
     helps = [str(h["says"]) for h in rows(found["helps"])]
     for line in helps:
         note(f"it would fit if you {line}")
@@ -116,7 +119,7 @@ def place(  # noqa: PLR0913, PLR0917 - options of a command
         emit(found, output)
     elif not found["fits"]:
         refused = rows(found.get("refused")) or rows(found.get("plainly"))
-        emit([*refused], output, ("nodes", "constraint", "needed", "found") if "refused" in found else ())
+        emit([*refused], output, ("nodes", "constraint", "needed", "found") if "refused" in found else _PLAIN)
         note(f"no home; nearest: {found.get('nearest') or 'see `placet why`'}")
         if isinstance(yielding := found.get("preemption"), dict):
             emit([*rows(yielding["yields"])], output)

@@ -62,7 +62,10 @@ def what_if(  # noqa: PLR0913, PLR0917 - options of a command
         list[str] | None, typer.Option(help="`node/N`, `rack/R`, `leaf/L`, `feed/F`, `site/S` or `provider/P` is lost.")
     ] = None,
     add: Annotated[list[str] | None, typer.Option(help="`4×eu-a1` or `4xeu-a1@rack`: nodes like one there is.")] = None,
-    quota: Annotated[list[str] | None, typer.Option(help="`tenant=64`: accelerators that it may use.")] = None,
+    quota: Annotated[
+        list[str] | None,
+        typer.Option(help="`tenant=64`, or of a site or a model `tenant@eu-de/H100=64`: accelerators it may use."),
+    ] = None,
     budget: Annotated[list[str] | None, typer.Option(help="`rack=20000`: watts that it may draw.")] = None,
     cap: Annotated[list[str] | None, typer.Option(help="`node=6000`: watts that it may draw.")] = None,
     facts: Annotated[Path | None, typer.Option(help="A facts file: another law.")] = None,
@@ -86,7 +89,7 @@ def what_if(  # noqa: PLR0913, PLR0917 - options of a command
 
     supposed = [
         *([{"kind": "set-facts", "facts": _facts(facts)}] if facts is not None else []),
-        *({"kind": "set-quota", "tenant": k, "accelerators": v} for k, v in _pairs(quota, "--quota")),
+        *(_quota(k, v) for k, v in _pairs(quota, "--quota")),
         *({"kind": "set-budget", "rack": k, "watts": v} for k, v in _pairs(budget, "--budget")),
         *({"kind": "set-cap", "node": k, "watts": v} for k, v in _pairs(cap, "--cap")),
         *map(_added, add or ()),
@@ -100,9 +103,10 @@ def what_if(  # noqa: PLR0913, PLR0917 - options of a command
         command = Supposed.model_validate({"supposed": supposed})
     found = fields(answer(context, command, estate))
     worse = any(found[part] for part in ("unlawful", "unpowered", "homeless", "over_quota"))
+    worse |= not all(f["fits"] for f in rows(found.get("fits")))
     if output is Output.TABLE:
-        for part in ("unlawful", "unpowered", "homeless", "over_quota", "moved"):
-            if found[part]:
+        for part in ("unlawful", "unpowered", "homeless", "over_quota", "fits", "moved"):
+            if found.get(part):
                 note(f"{part.replace('_', ' ')}:")
                 emit(found[part], output, _HOMELESS if part == "homeless" else ())
         free = f"{found['free_accelerators']} accelerators would be free ({found['free_accelerators_now']} are now)"
@@ -131,6 +135,19 @@ def _pairs(given: list[str] | None, option: str) -> list[tuple[str, str]]:
             raise BadInput(f"{option}: `{text}` is not `name=number`; write it like `{option} name=8`")
         found.append((name, value))
     return found
+
+
+def _quota(name: str, accelerators: str) -> Row:
+    """`tenant`, `tenant@site`, `tenant@/model` or `tenant@site/model`."""
+    tenant, _, scope = name.partition("@")
+    site, _, model = scope.partition("/")
+    return {
+        "kind": "set-quota",
+        "tenant": tenant,
+        "accelerators": accelerators,
+        "site": site or None,
+        "model": model,
+    }
 
 
 def _added(text: str) -> Row:

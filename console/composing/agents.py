@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from agents.checkpoints.savers import PlacetSaver
 from agents.process import AgentProcess, Setting
+from console import profiles
 from console.composing import minds, shelves
 from console.composing.parts import Host, Parts
 from console.installations import channels_of
@@ -17,7 +18,7 @@ async def compose(parts: Parts) -> Host:
     """The mind and the checkpoints that the configuration names."""
     installation, bus = parts.installation, await parts.bus(accounts.AGENT)
     inventory = parts.follower("agent", bus, past=True)
-    engine = MaskEngine()
+    engine = MaskEngine(ceilings=profiles.chosen(installation.config.profile).ceilings)
     setting = Setting(
         bus=bus,
         reader=inventory,

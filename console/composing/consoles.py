@@ -10,7 +10,7 @@ from datetime import timedelta
 from starlette.applications import Starlette
 
 from agents.incidents import Incidents
-from console import successions
+from console import profiles, successions
 from console.composing.parts import Host, Parts
 from console.door.calls import Calls
 from console.door.desk import Desk
@@ -90,6 +90,7 @@ async def _desk(parts: Parts, bus: Bus, standing: Standing, inventory: Follower)
         spool=Spool(installation.state.run_path, start, installation.clock, installation.entropy),
         clock=installation.clock,
         heartbeat=installation.config.ledger_heartbeat,
+        ceilings=profiles.chosen(installation.config.profile).ceilings,
     )
 
 

@@ -23,6 +23,7 @@ from policies.evidence import Reader
 from policies.heartbeats import PERIOD
 from policies.ledger.archives import Archive
 from policies.ledger.port import Ledger
+from policies.profiles import Ceiling
 from tools.bus.port import Bus
 from tools.inventory.drifts import Drifts
 from tools.inventory.follower import Follower
@@ -49,6 +50,8 @@ class Desk:
     spool: Spool
     clock: Clock
     heartbeat: timedelta = PERIOD
+    ceilings: tuple[Ceiling, ...] = ()
+    """What the house lets tenants hold, by its profile."""
 
     def sees(self, caller: Enrolment, incident: Incident) -> bool:
         """Whether the incident concerns the caller: its tenants are in sight, or the caller asked for it."""

@@ -18,6 +18,7 @@ from estate.clocks import Clock
 from estate.ids import WorkloadId
 from estate.snapshots import Snapshot
 from estate.workloads import Workload
+from policies.profiles import Ceiling
 from tools.placement import staging
 from tools.placement.assurance import domains, reports
 from tools.placement.assurance.keeping import Keeper
@@ -34,11 +35,15 @@ class Placing:
     """Answers from the newest snapshot. Any thread may ask."""
 
     def __init__(
-        self, newest: Callable[[], Snapshot], clock: Clock, past: Callable[[datetime], Snapshot | None] = lambda _: None
+        self,
+        newest: Callable[[], Snapshot],
+        clock: Clock,
+        past: Callable[[datetime], Snapshot | None] = lambda _: None,
+        ceilings: tuple[Ceiling, ...] = (),
     ) -> None:
-        """`past` tells how the estate was at a time, as long as that is held."""
+        """`past` tells how the estate was at a time, as long as that is held; `ceilings` are the house's own."""
         self._newest, self._clock, self._past = newest, clock, past
-        self._engine = MaskEngine()
+        self._engine = MaskEngine(ceilings=ceilings)
         self._keepers: dict[frozenset[domains.Sort], Keeper] = {}
 
     def answer(self, sight: Sight, question: PlacementAsked) -> Json:
@@ -77,7 +82,9 @@ class Placing:
         self._seen(snapshot, sight, question.workload)
         each, sites = question.each_node and sight.everything, question.sites
         found = explaining.pending(self._engine, snapshot, question.workload, sites, self._clock(), each_node=each)
-        return (found if sight.everything and not question.plainly else found.for_tenant()).json_form()
+        if sight.everything and not question.plainly:
+            return found.json_form()
+        return found.for_tenant(() if sight.everything else sight.tenants).json_form()
 
     def _place(self, sight: Sight, question: WouldPlace) -> Json:
         snapshot = self._newest()
@@ -90,7 +97,7 @@ class Placing:
         ask = Ask(workload.id, tuple(sorted(set(wanted))), question.sites, frozenset(question.avoid), at)
         answer = staging.answer(self._engine, snapshot, ask)
         if isinstance(answer, NoPlacement) and not sight.everything:
-            told = explaining.pending(self._engine, snapshot, workload.id, question.sites, at).for_tenant()
+            told = explaining.pending(self._engine, snapshot, workload.id, question.sites, at).for_tenant(sight.tenants)
             return {"fits": False, **told.json_form()}
         if not sight.everything and not isinstance(answer, NoPlacement):
             sites = sorted({str(snapshot.site_of(b.node) or "") for b in answer.bindings})
@@ -102,7 +109,7 @@ class Placing:
             raise NotFound(f"no tenant `{question.request.tenant}`; see `placet get tenants`")
         keeper = self._keeper(frozenset(domains.sort_of(w) for w in question.request.outlives))
         found = offers.offer(self._engine, keeper, self._newest(), question.request, self._clock(), question.window)
-        return (found if sight.everything else found.for_tenant()).json_form()
+        return (found if sight.everything else found.for_tenant(sight.tenants)).json_form()
 
     def _seen(self, snapshot: Snapshot, sight: Sight, name: WorkloadId) -> Workload:
         found = snapshot.workload(name)

@@ -101,7 +101,7 @@ class Querying:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._viewing = Viewing(desk)
-        self._placing = Placing(desk.reader.newest, desk.clock, desk.reader.at)
+        self._placing = Placing(desk.reader.newest, desk.clock, desk.reader.at, desk.ceilings)
 
     async def handle(self, caller: Enrolment, question: Question) -> Reply:  # noqa: C901, PLR0912 - a row a question
         """The answer. Raises NotFound, Denied, RetryLater."""

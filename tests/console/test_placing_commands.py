@@ -52,6 +52,8 @@ def test_what_if_tells_what_would_move_and_exits_by_whether_anybody_suffers(fold
     ill = said(folder, "what-if", "--lose", "provider/eu-hosting", "--budget", "us-a=1000", "--quota", "tenant-c=4")
     assert ill.exit_code == 1
     assert all(f"{part}:" in ill.stderr for part in ("homeless", "unpowered", "over quota"))
+    scoped = said(folder, "what-if", "--quota", "tenant-c@us-east=4", "--quota", "tenant-c@/H100-SXM5-80GB=8")
+    assert (scoped.exit_code, "over quota:" in scoped.stderr, "us-east/any" in scoped.stdout) == (1, True, True)
     assert read(folder, "what-if", "--move", "a-serve=rack/eu-b")["moved"][0]["target"][:4] == "eu-b"
     law = folder / "other.yaml"
     tenants = [t.json_form() | {"residency": builders.residency("US").json_form()} for t in builders.facts().tenants]

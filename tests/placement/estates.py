@@ -13,9 +13,10 @@ from estate.devices import Sharing, Vendor
 from estate.frozen import FrozenEstate
 from estate.hardware import Health, Node, Taint, TaintEffect
 from estate.ids import ClusterId, NodeId, ReservationId, SiteId, TenantId, WorkloadId
+from estate.law import Quota
 from estate.machines import LinkState, Nic, NicUse, NumaNode, Software
 from estate.results import Ok
-from estate.units import Mebibytes, MegabitsPerSecond
+from estate.units import Mebibytes, MegabitsPerSecond, MilliGpu, Watts
 from estate.uses.reservations import Meanwhile, Seat, Terms
 from estate.workloads import BandwidthClass, Locality, Requirement, Span, Toleration, Workload
 from tests import builders
@@ -29,8 +30,8 @@ TAINTS = (
     Taint(key="placet.dev/rest", effect=TaintEffect.PREFER_NO_SCHEDULE),
 )
 _SHARINGS = st.sampled_from([None, Sharing.MPS])
-_TENANTS = ("tenant-a", "tenant-b", "tenant-c")
-_MODELS = ("H100-SXM5-80GB", "A100-SXM4-40GB", "MI300X")
+TENANTS = ("tenant-a", "tenant-b", "tenant-c")
+MODELS = ("H100-SXM5-80GB", "A100-SXM4-40GB", "MI300X")
 _COMPANY: list[tuple[Span | None, Span | None]] = [
     *[(None, None)] * 6,
     *((span, None) for span in Span),
@@ -57,7 +58,7 @@ _DEMANDS: list[dict[str, object]] = [
     {"share": 700, "locality": Locality.NUMA},
 ]
 """What a replica needs beside devices of a model; a share is of one device."""
-_MAKERS = dict(zip(_MODELS, (Vendor.NVIDIA, None, Vendor.AMD), strict=True))
+_MAKERS = dict(zip(MODELS, (Vendor.NVIDIA, None, Vendor.AMD), strict=True))
 """None: nobody tells who made it."""
 
 
@@ -67,7 +68,7 @@ def nodes(draw: st.DrawFn, name: str) -> Node:
     healths = st.sampled_from([Health.HEALTHY] * 5 + [Health.FAILED, Health.DEGRADED])
     count = draw(st.integers(0, 4))
     split = draw(among([1, 2, 4]))
-    model = draw(among(_MODELS))
+    model = draw(among(MODELS))
     cuts, sharing = draw(among([("",) * 4] * 4 + [("", "1g.10gb") * 2, ("1g.10gb",) * 4])), draw(_SHARINGS)
     parts, limit = draw(among([0, 1, 2, 2])), draw(among([None, 400, 700, 700]))
     devices = tuple(
@@ -126,6 +127,23 @@ def _software(driver: str) -> tuple[Software, ...]:
     return (Software(name="driver", version=driver), Software(name="kernel", version="6.12.0"))
 
 
+_QUOTAS = (
+    *[()] * 6,
+    (Quota(accelerators=MilliGpu(4_000)),),
+    (Quota(accelerators=MilliGpu(2_000), watts=Watts(4_000)), Quota(accelerators=MilliGpu(8_000))),
+    (Quota(site=SiteId("eu-de"), accelerators=MilliGpu(1_000)), Quota(site=SiteId("us-east"), watts=Watts(700))),
+    (Quota(model=MODELS[0], accelerators=MilliGpu(2_000)),),
+    (Quota(site=SiteId("eu-de"), model=MODELS[1], accelerators=MilliGpu(0)), Quota(watts=Watts(2_000))),
+)
+
+
+@st.composite
+def bounded(draw: st.DrawFn, tenant: str) -> dict[str, object]:
+    """Who stands above a tenant, and the quotas that it has, some of one site or model."""
+    over = {"tenant-b": (None, None, TenantId("tenant-a")), "tenant-c": (None, TenantId("tenant-b"))}
+    return {"quotas": draw(among(_QUOTAS)), "parent": draw(among(over.get(tenant, (None,))))}
+
+
 @st.composite
 def facts(draw: st.DrawFn) -> law.Facts:
     """The small estate's law base with other isolation, budgets and racks."""
@@ -136,8 +154,9 @@ def facts(draw: st.DrawFn) -> law.Facts:
             isolation=draw(isolation),
             apart_from=draw(among([(), (), ("tenant-c",), ("tenant-b",)])),
             residency=builders.residency(*draw(among([("DE", "FR"), ("DE", "FR", "US"), ("US",), ()]))),
+            **draw(bounded(t)),
         )
-        for t in _TENANTS
+        for t in TENANTS
     )
     racks = tuple(
         builders.rack(
@@ -149,14 +168,14 @@ def facts(draw: st.DrawFn) -> law.Facts:
     )
     placed = [n for r in racks for n in r.nodes]
     joined = tuple(sorted(draw(st.sets(st.sampled_from(placed), max_size=3)))) if placed and draw(st.booleans()) else ()
-    network = law.Network(id="rails", tenants=draw(among([(), _TENANTS[:1], _TENANTS])), nodes=joined)
+    network = law.Network(id="rails", tenants=draw(among([(), TENANTS[:1], TENANTS])), nodes=joined)
     return builders.facts(tenants=tenants, racks=racks, datasets=(), networks=(network,) if joined else ())
 
 
 @st.composite
 def workloads(draw: st.DrawFn, name: str) -> Workload:
     """A pending workload of some tenant."""
-    tenant = draw(among([*_TENANTS, *_TENANTS, "tenant-x"]))
+    tenant = draw(among([*TENANTS, *TENANTS, "tenant-x"]))
     together, spread = draw(among(_COMPANY))
     demand = draw(st.sampled_from(_DEMANDS))
     least = int("profile" in demand or "locality" in demand)
@@ -172,7 +191,7 @@ def workloads(draw: st.DrawFn, name: str) -> Workload:
         contract=builders.contract(
             count,
             **demand,
-            models=draw(among([(), (), _MODELS[:1], _MODELS])),
+            models=draw(among([(), (), MODELS[:1], MODELS])),
             vendors=draw(among([(), (), (Vendor.AMD,), (Vendor.AMD, Vendor.NVIDIA)])),
             memory_mebibytes=draw(among([0, 0, 60_000])),
             bandwidth=draw(among(list(BandwidthClass))),
@@ -185,12 +204,17 @@ def workloads(draw: st.DrawFn, name: str) -> Workload:
 
 
 @st.composite
-def roomy(draw: st.DrawFn) -> law.Facts:
+def roomy(draw: st.DrawFn, *, quotas: bool = True) -> law.Facts:
     """Facts under which most things have room: every node placed, some watts to spare, and most tenants at ease."""
     isolation = st.sampled_from([law.Isolation.SHARED_NODE] * 6 + list(law.Isolation)[:3])
     everywhere = builders.residency("DE", "FR", "US")
     residencies = st.sampled_from([everywhere, everywhere, builders.residency("DE", "FR")])
-    tenants = tuple(builders.tenant(t, isolation=draw(isolation), residency=draw(residencies)) for t in _TENANTS)
+    tenants = tuple(
+        builders.tenant(
+            t, isolation=draw(isolation), residency=draw(residencies), **(draw(bounded(t)) if quotas else {})
+        )
+        for t in TENANTS
+    )
     racks = tuple(
         builders.rack(
             r, power_budget_watts=draw(st.integers(4_000, 9_000)), nodes=tuple(n for n in NAMES if n.startswith(r))
@@ -242,7 +266,7 @@ def reserved(draw: st.DrawFn, estate: FrozenEstate) -> FrozenEstate:
         indexes = free[: draw(st.integers(1, len(free)))]
         start = builders.START + timedelta(hours=draw(st.integers(0, 3)))
         terms = Terms(
-            tenant=draw(among([TenantId(t) for t in _TENANTS])),
+            tenant=draw(among([TenantId(t) for t in TENANTS])),
             workload=draw(among([None, None, WorkloadId("w0")])),
             seats=(Seat(node=node, accelerators=indexes),),
             watts_per_accelerator=draw(among([0, 700, 1_500])),

@@ -17,7 +17,7 @@ from estate.snapshots import Snapshot
 from estate.uses.reservations import Reservation, Terms
 from estate.workloads import BandwidthClass, Binding, Locality, Span, Workload, WorkloadKind
 from policies import sovereignty
-from tests.placement import naive_promises
+from tests.placement import naive_promises, naive_quotas
 from tools.placement.port import Ask
 
 type Cap = tuple[Span, int] | None
@@ -47,7 +47,7 @@ def _placed(snapshot: Snapshot, workload: Workload, ask: Ask, cap: Cap) -> tuple
         start = workload.model_copy(update={"bindings": kept, "cluster": cluster})
         running = snapshot.with_workload(start)
         for domain in _domains(running, start, ask):
-            found = _in_cluster(running, start, ask, domain, cap, begun=bool(workload.bindings))
+            found = _in_cluster((snapshot, running), start, ask, domain, cap, begun=bool(workload.bindings))
             if found is not None:
                 return found
     return None
@@ -78,7 +78,7 @@ def faults(snapshot: Snapshot, ask: Ask, bindings: tuple[Binding, ...]) -> Itera
         yield "less available than promised"
     for binding in bindings:
         open_to = [n for n in running.nodes() if not naive_promises.refuses(running, workload, ask, n, begun)]
-        homes = {n.id: _home(running, workload, ask, n, binding.replica) for n in open_to}
+        homes = {n.id: _home((snapshot, running), workload, ask, n, binding.replica) for n in open_to}
         if homes.get(binding.node) != binding:
             yield f"{binding} is no home: {homes.get(binding.node)} would be"
         if len(bindings) == 1 and free_choice:
@@ -169,8 +169,9 @@ def _clusters(snapshot: Snapshot, workload: Workload, ask: Ask) -> Iterator[Clus
 
 
 def _in_cluster(
-    running: Snapshot, workload: Workload, ask: Ask, domain: str | None, cap: Cap, *, begun: bool
+    estates: tuple[Snapshot, Snapshot], workload: Workload, ask: Ask, domain: str | None, cap: Cap, *, begun: bool
 ) -> tuple[Binding, ...] | None:
+    base, running = estates
     bindings: list[Binding] = []
     over = workload.contract.together
     for replica in sorted(ask.replicas):
@@ -182,7 +183,7 @@ def _in_cluster(
                 continue
             if naive_promises.refuses(running, workload, ask, node, begun):
                 continue
-            binding = _home(running, workload, ask, node, replica)
+            binding = _home((base, running), workload, ask, node, replica)
             if binding is not None:
                 aims = naive_promises.aims(running, workload, ask, node)
                 homes.append((aims, _score(running, workload, node, ask), node.id, binding))
@@ -196,7 +197,9 @@ def _in_cluster(
     return tuple(bindings)
 
 
-def _home(running: Snapshot, workload: Workload, ask: Ask, node: Node, replica: int) -> Binding | None:
+def _home(estates: tuple[Snapshot, Snapshot], workload: Workload, ask: Ask, node: Node, replica: int) -> Binding | None:
+    """On the estate as it is before anything moves, and as it runs on."""
+    base, running = estates
     if node.id in ask.avoid or not _lawful_place(running, workload, ask, node):
         return None
     if not _near(running, workload, node):
@@ -209,7 +212,10 @@ def _home(running: Snapshot, workload: Workload, ask: Ask, node: Node, replica: 
     if devices is None:
         return None
     binding = Binding(replica=replica, node=node.id, accelerators=devices)
-    return binding if seat(running, workload, (binding,)) is None else None
+    if seat(running, workload, (binding,)) is not None:
+        return None
+    seated = workload.model_copy(update={"bindings": (*workload.bindings, binding)})
+    return None if naive_quotas.broken(base, running.with_workload(seated), workload) else binding
 
 
 def _lawful_place(running: Snapshot, workload: Workload, ask: Ask, node: Node) -> bool:

@@ -71,7 +71,8 @@ def settled(estate: Snapshot, found: Aftermath) -> Snapshot:
             ask = Ask(name, tuple(moving))
             running = estate.with_workload(workload)
             # Any devices of the node that the rules allow: which ones was the engine's choice.
-            assert naive._home(running, workload, ask, node, binding.replica) is not None, (found.domain, binding)
+            there = naive._home((estate, running), workload, ask, node, binding.replica)
+            assert there is not None, (found.domain, binding)
             workload = workload.model_copy(update={"bindings": (*workload.bindings, binding)})
         estate = estate.with_workload(workload)
     return estate

@@ -14,7 +14,7 @@ from estate.facilities.places import Cooling, CoolingMethod, RackSpace
 from estate.frozen import FrozenEstate
 from estate.hardware import Health, Node
 from estate.ids import CopyId, DatasetId, SiteId, StorageId
-from estate.law.tenants import Quota
+from estate.law.tenants import Quota, Tenant
 from estate.units import MilliGpu, Watts
 from estate.workloads import Workload
 from tests import builders
@@ -60,7 +60,10 @@ def job(size: int, **over: Any) -> Workload:
 HELD = builders.workload(
     "held", replicas=1, contract=builders.contract(6), bindings=(builders.binding(0, "eu-a1", *range(6)),)
 )
-QUOTA = (builders.tenant("tenant-a", quotas=(Quota(accelerators=MilliGpu(6_000)),)),)
+
+
+def quota(devices: int) -> tuple[Tenant, ...]:
+    return (builders.tenant("tenant-a", quotas=(Quota(accelerators=MilliGpu(devices * 1000)),)),)
 
 
 @pytest.mark.parametrize(
@@ -78,8 +81,9 @@ QUOTA = (builders.tenant("tenant-a", quotas=(Quota(accelerators=MilliGpu(6_000))
             ),
             Cause.NO_POWER,
         ),
-        (fleet(builders.node("eu-a1"), beside=(HELD,), waits=job(2), tenants=QUOTA, datasets=()), Cause.UNBOUND),
-        (fleet(builders.node("eu-a1"), beside=(HELD,), waits=job(4), tenants=QUOTA, datasets=()), Cause.QUOTA),
+        (fleet(builders.node("eu-a1"), beside=(HELD,), waits=job(2), tenants=quota(8), datasets=()), Cause.UNBOUND),
+        (fleet(builders.node("eu-a1"), beside=(HELD,), waits=job(2), tenants=quota(6), datasets=()), Cause.QUOTA),
+        (fleet(builders.node("eu-a1"), beside=(HELD,), waits=job(4), tenants=quota(6), datasets=()), Cause.QUOTA),
         (fleet(builders.node("eu-a1"), beside=(HELD,), waits=job(2, namespace="tenant-b")), Cause.LAW),
         (
             fleet(

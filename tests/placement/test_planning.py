@@ -18,7 +18,7 @@ from estate.results import Ok
 from estate.snapshots import Snapshot
 from estate.workloads import Workload
 from tests import builders
-from tests.placement import estates, naive
+from tests.placement import estates, naive, naive_quotas
 from tools.placement.planning.ordering import Group, Ordering, Target
 from tools.placement.planning.planning import plan
 from tools.placement.planning.plans import AreaKind, Evacuate, Fill, Free, Goal, Plan, Repack, Takes
@@ -122,6 +122,7 @@ def test_every_step_of_every_plan_is_lawful_and_the_gain_is_as_told(data: st.Dat
     assert found.met != bool(found.short)
     assert plan(estate, goal, effort=QUICK) == found
     assert ([*estate.nodes()], [*estate.workloads()]) == before
+    assert not [w.id for w in end.workloads() if naive_quotas.broken(estate, end, w)]
     if isinstance(goal, Evacuate) and found.met:
         racks = {"rack": [goal.name], "feed": ["eu-a", "eu-b", "us-a"]}.get(goal.area, [])
         assert not [n for n in end.nodes() if end.rack_of(n.id) in racks and end.workloads_on(n.id)]

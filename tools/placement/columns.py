@@ -21,6 +21,7 @@ from estate.loads import Load
 from estate.machines import Software
 from estate.snapshots import Snapshot
 from estate.workloads import WHOLE, Locality
+from policies.quotas import Books
 from tools.placement.insides import UNTOLD, Inside, Parts, Seat
 
 type Flags = NDArray[np.bool_]
@@ -32,7 +33,10 @@ NOBODY, SEVERAL = -1, -2
 HEALTHS = tuple(Health)
 HEALTHY = HEALTHS.index(Health.HEALTHY)
 _SHARED = frozenset(
-    {"names", "rows", "ids", "models", "makers", "profiles", "installed", "taints", "rack_budget", "seats", "insides"}
+    {
+        *("names", "rows", "ids", "models", "makers", "profiles", "installed", "taints", "rack_budget"),
+        *("seats", "insides", "books"),
+    }
 )
 """What a renewal does not copy as an array."""
 _OF_RACKS = frozenset({"rack_drawn", "rack_budget"})
@@ -119,6 +123,8 @@ class Columns:
     """What was seated or lifted since these nodes were read, for the parts inside of them."""
     insides: dict[Locality | None, Inside] = field(default_factory=dict, compare=False)
     """The parts of nodes, as far as somebody asked for them."""
+    books: Books = field(default_factory=Books, compare=False)
+    """What tenants hold, for quotas of one site or model; shared by all columns of a line."""
 
     def inside(self, snapshot: Snapshot, locality: Locality | None, rows: Iterable[int]) -> Parts:
         """The parts of that kind, known of these nodes. `snapshot` is the one that the columns are of."""

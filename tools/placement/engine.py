@@ -9,16 +9,19 @@ numbers. It proposes homes; whether they may be used is the gate's decision.
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from estate.frozen import FrozenEstate
 from estate.snapshots import Snapshot
 from estate.workloads import Binding, Workload
+from policies.profiles import Ceiling
+from policies.quotas import Books
 from tools.inventory.columns.grounds import ColumnarGround
 from tools.placement import columns, deliveries, grounding, relaxing, yielding
 from tools.placement.attempts import Attempt
 from tools.placement.columns import Columns
-from tools.placement.constraints import times
+from tools.placement.constraints import quotas, times
 from tools.placement.online.kinds import Kinds
 from tools.placement.online.outlooks import UNTOLD, Outlook
 from tools.placement.online.valuing import Valuation, Worth
@@ -41,11 +44,13 @@ LARGE = 512
 class MaskEngine:
     """Satisfies `tools.placement.port.Engine`; safe to share between threads."""
 
-    def __init__(self, outlook: Outlook = UNTOLD) -> None:
+    def __init__(self, outlook: Outlook = UNTOLD, ceilings: tuple[Ceiling, ...] = ()) -> None:
+        """`ceilings` are what the house lets tenants hold, beside the quotas of the facts."""
         self._lock = threading.Lock()  # protects `_recent` and `_valuation`
         self._recent: list[tuple[Snapshot, Columns]] = []
         self._valuation: Valuation | None = None
         self.outlook = outlook
+        self._books = Books(ceilings=ceilings)
         self._board: Board | None = None
         self._looked: Snapshot | None = None
 
@@ -106,7 +111,7 @@ class MaskEngine:
             for held, found in self._recent:
                 if held is snapshot:
                     return found
-            built = self._renewed(snapshot) or _built(snapshot)
+            built = self._renewed(snapshot) or replace(_built(snapshot), books=self._books)
             self._recent = [*self._recent[1 - _SNAPSHOTS_KEPT :], (snapshot, built)]
             return built
 
@@ -132,7 +137,10 @@ class MaskEngine:
 
     def _boarded(self, snapshot: Snapshot, ask: Ask, workload: Workload) -> tuple[Binding, ...] | None:
         """What the board says: no seats where there are none for certain; None where it cannot tell."""
-        return None if self._board is None else self._board.seats(snapshot, ask, workload)
+        ceilings = self._books.ceilings
+        if self._board is None or (ceilings and quotas.concerns(snapshot, workload, ceilings)):
+            return None
+        return self._board.seats(snapshot, ask, workload)
 
 
 def _built(snapshot: Snapshot) -> Columns:

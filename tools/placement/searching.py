@@ -14,13 +14,11 @@ from dataclasses import replace
 import numpy as np
 
 from estate.workloads import Binding
-from tools.placement import availabilities, objectives
+from tools.placement import availabilities, choosing, objectives
 from tools.placement.attempts import Attempt
 from tools.placement.columns import Flags, Ints
 from tools.placement.constraints.company import span
-from tools.placement.constraints.devices import suitable
 from tools.placement.constraints.kinds import Constraint, Masks
-from tools.placement.constraints.localities import groups
 from tools.placement.constraints.table import moving, standing
 from tools.placement.wishes import Room, Wish
 
@@ -69,7 +67,7 @@ def _search(wish: Wish, without: Constraint | None, prefer: Ints | None) -> Atte
             if attempt.complete:
                 return attempt
             attempts.append(attempt)
-    return max(attempts, key=lambda a: len(a.bindings), default=_nowhere(wish, fixed, without))
+    return max(attempts, key=lambda a: len(a.bindings)) if attempts else _nowhere(wish, fixed, without)
 
 
 def _room(wish: Wish, without: Constraint | None) -> Room:
@@ -166,40 +164,8 @@ def _fill(wish: Wish, room: Room) -> Ints:
 
 
 def _seat(wish: Wish, room: Room, attempt: Attempt, replica: int, row: int, without: Constraint | None) -> None:
-    slots = _devices(wish, room, row, without)
+    slots = choosing.devices(wish, room, row, without)
     indexes = tuple(sorted(int(i) for i in wish.columns.index[row, slots]))
     attempt.bindings.append(Binding(replica=replica, node=wish.columns.ids[row], accelerators=indexes))
     attempt.rows.append(row)
     room.seat(row, slots, wish.watts)
-
-
-def _devices(wish: Wish, room: Room, row: int, without: Constraint | None) -> Ints:
-    """The slots to take: in the tightest part of the node that has all of it, where the contract names one."""
-    usable = np.flatnonzero(room.devices[row] & suitable(wish, without).all[row])
-    first = groups(wish, room, row, usable, without)[0]
-    return _shared(wish, room, row, first) if wish.shared else _whole(wish, room, row, first)
-
-
-def _shared(wish: Wish, room: Room, row: int, usable: Ints) -> Ints:
-    """The device with the least to spare; one that is open before one that is not."""
-    order = np.lexsort((wish.columns.index[row, usable], room.milli[row, usable], ~room.open[row, usable]))
-    return usable[order][:1].astype(np.int64)
-
-
-def _whole(wish: Wish, room: Room, row: int, usable: Ints) -> Ints:
-    """From the tightest NVLink domain that holds them all, else wherever they may be.
-
-    Free ones first: only a search without the constraint on free devices sees others.
-    """
-    c, needed = wish.columns, wish.needed
-    domains, free = c.domain[row, usable], room.free[row, usable]
-    fitting = [
-        (-min(int(free[domains == d].sum()), needed), int((domains == d).sum()), int(d))
-        for d in np.unique(domains[domains >= 0])
-        if (domains == d).sum() >= needed
-    ]
-    if fitting:
-        chosen = min(fitting)[2]
-        usable, free = usable[domains == chosen], free[domains == chosen]
-    order = np.lexsort((c.index[row, usable], ~free))
-    return usable[order][:needed].astype(np.int64)

@@ -21,6 +21,7 @@ from tools.placement.constraints.kinds import Constraint, Masks
 from tools.placement.insides import UNTOLD, Seat
 from tools.placement.port import Ask
 from tools.placement.reserved import Kept, kept
+from tools.placement.spending import Spending, spent
 
 FAR: Final = 2**60
 """More than any limit: what a measure says where nobody knows."""
@@ -65,6 +66,10 @@ class Wish:
     """What `measured` has answered."""
     joined: list[WorkloadContract] = field(default_factory=list, compare=False)
     """What `contract` has answered."""
+    counted: Snapshot | None = None
+    """The estate whose holdings count towards quotas, where the columns have seats that `snapshot` has not."""
+    spendings: dict[tuple[int, ...], tuple[Spending, ...]] = field(default_factory=dict, compare=False)
+    """What `spending` has answered."""
 
     @property
     def contract(self) -> WorkloadContract:
@@ -90,6 +95,15 @@ class Wish:
         if not self.reservations:
             self.reservations.append(kept(self.snapshot, self.columns, self.workload, self.ask.at))
         return self.reservations[0]
+
+    @property
+    def spending(self) -> tuple[Spending, ...]:
+        """What it counts towards: its tenant's quotas, and those of everybody above it."""
+        asked = self.ask.replicas
+        if asked not in self.spendings:
+            known = self.counted or self.snapshot
+            self.spendings[asked] = spent(self.columns.books, known, self.workload, asked)
+        return self.spendings[asked]
 
     @property
     def needed(self) -> int:
@@ -158,6 +172,8 @@ class Room:
         self._payer = wish.payer
         self.seats: list[Seat] = []
         """What was lifted and seated, for the parts of nodes."""
+        self.taken: list[tuple[int, Ints]] = []
+        """The nodes and slots of those that were seated, for quotas."""
         self._vacate(wish)
         self.seated = wish.stays()
         """The nodes of its other replicas, and of those that were seated."""
@@ -218,6 +234,7 @@ class Room:
         else:
             self._share(row, slots)
         self._request(row, slots, 1)
+        self.taken.append((row, slots))
         self.seated.append(row)
         self._change_load(row, watts)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from estate import gangs, pledges
 from estate.changes import Change, MoveWorkload, ReplicaMove, ScaleWorkload
-from estate.ids import WorkloadId
+from estate.ids import TenantId, WorkloadId
 from estate.snapshots import Snapshot
 from estate.workloads import Binding, Workload
 from tools.placement.attempts import Attempt
@@ -49,11 +49,36 @@ def preemption(engine: Engine, wish: Wish) -> Yielded | None:
         return None
     racks = {wish.snapshot.rack_of(b.node) for b in seated.bindings}
     near = [g for g in groups if any(wish.snapshot.rack_of(b.node) in racks for bs in g.values() for b in bs)]
-    return _fewest(engine, wish, near if _seated(engine, wish, near).complete else groups)
+    kin = _sharing_quotas(wish)
+    closer = [g for g in groups if g in near or any(_tenant(wish, name) in kin for name in g)]
+    enough = next((some for some in (near, closer) if _seated(engine, wish, some).complete), groups)
+    return _fewest(engine, wish, enough)
+
+
+def _sharing_quotas(wish: Wish) -> frozenset[TenantId]:
+    """Whose work counts towards what the wish counts towards."""
+    below = wish.facts.tenants_below
+    return frozenset(t for spending in wish.spending for t in below[spending.bound.tenant])
+
+
+def _tenant(wish: Wish, name: WorkloadId) -> TenantId | None:
+    found = wish.snapshot.workload(name)
+    return None if found is None else found.tenant
+
+
+def _first_enough(engine: Engine, wish: Wish, leaving: list[_Stops]) -> list[_Stops]:
+    """The first so many of them, by halving: they are in the order in which they are to go."""
+    least, most = 0, len(leaving)
+    while least < most:
+        middle = (least + most) // 2
+        least, most = (least, middle) if _seated(engine, wish, leaving[:middle]).complete else (middle + 1, most)
+    return leaving[:most]
 
 
 def _fewest(engine: Engine, wish: Wish, leaving: list[_Stops]) -> Yielded:
     """Those that cannot stay, tried from the worthiest on."""
+    if len(leaving) > _MOST_TRIED:
+        leaving = _first_enough(engine, wish, leaving)
     if len(leaving) <= _MOST_TRIED:
         for group in reversed(list(leaving)):
             fewer = [g for g in leaving if g is not group]
@@ -101,7 +126,8 @@ def _seated(engine: Engine, wish: Wish, leaving: list[_Stops], prefer: Ints | No
     bare = _without(wish.snapshot, leaving)
     columns = engine.columns_of(bare)
     return search(
-        replace(wish, snapshot=bare, columns=columns, known=None, suited={}, spans={}, measures={}), prefer=prefer
+        replace(wish, snapshot=bare, columns=columns, known=None, suited={}, spans={}, measures={}, spendings={}),
+        prefer=prefer,
     )
 
 

@@ -20,6 +20,7 @@ from estate.ids import ClusterId, NodeId, TenantId, WorkloadId
 from estate.references import Ref
 from estate.snapshots import Snapshot
 from estate.workloads import Binding, Workload
+from policies import quotas
 from tools.placement.assurance.promises import promised
 from tools.placement.attempts import Attempt
 from tools.placement.columns import HEALTHS, UNKNOWN_TENANT, Columns, Flags, Ints
@@ -69,15 +70,25 @@ class Ground:
     lost: dict[tuple[NodeId, ...], Aftermath] = field(default_factory=dict)
     """What was worked out before: a rack and its leaf switch are the same nodes."""
 
-    def wish(self, snapshot: Snapshot, workload: Workload, replicas: tuple[int, ...], columns: Columns) -> Wish:
+    def wish(self, seen: _Seen, workload: Workload, replicas: tuple[int, ...], columns: Columns) -> Wish:
         """The ask for these replicas on what is left."""
-        wish = Wish(snapshot, columns, Ask(workload.id, replicas, at=self.now), workload)
+        ask = Ask(workload.id, replicas, at=self.now)
+        wish = Wish(seen.snapshot, columns, ask, workload, counted=seen.counted)
         contract = workload.contract
         bound = workload.datasets, workload.attachments, contract.residency
         key = (workload.tenant, workload.namespace, *bound, workload.tolerations)
         if key not in self._known:
             self._known[key] = table.enduring(wish)
         return replace(wish, known=self._known[key])
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What a round goes by beside the columns."""
+
+    snapshot: Snapshot
+    counted: Snapshot
+    """Without what ran on lost nodes, and with what has a second home: for quotas."""
 
 
 def lose(ground: Ground, domain: Ref, nodes: Iterable[NodeId]) -> Aftermath:
@@ -142,24 +153,40 @@ def _round(
     lost: frozenset[NodeId],
     first: tuple[WorkloadId, ...],
 ) -> _Round:
-    done, snapshot = _Round(), ground.snapshot
-    for name in _order(snapshot, stops, first):
-        workload = snapshot.workload(name)
+    done, seen = _Round(), _Seen(ground.snapshot, _stopped(ground.snapshot, lost))
+    for name in _order(ground.snapshot, stops, first):
+        workload = seen.snapshot.workload(name)
         assert workload is not None
         running = workload.without([b for b in workload.bindings if b.node in lost])
         replicas = tuple(b.replica for b in stops[name])
-        attempt = search(ground.wish(snapshot, running, replicas, left))
+        attempt = search(ground.wish(seen, running, replicas, left))
         if attempt.complete:
-            snapshot = _copied(snapshot, workload, left.names.clusters[attempt.cluster])
+            seen.snapshot = _copied(seen.snapshot, workload, left.names.clusters[attempt.cluster])
             left = _seated(ground.snapshot, left, running, replicas, attempt)
             done.homes[name] = tuple(attempt.bindings)
+            seats = (*(b for b in running.bindings if b.replica not in replicas), *attempt.bindings)
+            seated = running.model_copy(update={"bindings": seats})
+            seen.counted = _counting(seen.counted, seated)
             if workload.contract.stage is not None:  # its other stages follow it
-                seats = (*(b for b in running.bindings if b.replica not in replicas), *attempt.bindings)
-                snapshot = snapshot.with_workload(running.model_copy(update={"bindings": seats}))
+                seen.snapshot = seen.snapshot.with_workload(seated)
         else:
             stay = len(workload.bindings) - len(replicas)
             done.homeless.append(Homeless(workload, replicas, stay, lacking(attempt.last, left.fit)))
     return done
+
+
+def _stopped(snapshot: Snapshot, lost: Iterable[NodeId]) -> Snapshot:
+    """The estate without what ran on these nodes, as far as quotas count it."""
+    for node in lost:
+        for workload in snapshot.workloads_on(node):
+            snapshot = _counting(snapshot, workload.without(workload.on(node)))
+    return snapshot
+
+
+def _counting(snapshot: Snapshot, workload: Workload) -> Snapshot:
+    """With this workload as it is now, where somebody has a quota that it counts towards."""
+    bounded = next(quotas.bounds(snapshot.facts, (workload.tenant,)), None) is not None
+    return snapshot.with_workload(workload) if bounded else snapshot
 
 
 def _copied(snapshot: Snapshot, workload: Workload, cluster: ClusterId) -> Snapshot:

@@ -26,6 +26,7 @@ class Constraint(StrEnum):
     STORAGE = "storage throughput"
     DEADLINE = "done by its deadline"
     COST = "cost ceiling"
+    QUOTA = "quota of a tenant"
     HEALTH = "healthy node"
     NVLINK = "one NVLink domain"
     TOGETHER = "its replicas together"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
+from estate.ids import TenantId
 from estate.verdicts import Dimension
 from tools.placement.attempts import Attempt
 from tools.placement.columns import Columns, Flags, Ints
@@ -36,6 +38,14 @@ class Easing:
     says: str
 
 
+class Plain(NamedTuple):
+    """What was needed, in figures that the holder of the contract may read."""
+
+    says: str
+    of: TenantId | None
+    """Whose name is in it, beside the holder's."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One constraint in words. Its mask is its family's."""
@@ -53,6 +63,8 @@ class Rule:
     """How far each node is from meeting it, in its unit; None where there is no measure."""
     eased: Callable[[Wish, Attempt], Easing] | None = None
     """What the contract would say if it asked for what the attempt found; None: that is not how it is relaxed."""
+    plainly: Callable[[Refused], Iterable[Plain]] | None = None
+    """The same as `plain` in figures, where those are the holder's own; None: there are none."""
 
 
 def promise(

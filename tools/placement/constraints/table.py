@@ -23,6 +23,7 @@ from tools.placement.constraints import (
     machines,
     marks,
     power,
+    quotas,
     reservations,
     stages,
     storage,
@@ -38,7 +39,7 @@ from tools.placement.constraints.rules import Rule
 from tools.placement.wishes import Room, Wish
 
 _PROMISES = (costs, data, stages, storage, supplies, times, uptimes, users, writing)
-_PLACES = (marks, reservations, devices, machines, localities, power, company, tenancy, belongings, law)
+_PLACES = (marks, reservations, devices, machines, localities, power, quotas, company, tenancy, belongings, law)
 _FAMILIES = (*_PLACES, *_PROMISES)
 _FOLDED = (marks, devices, machines, power, company, tenancy, law)
 """What the compiled way knows (`tools.placement.online`). Every other family of places says in `concerns` whom it may
@@ -65,6 +66,7 @@ _MOVING = (
     storage.moving,
     uptimes.moving,
     reservations.moving,
+    quotas.moving,
 )
 
 RULES: Final[Mapping[Constraint, Rule]] = {rule.constraint: rule for family in _FAMILIES for rule in family.RULES}

@@ -8,7 +8,7 @@ waits, the obstacle that is easiest to lift, and of the obstacles of one workloa
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
@@ -21,8 +21,7 @@ from estate.hardware import Health
 from estate.ids import DatasetId, SiteId
 from estate.references import Ref
 from estate.snapshots import Snapshot
-from estate.workloads import Workload
-from tools.placement import quotas
+from estate.workloads import Binding, Workload
 from tools.placement.columns import HEALTHS, UNKNOWN_TENANT, Columns, Flags, Ints
 from tools.placement.constraints.kinds import AXES, Constraint
 from tools.placement.port import Ask
@@ -75,6 +74,7 @@ _BY_CONSTRAINT: Final[Mapping[Constraint, Cause]] = {
     Constraint.AVAILABILITY: Cause.FRAGMENTATION,
     Constraint.STAGES: Cause.FRAGMENTATION,
     Constraint.POWER: Cause.NO_POWER,
+    Constraint.QUOTA: Cause.QUOTA,
     Constraint.DATA: Cause.DATA_WAIT,
     Constraint.STORAGE: Cause.DATA_WAIT,
     Constraint.ISOLATION: Cause.LAW,
@@ -112,9 +112,9 @@ def book(snapshot: Snapshot, columns: Columns) -> Booked:
     unhealthy |= columns.free & closed[:, None]
     cause[unhealthy] = CAUSES.index(Cause.UNHEALTHY)
     left = columns.free & ~unhealthy
-    running, waiting = columns, []
+    running, counted, waiting = columns, snapshot, []
     for workload in _waiting(snapshot):
-        wish = _wish(snapshot, running, workload)
+        wish = _wish(snapshot, counted, running, workload)
         attempt = search(wish)
         if not attempt.complete or attempt.room is None:
             waiting.append(workload)
@@ -123,7 +123,8 @@ def book(snapshot: Snapshot, columns: Columns) -> Booked:
         cause[taken & left] = CAUSES.index(Cause.UNBOUND)
         left &= ~taken
         running = _seated(running, workload, attempt.room, attempt.rows)
-    cause[left] = np.broadcast_to(_obstacle(snapshot, running, waiting)[:, None], left.shape)[left]
+        counted = counted.with_workload(_bound(workload, attempt.bindings))
+    cause[left] = np.broadcast_to(_obstacle(snapshot, counted, running, waiting)[:, None], left.shape)[left]
     return Booked(columns, cause)
 
 
@@ -134,10 +135,10 @@ def _waiting(snapshot: Snapshot) -> list[Workload]:
     return sorted(wanted, key=lambda w: (-w.contract.accelerators_per_replica, -w.replicas, w.id))
 
 
-def _wish(snapshot: Snapshot, columns: Columns, workload: Workload) -> Wish:
+def _wish(snapshot: Snapshot, counted: Snapshot, columns: Columns, workload: Workload) -> Wish:
     bound = {b.replica for b in workload.bindings}
     ask = Ask(workload.id, tuple(r for r in range(workload.replicas) if r not in bound))
-    return Wish(snapshot, columns, ask, workload)
+    return Wish(snapshot, columns, ask, workload, counted=counted)
 
 
 def _seated(columns: Columns, workload: Workload, room: Room, rows: list[int]) -> Columns:
@@ -147,24 +148,25 @@ def _seated(columns: Columns, workload: Workload, room: Room, rows: list[int]) -
     return room.columns(present)
 
 
-def _obstacle(snapshot: Snapshot, columns: Columns, waiting: list[Workload]) -> Ints:
+def _bound(workload: Workload, bindings: Sequence[Binding]) -> Workload:
+    return workload.model_copy(update={"bindings": (*workload.bindings, *bindings)})
+
+
+def _obstacle(snapshot: Snapshot, counted: Snapshot, columns: Columns, waiting: list[Workload]) -> Ints:
     """Of each node what keeps the nearest waiting work away."""
     best = np.full(len(columns.ids), len(_EASY) - 1, dtype=np.int64)
-    uses, cooling = quotas.uses(snapshot), rack_cooling(snapshot, columns)
+    cooling = rack_cooling(snapshot, columns)
     for workload in waiting:
-        wish = _wish(snapshot, columns, workload)
-        best = np.minimum(best, _hardest(wish, cooling, short=_short(snapshot, workload, uses)))
+        best = np.minimum(best, _hardest(_wish(snapshot, counted, columns, workload), cooling))
     return np.array(_EASY, dtype=np.int64)[best]
 
 
-def _hardest(wish: Wish, cooling: Ints, *, short: bool) -> Ints:
+def _hardest(wish: Wish, cooling: Ints) -> Ints:
     """Of each node the hardest obstacle to one workload; where none is, its parts do not fit together."""
     # Each replica by itself: what the others would take is a matter of fragmentation.
     alone = replace(wish, ask=replace(wish.ask, replicas=wish.ask.replicas[:1]), suited={})
     found = search(alone).first
     rank = np.zeros(len(wish.columns.ids), dtype=np.int64)
-    if short:
-        rank[:] = _EASY.index(CAUSES.index(Cause.QUOTA))
     for constraint, refused in found.items():
         place = _EASY.index(CAUSES.index(_BY_CONSTRAINT.get(constraint, Cause.NO_DEMAND)))
         rank = np.where(refused, np.maximum(rank, place), rank)
@@ -173,13 +175,6 @@ def _hardest(wish: Wish, cooling: Ints, *, short: bool) -> Ints:
     after = Room(wish).rack_after(wish.watts)
     warm = (columns.rack >= 0) & (after > cooling[columns.rack]) if cooling.size else np.zeros_like(columns.cordoned)
     return np.where(warm, np.maximum(rank, hot), rank)
-
-
-def _short(snapshot: Snapshot, workload: Workload, uses: Mapping[quotas.Scope, quotas.Use]) -> bool:
-    """Whether a quota of its own, or of those above it, has no room for one more replica."""
-    payers = quotas.payers(snapshot, workload.tenant)
-    everywhere = (u for s, u in uses.items() if s.tenant in payers and s.site is None and not s.model)
-    return any(u.left < workload.contract.accelerators_per_replica for u in everywhere)
 
 
 def rack_cooling(snapshot: Snapshot, columns: Columns) -> Ints:

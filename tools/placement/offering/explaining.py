@@ -6,7 +6,7 @@ holder of the contract reads the same in the contract's own words, and learns of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from itertools import islice
 
@@ -14,11 +14,12 @@ import numpy as np
 
 from estate.errors import BadInput
 from estate.ids import SiteId, TenantId, WorkloadId
-from estate.records import Model
+from estate.records import Model, later
 from estate.snapshots import Snapshot
 from estate.workloads import Workload
 from tools.placement.columns import Flags
 from tools.placement.constraints.kinds import AXES, Constraint, Masks
+from tools.placement.constraints.rules import Refused
 from tools.placement.constraints.table import RULES
 from tools.placement.offering.cases import Case
 from tools.placement.offering.relaxations import Relaxation, relaxations
@@ -37,6 +38,16 @@ class Plainly(Model):
     needed: str
     share_percent: int
     """Of the places there are, how many it rules out, in tens."""
+    of: TenantId | None = later()
+    """Whose name is in it: of somebody above the holder of the contract, whose quota it is."""
+    unnamed: str = later("")
+    """The same without that name."""
+
+    def seen_by(self, tenants: Collection[TenantId]) -> Plainly:
+        """As somebody reads it who may know of these tenants."""
+        if self.of is None or self.of in tenants:
+            return self
+        return Plainly(needed=self.unnamed, share_percent=self.share_percent)
 
 
 class Home(Model):
@@ -69,11 +80,14 @@ class Explanation(Model):
     nearest: str = ""
     """Where no single change does: what comes closest."""
 
-    def for_tenant(self) -> Explanation:
-        """What its holder may read: no rack, no node, no other tenant."""
+    def for_tenant(self, sees: Collection[TenantId] = ()) -> Explanation:
+        """What its holder may read: no rack, no node, no other tenant than those that they see anyway."""
         mine = tuple(r.model_copy(update={"says": r.plain}) for r in self.helps if r.plain)
         return self.model_copy(
-            update={"homes": (), "nodes": 0, "reasons": (), "by_node": (), "helps": mine, "nearest": ""}
+            update={
+                **{"homes": (), "nodes": 0, "reasons": (), "by_node": (), "helps": mine, "nearest": ""},
+                "plainly": tuple(dict.fromkeys(p.seen_by(sees) for p in self.plainly)),
+            }
         )
 
 
@@ -117,14 +131,14 @@ def explained(case: Case, *, each_node: bool = False) -> Explanation:
             "nodes": len(wish.columns.ids),
             "reasons": explain(wish, attempt.last, room),
             "by_node": tuple(by_node(wish, attempt.last, room)) if each_node else (),
-            "plainly": tuple(plainly(attempt.last)),
+            "plainly": tuple(plainly(wish, attempt.last, room)),
             "helps": helps,
             "nearest": answer.nearest if isinstance(answer, NoPlacement) and not helps else "",
         }
     )
 
 
-def plainly(masks: Masks) -> Iterator[Plainly]:
+def plainly(wish: Wish, masks: Masks, room: Room) -> Iterator[Plainly]:
     """The few obstacles that explain every place that is ruled out, the hardest first.
 
     What alone keeps it from some place is among them; of the others, whatever explains most of what is left.
@@ -139,7 +153,16 @@ def plainly(masks: Masks) -> Iterator[Plainly]:
         told[int((refusing & left).sum(axis=1).argmax())] = True
         left &= ~refusing[told].any(axis=0)
     for position in np.flatnonzero(told):
-        yield Plainly(needed=RULES[order[position]].plain, share_percent=_tens(refusing[position]))
+        yield from _plain(Refused(wish, refusing[position], room), order[position])
+
+
+def _plain(by: Refused, constraint: Constraint) -> Iterator[Plainly]:
+    rule, share = RULES[constraint], _tens(by.refused)
+    if rule.plainly is None:
+        yield Plainly(needed=rule.plain, share_percent=share)
+        return
+    for said in rule.plainly(by):
+        yield Plainly(needed=said.says, share_percent=share, of=said.of, unnamed=rule.plain if said.of else "")
 
 
 def _tens(refused: Flags) -> int:

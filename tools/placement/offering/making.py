@@ -13,15 +13,16 @@ import numpy as np
 from estate import pledges
 from estate.hardware import Health
 from estate.ids import NodeId, VolumeId
-from estate.law import ClusterName, Facts, Network, Volume
+from estate.law import ClusterName, Facts, Network, Quota, Volume
 from estate.law.tenants import Namespace
 from estate.machines import Software
 from estate.snapshots import Snapshot
-from estate.units import Mebibytes, Watts
+from estate.units import Mebibytes, MilliGpu, Watts
 from estate.workloads import BandwidthClass, Workload
+from policies.holdings import Held
 from tools.placement.attempts import Attempt
 from tools.placement.columns import Ints
-from tools.placement.constraints import machines, sizes
+from tools.placement.constraints import machines, quotas, sizes
 from tools.placement.constraints.devices import least_limit
 from tools.placement.constraints.kinds import Constraint
 from tools.placement.constraints.localities import most_rails
@@ -95,6 +96,25 @@ def _powered(case: Case, attempt: Attempt) -> Change:
         budget = Watts(racks[rack].power_budget_watts + watts)
         racks[rack] = racks[rack].model_copy(update={"power_budget_watts": budget})
     return case.snapshot.with_facts(_renewed(case.snapshot.facts, racks=tuple(racks.values()))), case.ask
+
+
+def _raised(case: Case, attempt: Attempt) -> Change:
+    """Every quota of the facts that is too small is as large as it takes; a ceiling of the house stays what it is."""
+    tenants = {t.id: t for t in case.snapshot.facts.tenants}
+    for bound, used in quotas.short(case.wish, attempt):
+        known = tenants[bound.tenant]
+        raised = tuple(_enough(q, used) if q == bound.quota else q for q in known.quotas)
+        tenants[bound.tenant] = known.model_copy(update={"quotas": raised})
+    return case.snapshot.with_facts(_renewed(case.snapshot.facts, tenants=tuple(tenants.values()))), case.ask
+
+
+def _enough(quota: Quota, used: Held) -> Quota:
+    devices, watts = quota.accelerators, quota.watts
+    over = {
+        "accelerators": None if devices is None else MilliGpu(max(devices, used.devices * 1000)),
+        "watts": None if watts is None else Watts(max(watts, used.watts)),
+    }
+    return quota.model_copy(update=over)
 
 
 def _added(case: Case, field: str, lacking: Mapping[int, int]) -> Change:
@@ -232,6 +252,7 @@ APPLIED: dict[Constraint, Callable[[Case, Attempt], Change]] = {
     ),
     Constraint.SOFTWARE: _upgraded,
     Constraint.POWER: _powered,
+    Constraint.QUOTA: _raised,
     Constraint.HEALTH: lambda c, a: _with_nodes(c, a, health=Health.HEALTHY),
     Constraint.NVLINK: lambda c, _: (with_contract(c, bandwidth=BandwidthClass.SAME_NODE), c.ask),
     Constraint.TOGETHER: lambda c, _: (with_contract(c, together=None), c.ask),

@@ -7,14 +7,14 @@ offer reserves nothing; asked to reserve, it looks at that time and holds the ch
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 from estate.changes import ReserveCapacity
 from estate.errors import BadInput
-from estate.ids import NodeId, SiteId, WorkloadId
+from estate.ids import NodeId, SiteId, TenantId, WorkloadId
 from estate.records import Model, Time, later
 from estate.references import Ref
 from estate.snapshots import Snapshot
@@ -93,16 +93,18 @@ class Offer(Model):
     reservation: ReserveCapacity | None = None
     """What reserves it, to be proposed; null where nobody asked for it, or there is nothing to reserve."""
 
-    def for_tenant(self) -> Offer:
+    def for_tenant(self, sees: Collection[TenantId] = ()) -> Offer:
         """What the holder of the contract may read."""
+        refusal = self.refusal.for_tenant(sees) if self.refusal is not None else None
+        told = self.because if refusal is None else tuple(p.needed for p in refusal.plainly)
         plain = {
             "places": tuple(p.model_copy(update={"nodes": ()}) for p in self.places),
-            "because": tuple(_unnamed(b) for b in self.because),
+            "because": tuple(_unnamed(b) for b in told),
             "counters": tuple(
                 c.model_copy(update={"when": "", "places": tuple(p.model_copy(update={"nodes": ()}) for p in c.places)})
                 for c in self.counters
             ),
-            "refusal": self.refusal.for_tenant() if self.refusal is not None else None,
+            "refusal": refusal,
             "yields": (),
         }
         return self.model_copy(update=plain)

@@ -96,7 +96,9 @@ class Board:
         shared = contract.share is not None and (several or contract.together is not None)
         if shared or self._frame.index.shape[1] > SLOTS or objectives.concerns(snapshot, workload):
             return False
-        return table.folded(snapshot, workload)
+        more = max(ask.replicas) + 1  # a workload that grows counts in full towards quotas
+        grown = workload if more <= workload.replicas else workload.model_copy(update={"replicas": more})
+        return table.folded(snapshot, grown)
 
     def practise(self, snapshot: Snapshot, workloads: Iterable[Workload]) -> None:
         """Decide for these once, so that nobody waits for what is worked out the first time."""

@@ -7,14 +7,14 @@ and cools the racks. Moves that wait for each other need a third place that is f
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from estate.changes import Change, CopyWorkload, MoveWorkload, RemoveWorkload, ReplicaMove
 from estate.effects import lay_out
-from estate.ids import ClusterId, NodeId, WorkloadId
+from estate.ids import ClusterId, NodeId, TenantId, WorkloadId
 from estate.results import Refusal
 from estate.snapshots import Snapshot
 from estate.workloads import Binding, Workload
@@ -169,7 +169,7 @@ class Ordering:
 
     def _judged(self, changes: Sequence[Change], onto: set[NodeId]) -> tuple[Snapshot, Mapping[WorkloadId, int]] | str:
         """The estate afterwards and what was disturbed, or what stands against it."""
-        running, stopped = self.snapshot, Counter[WorkloadId]()
+        running, stopped, tenants = self.snapshot, Counter[WorkloadId](), set[TenantId]()
         for change in changes:
             laid = lay_out((change,), running)
             if isinstance(laid, Refusal):
@@ -180,9 +180,19 @@ class Ordering:
             play = Play(running, laid.value.steps, laid.value.steps, (after,), laid.value.footprint, None)
             if over := _overloads(play, onto):
                 return over
+            tenants.update(laid.value.footprint.tenants)
             stopped.update(change.disrupts(running))
             running = after
+        if over := self._unaffordable(running, tenants):
+            return over
         return running, {name: count for name, count in stopped.items() if count}
+
+    def _unaffordable(self, after: Snapshot, tenants: Iterable[TenantId]) -> str:
+        """The quota that the gate would forbid it for, in words: of a copy and a removal both together count."""
+        books = self.engine.columns_of(self.snapshot).books
+        for bound, used in books.exceeded(self.snapshot, after, tenants):
+            return f"the {bound} would be used by {used.devices} accelerators and {used.watts} W"
+        return ""
 
     def _cluster(self, node: NodeId) -> ClusterId | None:
         found = self.snapshot.node(node)

@@ -5,16 +5,21 @@ Called by `settling`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
+from typing import Final
 
 from estate.hardware import Health
-from estate.ids import NodeId, RackId, WorkloadId
+from estate.ids import NodeId, RackId, TenantId, WorkloadId
 from estate.snapshots import Snapshot
 from estate.workloads import Workload
 from policies import completeness, neighbours, remedies, sovereignty
-from tools.placement import quotas
-from tools.placement.supposing.outcomes import Moved, OverQuota, Unlawful, Unpowered
+from policies.quotas import Books
+from tools.placement.port import Ask, Engine
+from tools.placement.supposing.outcomes import Fit, Moved, OverQuota, Unlawful, Unpowered
+
+_MOST_LOOKED: Final = 64
+"""Workloads that wait and are looked at for whether they would fit."""
 
 
 def unlawful(before: Snapshot, after: Snapshot, now: datetime) -> Iterator[Unlawful]:
@@ -81,10 +86,28 @@ def moved(before: Snapshot, after: Snapshot) -> Iterator[Moved]:
 
 def over_quota(before: Snapshot, after: Snapshot) -> Iterator[OverQuota]:
     """Tenants that would use more than they may."""
-    was = quotas.uses(before)
-    for scope, use in quotas.uses(after).items():
-        if use.left < 0 and (scope not in was or was[scope].left >= 0):
-            yield OverQuota(tenant=scope.tenant, scope=str(scope), used=use.used, quota=use.quota)
+    books = Books()
+    was = {(b.tenant, b.scope): b.left(used) for b, used in books.every(before)}
+    for bound, used in books.every(after):
+        if bound.left(used) < 0 <= was.get((bound.tenant, bound.scope), 0):
+            most = bound.devices or 0
+            yield OverQuota(tenant=bound.tenant, scope=bound.scope, used=used.devices, quota=most)
+
+
+def fits(engine: Engine, before: Snapshot, after: Snapshot, payers: Iterable[TenantId], now: datetime) -> Iterator[Fit]:
+    """What waits of these tenants, and of all below them, and finds a home in one of the two alone; the largest first,
+    each by itself.
+    """
+    below = {t for p in payers for t in after.facts.tenants_below.get(p, ())}
+    found = [w for w in after.workloads() if w.tenant in below and len(w.bindings) < w.replicas]
+    for workload in sorted(found, key=lambda w: (-w.contract.accelerators_per_replica, -w.replicas, w.id))[
+        :_MOST_LOOKED
+    ]:
+        bound = {b.replica for b in workload.bindings}
+        ask = Ask(workload.id, tuple(r for r in range(workload.replicas) if r not in bound), at=now)
+        was, would = (engine.seats(snapshot, ask) is not None for snapshot in (before, after))
+        if was is not would:
+            yield Fit(workload=workload.id, tenant=workload.tenant, replicas=ask.replicas, fits=would)
 
 
 def free(snapshot: Snapshot) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from estate.ids import NodeId, TenantId, WorkloadId
-from estate.records import Model
+from estate.records import Model, later
 
 
 class Unlawful(Model):
@@ -53,6 +53,15 @@ class OverQuota(Model):
     quota: int
 
 
+class Fit(Model):
+    """Replicas that wait, and whether they would find a home by themselves, which they do not now or do."""
+
+    workload: WorkloadId
+    tenant: TenantId
+    replicas: tuple[int, ...]
+    fits: bool
+
+
 class Outcome(Model):
     """What would be otherwise. Empty where nothing would."""
 
@@ -68,7 +77,15 @@ class Outcome(Model):
     """On open, healthy nodes, afterwards."""
     free_accelerators_now: int
 
+    fits: tuple[Fit, ...] = later(())
+    """Of whom another quota is supposed: what would fit and does not now, or no longer would."""
+
     @property
     def harmless(self) -> bool:
         """Whether nobody would be worse off."""
-        return not (self.unlawful or self.unpowered or self.homeless or self.over_quota)
+        return not (self.unlawful or self.unpowered or self.homeless or self.over_quota or self.shut_out)
+
+    @property
+    def shut_out(self) -> tuple[Fit, ...]:
+        """What waits and would no longer fit."""
+        return tuple(f for f in self.fits if not f.fits)

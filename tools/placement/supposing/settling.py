@@ -15,7 +15,7 @@ from typing import assert_never
 from estate import gangs
 from estate.errors import BadInput
 from estate.hardware import Health
-from estate.ids import ClusterId, NodeId, WorkloadId
+from estate.ids import ClusterId, NodeId, TenantId, WorkloadId
 from estate.references import Ref
 from estate.snapshots import Snapshot
 from estate.workloads import Binding, Workload
@@ -49,6 +49,8 @@ class Settling:
     waiting: dict[WorkloadId, tuple[int, ...]] = field(default_factory=dict)
     """Replicas that want a home."""
     where: dict[WorkloadId, MoveWork] = field(default_factory=dict)
+    payers: set[TenantId] = field(default_factory=set)
+    """Of whom another quota is supposed."""
     stopped: int = 0
 
     def take(self, supposed: Supposition) -> None:
@@ -62,7 +64,10 @@ class Settling:
                 self._grow(supposed)
             case AddNodes():
                 self.estate = supposed.apply(self.estate, self.base)
-            case SetQuota() | SetBudget() | SetCap() | SetFacts():
+            case SetQuota():
+                self.payers.add(supposed.tenant)
+                self.estate = supposed.apply(self.estate)
+            case SetBudget() | SetCap() | SetFacts():
                 self.estate = supposed.apply(self.estate)
             case _:
                 assert_never(supposed)
@@ -180,6 +185,7 @@ def suppose(snapshot: Snapshot, supposed: Iterable[Supposition], engine: Engine,
         homeless=homeless,
         moved=tuple(differing.moved(snapshot, would.estate)),
         over_quota=tuple(differing.over_quota(snapshot, would.estate)),
+        fits=tuple(differing.fits(engine, snapshot, would.estate, would.payers, now)),
         free_accelerators=differing.free(would.estate),
         free_accelerators_now=differing.free(snapshot),
     )

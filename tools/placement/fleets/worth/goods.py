@@ -19,7 +19,7 @@ from estate.ids import RackId, TenantId
 from estate.references import Ref
 from estate.snapshots import Snapshot
 from policies import supplies
-from tools.placement import quotas
+from policies.quotas import Bound
 from tools.placement.columns import Columns, Ints
 
 
@@ -49,7 +49,7 @@ class Limit:
 class Share:
     """Accelerators that some tenants may use together, at a site and of a model or everywhere."""
 
-    scope: quotas.Scope
+    bound: Bound
     tenants: frozenset[TenantId]
     left: int
 
@@ -73,13 +73,13 @@ def _left(columns: Columns, drawn: Ints, most: int, shared: Ints) -> int:
     return max(most - bare, now - bare, 0)
 
 
-def shares(snapshot: Snapshot, leaving: Counter[tuple[TenantId, str, str]]) -> tuple[Share, ...]:
+def shares(snapshot: Snapshot, columns: Columns, leaving: Counter[tuple[TenantId, str, str]]) -> tuple[Share, ...]:
     """All quotas on accelerators; `leaving` counts those that seated replicas would give back, by site and model."""
     below, found = snapshot.facts.tenants_below, list[Share]()
-    for scope, use in quotas.uses(snapshot).items():
-        tenants = frozenset(below[scope.tenant])
-        back = sum(n for (t, s, m), n in leaving.items() if t in tenants and scope.covers(s, m))
-        found.append(Share(scope, tenants, max(use.left, 0) + back))
+    for bound, used in columns.books.every(snapshot):
+        tenants = frozenset(below[bound.tenant])
+        back = sum(n for (t, s, m), n in leaving.items() if t in tenants and bound.covers(s, m))
+        found.append(Share(bound, tenants, max(bound.left(used), 0) + back))
     return tuple(found)
 
 

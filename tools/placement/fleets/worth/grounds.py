@@ -8,7 +8,7 @@ runs there could be seated anew.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,7 @@ import numpy as np
 from estate.ids import NodeId, WorkloadId
 from estate.snapshots import Snapshot
 from estate.workloads import WHOLE, Binding, Workload
-from tools.placement.columns import NOBODY, Columns, Flags, Ints
-
-_FLEETS = frozenset({"names", "rows", "ids", "models", "makers", "taints", "profiles", "installed", "seats", "insides"})
-_NOT_BY_NODE = _FLEETS | {"rack_drawn", "rack_budget", "present"}
+from tools.placement.columns import BY_NODE, NOBODY, Columns, Flags, Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +34,7 @@ def extended(columns: Columns) -> Grounded:
     """With an empty machine like the first open one of each make in each rack."""
     like = tuple(_makes(columns))
     at = np.array(like, dtype=np.int64)
-    by_node = (f.name for f in fields(columns) if f.name not in _NOT_BY_NODE)
-    longer: dict[str, Any] = {name: _appended(getattr(columns, name), at) for name in by_node}
+    longer: dict[str, Any] = {name: _appended(getattr(columns, name), at) for name in BY_NODE}
     real = len(columns.ids)
     longer["load"][real:] = 0
     longer["healthy"][real:] = columns.exists[at]

@@ -106,10 +106,10 @@ class Market:
         c = self.columns
         mine = np.array([k.workload.tenant in share.tenants for k in self.classes] or [False], dtype=np.bool_)[self.of]
         rows = self.first[self.at]
-        if share.scope.site is not None:
-            mine = mine & (c.site[rows] == c.names.sites.index(share.scope.site))
-        if share.scope.model:
-            named = c.models.index(share.scope.model) if share.scope.model in c.models else len(c.models)
+        if share.bound.quota.site is not None:
+            mine = mine & (c.site[rows] == c.names.sites.index(share.bound.quota.site))
+        if share.bound.quota.model:
+            named = c.models.index(share.bound.quota.model) if share.bound.quota.model in c.models else len(c.models)
             mine = mine & ((c.model[rows] == named) | ~c.exists[rows]).all(axis=1)
         return mine
 
@@ -207,7 +207,7 @@ def _market(
     return Market(
         classes=found,
         limits=goods.limits(snapshot, ground.columns, now.rack_drawn),
-        shares=goods.shares(snapshot, back),
+        shares=goods.shares(snapshot, now, back),
         columns=ground.columns,
         first=first,
         members=members,

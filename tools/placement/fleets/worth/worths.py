@@ -141,7 +141,7 @@ def units(snapshot: Snapshot, market: Market) -> Iterator[_Unit]:
     for place, share in enumerate(market.shares):
         one = More(np.zeros(rows), np.zeros(most))
         one.has[has + len(market.limits) + place] = 1.0
-        yield _Unit(Sort.QUOTA, f"{share.scope.tenant} ({share.scope})", one)
+        yield _Unit(Sort.QUOTA, f"{share.bound.tenant} ({share.bound.scope})", one)
     yield from _machines(market, goods.heights(snapshot))
 
 
