@@ -16,6 +16,7 @@ from estate.records import Model
 from estate.references import Ref
 from estate.snapshots import Snapshot
 from estate.things import Thing, ThingKind
+from estate.uses.clusters import MachineGroup
 from estate.uses.reservations import WORD, Reservation
 from estate.workloads import Workload
 
@@ -39,6 +40,10 @@ class Field(StrEnum):
     """How the accelerators of a node are cut: how many devices of each size."""
     TERMS = "terms"
     """What was reserved, by its digest; None where the reservation is not there."""
+    MACHINES = "machines"
+    """How many machines a group shall have."""
+    MACHINES_READY = "machines_ready"
+    """How many of them work."""
 
 
 class Condition(Model):
@@ -99,6 +104,8 @@ def read(snapshot: Snapshot, about: Thing, field: Field) -> tuple[Uid | None, Va
             return _of_workload(snapshot, WorkloadId(workload), field, NodeId(node))
         case ThingKind.RESERVATION if field is Field.TERMS:
             return of_reservation(snapshot.stock.get(Ref(WORD, about.id)))
+        case ThingKind.MACHINE_GROUP:
+            return _of_group(snapshot.stock.get(Ref(about.kind.value, about.id)), field)
         case ThingKind.OBJECT if field is Field.FORM:
             seen = snapshot.object(ObjectId(about.id))
             return (seen.uid, seen.value) if seen is not None else (None, None)
@@ -109,6 +116,19 @@ def read(snapshot: Snapshot, about: Thing, field: Field) -> tuple[Uid | None, Va
 def of_reservation(found: object) -> tuple[Uid | None, Value]:
     """The uid and value of a reservation, or of none."""
     return (MADE, found.terms.digest) if isinstance(found, Reservation) else (None, None)
+
+
+def _of_group(found: object, field: Field) -> tuple[Uid | None, Value]:
+    """Of a group that no cluster shows nobody knows which one is meant."""
+    if not isinstance(found, MachineGroup) or found.uid is None:
+        return None, None
+    match field:
+        case Field.MACHINES:
+            return found.uid, found.wanted
+        case Field.MACHINES_READY:
+            return found.uid, found.ready or 0
+        case _:
+            return None, None
 
 
 def _of_node(snapshot: Snapshot, name: NodeId, field: Field) -> tuple[Uid | None, Value]:
@@ -152,6 +172,11 @@ def observed(snapshot: Snapshot, about: Thing, *fields: Field) -> tuple[Conditio
 def absent(about: Thing) -> Condition:
     """The condition that a workload is not there."""
     return Condition(about=about, uid=ABSENT, field=Field.REPLICAS, equals=None)
+
+
+def absent_node(about: Thing) -> Condition:
+    """The condition that a node is not there."""
+    return Condition(about=about, uid=ABSENT, field=Field.CORDONED, equals=None)
 
 
 def lasting(conditions: Iterable[Condition]) -> tuple[Condition, ...]:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from estate import conditions
-from estate.changes import Change, Footprint, NoInverse
-from estate.changes.kinds import workload_thing
+from estate.changes import Change, Footprint, NoInverse, ScaleMachineGroup
+from estate.changes.kinds import node_thing, workload_thing
 from estate.conditions import Condition, Field
 from estate.records import Model
 from estate.results import Ok, Refusal, Result
@@ -64,7 +64,8 @@ def once() -> Effect:
 def written(change: Change, before: Snapshot) -> tuple[Thing, ...]:
     """Everything that `change` writes, its target first: whoever stores an effect stores these and nothing else."""
     workloads = (workload_thing(w) for w in change.disrupts(before))
-    return tuple(dict.fromkeys((change.target(), *workloads)))
+    gone = (node_thing(n) for n in (change.leaving if isinstance(change, ScaleMachineGroup) else ()))
+    return tuple(dict.fromkeys((change.target(), *workloads, *gone)))
 
 
 def lay_out(changes: Iterable[Change], snapshot: Snapshot, effect: Effect = effect) -> Result[Layout]:

@@ -17,7 +17,6 @@ from estate.records import Model
 from estate.references import Ref
 from estate.snapshots import Snapshot
 from estate.things import Thing, ThingKind
-from estate.uses.reservations import WORD
 
 ABSENT = "null"
 
@@ -69,8 +68,8 @@ def seen(snapshot: Snapshot, about: Thing) -> Kept:
             found: Any = snapshot.node(NodeId(about.id))
         case ThingKind.OBJECT:
             found = snapshot.object(ObjectId(about.id))
-        case ThingKind.RESERVATION:
-            found = snapshot.stock.get(Ref(WORD, about.id))
+        case ThingKind.RESERVATION | ThingKind.MACHINE_GROUP:
+            found = snapshot.stock.get(Ref(about.kind.value, about.id))
         case _:
             found = snapshot.workload(WorkloadId(about.id))
     return Kept.of(about, None if found is None else found.json_form())

@@ -22,6 +22,8 @@ class ThingKind(StrEnum):
     OBJECT = "object"
     """One namespaced object, written `object/eu-1/v1/ConfigMap/tenant-a/settings`."""
     RESERVATION = "reservation"
+    MACHINE_GROUP = "machine-group"
+    """Machines that are made alike, written `machine-group/eu-1.fleet.workers.gpu`."""
 
 
 class Thing(Model):

@@ -14,7 +14,8 @@ from estate.identities import Role
 from estate.ids import PolicyId, TenantId
 from estate.items import Item
 from estate.modes import Mode, Scope
-from estate.records import Model, Record, Time, doubled
+from estate.records import Model, Record, Time, doubled, later
+from estate.uses.clusters import MachineGroup
 from estate.uses.running import Maker
 from estate.words import Word
 from estate.workloads import Workload
@@ -27,12 +28,15 @@ class World(Record):
     v: Literal[1] = 1
     nodes: tuple[Node, ...]
     workloads: tuple[Workload, ...] = ()
+    machine_groups: tuple[MachineGroup, ...] = later(())
+    """Whose machines a twin makes at once, and no node of them."""
 
     @model_validator(mode="after")
     def _names_each_thing_once(self) -> World:
         for field, ids in (
             ("nodes", [str(n.id) for n in self.nodes]),
             ("workloads", [str(w.id) for w in self.workloads]),
+            ("machine_groups", [str(g.id) for g in self.machine_groups]),
         ):
             if twice := doubled(ids):
                 raise ValueError(f"{field}: `{twice[0]}` is there twice; keep one")

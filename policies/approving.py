@@ -62,7 +62,7 @@ def diff_of(proposal: Digest, steps: Sequence[Step], tenant: TenantId | None, sn
 
 def _concerns(step: Step, tenant: TenantId, snapshot: Snapshot) -> bool:
     target = step.change.target()
-    if target.kind in {ThingKind.OBJECT, ThingKind.RESERVATION}:
+    if target.kind in {ThingKind.OBJECT, ThingKind.RESERVATION, ThingKind.MACHINE_GROUP}:
         return objects.owner_of_change(snapshot.facts, step.change) == tenant
     if target.kind is not ThingKind.WORKLOAD:
         return True

@@ -6,6 +6,7 @@ the digest in verdict and warrant names.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -18,6 +19,9 @@ type Context = dict[str, Json]
 
 _NAMED_WHOLE: Final = frozenset({"Group", "Supply"})
 """What is several kinds of things: their ids say which, e.g. `feed/eu-a`."""
+
+_WORD: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
+"""Between two words of a kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ class Ask:
     @property
     def about(self) -> str:
         """The thing as people write it, e.g. `rack/eu-b`."""
-        return self.id if self.kind in _NAMED_WHOLE else f"{self.kind.lower()}/{self.id}"
+        return self.id if self.kind in _NAMED_WHOLE else f"{_WORD.sub('-', self.kind).lower()}/{self.id}"
 
     def request(self, principal: str) -> dict[str, Any]:
         """The form that Cedar takes."""

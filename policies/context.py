@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from estate import pledges
+from estate import pledges, pooling
 from estate.canonical import Json
 from estate.changes import (
     ApplyManifest,
@@ -24,12 +24,13 @@ from estate.changes import (
     RemoveWorkload,
     RepartitionAccelerator,
     ReserveCapacity,
+    ScaleMachineGroup,
     TaintNode,
 )
 from estate.changes.kinds import tenants_on
 from estate.effects import Step
 from estate.hardware import Health
-from estate.ids import NodeId, TenantId, WorkloadId
+from estate.ids import ClusterId, NodeId, TenantId, WorkloadId
 from estate.law import Facts
 from estate.snapshots import Snapshot
 from estate.things import ThingKind
@@ -43,6 +44,7 @@ from policies import (
     evidence,
     levels,
     lineages,
+    machines,
     objects,
     promises,
     reservations,
@@ -104,6 +106,8 @@ def _steps(question: Question, play: Play, counted: Counted, risk: Needed) -> It
             yield _object(question, step, played.before, counted)
         if isinstance(step.change, ReserveCapacity | ReleaseCapacity):
             yield _reservation(question, played, step.change, counted)
+        if isinstance(step.change, ScaleMachineGroup):
+            yield _machines(question, played, step.change, play.base, counted)
         for workload, disrupted in sorted(step.change.disrupts(played.before).items()):
             written = _written_by(played, workload, play.base)
             judging = _Judging(
@@ -291,6 +295,37 @@ def _reserved(question: Question, played: _Played, made: ReserveCapacity | None,
 
 
 _NO_TIME: Final = timedelta()
+
+
+def _machines(question: Question, played: _Played, change: ScaleMachineGroup, base: Snapshot, counted: Counted) -> Ask:
+    """Machines that are ordered, or given back."""
+    before, after, facts = played.before, played.after, played.before.facts
+    pool, was = facts.pool.get(change.group), pooling.found(before, change.group)
+    most, owner = question.bundle.profile.machines, objects.owner_of_change(facts, change)
+    axes = sovereignty.exposure_of_cluster(facts, pool.cluster if pool is not None else ClusterId("unknown"))
+    spent = machines.spent(after, change, question.bundle.profile, question.now)
+    offered = machines.offered(before, change, question.now)
+    context: Context = {
+        "who": behind.who(question.matter),
+        "lifted": question.lifted(str(change.target())),
+        "tenant": owner or "the house",
+        "places": was is not None and change.machines > (was.wanted or 0),
+        "missing": names(machines.missing(facts, change)),
+        **{a.dimension.value: _axis(a) for a in axes},
+        "used": names(f"{n} {why}" for n, why in pooling.used(before, change.leaving).items()),
+        "machines": change.machines,
+        "machinesLeast": pool.least if pool is not None else 0,
+        "machinesMost": pool.most if pool is not None else 0,
+        "added": machines.added(base, after),
+        "addedMost": most.added,
+        "addedUnasked": most.unasked,
+        "ordered": machines.ordered(base, after, change),
+        "operatorApprovals": _operators(question, counted),
+        **({} if offered is None else {"offered": offered}),
+        **({} if spent is None else {"costCeiling": spent.ceiling}),
+        **({} if spent is None or spent.cost is None else {"cost": spent.cost}),
+    }
+    return Ask(change.kind, "MachineGroup", change.group, context, owner, played.number)
 
 
 def fresh_bindings(was: Workload, now: Workload) -> tuple[Binding, ...]:

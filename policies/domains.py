@@ -147,5 +147,5 @@ def _tenants(change: Change, workloads: Iterable[WorkloadId], before: Snapshot) 
 def _sites(change: Change, workloads: Iterable[WorkloadId], before: Snapshot) -> set[SiteId]:
     """Of work that is not bound, and of objects: where their clusters are."""
     clusters = {w.cluster for name in workloads if (w := before.workload(name)) is not None}
-    clusters |= objects.clusters_of((change,))
+    clusters |= objects.clusters_of(before.facts, (change,))
     return {c.site for name in clusters if (c := before.facts.cluster.get(name)) is not None}

@@ -21,6 +21,7 @@ from estate.changes import (
     ReleaseCapacity,
     RepartitionAccelerator,
     ReserveCapacity,
+    ScaleMachineGroup,
 )
 from estate.effects import Effect, Step
 from estate.identities import Role, Subject, SubjectKind
@@ -29,6 +30,8 @@ from estate.law import DataClass, Facts, Isolation, Residency
 from estate.results import Refusal
 from estate.snapshots import Snapshot
 from estate.things import ThingKind
+from estate.uses.clusters import MachineGroup
+from estate.uses.reservations import Reservation
 from estate.uses.running import ComponentSort
 from estate.verdicts import Dimension
 from estate.workloads import Workload
@@ -226,6 +229,8 @@ def _change(matter: Matter, change: Change, before: Snapshot, after: Snapshot, a
         yield from _object(matter, change, before.facts)
     if isinstance(change, ReserveCapacity | ReleaseCapacity):
         yield from _reservation(matter, change, before)
+    if isinstance(change, ScaleMachineGroup):
+        yield from _machines(matter, change, before)
 
 
 def _written(change: Change, before: Snapshot, after: Snapshot) -> Iterator[tuple[Workload, Workload]]:
@@ -327,6 +332,28 @@ def _reservation(matter: Matter, change: ReserveCapacity | ReleaseCapacity, befo
         yield from _outside(facts, cluster, about, lambda limit: set(limit(allowed)))
         if _crowded(before, holder, cluster, nodes):
             yield Objection(Dimension.TENANT, about, "it would be too close to another tenant")
+
+
+def _machines(matter: Matter, change: ScaleMachineGroup, before: Snapshot) -> Iterator[Objection]:
+    """Whose machines come, and to whom; and what runs where they leave."""
+    about, facts = f"machine-group/{change.group}", before.facts
+    known = [p for p in facts.pools if p.id == change.group]
+    if matter.for_tenants and not any(p.tenant in matter.for_tenants for p in known):
+        yield Objection(Dimension.TENANT, about, "it is not a group of theirs alone")
+    if len(known) != 1 or not readings.is_provided(facts, known[0], change.group):
+        yield Objection(Dimension.FACTS, about, "whose machines come, or where they stand, is not a signed fact")
+    reserved = {s.node for r in before.stock.all("reservation") if isinstance(r, Reservation) for s in r.terms.seats}
+    for name in change.leaving:
+        node = before.node(name)
+        if node is None or not node.cordoned or before.workloads_on(name) or name in reserved:
+            yield Objection(Dimension.CONTRACT, about, f"`{name}` is not shut and empty")
+    groups = [g for g in before.stock.all("machine-group") if isinstance(g, MachineGroup) and g.id == change.group]
+    if known and any(change.machines > (g.wanted or 0) for g in groups):
+        here = [t.residency for t in facts.tenants if any(n.cluster == known[0].cluster for n in t.namespaces)]
+        for_all = here or [Residency()]
+        yield from _outside(
+            facts, known[0].cluster, about, lambda limit: set.intersection(*(set(limit(r)) for r in for_all))
+        )
 
 
 def _owned(facts: Facts, workload: Workload) -> bool:

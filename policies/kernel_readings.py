@@ -11,8 +11,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from estate.attachments import Attachment, AttachmentSort
-from estate.ids import ClusterId, Country, DatasetId, EntityId, NodeId, TenantId, WorkloadId
-from estate.law import Facts, Network, Volume
+from estate.ids import ClusterId, Country, DatasetId, EntityId, MachineGroupId, NodeId, TenantId, WorkloadId
+from estate.law import Facts, Network, Pool, Volume
 from estate.snapshots import Snapshot
 from estate.workloads import Workload
 
@@ -92,6 +92,19 @@ def exposed_hands(facts: Facts, name: ClusterId) -> set[Country]:
             known = cluster.admins_in and cluster.support_in
             return {*cluster.admins_in, *cluster.support_in, *seats} if known else set()
     return set()
+
+
+def is_provided(facts: Facts, pool: Pool, group: MachineGroupId) -> bool:
+    """Whether the cluster names who provides the machines, and racks are named where the site is the provider's own."""
+    clusters = [c for c in facts.clusters if c.id == pool.cluster]
+    if not clusters:
+        return False
+    at = clusters[0]
+    owner = next(s.owner for s in facts.sites if s.id == at.site)
+    written = group.split(".", 3)
+    seen = written[2:3] != ["workers"] or len(written) < 4 or any(c.id == written[0] for c in facts.clusters)
+    named = pool.provider in (owner, at.operator, *at.subprocessors)
+    return seen and named and not (pool.provider == owner and not pool.racks)
 
 
 def mounts(facts: Facts, workload: Workload) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from estate.canonical import Json
-from estate.changes import ApplyManifest, Change, DeleteObject, ReleaseCapacity, ReserveCapacity
+from estate.changes import ApplyManifest, Change, DeleteObject, ReleaseCapacity, ReserveCapacity, ScaleMachineGroup
 from estate.ids import ClusterId, TenantId
 from estate.law import Facts
 from estate.manifests import Address, Form
@@ -60,9 +60,12 @@ def owner_of(facts: Facts, address: Address) -> TenantId | None:
 
 
 def owner_of_change(facts: Facts, change: Change) -> TenantId | None:
-    """The tenant whose object or reservation a change writes; None where it writes none, or nobody's."""
+    """The tenant whose object, reservation or machine group a change writes; None where it writes none, or nobody's."""
     if isinstance(change, ReserveCapacity | ReleaseCapacity):
         return change.holder()
+    if isinstance(change, ScaleMachineGroup):
+        pool = facts.pool.get(change.group)
+        return pool.tenant if pool is not None else None
     address = address_of(change.target())
     return owner_of(facts, address) if address is not None else None
 
@@ -80,9 +83,11 @@ def is_system(namespace: str) -> bool:
     return namespace.startswith(("kube-", "openshift-")) or namespace.endswith(("-system", "-operator"))
 
 
-def clusters_of(changes: tuple[Change, ...]) -> frozenset[ClusterId]:
-    """The clusters whose objects the changes write."""
-    return frozenset(a.cluster for c in changes if (a := address_of(c.target())) is not None)
+def clusters_of(facts: Facts, changes: tuple[Change, ...]) -> frozenset[ClusterId]:
+    """The clusters whose objects the changes write, or whose nodes they order."""
+    written = {a.cluster for c in changes if (a := address_of(c.target())) is not None}
+    groups = (facts.pool.get(c.group) for c in changes if isinstance(c, ScaleMachineGroup))
+    return frozenset(written | {p.cluster for p in groups if p is not None})
 
 
 def _opens(after: Form) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from estate import conditions, effects
-from estate.changes import Footprint
+from estate.changes import Footprint, ScaleMachineGroup
 from estate.effects import Effect, Step
 from estate.ids import NodeId, RackId
 from estate.results import Refusal
@@ -57,11 +57,18 @@ class Play:
         beyond = (domains.disturbed(s.change, self.after) for s in self.asked[len(self.steps) :])
         return domains.counted((*laid, *beyond))
 
+    @property
+    def _ordered(self) -> Iterable[RackId]:
+        groups = (s.change.group for s in self.asked if isinstance(s.change, ScaleMachineGroup))
+        pools = (self.base.facts.pool.get(g) for g in groups)
+        return (r for p in pools if p is not None for r in p.racks)
+
     @cached_property
     def racks(self) -> tuple[RackId, ...]:
-        """The racks whose nodes are touched, by id."""
+        """The racks whose nodes are touched, or that machines may come into, by id."""
         nodes = {*self.footprint.nodes, *self.unplayed}
-        return tuple(sorted({r for n in nodes if (r := self.base.rack_of(n)) is not None}))
+        touched = {r for n in nodes if (r := self.base.rack_of(n)) is not None}
+        return tuple(sorted(touched | set(self._ordered)))
 
 
 def play(

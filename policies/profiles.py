@@ -21,7 +21,7 @@ from estate.law import DataClass, KeyModel, Quota
 from estate.modes import Scope
 from estate.obligations import Canary, Notify, Obligation, PostCheck, SnapshotFirst
 from estate.records import Model, Record, doubled, later
-from estate.units import PerMille
+from estate.units import MicroUsdPerHour, PerMille
 from policies.domains import Sort
 
 
@@ -179,6 +179,8 @@ class Ceiling(Quota):
 
     tenant: TenantId | None = None
     """None: each tenant by itself."""
+    machines_hourly: MicroUsdPerHour | None = later()
+    """What the machines of its own groups may cost together in an hour."""
 
 
 class Patience(Model):
@@ -194,6 +196,17 @@ class Reserving(Model):
     lasts_hours: int = Field(default=2160, ge=1, le=87_600)
     days_ahead: int = Field(default=366, ge=0, le=3660)
     """Until it starts."""
+
+
+class Ordering(Model):
+    """How many machines may be ordered, and for how much."""
+
+    added: int = Field(default=16, ge=0, le=10_000)
+    """In one proposal, of all groups together."""
+    unasked: int = Field(default=0, ge=0, le=10_000)
+    """So many of them without an operator's word."""
+    hourly: MicroUsdPerHour | None = None
+    """What the machines of all groups may cost together in an hour; None: no ceiling."""
 
 
 class Profile(Record):
@@ -230,6 +243,7 @@ class Profile(Record):
     execute_within_minutes: int = later(10, ge=1, le=1440)
     """From the warrant's issue: no step begins later. A canary's soak is added."""
     reservations: Reserving = later(Reserving())
+    machines: Ordering = later(Ordering())
 
     @model_validator(mode="after")
     def _bounds_each_sort_once(self) -> Self:

@@ -120,6 +120,19 @@ def exposure_of_tenant(facts: Facts, name: TenantId | None, cluster: ClusterId) 
     return _axes(Limits(allowed, keys_limited=bool(allowed.key)), reach(facts, cluster))
 
 
+def exposure_of_cluster(facts: Facts, cluster: ClusterId) -> tuple[Axis, ...]:
+    """The axes of making `cluster` larger: whatever any tenant of it allows, because any may come to run there."""
+    residents = [t.residency for t in facts.tenants if any(n.cluster == cluster for n in t.namespaces)] or [Residency()]
+    keys = [r.key for r in residents if r.key]
+    allowed = Residency(
+        geographic=_meet(r.geographic for r in residents),
+        legal=_meet(r.legal for r in residents),
+        operational=_meet(r.operational for r in residents),
+        key=_meet(keys) if keys else (),
+    )
+    return _axes(Limits(allowed, keys_limited=bool(keys)), reach(facts, cluster))
+
+
 def sites_open_to(facts: Facts, dataset: DatasetId) -> frozenset[SiteId]:
     """Where a dataset may lie: the sites with a cluster that keeps its limits. Computed once per facts and dataset."""
     return _sites_open_to(facts.facts_digest, _Held(facts), dataset)

@@ -59,7 +59,9 @@ def concern(matter: Matter, snapshot: Snapshot) -> Concern:
     workloads = [w for s in matter.steps for w in _workloads(s, snapshot)]
     known = [n for name in nodes if (n := snapshot.node(name)) is not None]
     changes = tuple(s.change for s in matter.steps)
-    clusters = {n.cluster for n in known} | {w.cluster for w in workloads} | objects.clusters_of(changes)
+    clusters = (
+        {n.cluster for n in known} | {w.cluster for w in workloads} | objects.clusters_of(snapshot.facts, changes)
+    )
     clusters |= {c.to_cluster for c in changes if isinstance(c, CopyWorkload)}
     at = {site for n in nodes if (site := snapshot.site_of(n)) is not None}
     of = {c.site for name in clusters if (c := snapshot.facts.cluster.get(name)) is not None}

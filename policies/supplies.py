@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from estate import reserving
+from estate import pooling, reserving
 from estate.facilities.cooling import Cdu, CoolingPart, Loop
 from estate.facilities.places import RackSpace, SitePlan
 from estate.facilities.power import Feed, Redundancy
@@ -88,14 +88,14 @@ def relied_on(snapshot: Snapshot, part: Part) -> tuple[Ref | None, int]:
 def drawn(play: Play, rack: RackId) -> tuple[int, int]:
     """What a rack draws before the play and after it, in watts; what could not be laid out counts as it was wanted.
 
-    What is reserved there counts as if it were drawn already.
+    What is reserved there, and machines that are still to come, count as if they were drawn already.
     """
     beyond = sum(w for n, w in play.unplayed.items() if play.base.rack_of(n) == rack)
     return _spoken_for(play.base, rack), _spoken_for(play.after, rack) + beyond
 
 
 def _spoken_for(snapshot: Snapshot, rack: RackId) -> int:
-    return int(snapshot.rack_watts(rack)) + undrawn(snapshot, rack)
+    return int(snapshot.rack_watts(rack)) + undrawn(snapshot, rack) + pooling.coming_watts(snapshot, rack)
 
 
 def undrawn(snapshot: Snapshot, rack: RackId) -> int:
@@ -160,7 +160,9 @@ def _carrying(play: Play, part: Part) -> Supply:
     """A part with its share of each rack's load, before and after."""
     if part.ref.kind == "site":  # what a site draws is kept current: no rack that stays as it is need be looked at
         kept = reserving.undrawn_watts(play.base, reserving.every(play.base))
-        before = int(play.base.site_watts(SiteId(part.ref.id))) + sum(w for r, w in kept.items() if r in part.racks)
+        coming = sum(pooling.coming_watts(play.base, r) for r in part.racks) if play.base.facts.pools else 0
+        drawn_now = int(play.base.site_watts(SiteId(part.ref.id)))
+        before = drawn_now + coming + sum(w for r, w in kept.items() if r in part.racks)
         changes = (drawn(play, r) for r in play.racks if r in part.racks)
         after = before + sum(a - b for b, a in changes)
         return Supply(part.ref, part.cooling, before, after, part.most, frozenset(part.racks))

@@ -100,6 +100,16 @@ def _term(context: Context) -> Told:
     return f"at most {long:.0f} hours, to start within {ahead:.0f}, and an end that is to come", found + over, ""
 
 
+def _machines(context: Context) -> Told:
+    most, added = context["machinesMost"], context["addedMost"]
+    found = f"{context['machines']} machines, {context['added']} more in this proposal"
+    return f"{context['machinesLeast']} to {most} machines, at most {added} more at once", found, ""
+
+
+def _offered(context: Context) -> Told:
+    return f"at most {context['offered']} accelerators more", f"{context['ordered']} are ordered", ""
+
+
 def _listed(field: str, needed: str) -> Callable[[Context], Told]:
     def tell(context: Context) -> Told:
         return needed, "; ".join(_names(context[field])), ""
@@ -187,6 +197,10 @@ _TELLS: Final[Mapping[str, Callable[[Context], Told]]] = {
     "reservation-kept-by-layout": lambda context: ("devices that nobody has reserved", _by(context), ""),
     "tenant-devices": _running,
     "reservation-term": _term,
+    "machines-size": _machines,
+    "machines-cost": _cost,
+    "machines-offered": _offered,
+    "machines-idle": _listed("used", "nodes that are cordoned, empty and not reserved"),
     "blast-nodes": _blast("nodes", "nodes", "nodes"),
     "blast-workloads": _blast("workloads", "workloads", "workloads"),
     "blast-objects": _blast("objects", "objects", "objects"),

@@ -68,7 +68,7 @@ def _told(rule: Rule, ask: Ask, play: Play) -> tuple[str, str, str]:
 
 
 _SYSTEM = frozenset({"system-namespace", "system-namespace-for-copies"})
-_PLACED = frozenset({"Workload", "Object", "Reservation"})
+_PLACED = frozenset({"Workload", "Object", "Reservation", "MachineGroup"})
 _MANDATES = frozenset({"mandate-person", "mandate-tenants", "mandate-changes"})
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import assert_never
 
-from agents.cases import moves, rereserving
+from agents.cases import moves, ordering, rereserving
 from agents.cases.claiming import Where, claim
 from agents.minds.plans import (
     Aim,
@@ -213,6 +213,16 @@ class _Placing:
             del self.unplaced[asked:]
             while waiting and self._seated(self.snapshot.workload(workload.id) or workload, waiting[:1]):
                 waiting = waiting[1:]
+        if len(self.unplaced) > asked:
+            self._order(self.snapshot.workload(workload.id) or workload)
+
+    def _order(self, workload: Workload) -> None:
+        """Machines for what found no home, where its contract pays for them."""
+        more = ordering.ordered(self.snapshot, workload, self.now)
+        for said in more.says:
+            self._cite(said)
+        for change in more.changes:
+            self._add(change)
 
     def _seated(self, workload: Workload, replicas: tuple[int, ...]) -> bool:
         """Whether these found homes in their cluster."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from estate import canonical
-from estate.changes import Change, ReleaseCapacity, ReserveCapacity
+from estate.changes import Change, ReleaseCapacity, ReserveCapacity, ScaleMachineGroup
 from estate.errors import BadInput
 from estate.events import DirectProposal, Request
 from estate.ids import NodeId, SiteId, TenantId, WorkloadId
@@ -69,6 +69,9 @@ def home(command: Command, snapshot: Snapshot) -> SiteId:
 def _standing(change: Change, snapshot: Snapshot) -> SiteId | None:
     if isinstance(change, ReserveCapacity | ReleaseCapacity):
         return next((snapshot.site_of(s.node) for s in change.seats(snapshot)), None)
+    if isinstance(change, ScaleMachineGroup):
+        pool = snapshot.facts.pool.get(change.group)
+        return snapshot.facts.cluster[pool.cluster].site if pool is not None else None
     thing = change.target()
     if thing.kind is ThingKind.NODE:
         return snapshot.site_of(NodeId(thing.id))

@@ -22,6 +22,7 @@ from estate.changes.power import SetPowerCap
 from estate.changes.removing import RemoveWorkload
 from estate.changes.repartitioning import RepartitionAccelerator
 from estate.changes.reserving import ReleaseCapacity, ReserveCapacity
+from estate.changes.resizing import ScaleMachineGroup
 from estate.changes.scaling import ScaleWorkload
 from estate.changes.tainting import TaintNode, UntaintNode
 
@@ -41,7 +42,8 @@ type Change = Annotated[
     | ApplyManifest
     | DeleteObject
     | ReserveCapacity
-    | ReleaseCapacity,
+    | ReleaseCapacity
+    | ScaleMachineGroup,
     Field(discriminator="kind"),
 ]
 
@@ -63,6 +65,7 @@ __all__ = [
     "RepartitionAccelerator",
     "ReplicaMove",
     "ReserveCapacity",
+    "ScaleMachineGroup",
     "ScaleWorkload",
     "SetPowerCap",
     "TaintNode",

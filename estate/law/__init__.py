@@ -12,6 +12,7 @@ from estate.law.entities import Compulsion, Control, Holding, LegalEntity, Reach
 from estate.law.facts import Facts
 from estate.law.layouts import Cut, Layout, Slices
 from estate.law.places import Rack, Site
+from estate.law.pools import Pool
 from estate.law.registrations import Endpoint, Registration
 from estate.law.residencies import Residency
 from estate.law.tenants import DisruptionConsent, Isolation, Namespace, Quota, Tenant, TenantLevel
@@ -39,6 +40,7 @@ __all__ = [
     "LegalEntity",
     "Namespace",
     "Network",
+    "Pool",
     "Quota",
     "Rack",
     "Reach",

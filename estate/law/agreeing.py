@@ -42,6 +42,7 @@ def _check_unique(facts: Facts) -> None:
         "registrations",
         "volumes",
         "networks",
+        "pools",
     ):
         ids = [item.id for item in getattr(facts, field)]
         if twice := doubled(ids):
@@ -63,6 +64,7 @@ def _references(facts: Facts) -> Iterator[_Named]:
     yield from _of_tenants(facts)
     yield from _of_registrations(facts)
     yield from _of_belongings(facts)
+    yield from _of_pools(facts)
     for person in facts.entities:
         for parent in person.parents:
             yield f"entities.{person.id}.parents", parent, facts.entity
@@ -125,6 +127,18 @@ def _of_belongings(facts: Facts) -> Iterator[_Named]:
     for network in facts.networks:
         for node in network.nodes:
             yield f"networks.{network.id}.nodes", node, facts.rack_of
+
+
+def _of_pools(facts: Facts) -> Iterator[_Named]:
+    for pool in facts.pools:
+        at = f"pools.{pool.id}"
+        yield f"{at}.cluster", pool.cluster, facts.cluster
+        yield f"{at}.provider", pool.provider, facts.entity
+        if pool.tenant is not None:
+            yield f"{at}.tenant", pool.tenant, facts.tenant
+        here = facts.racks_at.get(facts.cluster[pool.cluster].site, ()) if pool.cluster in facts.cluster else ()
+        for rack in pool.racks:
+            yield f"{at}.racks", rack, here
 
 
 def _check_control(entity: LegalEntity, facts: Facts) -> None:

@@ -8,13 +8,14 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from estate.ids import ClusterId, ComponentId, DatasetId, EntityId, NodeId, RackId, SiteId, TenantId
+from estate.ids import ClusterId, ComponentId, DatasetId, EntityId, MachineGroupId, NodeId, RackId, SiteId, TenantId
 from estate.law.agreeing import check
 from estate.law.belongings import Belonging, Network, Volume
 from estate.law.clusters import Cluster
 from estate.law.datasets import Dataset, Grant
 from estate.law.entities import LegalEntity
 from estate.law.places import Rack, Site
+from estate.law.pools import Pool
 from estate.law.registrations import Registration
 from estate.law.tenants import Tenant
 from estate.records import Record, Time, later
@@ -43,6 +44,8 @@ class Facts(Record):
     """Storage that lies in no namespace, or that its namespace's tenant shares, by whose it is."""
     networks: tuple[Network, ...] = later((), max_length=100_000)
     """Networks, likewise."""
+    pools: tuple[Pool, ...] = later((), max_length=10_000)
+    """Groups of machines whose number may be changed."""
     jurisdictions: str | None = later()
     """By which version of the lists the groups in it (`EU`, `EEA`, `adequate`) were expanded; None: it named none."""
 
@@ -80,6 +83,11 @@ class Facts(Record):
     def dataset(self) -> dict[DatasetId, Dataset]:
         """Datasets by id."""
         return {d.id: d for d in self.datasets}
+
+    @cached_property
+    def pool(self) -> dict[MachineGroupId, Pool]:
+        """Pools by the id of their group."""
+        return {p.id: p for p in self.pools}
 
     @cached_property
     def registration(self) -> dict[ComponentId, Registration]:

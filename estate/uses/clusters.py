@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from estate.aliases import AliasKind
 from estate.ids import (
     ClusterId,
     HealthCheckId,
@@ -16,6 +17,7 @@ from estate.ids import (
     NodeId,
     TemplateId,
     TenantId,
+    Uid,
     VirtualMachineId,
 )
 from estate.itemkinds import ItemKind, State
@@ -115,6 +117,16 @@ class MachineGroup(ItemKind):
     layer: ClassVar[Layer] = Layer.SCHEDULING
     layers: ClassVar[dict[str, Layer]] = {"state": Layer.HEALTH, "ready": Layer.HEALTH, "version": Layer.SOFTWARE}
     pointers: ClassVar[tuple[Pointer, ...]] = (Pointer("cluster", "cluster"),)
+
+    @property
+    def uid(self) -> Uid | None:
+        """What its cluster knows it by; None of one that somebody only declares."""
+        return next((Uid(a.value) for a in self.aliases if a.kind is AliasKind.UID), None)
+
+    @property
+    def coming(self) -> int:
+        """Machines that it shall have and that do not work yet."""
+        return max((self.wanted or 0) - (self.ready or 0), 0)
 
 
 class Trigger(Model):

@@ -64,6 +64,8 @@ _RUNNING: Final = (
 )
 _PLACEMENT: Final = ("affinity", "topologySpreadConstraints")
 """All that the writer may change of what runs: RBAC knows no fields, and an image of one's own is a shell on a node."""
+_MACHINES: Final = "cluster.x-k8s.io"
+"""Of what it makes the writer sets the number, and says which machine may leave."""
 _ANSWERS: Final = "(request.resource.group == 'kueue.x-k8s.io' && variables.what == 'workloads/status')"
 """The one status that the writer writes: its answer to an admission check. A status bears no mark of its own, so the
 write just before it on the same object does."""
@@ -91,6 +93,12 @@ def _names(items: Sequence[str]) -> str:
 def _running(of: str) -> str:
     """CEL for the pod spec of a workload, or of a pod; empty for all else, and for what is not an update."""
     return f"variables.runs ? {of}.?spec.?template.?spec.orValue({of}.?spec.orValue({{}})) : {{}}"
+
+
+def _sized(of: str) -> str:
+    """CEL for all that the writer leaves as it is of a group of machines, or of a machine; empty for all else."""
+    groups = f"request.resource.group == '{_MACHINES}' && request.operation == 'UPDATE'"
+    return f"{groups} ? {of}.?spec.orValue({{}}) : {{}}"
 
 
 def writes(*more: tuple[str, str]) -> Watch:
@@ -124,6 +132,8 @@ def warrant_policy() -> Manifest:
         ("made", "variables.makes ? object.?spec.?template.?spec.orValue({}) : {}"),
         ("now", _running("object")),
         ("then", _running("oldObject")),
+        ("keeps", _sized("object")),
+        ("kept", _sized("oldObject")),
     )
     return validating("placet-warrant", watch, _warrant_checks())
 
@@ -161,6 +171,12 @@ def _warrant_checks() -> Sequence[Check]:
             f"variables.then[k])) && variables.then.all(k, k in [{_names(_PLACEMENT)}] || k in variables.now || "
             f"(request.resource.resource == 'pods' && k == 'schedulingGates' && {_OURS}))",
             "'placet-warrant: placet says where ' + variables.named + ' runs, never what runs in it'",
+        ),
+        Check(
+            "variables.keeps.all(k, (k == 'replicas' && request.resource.resource == 'machinedeployments') || "
+            "(k in variables.kept && variables.keeps[k] == variables.kept[k])) && "
+            "variables.kept.all(k, k in variables.keeps)",
+            "'placet-warrant: placet says how many machines ' + variables.named + ' has, never which'",
         ),
         Check(
             f"!variables.makes || (request.resource.resource in [{_names(grants.OWNERS)}] && !({_SYSTEM}))",

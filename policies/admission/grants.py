@@ -129,6 +129,12 @@ _NEEDED: Final = (
 )
 """What a copy's pods refer to is looked for by name. Secrets are not among it: `get` would read them."""
 
+_MACHINES: Final = (
+    Grant("cluster.x-k8s.io", ("machinedeployments",), ("get", "list", "watch", "patch")),
+    Grant("cluster.x-k8s.io", ("machines",), ("get", "list", "patch")),
+)
+"""The number of a group, and the mark on the machine that shall leave: neither is made or deleted by us."""
+
 BY_CHANGE: Final[Mapping[str, tuple[Grant, ...]]] = {
     "CordonNode": _NODE,
     "UncordonNode": _NODE,
@@ -146,6 +152,7 @@ BY_CHANGE: Final[Mapping[str, tuple[Grant, ...]]] = {
     "DeleteObject": OBJECTS,
     "ReserveCapacity": (),  # a book of Placet's own holds it
     "ReleaseCapacity": (),
+    "ScaleMachineGroup": _MACHINES,
 }
 """What each kind of change needs beyond looking. A kind that is not here can be carried out on no cluster."""
 
@@ -166,6 +173,8 @@ DENIED: Final = (
     Access("patch", "apps", "deployments/scale"),
     Access("create", "apps", "deployments"),
     Access("delete", "apps", "statefulsets"),
+    Access("create", "cluster.x-k8s.io", "machinedeployments"),
+    Access("delete", "cluster.x-k8s.io", "machines"),
     Access("impersonate", "", "users"),
     Access("escalate", "rbac.authorization.k8s.io", "clusterroles"),
     Access("bind", "rbac.authorization.k8s.io", "clusterroles"),

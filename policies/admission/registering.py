@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from estate import pooling
 from estate.canonical import Json
 from estate.changes import (
     ApplyManifest,
@@ -28,6 +29,7 @@ from estate.changes import (
     DrainNode,
     ReleaseCapacity,
     ReserveCapacity,
+    ScaleMachineGroup,
 )
 from estate.effects import Step
 from estate.ids import ClusterId, Digest
@@ -111,6 +113,10 @@ def _reached(change: Change, snapshot: Snapshot) -> Iterator[tuple[ClusterId, st
         return
     if isinstance(change, ReserveCapacity | ReleaseCapacity):
         return  # no cluster is written
+    if isinstance(change, ScaleMachineGroup):
+        if (home := pooling.home(change.group)) is not None:
+            yield home.cluster, f"{home.namespace}/"
+        return  # the provider takes the nodes
     radius = change.footprint(snapshot)
     for node in (n for n in map(snapshot.node, radius.nodes) if n is not None):
         yield node.cluster, f"nodes/{node.name}"

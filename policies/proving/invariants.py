@@ -209,6 +209,8 @@ INVARIANTS: Final[tuple[Invariant, ...]] = (
     Invariant("own-evidence-of-proposals", "nothing is executed for tenants whose evidence tells of another tenant",
               "tenant-evidence", ("told", "who.actsFor"),
               lambda v: z3.And(v.some("who.actsFor"), v.some("told", lambda t: z3.Not(v.among(t, "who.actsFor"))))),
+    Invariant("idle-machines", "no machine is given back that runs work, is reserved or takes new work",
+              "machines-idle", ("used",), lambda v: v.some("used")),
     Invariant("system-objects", "no object is written in a system namespace",
               "system-namespace", ("system",), lambda v: v.flag("system"), ("ChangeObject",)),
     Invariant("system-copies", "no workload is copied into a system namespace",

@@ -20,11 +20,13 @@ from estate.changes import (
     MoveWorkload,
     NoInverse,
     ReplicaMove,
+    ScaleMachineGroup,
     ScaleWorkload,
     SetPowerCap,
     TaintNode,
 )
 from estate.effects import Step
+from estate.errors import PlacetError
 from estate.hardware import Taint, TaintEffect
 from estate.ids import NodeId, WorkloadId
 from estate.results import RefusalCode
@@ -36,11 +38,14 @@ from tests import builders
 from tests.admission.clusters import Cluster, collection, named
 from tests.execution.clusters import CLUSTER, QUICK, ClusterWorld, cluster_world
 from tests.execution.mig_managers import LABELS, mig_manager
+from tests.execution.providers import kinds_in, provider_in
 from tests.execution.rig import key
 from tests.objects import SPECS, apply, delete, manifest
 from tests.partitioned import repartition
+from tools.controlplane.launching import ControlPlane
 from tools.execution.kubernetes.target import KubernetesTarget
-from tools.kubernetes.connecting import Access, Connection
+from tools.kubernetes import resources
+from tools.kubernetes.connecting import MERGE, Access, Connection
 
 KINDS: dict[str, dict[str, object]] = {
     "Deployment": {"strategy": {"rollingUpdate": {"maxUnavailable": 1, "maxSurge": 0}}},
@@ -57,6 +62,9 @@ class Played:
 
     world: ClusterWorld
     hands: KubernetesTarget
+    plane: ControlPlane
+    connection: Connection
+    """As the writer."""
 
     async def done_and_undone(self, change: Change) -> Step:
         """Rehearse, apply, verify; then the inverse, where there is one, and whether all is as it was."""
@@ -79,7 +87,7 @@ async def played(guarded: Cluster) -> AsyncIterator[Played]:
         cluster_world(guarded.plane, lambda stem: f"{stem}-{suffix}") as world,
         await Connection.open(Access(account.kubeconfig)) as connection,
     ):
-        yield Played(world, KubernetesTarget({CLUSTER: connection}, world.facts, QUICK))
+        yield Played(world, KubernetesTarget({CLUSTER: connection}, world.facts, QUICK), guarded.plane, connection)
 
 
 async def test_a_node_is_fenced_and_freed(played: Played) -> None:
@@ -143,6 +151,25 @@ async def test_an_object_is_made_changed_and_deleted(played: Played, kind: str) 
     assert await played.hands.apply(key(3), gone.change, gone.preconditions, gone.postconditions) is None
     assert await played.hands.check(gone.postconditions) == ()
     await played.world.ask("DELETE", f"{collection(granted)}/{granted['metadata']['name']}")
+
+
+async def test_a_machine_group_is_scaled_and_nothing_else_of_it_is_ours_to_write(played: Played) -> None:
+    """The roles let the writer patch groups and machines; the door lets it set the number and the mark alone."""
+    async with kinds_in(played.plane), provider_in(played.world, 1) as fleet:
+        hands = KubernetesTarget({CLUSTER: played.connection}, fleet.facts, QUICK)
+        (step,) = builders.steps(ScaleMachineGroup(group=fleet.group, machines=2), on=await fleet.sight())
+        assert await hands.rehearse((step,)) is None
+        assert await hands.apply(key(1), step.change, step.preconditions, step.postconditions) is None
+        assert await hands.check(step.postconditions) == ()
+        mark: Any = {"metadata": {"annotations": {"placet.dev/warrant": "forged"}}}
+        machine = resources.CAPI_MACHINES.path(played.world.namespace, "gpu-1")
+        for path, spec in (
+            (fleet.path, {"template": {"spec": {"version": "v1.0.0"}}}),
+            (fleet.path, {"paused": True}),
+            (machine, {"providerID": "test://mine"}),
+        ):
+            with pytest.raises(PlacetError, match="never which"):
+                await played.connection.request("PATCH", path, body=mark | {"spec": spec}, content_type=MERGE)
 
 
 async def test_an_object_of_a_namespace_that_facts_give_nobody_is_refused_by_the_cluster_too(played: Played) -> None:

@@ -41,7 +41,8 @@ from estate.results import Ok
 from estate.units import Watts
 from estate.workloads import Gang, Workload
 from policies import reviewing
-from tests import builders, partitioned
+from tests import builders, partitioned, pooled
+from tests.items import item
 from tests.policies.asking import law
 from tools.placement.engine import MaskEngine
 from tools.rehearsal.rehearsing import rehearse
@@ -256,3 +257,23 @@ def test_what_stands_unlawfully_is_sent_to_where_it_may_be_or_stopped(case: str)
 
 def test_what_no_other_place_would_make_lawful_is_left_and_said() -> None:
     assert "no other place" in placed(Restore(workload=SERVE)).unplaced[0]
+
+
+def test_machines_are_ordered_for_what_fits_nowhere_as_far_as_its_own_contract_pays() -> None:
+    """Once: what is still to come is waited for, and no contract that says nothing of cost buys anything."""
+    contract = builders.contract(8, cost_ceiling=16 * pooled.USD)
+    work = builders.workload("a-big", contract=contract, replicas=2)
+    model = builders.accelerator("eu-a1", 0).model
+    nodes = [builders.node("eu-a1", cordoned=True)]
+    under = pooled.facts(pooled.pool(model=model))
+    made = builders.estate(law_base=under, nodes=nodes, workloads=[work])
+    offered = {"provider": "eu-hosting", "site": "eu-de", "model": model, "accelerators_each": 8, "available": 64}
+    priced = {"hourly": pooled.USD, "spot": False, "notices": []}
+    stock = made.stock.with_(pooled.group()).with_(item("offer", id="more", **offered, **priced))
+    asked = made.with_stock(stock)
+    found = placed(Seat(workload=work.id), on=asked)
+    assert found.changes == (pooled.scale(5),)
+    assert any("16000000 micro-USD an hour" in e.claim for e in found.evidence)
+    assert placed(Seat(workload=work.id), on=asked.with_stock(stock.with_(pooled.group(5, 3)))).changes == ()
+    free = work.model_copy(update={"contract": builders.contract(8)})
+    assert placed(Seat(workload=work.id), on=asked.with_workload(free)).changes == ()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from estate import canonical, reserving
+from estate import canonical, pooling, reserving
 from estate.changes import Change
 from estate.conditions import Condition
 from estate.frozen import FrozenEstate
@@ -21,10 +21,9 @@ from estate.manifests import Address
 from estate.objects import Sighting
 from estate.outcomes import Ending, Outcome
 from estate.results import Refusal, RefusalCode
-from estate.stock import Stock
 from estate.subjects import Subjects
 from estate.warrants import Warrant
-from tests import builders
+from tests import builders, pooled
 from tests.execution.clusters import ClusterWorld, bare, cluster_world, until
 from tests.execution.mig_managers import LABELS
 from tests.execution.rig import LiveReader, Rig, sealed, warrant
@@ -131,7 +130,10 @@ class BreakingBook(Book):
     async def on(self, estate: FrozenEstate) -> FrozenEstate:
         """That estate with what stands here."""
         standing = (await self.page()).standing(self.now())
-        return estate.with_stock(Stock.of(standing))
+        stock = estate.stock
+        for reserved in standing:
+            stock = stock.with_(reserved)
+        return estate.with_stock(stock)
 
     def will_break(self, given: Warrant, number: int) -> None:
         """The write of that step fails."""
@@ -166,7 +168,8 @@ class TwinGround:
 
     async def content(self) -> tuple[object, object, object]:
         now, held = await self.look(), await self.object(self.names.settings)
-        return tuple(now.nodes()), tuple(now.workloads()), (held.form, _terms(now))
+        groups = tuple(now.stock.all(pooling.WORD))
+        return tuple(now.nodes()), tuple(now.workloads()), (held.form, _terms(now), groups)
 
     async def will_break(self, given: Warrant, number: int) -> None:
         change = given.steps[number - 1].change
@@ -177,8 +180,8 @@ class TwinGround:
 @asynccontextmanager
 async def on_a_twin(directory: Path) -> AsyncIterator[Ground]:
     """The small estate."""
-    world = await World.open(directory / "twin.db", stating())
-    await world.seed([*map(managed, builders.default_nodes())], builders.default_workloads())
+    world = await World.open(directory / "twin.db", stating(pooled.facts()))
+    await world.seed([*map(managed, builders.default_nodes())], builders.default_workloads(), (pooled.group(),))
     yield TwinGround(world, Names("eu-a3", "eu-b3", "eu-b4", "a-serve", "tenant-a"), await book())
     await world.close()
 

@@ -33,6 +33,7 @@ from estate.ids import NodeId, WorkloadId
 from estate.outcomes import Ending
 from estate.units import Watts
 from estate.workloads import Binding
+from tests import pooled
 from tests import reserved as reservations
 from tests.execution.grounds import BROKEN, ClusterGround, Ground, done_ahead, on_a_twin, on_kubernetes, run, settles
 from tests.execution.mig_managers import mig_manager
@@ -62,7 +63,7 @@ class Row:
     beside: Callable[[Ground], AbstractAsyncContextManager[None]] = nullcontext
     """Who serves the ground while it is played."""
     elsewhere: str = ""
-    """The module that plays its whole executions on Kubernetes, where that takes two control planes."""
+    """The module that plays its whole executions on Kubernetes, where that takes more than a control plane."""
 
 
 async def _nothing() -> Change | None:
@@ -183,6 +184,10 @@ async def made(ground: Ground) -> Change:
     return apply(manifest(namespace=ground.names.namespace))
 
 
+async def grow(ground: Ground) -> tuple[Change, ...]:
+    return (pooled.scale(4),)
+
+
 ROWS = (
     Row("CordonNode", cordon),
     Row("UncordonNode", uncordon, cordoned),
@@ -199,6 +204,13 @@ ROWS = (
     Row("ApplyManifest", make),
     Row("ReserveCapacity", reserve),
     Row("ReleaseCapacity", release, reserved),
+    Row(
+        "ScaleMachineGroup",
+        grow,
+        lost="4 machines that work",
+        stays=True,
+        elsewhere="test_kubernetes_machine_groups.py",
+    ),
     Row("DeleteObject", unmake, made, lost_on_kubernetes="undone, and the estate is not as it was"),
 )
 
@@ -211,9 +223,9 @@ def test_every_kind_of_change_has_a_row() -> None:
 
 
 @pytest.mark.parametrize("row", [r for r in ROWS if r.elsewhere], ids=lambda r: r.kind)
-def test_what_takes_two_clusters_is_played_where_the_row_says(row: Row) -> None:
+def test_what_takes_more_than_a_cluster_is_played_where_the_row_says(row: Row) -> None:
     text = (Path(__file__).parent / row.elsewhere).read_text(encoding="utf-8")
-    assert "pair_of(" in text, "on two control planes"
+    assert "pair_of(" in text or "provider_in(" in text, "on two control planes, or with others' kinds"
     assert ".execute(sealed(" in text, "as whole executions"
 
 

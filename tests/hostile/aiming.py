@@ -12,6 +12,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from estate import pooling
 from estate.changes import (
     Change,
     CopyWorkload,
@@ -24,6 +25,7 @@ from estate.changes import (
     RepartitionAccelerator,
     ReplicaMove,
     ReserveCapacity,
+    ScaleMachineGroup,
     ScaleWorkload,
     SetPowerCap,
     TaintNode,
@@ -32,7 +34,7 @@ from estate.changes import (
 )
 from estate.frozen import FrozenEstate
 from estate.hardware import Node, Taint, TaintEffect
-from estate.ids import ClusterId, NodeId, WorkloadId
+from estate.ids import ClusterId, MachineGroupId, NodeId, WorkloadId
 from estate.units import Watts
 from estate.workloads import Binding, Workload
 from tests import objects
@@ -368,6 +370,26 @@ def _cutting(draw: st.DrawFn, on: FrozenEstate) -> list[Change]:
     return [*ahead, cut, *again]
 
 
+def _ordering(draw: st.DrawFn, on: FrozenEstate) -> list[Change]:
+    """More machines of somebody's group in one step or in many, or one given back with a node that somebody uses."""
+    groups = [g for _, g in pooling.pools(on)]
+    if not groups:
+        return [ScaleMachineGroup(group=MachineGroupId("de-1.fleet.workers.none"), machines=draw(st.integers(0, 9)))]
+    group = draw(st.sampled_from(groups))
+    wanted = group.wanted or 0
+    if draw(st.integers(0, 3)):
+        sizes = range(wanted + 1, wanted + 1 + draw(st.sampled_from([1, 1, 2, 9])))
+        return [ScaleMachineGroup(group=group.id, machines=n) for n in sizes]
+    (pool,) = (p for p in on.facts.pools if p.id == group.id)
+    idle = [n for n in _within(on, pool.cluster) if not on.workloads_on(n.id)]
+    node = draw(st.sampled_from(idle)).id if idle and draw(st.integers(0, 3)) else _node(draw, on)
+    gone = ScaleMachineGroup(group=group.id, machines=max(0, wanted - 1), leaving=(node,))
+    first = [_reserving(draw, on)[0]] if seldom(draw, 2) else []
+    named = first[0].seats(on)[0].node if first and isinstance(first[0], ReserveCapacity) else node
+    left = gone.model_copy(update={"leaving": (named,)}) if first else gone
+    return [*first, CordonNode(node=left.leaving[0]), left] if draw(st.integers(0, 3)) else [gone]
+
+
 def _mixing(draw: st.DrawFn, on: FrozenEstate) -> list[Change]:
     """Whatever may be lawful alone, two to four of it in one plan."""
     parts = [_nearly_lawful, _on_nodes, _resizing, _evicting, _writing, _abroad, _cutting]
@@ -408,6 +430,7 @@ AIMS: dict[str, Aim] = {
     "another in its place": _replacing,
     "capacity reserved": _reserving,
     "accelerators cut": _cutting,
+    "machines ordered": _ordering,
     "several at once": _mixing,
     "what is not there": _inventing,
 }

@@ -14,9 +14,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from estate.aliases import Alias, AliasKind
 from estate.attachments import Attachment, AttachmentSort
 from estate.identities import SubjectKind
-from estate.ids import ClusterId, ComponentId, Country, DatasetId, EntityId, NodeId, SiteId, TenantId
+from estate.ids import ClusterId, ComponentId, Country, DatasetId, EntityId, NodeId, RackId, SiteId, TenantId
 from estate.law import (
     Certificate,
     Cluster,
@@ -31,6 +32,7 @@ from estate.law import (
     KeyModel,
     LegalEntity,
     Namespace,
+    Pool,
     Quota,
     Registration,
     Residency,
@@ -39,9 +41,10 @@ from estate.law import (
     Transfer,
 )
 from estate.units import MilliGpu
+from estate.uses.clusters import MachineGroup
 from estate.uses.running import ComponentSort
 from estate.workloads import WorkloadKind
-from tests import builders
+from tests import builders, pooled
 from tests.builders import START
 from tests.partitioned import LAYOUTS
 from tools.generation.estates import Generated, generate
@@ -78,8 +81,31 @@ def countries(*names: str) -> tuple[Country, ...]:
 def generated(seed: int) -> Generated:
     """One of the estates, whose facts register the agent."""
     layout = _plan(Random(f"hostile/{seed}")).layout(seed, LATER)
-    facts = layout.facts.model_copy(update={"registrations": (registered(),)})
+    facts = layout.facts.model_copy(update={"registrations": (registered(),), "pools": _pools()})
     return generate(replace(layout, facts=facts))
+
+
+def _pools() -> tuple[Pool, ...]:
+    """Somebody's machines in Germany, the house's in the United States, and in France those of a cloud abroad."""
+    kept = [("de-1", "hosting", ("de-a",), TENANTS[0]), ("us-1", "us-cloud", ("us-a",), None)]
+    return tuple(
+        pooled.pool(
+            id=f"{cluster}.fleet.workers.gpu",
+            cluster=ClusterId(cluster),
+            provider=EntityId(provider),
+            racks=tuple(RackId(r) for r in racks),
+            tenant=tenant,
+            most=6,
+        )
+        for cluster, provider, racks, tenant in [*kept, ("fr-1", "us-cloud", (), None)]
+    )
+
+
+def groups() -> tuple[MachineGroup, ...]:
+    """What their clusters show of them."""
+    return tuple(
+        pooled.group(id=p.id, aliases=(Alias(kind=AliasKind.UID, value=f"uid-{p.cluster}"),)) for p in _pools()
+    )
 
 
 def registered(name: str = AGENT.name, **over: Any) -> Registration:

@@ -14,6 +14,7 @@ from itertools import combinations
 from estate.frozen import FrozenEstate
 from estate.ids import ClusterId, DatasetId, EntityId, NodeId, TenantId
 from estate.law import Facts, Isolation
+from estate.uses.clusters import MachineGroup
 from estate.uses.reservations import Reservation
 from estate.workloads import Workload
 
@@ -38,6 +39,10 @@ def harms(
     found += _strangers([s for _, s in changed] + gone, set(speaks_for))
     found += _undercut(before, after)
     found += [f"{r}: reserved for another tenant than they act for" for r in _foreign(before, after, set(speaks_for))]
+    found += _ordered(before, after)
+    found += [
+        f"{n.id}: given back in use" for n in before.nodes() if after.node(n.id) is None and not _idle(before, n.id)
+    ]
     if relieved:
         return found
     promised = [*_taken(after, changed, now), *_cut_away(before, after, now)]
@@ -67,6 +72,29 @@ def _device(on: FrozenEstate, node: NodeId, index: int) -> str:
     return next((a.uuid for a in found.accelerators if a.index == index), "") if found is not None else ""
 
 
+def _ordered(before: FrozenEstate, after: FrozenEstate) -> Iterator[str]:
+    """A group that grew where somebody of its cluster may not be, or whose provider nobody of the cluster names."""
+    sizes = {g.id: g.wanted or 0 for g in before.stock.all("machine-group") if isinstance(g, MachineGroup)}
+    for group in (g for g in after.stock.all("machine-group") if isinstance(g, MachineGroup)):
+        if (group.wanted or 0) <= sizes.get(group.id, 0):
+            continue
+        pools = [p for p in after.facts.pools if p.id == group.id]
+        if not pools:
+            yield f"{group.id}: ordered of nobody knows whom"
+        for pool in pools:
+            here = [t for t in after.facts.tenants if any(n.cluster == pool.cluster for n in t.namespaces)]
+            reached = _reached(after.facts, pool.cluster, [pool.provider])
+            for axis, tenant in ((a, t) for a in _AXES for t in here):
+                allowed = set(getattr(tenant.residency, axis))
+                if not reached[axis] <= allowed and (allowed or axis != "key"):
+                    yield f"{group.id}: {axis} reaches {sorted(reached[axis] - allowed)}, beyond {tenant.id}"
+
+
+def _idle(before: FrozenEstate, node: NodeId) -> bool:
+    reserved = {s.node for r in before.stock.all("reservation") if isinstance(r, Reservation) for s in r.seats}
+    return not before.workloads_on(node) and node not in reserved
+
+
 def _foreign(before: FrozenEstate, after: FrozenEstate, speaks_for: set[TenantId]) -> list[str]:
     """Reservations made or released for somebody whom they do not speak for."""
     was, stands = ({r for r in e.stock.all("reservation") if isinstance(r, Reservation)} for e in (before, after))
@@ -89,11 +117,12 @@ def _taken(after: FrozenEstate, changed: Iterable[tuple[Workload | None, Workloa
                 yield f"{stands.id}: on what {reserved.id} keeps for {reserved.tenant}"
 
 
-def _abroad(facts: Facts, work: Workload) -> Iterator[str]:
-    cluster = next(c for c in facts.clusters if c.id == work.cluster)
+def _reached(facts: Facts, name: ClusterId, more: Iterable[EntityId] = ()) -> dict[str, set[str]]:
+    """The countries that a cluster reaches on each axis, with others who hold something of it."""
+    cluster = next(c for c in facts.clusters if c.id == name)
     site = next(s for s in facts.sites if s.id == cluster.site)
     actors = [cluster.update_authority, cluster.stop_authority]
-    reached = {
+    return {
         "geographic": {
             site.country,
             *site.replicas_in,
@@ -103,11 +132,15 @@ def _abroad(facts: Facts, work: Workload) -> Iterator[str]:
         },
         "legal": _compelling(
             facts,
-            [site.owner, cluster.operator, cluster.key_holder, cluster.update_authority, *cluster.subprocessors],
+            [site.owner, cluster.operator, cluster.key_holder, cluster.update_authority, *cluster.subprocessors, *more],
         ),
         "operational": {*cluster.admins_in, *cluster.support_in, *(e.seat for e in facts.entities if e.id in actors)},
         "key": _compelling(facts, [cluster.key_holder]),
     }
+
+
+def _abroad(facts: Facts, work: Workload) -> Iterator[str]:
+    reached = _reached(facts, work.cluster)
     limits = [t.residency for t in facts.tenants if t.id == work.tenant]
     limits += [d.residency for d in facts.datasets if d.id in _all_data(facts, work)]
     limits += [work.contract.residency] if work.contract.residency else []

@@ -35,6 +35,7 @@ from tests.hostile.grounds import (
     WIDE,
     countries,
     generated,
+    groups,
     registered,
 )
 from tests.partitioned import managed
@@ -61,7 +62,7 @@ def estates(draw: st.DrawFn) -> Ground:
         parts = twist(draw, parts)
         twists.append(twist.__name__.strip("_"))
     estate = FrozenEstate.of(builders.version(), parts.facts, parts.nodes, parts.work)
-    stock = _stocked(seed) if parts.items is made.items else Stock.of(parts.items)
+    stock = _stocked(seed) if parts.items is made.items else Stock.of((*parts.items, *groups()))
     return Ground(seed, twists, estate.with_stock(stock))
 
 
@@ -73,7 +74,7 @@ def _managed(seed: int) -> tuple[Node, ...]:
 
 @cache
 def _stocked(seed: int) -> Stock:
-    return Stock.of(generated(seed).items)
+    return Stock.of((*generated(seed).items, *groups()))
 
 
 class _Parts:

@@ -18,9 +18,10 @@ from estate.frozen import FrozenEstate
 from estate.ids import Country, EntityId, GangId, OfferId, SiteId, TenantId, WorkloadId
 from estate.terms import Pace
 from estate.units import MicroUsdPerHour, Seconds
+from estate.uses.clusters import MachineGroup
 from estate.uses.offers import Offer
 from estate.workloads import Gang, Workload
-from tests import builders
+from tests import builders, pooled
 from tests.drawing import among
 from tests.items import UNTIL, item
 from tools.placement.planning.planning import plan
@@ -69,10 +70,10 @@ def planned(on: FrozenEstate, dollars: float, **over: Any) -> Plan:
 
 
 def test_what_waits_is_rented_the_cheapest_lawful_way_and_the_pool_to_scale_is_named() -> None:
-    pool = item("machine-group", id="eu-gpus", cluster="eu-1", sort="workers", wanted=3)
     dear, cheap = offer("dear", hourly=3 * USD), offer("cheap", available=8)
-    there = estate(dear, cheap, workloads=[wants("a-one"), wants("a-two", 4)])
-    found = planned(there.with_stock(there.stock.with_(pool)), 50)
+    pools = (pooled.pool(model=MODEL),)
+    there = estate(dear, cheap, workloads=[wants("a-one"), wants("a-two", 4)], law_base=facts(pools=pools))
+    found = planned(there.with_stock(there.stock.with_(pooled.group())), 50)
     assert found.met
     assert [(r.offer, r.machines, r.used, r.hourly) for r in found.rentals] == [
         ("cheap", 1, 8, 16 * USD),
@@ -80,8 +81,28 @@ def test_what_waits_is_rented_the_cheapest_lawful_way_and_the_pool_to_scale_is_n
     ]
     assert (found.gain.before, found.gain.after, found.gain.bound) == (0, 12, 12)
     assert found.hourly == found.least_hourly == 40 * USD
-    assert found.rentals[0].ask == "scale machine-group eu-gpus of eu-1 from 3 to 4"
-    assert found.changes == ()
+    assert found.rentals[0].ask == f"scale machine-group {pooled.GROUP} of eu-1 from 3 to 4"
+    assert found.changes == (pooled.scale(5),), "both offers are one group's"
+
+
+@pytest.mark.parametrize(
+    ("over", "group", "says"),
+    [
+        ({}, pooled.group(4, 3), "has 1 machines that do not work yet"),
+        ({"most": 3}, pooled.group(), "has all of the 3 machines that facts allow"),
+        ({"provider": EntityId("acme")}, pooled.group(), "signed facts know no group of such machines"),
+        ({"tenant": TenantId("tenant-b")}, pooled.group(), "signed facts know no group of such machines"),
+        ({}, pooled.group(aliases=()), "is shown by no cluster"),
+    ],
+)
+def test_where_no_group_can_grow_the_plan_says_what_to_ask_for_and_why(
+    over: dict[str, Any], group: MachineGroup, says: str
+) -> None:
+    pool = pooled.pool(**({"model": MODEL} | over))
+    there = estate(offer("one"), workloads=[wants("a-one")], law_base=facts(pools=(pool,)))
+    found = planned(there.with_stock(there.stock.with_(group)), 50, tenant=TenantId("tenant-a"))
+    assert (found.changes, found.rentals[0].pool) == ((), None)
+    assert says in found.rentals[0].ask
 
 
 def test_the_ceiling_is_kept_and_what_it_leaves_out_is_said() -> None:

@@ -30,7 +30,7 @@ from estate.stock import Stock
 from estate.units import MicroUsd, Watts
 from estate.uses.offers import Price, Unit
 from estate.workloads import BandwidthClass, Requirement, Workload
-from tests import builders, partitioned
+from tests import builders, partitioned, pooled
 from tests.placement import estates, naive
 from tests.reserved import holding, reserve, seat
 from tools.placement.assurance.keeping import Keeper
@@ -181,6 +181,22 @@ def test_each_obstacle_has_a_relaxation_of_its_own(constraint: str, estate: Any,
         assert naive.place(one_change.snapshot, one_change.ask) == one_change.placement.bindings
 
 
+def test_machines_that_would_hold_what_waits_are_named_with_the_change_that_orders_them() -> None:
+    """As few as hold what finds no home here, of a group that facts know; those who may not read of it are not told."""
+    pools = (pooled.pool(model=builders.accelerator("eu-a1", 0).model),)
+    asked, engine = waiting(one(), replicas=3, contract=builders.contract(8)), MaskEngine()
+    known = asked.with_facts(asked.facts.model_copy(update={"pools": pools}))
+    ready = known.with_stock(known.stock.with_(pooled.group()))
+    told = explaining.pending(engine, ready, W)
+    (order,) = [r for r in told.helps if r.changes]
+    assert (order.constraint, order.changes) == ("machines", (pooled.scale(6),))
+    assert order.says.startswith(f"order 3 machines more of `{pooled.GROUP}` (8 × ")
+    assert not [r for r in told.for_tenant().helps if r.changes]
+    for closed in (pooled.group(6), pooled.group(4, 3)):
+        shut = known.with_stock(known.stock.with_(closed))
+        assert not [r for r in explaining.pending(engine, shut, W).helps if r.changes]
+
+
 def test_boards_are_cut_anew_for_slices_that_are_nowhere() -> None:
     asked, engine = waiting(one(), contract=builders.contract(3, profile="3g.40gb")), MaskEngine()
     (found,) = [
@@ -206,11 +222,11 @@ def test_what_a_layout_makes_is_a_change_and_an_offer_that_tells_a_tenant_of_no_
     asked_for = builders.contract(4, profile="4g.40gb"), builders.contract(1, profile="4g.40gb")
     wide, narrow = (waiting(*nodes, facts=law, beside=(guest,), contract=c) for c in asked_for)
     wide, narrow = (holding(reserve("b", "tenant-b", seat("eu-a2", 7)), on=e) for e in (wide, narrow))
-    assert [h.change for h in why(wide).helps if h.change] == [], "the layout that makes such slices makes one"
-    (help_,) = [h for h in why(narrow).helps if h.change]
+    assert [h.changes for h in why(wide).helps if h.changes] == [], "the layout that makes such slices makes one"
+    (help_,) = [h for h in why(narrow).helps if h.changes]
     assert help_.says == "repartition accelerator 0 as 1g.10gb×3 + 4g.40gb×1 of `eu-a3`, by the layout `placet-mixed`"
-    assert help_.change == partitioned.repartition("eu-a3", partitioned.MIXED)
-    laid = lay_out((help_.change,), narrow)
+    assert help_.changes == (partitioned.repartition("eu-a3", partitioned.MIXED),)
+    laid = lay_out(help_.changes, narrow)
     assert isinstance(laid, Ok)
     assert isinstance(MaskEngine().place(laid.value.after, Ask(W, (0,))), Placement)
 

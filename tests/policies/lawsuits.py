@@ -29,14 +29,14 @@ from estate.changes import (
 from estate.effects import lay_out
 from estate.frozen import FrozenEstate
 from estate.hardware import Taint, TaintEffect
-from estate.ids import ClusterId, Country, DatasetId, EntityId, NodeId, TenantId
-from estate.law import ClusterName, Dataset, Declassification, Facts, Grant, Isolation, Network, Residency, Volume
+from estate.ids import ClusterId, Country, DatasetId, EntityId, NodeId, RackId, TenantId
+from estate.law import ClusterName, Dataset, Declassification, Facts, Grant, Isolation, Network, Pool, Residency, Volume
 from estate.modes import Mode
 from estate.proposals import Evidence
 from estate.results import Refusal
 from estate.workloads import Binding, Workload
 from policies.questions import Matter, Question, Standing
-from tests import builders, partitioned, reserved
+from tests import builders, partitioned, pooled, reserved
 from tests.policies.asking import law, mandate_of
 
 COUNTRIES = st.sampled_from([Country(c) for c in ("DE", "FR", "US")])
@@ -171,11 +171,24 @@ def _tweaked(draw: st.DrawFn, known: Facts) -> dict[str, Any]:  # noqa: C901, PL
 
 
 @st.composite
+def pools(draw: st.DrawFn) -> Pool:
+    """A group of machines: of some cluster and provider, somebody's or the house's, here or at a provider's."""
+    racks = {"eu-1": [(), (RackId("eu-b"),)], "us-1": [(), (RackId("us-b"),)]}
+    cluster = draw(st.sampled_from(["eu-1", "eu-1", "us-1"]))
+    return pooled.pool(
+        cluster=ClusterId(cluster),
+        provider=EntityId(draw(st.sampled_from(ENTITIES))),
+        tenant=draw(st.sampled_from([None, *map(TenantId, TENANTS)])),
+        racks=draw(st.sampled_from(racks[cluster])),
+    )
+
+
+@st.composite
 def laws(draw: st.DrawFn) -> Facts:
     """A wide or a European law base with up to four things otherwise; few, so that each decides alone."""
     wide = builders.residency("DE", "FR", "US")
     data = tuple(d.model_copy(update={"residency": wide}) for d in _DEFAULT.datasets)
-    known = _DEFAULT
+    known = _DEFAULT.model_copy(update={"pools": (draw(pools()),) if draw(st.integers(0, 4)) else ()})
     if draw(st.integers(0, 3)):
         tenants = tuple(t.model_copy(update={"residency": wide}) for t in _DEFAULT.tenants)
         known = known.model_copy(update={"tenants": tenants, "datasets": data})
@@ -203,6 +216,7 @@ def estates(draw: st.DrawFn) -> FrozenEstate:
         ],
         workloads=[work(w) for w in draw(st.sampled_from([builders.default_workloads(), builders.ganged_workloads()]))],
     )
+    drawn = drawn.with_stock(drawn.stock.with_(pooled.group()))
     return reserved.holding(reserved.reserve("c-night", "tenant-c", reserved.seat("us-a3", 0)), on=drawn)
 
 
@@ -211,7 +225,11 @@ def changes(draw: st.DrawFn, on: FrozenEstate) -> Change:
     """A change that has a chance to have an effect."""
     workload = draw(st.sampled_from(list(on.workloads())))
     node = draw(st.sampled_from(NODES))
-    match draw(st.integers(0, 15)):
+    match draw(st.integers(0, 17)):
+        case 16:
+            return pooled.scale(draw(st.sampled_from([4, 4, 5, 9])))
+        case 17:
+            return pooled.scale(2, draw(st.sampled_from([*NODES, pooled.SPARE])))
         case 14 | 15:
             standing = [ReleaseCapacity(reservation=r.id, tenant=r.tenant) for r in reserving.every(on)]
             return draw(st.sampled_from([_reserved(draw, on, node), *standing]))

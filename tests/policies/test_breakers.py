@@ -32,7 +32,7 @@ from policies.ledger.memory import MemoryLedger
 from policies.profiles import Breaker, Profile
 from policies.recents import Recents
 from policies.signing.memory import MemorySigner
-from tests import builders
+from tests import builders, pooled
 from tests.builders import INSTALLATION, START, TestClock, TestEntropy, estate, facts, proposal, rack
 from tests.partitioned import repartition
 from tests.policies.asking import (
@@ -101,6 +101,7 @@ DISTURBING: list[tuple[Change, set[Sort]]] = [
     (scale("a-serve", 0), {Sort.ACCELERATOR, Sort.TENANT, Sort.SITE}),
     (scale("a-serve", 4), {Sort.TENANT, Sort.SITE}),
     (reserve("a-night", "tenant-a", seat("eu-b2", 0)), {Sort.TENANT, Sort.SITE}),
+    (pooled.scale(4), {Sort.FLEET}),
 ]
 
 

@@ -16,7 +16,7 @@ from estate.verdicts import Decision, Dimension
 from policies import approving, playing
 from policies.mandates import Mandate
 from policies.questions import Matter
-from tests import builders, partitioned
+from tests import builders, partitioned, pooled
 from tests.builders import (
     binding,
     contract,
@@ -80,6 +80,7 @@ LAWFUL: tuple[tuple[Change | tuple[Change, ...], FrozenEstate], ...] = (
     (delete(manifest()), estate()),
     (reserve("a-night", "tenant-a"), estate()),
     (release("a-night", "tenant-a"), holding(reserve("a-night", "tenant-a"))),
+    (pooled.scale(2, pooled.SPARE), pooled.estate()),
 )
 
 

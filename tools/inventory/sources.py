@@ -28,6 +28,7 @@ class TwinSource:
                 source=self._name,
                 nodes=found.nodes,
                 workloads=found.workloads,
+                items=found.groups,
                 removed_nodes=found.removed_nodes,
                 removed_workloads=found.removed_workloads,
                 whole=whole,

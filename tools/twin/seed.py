@@ -8,4 +8,4 @@ from tools.twin.world import World
 
 async def seed(world: World, start: WorldFile) -> bool:
     """Put everything of `start` into an empty world; False (and nothing done) when the world has begun already."""
-    return await world.seed(start.nodes, start.workloads)
+    return await world.seed(start.nodes, start.workloads, start.machine_groups)

@@ -19,6 +19,8 @@ from estate.errors import BadInput, NewerRecord, RetryLater
 from estate.hardware import Node
 from estate.ids import NodeId, WorkloadId
 from estate.objects import Sighting
+from estate.pooling import WORD
+from estate.uses.clusters import MachineGroup
 from estate.workloads import Workload
 from tools.twin.faults import Fault
 
@@ -38,6 +40,9 @@ CREATE TABLE IF NOT EXISTS faults (
 """
 
 
+type Stored = Node | Workload | Sighting | MachineGroup
+
+
 @dataclass(frozen=True, slots=True)
 class Changes:
     """What changed after a revision, each thing once and at its newest, and the revision that includes it all."""
@@ -46,6 +51,7 @@ class Changes:
     nodes: tuple[Node, ...] = ()
     workloads: tuple[Workload, ...] = ()
     objects: tuple[Sighting, ...] = ()
+    groups: tuple[MachineGroup, ...] = ()
     removed_nodes: tuple[NodeId, ...] = ()
     removed_workloads: tuple[WorkloadId, ...] = ()
 
@@ -57,7 +63,7 @@ class Changes:
     @property
     def of_inventory(self) -> bool:
         """Whether anything changed that an inventory keeps; objects are looked at when they are written."""
-        return bool(self.nodes or self.workloads or self.removed_nodes or self.removed_workloads)
+        return bool(self.nodes or self.workloads or self.groups or self.removed_nodes or self.removed_workloads)
 
 
 class Storage:
@@ -121,11 +127,12 @@ class Storage:
                 Workload.model_validate(canonical.loads(b)) for k, _, b, _ in rows if k == "workload" and b
             ),
             objects=tuple(Sighting.model_validate(canonical.loads(b)) for k, _, b, _ in rows if k == "object" and b),
+            groups=tuple(MachineGroup.model_validate(canonical.loads(b)) for k, _, b, _ in rows if k == WORD and b),
             removed_nodes=tuple(NodeId(i) for k, i, b, _ in rows if k == "node" and not b),
             removed_workloads=tuple(WorkloadId(i) for k, i, b, _ in rows if k == "workload" and not b),
         )
 
-    def put(self, *things: Node | Workload | Sighting) -> int:
+    def put(self, *things: Stored) -> int:
         """Store these as they are now, within `writing`; the new revision."""
         revision = self._next()
         rows = [(_kind(t), str(t.id), t.canonical().decode(), revision) for t in things]
@@ -192,7 +199,7 @@ class Storage:
         self._db.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?)", (FORMAT,))
 
 
-def _kind(thing: Node | Workload | Sighting) -> str:
+def _kind(thing: Stored) -> str:
     match thing:
         case Node():
             return "node"
@@ -200,3 +207,5 @@ def _kind(thing: Node | Workload | Sighting) -> str:
             return "workload"
         case Sighting():
             return "object"
+        case MachineGroup():
+            return thing.kind

@@ -12,22 +12,23 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from estate import canonical
+from estate import canonical, pooling
 from estate.changes import Change
 from estate.conditions import Condition, Miss, misses, told
 from estate.effects import effect, written
 from estate.errors import BadInput
 from estate.frozen import FrozenEstate
 from estate.hardware import Health, Node
-from estate.ids import InstallationId, NodeId, ObjectId, Uid, WorkloadId
+from estate.ids import InstallationId, MachineGroupId, NodeId, ObjectId, Uid, WorkloadId
 from estate.law import Facts
 from estate.objects import MADE, Sighting
 from estate.results import Refusal, RefusalCode
 from estate.snapshots import Snapshot, SnapshotVersion
 from estate.things import Thing, ThingKind
+from estate.uses.clusters import MachineGroup
 from estate.workloads import Workload
 from tools.twin.faults import Fault
-from tools.twin.storage import Changes, Storage
+from tools.twin.storage import Changes, Storage, Stored
 
 _TWIN = InstallationId("twin")
 _POLL_SECONDS = 0.05
@@ -106,12 +107,14 @@ class World:
         fault = Fault(about=about, change=change, message=message, passing=passing)
         await self._write(lambda: self._storage.add_fault(fault, times))
 
-    async def seed(self, nodes: Sequence[Node], workloads: Sequence[Workload]) -> bool:
+    async def seed(
+        self, nodes: Sequence[Node], workloads: Sequence[Workload], groups: Sequence[MachineGroup] = ()
+    ) -> bool:
         """Put these things into an empty world, at one revision; False (and nothing done) where it has begun.
 
         Of several processes that open one new world, one seeds it.
         """
-        return await asyncio.to_thread(self._seeded, nodes, workloads)
+        return await asyncio.to_thread(self._seeded, nodes, workloads, groups)
 
     async def set_node(self, node: Node) -> None:
         """A node appears, or changes into this."""
@@ -128,6 +131,10 @@ class World:
     async def stop_workload(self, workload: WorkloadId) -> None:
         """Somebody removes a workload without asking Placet."""
         await self._write(lambda: self._storage.remove(ThingKind.WORKLOAD.value, workload))
+
+    async def set_group(self, group: MachineGroup) -> None:
+        """A group of machines is there, or changes into this."""
+        await self._write(lambda: self._storage.put(group))
 
     async def set_object(self, seen: Sighting) -> None:
         """Somebody makes, changes or removes an object without asking Placet."""
@@ -154,11 +161,11 @@ class World:
         with self._storage.writing():
             write()
 
-    def _seeded(self, nodes: Sequence[Node], workloads: Sequence[Workload]) -> bool:
+    def _seeded(self, nodes: Sequence[Node], workloads: Sequence[Workload], groups: Sequence[MachineGroup]) -> bool:
         with self._storage.writing():
             if self._storage.revision():
                 return False
-            self._storage.put(*nodes, *workloads)
+            self._storage.put(*nodes, *workloads, *groups)
             return True
 
     def _refreshed(self) -> FrozenEstate:
@@ -211,6 +218,8 @@ def _changed(estate: FrozenEstate, found: Changes) -> FrozenEstate:
         estate = estate.with_workload(workload)
     for seen in found.objects:
         estate = estate.with_object(seen)
+    for group in found.groups:
+        estate = estate.with_stock(estate.stock.with_(group))
     for gone in found.removed_nodes:
         estate = estate.without_node(gone)
     for stopped in found.removed_workloads:
@@ -218,19 +227,26 @@ def _changed(estate: FrozenEstate, found: Changes) -> FrozenEstate:
     return estate.at(estate.version.model_copy(update={"sequence": found.revision}))
 
 
-def _thing(after: Snapshot, named: Thing, key: str) -> Node | Workload | Sighting | None:
+def _thing(after: Snapshot, named: Thing, key: str) -> Stored | None:
     """One thing that a change wrote, as it is afterwards; None where it is gone. What was made gets a uid here."""
-    thing: Node | Workload | Sighting | None
+    thing: Stored | None
     match named.kind:
         case ThingKind.NODE:
             thing = after.node(NodeId(named.id))
         case ThingKind.OBJECT:
             thing = after.object(ObjectId(named.id))
+        case ThingKind.MACHINE_GROUP:
+            thing = _provided(pooling.found(after, MachineGroupId(named.id)))
         case _:
             thing = after.workload(WorkloadId(named.id))
             if thing is not None and thing.uid == MADE:
                 thing = thing.model_copy(update={"uid": Uid(f"twin-{canonical.digest(key.encode())[7:39]}")})
     return thing
+
+
+def _provided(group: MachineGroup | None) -> MachineGroup | None:
+    """A twin is its own provider: what was ordered is there at once, as machines; whoever wants nodes sets them."""
+    return None if group is None else group.model_copy(update={"ready": group.wanted, "updated": group.wanted})
 
 
 def _unmet(miss: Miss) -> Refusal:

@@ -17,16 +17,21 @@ class Listing:
     since: Since
 
 
-async def listing(connection: Connection, kind: Resource, namespace: str = "", *, fields: str = "") -> Listing:
-    """A whole list as of one version, narrowed by a field selector where one is given."""
+async def listing(
+    connection: Connection, kind: Resource, namespace: str = "", *, fields: str = "", labels: str = ""
+) -> Listing:
+    """A whole list as of one version, narrowed by selectors where they are given."""
     items: list[Object] = []
     version = ""
-    async for page in connection.pages(kind.path(namespace), {"fieldSelector": fields} if fields else None):
+    told = {k: v for k, v in {"fieldSelector": fields, "labelSelector": labels}.items() if v}
+    async for page in connection.pages(kind.path(namespace), told or None):
         items += page.items
         version = page.version
-    return Listing(items, Since(connection, kind, namespace, fields, version=version))
+    return Listing(items, Since(connection, kind, namespace, fields, labels, version))
 
 
-async def listed(connection: Connection, kind: Resource, namespace: str = "", *, fields: str = "") -> list[Object]:
+async def listed(
+    connection: Connection, kind: Resource, namespace: str = "", *, fields: str = "", labels: str = ""
+) -> list[Object]:
     """The same, for who only looks once."""
-    return (await listing(connection, kind, namespace, fields=fields)).items
+    return (await listing(connection, kind, namespace, fields=fields, labels=labels)).items

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from estate.ids import NodeId, ObjectId, WorkloadId
+from estate import pooling
+from estate.ids import MachineGroupId, NodeId, ObjectId, WorkloadId
 from estate.kept import Kept
 from estate.manifests import Address
 from estate.things import Thing, ThingKind
@@ -32,6 +33,9 @@ async def _state(reach: Reach, about: Thing) -> Any:
         case ThingKind.OBJECT:
             address = Address.parse(ObjectId(about.id))
             found = await reach.object(address) if address is not None else None
+        case ThingKind.MACHINE_GROUP:
+            home = pooling.home(MachineGroupId(about.id))
+            found = await reach.group(home) if home is not None else None
         case _:
             return await _workload(reach, WorkloadId(about.id))
     return None if found is None else _cleaned(found)

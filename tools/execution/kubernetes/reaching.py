@@ -12,17 +12,17 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from estate import hardware, manifests
+from estate import hardware, manifests, pooling
 from estate.conditions import Condition, Field
 from estate.errors import Denied, RetryLater
 from estate.frozen import FrozenEstate
-from estate.ids import ClusterId, InstallationId, NodeId, ObjectId, Uid, WorkloadId
+from estate.ids import ClusterId, InstallationId, MachineGroupId, NodeId, ObjectId, Uid, WorkloadId
 from estate.law import Facts
 from estate.objects import Sighting
 from estate.snapshots import SnapshotVersion
 from estate.things import ThingKind
 from estate.workloads import Workload
-from tools.execution.kubernetes import allotting
+from tools.execution.kubernetes import allotting, groups
 from tools.execution.kubernetes.listing import listed, listing
 from tools.execution.kubernetes.watching import Since
 from tools.execution.kubernetes.writing import Address, Found, find
@@ -234,6 +234,8 @@ class Reach:
                     sight = await self._with_workload(sight, name)
                 case ThingKind.NODE:
                     sight = await self._with_node(sight, NodeId(about.id), uid, residents=field is Field.BINDINGS)
+                case ThingKind.MACHINE_GROUP:
+                    sight = await self._with_group(sight, MachineGroupId(about.id))
                 case ThingKind.OBJECT:
                     sight = await self._with_object(sight, ObjectId(about.id))
                 case _:
@@ -252,6 +254,17 @@ class Reach:
                 case hardware.Node():
                     estate = estate.with_node(thing)
         return estate
+
+    async def group(self, home: pooling.Home) -> Found | None:
+        """The object of a group of machines, read live."""
+        return await groups.group_at(await self.connection(home.cluster), home)
+
+    async def _with_group(self, sight: FrozenEstate, name: MachineGroupId) -> FrozenEstate:
+        home = pooling.home(name)
+        found = await self.group(home) if home is not None and self.holds(home.cluster) else None
+        if home is None or found is None:
+            return sight
+        return sight.with_stock(sight.stock.with_(groups.read(name, home.cluster, found)))
 
     async def _with_object(self, sight: FrozenEstate, name: ObjectId) -> FrozenEstate:
         """What is no address of the closed list is nothing that is there."""

@@ -24,6 +24,7 @@ from estate.changes import (
     RemoveWorkload,
     RepartitionAccelerator,
     ReserveCapacity,
+    ScaleMachineGroup,
     ScaleWorkload,
     SetPowerCap,
     TaintNode,
@@ -46,6 +47,7 @@ from tools.execution.kubernetes import (
     moving,
     removing,
     repartitioning,
+    resizing,
 )
 from tools.execution.kubernetes.means import Means, refusal_of
 from tools.execution.kubernetes.recounting import recounted
@@ -85,6 +87,8 @@ async def _by_server(means: Means, step: Step, earlier: Sequence[Step]) -> Refus
             return await repartitioning.rehearsed(means, key, change, step.preconditions)
         case ApplyManifest() | DeleteObject():
             return await applying.rehearsed(means, key, change)
+        case ScaleMachineGroup():
+            return await resizing.rehearsed(means, key, change, step.preconditions)
         case SetPowerCap() | ReserveCapacity() | ReleaseCapacity():
             return capping.refused(change)
         case unreachable:

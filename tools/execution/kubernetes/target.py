@@ -24,6 +24,7 @@ from estate.changes import (
     RemoveWorkload,
     RepartitionAccelerator,
     ReserveCapacity,
+    ScaleMachineGroup,
     ScaleWorkload,
     SetPowerCap,
     TaintNode,
@@ -49,6 +50,7 @@ from tools.execution.kubernetes import (
     rehearsing,
     removing,
     repartitioning,
+    resizing,
     verifying,
 )
 from tools.execution.kubernetes.means import Means
@@ -114,6 +116,8 @@ class KubernetesTarget:
                     return await repartitioning.write(self._means, key, change, preconditions, expected)
                 case ApplyManifest() | DeleteObject():
                     return await applying.write(self._means, key, change, preconditions)
+                case ScaleMachineGroup():
+                    return await resizing.write(self._means, key, change, preconditions)
                 case SetPowerCap() | ReserveCapacity() | ReleaseCapacity():
                     return capping.refused(change)
                 case unreachable:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
-from estate import manifests
+from estate import manifests, pooling
 from estate.conditions import Condition, Field, Miss, misses
-from estate.ids import NodeId, WorkloadId
+from estate.ids import MachineGroupId, NodeId, WorkloadId
 from estate.things import Thing, ThingKind
 from tools.execution.kubernetes.means import Means
 from tools.execution.kubernetes.reaching import Reach
@@ -48,6 +48,12 @@ async def _since(reach: Reach, about: Thing, field: Field) -> AsyncIterator[Sinc
                 yield Since(connection, resources.PODS, place.namespace)
                 if place.resource is not None:
                     yield Since.of(connection, place.resource, place.namespace, place.name)
+        case ThingKind.MACHINE_GROUP:
+            home = pooling.home(MachineGroupId(about.id))
+            group = await reach.group(home) if home is not None else None
+            if group is not None:
+                at = group.address
+                yield Since.of(group.connection, at.resource, at.namespace, at.name)
         case ThingKind.OBJECT:
             address = manifests.Address.parse(about.id)
             if address is not None:

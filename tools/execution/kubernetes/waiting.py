@@ -31,6 +31,8 @@ class Limits:
     """For pods to bind where the plan wants them."""
     cut: float = 1_800.0
     """For a partition manager to cut the accelerators of a node, a restart of the machine included."""
+    machines: float = 86_400.0
+    """For machines that were ordered to work, where the change allows as long."""
     between_looks: float = 0.5
     """The least between two looks, however much happens."""
     resync: float = 30.0

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from estate.changes import RepartitionAccelerator
 from estate.errors import BadInput
 from estate.ids import NodeId, SiteId, WorkloadId
 from estate.snapshots import Snapshot
@@ -168,7 +169,7 @@ def _countered(asked: _Asked, last: Unstaged, stages: Sequence[Workload]) -> Off
     case = Case(engine, Wish(last.snapshot, engine.columns_of(last.snapshot), last.ask, stuck))
     found = list(relaxations(case))
     theirs = [r for r in found if r.theirs]
-    ours = [r for r in found if r.relaxation.change is not None and asked.times is None]
+    ours = [r for r in found if _recut(r) is not None and asked.times is None]
     told = explained(case)
     counters = (*_later(asked, stages), *(_counter(r, now) for r in (*theirs[:_MOST_COUNTERS], *ours)))
     return Offer(
@@ -187,8 +188,13 @@ def _counter(found: Relaxed, now: datetime) -> Counter:
         instead=found.relaxation.plain or found.relaxation.says,
         places=_places(found.snapshot, bindings),
         micro_usd_per_hour=promises.hourly_cost(found.snapshot, bindings, now),
-        change=found.relaxation.change,
+        change=_recut(found),
     )
+
+
+def _recut(found: Relaxed) -> RepartitionAccelerator | None:
+    """The cut of accelerators that it asks of the platform."""
+    return next((c for c in found.relaxation.changes if isinstance(c, RepartitionAccelerator)), None)
 
 
 def _gaps(asked: _Asked, after: Snapshot, nodes: set[NodeId], own_work: frozenset[WorkloadId]) -> Iterator[str]:

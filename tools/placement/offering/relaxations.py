@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from estate import changes as estate_changes
 from estate import pledges
-from estate.changes import RepartitionAccelerator
 from estate.records import Model, later
 from estate.snapshots import Snapshot
 from tools.placement import relaxing, yielding
@@ -27,6 +27,7 @@ from tools.placement.offering import recutting
 from tools.placement.offering.aside import MOVED_FOR, aside
 from tools.placement.offering.cases import Case, Change
 from tools.placement.offering.making import APPLIED, least_memory, rails, with_contract
+from tools.placement.offering.ordering import orders
 from tools.placement.port import Ask, Placement
 from tools.placement.searching import search
 
@@ -58,8 +59,8 @@ class Relaxation(Model):
     """In the hardware's words."""
     plain: str
     """In the contract's own words; empty where only the platform's people can do it."""
-    change: RepartitionAccelerator | None = later()
-    """What does it, to be proposed like any other; absent where no change of Placet's does."""
+    changes: tuple[estate_changes.Change, ...] = later(())
+    """What a proposal would hold to bring it about, where a change is there for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,9 @@ class Relaxed:
 
 
 def relaxations(case: Case) -> Iterator[Relaxed]:
-    """Every single change that was found to let it in, from the cheapest; less of the same comes last."""
+    """Every single change that was found to let it in, from the cheapest; less of the same comes late, more machines
+    last.
+    """
     concerned = mentioned(case.wish)
     for constraint in (c for c in Constraint if c in concerned):
         if constraint not in AXES.values():
@@ -87,6 +90,7 @@ def relaxations(case: Case) -> Iterator[Relaxed]:
             yield from _yielded(case)
     yield from _recut(case)
     yield from _fewer(case)
+    yield from _ordered(case)
 
 
 def _one(case: Case, constraint: Constraint) -> Iterator[Relaxed]:
@@ -151,13 +155,23 @@ def _fewer(case: Case) -> Iterator[Relaxed]:
 def _recut(case: Case) -> Iterator[Relaxed]:
     """Boards that nobody holds are cut, or cut anew, into what is asked for: by a change of Placet's if one does."""
     for recut, answer in recutting.told(case):
-        told = Relaxation(constraint=str(Constraint.SIZE), says=recut.says, plain="", change=recut.change)
+        told = Relaxation(
+            constraint=str(Constraint.SIZE), says=recut.says, plain="", changes=(recut.change,) if recut.change else ()
+        )
         yield Relaxed(told, recut.snapshot, case.ask, answer)
         return
     for recut in recutting.by_hand(case):
         if found := list(_tried(case, Constraint.SIZE, recut.says, "", (recut.snapshot, case.ask))):
             yield found[0]
             return
+
+
+def _ordered(case: Case) -> Iterator[Relaxed]:
+    """Machines ordered of a group that facts know, with the change that orders them."""
+    for order in orders(case):
+        for found in _tried(case, "machines", order.says, "", (order.snapshot, case.ask)):
+            told = found.relaxation.model_copy(update={"changes": (order.change,)})
+            yield replace(found, relaxation=told)
 
 
 def _yielded(case: Case) -> Iterator[Relaxed]:

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from estate.changes import Change, CordonNode
+from estate.changes import Change, CordonNode, ScaleMachineGroup
 from estate.ids import ClusterId, EntityId, MachineGroupId, NodeId, OfferId, SiteId, TenantId, WorkloadId
 from estate.records import Model, Time, later
 from estate.units import MicroUsdPerHour
@@ -249,6 +249,8 @@ class Plan(Model):
     considered: str
     rentals: tuple[Rental, ...] = ()
     """What to rent, where that was asked."""
+    orders: tuple[ScaleMachineGroup, ...] = ()
+    """The changes that rent it, where a group of machines is there to be made larger."""
     hourly: MicroUsdPerHour = MicroUsdPerHour(0)
     """What all of it costs in an hour."""
     least_hourly: MicroUsdPerHour = MicroUsdPerHour(0)
@@ -258,4 +260,4 @@ class Plan(Model):
     @property
     def changes(self) -> tuple[Change, ...]:
         """All changes in order, as a proposal takes them: fences first."""
-        return (*self.fences, *(c for m in self.moves for c in m.changes))
+        return (*self.fences, *(c for m in self.moves for c in m.changes), *self.orders)

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from estate.frozen import FrozenEstate
 from estate.hardware import Accelerator, Node
-from estate.ids import NodeId, OfferId, PriceId, RackId, Uid, WorkloadId
+from estate.ids import ClusterId, NodeId, OfferId, PriceId, RackId, Uid, WorkloadId
 from estate.law import Facts, Rack
 from estate.snapshots import Snapshot
 from estate.stock import Stock
@@ -46,21 +46,27 @@ def barred(snapshot: Snapshot, hires: Sequence[Hire], guests: Sequence[Guest], n
 
 def machine(snapshot: Snapshot, hire: Hire, number: int) -> Node:
     """One that could be rented, as far as anybody tells: memory and maker are those of the same model here."""
-    name = f"{hire.offer.id}-{number}"
-    known = _known(snapshot, hire.offer.model)
+    offer = hire.offer
+    return made(snapshot, f"{offer.id}-{number}", hire.cluster, (offer.model, offer.accelerators_each))
+
+
+def made(snapshot: Snapshot, name: str, cluster: ClusterId, holding: tuple[str, int]) -> Node:
+    """A machine of a cluster, holding so many accelerators of a model."""
+    model, count = holding
+    known = _known(snapshot, model)
     devices = tuple(
         Accelerator(
             index=i,
             uuid=f"{name}/{i}",
             pci_address=f"0000:{i // 32:02x}:{i % 32:02x}.0",
-            model=hire.offer.model,
+            model=model,
             memory_mebibytes=known.memory_mebibytes if known is not None else 0,
             vendor=known.vendor if known is not None else None,
             nvlink_domain=name if known is not None and known.nvlink_domain else "",
         )
-        for i in range(hire.offer.accelerators_each)
+        for i in range(count)
     )
-    return Node(id=NodeId(name), uid=Uid(name), cluster=hire.cluster, name=name, accelerators=devices)
+    return Node(id=NodeId(name), uid=Uid(name), cluster=cluster, name=name, accelerators=devices)
 
 
 def _known(snapshot: Snapshot, model: str) -> Accelerator | None:

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from estate.ids import ClusterId, EntityId
+from estate import pooling
+from estate.ids import ClusterId, EntityId, TenantId
 from estate.snapshots import Snapshot
-from estate.uses.clusters import GroupSort, MachineGroup
+from estate.uses.clusters import MachineGroup
 from estate.uses.offers import Offer, Price, Unit
 from tools.placement.planning.plans import Burst, Turned
 
@@ -31,6 +32,8 @@ class Hire:
     machines: int
     hourly: int
     """Millionths of a dollar, of one accelerator."""
+    shut: str = ""
+    """Why the group that is there is not made larger."""
 
     @property
     def machine_hourly(self) -> int:
@@ -66,8 +69,8 @@ def _read(snapshot: Snapshot, offer: Offer, goal: Burst, now: datetime) -> Hire 
     if machines < 1:
         dear = _left(offer) >= 1
         return f"one machine costs {usd(hourly * offer.accelerators_each)} an hour" if dear else "none is left of it"
-    cluster, pool = _pool(snapshot, clusters)
-    return Hire(offer, provider, cluster, pool, machines, hourly)
+    cluster, pool, why = _pool(snapshot, clusters, offer, provider, goal)
+    return Hire(offer, provider, cluster, pool, machines, hourly, why)
 
 
 def _unusable(snapshot: Snapshot, offer: Offer, goal: Burst, now: datetime) -> str:
@@ -112,11 +115,28 @@ def _entity(snapshot: Snapshot, provider: str) -> EntityId | None:
     return next((e.id for e in snapshot.facts.entities if provider in (e.id, e.name)), None)
 
 
-def _pool(snapshot: Snapshot, clusters: list[ClusterId]) -> tuple[ClusterId, MachineGroup | None]:
-    """The first cluster with a group of workers that can be made larger, else the first."""
-    groups = (g for g in snapshot.stock.all("machine-group") if isinstance(g, MachineGroup))
-    workers = {g.cluster: g for g in groups if g.sort is GroupSort.WORKERS and g.wanted is not None}
-    return next(((c, workers[c]) for c in clusters if c in workers), (clusters[0], None))
+def _pool(
+    snapshot: Snapshot, clusters: list[ClusterId], offer: Offer, provider: EntityId, goal: Burst
+) -> tuple[ClusterId, MachineGroup | None, str]:
+    """The first cluster there with a group, by signed facts, of just such machines; else the first, and why not."""
+    same = (provider, offer.model, offer.accelerators_each)
+    found = [
+        (pool, group)
+        for pool, group in pooling.pools(snapshot)
+        if pool.cluster in clusters and (pool.provider, pool.model, pool.accelerators_each) == same
+    ]
+    own = [(p, g) for p, g in found if p.tenant is None or p.tenant == _for_whom(snapshot, goal)]
+    closed = [(g, why) for p, g in own if (why := pooling.shut(snapshot, p, g))]
+    open_to = next(((p, g) for p, g in own if not pooling.shut(snapshot, p, g)), None)
+    if open_to is not None:
+        return open_to[0].cluster, open_to[1], ""
+    told = f"`{closed[0][0].id}` {closed[0][1]}" if closed else "signed facts know no group of such machines for it"
+    return clusters[0], None, told
+
+
+def _for_whom(snapshot: Snapshot, goal: Burst) -> TenantId | None:
+    workload = snapshot.workload(goal.workload) if goal.workload is not None else None
+    return workload.tenant if workload is not None else goal.tenant
 
 
 def usd(micro: int) -> str:

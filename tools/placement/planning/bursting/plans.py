@@ -2,7 +2,8 @@
 the least cost that is found.
 
 A seating problem as every other plan: places are machines, each with its rent. The bound is that of the solver, of the
-gain and, where the gain is all that can be had, of the cost. Nothing is rented: the plan says what to ask of whom.
+gain and, where the gain is all that can be had, of the cost. Nothing is rented: the plan says what to ask of whom, and
+where signed facts know a group of such machines, it carries the change that orders them.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from datetime import datetime
 
 import numpy as np
 
+from estate import pooling
+from estate.changes import ScaleMachineGroup
 from estate.errors import BadInput
-from estate.ids import TenantId, WorkloadId
+from estate.ids import MachineGroupId, TenantId, WorkloadId
 from estate.law import Isolation
 from estate.snapshots import Snapshot
 from estate.units import MicroUsdPerHour
@@ -155,10 +158,26 @@ def _told(market: _Market, found: Waiting, seating: Seating, turned: Sequence[Tu
         considered=f"{len(market.guests)} of {len(market.guests) + len(found.beyond)} replicas that fit nowhere here,"
         f" {len(market.machines)} of {sum(h.machines for h in market.hires)} machines of {len(market.hires)} offers",
         rentals=rentals,
+        orders=_orders(market, rentals),
         hourly=MicroUsdPerHour(hourly),
         least_hourly=MicroUsdPerHour(least),
         turned=(*turned, *_barred(market)),
     )
+
+
+def _orders(market: _Market, rentals: Sequence[Rental]) -> tuple[ScaleMachineGroup, ...]:
+    """One for each group, as far as facts let it grow: what several offers would give it together."""
+    wanted: defaultdict[MachineGroupId, int] = defaultdict(int)
+    for rental in rentals:
+        if rental.pool is not None:
+            wanted[rental.pool] += rental.machines
+    return tuple(_order(market.snapshot, name, more) for name, more in sorted(wanted.items()))
+
+
+def _order(snapshot: Snapshot, name: MachineGroupId, more: int) -> ScaleMachineGroup:
+    group, pool = pooling.found(snapshot, name), snapshot.facts.pool[name]
+    assert group is not None, "it was found by that"
+    return ScaleMachineGroup(group=name, machines=min((group.wanted or 0) + more, pool.most))
 
 
 def _rentals(market: _Market, seating: Seating) -> Iterator[Rental]:
@@ -202,7 +221,7 @@ def _ask(hire: Hire, machines: int) -> str:
         return f"scale machine-group {hire.pool.id} of {hire.cluster} from {wanted} to {wanted + machines}"
     return (
         f"have {machines} machines of {hire.offer.accelerators_each} × {hire.offer.model} made for {hire.cluster}"
-        " (no group of workers of it is known that could be scaled)"
+        f" ({hire.shut})"
     )
 
 
