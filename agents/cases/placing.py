@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import assert_never
 
-from agents.cases import moves, ordering, rereserving
+from agents.cases import moves, ordering, relocating, rereserving
 from agents.cases.claiming import Where, claim
 from agents.minds.plans import (
     Aim,
@@ -142,15 +142,15 @@ class _Placing:
 
     def _relocate(self, aim: Relocate) -> None:
         workload = self.snapshot.workload(aim.workload)
-        where = _where(aim, self.snapshot)
+        where = relocating.goal(aim, self.snapshot)
         if workload is None or where is None:
             self.unplaced.append(f"{aim.workload}: it or its goal is not in the estate")
             return
-        replicas = _outside(workload, where, self.snapshot)
+        replicas = relocating.outside(workload, where, self.snapshot)
         if not replicas:
             self.unplaced.append(f"{workload.id}: every replica is there already")
             return
-        avoid = self.avoid | _everything_but(where, self.snapshot)
+        avoid = self.avoid | relocating.everything_but(where, self.snapshot)
         found = self._ask(workload, replicas, (where.site,) if where.site else (), avoid, quietly=True)
         self._settle(workload, replicas, found or self._claim(workload, replicas, where))
 
@@ -363,42 +363,3 @@ def _named(aim: FenceOff | Unfence | Cap | Verbatim) -> tuple[Change, ...]:
 
 def _waiting(workload: Workload) -> tuple[int, ...]:
     return tuple(sorted(set(range(workload.replicas)) - {b.replica for b in workload.bindings}))
-
-
-def _where(aim: Relocate, snapshot: Snapshot) -> Where | None:
-    facts = snapshot.facts
-    if aim.rack is not None and aim.rack in facts.rack:
-        rack = facts.rack[aim.rack]
-        return Where(rack.nodes, rack.site)
-    if aim.cluster is not None and aim.cluster in facts.cluster:
-        site = facts.cluster[aim.cluster].site
-        return Where(_nodes_at(site, snapshot), site, aim.cluster)
-    if aim.site is not None and aim.site in facts.site:
-        return Where(_nodes_at(aim.site, snapshot), aim.site)
-    return None
-
-
-def _nodes_at(site: SiteId, snapshot: Snapshot) -> tuple[NodeId, ...]:
-    return tuple(sorted(n for r in snapshot.facts.racks if r.site == site for n in r.nodes))
-
-
-def _everything_but(where: Where, snapshot: Snapshot) -> frozenset[NodeId]:
-    """The nodes of the same site that are not meant: an ask names sites, so a rack is said by avoiding the others."""
-    if where.site is None:
-        return frozenset()
-    meant = set(where.nodes)
-    others = {n for n in _nodes_at(where.site, snapshot) if n not in meant}
-    if where.cluster is not None:
-        others |= {n for n in meant if (node := snapshot.node(n)) is not None and node.cluster != where.cluster}
-    return frozenset(others)
-
-
-def _outside(workload: Workload, where: Where, snapshot: Snapshot) -> tuple[int, ...]:
-    """The replicas that are not there yet; all of them when the cluster changes."""
-    meant = set(where.nodes)
-    clusters = {n.cluster for name in where.nodes if (n := snapshot.node(name)) is not None}
-    goal = {where.cluster} if where.cluster else clusters
-    if workload.cluster not in goal:
-        return tuple(range(workload.replicas))
-    there = {b.replica for b in workload.bindings if b.node in meant}
-    return tuple(r for r in range(workload.replicas) if r not in there)

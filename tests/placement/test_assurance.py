@@ -20,8 +20,8 @@ from tools.placement.assurance import domains, reports
 from tools.placement.assurance.domains import Sort
 from tools.placement.assurance.keeping import Keeper
 from tools.placement.assurance.rehoming import Aftermath
-from tools.placement.columns import build
 from tools.placement.engine import MaskEngine
+from tools.placement.filling import build
 from tools.placement.port import Ask, Placement
 
 

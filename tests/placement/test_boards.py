@@ -21,7 +21,7 @@ from tests.placement.sameness import assert_same, new_to
 from tools.inventory.columns.changes import Change, NodeSeen, WorkloadSeen
 from tools.inventory.columns.engine import Inventory
 from tools.inventory.columns.origins import Told
-from tools.placement import columns, objectives
+from tools.placement import filling, objectives
 from tools.placement.columns import Ints
 from tools.placement.constraints import table
 from tools.placement.constraints.kinds import Masks, Reach
@@ -33,7 +33,8 @@ from tools.placement.online.frames import Frame
 from tools.placement.online.kinds import Kinds
 from tools.placement.online.outlooks import Outlook
 from tools.placement.port import Placement
-from tools.placement.wishes import Room, Wish
+from tools.placement.rooms import Room
+from tools.placement.wishes import Wish
 
 
 @pytest.mark.xdist_group("packing")  # one worker compiles, where nothing is compiled yet
@@ -46,7 +47,7 @@ def test_a_board_finds_what_the_masks_find_whatever_it_followed(data: st.DataObj
     first = stocked(data, data.draw(estates.estates(law_base=st.just(law_base))))
     assume(list(first.nodes()))
     outlook = Outlook(outlooks.counted(first, [n.id for n in first.nodes()]))
-    board, masks, line = Board(first, columns.build(first), outlook), MaskEngine(outlook), [first]
+    board, masks, line = Board(first, filling.build(first), outlook), MaskEngine(outlook), [first]
     for _ in range(data.draw(st.integers(1, 4))):
         estate = grown(data, line[data.draw(st.integers(0, len(line) - 1))])
         line.append(estate)
@@ -119,13 +120,13 @@ def test_what_a_board_follows_on_the_inventory_is_what_a_scan_builds(happened: l
     inventory.take([change for changes in happened[:1] for change in changes], Told("cluster", 1))
     first = inventory.snapshot(builders.version())
     assume(list(first.nodes()))
-    frame = Frame(first, columns.build(first), 4)
+    frame = Frame(first, filling.build(first), 4)
     for number, changes in enumerate(happened[1:], 2):
         inventory.take(changes, Told("cluster", number))
         snapshot = inventory.snapshot(builders.version(number))
-        fresh = columns.build(snapshot)
+        fresh = filling.build(snapshot)
         if not frame.follow(snapshot):
-            assert not fresh.ids or not all(columns.holds(frame.columns, node) for node in snapshot.nodes())
+            assert not fresh.ids or not all(filling.holds(frame.columns, node) for node in snapshot.nodes())
             return
         assert frame.columns.ids == fresh.ids
         if frame.columns.exists.shape == fresh.exists.shape:
@@ -142,7 +143,7 @@ def test_a_family_is_told_by_few_nodes_or_by_kinds_what_it_says(data: st.DataObj
     estate = stocked(data, base)
     ask = data.draw(estates.asks(estate))
     estate = data.draw(pledged.promised(estate, ask.workload))
-    workload, frame = estate.workload(ask.workload), columns.build(estate)
+    workload, frame = estate.workload(ask.workload), filling.build(estate)
     assert workload is not None
     whole, kinds = Wish(estate, frame, ask, workload), Kinds(frame)
     kind, typical = kinds.number(frame), Wish(estate, kinds.typical, ask, workload)

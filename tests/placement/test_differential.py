@@ -22,7 +22,7 @@ from tools.inventory.columns.changes import Change, NodeSeen, WorkloadSeen
 from tools.inventory.columns.engine import Inventory
 from tools.inventory.columns.grounds import ColumnarGround
 from tools.inventory.columns.origins import Told
-from tools.placement import columns, grounding
+from tools.placement import filling, grounding
 from tools.placement.engine import MaskEngine
 from tools.placement.port import Ask, NoPlacement, Placement
 from tools.placement.searching import search
@@ -106,7 +106,7 @@ def assert_left(estate: FrozenEstate, ask: Ask, found: Placement, after: Snapsho
     assert node is not None
     if node.cluster != workload.cluster or max(ask.replicas) >= workload.replicas:
         return
-    room, fresh = search(Wish(estate, columns.build(estate), ask, workload)).room, columns.build(after)
+    room, fresh = search(Wish(estate, filling.build(estate), ask, workload)).room, filling.build(after)
     assert room is not None
     assert_same(room.columns(fresh.present), fresh)
 
@@ -117,7 +117,7 @@ def test_columns_off_the_inventory_are_those_that_a_scan_builds(happened: list[C
     inventory.take(happened, Told("cluster", 1))
     snapshot = inventory.snapshot(builders.version())
     assert isinstance(snapshot.ground, ColumnarGround)
-    read, scanned = grounding.build(snapshot, snapshot.ground), columns.build(snapshot)
+    read, scanned = grounding.build(snapshot, snapshot.ground), filling.build(snapshot)
     assert (read.ids, read.names, read.rows) == (scanned.ids, scanned.names, scanned.rows)
     assert dict(zip(read.models, read.makers, strict=True)) == dict(zip(scanned.models, scanned.makers, strict=True))
     assert_same(read, scanned)
@@ -148,7 +148,7 @@ def test_columns_carried_over_are_those_built_anew(data: st.DataObject) -> None:
         after = after.without_workload(data.draw(among([w.id for w in before.workloads()])))
     touched = after.touched_since(before)
     assert touched is not None
-    carried, fresh = columns.renewed(columns.build(before), after, touched), columns.build(after)
+    carried, fresh = filling.renewed(filling.build(before), after, touched), filling.build(after)
     if carried is None:
         assert {n.id for n in before.nodes()} != {n.id for n in after.nodes()} or new_to(before, after)
         return

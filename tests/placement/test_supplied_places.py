@@ -28,8 +28,9 @@ from tools.placement.margins import Margins
 from tools.placement.offering.cases import Case
 from tools.placement.offering.relaxations import relaxations
 from tools.placement.port import Ask, NoPlacement, Placement
+from tools.placement.rooms import Room
 from tools.placement.searching import any_of
-from tools.placement.wishes import Room, Wish
+from tools.placement.wishes import Wish
 
 OURS = frozenset(BY_SORT.values())
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from estate.workloads import Binding
 from tools.placement.constraints.kinds import Masks
-from tools.placement.wishes import Room
+from tools.placement.rooms import Room
 
 
 @dataclass(slots=True)

@@ -19,12 +19,14 @@ from estate.ids import NodeId, WorkloadId
 from estate.snapshots import Snapshot
 from estate.workloads import Binding, Workload, WorkloadContract
 from tools.placement import availabilities
-from tools.placement.columns import Flags, build_some
+from tools.placement.columns import Flags
 from tools.placement.constraints import table
 from tools.placement.constraints.kinds import Constraint, Masks
 from tools.placement.constraints.rules import Refused
+from tools.placement.filling import build_some
 from tools.placement.port import Ask
-from tools.placement.wishes import Room, Wish
+from tools.placement.rooms import Room
+from tools.placement.wishes import Wish
 
 
 @dataclass(frozen=True, slots=True)

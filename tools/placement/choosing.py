@@ -9,7 +9,8 @@ from tools.placement.columns import Flags, Ints
 from tools.placement.constraints.devices import suitable
 from tools.placement.constraints.kinds import Constraint
 from tools.placement.constraints.localities import groups
-from tools.placement.wishes import Room, Wish
+from tools.placement.rooms import Room
+from tools.placement.wishes import Wish
 
 
 def devices(wish: Wish, room: Room, row: int, without: Constraint | None) -> Ints:

@@ -13,7 +13,8 @@ from tools.placement.columns import Ints
 from tools.placement.constraints.devices import suitable
 from tools.placement.constraints.kinds import Constraint
 from tools.placement.constraints.localities import groups
-from tools.placement.wishes import Room, Wish
+from tools.placement.rooms import Room
+from tools.placement.wishes import Wish
 
 
 def added(wish: Wish, room: Room, without: Constraint | None) -> Ints:

@@ -18,7 +18,7 @@ from estate.workloads import Binding, Workload
 from policies.profiles import Ceiling
 from policies.quotas import Books
 from tools.inventory.columns.grounds import ColumnarGround
-from tools.placement import columns, deliveries, grounding, relaxing, yielding
+from tools.placement import deliveries, filling, grounding, relaxing, yielding
 from tools.placement.attempts import Attempt
 from tools.placement.columns import Columns
 from tools.placement.constraints import quotas, times
@@ -28,8 +28,9 @@ from tools.placement.online.valuing import Valuation, Worth
 from tools.placement.packing.steps import POINTS
 from tools.placement.port import Ask, NoPlacement, Placement, Reason, Term
 from tools.placement.reasons import explain
+from tools.placement.rooms import Room
 from tools.placement.searching import search
-from tools.placement.wishes import Room, Wish
+from tools.placement.wishes import Wish
 
 if TYPE_CHECKING:
     from tools.placement.online.boards import Board
@@ -131,7 +132,7 @@ class MaskEngine:
         """Off the newest columns of an estate of the same line, where there are such."""
         for held, found in reversed(self._recent):
             if (touched := snapshot.touched_since(held)) is not None:
-                return columns.renewed(found, snapshot, touched)
+                return filling.renewed(found, snapshot, touched)
         return None
 
     def _searched(self, wish: Wish) -> Attempt:
@@ -169,10 +170,10 @@ def _built(snapshot: Snapshot) -> Columns:
     """Off the inventory's columns where it stands on those; a scan of everything else."""
     if isinstance(snapshot, FrozenEstate) and isinstance(snapshot.ground, ColumnarGround):
         above = snapshot.above()
-        found = None if above is None else columns.renewed(grounding.build(snapshot, snapshot.ground), snapshot, above)
+        found = None if above is None else filling.renewed(grounding.build(snapshot, snapshot.ground), snapshot, above)
         if found is not None:
             return found
-    return columns.build(snapshot)
+    return filling.build(snapshot)
 
 
 def _placement(wish: Wish, attempt: Attempt) -> Placement:

@@ -1,7 +1,7 @@
 """The columns of a snapshot that stands on the inventory's: read off those as arrays, and not one `Node` made.
 
-Called by `engine`, and by `online.frames` for what runs on a node. What they mean is what `columns.build` reads off
-nodes; what the snapshot adds to its ground is left to `columns.renewed`.
+Called by `engine`, and by `online.frames` for what runs on a node. What they mean is what `filling.build` reads off
+nodes; what the snapshot adds to its ground is left to `filling.renewed`.
 """
 
 from __future__ import annotations
@@ -21,20 +21,8 @@ from estate.workloads import WHOLE
 from tools.inventory.columns.grounds import ColumnarGround
 from tools.inventory.columns.machines import NONE
 from tools.inventory.columns.places import SEEN
-from tools.placement.columns import (
-    HEALTHS,
-    NOBODY,
-    SEVERAL,
-    UNCAPPED,
-    UNKNOWN_TENANT,
-    Columns,
-    Flags,
-    Ints,
-    Names,
-    Work,
-    one_of,
-    rack_columns,
-)
+from tools.placement.columns import HEALTHS, NOBODY, SEVERAL, UNCAPPED, UNKNOWN_TENANT, Columns, Flags, Ints, Names
+from tools.placement.filling import Work, one_of, rack_columns
 from tools.placement.insides import UNTOLD
 
 

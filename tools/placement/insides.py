@@ -1,7 +1,7 @@
 """What the parts of nodes have left, as arrays: filled for the nodes that a contract asks about, and then kept.
 
 Called by `columns` and `constraints.localities`. Few contracts name a part of a node, so nothing is read of what is
-inside a node before one does; `columns.renewed` carries over what was read of the nodes that did not change.
+inside a node before one does; `filling.renewed` carries over what was read of the nodes that did not change.
 """
 
 from __future__ import annotations

@@ -19,7 +19,8 @@ from tools.placement.columns import Flags, Ints
 from tools.placement.constraints import costs, times
 from tools.placement.constraints.company import span
 from tools.placement.constraints.devices import suitable
-from tools.placement.wishes import FAR, Room, Wish
+from tools.placement.rooms import Room
+from tools.placement.wishes import FAR, Wish
 
 _NEARER: Final = (Span.NODE, Span.RACK, Span.LEAF, Span.SITE)
 _NEAR: Final = (WorkloadKind.TRAINING, WorkloadKind.FINE_TUNING)

@@ -10,7 +10,8 @@ from tools.placement.constraints.kinds import Constraint, Masks
 from tools.placement.constraints.rules import Refused
 from tools.placement.constraints.table import RULES
 from tools.placement.port import Miss, Reason
-from tools.placement.wishes import Room, Wish
+from tools.placement.rooms import Room
+from tools.placement.wishes import Wish
 
 
 def explain(wish: Wish, masks: Masks, room: Room) -> tuple[Reason, ...]:

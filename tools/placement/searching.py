@@ -20,7 +20,8 @@ from tools.placement.columns import Flags, Ints, counted, summed
 from tools.placement.constraints.company import span
 from tools.placement.constraints.kinds import Constraint, Masks
 from tools.placement.constraints.table import moving, standing
-from tools.placement.wishes import Room, Wish
+from tools.placement.rooms import Room
+from tools.placement.wishes import Wish
 
 _RELAXED_INSIDE = frozenset({Constraint.FREE, Constraint.MODEL, Constraint.MEMORY, Constraint.SIZE, Constraint.LIMIT})
 """Left out by looking at more devices (`suitable`, `Room.devices`); even then there must be enough of them."""

@@ -13,7 +13,8 @@ from tools.placement.columns import Ints
 from tools.placement.constraints.devices import suitable
 from tools.placement.constraints.kinds import Constraint, Masks
 from tools.placement.constraints.rules import Easing, Refused, Words, promise
-from tools.placement.wishes import FAR, Room, Wish
+from tools.placement.rooms import Room
+from tools.placement.wishes import FAR, Wish
 
 
 def moving(wish: Wish, room: Room, _without: Constraint | None) -> Masks:

@@ -11,7 +11,8 @@ from tools.placement.columns import UNCAPPED, Columns, Flags, Ints, counted
 from tools.placement.constraints import sizes
 from tools.placement.constraints.kinds import Constraint, Masks
 from tools.placement.constraints.rules import Refused, Rule, Words, among, chosen, models_on
-from tools.placement.wishes import Room, Suited, Wish
+from tools.placement.rooms import Room
+from tools.placement.wishes import Suited, Wish
 
 
 def moving(wish: Wish, room: Room, without: Constraint | None) -> Masks:

@@ -24,7 +24,8 @@ from tools.placement.columns import UNCAPPED, Ints
 from tools.placement.constraints.kinds import Constraint, Masks
 from tools.placement.constraints.rules import Refused, Rule, Words, among
 from tools.placement.margins import Margins
-from tools.placement.wishes import Room, Wish
+from tools.placement.rooms import Room
+from tools.placement.wishes import Wish
 
 BY_SORT: Final = {
     "feed": Constraint.FEED,

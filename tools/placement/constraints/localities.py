@@ -13,7 +13,8 @@ from tools.placement.constraints.devices import largest_domain, suitable
 from tools.placement.constraints.kinds import Constraint, Masks, Reach
 from tools.placement.constraints.rules import Refused, Rule, Words, chosen
 from tools.placement.insides import Parts
-from tools.placement.wishes import Room, Wish
+from tools.placement.rooms import Room
+from tools.placement.wishes import Wish
 
 REACH = Reach.NODE
 

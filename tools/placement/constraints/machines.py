@@ -11,7 +11,8 @@ from tools.placement.attempts import Attempt
 from tools.placement.columns import Ints
 from tools.placement.constraints.kinds import Constraint, Masks
 from tools.placement.constraints.rules import Refused, Rule, Words, chosen, some_nodes
-from tools.placement.wishes import Room, Wish
+from tools.placement.rooms import Room
+from tools.placement.wishes import Wish
 
 
 def standing(wish: Wish) -> Masks:

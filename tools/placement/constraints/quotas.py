@@ -26,8 +26,9 @@ from tools.placement.columns import Flags, Ints
 from tools.placement.constraints.devices import suitable
 from tools.placement.constraints.kinds import Constraint, Masks
 from tools.placement.constraints.rules import Plain, Refused, Rule, Words, chosen
+from tools.placement.rooms import Room
 from tools.placement.spending import Spending
-from tools.placement.wishes import Room, Wish
+from tools.placement.wishes import Wish
 
 _NOTHING: Final = Held()
 

@@ -17,7 +17,8 @@ from tools.placement.constraints.kinds import Constraint, Masks
 from tools.placement.constraints.rules import Refused, Rule, Words, among, chosen
 from tools.placement.constraints.tenancy import distance
 from tools.placement.reserved import Kept, seats
-from tools.placement.wishes import Room, Wish
+from tools.placement.rooms import Room
+from tools.placement.wishes import Wish
 
 
 def concerns(snapshot: Snapshot, _workload: Workload) -> bool:

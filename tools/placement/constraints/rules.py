@@ -13,7 +13,8 @@ from estate.verdicts import Dimension
 from tools.placement.attempts import Attempt
 from tools.placement.columns import Columns, Flags, Ints
 from tools.placement.constraints.kinds import Constraint
-from tools.placement.wishes import Room, Wish
+from tools.placement.rooms import Room
+from tools.placement.wishes import Wish
 
 type Words = tuple[str, str, str]
 

@@ -19,7 +19,8 @@ from tools.placement.attempts import Attempt
 from tools.placement.columns import Ints
 from tools.placement.constraints.kinds import Constraint, Masks
 from tools.placement.constraints.rules import Easing, Refused, Words, promise
-from tools.placement.wishes import Room, Wish
+from tools.placement.rooms import Room
+from tools.placement.wishes import Wish
 
 
 def moving(wish: Wish, room: Room, without: Constraint | None) -> Masks:

@@ -38,7 +38,8 @@ from tools.placement.constraints import (
 )
 from tools.placement.constraints.kinds import Constraint, Masks, Reach
 from tools.placement.constraints.rules import Rule
-from tools.placement.wishes import Room, Wish
+from tools.placement.rooms import Room
+from tools.placement.wishes import Wish
 
 _PROMISES = (costs, data, stages, storage, supplies, times, uptimes, users, writing)
 _PLACES = (

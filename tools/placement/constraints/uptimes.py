@@ -14,7 +14,8 @@ from tools.placement.attempts import Attempt
 from tools.placement.constraints.company import span
 from tools.placement.constraints.kinds import Constraint, Masks
 from tools.placement.constraints.rules import Easing, Refused, Words, promise
-from tools.placement.wishes import Room, Wish
+from tools.placement.rooms import Room
+from tools.placement.wishes import Wish
 
 
 def moving(wish: Wish, room: Room, _without: Constraint | None) -> Masks:

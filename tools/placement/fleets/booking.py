@@ -29,8 +29,9 @@ from tools.placement.constraints.kinds import AXES, Constraint, Masks
 from tools.placement.constraints.table import moving, standing
 from tools.placement.fleets.likes import Enduring, alike
 from tools.placement.port import Ask
+from tools.placement.rooms import Room
 from tools.placement.searching import search
-from tools.placement.wishes import Room, Wish
+from tools.placement.wishes import Wish
 
 
 class Cause(StrEnum):

@@ -26,8 +26,9 @@ from tools.placement.offering.cases import Case
 from tools.placement.offering.relaxations import Relaxation, relaxations
 from tools.placement.port import Ask, Engine, Miss, NoPlacement, Reason
 from tools.placement.reasons import by_node, explain
+from tools.placement.rooms import Room
 from tools.placement.searching import search
-from tools.placement.wishes import Room, Wish
+from tools.placement.wishes import Wish
 
 _MOST_HELP = 8
 _MOST_SAID = 3

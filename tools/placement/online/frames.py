@@ -20,7 +20,7 @@ from estate.snapshots import Snapshot
 from estate.workloads import Span
 from tools.inventory.columns.grounds import ColumnarGround
 from tools.placement import columns as columns_
-from tools.placement import grounding
+from tools.placement import filling, grounding
 from tools.placement.columns import Columns, Ints
 from tools.placement.constraints import company
 from tools.placement.online import changing, laying
@@ -57,7 +57,7 @@ class Frame:
     def __init__(self, snapshot: Snapshot, columns: Columns, classes: int) -> None:
         """`classes`: see `pools.pool_of`."""
         self.kinds = Kinds(columns)
-        self._where = columns_.Where(snapshot, columns)
+        self._where = filling.Where(snapshot, columns)
         self._stamps = _stamps(snapshot, columns)
         self._met: dict[NodeId, Node] = {}
         self.columns: Columns
@@ -97,7 +97,7 @@ class Frame:
     def _become(self, snapshot: Snapshot, touched: frozenset[NodeId]) -> bool:
         ground, above = _ground(snapshot)
         found = [self._looked_at(snapshot, name, None if name in above else ground) for name in touched]
-        if not all(f.node is None or columns_.holds(self.columns, f.node) for f in found):
+        if not all(f.node is None or filling.holds(self.columns, f.node) for f in found):
             return False
         self._where.snapshot = snapshot
         if not self._settle(found):
@@ -164,8 +164,8 @@ class Frame:
                 reader = reader or grounding.Reader(ground)
                 work, has = reader.work_on(name), reader.has(name)
             else:
-                work, has = columns_.work_on(self._where.snapshot, name), columns_.beside_devices(node)
-            columns_.fill_work(self.columns, row, work, has, self._where)
+                work, has = filling.work_on(self._where.snapshot, name), filling.beside_devices(node)
+            filling.fill_work(self.columns, row, work, has, self._where)
             self._write(row, kind)
 
     def _write(self, row: int, kind: int) -> None:
@@ -183,7 +183,7 @@ class Frame:
             where.taint.setdefault(node.closing_taints, len(where.taint))
             where.software.setdefault(node.software, len(where.software))
             self.columns = replace(self.columns, taints=tuple(where.taint), installed=tuple(where.software))
-        columns_.fill(self.columns, {row: node}, where)
+        filling.fill(self.columns, {row: node}, where)
         if len(self._met) > _MET:
             self._met.clear()
         self._met[node.id] = node

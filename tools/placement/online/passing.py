@@ -18,7 +18,8 @@ from tools.placement.constraints.kinds import Masks, Reach
 from tools.placement.constraints.table import Family
 from tools.placement.online.frames import Frame
 from tools.placement.online.rooms import LateRoom
-from tools.placement.wishes import Room, Wish
+from tools.placement.rooms import Room
+from tools.placement.wishes import Wish
 
 FEW: Final = 4
 """Nodes that are asked about at first; eight times as many each time that none of them would do."""

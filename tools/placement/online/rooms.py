@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from tools.placement.columns import Ints
-from tools.placement.wishes import Room, Wish
+from tools.placement.rooms import Room
+from tools.placement.wishes import Wish
 
 
 class LateRoom(Room):

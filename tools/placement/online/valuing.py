@@ -19,7 +19,8 @@ from tools.placement.online.kinds import Kinds
 from tools.placement.online.outlooks import Expected, Outlook
 from tools.placement.packing import demands
 from tools.placement.packing.weights import CERTAIN, Weights, weights_of
-from tools.placement.wishes import Room, Wish
+from tools.placement.rooms import Room
+from tools.placement.wishes import Wish
 
 ENOUGH: Final = 1 << 30
 """CPU and memory where nobody tells how much there is, in millicores and mebibytes."""

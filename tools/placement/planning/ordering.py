@@ -25,7 +25,8 @@ from tools.placement.constraints.table import moving, standing
 from tools.placement.engine import MaskEngine
 from tools.placement.planning.promising import UNTIMED, Deadlines
 from tools.placement.port import Ask
-from tools.placement.wishes import Room, Wish
+from tools.placement.rooms import Room
+from tools.placement.wishes import Wish
 from tools.rehearsal.rehearsing import disturbs
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from estate.ids import NodeId, TenantId, WorkloadId
 from estate.law import Isolation
 from estate.snapshots import Snapshot
-from tools.placement import columns, reserved
+from tools.placement import columns, filling, reserved
 from tools.placement.columns import Columns, Flags, Ints
 from tools.placement.constraints import facilities
 from tools.placement.constraints.table import inside, standing
@@ -24,8 +24,9 @@ from tools.placement.planning import seats
 from tools.placement.planning.problems import AWAY, BARRED, BESIDE, NOWHERE, Problem
 from tools.placement.planning.seats import Guest, Place
 from tools.placement.port import Ask
+from tools.placement.rooms import Room
 from tools.placement.searching import any_of
-from tools.placement.wishes import Room, Wish
+from tools.placement.wishes import Wish
 
 _LEVELS = {Isolation.SHARED_NODE: 0, Isolation.DEDICATED_NODE: BESIDE}
 """Any other keeps tenants in different racks; who may share a cluster is in the masks, and no move changes it."""
@@ -64,7 +65,7 @@ class Terms:
 def read(snapshot: Snapshot, guests: Sequence[Guest], terms: Terms) -> Scene:
     """The problem of seating these guests."""
     stripped = without(snapshot, guests)
-    plain = columns.build(stripped)
+    plain = filling.build(stripped)
     bare = reserved.withheld(stripped, plain, [g.workload for g in guests])
     fed = _fed(snapshot, stripped, plain, guests)
     allowed = {name: open_to & fed[name] for name, open_to in _allowed(stripped, bare, guests, terms).items()}

@@ -18,13 +18,14 @@ from estate.stock import Stock
 from estate.units import MicroUsd, Watts
 from estate.uses.offers import Price, Unit
 from estate.workloads import Workload
-from tools.placement import columns
+from tools.placement import filling
 from tools.placement.constraints.table import moving, standing
 from tools.placement.planning.bursting.offers import Hire, usd
 from tools.placement.planning.seats import Guest
 from tools.placement.port import Ask
 from tools.placement.reasons import explain
-from tools.placement.wishes import Room, Wish
+from tools.placement.rooms import Room
+from tools.placement.wishes import Wish
 
 _AMPLE = Watts(10**9)
 """A provider's racks have power of their own, which its price pays for."""
@@ -129,7 +130,7 @@ def _refused(estate: FrozenEstate, guest: Guest, now: datetime) -> str:
     """What the masks say, in their words."""
     workload = guest.workload
     replicas = tuple(range(workload.replicas)) if guest.across else (guest.replica,)
-    wish = Wish(estate, columns.build(estate), Ask(workload.id, replicas, at=now), workload)
+    wish = Wish(estate, filling.build(estate), Ask(workload.id, replicas, at=now), workload)
     room = Room(wish)
     masks = {c: m for c, m in (standing(wish) | moving(wish, room, None)).items() if m.any()}
     reasons = explain(wish, masks, room)
