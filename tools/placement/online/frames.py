@@ -19,9 +19,8 @@ from estate.ids import NodeId
 from estate.snapshots import Snapshot
 from estate.workloads import Span
 from tools.inventory.columns.grounds import ColumnarGround
-from tools.placement import columns as columns_
 from tools.placement import filling, grounding
-from tools.placement.columns import Columns, Ints
+from tools.placement.columns import Columns, Ints, resettled
 from tools.placement.constraints import company
 from tools.placement.online import changing, laying
 from tools.placement.online.kinds import Kinds
@@ -134,7 +133,7 @@ class Frame:
         ids = sorted({*rows, *came} - gone)
         if not ids or not rows:
             return False
-        columns, had = columns_.resettled(self.columns, ids)
+        columns, had = resettled(self.columns, ids)
         self._stamps, kind = self._stamps[had], self.pool.kind[had]
         self.columns = columns
         for name, node in came.items():
