@@ -74,6 +74,7 @@ def _most_changes(question: Question, play: Play, domain: Domain) -> int | None:
 
 def _racks(question: Question, play: Play, who: Context) -> Iterator[Ask]:
     profile = question.bundle.profile
+    kept = profile.reserves
     for rack in play.racks:
         known = play.base.facts.rack[rack]
         before, after = supplies.drawn(play, rack)
@@ -86,11 +87,11 @@ def _racks(question: Question, play: Play, who: Context) -> Iterator[Ask]:
             "lifted": question.lifted(f"rack/{rack}"),
             "wattsBefore": before,
             "wattsAfter": after,
-            "wattsBudget": _kept(known.power_budget_watts, profile.power_reserve),
+            "wattsBudget": kept.left(known.power_budget_watts),
             "reserved": names(r.id for r in reserving.in_rack(play.after, rack)),
             "nodes": len(known.nodes),
             **_fenced(fenced, len(known.nodes), profile.breaker(Sort.RACK).fenced),
-            **({} if cooled is None else {"wattsCooled": _kept(cooled, profile.cooling_reserve)}),
+            **({} if cooled is None else {"wattsCooled": kept.left(cooled, cooling=True)}),
         }
         yield Ask("AffectRack", "Rack", rack, context)
 
@@ -150,17 +151,16 @@ def _fences(play: Play, node: NodeId) -> bool:
 
 
 def _supplies(question: Question, play: Play, who: Context) -> Iterator[Ask]:
-    profile = question.bundle.profile
+    kept = question.bundle.profile.reserves
     for supply in supplies.supplies(play):
         about = f"{supply.ref.kind}/{supply.ref.id}"
-        reserve = profile.cooling_reserve if supply.cooling else profile.power_reserve
         context: Context = {
             "who": who,
             "lifted": question.lifted(about),
             "cooling": supply.cooling,
             "wattsBefore": supply.before,
             "wattsAfter": supply.after,
-            "wattsMost": _kept(supply.most, reserve),
+            "wattsMost": kept.left(supply.most, cooling=supply.cooling),
             "reserved": names(_reserved_on(play.after, supply.racks)),
         }
         yield Ask("AffectSupply", "Supply", about, context)
@@ -242,10 +242,6 @@ def _quota(question: Question, counting: _Counting, who: Context, bound: Bound) 
     if bound.watts is not None:
         context["wattsMost"] = bound.watts
     return Ask("AffectTenant", "Tenant", bound.tenant, context, bound.tenant)
-
-
-def _kept(watts: int, reserve: PerMille) -> int:
-    return watts * (1000 - reserve) // 1000
 
 
 def _part(nodes: int, share: PerMille) -> int:

@@ -23,6 +23,7 @@ from estate.obligations import Canary, Notify, Obligation, PostCheck, SnapshotFi
 from estate.records import Model, Record, doubled, later
 from estate.units import MicroUsdPerHour, PerMille
 from policies.domains import Sort
+from policies.reserves import Reserves
 
 
 class Day(StrEnum):
@@ -265,6 +266,11 @@ class Profile(Record):
     def executing(self) -> timedelta:
         """How long after a warrant was issued its steps may begin."""
         return timedelta(minutes=self.execute_within_minutes)
+
+    @property
+    def reserves(self) -> Reserves:
+        """What is kept free of budgets and capacities."""
+        return Reserves(self.power_reserve, self.cooling_reserve)
 
     def breaker(self, sort: Sort) -> Breaker:
         """What bounds a domain of that sort: what it says, else what the house says."""

@@ -19,7 +19,8 @@ async def compose(parts: Parts) -> Host:
     """The mind and the checkpoints that the configuration names."""
     installation, bus = parts.installation, await parts.bus(accounts.AGENT)
     inventory = parts.follower("agent", bus, past=True)
-    engine = MaskEngine(ceilings=profiles.chosen(installation.config.profile).ceilings)
+    house = profiles.chosen(installation.config.profile)
+    engine = MaskEngine(ceilings=house.ceilings, reserves=house.reserves)
     setting = Setting(
         bus=bus,
         reader=inventory,

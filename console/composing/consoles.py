@@ -76,7 +76,7 @@ def _second(installation: Installation, standing: Standing) -> LedgerSuccession 
 
 async def _desk(parts: Parts, bus: Bus, standing: Standing, inventory: Follower) -> Desk:
     installation = parts.installation
-    start = installation.entropy(4).hex()
+    start, house = installation.entropy(4).hex(), profiles.chosen(installation.config.profile)
     return Desk(
         installation=installation.record.id,
         subjects=installation.subjects,
@@ -91,7 +91,7 @@ async def _desk(parts: Parts, bus: Bus, standing: Standing, inventory: Follower)
         spool=Spool(installation.state.run_path, start, installation.clock, installation.entropy),
         clock=installation.clock,
         heartbeat=installation.config.ledger_heartbeat,
-        engine=MaskEngine(ceilings=profiles.chosen(installation.config.profile).ceilings),
+        engine=MaskEngine(ceilings=house.ceilings, reserves=house.reserves),
     )
 
 

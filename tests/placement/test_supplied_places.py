@@ -16,12 +16,14 @@ from estate.units import Watts
 from estate.workloads import Binding, Workload
 from policies import playing, supplies
 from policies.playing import Play
+from policies.reserves import NOTHING, Reserves
 from tests import builders
 from tests.placement import naive, supplied
 from tests.reserved import holding, reserve, seat
 from tools.placement import choosing
 from tools.placement.constraints import facilities
 from tools.placement.constraints.facilities import BY_SORT
+from tools.placement.constraints.kinds import Constraint
 from tools.placement.constraints.table import moving, standing
 from tools.placement.engine import MaskEngine
 from tools.placement.margins import Margins
@@ -53,14 +55,15 @@ def play(estate: FrozenEstate, workload: Workload, seats: tuple[Binding, ...]) -
     return playing.play(estate, builders.steps(*changes, on=estate))
 
 
-def beyond(played: Play) -> list[str]:
+def beyond(played: Play, kept: Reserves = NOTHING) -> list[str]:
     """What the gate reads as beyond its limit, of power and of cooling."""
-    found = [str(s.ref) for s in supplies.supplies(played) if s.after > max(s.most, s.before)]
+    carried = ((s, kept.left(s.most, cooling=s.cooling)) for s in supplies.supplies(played))
+    found = [str(s.ref) for s, most in carried if s.after > max(most, s.before)]
     for rack in played.racks:
         before, after = supplies.drawn(played, rack)
         cooled = supplies.cooled(played.base, rack)
-        budget = played.base.facts.rack[rack].power_budget_watts
-        if after > before and (after > budget or (cooled is not None and after > cooled)):
+        budget = kept.left(played.base.facts.rack[rack].power_budget_watts)
+        if after > before and (after > budget or (cooled is not None and after > kept.left(cooled, cooling=True))):
             found.append(f"rack/{rack}")
     return found
 
@@ -114,6 +117,23 @@ def test_where_nothing_else_refuses_the_gate_would_forbid(data: st.DataObject) -
         )
         assert played.refusal is None
         assert bool(beyond(played)) == bool(ours[row]), (wish.columns.ids[row], beyond(played))
+
+
+@given(st.data())
+@settings(max_examples=15)
+def test_a_house_that_keeps_some_free_is_offered_nothing_beyond(data: st.DataObject) -> None:
+    estate, kept = data.draw(supplied.tight()), Reserves(*data.draw(st.tuples(*[st.sampled_from([0, 50, 200])] * 2)))
+    engine, ask = MaskEngine(reserves=kept), data.draw(supplied.asks(estate))
+    workload = estate.workload(ask.workload)
+    assert workload is not None
+    assume(max(ask.replicas) < workload.replicas)
+    found = engine.place(estate, ask)
+    if isinstance(found, Placement):
+        assert beyond(play(estate, workload, found.bindings), kept) == []
+        return
+    for relaxed in relaxations(Case(engine, Wish(estate, engine.columns_of(estate), ask, workload))):
+        if relaxed.relaxation.constraint in {c.value for c in (*OURS, Constraint.POWER)}:
+            assert beyond(play(relaxed.snapshot, workload, relaxed.placement.bindings), kept) == [], relaxed.relaxation
 
 
 def held(feed_watts: int, **work: Any) -> FrozenEstate:

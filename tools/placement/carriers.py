@@ -20,6 +20,7 @@ from estate.references import Ref
 from estate.snapshots import Snapshot
 from estate.stock import Stock
 from policies import supplies
+from policies.reserves import NOTHING, Reserves
 from policies.supplies import Part
 from tools.placement.columns import UNCAPPED, Columns, Flags, Ints
 
@@ -39,7 +40,7 @@ class Carriers:
     parts: tuple[Part, ...]
     """By sort, and by id."""
     most: Ints
-    """Watts that each part may carry."""
+    """Watts that each part may carry, without what the house keeps free."""
     part: Ints
     """Rack × slot: the position of a part."""
     shared: Ints
@@ -109,13 +110,13 @@ def of(snapshot: Snapshot, columns: Columns) -> Carriers | None:
     """Those behind the racks of these columns; None where nobody tells of any."""
     found = next((c for c in columns.carriers if c.tell(snapshot)), None)
     if found is None:
-        found = read(snapshot, columns.names.racks)
+        found = read(snapshot, columns.names.racks, columns.reserves)
         columns.carriers[:] = [*columns.carriers[1 - _HELD :], found]
     return found if found.parts else None
 
 
-def read(snapshot: Snapshot, racks: Sequence[RackId]) -> Carriers:
-    """Those behind these racks, in their order. A scan of all of them."""
+def read(snapshot: Snapshot, racks: Sequence[RackId], reserves: Reserves = NOTHING) -> Carriers:
+    """Those behind these racks, in their order, without what the house keeps free. A scan of all of them."""
     order = {sort: number for number, sort in enumerate(SORTS)}
     told = (*supplies.parts(snapshot, racks), *_giving_away(snapshot, racks))
     parts = tuple(sorted(told, key=lambda p: (order[p.ref.kind], p.ref.id)))
@@ -135,7 +136,8 @@ def read(snapshot: Snapshot, racks: Sequence[RackId]) -> Carriers:
         for row, held in enumerate(behind):
             begin = slots[sort].start
             table[row, begin : begin + len(held)] = np.array(held, dtype=np.int64).reshape(-1, 3)
-    most = np.array([*(p.most for p in parts), UNCAPPED], dtype=np.int64)
+    usable = (reserves.left(p.most, cooling=p.cooling) for p in parts)
+    most = np.array([*usable, UNCAPPED], dtype=np.int64)
     place_of, among, own = table[:, :, 0].copy(), table[:, :, 1].copy(), table[:, :, 2] > 0
     split = tuple(np.flatnonzero((among > 1).any(axis=0)).tolist())
     return Carriers(snapshot.facts, snapshot.stock, parts, most, place_of, among, own, slots, split)

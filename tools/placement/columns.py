@@ -20,6 +20,7 @@ from estate.machines import Software
 from estate.snapshots import Snapshot
 from estate.workloads import Locality
 from policies.quotas import Books
+from policies.reserves import NOTHING, Reserves
 from tools.placement.insides import Inside, Parts, Seat
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ HEALTHY = HEALTHS.index(Health.HEALTHY)
 SHARED = frozenset(
     {
         *("names", "rows", "ids", "models", "makers", "profiles", "installed", "taints", "rack_budget"),
-        *("seats", "insides", "books", "carriers"),
+        *("seats", "insides", "books", "carriers", "reserves"),
     }
 )
 """What a renewal does not copy as an array."""
@@ -120,6 +121,7 @@ class Columns:
     """The different sets of closing taints; a fleet has few."""
     rack_drawn: Ints
     rack_budget: Ints
+    """Without what the house keeps free."""
     seats: tuple[Seat, ...] = ()
     """What was seated or lifted since these nodes were read, for the parts inside of them."""
     insides: dict[Locality | None, Inside] = field(default_factory=dict, compare=False)
@@ -128,6 +130,13 @@ class Columns:
     """What tenants hold, for quotas of one site or model; shared by all columns of a line."""
     carriers: list[Carriers] = field(default_factory=list, compare=False)
     """What carries the watts of its racks, where somebody asked; shared by all columns of one line."""
+    reserves: Reserves = NOTHING
+    """What the house keeps free of what supplies and cools racks."""
+
+    def housed(self, books: Books, reserves: Reserves) -> Columns:
+        """The same in a house that bounds tenants and keeps some of its power and cooling free."""
+        budget = np.array([reserves.left(w) for w in self.rack_budget.tolist()], dtype=np.int64)
+        return replace(self, books=books, reserves=reserves, rack_budget=budget)
 
     def inside(self, snapshot: Snapshot, locality: Locality | None, rows: Iterable[int]) -> Parts:
         """The parts of that kind, known of these nodes. `snapshot` is the one that the columns are of."""

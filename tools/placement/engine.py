@@ -9,7 +9,6 @@ numbers. It proposes homes; whether they may be used is the gate's decision.
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from estate.frozen import FrozenEstate
@@ -17,8 +16,9 @@ from estate.snapshots import Snapshot, SnapshotVersion
 from estate.workloads import Binding, Workload
 from policies.profiles import Ceiling
 from policies.quotas import Books
+from policies.reserves import NOTHING, Reserves
 from tools.inventory.columns.grounds import ColumnarGround
-from tools.placement import deliveries, filling, grounding, relaxing, yielding
+from tools.placement import carriers, deliveries, filling, grounding, relaxing, yielding
 from tools.placement.attempts import Attempt
 from tools.placement.columns import Columns
 from tools.placement.constraints import quotas, times
@@ -45,13 +45,16 @@ LARGE = 512
 class MaskEngine:
     """Satisfies `tools.placement.port.Engine`; safe to share between threads."""
 
-    def __init__(self, outlook: Outlook = UNTOLD, ceilings: tuple[Ceiling, ...] = ()) -> None:
-        """`ceilings` are what the house lets tenants hold, beside the quotas of the facts."""
+    def __init__(
+        self, outlook: Outlook = UNTOLD, ceilings: tuple[Ceiling, ...] = (), reserves: Reserves = NOTHING
+    ) -> None:
+        """`ceilings` are what the house lets tenants hold, beside the quotas of the facts; it keeps `reserves` free."""
         self._lock = threading.Lock()  # protects `_recent` and `_valuation`
         self._recent: list[tuple[Snapshot, Columns]] = []
         self._valuation: Valuation | None = None
         self.outlook = outlook
         self._books = Books(ceilings=ceilings)
+        self._reserves = reserves
         self._board: Board | None = None
         self._looked: SnapshotVersion | None = None
 
@@ -109,7 +112,7 @@ class MaskEngine:
     def adopt(self, snapshot: Snapshot, outlook: Outlook, seen: SnapshotVersion) -> None:
         """Expect this, which was seen in an estate of that version; where the fleet is large, with a board for it."""
         large = len(snapshot.facts.rack_of) >= LARGE
-        board = _board(snapshot, outlook) if large else None
+        board = self._made(snapshot, outlook) if large else None
         with self._lock:
             self.outlook, self._board, self._looked, self._valuation = outlook, board, seen, None
 
@@ -118,13 +121,19 @@ class MaskEngine:
         with self._lock:
             self.outlook, self._board, self._valuation = outlook, None, None
 
+    def _made(self, snapshot: Snapshot, outlook: Outlook) -> Board | None:
+        from tools.placement.online import looking  # as in `foresee`
+
+        read = _built(snapshot).housed(Books(), self._reserves)
+        return looking.board(snapshot, read, outlook) if read.ids else None
+
     def columns_of(self, snapshot: Snapshot) -> Columns:
         """The columns of a snapshot, by identity: rehearsed estates share a version and differ in content."""
         with self._lock:
             for held, found in self._recent:
                 if held is snapshot:
                     return found
-            built = self._renewed(snapshot) or replace(_built(snapshot), books=self._books)
+            built = self._renewed(snapshot) or _built(snapshot).housed(self._books, self._reserves)
             self._recent = [*self._recent[1 - _SNAPSHOTS_KEPT :], (snapshot, built)]
             return built
 
@@ -156,14 +165,9 @@ class MaskEngine:
         ceilings = self._books.ceilings
         if self._board is None or (ceilings and quotas.concerns(snapshot, workload, ceilings)):
             return None
+        if any(self._reserves) and carriers.of(snapshot, self.columns_of(snapshot)) is not None:
+            return None  # the board weighs what carries racks as it is
         return self._board.seats(snapshot, ask, workload)
-
-
-def _board(snapshot: Snapshot, outlook: Outlook) -> Board | None:
-    from tools.placement.online import looking  # as in `foresee`
-
-    read = _built(snapshot)
-    return looking.board(snapshot, read, outlook) if read.ids else None
 
 
 def _built(snapshot: Snapshot) -> Columns:

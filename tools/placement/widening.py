@@ -25,6 +25,8 @@ from tools.placement import carriers
 from tools.placement.attempts import Attempt
 from tools.placement.wishes import Wish
 
+_COOLING = frozenset({"rack", "cdu", "loop"})
+
 type _Part = Feed | Cdu | Loop | SitePlan | RackSpace
 
 
@@ -42,7 +44,9 @@ def widened(wish: Wish, attempt: Attempt, sort: str) -> Widened:
     broken = tuple(p.ref for p, _ in _lacking(wish, before, attempt, sort) if is_out(before, p.ref))
     repaired = _with(before, (_mended(_item(before, ref)) for ref in broken))
     wanting = {ref: most for p, most in _lacking(wish, repaired, attempt, sort) for ref in _bound(repaired, p)}
-    short = {ref: most - _most(_item(repaired, ref)) for ref, most in wanting.items()}
+    kept = wish.columns.reserves
+    needed = {ref: kept.needed(most, cooling=ref.kind in _COOLING) for ref, most in wanting.items()}
+    short = {ref: most - _most(_item(repaired, ref)) for ref, most in needed.items()}
     short = {ref: watts for ref, watts in sorted(short.items()) if watts > 0}
     after = _with(repaired, (_wider(_item(repaired, ref), watts) for ref, watts in short.items()))
     mend = [f"have {_listed(broken)} repaired"] if broken else []

@@ -37,11 +37,14 @@ def _words(by: Refused) -> Words:
 
 
 def lacking_watts(wish: Wish, attempt: Attempt) -> dict[RackId, int]:
-    """Watts that each rack would lack, with all replicas seated as in the attempt."""
+    """Watts by which the budget of each rack would be too small, with all replicas seated as in the attempt."""
     room, columns = attempt.room or Room(wish), wish.columns
-    over = room.spoken_for - columns.rack_budget
     racks = sorted({int(columns.rack[r]) for r in attempt.rows if columns.rack[r] >= 0})
-    return {columns.names.racks[r]: int(over[r]) for r in racks if over[r] > 0}
+    over = {
+        columns.names.racks[r]: int(room.spoken_for[r]) for r in racks if room.spoken_for[r] > columns.rack_budget[r]
+    }
+    budgets = {rack: int(wish.facts.rack[rack].power_budget_watts) for rack in over}
+    return {rack: columns.reserves.needed(watts) - budgets[rack] for rack, watts in over.items()}
 
 
 def _relaxed(wish: Wish, attempt: Attempt) -> str:
