@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -88,7 +88,6 @@ def what_if(  # noqa: PLR0913, PLR0917 - options of a command
     Examples: `placet what-if --lose rack/eu-a` · `placet what-if --lose feed/a --add 4xeu-b1` ·
     `placet what-if --facts new-facts.yaml` · `placet what-if --grow a-serve=6 -o json`
     """
-    from console.cli.rendering import emit, note
     from console.door.commands import Supposed
 
     supposed = [
@@ -106,7 +105,13 @@ def what_if(  # noqa: PLR0913, PLR0917 - options of a command
         raise typer.BadParameter("suppose something: `--lose rack/eu-a`, `--grow a-serve=6`, …")
     with as_written():
         command = Supposed.model_validate({"supposed": supposed})
-    found = fields(answer(context, command, estate))
+    _told(fields(answer(context, command, estate)), output)
+
+
+def _told(found: Row, output: Output) -> NoReturn:
+    """What would be otherwise, and with 1 if anybody would be worse off."""
+    from console.cli.rendering import emit, note
+
     worse = any(found[part] for part in ("unlawful", "unpowered", "homeless", "over_quota"))
     worse |= not all(f["fits"] for f in rows(found.get("fits")))
     if output.tabular:

@@ -133,6 +133,7 @@ def test_a_house_that_keeps_some_free_is_offered_nothing_beyond(data: st.DataObj
         return
     for relaxed in relaxations(Case(engine, Wish(estate, engine.columns_of(estate), ask, workload))):
         if relaxed.relaxation.constraint in {c.value for c in (*OURS, Constraint.POWER)}:
+            assert isinstance(relaxed.snapshot, FrozenEstate)
             assert beyond(play(relaxed.snapshot, workload, relaxed.placement.bindings), kept) == [], relaxed.relaxation
 
 
