@@ -241,7 +241,9 @@ def test_what_a_layout_makes_is_a_change_and_an_offer_that_tells_a_tenant_of_no_
     cut = laid.value.after.node(NodeId("eu-a3"))
     assert cut is not None
     whole = waiting(cut, facts=law, contract=builders.contract(8))
-    assert [h.change for h in why(whole).helps if h.change] == [partitioned.repartition("eu-a3", partitioned.UNCUT)]
+    assert [h.changes for h in why(whole).helps if h.changes] == [
+        (partitioned.repartition("eu-a3", partitioned.UNCUT),)
+    ]
 
 
 def of_two(**contract: Any) -> dict[str, Any]:
