@@ -152,12 +152,13 @@ def _abroad(facts: Facts, work: Workload) -> Iterator[str]:
 
 
 def _compelling(facts: Facts, entities: Iterable[EntityId]) -> set[str]:
-    known, countries, waiting = {e.id: e for e in facts.entities}, set[str](), list(entities)
+    known, met, waiting = {e.id: e for e in facts.entities}, set[EntityId](), list(entities)
     while waiting:
-        entity = known[waiting.pop()]
-        countries |= {entity.seat, *entity.compelled_by}
-        waiting += entity.parents
-    return countries
+        name = waiting.pop()
+        if name not in met:  # two may own each other
+            met.add(name)
+            waiting += known[name].parents
+    return {c for name in met for c in (known[name].seat, *known[name].compelled_by)}
 
 
 def _all_data(facts: Facts, work: Workload) -> set[DatasetId]:
