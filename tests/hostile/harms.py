@@ -165,8 +165,9 @@ def _all_data(facts: Facts, work: Workload) -> set[DatasetId]:
     known, found, waiting = {d.id: d for d in facts.datasets}, set[DatasetId](), list(work.datasets)
     while waiting:
         data = known[waiting.pop()]
+        fresh = set(data.derived_from) - set(data.declassified.of if data.declassified else ())
         found.add(data.id)
-        waiting += set(data.derived_from) - set(data.declassified.of if data.declassified else ())
+        waiting += fresh - found
     return found
 
 
