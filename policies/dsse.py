@@ -25,6 +25,10 @@ from policies.keyrings import KeyRing, algorithms_of, is_signed
 MOST_SIGNATURES = 16
 
 
+class UnknownSigner(Denied):
+    """Whoever signed it is nobody that is trusted; somebody may have been enrolled a moment ago."""
+
+
 class Signature(Model):
     """One signature of an envelope, in standard base64."""
 
@@ -58,7 +62,8 @@ def open_envelope(data: bytes, payload_type: str, ring: KeyRing) -> Opened:
     """The payload of `data`, if somebody in `ring` signed it as `payload_type`.
 
     Raises:
-        Denied: malformed, of another type, wrongly signed, or signed by nobody in the ring.
+        UnknownSigner: signed by nobody in the ring.
+        Denied: malformed, of another type, or wrongly signed.
     """
     envelope = _parse(data)
     if envelope.payloadType != payload_type:
@@ -68,7 +73,9 @@ def open_envelope(data: bytes, payload_type: str, ring: KeyRing) -> Opened:
     valid = [s.keyid for s in envelope.signatures if _counts(s, signed, ring)]
     if not valid:
         quoted = ", ".join(sorted({s.keyid for s in envelope.signatures}))
-        raise Denied(f"envelope is signed by nobody trusted here (`{quoted}`); enrol the key or sign with another")
+        raise UnknownSigner(
+            f"envelope is signed by nobody trusted here (`{quoted}`); enrol the key or sign with another"
+        )
     if missing := ring.algorithms - algorithms_of(valid):
         named = ", ".join(sorted(m.value for m in missing))
         raise Denied(f"envelope lacks its signature by `{named}`, which is demanded here; sign it with both keys")

@@ -20,7 +20,7 @@ from console.successions import Succession
 from estate import canonical
 from estate.canonical import Json
 from estate.changes import CordonNode, TaintNode
-from estate.errors import BadInput, Denied, NeverRetry, RetryLater
+from estate.errors import BadInput, Denied, NeverRetry, NotYet, RetryLater
 from estate.ids import ClusterId, ExecutorId, NodeId
 from estate.outcomes import Outcome
 from estate.proposals import Lane, Proposal
@@ -39,6 +39,8 @@ from tools.inventory.follower import Follower
 NAME = "gate"
 
 CATCH_UP_SECONDS = 0.5
+_PATIENCE = 3
+"""Deliveries of a word by somebody unknown before it is given up: the console may have enrolled them just now."""
 CONTAINMENT = ConsumerSpec(
     streams.PROPOSALS_CONTAINMENT, "gate-containment", concurrency=4, precedence=Precedence.TAKES
 )
@@ -170,6 +172,10 @@ class GateProcess:
         """The handler for people's words."""
         try:
             answer = await self.gate.approve(delivery.data)
+        except dsse.UnknownSigner as error:
+            if delivery.attempt <= _PATIENCE:
+                raise NotYet(f"{error}; an enrolment may be on its way") from error
+            raise NeverRetry(str(error)) from error
         except Denied as error:
             raise NeverRetry(str(error)) from error
         await self._publish(answer)

@@ -12,12 +12,14 @@ from console.processes.gate import CASES, GateProcess
 from console.processes.leasing import Leasing
 from console.processes.settings import Standing
 from estate.changes import Change, DrainNode, EvictPod, UncordonNode
-from estate.errors import BadInput
+from estate.errors import BadInput, NeverRetry, NotYet
 from estate.ids import NodeId, WorkloadId
 from estate.proposals import Lane
 from estate.subjects import Subjects
-from policies import skews
+from policies import approving, skews
 from policies.gate import Gate
+from policies.signing.memory import MemorySigner
+from policies.signing.sealing import seal
 from tests import builders
 from tests.execution.rig import LiveReader
 from tests.policies.attacks.test_attacks import Place
@@ -82,3 +84,14 @@ async def test_a_proposal_of_a_clock_ten_minutes_ahead_is_a_dead_letter_with_the
     assert "dated 600 s ahead of this clock, 30 are allowed; set the clocks" in letters[0].reason
     (skew,) = await skews.skews(gate.ledger, gate.clock())
     assert (skew.whose, skew.seconds, skew.since, skew.lasting) == ("an agent", 600, skew.until, True)
+
+
+async def test_a_word_of_somebody_unknown_waits_for_an_enrolment_that_may_be_on_its_way(
+    memory_broker: MemoryBroker,
+) -> None:
+    subjects = Subjects(builders.INSTALLATION)
+    taking = process(memory_broker.connect(subjects), subjects, Place().gate).on_approval
+    word = seal(b"{}", approving.PAYLOAD_TYPE, MemorySigner.generate(builders.TestEntropy("enrolled in a moment")))
+    for attempt, fault in ((1, NotYet), (3, NotYet), (4, NeverRetry)):
+        with pytest.raises(fault, match="signed by nobody trusted here"):
+            await taking(Delivery("s", word, {}, "id", "S", 1, attempt))
