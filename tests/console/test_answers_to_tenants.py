@@ -79,7 +79,7 @@ def questions(draw: st.DrawFn, estate: FrozenEstate) -> Why | WouldPlace | Assur
     return Why(workload=workload, each_node=True) if sort == 2 else WouldPlace(workload=workload, avoid=avoid)
 
 
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(st.data())
 def test_no_answer_names_a_rack_or_anybody_else_and_each_says_what_operators_are_told(data: st.DataObject) -> None:
     estate = data.draw(estates.reserved(data.draw(estates.estates(law_base=estates.roomy()))))

@@ -40,7 +40,7 @@ from tools.placement.wishes import Wish
 @pytest.mark.xdist_group("packing")  # one worker compiles, where nothing is compiled yet
 @pytest.mark.timeout(400)
 @given(st.data())
-@settings(max_examples=20)
+@settings(max_examples=14)
 def test_a_board_finds_what_the_masks_find_whatever_it_followed(data: st.DataObject) -> None:
     """Back and forth between estates that grew out of one another, by what was learned of the first."""
     law_base = bounded(data, data.draw(estates.facts() | estates.roomy() | pledged.facts()))
@@ -113,7 +113,7 @@ def grown(data: st.DataObject, estate: FrozenEstate) -> FrozenEstate:
 @given(
     st.lists(st.lists(st.one_of(nodes().map(NodeSeen), workloads().map(WorkloadSeen), typed()), max_size=5), max_size=4)
 )
-@settings(max_examples=12)
+@settings(max_examples=8)
 def test_what_a_board_follows_on_the_inventory_is_what_a_scan_builds(happened: list[list[Change]]) -> None:
     """Nodes come and go; what runs there is read without a model of it."""
     inventory = Inventory(FACTS[0])
@@ -135,7 +135,7 @@ def test_what_a_board_follows_on_the_inventory_is_what_a_scan_builds(happened: l
 
 
 @given(st.data())
-@settings(max_examples=12)
+@settings(max_examples=8)
 def test_a_family_is_told_by_few_nodes_or_by_kinds_what_it_says(data: st.DataObject) -> None:
     """What it looks at (`Reach`) is why a board may ask it about a few nodes, or about one of each kind."""
     base = data.draw(estates.estates(law_base=estates.roomy() | pledged.facts()))
