@@ -13,7 +13,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command, interrupt
 
-from agents.checkpoints.port import Address, Fenced, Shelf
+from agents.checkpoints.port import Address, Fenced, Held, Shelf
 from agents.checkpoints.savers import PlacetSaver
 from estate.errors import BadInput
 
@@ -33,6 +33,27 @@ class Effects:
 
     def __init__(self) -> None:
         self.done: list[str] = []
+
+
+class Together:
+    """A shelf of one of several processes, each of which has read before any goes on: they run at one time for sure."""
+
+    def __init__(self, shelf: Shelf, met: asyncio.Barrier) -> None:
+        self._shelf, self._met, self._waits = shelf, met, True
+        self.save, self.delete, self.addresses = shelf.save, shelf.delete, shelf.addresses
+
+    async def load(self, address: Address) -> Held | None:
+        held = await self._shelf.load(address)
+        if self._waits:
+            self._waits = False
+            await self._met.wait()
+        return held
+
+
+def two(shelf: Shelf) -> list[Shelf]:
+    """The shelf as two processes have it."""
+    met = asyncio.Barrier(2)
+    return [Together(shelf, met) for _ in range(2)]
 
 
 def graph_of(shelf: Shelf, effects: Effects, **settings: Any) -> CompiledStateGraph[Any, Any, Any, Any]:
@@ -81,7 +102,7 @@ async def test_of_two_processes_that_resume_one_approval_exactly_one_goes_on(she
     effects = Effects()
     await graph_of(shelf, effects).ainvoke({}, thread(), durability="sync")
     results = await asyncio.gather(
-        *(graph_of(shelf, effects).ainvoke(Command(resume="yes"), thread(), durability="sync") for _ in range(2)),
+        *(graph_of(s, effects).ainvoke(Command(resume="yes"), thread(), durability="sync") for s in two(shelf)),
         return_exceptions=True,
     )
     assert sorted(type(result).__name__ for result in results) == ["Fenced", "dict"]
@@ -103,7 +124,7 @@ async def test_of_two_tasks_of_one_process_too(shelf: Shelf):
 async def test_of_two_that_begin_one_thread_one_is_fenced(shelf: Shelf):
     effects = Effects()
     results = await asyncio.gather(
-        *(graph_of(shelf, effects).ainvoke({}, thread(), durability="sync") for _ in range(2)), return_exceptions=True
+        *(graph_of(s, effects).ainvoke({}, thread(), durability="sync") for s in two(shelf)), return_exceptions=True
     )
     assert sorted(type(result).__name__ for result in results) == ["Fenced", "dict"]
 
