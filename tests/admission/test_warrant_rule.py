@@ -23,6 +23,13 @@ async def overpowered(guarded: Cluster, writer: Cluster) -> AsyncIterator[Cluste
     subject = {"kind": "ServiceAccount", "name": identities.WRITER, "namespace": identities.NAMESPACE}
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}
     await guarded.ask("POST", path, {"metadata": {"name": "too-much"}, "roleRef": role, "subjects": [subject]})
+    review = {"spec": {"resourceAttributes": {"verb": "create", "resource": "pods", "namespace": "tenant-a"}}}
+
+    async def granted() -> bool:
+        said = await writer.ask("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review)
+        return bool(said["status"]["allowed"])
+
+    await until(granted)  # its authorizer hears of a binding a moment later
     yield writer
     await guarded.ask("DELETE", f"{path}/too-much")
 

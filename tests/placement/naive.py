@@ -3,7 +3,6 @@ the engine but the estate's own questions and the sovereignty axes."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from fractions import Fraction
 from math import ceil
@@ -17,7 +16,7 @@ from estate.snapshots import Snapshot
 from estate.uses.reservations import Reservation, Terms
 from estate.workloads import BandwidthClass, Binding, Locality, Span, Workload, WorkloadKind
 from policies import sovereignty
-from tests.placement import naive_facilities, naive_promises, naive_quotas
+from tests.placement import naive_facilities, naive_points, naive_promises, naive_quotas
 from tools.placement.port import Ask
 
 type Cap = tuple[Span, int] | None
@@ -96,24 +95,7 @@ def _worth(running: Snapshot, workload: Workload, ask: Ask, node: Node) -> tuple
     aims = naive_promises.aims(running, workload, ask, node)
     filling = workload.kind in (WorkloadKind.AGENT, WorkloadKind.BATCH)
     beyond = _beyond(running, workload, node, ask)
-    return (beyond, *(aims[:1] if filling else aims)), -points(running, workload, node)
-
-
-def points(running: Snapshot, workload: Workload, node: Node) -> int:
-    """The published score by whole devices, where 1, 2, 4 and 8 of them are equally likely next."""
-    contract, levels = workload.contract, [_milli(running, node, a.index) for a in node.accelerators]
-    free, needed = levels.count(1000), contract.accelerators_per_replica
-
-    def useful(devices: int) -> float:
-        return sum(devices for size in (1, 2, 4, 8) if size <= devices) / 4
-
-    def gained(left: int, taken: float) -> int:
-        idle = 0 if needed else len(node.accelerators) / 10
-        return int(100 / (1 + math.exp(-(useful(left) - useful(free) + taken - idle))))
-
-    if contract.share is None:
-        return gained(free - needed, needed)
-    return max(gained(free - (level == 1000), contract.share / 1000) for level in levels if level >= contract.share)
+    return (beyond, *(aims[:1] if filling else aims)), -naive_points.points(running, workload, node)
 
 
 def span(snapshot: Snapshot, node: NodeId, over: Span) -> str:
@@ -386,7 +368,7 @@ def _holders(running: Snapshot, node: Node, index: int) -> list[Workload]:
     return [w for w in running.workloads_on(node.id) for b in w.on(node.id) if index in b.accelerators]
 
 
-def _milli(running: Snapshot, node: Node, index: int) -> int:
+def milli(running: Snapshot, node: Node, index: int) -> int:
     """Thousandths of a device that nobody holds."""
     (device,) = [a for a in node.accelerators if a.index == index]
     held = sum(w.contract.share or 1000 for w in _holders(running, node, index))
@@ -399,7 +381,7 @@ def _open(running: Snapshot, workload: Workload, node: Node, ask: Ask) -> list[i
     if share is None:
         return _free(running, node, workload, ask)
     kept = _kept_on(running, workload, node, ask)
-    fitting = [a.index for a in node.accelerators if _milli(running, node, a.index) >= share and a.index not in kept]
+    fitting = [a.index for a in node.accelerators if milli(running, node, a.index) >= share and a.index not in kept]
     return [i for i in fitting if {w.tenant for w in _holders(running, node, i)} <= {workload.tenant}]
 
 
@@ -408,7 +390,7 @@ def _seats(running: Snapshot, workload: Workload, node: Node, ask: Ask) -> int:
     share = workload.contract.share
     if share is None:
         return len(_free(running, node, workload, ask))
-    return sum(_milli(running, node, i) // share for i in _open(running, workload, node, ask))
+    return sum(milli(running, node, i) // share for i in _open(running, workload, node, ask))
 
 
 def _usable(running: Snapshot, workload: Workload, node: Node, ask: Ask) -> list[Accelerator]:
@@ -471,7 +453,7 @@ def _within(
     """Devices out of these, those of its own first."""
     contract = workload.contract
     if contract.share is not None:
-        spare = ((a.index not in own, _milli(running, node, a.index), (a.index,)) for a in usable)
+        spare = ((a.index not in own, milli(running, node, a.index), (a.index,)) for a in usable)
         return min(spare, default=(False, 0, None))[2]
     needed = contract.accelerators_per_replica
     domains: dict[str, list[int]] = {}
@@ -499,5 +481,5 @@ def _score(running: Snapshot, workload: Workload, node: Node, ask: Ask) -> tuple
     drawn, budget = _after(running, workload, node)
     left = len(_free(running, node, workload, ask)) - workload.contract.accelerators_per_replica
     if workload.contract.share is not None:
-        left = sum(_milli(running, node, a.index) for a in node.accelerators) - workload.contract.share
+        left = sum(milli(running, node, a.index) for a in node.accelerators) - workload.contract.share
     return left, drawn * 1000 // max(budget, 1)
