@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from estate import pledges
 from estate.changes import ScaleMachineGroup
 from estate.errors import BadInput
 from estate.snapshots import Snapshot
@@ -33,7 +34,7 @@ class Ordered:
 
 def ordered(snapshot: Snapshot, workload: Workload, now: datetime) -> Ordered:
     """What to order; nothing where no contract says how much it may cost, or no group could give it."""
-    ceiling = workload.contract.cost_ceiling
+    ceiling = pledges.of(snapshot, workload, now).cost_ceiling
     if ceiling is None or not snapshot.facts.pools:
         return Ordered()
     try:

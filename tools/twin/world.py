@@ -21,7 +21,7 @@ from estate.frozen import FrozenEstate
 from estate.hardware import Health, Node
 from estate.ids import InstallationId, MachineGroupId, NodeId, ObjectId, Uid, WorkloadId
 from estate.law import Facts
-from estate.objects import MADE, Sighting
+from estate.objects import MADE
 from estate.results import Refusal, RefusalCode
 from estate.snapshots import Snapshot, SnapshotVersion
 from estate.things import Thing, ThingKind
@@ -131,14 +131,6 @@ class World:
     async def stop_workload(self, workload: WorkloadId) -> None:
         """Somebody removes a workload without asking Placet."""
         await self._write(lambda: self._storage.remove(ThingKind.WORKLOAD.value, workload))
-
-    async def set_group(self, group: MachineGroup) -> None:
-        """A group of machines is there, or changes into this."""
-        await self._write(lambda: self._storage.put(group))
-
-    async def set_object(self, seen: Sighting) -> None:
-        """Somebody makes, changes or removes an object without asking Placet."""
-        await self._write(lambda: self._storage.put(seen))
 
     async def fail_accelerator(self, node: NodeId, index: int, health: Health = Health.FAILED) -> None:
         """One device of a node fails (or gets another health).

@@ -105,8 +105,8 @@ def working(group: Found) -> int:
 def unsettled(group: Found, machines: Iterable[Member]) -> str:
     """Why nobody could say which machine would leave; empty where the mark decides."""
     told = tuple(machines)
-    if (group.raw["metadata"].get("annotations") or {}).get(_AUTOSCALED) is not None:
-        return "is sized by the cluster autoscaler, which would undo it; take its annotation away first"
+    if others := scaled_by_others(group):
+        return f"is sized by {others}, which would undo it; take its annotation away first"
     if len(told) != wanted(group) or any(m.ends for m in told):
         return f"has {len(told)} machines where {wanted(group)} are wanted, or some that end; wait until it is settled"
     if len({m.made_by for m in told}) > 1:
