@@ -37,10 +37,10 @@ _NOTHING = 1e-3
 
 
 @settings(max_examples=8)
-@given(estates.estates(most_workloads=6, law_base=estates.roomy(quotas=False)))
+@given(estates.estates(most_workloads=6, law_base=estates.roomy()))
 def test_a_price_times_a_little_is_what_the_bound_gains(estate: FrozenEstate) -> None:
-    """And asked again with a few seats it gains what it gains with all of them. Without quotas, which count whole
-    accelerators too: of two things that are as short neither alone helps.
+    """Or, where two things are as short, between that and what a little less loses: neither alone helps, and either is
+    missed. And asked again with a few seats it gains what it gains with all of them.
     """
     columns = MaskEngine().columns_of(estate)
     market = markets.as_it_stands(estate, columns, np.ones(len(columns.ids), dtype=np.bool_))
@@ -48,15 +48,18 @@ def test_a_price_times_a_little_is_what_the_bound_gains(estate: FrozenEstate) ->
     value = solving.solved(problem)
     prices = solving.solved(problem, programmes.hair(market, problem))
     again = Again(problem, value, prices)
-    assert value.value <= proved(problem, prices) + 1, "any prices prove a bound"
+    unit_of = int(np.gcd.reduce(problem.gives)) or 1
+    assert value.value < proved(problem, prices) + unit_of + 1, "any prices prove a bound"
     for unit in units(estate, market):
         price, whole = prices.worth(unit.more), unit.more.scaled(unit.whole)
         if price > _NOTHING and (solving.grown(problem, whole)[0] >= 0).all():
-            little = again.gained(unit.more.scaled(_LITTLE))
-            assert little == pytest.approx(price * _LITTLE, abs=0.1), unit.of
-            gained = again.gained(whole)
+            assert again.gained(unit.more.scaled(_LITTLE)) <= price * _LITTLE + 0.1, unit.of
+            less = unit.more.scaled(-_LITTLE)
+            if all((left >= 0).all() for left in solving.grown(problem, less)):
+                assert value.value - solving.solved(problem, less).value >= price * _LITTLE - 0.1, unit.of
+            gained, anew = again.gained(whole), solving.solved(problem, whole).value
             assert gained <= price * unit.whole + 1, "a price never promises less than a unit yields"
-            assert gained == pytest.approx(solving.solved(problem, whole).value - value.value, abs=0.1)
+            assert gained == pytest.approx(max(anew - value.value, 0), abs=0.1), "nobody need take it up"
 
 
 @settings(max_examples=5)
