@@ -45,7 +45,7 @@ class Parts:
     cpu: Ints
     memory: Ints
     held: Ints
-    """Rails that replicas have for themselves in each part."""
+    """Rails that replicas have for themselves in each part; none of a part that there is not."""
     headroom: Ints
     """Of each port, in megabits a second; -1: there is none."""
     port_part: Ints
@@ -80,6 +80,8 @@ class Parts:
 
 
 _MATRICES = ("part", "cpu", "memory", "held", "headroom", "port_part")
+_BLANK = dict.fromkeys(_MATRICES, _GONE) | {"held": 0}
+"""What stands where nothing is known, or there is no such part."""
 
 
 class Inside:
@@ -88,8 +90,9 @@ class Inside:
     def __init__(self, locality: Locality | None, rows: int, slots: int) -> None:
         self.locality = locality
         self.known = np.zeros(rows, dtype=np.bool_)
-        blank = (np.full((rows, width), _GONE, dtype=np.int64) for width in (slots, 1, 1, 1, 1, 1))
-        self._parts = Parts(locality is None, *blank)
+        widths = dict.fromkeys(_MATRICES, 1) | {"part": slots}
+        blank = {name: np.full((rows, width), _BLANK[name], dtype=np.int64) for name, width in widths.items()}
+        self._parts = Parts(locality is None, **blank)
         self._lock = threading.Lock()  # protects `known` and `_parts`
 
     def parts(self) -> Parts:
@@ -121,8 +124,8 @@ class Inside:
             made._parts = self._parts.of(np.arange(len(self.known)))
         stale = list(rows)
         made.known[stale] = False
-        for matrix in (made._parts.part, made._parts.headroom, made._parts.cpu):
-            matrix[stale] = _GONE
+        for name in _MATRICES:
+            getattr(made._parts, name)[stale] = _BLANK[name]
         return made
 
     def of(self, rows: Ints) -> Inside:
@@ -137,8 +140,8 @@ class Inside:
         with self._lock, other._lock:
             for name in _MATRICES:
                 theirs = getattr(other._parts, name)
-                ours = _wider(getattr(self._parts, name), theirs.shape[1])
-                ours[rows], ours[rows, : theirs.shape[1]] = _GONE, theirs
+                ours = _wider(self._parts, name, theirs.shape[1])
+                ours[rows], ours[rows, : theirs.shape[1]] = _BLANK[name], theirs
                 setattr(self._parts, name, ours)
             self.known[rows] = other.known
 
@@ -159,11 +162,13 @@ class Inside:
 
     def _widen(self, parts: int, ports: int) -> None:
         held = self._parts
-        for name, width in (("cpu", parts), ("memory", parts), ("held", parts), ("headroom", ports)):
-            setattr(held, name, _wider(getattr(held, name), width))
-        held.port_part = _wider(held.port_part, ports)
+        for name in ("cpu", "memory", "held"):
+            setattr(held, name, _wider(held, name, parts))
+        for name in ("headroom", "port_part"):
+            setattr(held, name, _wider(held, name, ports))
 
 
-def _wider(matrix: Ints, width: int) -> Ints:
+def _wider(parts: Parts, name: str, width: int) -> Ints:
+    matrix: Ints = getattr(parts, name)
     lacking = width - matrix.shape[1]
-    return matrix if lacking <= 0 else np.pad(matrix, ((0, 0), (0, lacking)), constant_values=_GONE)
+    return matrix if lacking <= 0 else np.pad(matrix, ((0, 0), (0, lacking)), constant_values=_BLANK[name])
