@@ -204,16 +204,13 @@ def workloads(draw: st.DrawFn, name: str) -> Workload:
 
 
 @st.composite
-def roomy(draw: st.DrawFn, *, quotas: bool = True) -> law.Facts:
+def roomy(draw: st.DrawFn) -> law.Facts:
     """Facts under which most things have room: every node placed, some watts to spare, and most tenants at ease."""
     isolation = st.sampled_from([law.Isolation.SHARED_NODE] * 6 + list(law.Isolation)[:3])
     everywhere = builders.residency("DE", "FR", "US")
     residencies = st.sampled_from([everywhere, everywhere, builders.residency("DE", "FR")])
     tenants = tuple(
-        builders.tenant(
-            t, isolation=draw(isolation), residency=draw(residencies), **(draw(bounded(t)) if quotas else {})
-        )
-        for t in TENANTS
+        builders.tenant(t, isolation=draw(isolation), residency=draw(residencies), **draw(bounded(t))) for t in TENANTS
     )
     racks = tuple(
         builders.rack(

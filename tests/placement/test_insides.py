@@ -1,4 +1,4 @@
-"""What is not there, or not known, has nothing to give: no processors, no memory, no rails."""
+"""What is not there, or not known, has no rails to give."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from tools.placement.insides import Inside
 
 def node(name: str, *switches: str) -> Node:
     """One accelerator behind each of these switches."""
-
     has = [builders.accelerator(name, n, numa_node=0, pcie_switch=switch) for n, switch in enumerate(switches)]
     return builders.node(name).model_copy(update={"accelerators": tuple(has)})
 

@@ -48,8 +48,8 @@ def test_a_price_times_a_little_is_what_the_bound_gains(estate: FrozenEstate) ->
     value = solving.solved(problem)
     prices = solving.solved(problem, programmes.hair(market, problem))
     again = Again(problem, value, prices)
-    unit_of = int(np.gcd.reduce(problem.gives)) or 1
-    assert value.value < proved(problem, prices) + unit_of + 1, "any prices prove a bound"
+    step = int(np.gcd.reduce(problem.gives)) or 1
+    assert value.value < proved(problem, prices) + step + 1, "any prices prove a bound"
     for unit in units(estate, market):
         price, whole = prices.worth(unit.more), unit.more.scaled(unit.whole)
         if price > _NOTHING and (solving.grown(problem, whole)[0] >= 0).all():
